@@ -1,0 +1,89 @@
+# Everything happens below .venv/, .cache/ and .demo/ (all ignored by git). Needed: Python 3.11 to 3.13 with pip,
+# make and git. PYTHON=/path/to/python3.12 takes another Python than the first python3 of the PATH.
+PYTHON ?= python3
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# Without bytecode every Airflow process takes three times as long to start.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export UV_COMPILE_BYTECODE := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+UV := .cache/uv/bin/uv
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+# $(call step,heading,command): says what comes, runs it, says how long it took.
+define step
+printf '\n== %s\n' "$(1)"; began=$$SECONDS; $(2); printf '== %s: ok, %s s\n' "$(1)" "$$((SECONDS - began))"
+endef
+
+.PHONY: help
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(INSTALLED) ## run a DAG on a real Airflow against the emulator, outputs into a real S3; KEEP=1 leaves it up
+	@exec $(BIN)/python -m tests.system.demo
+
+.PHONY: test
+test: lint ## lint, then every test but those of `test-matrix`
+	@$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -m "not airflow and not system")
+	$(call step,pytest: examples on a real Airflow,$(BIN)/python -m pytest -m airflow)
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff, mypy and import-linter
+	@$(call step,ruff check,$(BIN)/ruff check .)
+	$(call step,ruff format --check,$(BIN)/ruff format --check .)
+	$(call step,mypy,$(BIN)/mypy)
+	$(call step,lint-imports,$(BIN)/lint-imports)
+
+.PHONY: format
+format: $(INSTALLED) ## let ruff sort the imports and format the code
+	@$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: test-matrix
+test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix run $(VERSIONS)
+
+.PHONY: lock
+lock: $(UV) ## bring the lock files up to pyproject.toml; UPGRADE=--upgrade also to the newest libraries
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml $(UPGRADE) \
+	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
+	UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix lock
+
+.PHONY: clean
+clean: ## remove everything the other commands made
+	@rm -rf .venv .cache .demo dist .hypothesis .import_linter_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.lock pyproject.toml | $(UV)
+	@echo "== installing into .venv (once; a minute or two)"
+	$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	$(UV) pip install --quiet --python .venv --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python .venv --no-deps --editable .
+	touch $@
+
+# pip alone on a bare Debian: no ensurepip, so no `python3 -m venv`, and no installing outside of one. Into a
+# folder it may install, and uv is all it has to. Its version and hashes are those of requirements.lock.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || {
+	  echo "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2
+	  exit 1
+	}
+	$(PYTHON) -m pip --version >/dev/null 2>&1 || {
+	  echo "This needs pip: $(PYTHON) -m pip does not work. On Debian: apt-get install python3-pip" >&2
+	  exit 1
+	}
+	mkdir -p .cache
+	rm -rf .cache/uv
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .cache/uv-requirement.txt
+	$(PYTHON) -m pip install --quiet --no-deps --require-hashes --target .cache/uv -r .cache/uv-requirement.txt

@@ -1,0 +1,1 @@
+"""Apache Airflow provider for Wiro (https://wiro.ai): AI models behind one API, run as Airflow tasks."""

@@ -1,0 +1,168 @@
+"""What takes more than one call: starting a run, following a task, stopping it. Flows like ``flow.call``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api import endpoints, retry
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, Polling
+from airflow_provider_wiro.api.retry import RateGate
+from airflow_provider_wiro.exceptions import (
+    WiroApiError,
+    WiroAuthenticationError,
+    WiroError,
+    WiroNotFoundError,
+    WiroResponseError,
+    WiroTaskTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow_provider_wiro.api.models import ModelParameter, StartedRun, Task
+    from airflow_provider_wiro.api.parameters import FileValue
+
+
+def run_model(
+    outside: Outside,
+    model: str,
+    parameters: Mapping[str, Any],
+    files: Mapping[str, Sequence[FileValue]],
+    *,
+    callback_url: str | None = None,
+    project_id: str | None = None,
+) -> Flow[StartedRun]:
+    """
+    Start a task.
+
+    Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
+    files asks for them first. A model the catalogue doesn't show gets the usual form.
+
+    :raises WiroLostRunError: the task may have been started; its id is not known.
+    """
+    known: tuple[ModelParameter, ...] = ()
+    if files:
+        try:
+            known = (yield from call(endpoints.get_model(model), outside)).parameters
+        except WiroNotFoundError:
+            known = ()
+    run = endpoints.run_model(
+        model, parameters, files, known, callback_url=callback_url, project_id=project_id
+    )
+    return (yield from call(run, outside))
+
+
+def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
+    """
+    Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail tells.
+    """
+    task = yield from call(endpoints.get_task(wiro_task_id), outside)
+    if task.token is None:
+        raise WiroResponseError(
+            f"Wiro shows no token for task {wiro_task_id}, so its files can't be deleted."
+        )
+    yield from call(endpoints.delete_task_files(task.token), outside)
+
+
+def try_connection(outside: Outside) -> Flow[str]:
+    """Make a free signed call and return what it says about the connection; raises what a call raises."""
+    with suppress(WiroNotFoundError):  # "There is no task yet." is said only to who is let in
+        yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
+    return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
+
+
+def wait_for_task(
+    wiro_task_id: str,
+    outside: Outside,
+    polling: Polling,
+    *,
+    observe: Callable[[Task], None],
+    is_seen: bool = False,
+    patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
+) -> Flow[Task]:
+    """
+    Follow a task until it changes no more, and return it, whether it succeeded or not.
+
+    Failing polls (5xx, HTML, resets, rate limits) are ridden out for ``patience_seconds``, counted from the
+    last poll that worked.
+
+    :param observe: called with what each poll shows.
+    :param is_seen: the task was polled a moment ago, so begin with a pause.
+    :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
+    :raises WiroError: polling can't go on.
+    """
+    last_seen_at = outside.now()
+    last_status = "unknown"
+    if is_seen:
+        yield Pause(polling.pause_seconds(outside.now(), outside.random()))
+    while True:
+        is_last_look = polling.is_over(outside.now())
+        try:
+            task = yield from call(
+                endpoints.get_task(wiro_task_id), outside, patience_seconds=0, deadline=polling.deadline
+            )
+        except WiroError as error:
+            now = outside.now()
+            is_not_yet = isinstance(error, WiroNotFoundError) and polling.age_seconds(now) < NOT_YET_SECONDS
+            if not error.may_retry and not is_not_yet:
+                raise
+            if (now - last_seen_at).total_seconds() > patience_seconds:
+                raise
+        else:
+            last_seen_at = outside.now()
+            last_status = task.status
+            observe(task)
+            if task.is_terminal:
+                return task
+        if is_last_look:
+            raise WiroTaskTimeoutError(
+                f"Wiro task {wiro_task_id} did not end before its deadline (last status: {last_status}).",
+                wiro_task_id=wiro_task_id,
+            )
+        yield Pause(polling.pause_seconds(outside.now(), outside.random()))
+
+
+def stop_task(
+    wiro_task_id: str,
+    outside: Outside,
+    *,
+    is_running: bool = False,
+    patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
+) -> Flow[Task | None]:
+    """
+    Stop a task: cancel it while it is queued, kill it once it runs; one that has ended is left as it is.
+
+    The task can start between the two calls, and a kill can come before the worker is ready for it, so that
+    the pair is tried again as long as Detail shows the task alive.
+
+    :param is_running: it was last seen running, so begin with the kill.
+    :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
+    :raises WiroError: it could not be stopped; it may still run.
+    """
+    # Stopping doesn't queue behind a rate limit that other calls ran into: each minute of a task costs money.
+    outside = replace(outside, gate=RateGate())
+    began_at = outside.now()
+    stops = [endpoints.cancel_task(wiro_task_id), endpoints.kill_task(wiro_task_id)]
+    attempt = 0
+    while True:
+        for stop in reversed(stops) if is_running else stops:
+            try:
+                return (yield from call(stop, outside, patience_seconds=patience_seconds))
+            except WiroAuthenticationError:
+                raise
+            except WiroApiError as error:
+                if error.may_retry:
+                    raise
+                refusal = error
+        task = yield from call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_seconds)
+        if task.is_terminal:
+            return task
+        attempt += 1
+        pause = retry.backoff_seconds(attempt, outside.random())
+        if (outside.now() - began_at).total_seconds() + pause > patience_seconds:
+            raise refusal
+        is_running = not task.is_queued
+        yield Pause(pause)

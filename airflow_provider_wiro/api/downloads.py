@@ -1,0 +1,182 @@
+"""
+What may be fetched as an output, and what of it may be believed (design §4.9).
+
+Wiro names the URL, and whoever can make it name another could have a worker fetch from inside its network; so
+the addresses, redirects and headers are judged here, and a shell asks before it connects and before it reads.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from airflow_provider_wiro.api.parameters import check_web_url
+from airflow_provider_wiro.api.wire import whole_number
+from airflow_provider_wiro.exceptions import (
+    WiroOutputError,
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+    WiroUsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.models import Output
+
+MAX_REDIRECTS = 5
+#: Of an output whose size Wiro didn't tell, no more than this is read.
+MAX_UNANNOUNCED_BYTES = 10 * 1024**3
+
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+#: Asked for, so that the bytes on the wire are the file's and can be counted.
+REQUEST_HEADERS = {"accept-encoding": "identity"}
+
+
+def is_public_address(address: str) -> bool:
+    """Whether an IP address is on the public internet; what can't be read as one is not."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        # IPv4 in IPv6 clothes: ::ffff:127.0.0.1, 6to4, NAT64
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public_address(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def refuse_address(output: Output, host: str, address: str) -> WiroOutputRefusedError:
+    """Return the error for an output at a private address."""
+    return WiroOutputRefusedError(
+        f"Output {output.index} ({output.name!r}) is at {host} ({address}), which is not a public address. "
+        "It is not "
+        "fetched: only a connection whose own base URL is private may have outputs there."
+    )
+
+
+def output_url(output: Output) -> str:
+    """
+    Return the URL of an output.
+
+    :raises WiroUsageError: the output is an LLM's answer, which has none.
+    :raises WiroOutputRefusedError: it is not an http(s) URL.
+    """
+    if output.url is None:
+        raise WiroUsageError(
+            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in its "
+            "`content`."
+        )
+    return _checked(output, output.url)
+
+
+def redirect_url(output: Output, url: str, headers: Mapping[str, str], hops: int) -> str:
+    """
+    Return where a redirect leads.
+
+    :param hops: how many redirects were followed before this one.
+    :raises WiroOutputRefusedError: too many of them, or not to an http(s) URL.
+    """
+    if hops >= MAX_REDIRECTS:
+        raise WiroOutputRefusedError(f"Output {output.index} is behind more than {MAX_REDIRECTS} redirects.")
+    try:
+        target = urljoin(url, headers.get("location", ""))
+    except ValueError as error:
+        raise WiroOutputRefusedError(
+            f"Output {output.index} redirects to something that is no URL."
+        ) from error
+    if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
+        raise WiroOutputRefusedError(f"Output {output.index} redirects from https to plain http.")
+    return _checked(output, target)
+
+
+def _checked(output: Output, url: str) -> str:
+    try:
+        return check_web_url(url, f"output {output.index}")
+    except WiroUsageError as error:
+        raise WiroOutputRefusedError(str(error)) from error
+
+
+def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:
+    """
+    Return the size the CDN announces, None if it announces none, before a byte of the body is read.
+
+    :param headers: names in lower case.
+    :raises WiroOutputUnavailableError: no file: expired link, CDN error.
+    :raises WiroOutputRefusedError: another file than Wiro announced.
+    """
+    what = f"output {output.index} ({output.name!r})"
+    if status in {401, 403, 404, 410}:
+        raise WiroOutputUnavailableError(
+            f"The CDN answered HTTP {status} for {what}: its link has expired or was deleted. "
+            "A fresh link comes with the task's Detail."
+        )
+    if status != 200:
+        raise WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {what}.")
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise WiroOutputRefusedError(
+            f"The CDN sent {what} as {encoding!r}, though it was asked for the plain bytes."
+        )
+    found = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found in {"text/html", "application/xhtml+xml"} and not is_web_page(output):
+        raise WiroOutputRefusedError(
+            f"Expected {output.content_type or 'a file'} for {what}, found a web page ({found}). "
+            "Open the link in a browser to see what the CDN says."
+        )
+    announced = whole_number(headers.get("content-length"))
+    if output.size is not None and announced is not None and announced != output.size:
+        raise wrong_size(output, f"the CDN announces {announced}")
+    return announced
+
+
+def is_web_page(output: Output) -> bool:
+    """Whether Wiro itself announced the output as HTML."""
+    return "html" in output.content_type.lower() or output.name.lower().endswith((".html", ".htm"))
+
+
+def wrong_size(output: Output, found: str) -> WiroOutputRefusedError:
+    """Return the error for an output whose size is not what Wiro said."""
+    return WiroOutputRefusedError(
+        f"Wiro said output {output.index} ({output.name!r}) has {output.size} bytes, {found}. Nothing was "
+        "kept."
+    )
+
+
+def check_received(output: Output, received: int, *, announced: int | None, is_complete: bool) -> None:
+    """
+    Judge the count of bytes received so far.
+
+    :param announced: what the CDN announced.
+    :param is_complete: the body has ended.
+    :raises WiroOutputError: too many bytes, or too few at the end.
+    """
+    expected = output.size if output.size is not None else announced
+    limit = MAX_UNANNOUNCED_BYTES if expected is None else expected
+    if received > limit:
+        raise _too_many(output, limit, expected)
+    if is_complete and expected is not None and received < expected:
+        if announced is not None and received < announced:
+            raise cut_off(output, f"after {received} of {announced} bytes")
+        raise wrong_size(output, f"{received} came")
+
+
+def _too_many(output: Output, limit: int, expected: int | None) -> WiroOutputError:
+    if expected is None:
+        return WiroOutputRefusedError(
+            f"Output {output.index} is larger than {limit} bytes and of no announced size."
+        )
+    return (
+        wrong_size(output, "more came")
+        if output.size is not None
+        else cut_off(output, "more bytes came than announced")
+    )
+
+
+def cut_off(output: Output, how: str) -> WiroOutputUnavailableError:
+    """Return the error for a body that broke off."""
+    return WiroOutputUnavailableError(f"The CDN cut off output {output.index} ({output.name!r}): {how}.")

@@ -1,0 +1,197 @@
+"""
+Wiro's endpoints as values: what to send, and how to read what comes back (contract §3 to §7).
+
+This is, with ``responses`` and ``models``, the only place that knows Wiro's wire words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
+from airflow_provider_wiro.api.parameters import Body, FileContent, FileValue, run_body, slug_path, split_slug
+from airflow_provider_wiro.api.wire import text
+from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.responses import Envelope
+
+T = TypeVar("T")
+
+#: The most Task/List and Tool/List return at once.
+MAX_PAGE = 100
+#: An id longer than this is not one of Wiro's.
+MAX_ID_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class ApiCall(Generic[T]):
+    """
+    One call of Wiro's API. Every call is a POST.
+
+    :ivar path: below the base URL, percent-encoded, without a leading slash.
+    :ivar read: turns the envelope of a success into the value; raises WiroResponseError if it can't.
+    :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
+    """
+
+    path: str
+    body: Body
+    read: Callable[[Envelope], T]
+    is_repeatable: bool = True
+
+
+def run_model(
+    model: str,
+    parameters: Mapping[str, Any],
+    files: Mapping[str, Sequence[FileValue]],
+    known: Sequence[ModelParameter] = (),
+    *,
+    callback_url: str | None = None,
+    project_id: str | None = None,
+) -> ApiCall[StartedRun]:
+    """Run/{owner}/{model}: start, and pay for, a task."""
+    extra = {"callbackUrl": callback_url, "projectid": project_id}
+    given = {**parameters, **{name: value for name, value in extra.items() if value}}
+    return ApiCall(
+        f"Run/{slug_path(model)}", run_body(given, files, known), _started_run, is_repeatable=False
+    )
+
+
+def get_task(wiro_task_id: str) -> ApiCall[Task]:
+    """Task/Detail of one task."""
+    checked = check_task_id(wiro_task_id)
+
+    def read(envelope: Envelope) -> Task:
+        task = _only_task(envelope)
+        if task is None:
+            raise WiroResponseError(f"Asked for Wiro task {checked}, the answer held no task.")
+        if task.id not in {"", checked}:
+            raise WiroResponseError(f"Asked for Wiro task {checked}, the answer was about another one.")
+        return replace(task, id=checked)
+
+    return _json_call("Task/Detail", {"taskid": checked}, read)
+
+
+def list_tasks(
+    *, start: int = 0, limit: int = 20, model_name: str | None = None
+) -> ApiCall[tuple[Task, ...]]:
+    """Task/List: the project's latest tasks, newest first. Items may be abridged."""
+    if not 1 <= limit <= MAX_PAGE or start < 0:
+        raise WiroUsageError(
+            f"Expected start >= 0 and limit from 1 to {MAX_PAGE}, found {start} and {limit}."
+        )
+    fields = {"type": "model", "sort": "id", "order": "DESC", "start": str(start), "limit": str(limit)}
+    if model_name:
+        fields["modelName"] = model_name
+    return _json_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
+
+
+def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
+    """Task/Cancel: works only while the task is queued."""
+    return _json_call("Task/Cancel", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+
+
+def kill_task(wiro_task_id: str) -> ApiCall[Task | None]:
+    """Task/Kill: works only once a worker has the task."""
+    return _json_call("Task/Kill", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+
+
+def delete_task_files(token: str) -> ApiCall[None]:
+    """
+    Task/InputOutputDelete: remove a finished task's inputs and outputs from Wiro. Takes the task's token.
+    """
+    return _json_call("Task/InputOutputDelete", {"tasktoken": token}, lambda _: None)
+
+
+def upload_file(file: FileContent, *, folder_id: str | None = None) -> ApiCall[UploadedFile]:
+    """File/Upload: put a file into the project's storage."""
+    folder = (("folderid", folder_id),) if folder_id else ()
+    return ApiCall("File/Upload", Body(form=(*folder, ("file", file))), _uploaded_file)
+
+
+def get_model(model: str) -> ApiCall[Model]:
+    """Tool/Detail: a model with its parameters and prices."""
+    owner, name = split_slug(model)
+
+    def read(envelope: Envelope) -> Model:
+        found = _items(envelope, "tool")
+        if not found:
+            raise WiroNotFoundError(f"Wiro has no model {owner}/{name}.")
+        return Model.from_wire(found[0])
+
+    return _json_call("Tool/Detail", {"slugowner": owner, "slugproject": name}, read)
+
+
+def list_models(
+    *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
+) -> ApiCall[tuple[Model, ...]]:
+    """Tool/List: a page of the catalogue, without parameters."""
+    if not 1 <= limit <= MAX_PAGE or start < 0:
+        raise WiroUsageError(
+            f"Expected start >= 0 and limit from 1 to {MAX_PAGE}, found {start} and {limit}."
+        )
+    fields: dict[str, Any] = {
+        "start": str(start),
+        "limit": str(limit),
+        "hideworkflows": True,
+        "summary": True,
+    }
+    if search:
+        fields |= {"search": search, "sort": "relevance"}
+    if categories:
+        fields["categories"] = list(categories)
+    return _json_call(
+        "Tool/List",
+        fields,
+        lambda envelope: tuple(Model.from_wire(item) for item in _items(envelope, "tool")),
+    )
+
+
+def check_task_id(wiro_task_id: object) -> str:
+    """
+    Return a Wiro task's id as stripped text.
+
+    :raises WiroUsageError: empty, too long, or not printable text or a number.
+    """
+    found = text(wiro_task_id).strip()
+    if not found or len(found) > MAX_ID_LENGTH or not found.isprintable() or " " in found or found == "None":
+        raise WiroUsageError(
+            f"Expected the id of a Wiro task, such as '2221', found {str(wiro_task_id)[:100]!r}. "
+            "A run summary has it as `wiro_task_id`."
+        )
+    return found
+
+
+def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
+    return ApiCall(path, Body(json=json.dumps(fields, ensure_ascii=False)), read)
+
+
+def _started_run(envelope: Envelope) -> StartedRun:
+    try:
+        wiro_task_id = check_task_id(envelope.get("taskid"))
+    except WiroUsageError as error:
+        raise WiroResponseError("Wiro accepted the run, but its answer has no usable task id.") from error
+    return StartedRun(wiro_task_id, text(envelope.get("socketaccesstoken")) or None)
+
+
+def _uploaded_file(envelope: Envelope) -> UploadedFile:
+    files = [UploadedFile.from_wire(item) for item in _items(envelope, "list")]
+    if not files or not files[0].url:
+        raise WiroResponseError("Wiro accepted the file, but its answer has no URL for it.")
+    return files[0]
+
+
+def _only_task(envelope: Envelope) -> Task | None:
+    return next(iter(_tasks(envelope)), None)
+
+
+def _tasks(envelope: Envelope) -> list[Task]:
+    return [Task.from_wire(item) for item in _items(envelope, "tasklist")]
+
+
+def _items(envelope: Envelope, name: str) -> list[Mapping[str, Any]]:
+    items = envelope.get(name)
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []

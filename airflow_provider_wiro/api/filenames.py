@@ -1,0 +1,81 @@
+"""Names a server made, turned into ones that are safe as (part of) an object key."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Bytes of UTF-8; S3 takes keys up to 1,024.
+MAX_NAME_BYTES = 200
+MAX_KEY_BYTES = 1024
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: Separators, what S3 asks to avoid in keys, and what shells and URLs trip over.
+_UNSAFE = re.compile(r'[\\{}^%`\[\]"<>~#|?*:&$@=;+,\s]+')
+
+
+def clean_name(name: str, *, fallback: str) -> str:
+    """
+    Return a file name without directories, control characters and trouble.
+
+    :param name: from a server; never trusted as a path.
+    :param fallback: what to use when nothing of it remains.
+    """
+    last = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    printable = "".join(
+        character
+        for character in unicodedata.normalize("NFC", last)
+        if unicodedata.category(character)[0] != "C"
+    )
+    cleaned = _UNSAFE.sub("-", printable).strip("-.")
+    return _shorten(cleaned) if cleaned else fallback
+
+
+def _shorten(name: str) -> str:
+    """Cut the stem so that the name fits; the suffix, if it is one, stays."""
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    suffix = PurePosixPath(name).suffix
+    if len(suffix.encode()) > 20:
+        suffix = ""
+    stem = name.removesuffix(suffix).encode()[: MAX_NAME_BYTES - len(suffix.encode())]
+    return stem.decode("utf-8", "ignore") + suffix
+
+
+def check_key_template(template: str, known: frozenset[str]) -> str:
+    """
+    Return the template.
+
+    :raises WiroUsageError: it has a placeholder that is not in ``known``, or is empty.
+    """
+    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in known]
+    if unknown:
+        raise WiroUsageError(
+            f"Unknown placeholder {{{unknown[0]}}} in s3_key {template!r}. Known: "
+            + ", ".join(f"{{{name}}}" for name in sorted(known))
+            + "."
+        )
+    if not template.strip("/ "):
+        raise WiroUsageError(f"Expected s3_key to name an object, found {template!r}.")
+    return template
+
+
+def fill_key(template: str, values: Mapping[str, str]) -> str:
+    """
+    Fill a key template's placeholders.
+
+    :raises WiroUsageError: the key is longer than S3 allows.
+    """
+    key = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+    if len(key.encode()) > MAX_KEY_BYTES:
+        raise WiroUsageError(
+            f"The object key is {len(key.encode())} bytes long, S3 takes {MAX_KEY_BYTES}: {key[:100]}…"
+        )
+    return key

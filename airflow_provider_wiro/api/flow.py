@@ -1,0 +1,153 @@
+"""
+One call of the API as a generator: it says what to do next, a shell does it and sends back what came of it.
+
+A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.Answer` or a
+:class:`~airflow_provider_wiro.api.retry.NoAnswer`; it yields :class:`Pause` and gets None. What it returns is
+    the
+result. So each decision (repeat or not, how long to wait, what an end means) stands once, for the blocking
+hook, the asynchronous one and the tests, which pass a day of polling in a millisecond. What takes several
+calls is composed of this one in :mod:`~airflow_provider_wiro.api.conversations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_wiro.api import responses, retry
+from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroLostRunError,
+    WiroRateLimitError,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_provider_wiro.api.endpoints import ApiCall
+    from airflow_provider_wiro.api.parameters import Body
+    from airflow_provider_wiro.api.signing import Credentials
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Send:
+    """
+    Do one HTTP request: POST ``body`` to ``path`` below the base URL.
+
+    :ivar headers: the authentication of this one request; a secret, and stale after it.
+    :ivar needs_fresh_connection: don't reuse an idle connection: the server may have closed it a moment ago,
+        and then nobody knows whether it got the request.
+    """
+
+    path: str
+    body: Body
+    headers: dict[str, str] = field(repr=False)
+    needs_fresh_connection: bool = False
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Wait this long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outside:
+    """
+    What a flow needs of the world, handed in.
+
+    :ivar now: the time, as an aware datetime.
+    :ivar random: a number from [0, 1).
+    :ivar nonce: a random integer that was never handed out before.
+    :ivar gate: shared by all calls of one connection in a process.
+    """
+
+    credentials: Credentials
+    now: Callable[[], datetime]
+    random: Callable[[], float]
+    nonce: Callable[[], int]
+    gate: RateGate
+
+
+Flow = Generator[Send | Pause, Answer | NoAnswer | None, T]
+
+
+def call(
+    api_call: ApiCall[T],
+    outside: Outside,
+    *,
+    patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
+    deadline: datetime | None = None,
+) -> Flow[T]:
+    """
+    Make one call, repeated as long as that is safe and patience lasts.
+
+    :param patience_seconds: how long to go on repeating. 0: one try.
+    :param deadline: don't wait for the connection's rate limit beyond this.
+    :raises WiroLostRunError: a Run that may have started a task.
+    :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
+    """
+    began_at = outside.now()
+    attempt = 0
+    while True:
+        yield from _wait_for_gate(outside, deadline)
+        headers = outside.credentials.headers(outside.nonce())
+        outcome = yield Send(
+            api_call.path, api_call.body, headers, needs_fresh_connection=not api_call.is_repeatable
+        )
+        try:
+            return _read(api_call, outcome, secrets=tuple(headers.values()))
+        except WiroError as error:
+            attempt += 1
+            failure = error
+        sent = isinstance(outcome, Answer) or (isinstance(outcome, NoAnswer) and outcome.was_sent)
+        if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
+            raise WiroLostRunError(
+                f"The run was sent, but its answer is lost: {failure} Wiro may have started the task and "
+                "bill it; "
+                "look for it in the dashboard at wiro.ai before running it again."
+            ) from failure
+        pause = _pause_before_repeat(failure, outcome, attempt, outside)
+        elapsed = (outside.now() - began_at).total_seconds()
+        if pause is None or elapsed + pause > patience_seconds:
+            raise failure
+        yield Pause(pause)
+
+
+def _wait_for_gate(outside: Outside, deadline: datetime | None) -> Flow[None]:
+    """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
+    while waiting := outside.gate.wait_seconds(outside.now()):
+        remaining = waiting if deadline is None else (deadline - outside.now()).total_seconds()
+        if remaining <= 0:
+            raise WiroRateLimitError(
+                f"Wiro's rate limit asks to wait {waiting:.0f} s more, which is past the deadline.",
+                http_status=429,
+            )
+        yield Pause(min(waiting, remaining))
+
+
+def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: tuple[str, ...]) -> T:
+    if isinstance(outcome, Answer):
+        return api_call.read(responses.read(outcome, secrets=secrets))
+    reason = outcome.reason if outcome else "the request was not made"
+    raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")
+
+
+def _pause_before_repeat(
+    failure: WiroError, outcome: Answer | NoAnswer | None, attempt: int, outside: Outside
+) -> float | None:
+    """Return the seconds to wait before another try, None if another try can't help."""
+    if not failure.may_retry:
+        return None
+    asked = retry.retry_after_seconds(outcome.headers, outside.now()) if isinstance(outcome, Answer) else None
+    pause = max(asked or 0.0, retry.backoff_seconds(attempt, outside.random()))
+    if isinstance(failure, WiroRateLimitError):
+        outside.gate.close(outside.now(), pause)
+    return pause

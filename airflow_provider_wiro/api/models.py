@@ -1,0 +1,290 @@
+"""
+What Wiro tells us, as values: tasks, their outputs, models, uploaded files.
+
+Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.wire`), and an unknown status means
+"still running" (contract §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.api.wire import flag, json_list, moment, money, number, text, whole_number
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class TaskStatus(StrEnum):
+    """The statuses Wiro documents, in the order a task goes through them (steps can be skipped)."""
+
+    QUEUE = "task_queue"
+    ACCEPT = "task_accept"
+    PREPROCESS_START = "task_preprocess_start"
+    PREPROCESS_END = "task_preprocess_end"
+    ASSIGN = "task_assign"
+    START = "task_start"
+    OUTPUT = "task_output"
+    OUTPUT_FULL = "task_output_full"
+    ERROR_FULL = "task_error_full"
+    END = "task_end"
+    POSTPROCESS_START = "task_postprocess_start"
+    POSTPROCESS_END = "task_postprocess_end"
+    CANCEL = "task_cancel"
+    ERROR = "task_error"
+    STREAM_READY = "task_stream_ready"
+    STREAM_END = "task_stream_end"
+    COST = "task_cost"
+
+
+#: A task with one of these statuses in Task/Detail changes no more. ``task_end`` is not among them: files
+#: follow.
+TERMINAL_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL, TaskStatus.ERROR})
+#: Still cancellable; everything else that is not terminal must be killed.
+QUEUED_STATUSES = frozenset({TaskStatus.QUEUE})
+KNOWN_STATUSES = frozenset(TaskStatus)
+
+#: How many of the model's last error lines belong into a message.
+ERROR_LINES = 10
+
+
+@dataclass(frozen=True)
+class Output:
+    """
+    One output of a task: a file on Wiro's CDN, or an LLM's answer.
+
+    :ivar index: its position among the task's outputs, from 0.
+    :ivar name: the server's name for it; never a path to trust.
+    :ivar content_type: MIME type; ``raw`` is Wiro's word for an LLM's answer. Empty if unknown.
+    :ivar size: bytes, None if unknown.
+    :ivar url: where to fetch it for a limited time, None for an LLM's answer. Public to whoever holds it.
+    :ivar content: the LLM's answer ``{prompt, raw, thinking, answer}``, None for files.
+    """
+
+    index: int
+    name: str
+    content_type: str
+    size: int | None
+    url: str | None
+    content: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_wire(cls, index: int, item: Mapping[str, Any]) -> Self:
+        content = item.get("content")
+        return cls(
+            index=index,
+            name=text(item.get("name")),
+            content_type=text(item.get("contenttype")).strip(),
+            size=whole_number(item.get("size")),
+            url=text(item.get("url")).strip() or None,
+            content=content if isinstance(content, Mapping) else None,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A Wiro task as Task/Detail and Task/List show it.
+
+    :ivar id: the task's id.
+    :ivar status: the status word; may be one that this package doesn't know.
+    :ivar model: ``owner/model``, None if the answer didn't name it.
+    :ivar exit_code: the model's exit code (``pexit``), None where missing.
+    :ivar elapsed_seconds: the model's run time.
+    :ivar cost_usd: what was billed, as Wiro wrote it.
+    :ivar token: opens the task's WebSocket. A secret.
+    """
+
+    id: str
+    status: str
+    model: str | None = None
+    exit_code: str | None = None
+    outputs: tuple[Output, ...] = ()
+    elapsed_seconds: float | None = None
+    cost_usd: str | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    debug_output: str = field(default="", repr=False)
+    debug_error: str = field(default="", repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        owner, name = text(item.get("modelslugowner")).strip(), text(item.get("modelslugproject")).strip()
+        outputs = item.get("outputs")
+        parameters = item.get("parameters")
+        return cls(
+            id=text(item.get("id")),
+            status=text(item.get("status")),
+            model=f"{owner}/{name}" if owner and name else None,
+            exit_code=text(item.get("pexit")).strip() or None,
+            outputs=tuple(
+                Output.from_wire(index, output)
+                for index, output in enumerate(outputs if isinstance(outputs, list) else ())
+                if isinstance(output, Mapping)
+            ),
+            elapsed_seconds=number(item.get("elapsedseconds")),
+            cost_usd=money(item.get("totalcost")),
+            created_at=moment(item.get("createtime")),
+            started_at=moment(item.get("starttime")),
+            ended_at=moment(item.get("endtime")),
+            parameters=parameters if isinstance(parameters, Mapping) else {},
+            debug_output=text(item.get("debugoutput")),
+            debug_error=text(item.get("debugerror")),
+            token=text(item.get("socketaccesstoken")) or None,
+        )
+
+    @property
+    def is_known_status(self) -> bool:
+        return self.status in KNOWN_STATUSES
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL_STATUSES
+
+    @property
+    def is_queued(self) -> bool:
+        return self.status in QUEUED_STATUSES
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status == TaskStatus.CANCEL
+
+    @property
+    def has_succeeded(self) -> bool:
+        """
+        Whether the task ended well: an allow-list (contract §4).
+
+        ``task_postprocess_end`` alone says nothing. With an exit code, only ``0`` is success; without one (as
+        in the reference's own sample), outputs have to be there.
+        """
+        if self.status != TaskStatus.POSTPROCESS_END:
+            return False
+        return bool(self.outputs) if self.exit_code is None else number(self.exit_code) == 0
+
+    @property
+    def queue_seconds(self) -> float | None:
+        """Seconds between creation and the model's start, None if either is unknown."""
+        if self.created_at is None or self.started_at is None:
+            return None
+        return max(0.0, (self.started_at - self.created_at).total_seconds())
+
+    @property
+    def answer(self) -> str | None:
+        """An LLM's answer as one text, None if the task has no such output."""
+        contents = [output.content for output in self.outputs if output.content is not None]
+        if not contents:
+            return None
+        parts = [part for content in contents for part in answer_parts(content)]
+        return "\n\n".join(parts) or self.debug_output
+
+    @property
+    def last_error_lines(self) -> str:
+        """
+        The end of what the model wrote to its error output, else to its output. Empty if it wrote nothing.
+        """
+        lines = (self.debug_error.strip() or self.debug_output.strip()).splitlines()
+        return "\n".join(line[:500] for line in lines[-ERROR_LINES:])
+
+
+def answer_parts(content: Mapping[str, Any]) -> list[str]:
+    """Return the texts of an LLM's ``content``: its ``answer`` list, else the ``raw`` text."""
+    answer = content.get("answer")
+    parts = [text(part) for part in answer] if isinstance(answer, list) else [text(answer)]
+    return [part for part in parts if part] or [raw for raw in [text(content.get("raw"))] if raw]
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """What Run answers. ``token`` opens the task's WebSocket and is a secret."""
+
+    wiro_task_id: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class ModelParameter:
+    """One parameter of a model, as Tool/Detail lists it. ``kind`` is Wiro's ``type``."""
+
+    id: str
+    kind: str
+    label: str = ""
+    required: bool = False
+    default: Any = None
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        options = item.get("options")
+        return cls(
+            id=text(item.get("id")),
+            kind=text(item.get("type")),
+            label=text(item.get("label")),
+            required=flag(item.get("required")),
+            default=item.get("default"),
+            options=tuple(
+                text(option.get("value"))
+                for option in (options if isinstance(options, list) else ())
+                if isinstance(option, Mapping)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of Wiro's catalogue. ``parameters`` is filled by Tool/Detail only."""
+
+    slug: str
+    clean_slug: str
+    title: str = ""
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    parameters: tuple[ModelParameter, ...] = ()
+    prices: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        groups = item.get("parameters")
+        return cls(
+            slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
+            clean_slug=f"{text(item.get('cleanslugowner'))}/{text(item.get('cleanslugproject'))}",
+            title=text(item.get("title")),
+            description=text(item.get("description")),
+            categories=tuple(text(name) for name in json_list(item.get("categories"))),
+            parameters=tuple(
+                ModelParameter.from_wire(parameter)
+                for group in (groups if isinstance(groups, list) else ())
+                if isinstance(group, Mapping)
+                for parameter in json_list(group.get("items"))
+                if isinstance(parameter, Mapping) and parameter.get("id")
+            ),
+            prices=tuple(
+                price for price in json_list(item.get("dynamicprice")) if isinstance(price, Mapping)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file in the project's Wiro storage. Pass its ``url`` as a parameter."""
+
+    id: str
+    name: str
+    content_type: str
+    size: int | None
+    url: str
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        return cls(
+            id=text(item.get("id")),
+            name=text(item.get("name")),
+            content_type=text(item.get("contenttype")),
+            size=whole_number(item.get("size")),
+            url=text(item.get("url")),
+        )

@@ -1,0 +1,55 @@
+"""What the log says about a task: a line for each thing that changed, and none for what didn't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+
+#: Takes a line, such as ``log.info``.
+Say = Callable[[str], None]
+
+
+class Narrator:
+    """
+    Tells the life of one task.
+
+    :param say: for what is normal.
+    :param warn: for what a reader should notice.
+    """
+
+    def __init__(self, wiro_task_id: str, say: Say, warn: Say) -> None:
+        self._task = f"Wiro task {wiro_task_id}"
+        self._say = say
+        self._warn = warn
+        self._last_status: str | None = None
+        self._unknown: set[str] = set()
+
+    def observe(self, task: Task) -> None:
+        """Tell a status that is not the one told last. An unknown one is told, as a warning, once."""
+        if task.status == self._last_status:
+            return
+        self._last_status = task.status
+        if task.is_known_status:
+            self._say(f"{self._task}: {task.status}")
+        elif task.status not in self._unknown:
+            self._unknown.add(task.status)
+            self._warn(
+                f"{self._task} has status {task.status[:100]!r}, which this version doesn't know; "
+                "it is taken for still running."
+            )
+
+    def ended(self, task: Task) -> None:
+        """Tell what a task that has succeeded took and brought."""
+        facts = [f"{len(task.outputs)} output{'' if len(task.outputs) == 1 else 's'}"]
+        sizes = [output.size for output in task.outputs if output.size is not None]
+        if sizes:
+            facts[0] += f" ({sum(sizes):,} bytes)"
+        if task.queue_seconds is not None:
+            facts.append(f"queued {task.queue_seconds:.0f} s")
+        if task.elapsed_seconds is not None:
+            facts.append(f"ran {task.elapsed_seconds:.0f} s")
+        facts.append(f"cost {task.cost_usd} USD" if task.cost_usd else "cost not told")
+        self._say(f"{self._task} succeeded: {', '.join(facts)}.")

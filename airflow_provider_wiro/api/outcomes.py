@@ -1,0 +1,83 @@
+"""How a task ended, in the two forms users meet: the run summary, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_wiro.api.endpoints import check_task_id
+from airflow_provider_wiro.api.models import StartedRun, Task, TaskStatus
+from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError
+
+#: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
+RunSummary = dict[str, Any]
+
+
+def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
+    """
+    Return a task's run summary.
+
+    :param model: the model as the user named it; default: as Wiro names it.
+    :return: ``{"wiro_task_id", "model", "status", "outputs": [{"index", "name", "content_type", "size"
+        (bytes), "url"}], "text", "elapsed_seconds", "cost_usd"}``; what is not known is None.
+    """
+    return {
+        "wiro_task_id": task.id,
+        "model": model or task.model,
+        "status": task.status,
+        "outputs": [
+            {
+                "index": output.index,
+                "name": output.name,
+                "content_type": output.content_type or None,
+                "size": output.size,
+                "url": output.url,
+            }
+            for output in task.outputs
+        ],
+        "text": task.answer,
+        "elapsed_seconds": task.elapsed_seconds,
+        "cost_usd": task.cost_usd,
+    }
+
+
+def started_summary(started: StartedRun, *, model: str) -> RunSummary:
+    """Return the run summary of a task that was accepted a moment ago and not looked at since."""
+    return run_summary(Task(id=started.wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
+
+
+def check_success(task: Task) -> Task:
+    """
+    Return a task that has succeeded.
+
+    :raises WiroTaskCancelledError: it was cancelled or killed.
+    :raises WiroTaskFailedError: it failed; the message ends with the model's last error lines.
+    """
+    if task.has_succeeded:
+        return task
+    if task.is_cancelled:
+        raise WiroTaskCancelledError(f"Wiro task {task.id} was cancelled.", wiro_task_id=task.id)
+    lines = task.last_error_lines
+    said = f" The model's last lines:\n{lines}" if lines else " The model left no error message."
+    raise WiroTaskFailedError(
+        f"Wiro task {task.id} failed ({_how(task)}). Failed tasks are not billed.{said}", wiro_task_id=task.id
+    )
+
+
+def _how(task: Task) -> str:
+    if task.status == TaskStatus.ERROR:
+        return "before the model ran"
+    return (
+        f"exit code {task.exit_code[:20]}"
+        if task.exit_code
+        else "it ended without outputs and without an exit code"
+    )
+
+
+def task_id_of(value: object) -> str:
+    """
+    Return the id in what a user hands on: an id, or a run summary.
+
+    :raises WiroUsageError: it is neither.
+    """
+    return check_task_id(value.get("wiro_task_id") if isinstance(value, Mapping) else value)

@@ -1,0 +1,219 @@
+"""
+What a user gives for a run, and the form it is sent in (contract §3): model slugs, parameters, files.
+
+Bad input is refused here, before anything is sent: what was found, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import ModelParameter
+
+#: Wiro takes files up to 100 MB (contract §6).
+MAX_FILE_BYTES = 100 * 1000 * 1000
+
+FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
+
+
+@dataclass(frozen=True)
+class FileUrl:
+    """A file that Wiro fetches itself."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """
+    A file whose bytes we send.
+
+    :ivar open: opens it anew for every attempt, so that a repeated body never starts in the middle.
+    :ivar size: bytes.
+    """
+
+    name: str
+    content_type: str
+    size: int
+    open: Callable[[], BinaryIO]
+
+
+FileValue = FileUrl | FileContent
+#: One field of a multipart form, in order.
+FormField = tuple[str, str | FileContent]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body: JSON text, or the fields of a multipart form when file contents are sent."""
+
+    json: str | None = None
+    form: tuple[FormField, ...] = ()
+
+
+def split_slug(model: object) -> tuple[str, str]:
+    """
+    Return owner and model of ``owner/model``, without the stray spaces the catalogue has.
+
+    :raises WiroUsageError: if it is anything else: a URL, a third segment, ``..``, nothing.
+    """
+    segments = [segment.strip() for segment in model.strip().split("/")] if isinstance(model, str) else []
+    if len(segments) != 2 or not all(_is_slug_segment(segment) for segment in segments):
+        raise WiroUsageError(
+            "Expected a model as `owner/model`, such as 'retroAIx/Retro-Cartoons', found "
+            f"{str(model)[:200]!r}. "
+            "Copy the two names from the model's page at wiro.ai."
+        )
+    return segments[0], segments[1]
+
+
+def _is_slug_segment(segment: str) -> bool:
+    return (
+        bool(segment)
+        and segment not in {".", ".."}
+        and len(segment) <= 200
+        and segment.isprintable()
+        and not set(segment) & set("\\?#:%")
+    )
+
+
+def slug_path(model: object) -> str:
+    """Return the percent-encoded path segments of a model, such as ``wiro/Animated%20Logo``."""
+    return "/".join(quote(segment, safe="") for segment in split_slug(model))
+
+
+def run_body(
+    parameters: Mapping[str, Any],
+    files: Mapping[str, Sequence[FileValue]],
+    known: Sequence[ModelParameter] = (),
+) -> Body:
+    """
+    Return the body of a Run.
+
+    :param parameters: the model's own parameters, sent as they are; None means "leave it out".
+    :param files: file parameter → its files and URLs.
+    :param known: the model's parameters from Tool/Detail, which tell the kind of each file parameter. Without
+        them one value is sent as a ``fileinput`` and several as a ``multifileinput``.
+    :raises WiroUsageError: a value can't be sent, or the model has no such file parameter.
+    """
+    values = clean_parameters(parameters)
+    file_fields = [
+        field
+        for name, given in files.items()
+        for field in _file_fields(*_file_parameter(name, given, known), given)
+    ]
+    for name, _ in file_fields:
+        values.pop(name, None)
+    if any(isinstance(value, FileContent) for _, value in file_fields):
+        plain = [(name, part) for name, value in values.items() for part in _form_values(value)]
+        return Body(form=(*plain, *file_fields))
+    for name, value in file_fields:
+        # The one field that repeats is a combinefileinput's, which JSON sends as an array.
+        values[name] = [*_as_list(values[name]), value] if name in values else value
+    for name, given in files.items():
+        parameter, kind = _file_parameter(name, given, known)
+        if kind == "combinefileinput":
+            values[parameter] = _as_list(values[parameter])
+    return Body(json=json.dumps(values, ensure_ascii=False))
+
+
+def clean_parameters(parameters: object) -> dict[str, Any]:
+    """
+    Return the parameters that are sent: names stripped of nothing, values as given, None left out.
+
+    :raises WiroUsageError: not a mapping of names to JSON values.
+    """
+    if not isinstance(parameters, Mapping):
+        raise WiroUsageError(
+            f"Expected `parameters` as a dict of the model's parameters, found {type(parameters).__name__}. "
+            "If it comes from a template, set render_template_as_native_obj=True on the DAG."
+        )
+    cleaned = {}
+    for name, value in parameters.items():
+        if not isinstance(name, str) or not name.strip():
+            raise WiroUsageError(f"Expected parameter names as non-empty text, found {name!r}.")
+        if value is None:
+            continue
+        try:
+            json.dumps(value, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise WiroUsageError(
+                f"Parameter {name!r} can't be sent: {error}. Expected text, numbers, booleans, or lists of "
+                "these. "
+                "Files belong into `files`."
+            ) from error
+        cleaned[name] = value
+    return cleaned
+
+
+def _file_parameter(
+    name: str, given: Sequence[FileValue], known: Sequence[ModelParameter]
+) -> tuple[str, str]:
+    """Return id and kind of the file parameter a user means; ``inputImageUrl`` means ``inputImage``."""
+    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind in FILE_KINDS}
+    for candidate in (name, name.removesuffix("Url")):
+        if candidate in kinds:
+            if kinds[candidate] == "fileinput" and len(given) > 1:
+                raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
+            return candidate, kinds[candidate]
+    if known:
+        listed = ", ".join(sorted(kinds)) or "none"
+        raise WiroUsageError(f"The model has no file parameter {name!r}. Its file parameters: {listed}.")
+    return name, "fileinput" if len(given) == 1 else "multifileinput"
+
+
+def _file_fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormField]:
+    """Return the fields of one file parameter, in the way its kind is sent (the table of contract §3)."""
+    contents = [value for value in given if isinstance(value, FileContent)]
+    urls = [value.url for value in given if isinstance(value, FileUrl)]
+    if kind == "combinefileinput":
+        return [(parameter, value.url if isinstance(value, FileUrl) else value) for value in given]
+    if kind == "fileinput" and not contents:
+        return [(parameter, ""), (f"{parameter}Url", ",".join(urls))]
+    if any("," in url for url in urls) and kind == "multifileinput":
+        raise WiroUsageError(
+            f"File parameter {parameter!r} takes several URLs separated by commas, so none may have a comma "
+            "in it. "
+            "Percent-encode it as %2C."
+        )
+    return [*((parameter, content) for content in contents), (f"{parameter}Url", ",".join(urls))]
+
+
+def _form_values(value: Any) -> list[str]:
+    """Return a value as the text of one form field, or of several equally named ones for a list."""
+    if isinstance(value, list | tuple):
+        return [part for item in value for part in _form_values(item)]
+    if isinstance(value, bool | Mapping):
+        return [json.dumps(value)]
+    return [str(value)]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def check_web_url(url: str, what: str) -> str:
+    """
+    Return a stripped http(s) URL.
+
+    :param what: the name of the argument, for the message.
+    :raises WiroUsageError: anything else.
+    """
+    stripped = url.strip() if isinstance(url, str) else ""
+    try:
+        parts = urlsplit(stripped)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", stripped)
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise WiroUsageError(f"Expected an http(s) URL for {what}, found {str(url)[:200]!r}.")
+    return stripped

@@ -1,0 +1,106 @@
+"""
+Whether to send a call again, and when.
+
+The rule that protects the user's money: a Run is repeated only when it certainly did not reach Wiro (contract
+§2). Everything else is safe to repeat, so its only limit is patience, counted in time and not in tries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.exceptions import (
+    WiroApiError,
+    WiroConnectionError,
+    WiroError,
+    WiroServerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: For how long a call is repeated through rate limits, 5xx and network errors before it fails.
+CALL_PATIENCE_SECONDS = 60.0
+#: The same while following a task that is already paid for: a few minutes of outage must not fail it.
+POLL_PATIENCE_SECONDS = 300.0
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """
+    What a shell reports when a request brought no answer.
+
+    :ivar reason: the cause in a few words, without secrets.
+    :ivar was_sent: False only when the request certainly did not reach the server (refused, name not found).
+    """
+
+    reason: str
+    was_sent: bool
+
+
+def certainly_not_started(error: WiroError, *, was_sent: bool) -> bool:
+    """
+    Whether a Run that ended like this has certainly started no task.
+
+    True when it never left, when Wiro refused it in so many words, and for a gateway's 503. Any other 5xx, an
+    unreadable answer or none at all leaves it open.
+    """
+    if isinstance(error, WiroServerError):
+        return error.http_status == 503
+    if isinstance(error, WiroApiError):
+        return True
+    return isinstance(error, WiroConnectionError) and not was_sent
+
+
+def backoff_seconds(attempt: int, random: float) -> float:
+    """
+    Return the pause before try ``attempt + 1``: doubling from 1 s to 30 s, each between half and all of it.
+
+    :param attempt: how many tries have failed, from 1.
+    :param random: from [0, 1).
+    """
+    ceiling = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
+    return ceiling * (0.5 + random / 2)
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:
+    """
+    Return what ``Retry-After`` asks for, given in seconds or as an HTTP date; None if absent or unreadable.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment - now).total_seconds())
+    except (TypeError, ValueError, OverflowError):  # absent, no date, a date without a zone
+        return None
+
+
+class RateGate:
+    """
+    One pause for all calls of a connection in a process: who is told to wait makes the others wait too.
+
+    A 429 counts for the whole Wiro project, so that 50 triggers of one connection must not each learn it.
+    """
+
+    def __init__(self) -> None:
+        self._closed_until: datetime | None = None
+
+    def close(self, now: datetime, seconds: float) -> None:
+        """Let no call through for this long."""
+        until = now + timedelta(seconds=min(seconds, 24 * 3600.0))
+        if self._closed_until is None or until > self._closed_until:
+            self._closed_until = until
+
+    def wait_seconds(self, now: datetime) -> float:
+        """Return how long the next call has to wait, 0 if not at all."""
+        if self._closed_until is None:
+            return 0.0
+        return max(0.0, (self._closed_until - now).total_seconds())

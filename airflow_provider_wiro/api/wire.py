@@ -1,0 +1,75 @@
+"""
+Single fields of Wiro's answers, read tolerantly (contract §4).
+
+Numbers come as text or as numbers, ``"0"`` as a time means "not yet", any field may be missing, null or of
+another kind than documented. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+
+def text(value: object) -> str:
+    """
+    Read a field as text; missing, null, booleans and structures become empty.
+
+    NUL and lone surrogates, which JSON can carry and PostgreSQL, UTF-8 and S3 can't, are dropped or replaced.
+    """
+    if value is None or isinstance(value, bool | dict | list):
+        return ""
+    return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def number(value: object) -> float | None:
+    """Read a number that may come as text; None if it is none, infinite or not a number."""
+    try:
+        result = float(text(value))
+    except (ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def whole_number(value: object) -> int | None:
+    """Read a size or count; None if it is missing, negative or not a number."""
+    result = number(value)
+    return int(result) if result is not None and result >= 0 else None
+
+
+def money(value: object) -> str | None:
+    """Read an amount in USD as plain decimal text, digits kept as Wiro wrote them."""
+    try:
+        amount = Decimal(text(value))
+    except InvalidOperation:
+        return None
+    return f"{amount:f}" if amount.is_finite() and abs(amount.adjusted()) < 20 else None
+
+
+def moment(value: object) -> datetime | None:
+    """Read a Unix time in seconds; ``0``, missing or absurd means "not yet"."""
+    seconds = number(value)
+    if not seconds or seconds < 0:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def flag(value: object) -> bool:
+    """Read a boolean that may come as a number or text."""
+    return value is True or text(value).strip().lower() in {"1", "true", "yes"}
+
+
+def json_list(value: object) -> list[Any]:
+    """Read a list that may come as JSON inside text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return []
+    return value if isinstance(value, list) else []

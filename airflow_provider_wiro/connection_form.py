@@ -1,0 +1,40 @@
+"""
+The Add Connection form of connection type ``wiro``: its labels, placeholders and extra fields, written once.
+
+Airflow 3.2+ reads them from the provider info, Airflow 2.11 to 3.1 from the hook; both tell what stands here.
+Plain data: no import, since Airflow loads it in every process.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HIDDEN_FIELDS = ("schema", "port")
+
+LABELS = {"host": "Base URL", "login": "API key", "password": "API secret"}
+
+PLACEHOLDERS = {
+    "host": "https://api.wiro.ai/v1",
+    "login": "leave empty in API-key-only mode",
+    "password": "the secret; in API-key-only mode the API key itself",
+}
+
+
+class ExtraField(NamedTuple):
+    """One field of the form that is kept in the connection's extra, under ``name``."""
+
+    name: str
+    label: str
+    description: str
+
+
+EXTRA_FIELDS = (
+    ExtraField("websocket_url", "WebSocket URL", "Default: wss://socket.wiro.ai/v1"),
+    ExtraField("project_id", "Project id", "Bill runs to this project instead of the key's own."),
+    ExtraField("connect_timeout", "Connect timeout", "Seconds to wait for a connection. Default: 10"),
+    ExtraField(
+        "read_timeout", "Read timeout", "Seconds to wait for the next bytes of an answer. Default: 60"
+    ),
+    ExtraField("verify", "Verify TLS", "true (default), false, or the path of a CA bundle."),
+    ExtraField("proxy", "Proxy", "URL of an HTTP proxy for API calls and downloads."),
+)

@@ -1,0 +1,27 @@
+"""
+A local Wiro to develop and test against: the whole documented API, made-up outputs, faults on request.
+
+Run it with `python -m airflow_provider_wiro.emulator --port 8900`, or in a test with `WiroEmulator`. It
+stands alone: no Airflow, nothing of this provider's client code. One function that computes signatures for
+both sides would let one bug satisfy both.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_wiro.emulator.background import WiroEmulator
+from airflow_provider_wiro.emulator.clock import Clock, ManualClock, WallClock
+from airflow_provider_wiro.emulator.faults import Fault
+from airflow_provider_wiro.emulator.recording import Counts, ReceivedRequest
+from airflow_provider_wiro.emulator.snapshots import FileSnapshot, TaskSnapshot
+
+__all__ = [
+    "Clock",
+    "Counts",
+    "Fault",
+    "FileSnapshot",
+    "ManualClock",
+    "ReceivedRequest",
+    "TaskSnapshot",
+    "WallClock",
+    "WiroEmulator",
+]

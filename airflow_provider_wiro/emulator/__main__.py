@@ -1,0 +1,111 @@
+"""`python -m airflow_provider_wiro.emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import logging
+import shlex
+import signal
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.emulator.background import connection_json
+from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
+from airflow_provider_wiro.emulator.server import EmulatorServer
+from airflow_provider_wiro.emulator.settings import DEFAULT_API_KEY, DEFAULT_API_SECRET, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; refuses to listen beyond this machine unless that is said twice."""
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_wiro.emulator",
+        description="A local emulator of the Wiro API. No model runs, nothing is billed.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8900, help="port, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument("--allow-remote", action="store_true", help="let --host be more than loopback")
+    parser.add_argument("--api-key", default=DEFAULT_API_KEY, help="the project's key (default: %(default)s)")
+    parser.add_argument("--api-secret", default=DEFAULT_API_SECRET, help="its secret (default: %(default)s)")
+    parser.add_argument("--key-only", action="store_true", help="a project without secret and signatures")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="how many times faster tasks run (default: 1)"
+    )
+    parser.add_argument(
+        "--max-active", type=int, help="code 96 above this many active tasks (default: no limit)"
+    )
+    parser.add_argument("--balance", type=float, help="USD to spend before code 97 (default: no end)")
+    parser.add_argument("--output-bytes", type=int, help="make every output one file of this many bytes")
+    parser.add_argument(
+        "--link-lifetime", type=float, default=24 * 3600.0, help="seconds until an output's URL expires"
+    )
+    parser.add_argument(
+        "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
+    )
+    options = parser.parse_args(arguments)
+    if not _is_loopback(options.host) and not options.allow_remote:
+        parser.error(
+            f"--host {options.host} can be reached from other machines; add --allow-remote to mean it"
+        )
+    return options
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    settings = Settings(
+        api_key=options.api_key,
+        api_secret=None if options.key_only else options.api_secret,
+        speed=options.speed,
+        max_active=options.max_active,
+        balance_usd=options.balance,
+        output_bytes=options.output_bytes,
+        link_lifetime_seconds=options.link_lifetime,
+    )
+    clock = ManualClock() if options.manual_clock else WallClock()
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = EmulatorServer(settings, host=options.host, port=options.port, clock=clock)
+    await server.start()
+    _say(f"Wiro emulator listening on {server.url}")
+    _say(f"AIRFLOW_CONN_WIRO_DEFAULT={shlex.quote(connection_json(server, settings))}")
+    _say(
+        f"This is an emulator: no model runs, nothing is billed. Look at {server.world.base_url}/ "
+        f"(WebSocket {server.websocket_url}). Stop it with Ctrl-C.",
+    )
+    if not _is_loopback(options.host):
+        log.warning("%s can be reached from other machines", options.host)
+    await stopping.wait()
+    await server.stop()
+    _say("Wiro emulator stopped.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(parse_arguments(arguments)))
+
+
+def _say(line: str) -> None:
+    # Flushed, for the scripts that wait for the line.
+    print(line, flush=True)  # noqa: T201 - a command's own output
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

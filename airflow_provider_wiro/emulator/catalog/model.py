@@ -1,0 +1,147 @@
+"""What the emulator knows of a model: its parameters, how long it takes, what it costs, what it makes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_wiro.emulator.life import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ParameterType = Literal[
+    "text",
+    "textarea",
+    "number",
+    "float",
+    "range",
+    "select",
+    "checkbox",
+    "fileinput",
+    "multifileinput",
+    "combinefileinput",
+]
+OutputKind = Literal["image", "video", "audio", "document", "text"]
+
+NUMERIC_TYPES = frozenset({"number", "float", "range"})
+FILE_TYPES = frozenset({"fileinput", "multifileinput", "combinefileinput"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One input of a model, as `Tool/Detail` describes it (§3 of the contract)."""
+
+    id: str
+    type: ParameterType
+    label: str = ""
+    required: bool = False
+    default: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    note: str | None = None
+
+    @property
+    def url_field(self) -> str:
+        """The name of the field that carries a URL in place of the file itself."""
+        return f"{self.id}Url"
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the item as `Tool/Detail` answers it: absent things are absent, numbers are text."""
+        item: dict[str, Any] = {"id": self.id, "type": self.type, "label": self.label or self.id}
+        if self.required:
+            item["required"] = True
+        if self.default is not None:
+            item["default"] = self.default
+        if self.options:
+            item["options"] = [{"value": value, "label": label} for value, label in self.options]
+        bounds = {"min": self.minimum, "max": self.maximum, "step": self.step}
+        item.update({name: f"{bound:g}" for name, bound in bounds.items() if bound is not None})
+        if self.note is not None:
+            item["note"] = self.note
+        return item
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """A titled group of parameters, as the model's page shows it."""
+
+    title: str
+    items: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One entry of `dynamicprice` (§7). `inputs` empty fits every call."""
+
+    price: float
+    method: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    extra: float | None = None
+    per_input: float | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the entry as it stands in the JSON inside `dynamicprice`."""
+        entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price, "priceMethod": self.method}
+        if self.extra is not None:
+            entry["priceExtra"] = self.extra
+        if self.per_input is not None:
+            entry["priceInput"] = self.per_input
+        return entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model of the catalogue. `owner` and `project` are the slugs as shown, stray spaces included."""
+
+    id: str
+    owner: str
+    project: str
+    title: str
+    description: str
+    categories: tuple[str, ...]
+    output: OutputKind
+    groups: tuple[ParameterGroup, ...]
+    timing: Timing = field(default_factory=Timing)
+    prices: tuple[Price, ...] = ()
+    cps: str = "0.000585"
+
+    @property
+    def slug(self) -> str:
+        """Owner and model as the catalogue shows them, without stray spaces."""
+        return f"{self.owner.strip()}/{self.project.strip()}"
+
+    @property
+    def clean_owner(self) -> str:
+        """The URL-safe form of the owner."""
+        return clean_slug(self.owner)
+
+    @property
+    def clean_project(self) -> str:
+        """The URL-safe form of the model's name."""
+        return clean_slug(self.project)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield every parameter of every group."""
+        for group in self.groups:
+            yield from group.items
+
+    def is_called(self, owner: str, project: str) -> bool:
+        """Tell whether these two path segments, already decoded, name this model."""
+        return owner in {self.owner.strip(), self.clean_owner} and project in {
+            self.project.strip(),
+            self.clean_project,
+        }
+
+
+def clean_slug(text: str) -> str:
+    """Return Wiro's URL-safe form: lower case, everything else a hyphen ("FLUX.2-dev" -> "flux-2-dev")."""
+    return re.sub(r"[^a-z0-9]+", "-", text.strip().lower()).strip("-")
+
+
+def choices(*values: str) -> tuple[tuple[str, str], ...]:
+    """Return options whose labels are their values."""
+    return tuple((value, value) for value in values)

@@ -1,0 +1,71 @@
+"""Models that answer with text or data; ids and options follow the real models of the same names."""
+
+from __future__ import annotations
+
+from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, choices
+from airflow_provider_wiro.emulator.life import Timing
+
+GPT_5_NANO = Model(
+    id="1950",
+    owner="openai",
+    project="gpt-5-nano",
+    title="GPT-5 nano",
+    description="A small language model; thinks before it answers.",
+    categories=("tool", "llm"),
+    output="text",
+    timing=Timing(queue=0.5, prepare=0.5, run=3, finish=0.5),
+    prices=(Price(0.0000004, "cpt"),),
+    groups=(
+        ParameterGroup(
+            "Input",
+            (
+                Parameter(id="inputImage", type="fileinput", label="Picture to look at"),
+                Parameter(id="prompt", type="textarea", label="Prompt", required=True),
+                Parameter(id="user_id", type="text"),
+                Parameter(id="session_id", type="text"),
+                Parameter(id="systemInstructions", type="textarea"),
+            ),
+        ),
+        ParameterGroup(
+            "Settings",
+            (
+                Parameter(
+                    id="reasoning",
+                    type="select",
+                    default="medium",
+                    options=choices("minimal", "low", "medium", "high"),
+                ),
+                Parameter(id="webSearch", type="select", default="false", options=choices("false", "true")),
+                Parameter(
+                    id="verbosity", type="select", default="medium", options=choices("low", "medium", "high")
+                ),
+            ),
+        ),
+    ),
+)
+
+RESUME_PARSER = Model(
+    id="1322",
+    owner="wiro",
+    project="AI-Resume-CV-Parser",
+    title="AI Resume Parser",
+    description="Reads the data out of résumés.",
+    categories=("tool", "hr", "document"),
+    output="document",
+    timing=Timing(queue=1, prepare=1, run=4, finish=1),
+    prices=(Price(0.01, "cpo"),),
+    groups=(
+        ParameterGroup(
+            "Input",
+            (
+                Parameter(
+                    id="inputDocumentMultiple", type="multifileinput", label="Documents", required=True
+                ),
+                Parameter(id="outputType", type="select", default="json", options=choices("json", "csv")),
+                Parameter(id="language", type="select", default="en", options=choices("en", "tr")),
+            ),
+        ),
+    ),
+)
+
+TEXT_MODELS = (GPT_5_NANO, RESUME_PARSER)

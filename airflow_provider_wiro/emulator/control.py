@@ -1,0 +1,96 @@
+"""
+The emulator's own endpoints, apart from Wiro's: arming faults, moving the clock, looking at the state.
+
+They need no credentials: the emulator listens on loopback, and whoever reaches it may play with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from airflow_provider_wiro.emulator.clock import ManualClock
+from airflow_provider_wiro.emulator.faults import Fault
+from airflow_provider_wiro.emulator.snapshots import snapshot_of
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator.world import World
+
+
+class Control:
+    """Serves everything below `/__emulator__`."""
+
+    def __init__(self, world: World) -> None:
+        """Steer `world`."""
+        self._world = world
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the endpoints to a server."""
+        router.add_get("/__emulator__/state", self.state)
+        router.add_get("/__emulator__/faults", self.list_faults)
+        router.add_post("/__emulator__/faults", self.arm_faults)
+        router.add_delete("/__emulator__/faults", self.clear_faults)
+        router.add_get("/__emulator__/clock", self.read_clock)
+        router.add_post("/__emulator__/clock", self.move_clock)
+
+    async def state(self, request: web.Request) -> web.Response:
+        """`GET`: the counters, and every task with its history."""
+        world = self._world
+        now = world.now()
+        return web.json_response(
+            {
+                "emulator": True,
+                "now": now,
+                "counts": world.counts().to_json(),
+                "faults": [fault.to_json() for fault in world.faults.armed()],
+                "tasks": [snapshot_of(task, world).to_json() for task in world.tasks],
+            }
+        )
+
+    async def list_faults(self, request: web.Request) -> web.Response:
+        """`GET`: the faults that can still fire."""
+        return web.json_response([fault.to_json() for fault in self._world.faults.armed()])
+
+    async def arm_faults(self, request: web.Request) -> web.Response:
+        """
+        `POST` one fault, or a list of them. An unknown kind or field is a 400 that names the known ones.
+        """
+        try:
+            given = await request.json()
+            faults = [Fault.from_json(item) for item in (given if isinstance(given, list) else [given])]
+            for fault in faults:
+                self._world.arm(fault)
+        except (ValueError, TypeError) as error:
+            return _refusal(str(error))
+        return await self.list_faults(request)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """`DELETE`: disarm everything."""
+        self._world.faults.clear()
+        return await self.list_faults(request)
+
+    async def read_clock(self, request: web.Request) -> web.Response:
+        """`GET`: the present moment in Unix seconds, and whether it is moved by hand."""
+        return web.json_response(self._clock())
+
+    async def move_clock(self, request: web.Request) -> web.Response:
+        """`POST {"advance_seconds": 60}`: move a manual clock forward."""
+        clock = self._world.clock
+        if not isinstance(clock, ManualClock):
+            return _refusal(
+                "this emulator runs on the real clock; start it with --manual-clock to move it by hand"
+            )
+        try:
+            clock.advance(float((await request.json())["advance_seconds"]))
+        except (ValueError, TypeError, KeyError) as error:
+            return _refusal(f'expected {{"advance_seconds": <number>}}: {error!r}')
+        return web.json_response(self._clock())
+
+    def _clock(self) -> dict[str, Any]:
+        clock = self._world.clock
+        return {"now": clock.now(), "manual": isinstance(clock, ManualClock)}
+
+
+def _refusal(reason: str) -> web.Response:
+    return web.json_response({"error": reason}, status=400)

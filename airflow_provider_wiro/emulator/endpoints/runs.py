@@ -1,0 +1,75 @@
+"""`POST /Run/{owner}/{model}` (§3)."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.emulator.catalog import find_model
+from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, ApiError, no_such_model, success
+from airflow_provider_wiro.emulator.inputs import Inputs
+from airflow_provider_wiro.emulator.life import plan
+from airflow_provider_wiro.emulator.twists import Twist, twisted_by
+from airflow_provider_wiro.emulator.validation import check_parameters
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator.bodies import Body
+    from airflow_provider_wiro.emulator.tasks import Task
+    from airflow_provider_wiro.emulator.world import World
+
+_UNLIMITED_ABOVE_USD = 250
+
+
+def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
+    """Accept a run, or say why not; an accepted one exists, and will be billed, from here on."""
+    model = find_model(owner, project)
+    if model is None:
+        raise no_such_model()
+    check_parameters(model, body)
+    _check_balance(world)
+    _check_concurrency(world)
+    inputs = Inputs(model, body)
+    faults = world.faults.take_for_run(model.slug)
+    world.ledger.faults_fired.update(fault.kind for fault in faults)
+    twist = reduce(twisted_by, faults, Twist(output_bytes=world.settings.output_bytes))
+    speed = world.settings.speed
+    life = plan(model.timing, created=world.now(), speed=speed, detour=twist.detour)
+    task = world.tasks.add(inputs, life, twist, speed)
+    _keep_input_files(world, task)
+    return success(taskid=task.id, socketaccesstoken=task.token)
+
+
+def concurrency_limit(world: World) -> int | None:
+    """Return how many tasks may be active at once, `None` for any number."""
+    settings = world.settings
+    if settings.max_active is not None or settings.balance_usd is None:
+        return settings.max_active
+    balance = settings.balance_usd - float(world.spent_usd())
+    return None if balance > _UNLIMITED_ABOVE_USD else max(1, int(balance * 0.1))
+
+
+def _check_balance(world: World) -> None:
+    balance = world.settings.balance_usd
+    if balance is not None and balance - float(world.spent_usd()) <= 0:
+        raise ApiError(BALANCE, "Insufficient balance")
+
+
+def _check_concurrency(world: World) -> None:
+    limit = concurrency_limit(world)
+    if limit is None or world.active_tasks() < limit:
+        return
+    balance = (world.settings.balance_usd or 0.0) - float(world.spent_usd())
+    raise ApiError(
+        CONCURRENCY,
+        "You have reached your concurrent task limit. "
+        f"With your current balance of ${max(0.0, balance):.2f}, "
+        f"you can run up to {limit} tasks at the same time. Add funds to increase your limit.",
+    )
+
+
+def _keep_input_files(world: World, task: Task) -> None:
+    for file in task.inputs.body.files:
+        stored = world.files.add(
+            file.name, file.content_type, file.content, parent_id=task.folder_id, now=world.now()
+        )
+        task.input_files.setdefault(file.field, []).append(stored)

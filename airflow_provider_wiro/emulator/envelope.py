@@ -1,0 +1,71 @@
+"""
+What Wiro wraps its answers in, and the errors it gives, word for word.
+
+The texts come from §2 of the contract and from the error reference of Wiro's public documentation (April
+2026). Only the wording for a select value outside its options and for a repeated nonce are the emulator's
+own: neither is documented.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NOT_FOUND = 1
+VALIDATION = 0
+CONCURRENCY = 96
+BALANCE = 97
+
+
+class ApiError(Exception):
+    """An answer with `result: false`; most of them travel with HTTP 200."""
+
+    def __init__(self, code: int, message: str, *, http_status: int = 200) -> None:
+        """Keep the error's code and text, and the HTTP status it travels with."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+
+    def envelope(self) -> dict[str, Any]:
+        """Return the JSON body of this error."""
+        return failure(self.code, self.message)
+
+
+def success(**fields: Any) -> dict[str, Any]:
+    """Return the JSON body of a successful call."""
+    return {"errors": [], "result": True, **fields}
+
+
+def failure(code: int, message: str) -> dict[str, Any]:
+    """Return the JSON body of a failed call."""
+    return {"result": False, "errors": [{"code": code, "message": message}]}
+
+
+def unknown_endpoint() -> ApiError:
+    """Return the answer to a path that is no endpoint."""
+    return ApiError(VALIDATION, "Error parsing url.", http_status=404)
+
+
+def invalid_parameters(http_status: int = 200) -> ApiError:
+    """Return the answer to a body, or a parameter value, that can't be used."""
+    return ApiError(VALIDATION, "Request parameters are invalid.", http_status=http_status)
+
+
+def parameter_required(name: str) -> ApiError:
+    """Return the answer to a missing parameter."""
+    return ApiError(VALIDATION, f"Request parameter [{name}] required")
+
+
+def files_required(name: str) -> ApiError:
+    """Return the answer to a missing file."""
+    return ApiError(VALIDATION, f"Request files [{name}] required")
+
+
+def no_such_task() -> ApiError:
+    """Return the answer to an id or token that no task has."""
+    return ApiError(NOT_FOUND, "There is no task yet.")
+
+
+def no_such_model() -> ApiError:
+    """Return the answer to a slug that is not in the catalogue."""
+    return ApiError(NOT_FOUND, "slug-owner-project-not-exist")

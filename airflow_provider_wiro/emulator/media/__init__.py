@@ -1,0 +1,1 @@
+"""Made-up outputs: pictures, films, sound, documents and text, each written from scratch."""

@@ -1,0 +1,61 @@
+"""Sound: a tune that spells a text, one note a letter, in a WAV file written by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import sys
+from array import array
+from functools import lru_cache
+
+SAMPLE_RATE = 16_000
+_NOTE_SECONDS = 0.14
+_LONGEST_NOTES = 60
+# A minor pentatonic over two octaves, in half tones: any order of its notes sounds like a tune.
+_SCALE = (0, 3, 5, 7, 10, 12, 15, 17, 19, 22)
+
+
+def tune(text: str, variety: str) -> bytes:
+    """
+    Return a mono 16-bit WAV. `variety` picks the key, the letters of `text` pick the notes, spaces are rests.
+    """
+    dice = hashlib.sha256(variety.encode()).digest()
+    root = 196.0 * 2 ** (dice[0] % 12 / 12)
+    samples = array("h")
+    for character in text[:_LONGEST_NOTES]:
+        if character.isspace():
+            samples.extend(_rest())
+        else:
+            samples.extend(_note(root * 2 ** (_SCALE[ord(character) % len(_SCALE)] / 12)))
+    return encode_wav(samples)
+
+
+def encode_wav(samples: array[int]) -> bytes:
+    """Return 16-bit mono samples as a RIFF/WAVE file: one `fmt ` chunk, one `data` chunk."""
+    if sys.byteorder == "big":
+        samples = samples[:]
+        samples.byteswap()
+    data = samples.tobytes()
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * 2, 2, 16)
+    body = b"WAVE" + fmt + struct.pack("<4sI", b"data", len(data)) + data
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
+@lru_cache(maxsize=256)
+def _note(frequency: float) -> array[int]:
+    count = round(SAMPLE_RATE * _NOTE_SECONDS)
+    step = 2 * math.pi * frequency / SAMPLE_RATE
+    return array(
+        "h",
+        (
+            # Fades out like a plucked string; the second harmonic makes it less of a beep.
+            round(9000 * (1 - at / count) ** 2 * (math.sin(at * step) + 0.4 * math.sin(2 * at * step)))
+            for at in range(count)
+        ),
+    )
+
+
+@lru_cache(maxsize=1)
+def _rest() -> array[int]:
+    return array("h", [0]) * round(SAMPLE_RATE * _NOTE_SECONDS)

@@ -1,0 +1,140 @@
+"""A task as Wiro's answers show it (§4): numbers as text, times of "0" for "not yet"."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.emulator.life import Status
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from airflow_provider_wiro.emulator.files import FileStore
+    from airflow_provider_wiro.emulator.tasks import Task
+
+_TIMES = {
+    "accepttime": Status.ACCEPT,
+    "preprocessstarttime": Status.PREPROCESS_START,
+    "preprocessendtime": Status.PREPROCESS_END,
+    "assigntime": Status.ASSIGN,
+    "starttime": Status.START,
+    "postprocessstarttime": Status.POSTPROCESS_START,
+    "postprocessendtime": Status.POSTPROCESS_END,
+}
+_NUMERIC = (
+    "id",
+    "elapsedseconds",
+    "totalcost",
+    "cps",
+    "size",
+    "createtime",
+    "canceltime",
+    "endtime",
+    *_TIMES,
+)
+# Task/List is known from the official client only, which copes with a shorter form: that is what it gets.
+_ABRIDGED = frozenset({"outputs", "debugoutput", "debugerror"})
+
+
+def task_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> dict[str, Any]:
+    """Return one item of `tasklist`, as Detail shows it at `now`."""
+    model = task.inputs.model
+    outputs = outputs_to_wire(task, store, cdn_url, now)
+    fields: dict[str, Any] = {
+        "id": task.id,
+        "uuid": task.uuid,
+        "socketaccesstoken": task.token,
+        "parameters": _parameters(task, cdn_url),
+        "debugoutput": _debug_output(task, now),
+        "debugerror": task.twist.debug_error if task.ended(now) is not None else "",
+        "status": task.status(now),
+        "pexit": _exit_code(task, now),
+        "elapsedseconds": f"{task.elapsed_seconds(now):.4f}",
+        "totalcost": _amount(task.cost(now)),
+        "cps": model.cps,
+        "createtime": str(int(task.life.steps[0].moment)),
+        "canceltime": _moment(task.life.moment_of(Status.CANCEL, now)),
+        "endtime": _moment(task.ended(now)),
+        **{name: _moment(task.life.moment_of(status, now)) for name, status in _TIMES.items()},
+        "projectid": task.project_id or "1",
+        "modelid": model.id,
+        "modelslugowner": model.clean_owner,
+        "modelslugproject": model.clean_project,
+        "modeldescription": model.description,
+        "categories": json.dumps(list(model.categories)),
+        "runtype": "model",
+        "callbackurl": task.callback_url,
+        "outputs": outputs,
+        "size": str(sum(int(output.get("size", 0)) for output in outputs)),
+    }
+    return _twisted(fields, task)
+
+
+def task_to_wire_abridged(task: Task, store: FileStore, cdn_url: str, now: float) -> dict[str, Any]:
+    """Return one item of `Task/List`, which lacks the outputs and the logs."""
+    fields = task_to_wire(task, store, cdn_url, now)
+    return {name: value for name, value in fields.items() if name not in _ABRIDGED}
+
+
+def outputs_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> list[dict[str, Any]]:
+    """Return what a finished task made: files with URLs, or a language model's structured answer."""
+    if not task.has_succeeded(now) or task.files_deleted or not task.twist.makes_outputs:
+        return []
+    if task.rendering.answer is not None:
+        return [{"contenttype": "raw", "content": task.rendering.answer.to_wire()}]
+    entries = [file.to_wire(cdn_url) for file in task.outputs(store, now)]
+    if task.twist.output_url is not None:
+        entries = [{**entry, "url": task.twist.output_url} for entry in entries]
+    return entries
+
+
+def _parameters(task: Task, cdn_url: str) -> dict[str, Any]:
+    uploads = {
+        name: urls[0] if len(urls) == 1 else urls
+        for name, files in task.input_files.items()
+        if (urls := [file.url(cdn_url) for file in files])
+    }
+    return task.parameters | uploads
+
+
+def _exit_code(task: Task, now: float) -> str | None:
+    if task.twist.exit_code is not None and task.status(now) == Status.POSTPROCESS_END:
+        return task.twist.exit_code
+    return None
+
+
+def _debug_output(task: Task, now: float) -> str:
+    if task.life.moment_of(Status.END, now) is None:
+        return ""
+    if task.twist.exit_code in {"0", None} and task.rendering.answer is not None:
+        return task.rendering.answer.merged
+    return ""
+
+
+def _twisted(fields: dict[str, Any], task: Task) -> dict[str, Any]:
+    if task.twist.exit_code is None:
+        del fields["pexit"]
+    for name in task.twist.missing_fields:
+        fields.pop(name, None)
+    if task.twist.numbers_as_numbers:
+        for name in _NUMERIC:
+            if fields.get(name):
+                fields[name] = _as_number(fields[name])
+        if fields.get("pexit"):
+            fields["pexit"] = _as_number(fields["pexit"])
+        for output in fields.get("outputs", ()):
+            output.update({key: _as_number(output[key]) for key in ("size", "addedtime") if key in output})
+    return fields
+
+
+def _as_number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _moment(moment: float | None) -> str:
+    return "0" if moment is None else str(int(moment))
+
+
+def _amount(amount: Decimal) -> str:
+    return f"{amount:f}" if amount else "0"

@@ -1,0 +1,172 @@
+"""The tasks, what is recorded of them, and what follows from the record and the clock."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.emulator.contents import Content, EndlessContent, MemoryContent
+from airflow_provider_wiro.emulator.inputs import NOT_A_MODELS, Inputs
+from airflow_provider_wiro.emulator.life import TERMINAL, Life, Status
+from airflow_provider_wiro.emulator.media.rendering import Rendering, render
+from airflow_provider_wiro.emulator.pricing import cost_usd
+from airflow_provider_wiro.emulator.twists import Twist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_provider_wiro.emulator.files import FileStore, StoredFile
+
+_FIRST_ID = 2221  # the id of the reference's sample task
+
+
+@dataclass(slots=True, kw_only=True)
+class Task:
+    """One run. Everything but `life`, `twist` and the files' presence is settled when it is accepted."""
+
+    id: str
+    token: str
+    inputs: Inputs
+    life: Life
+    speed: float
+    twist: Twist = field(default_factory=Twist)
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    folder_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    input_files: dict[str, list[StoredFile]] = field(default_factory=dict)
+    files_deleted: bool = False
+    _rendering: Rendering | None = None
+    _outputs: list[StoredFile] | None = None
+
+    @property
+    def callback_url(self) -> str:
+        """Where the finished task is to be POSTed, `""` for nowhere."""
+        return self.inputs.body.text("callbackUrl")
+
+    @property
+    def project_id(self) -> str:
+        """The other project to bill, `""` for the caller's own."""
+        return self.inputs.body.text("projectid")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as they were sent."""
+        return {name: value for name, value in self.inputs.body.fields.items() if name not in NOT_A_MODELS}
+
+    def status(self, now: float) -> str:
+        """Return the status at `now`."""
+        return self.life.status_at(now)
+
+    def is_terminal(self, now: float) -> bool:
+        """Tell whether the task is over at `now`."""
+        return self.status(now) in TERMINAL
+
+    def has_succeeded(self, now: float) -> bool:
+        """Tell whether the task is over, well, and billed."""
+        return self.status(now) == Status.POSTPROCESS_END and self.twist.exit_code in {"0", None}
+
+    def ended(self, now: float) -> float | None:
+        """Return when the model stopped working, in Unix seconds; `None` while it works or before it."""
+        if self.life.stopped_at is not None and self.life.stopped_at <= now:
+            return self.life.stopped_at
+        last = self.life.history(now)[-1:]
+        if last and last[0].status in {Status.CANCEL, Status.ERROR}:
+            return last[0].moment
+        return self.life.moment_of(Status.END, now)
+
+    def elapsed_seconds(self, now: float) -> float:
+        """
+        Return the model's own seconds from acceptance to its end, or to `now`.
+
+        They are the model's, not the wall's: a run at fifty times the speed costs what it costs at one.
+        """
+        accepted = self.life.moment_of(Status.ACCEPT, now)
+        if accepted is None:
+            return 0.0
+        end = self.ended(now)
+        # Rounded as it is shown, so that the price is the shown seconds' price.
+        return round(((now if end is None else end) - accepted) * self.speed, 4)
+
+    def cost(self, now: float) -> Decimal:
+        """Return what the task has cost, in USD."""
+        if not self.has_succeeded(now):
+            return Decimal(0)
+        return cost_usd(self.inputs, self.rendering, self.elapsed_seconds(now))
+
+    @property
+    def rendering(self) -> Rendering:
+        """What the model makes of the inputs: the same whenever it is asked."""
+        if self._rendering is None:
+            self._rendering = render(self.inputs)
+        return self._rendering
+
+    def outputs(self, store: FileStore, now: float) -> list[StoredFile]:
+        """Return the output files that are there at `now`."""
+        if self.files_deleted or not self.has_succeeded(now) or not self.twist.makes_outputs:
+            return []
+        if self._outputs is None:
+            finished = self.life.moment_of(Status.POSTPROCESS_END, now) or now
+            self._outputs = [
+                store.add(name, content_type, content, parent_id=self.folder_id, now=finished)
+                for name, content_type, content in self._contents()
+            ]
+        return self._outputs
+
+    def delete_files(self, store: FileStore) -> None:
+        """Remove every input and output; the record stays."""
+        self.files_deleted = True
+        inputs = (file for files in self.input_files.values() for file in files)
+        for file in (*inputs, *(self._outputs or ())):
+            store.remove(file.access_key)
+
+    def _contents(self) -> Iterator[tuple[str, str, Content]]:
+        """Yield the name, content type and content of each output."""
+        twist = self.twist
+        if twist.output_bytes is not None:
+            content = EndlessContent(twist.output_bytes, self.inputs.variety)
+            yield twist.output_name or "0.bin", "application/octet-stream", content
+            return
+        for art in self.rendering.files:
+            yield twist.output_name or art.name, art.content_type, MemoryContent(art.draw())
+
+
+@dataclass(slots=True)
+class TaskStore:
+    """All tasks of the project, oldest first."""
+
+    _by_id: dict[str, Task] = field(default_factory=dict)
+    _by_token: dict[str, Task] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Task]:
+        """Iterate over all tasks, oldest first."""
+        return iter(tuple(self._by_id.values()))
+
+    def __len__(self) -> int:
+        """Return how many tasks were ever accepted."""
+        return len(self._by_id)
+
+    def add(self, inputs: Inputs, life: Life, twist: Twist, speed: float) -> Task:
+        """Record an accepted run under the next id."""
+        alphabet = string.ascii_letters + string.digits
+        task = Task(
+            id=str(_FIRST_ID + len(self._by_id)),
+            token="".join(secrets.choice(alphabet) for _ in range(30)),
+            inputs=inputs,
+            life=life,
+            speed=speed,
+            twist=twist,
+        )
+        self._by_id[task.id] = task
+        self._by_token[task.token] = task
+        return task
+
+    def by_id(self, task_id: str) -> Task | None:
+        """Return the task with this id."""
+        return self._by_id.get(task_id)
+
+    def by_token(self, token: str) -> Task | None:
+        """Return the task with this token."""
+        return self._by_token.get(token)

@@ -1,0 +1,69 @@
+"""What is made to go differently for one task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.emulator.life import Detour, Status
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator.faults import Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twist:
+    """The deviations of one task from an ordinary success; the default is none."""
+
+    exit_code: str | None = "0"
+    debug_error: str = ""
+    detour: Detour | None = None
+    missing_fields: tuple[str, ...] = ()
+    numbers_as_numbers: bool = False
+    without_outputs: bool = False
+    output_bytes: int | None = None
+    output_name: str | None = None
+    output_url: str | None = None
+
+    @property
+    def makes_outputs(self) -> bool:
+        """Tell whether the task leaves outputs behind; a failed run doesn't."""
+        return self.exit_code in {"0", None} and not self.without_outputs
+
+
+_DETOURS = {
+    "stuck_in_queue": Detour(Status.QUEUE, None),
+    "stuck_running": Detour(Status.OUTPUT, None),
+    "fatal_error": Detour(Status.PREPROCESS_START, Status.ERROR),
+    "cancelled_by_hand": Detour(Status.OUTPUT, Status.CANCEL),
+}
+
+
+def twisted_by(twist: Twist, fault: Fault) -> Twist:
+    """Return `twist` with one more deviation; a later fault of the same kind replaces an earlier one."""
+    match fault.kind:
+        case "exit_code":
+            return replace(twist, exit_code=fault.exit_code, debug_error=fault.debug_error)
+        case "no_exit_code":
+            return replace(twist, exit_code=None)
+        case "fatal_error":
+            return replace(twist, detour=_DETOURS[fault.kind], debug_error=fault.debug_error)
+        case "stuck_in_queue" | "stuck_running" | "cancelled_by_hand":
+            return replace(twist, detour=_DETOURS[fault.kind])
+        case "unknown_status":
+            back_to = None if fault.forever else Status.OUTPUT
+            return replace(twist, detour=Detour(Status.START, fault.task_status, back_to))
+        case "missing_fields":
+            return replace(twist, missing_fields=fault.fields)
+        case "numbers_as_numbers":
+            return replace(twist, numbers_as_numbers=True)
+        case "no_outputs":
+            return replace(twist, without_outputs=True)
+        case "big_output":
+            return replace(twist, output_bytes=fault.bytes)
+        case "output_name":
+            return replace(twist, output_name=fault.name)
+        case "output_url":
+            return replace(twist, output_url=fault.url)
+        case _:
+            raise ValueError(f"{fault.kind!r} is not a fault of a task")

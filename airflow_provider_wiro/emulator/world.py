@@ -1,0 +1,122 @@
+"""The emulator's whole state. It knows nothing of HTTP, and only the server's event loop touches it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.emulator.auth import Project
+from airflow_provider_wiro.emulator.clock import Clock, Pulse
+from airflow_provider_wiro.emulator.faults import Fault, FaultBook
+from airflow_provider_wiro.emulator.files import FileStore
+from airflow_provider_wiro.emulator.life import Status, plan
+from airflow_provider_wiro.emulator.recording import Counts, Ledger
+from airflow_provider_wiro.emulator.tasks import Task, TaskStore
+from airflow_provider_wiro.emulator.twists import Twist, twisted_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_provider_wiro.emulator.settings import Settings
+
+
+@dataclass(slots=True)
+class World:
+    """One Wiro: a project, its tasks and files, the armed faults, and what was seen so far."""
+
+    settings: Settings
+    clock: Clock
+    directory: Path
+    base_url: str = ""
+    count_connections: Callable[[], int] = lambda: 0
+    pulse: Pulse = field(default_factory=Pulse)
+    tasks: TaskStore = field(default_factory=TaskStore)
+    faults: FaultBook = field(default_factory=FaultBook)
+    ledger: Ledger = field(default_factory=Ledger)
+    project: Project = field(init=False)
+    files: FileStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the project and the file store that the settings ask for."""
+        self.project = Project(self.settings.api_key, self.settings.api_secret)
+        self.files = FileStore(self.settings.link_lifetime_seconds)
+
+    @property
+    def cdn_url(self) -> str:
+        """The address below which all files are."""
+        return f"{self.base_url}/cdn"
+
+    def now(self) -> float:
+        """Return the present moment in Unix seconds."""
+        return self.clock.now()
+
+    def active_tasks(self) -> int:
+        """Return how many tasks are under way: neither finished nor stopped."""
+        now = self.now()
+        return sum(not task.is_terminal(now) for task in self.tasks)
+
+    def spent_usd(self) -> Decimal:
+        """Return what all successful tasks have cost together."""
+        now = self.now()
+        return sum((task.cost(now) for task in self.tasks), Decimal(0))
+
+    def arm(self, fault: Fault) -> None:
+        """Arm a fault; one that names an existing task changes that task at once."""
+        if fault.task_id is None:
+            self.faults.arm(fault)
+            return
+        task = self.tasks.by_id(fault.task_id)
+        if task is None:
+            raise ValueError(f"there is no task {fault.task_id!r} to inject {fault.kind} into")
+        self.ledger.faults_fired[fault.kind] += 1
+        if fault.kind == "cancelled_by_hand":
+            self.stop(task)
+        else:
+            self.twist(task, twisted_by(task.twist, fault))
+
+    def twist(self, task: Task, twist: Twist) -> None:
+        """Give a task another course; its life is laid out anew from its creation."""
+        task.twist = twist
+        task.life = plan(
+            task.inputs.model.timing,
+            created=task.life.steps[0].moment,
+            speed=task.speed,
+            detour=twist.detour,
+        )
+        self.pulse.wake()
+
+    def stop(self, task: Task) -> None:
+        """End a task by hand, now; one that is over stays as it is."""
+        now = self.now()
+        if task.is_terminal(now):
+            return
+        task.life = task.life.stopped(now)
+        self.ledger.tasks_stopped += 1
+        self.pulse.wake()
+
+    def counts(self) -> Counts:
+        """Return the counters of this moment."""
+        now = self.now()
+        return Counts(
+            requests=self.ledger.requests.copy(),
+            faults_fired=self.ledger.faults_fired.copy(),
+            tasks_started=len(self.tasks),
+            tasks_stopped=self.ledger.tasks_stopped,
+            tasks_active=self.active_tasks(),
+            tasks_by_status=Counter(str(task.status(now)) for task in self.tasks),
+            nonces_repeated=self.project.nonces_repeated,
+            auth_failures=self.project.failures,
+            callbacks_sent=self.ledger.callbacks_sent,
+            callbacks_failed=self.ledger.callbacks_failed,
+            open_connections=self.count_connections(),
+            open_sockets=self.ledger.open_sockets,
+            bytes_served=self.ledger.bytes_served,
+            spent_usd=float(self.spent_usd()),
+        )
+
+    def queue_is_left(self, task: Task) -> bool:
+        """Tell whether a worker has taken the task out of the queue."""
+        return task.status(self.now()) != Status.QUEUE

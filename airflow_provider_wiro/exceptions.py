@@ -1,0 +1,164 @@
+"""
+Everything that can go wrong with Wiro, as one tree.
+
+.. code-block:: text
+
+    WiroError                              may_retry
+     ├─ WiroUsageError                     no    what we were asked to send can't be right; nothing was sent
+     ├─ WiroApiError                             Wiro understood the call and said no
+     │   ├─ WiroAuthenticationError        no    key, secret, mode, nonce or IP address refused
+     │   ├─ WiroValidationError            no    a parameter is missing or out of range (code 0)
+     │   ├─ WiroNotFoundError              no    no such model or task (code 1)
+     │   ├─ WiroNotStoppableError          no    the task is not in a state to be cancelled or killed (code 1)
+     │   ├─ WiroBalanceError               no    insufficient balance (code 97)
+     │   ├─ WiroConcurrencyLimitError      yes   the account runs as many tasks as it may (code 96)
+     │   ├─ WiroRateLimitError             yes   too many requests (HTTP 429)
+     │   └─ WiroServerError                yes   HTTP 5xx
+     ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut, too large
+     ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
+     ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
+     ├─ WiroTaskError                            the task ended, but not well
+     │   ├─ WiroTaskFailedError            yes   the model failed
+     │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
+     │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
+     └─ WiroOutputError                          an output can't be had
+         ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut
+         └─ WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
+
+Each class answers whether doing the same again may help (``may_retry``); what Airflow makes of that answer is
+decided in :mod:`airflow_provider_wiro.failures`. No message carries a key, a secret, a signature or a task
+token.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WiroError(Exception):
+    """
+    Whatever this package raises about Wiro.
+
+    ``may_retry``: would doing the same again possibly help?
+    """
+
+    may_retry: ClassVar[bool] = False
+
+
+class WiroUsageError(WiroError):
+    """A slug, parameter, file or connection that can't be right. Nothing was sent."""
+
+
+class WiroApiError(WiroError):
+    """
+    Wiro answered that it won't do it.
+
+    :param message: what a reader of the log needs, Wiro's own words included.
+    :param code: Wiro's error code (contract §2), None where the answer had none.
+    :param http_status: the HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+
+
+class WiroAuthenticationError(WiroApiError):
+    """Key, secret, authentication mode, nonce or IP address refused (HTTP 401, 403, codes 98 and 99)."""
+
+
+class WiroValidationError(WiroApiError):
+    """A parameter is missing or not allowed, or the account may not do this (code 0)."""
+
+
+class WiroNotFoundError(WiroApiError):
+    """No such model, task or endpoint (code 1, HTTP 404)."""
+
+
+class WiroNotStoppableError(WiroApiError):
+    """The task can't be cancelled (not in the queue) or killed (not running)."""
+
+
+class WiroBalanceError(WiroApiError):
+    """The account has too little balance for this run (code 97)."""
+
+
+class WiroConcurrencyLimitError(WiroApiError):
+    """The account already runs as many tasks as its balance allows (code 96). Waiting helps."""
+
+    may_retry = True
+
+
+class WiroRateLimitError(WiroApiError):
+    """Too many requests (HTTP 429)."""
+
+    may_retry = True
+
+
+class WiroServerError(WiroApiError):
+    """HTTP 5xx."""
+
+    may_retry = True
+
+
+class WiroResponseError(WiroError):
+    """Something answered, but not in the API's form: HTML from a proxy, an empty, cut or oversized body."""
+
+    may_retry = True
+
+
+class WiroConnectionError(WiroError):
+    """No answer came: connection refused or reset, name not found, timeout."""
+
+    may_retry = True
+
+
+class WiroLostRunError(WiroError):
+    """
+    A Run was sent and its answer never came: Wiro may have started, and will bill, a task we don't know.
+
+    Repeating it blindly could pay twice, hence no retry.
+    """
+
+
+class WiroTaskError(WiroError):
+    """
+    A Wiro task ended without success.
+
+    :param wiro_task_id: the task's id.
+    """
+
+    def __init__(self, message: str, *, wiro_task_id: str) -> None:
+        super().__init__(message)
+        self.wiro_task_id = wiro_task_id
+
+
+class WiroTaskFailedError(WiroTaskError):
+    """The model, or Wiro before it, failed. Failed tasks are not billed."""
+
+    may_retry = True
+
+
+class WiroTaskCancelledError(WiroTaskError):
+    """The task was cancelled or killed, by a person or by the stop of its Airflow task."""
+
+
+class WiroTaskTimeoutError(WiroTaskError):
+    """The task did not end before its deadline."""
+
+    may_retry = True
+
+
+class WiroOutputError(WiroError):
+    """An output of a finished task can't be had."""
+
+
+class WiroOutputUnavailableError(WiroOutputError):
+    """Not to be had right now: the link expired, the CDN failed, the connection was cut."""
+
+    may_retry = True
+
+
+class WiroOutputRefusedError(WiroOutputError):
+    """Not what Wiro announced (size, a web page), or at an address that must not be fetched."""

@@ -1,0 +1,62 @@
+"""What Airflow asks an installed provider: its connection type with the form, its modules, its extra link."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_wiro import connection_form
+
+
+def get_provider_info() -> dict[str, Any]:
+    """
+    Describe the provider in the shape of Airflow's ``provider_info.schema.json``.
+
+    Airflow calls this at every start of every process, so it imports nothing heavy. The form is given as
+    ``conn-fields`` and ``ui-field-behaviour`` metadata, which Airflow 3.2+ renders without importing the
+    hook; older versions ask :class:`~airflow_provider_wiro.hooks.wiro.WiroHook`, which answers from the same
+    table.
+    """
+    return {
+        "package-name": "airflow-provider-wiro",
+        "name": "Wiro",
+        "description": "Run AI models (image, video, audio, text) on `Wiro <https://wiro.ai>`__.",
+        "integrations": [
+            {"integration-name": "Wiro", "external-doc-url": "https://wiro.ai/docs", "tags": ["service"]}
+        ],
+        "operators": [_modules("operators")],
+        "sensors": [_modules("sensors")],
+        "hooks": [_modules("hooks")],
+        "triggers": [_modules("triggers")],
+        "transfers": [
+            {
+                "source-integration-name": "Wiro",
+                "target-integration-name": "Amazon Simple Storage Service (S3)",
+                "python-module": "airflow_provider_wiro.transfers.wiro_to_s3",
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "wiro",
+                "hook-class-name": "airflow_provider_wiro.hooks.wiro.WiroHook",
+                "hook-name": "Wiro",
+                "ui-field-behaviour": {
+                    "hidden-fields": list(connection_form.HIDDEN_FIELDS),
+                    "relabeling": dict(connection_form.LABELS),
+                    "placeholders": dict(connection_form.PLACEHOLDERS),
+                },
+                "conn-fields": {
+                    field.name: {
+                        "label": field.label,
+                        "description": field.description,
+                        "schema": {"type": ["string", "null"]},
+                    }
+                    for field in connection_form.EXTRA_FIELDS
+                },
+            }
+        ],
+        "extra-links": ["airflow_provider_wiro.links.wiro.WiroTaskLink"],
+    }
+
+
+def _modules(kind: str) -> dict[str, Any]:
+    return {"integration-name": "Wiro", "python-modules": [f"airflow_provider_wiro.{kind}.wiro"]}

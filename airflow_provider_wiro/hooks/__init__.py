@@ -1,0 +1,1 @@
+"""Wiro for Airflow code: the connection and the calls."""

@@ -1,0 +1,139 @@
+"""A Wiro connection as Airflow stores it, read into what the hooks need."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.api.parameters import check_web_url
+from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_BASE_URL = "https://api.wiro.ai/v1"
+DEFAULT_WEBSOCKET_URL = "wss://socket.wiro.ai/v1"
+
+
+@dataclass(frozen=True)
+class WiroConnection:
+    """
+    Where Wiro is and who we are there.
+
+    :ivar base_url: without a trailing slash.
+    :ivar project_id: the project that runs are billed to, None for the key's own.
+    :ivar connect_timeout: seconds.
+    :ivar read_timeout: seconds without a byte.
+    :ivar verify: check TLS certificates; a path is a CA bundle.
+    :ivar proxy: URL of an HTTP proxy; may hold its password.
+    """
+
+    base_url: str
+    websocket_url: str
+    credentials: Credentials
+    project_id: str | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    verify: bool | str = True
+    proxy: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_airflow(cls, connection: Connection) -> Self:
+        """
+        Read an Airflow connection of type ``wiro``.
+
+        :raises WiroUsageError: it lacks the key, or a field is not what it should be; says which.
+        """
+        # Not `extra_dejson`: it talks to the supervisor to mask, which must not happen on an event loop.
+        extra = _extra(connection.extra)
+        login, password = (connection.login or "").strip(), (connection.password or "").strip()
+        # API-key-only mode has the key in `password`, where Airflow masks it, or alone in `login`.
+        credentials = Credentials(login, password) if login and password else Credentials(login or password)
+        return cls(
+            base_url=_base_url(connection),
+            websocket_url=_text(extra, "websocket_url") or DEFAULT_WEBSOCKET_URL,
+            credentials=credentials,
+            project_id=_text(extra, "project_id"),
+            connect_timeout=_seconds(extra, "connect_timeout", 10.0),
+            read_timeout=_seconds(extra, "read_timeout", 60.0),
+            verify=_verify(extra),
+            proxy=_proxy(extra),
+        )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What Airflow has to mask in logs."""
+        found = (
+            self.credentials.key,
+            self.credentials.secret,
+            self.proxy if "@" in (self.proxy or "") else None,
+        )
+        return tuple(secret for secret in found if secret)
+
+
+def _extra(stored: str | None) -> dict[str, Any]:
+    try:
+        extra = json.loads(stored or "{}")
+    except ValueError as error:
+        raise WiroUsageError("The extra of the Wiro connection is not JSON.") from error
+    if not isinstance(extra, dict):
+        raise WiroUsageError("The extra of the Wiro connection is not a JSON object.")
+    return extra
+
+
+def _base_url(connection: Connection) -> str:
+    """
+    Return the base URL; a bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, unless told,
+    ``/v1``.
+    """
+    host = (connection.host or "").strip().rstrip("/")
+    if not host:
+        return DEFAULT_BASE_URL
+    if "://" not in host:
+        port = f":{connection.port}" if connection.port else ""
+        path = "" if "/" in host else f"/{(connection.schema or 'v1').strip('/')}"
+        host = f"https://{host}{port}{path}"
+    return check_web_url(host, "the `host` of the Wiro connection")
+
+
+def _text(extra: dict[str, Any], name: str) -> str | None:
+    value = extra.get(name)
+    return str(value).strip() or None if value is not None else None
+
+
+def _seconds(extra: dict[str, Any], name: str, default: float) -> float:
+    value = _text(extra, name)
+    if value is None:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise WiroUsageError(
+            f"Expected `{name}` in the extra of the Wiro connection as seconds from 0 to 3600, found "
+            f"{value!r}."
+        )
+    return seconds
+
+
+def _verify(extra: dict[str, Any]) -> bool | str:
+    value = _text(extra, "verify")
+    if value is None or value.lower() in {"true", "1", "yes"}:
+        return True
+    return False if value.lower() in {"false", "0", "no"} else value
+
+
+def _proxy(extra: dict[str, Any]) -> str | None:
+    value = _text(extra, "proxy")
+    if value is None:
+        return None
+    try:
+        return check_web_url(value, "`proxy` in the extra of the Wiro connection")
+    except WiroUsageError:
+        # The message must not quote the value: it may hold the proxy's password.
+        raise WiroUsageError(
+            "Expected `proxy` in the extra of the Wiro connection as an http(s) URL, found something else."
+        ) from None

@@ -1,0 +1,509 @@
+"""
+WiroHook and WiroAsyncHook: Wiro's API for Airflow code, blocking and on an event loop.
+
+Both are thin shells over :mod:`airflow_provider_wiro.api.flow`: same method names, same results, same errors.
+They do what a flow says (send, pause) and decide nothing themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_wiro import connection_form, version_compat
+from airflow_provider_wiro.api import conversations, endpoints, flow
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, Send
+from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
+from airflow_provider_wiro.api.polling import Polling, check_poll_interval
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer, RateGate
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks.connection import WiroConnection
+from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
+
+if TYPE_CHECKING:
+    import aiohttp
+    import requests
+
+    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.hooks.asynchronous import AsyncOutputStream
+    from airflow_provider_wiro.hooks.blocking import OutputStream
+
+T = TypeVar("T")
+Observe = Callable[[Task], None]
+
+#: One rate gate for each base URL and key in this process: a 429 counts for the whole project.
+_GATES: dict[tuple[str, str], RateGate] = {}
+#: The longest a blocking pause goes without looking whether the Airflow task was told to stop.
+_SLICE_SECONDS = 0.5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _outside(connection: WiroConnection) -> Outside:
+    key = (connection.base_url, connection.credentials.key)
+    return Outside(
+        credentials=connection.credentials,
+        now=_now,
+        random=random.random,
+        # 63 random bits: unique among all workers without their talking to each other.
+        nonce=lambda: secrets.randbits(63),
+        gate=_GATES.setdefault(key, RateGate()),
+    )
+
+
+def _nothing_to_see(_: Task) -> None:
+    return None
+
+
+def _polling(poll_interval: float | None, deadline: datetime | None, started_at: datetime | None) -> Polling:
+    return Polling(started_at or _now(), deadline, check_poll_interval(poll_interval))
+
+
+class WiroHook(BaseHook):
+    """
+    Wiro's API, blocking. One ``requests`` session for all calls; not for use from several threads at once.
+
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
+
+    Every method raises a subclass of :class:`~airflow_provider_wiro.exceptions.WiroError`, and repeats calls
+    that fail for a passing reason for up to a minute where that is safe. ``run_model`` costs money.
+    """
+
+    conn_name_attr = "wiro_conn_id"
+    default_conn_name = "wiro_default"
+    conn_type = "wiro"
+    hook_name = "Wiro"
+
+    def __init__(self, wiro_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wiro_conn_id = wiro_conn_id
+        self._connection: WiroConnection | None = None
+        self._session: requests.Session | None = None
+        self._timeouts: tuple[float, float] | None = None
+        self._check_interruption: Callable[[], None] = lambda: None
+
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Labels of the Add Connection form, for Airflow before 3.2; later ones read the provider info."""
+        return {
+            "hidden_fields": list(connection_form.HIDDEN_FIELDS),
+            "relabeling": dict(connection_form.LABELS),
+            "placeholders": dict(connection_form.PLACEHOLDERS),
+        }
+
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Extra fields of the Add Connection form, for Airflow before 3.2."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import StringField
+
+        return {
+            field.name: StringField(field.label, description=field.description, widget=BS3TextFieldWidget())
+            for field in connection_form.EXTRA_FIELDS
+        }
+
+    @property
+    def connection(self) -> WiroConnection:
+        """The connection, read from Airflow once. Its secrets are masked in the task's logs."""
+        if self._connection is None:
+            self._connection = WiroConnection.from_airflow(self.get_connection(self.wiro_conn_id))
+            for secret in self._connection.secrets:
+                version_compat.mask_secret(secret)
+        return self._connection
+
+    def get_conn(self) -> requests.Session:
+        """Return the session, opened at first use."""
+        from airflow_provider_wiro.hooks import blocking
+
+        if self._session is None:
+            self._session = blocking.open_session(self.connection)
+        return self._session
+
+    def close(self) -> None:
+        """Close the session's connections; the hook stays usable."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def interrupted_by(self, check: Callable[[], None]) -> None:
+        """Call ``check`` twice a second while waiting; what it raises ends the wait."""
+        self._check_interruption = check
+
+    def for_stopping(self, timeout_seconds: float) -> WiroHook:
+        """
+        Return a hook for one urgent stop, usable in a signal handler that interrupted this hook.
+
+        It has a session of its own, since this one may be in the middle of a request, the given timeouts, and
+        the connection that was already read: asking Airflow for it in a signal handler deadlocks.
+        """
+        hook = WiroHook(self.wiro_conn_id)
+        hook._connection = self.connection
+        hook._timeouts = (timeout_seconds, timeout_seconds)
+        return hook
+
+    def run_model(
+        self,
+        model: str,
+        parameters: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        *,
+        callback_url: str | None = None,
+        project_id: str | None = None,
+    ) -> StartedRun:
+        """
+        Start a task. It is billed if it succeeds.
+
+        :param model: ``owner/model``.
+        :param parameters: the model's parameters; None values are left out.
+        :param files: file parameter → local path, object-storage URI, http(s) URL, or a list of these.
+        :param callback_url: Wiro POSTs the finished task there.
+        :param project_id: the project to bill, instead of the connection's.
+        :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
+        """
+        resolved = resolve_files(files)
+        return self._drive(
+            lambda outside: conversations.run_model(
+                outside,
+                model,
+                parameters or {},
+                resolved,
+                callback_url=callback_url,
+                project_id=project_id or self.connection.project_id,
+            )
+        )
+
+    def get_task(self, wiro_task_id: str) -> Task:
+        """Return a task with its outputs."""
+        return self._call(endpoints.get_task(wiro_task_id))
+
+    def list_tasks(
+        self, *, start: int = 0, limit: int = 20, model_name: str | None = None
+    ) -> tuple[Task, ...]:
+        """Return the project's latest tasks, newest first, at most 100. They may lack fields."""
+        return self._call(endpoints.list_tasks(start=start, limit=limit, model_name=model_name))
+
+    def wait_for_task(
+        self,
+        wiro_task_id: str,
+        *,
+        timeout: float | None = None,
+        deadline: datetime | None = None,
+        poll_interval: float | None = None,
+        started_at: datetime | None = None,
+        observe: Observe = _nothing_to_see,
+        is_seen: bool = False,
+    ) -> Task:
+        """
+        Follow a task until it has ended, well or not.
+
+        :param timeout: seconds from now; or give ``deadline``, an aware datetime. Neither: no end.
+        :param poll_interval: seconds between polls, None for adaptive.
+        :param started_at: when the task was submitted, for adaptive polling. Default: now.
+        :param observe: called with what each poll shows.
+        :param is_seen: the task was looked at a moment ago, so begin with a pause.
+        :raises WiroTaskTimeoutError: it did not end in time. It is not stopped.
+        """
+        if timeout is not None:
+            deadline = _now() + timedelta(seconds=timeout)
+        polling = _polling(poll_interval, deadline, started_at)
+        return self._drive(
+            lambda outside: conversations.wait_for_task(
+                wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
+            )
+        )
+
+    def cancel_task(self, wiro_task_id: str) -> Task | None:
+        """Cancel a queued task. Raises WiroNotStoppableError if it isn't queued."""
+        return self._call(endpoints.cancel_task(wiro_task_id))
+
+    def kill_task(self, wiro_task_id: str) -> Task | None:
+        """Kill a running task. Raises WiroNotStoppableError if it isn't running."""
+        return self._call(endpoints.kill_task(wiro_task_id))
+
+    def stop_task(
+        self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
+    ) -> Task | None:
+        """
+        Stop a task whatever its state: cancel it, or kill it. One that has ended is left as it is.
+
+        :param is_running: it was last seen running, so begin with the kill.
+        :param patience_seconds: how long to try.
+        """
+        return self._drive(
+            lambda outside: conversations.stop_task(
+                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
+            )
+        )
+
+    def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
+        """Put a local or object-storage file into the project's storage; pass its ``url`` as a parameter."""
+        return self._call(endpoints.upload_file(resolve_content(file), folder_id=folder_id))
+
+    def get_model(self, model: str) -> Model:
+        """Return a model with its parameters and prices."""
+        return self._call(endpoints.get_model(model))
+
+    def list_models(
+        self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
+    ) -> tuple[Model, ...]:
+        """Return a page of the catalogue, without parameters."""
+        return self._call(
+            endpoints.list_models(search=search, categories=categories, start=start, limit=limit)
+        )
+
+    def delete_task_files(self, wiro_task_id: str) -> None:
+        """Remove a finished task's inputs and outputs from Wiro. Doing it again is no error."""
+        self._drive(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+
+    def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:
+        """
+        Open an output's file for streaming: ``with hook.open_output(output) as stream: stream.read(size)``.
+
+        The context raises a WiroOutputError where the file is not what Wiro announced, or not at a public
+        address.
+        """
+        from airflow_provider_wiro.hooks import blocking
+
+        return blocking.open_output(self.connection, output)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Make a free signed call, and say which authentication mode it used."""
+        try:
+            return True, self._drive(conversations.try_connection)
+        except WiroError as error:
+            return False, str(error)
+
+    def _call(self, api_call: endpoints.ApiCall[T]) -> T:
+        return self._drive(lambda outside: flow.call(api_call, outside))
+
+    def _drive(self, converse: Callable[[Outside], Flow[T]]) -> T:
+        """Do what a flow says until it returns."""
+        conversation = converse(_outside(self.connection))
+        outcome: Answer | NoAnswer | None = None
+        while True:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            outcome = None
+            if isinstance(step, Send):
+                outcome = self._send(step)
+            else:
+                self._pause(step)
+
+    def _send(self, what: Send) -> Answer | NoAnswer:
+        from airflow_provider_wiro.hooks import blocking
+
+        timeouts = self._timeouts or (self.connection.connect_timeout, self.connection.read_timeout)
+        return blocking.send(self.get_conn(), self.connection, what, timeouts)
+
+    def _pause(self, pause: Pause) -> None:
+        until = time.monotonic() + pause.seconds
+        self._check_interruption()
+        while (remaining := until - time.monotonic()) > 0:
+            time.sleep(min(remaining, _SLICE_SECONDS))
+            self._check_interruption()
+
+
+class WiroAsyncHook(BaseHook):
+    """
+    Wiro's API on an event loop, for triggers. One ``aiohttp`` session; use it as ``async with
+    WiroAsyncHook(…)``.
+
+    The methods and what they raise are those of :class:`WiroHook`, awaited.
+
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
+    """
+
+    conn_name_attr = "wiro_conn_id"
+    default_conn_name = "wiro_default"
+    conn_type = "wiro"
+    hook_name = "Wiro"
+
+    def __init__(self, wiro_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wiro_conn_id = wiro_conn_id
+        self._connection: WiroConnection | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get_wiro_connection(self) -> WiroConnection:
+        """The connection, read from Airflow once, without blocking the loop."""
+        if self._connection is None:
+            found = await version_compat.get_connection_async(self.wiro_conn_id)
+            self._connection = WiroConnection.from_airflow(found)
+            for secret in self._connection.secrets:
+                await version_compat.mask_secret_async(secret)
+        return self._connection
+
+    async def get_session(self) -> aiohttp.ClientSession:
+        """Return the session, opened at first use."""
+        from airflow_provider_wiro.hooks import asynchronous
+
+        if self._session is None:
+            self._session = asynchronous.open_session(await self.get_wiro_connection())
+        return self._session
+
+    async def close(self) -> None:
+        """Close the session; the hook stays usable."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def run_model(
+        self,
+        model: str,
+        parameters: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        *,
+        callback_url: str | None = None,
+        project_id: str | None = None,
+    ) -> StartedRun:
+        """See :meth:`WiroHook.run_model`."""
+        from asgiref.sync import sync_to_async
+
+        connection = await self.get_wiro_connection()
+        # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
+        resolved = await sync_to_async(resolve_files)(files)
+        return await self._drive(
+            lambda outside: conversations.run_model(
+                outside,
+                model,
+                parameters or {},
+                resolved,
+                callback_url=callback_url,
+                project_id=project_id or connection.project_id,
+            )
+        )
+
+    async def get_task(self, wiro_task_id: str) -> Task:
+        """See :meth:`WiroHook.get_task`."""
+        return await self._call(endpoints.get_task(wiro_task_id))
+
+    async def list_tasks(
+        self, *, start: int = 0, limit: int = 20, model_name: str | None = None
+    ) -> tuple[Task, ...]:
+        """See :meth:`WiroHook.list_tasks`."""
+        return await self._call(endpoints.list_tasks(start=start, limit=limit, model_name=model_name))
+
+    async def wait_for_task(
+        self,
+        wiro_task_id: str,
+        *,
+        timeout: float | None = None,
+        deadline: datetime | None = None,
+        poll_interval: float | None = None,
+        started_at: datetime | None = None,
+        observe: Observe = _nothing_to_see,
+        is_seen: bool = False,
+    ) -> Task:
+        """See :meth:`WiroHook.wait_for_task`."""
+        if timeout is not None:
+            deadline = _now() + timedelta(seconds=timeout)
+        polling = _polling(poll_interval, deadline, started_at)
+        return await self._drive(
+            lambda outside: conversations.wait_for_task(
+                wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
+            )
+        )
+
+    async def cancel_task(self, wiro_task_id: str) -> Task | None:
+        """See :meth:`WiroHook.cancel_task`."""
+        return await self._call(endpoints.cancel_task(wiro_task_id))
+
+    async def kill_task(self, wiro_task_id: str) -> Task | None:
+        """See :meth:`WiroHook.kill_task`."""
+        return await self._call(endpoints.kill_task(wiro_task_id))
+
+    async def stop_task(
+        self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
+    ) -> Task | None:
+        """See :meth:`WiroHook.stop_task`."""
+        return await self._drive(
+            lambda outside: conversations.stop_task(
+                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
+            )
+        )
+
+    async def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
+        """See :meth:`WiroHook.upload_file`."""
+        from asgiref.sync import sync_to_async
+
+        return await self._call(
+            endpoints.upload_file(await sync_to_async(resolve_content)(file), folder_id=folder_id)
+        )
+
+    async def get_model(self, model: str) -> Model:
+        """See :meth:`WiroHook.get_model`."""
+        return await self._call(endpoints.get_model(model))
+
+    async def list_models(
+        self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
+    ) -> tuple[Model, ...]:
+        """See :meth:`WiroHook.list_models`."""
+        return await self._call(
+            endpoints.list_models(search=search, categories=categories, start=start, limit=limit)
+        )
+
+    async def delete_task_files(self, wiro_task_id: str) -> None:
+        """See :meth:`WiroHook.delete_task_files`."""
+        await self._drive(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+
+    @asynccontextmanager
+    async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
+        """See :meth:`WiroHook.open_output`: ``async with hook.open_output(output) as stream``."""
+        from airflow_provider_wiro.hooks import asynchronous
+
+        async with asynchronous.open_output(await self.get_wiro_connection(), output) as stream:
+            yield stream
+
+    async def test_connection(self) -> tuple[bool, str]:
+        """See :meth:`WiroHook.test_connection`."""
+        try:
+            return True, await self._drive(conversations.try_connection)
+        except WiroError as error:
+            return False, str(error)
+
+    async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
+        return await self._drive(lambda outside: flow.call(api_call, outside))
+
+    async def _drive(self, converse: Callable[[Outside], Flow[T]]) -> T:
+        """Do what a flow says until it returns."""
+        from airflow_provider_wiro.hooks import asynchronous
+
+        connection = await self.get_wiro_connection()
+        conversation = converse(_outside(connection))
+        outcome: Answer | NoAnswer | None = None
+        while True:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            outcome = None
+            if isinstance(step, Send):
+                outcome = await asynchronous.send(await self.get_session(), connection, step)
+            else:
+                await asyncio.sleep(step.seconds)

@@ -1,0 +1,54 @@
+"""The "Wiro task" button on a task's page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+from airflow_provider_wiro.api.parameters import split_slug
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+XCOM_KEY = "wiro_task_url"
+#: The host of the real API, whose website is another host.
+_API_HOST = "api.wiro.ai"
+
+
+class WiroTaskLink(BaseOperatorLink):
+    """Leads from the Airflow task to its Wiro task, already while that is running."""
+
+    name = "Wiro task"
+
+    @property
+    def xcom_key(self) -> str:
+        """Where Airflow 3 looks for the URL."""
+        return XCOM_KEY
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the URL that :func:`push_task_url` stored; empty before the task is submitted."""
+        return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
+
+
+def push_task_url(context: Any, *, base_url: str, model: str | None, wiro_task_id: str) -> None:
+    """Store the URL, so that the button works from the submission on."""
+    context["ti"].xcom_push(key=XCOM_KEY, value=task_url(base_url, model, wiro_task_id))
+
+
+def task_url(base_url: str, model: str | None, wiro_task_id: str) -> str:
+    """
+    Return where a person sees a task.
+
+    Wiro documents no page for a single task, so the link leads to the model's page, with the id as fragment.
+    Any other API host is an emulator, which lists its tasks on its front page.
+    """
+    parts = urlsplit(base_url)
+    fragment = f"task-{quote(wiro_task_id, safe='')}"
+    if parts.hostname != _API_HOST:
+        return f"{parts.scheme}://{parts.netloc}/#{fragment}"
+    if model is None:
+        return f"https://wiro.ai/#{fragment}"
+    owner, name = (quote(segment, safe="") for segment in split_slug(model))
+    return f"https://wiro.ai/models/{owner}/{name}#{fragment}"

@@ -1,0 +1,1 @@
+"""Wiro models as Airflow tasks."""

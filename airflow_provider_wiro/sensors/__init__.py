@@ -1,0 +1,1 @@
+"""Waiting for Wiro tasks that something else started."""

@@ -1,0 +1,1 @@
+"""Finished tasks' outputs into storage."""

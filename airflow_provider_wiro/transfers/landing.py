@@ -1,0 +1,130 @@
+"""What of a finished task lands in storage, and under which keys."""
+
+from __future__ import annotations
+
+import io
+import json
+import mimetypes
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_wiro.api.filenames import clean_name, fill_key
+from airflow_provider_wiro.api.models import answer_parts
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow_provider_wiro.api.models import Output, Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+#: What an object's key may be made of, in the `s3_key` of the operator.
+PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suffix"})
+
+_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
+
+
+class Readable(Protocol):
+    """Something whose bytes come piece by piece."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next ``size`` bytes, fewer only at the end."""
+
+
+@dataclass(frozen=True)
+class Landing:
+    """
+    One object to be.
+
+    :ivar part: tells apart the objects that come of one output: empty, ``json`` or ``txt``.
+    :ivar size: bytes, None if Wiro didn't tell.
+    :ivar body: the bytes themselves, None for a file that is fetched from the CDN.
+    """
+
+    output: Output
+    name: str
+    key: str
+    content_type: str
+    size: int | None
+    part: str = ""
+    body: bytes | None = None
+
+    @contextmanager
+    def open(self, hook: WiroHook) -> Iterator[Readable]:
+        """Open the bytes for reading."""
+        if self.body is not None:
+            yield io.BytesIO(self.body)
+            return
+        with hook.open_output(self.output) as stream:
+            yield stream
+
+
+def plan(task: Task, key_template: str, *, model: str | None = None) -> list[Landing]:
+    """
+    Return what of a task lands where, before anything is moved.
+
+    :param key_template: with the placeholders of ``PLACEHOLDERS``.
+    :param model: the model as the user named it; default: as Wiro names it.
+    :raises WiroUsageError: two outputs would meet in one key.
+    """
+    landings: list[Landing] = []
+    for output in task.outputs:
+        for landing_name, content_type, part, body in _parts(output):
+            size = output.size if body is None else len(body)
+            key = fill_key(key_template, _values(task, model, output, landing_name))
+            landings.append(Landing(output, landing_name, key, content_type, size, part, body))
+    _refuse_collisions(landings, key_template)
+    return landings
+
+
+def _parts(output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
+    """Yield name, content type, part and body: one for a file, two for an LLM's answer."""
+    if output.content is None:
+        guessed = mimetypes.guess_extension(output.content_type) or ""
+        name = clean_name(output.name, fallback=f"output{guessed}")
+        yield name, content_type_of(output.content_type, name), "", None
+        return
+    stem = PurePosixPath(clean_name(output.name, fallback="answer")).stem
+    structured = json.dumps(output.content, ensure_ascii=False, indent=2) + "\n"
+    plain = "\n\n".join(answer_parts(output.content)) + "\n"
+    yield f"{stem}.json", "application/json", "json", structured.encode("utf-8", "replace")
+    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", plain.encode("utf-8", "replace")
+
+
+def content_type_of(announced: str, name: str) -> str:
+    """
+    Return the MIME type Wiro announced, else what the name suggests. Only a well-formed one becomes a header.
+    """
+    if _MIME_TYPE.fullmatch(announced):
+        return announced
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping[str, str]:
+    slug = model or task.model or ""
+    segments = [clean_name(segment, fallback="_") for segment in slug.split("/") if segment.strip()]
+    path = PurePosixPath(name)
+    return {
+        "wiro_task_id": clean_name(task.id, fallback="_"),
+        "model": "/".join(segments) or "unknown-model",
+        "index": str(output.index),
+        "name": name,
+        "stem": path.stem,
+        "suffix": path.suffix,
+    }
+
+
+def _refuse_collisions(landings: Sequence[Landing], key_template: str) -> None:
+    seen: dict[str, Landing] = {}
+    for landing in landings:
+        other = seen.setdefault(landing.key, landing)
+        if other is not landing:
+            raise WiroUsageError(
+                f"Outputs {other.output.index} ({other.name!r}) and {landing.output.index} "
+                f"({landing.name!r}) would "
+                f"both land in {landing.key!r}. Put {{index}} or {{name}} into s3_key, found "
+                f"{key_template!r}."
+            )

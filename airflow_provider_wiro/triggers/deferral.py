@@ -1,0 +1,105 @@
+"""
+Handing the wait for a Wiro task to the triggerer and taking it back: what the operator and the sensor "
+"share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskTimeoutError, WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+EVENT_STATUSES = frozenset({"success", "error", "timeout", "cancelled"})
+#: Airflow's own limit on a deferral is a net below the trigger's deadline, for when no triggerer runs at all.
+_GRACE = timedelta(minutes=5)
+
+
+def defer_until_ended(
+    operator: BaseOperator,
+    context: Context,
+    *,
+    wiro_task_id: str,
+    wiro_conn_id: str,
+    started_at: datetime,
+    deadline: datetime,
+    poll_interval: float | None,
+    cancel_on_kill: bool,
+) -> NoReturn:
+    """
+    Defer ``operator`` until the task has ended or ``deadline`` has passed; it resumes in "
+    "``execute_complete``.
+    """
+    # Here and not above: it takes time to import, and DAG files are parsed all day long.
+    from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
+
+    operator.log.info(
+        "Deferring until Wiro task %s has ended, at most until %s.",
+        wiro_task_id,
+        deadline.isoformat(timespec="seconds"),
+    )
+    operator.defer(
+        trigger=WiroTaskTrigger(
+            wiro_task_id=wiro_task_id,
+            wiro_conn_id=wiro_conn_id,
+            deadline=deadline.timestamp(),
+            started_at=started_at.timestamp(),
+            poll_interval=poll_interval,
+            cancel_on_kill=cancel_on_kill,
+            try_number=context["ti"].try_number,
+        ),
+        method_name="execute_complete",
+        timeout=max(timedelta(0), deadline - datetime.now(UTC)) + _GRACE,
+    )
+
+
+@dataclass(frozen=True)
+class TriggerOutcome:
+    """The event of a :class:`~airflow_provider_wiro.triggers.wiro.WiroTaskTrigger`, checked."""
+
+    status: str
+    wiro_task_id: str
+    try_number: int | None
+    message: str
+
+    @classmethod
+    def from_event(cls, event: object) -> Self:
+        """
+        Read an event.
+
+        :raises WiroUsageError: it is none of ours; an unknown status is not taken for a success.
+        """
+        found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
+        if found.get("status") not in EVENT_STATUSES or not isinstance(found.get("wiro_task_id"), str):
+            raise WiroUsageError(f"Expected the event of a WiroTaskTrigger, found {str(event)[:200]!r}.")
+        return cls(
+            found["status"], found["wiro_task_id"], found.get("try_number"), str(found.get("message") or "")
+        )
+
+    def is_stale(self, context: Context) -> bool:
+        """Whether it belongs to another try: Airflow 3.0 gives a retry the event of the try before it."""
+        return self.try_number != context["ti"].try_number
+
+    def read_task(self, hook: WiroHook) -> Task:
+        """
+        Return the task as Wiro shows it now, since an event is only a hint.
+
+        :raises WiroTaskTimeoutError: the trigger's deadline passed.
+        :raises WiroConnectionError: the trigger gave up asking, and the task has not ended.
+        """
+        if self.status == "timeout":
+            raise WiroTaskTimeoutError(self.message, wiro_task_id=self.wiro_task_id)
+        task = hook.get_task(self.wiro_task_id)
+        if not task.is_terminal:
+            raise WiroConnectionError(
+                f"Lost sight of Wiro task {self.wiro_task_id}, which may still run. {self.message}".rstrip()
+            )
+        return task

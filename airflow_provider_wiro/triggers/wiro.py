@@ -1,0 +1,157 @@
+"""Waiting for a Wiro task in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api.narration import Narrator
+from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
+from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_wiro.api.models import Task
+
+#: A stop in the background must not be garbage collected before it is done.
+_STOPPING: set[asyncio.Task[None]] = set()
+#: How long a stop may take in all.
+_STOP_PATIENCE_SECONDS = 25.0
+
+
+class WiroTaskTrigger(BaseTrigger):
+    """
+    Waits until a Wiro task has ended, and fires one event.
+
+    The event is ``{"status": "success" | "error" | "timeout" | "cancelled", "wiro_task_id", "try_number",
+    "message"?}``: ids and counts only, since Airflow stores it as plain text. Who is resumed by it reads the
+    task's Detail itself.
+
+    :param wiro_task_id: the Wiro task to wait for.
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
+    :param deadline: Unix time in seconds at which to give up; None for never. Absolute, so that a restart of
+        the triggerer doesn't renew it.
+    :param started_at: Unix time at which the task was submitted; adaptive polling counts its age from here.
+    :param poll_interval: seconds between polls; None is adaptive.
+    :param cancel_on_kill: stop the Wiro task when a user marks or clears the deferred Airflow task.
+    :param try_number: the try of the Airflow task that waits, handed back in the event. Airflow 3.0 gives a
+        retry the event of the try before.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiro_task_id: str,
+        wiro_conn_id: str = "wiro_default",
+        deadline: float | None = None,
+        started_at: float | None = None,
+        poll_interval: float | None = None,
+        cancel_on_kill: bool = True,
+        try_number: int | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+        self.wiro_task_id = wiro_task_id
+        self.wiro_conn_id = wiro_conn_id
+        self.deadline = deadline
+        self.started_at = started_at
+        self.poll_interval = poll_interval
+        self.cancel_on_kill = cancel_on_kill
+        self.try_number = try_number
+        self._is_finished = False
+        self._last_seen: Task | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "wiro_task_id": self.wiro_task_id,
+                "wiro_conn_id": self.wiro_conn_id,
+                "deadline": self.deadline,
+                "started_at": self.started_at,
+                "poll_interval": self.poll_interval,
+                "cancel_on_kill": self.cancel_on_kill,
+                "try_number": self.try_number,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        try:
+            event = await self._wait()
+        except asyncio.CancelledError:
+            # Before Airflow 3.3 there is no on_kill; a cancelled trigger was killed by a user, or just moved.
+            if not hasattr(BaseTrigger, "on_kill"):
+                await self.on_kill()
+            raise
+        self._is_finished = True
+        yield TriggerEvent(event)
+
+    async def _wait(self) -> dict[str, Any]:
+        narrator = Narrator(self.wiro_task_id, self.log.info, self.log.warning)
+
+        def observe(task: Task) -> None:
+            self._last_seen = task
+            narrator.observe(task)
+
+        try:
+            async with WiroAsyncHook(self.wiro_conn_id) as hook:
+                task = await hook.wait_for_task(
+                    self.wiro_task_id,
+                    deadline=_moment(self.deadline),
+                    started_at=_moment(self.started_at),
+                    poll_interval=self.poll_interval,
+                    observe=observe,
+                    # The worker looked before it deferred.
+                    is_seen=True,
+                )
+        except WiroTaskTimeoutError as error:
+            return self._event("timeout", str(error))
+        except WiroError as error:
+            return self._event("error", str(error))
+        if task.has_succeeded:
+            return self._event("success")
+        return self._event("cancelled" if task.is_cancelled else "error")
+
+    def _event(self, status: str, message: str | None = None) -> dict[str, Any]:
+        event = {"status": status, "wiro_task_id": self.wiro_task_id, "try_number": self.try_number}
+        return event if message is None else {**event, "message": message}
+
+    async def on_kill(self) -> None:
+        """
+        Stop the Wiro task, if a user has ended the Airflow task.
+
+        Airflow 3.3 cancels this a second time after one second, and calls it also when a trigger is merely
+        moved to another triggerer. So the work is done in a task of its own, and only if the Airflow task is
+        deferred no more.
+        """
+        if not self.cancel_on_kill or self._is_finished or self.task_instance is None:
+            return
+        stopping = asyncio.ensure_future(self._stop_if_killed())
+        _STOPPING.add(stopping)
+        stopping.add_done_callback(_STOPPING.discard)
+        await asyncio.shield(stopping)
+
+    async def _stop_if_killed(self) -> None:
+        try:
+            if await version_compat.is_deferred(self.task_instance):
+                self.log.info("This trigger moves on; Wiro task %s is left running.", self.wiro_task_id)
+                return
+            is_running = self._last_seen is not None and not self._last_seen.is_queued
+            async with WiroAsyncHook(self.wiro_conn_id) as hook:
+                await hook.stop_task(
+                    self.wiro_task_id, is_running=is_running, patience_seconds=_STOP_PATIENCE_SECONDS
+                )
+            self.log.info("Stopped Wiro task %s, as its Airflow task was stopped.", self.wiro_task_id)
+        except Exception:
+            # Nobody awaits this to the end, so what goes wrong must be told here.
+            self.log.exception("Could not stop Wiro task %s; it may still run.", self.wiro_task_id)
+
+
+def _moment(unix_time: float | None) -> datetime | None:
+    return None if unix_time is None else datetime.fromtimestamp(unix_time, tz=UTC)

@@ -1,0 +1,31 @@
+"""Change a picture: a file as input, sent from the worker's disk, an object store or a URL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import DAG, Param
+
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+
+BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
+#: Any file will do: trigger the DAG with your own as `image`, e.g. s3://aws_default@bucket/product.png
+IMAGE = os.environ.get("WIRO_EXAMPLE_IMAGE", str(Path(__file__).parent / "images" / "robot.png"))
+
+with DAG(
+    dag_id="example_wiro_image_to_image",
+    schedule=None,
+    catchup=False,
+    params={"image": Param(IMAGE, type="string", description="A path, an object-storage URI or a URL.")},
+    tags=["example", "wiro"],
+):
+    edit = WiroRunOperator(
+        task_id="edit",
+        model="wiro/image-edit-general",
+        parameters={"prompt": "make it a winter evening, snow on the roofs", "samples": 1},
+        files={"inputImage": "{{ params.image }}"},
+        deferrable=True,
+    )
+    WiroToS3Operator(task_id="to_s3", wiro_task_id=edit.output, s3_bucket=BUCKET)

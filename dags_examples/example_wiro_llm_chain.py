@@ -1,0 +1,40 @@
+"""An LLM writes the prompt, an image model draws it: one run's answer feeds the next."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+
+BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
+
+with DAG(dag_id="example_wiro_llm_chain", schedule=None, catchup=False, tags=["example", "wiro"]):
+    write = WiroRunOperator(
+        task_id="write",
+        model="openai/gpt-5-nano",
+        parameters={
+            "prompt": "Describe a cover picture for a magazine on night trains, in one sentence.",
+            "reasoning": "low",
+        },
+    )
+    draw = WiroRunOperator(
+        task_id="draw",
+        model="retroAIx/Retro-Cartoons",
+        # `text` of a run summary is the LLM's answer.
+        parameters={"prompt": "{{ ti.xcom_pull(task_ids='write')['text'] }}", "samples": 1},
+        deferrable=True,
+    )
+    keep_text = WiroToS3Operator(
+        task_id="keep_text", wiro_task_id=write.output, s3_bucket=BUCKET, s3_key="covers/{{ run_id }}/{name}"
+    )
+    keep_picture = WiroToS3Operator(
+        task_id="keep_picture",
+        wiro_task_id=draw.output,
+        s3_bucket=BUCKET,
+        s3_key="covers/{{ run_id }}/{name}",
+    )
+    write >> [draw, keep_text]
+    draw >> keep_picture

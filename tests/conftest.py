@@ -1,0 +1,38 @@
+"""Set up before anything of Airflow is imported; fixtures that more than one folder of tests needs."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.airflow_home import AirflowHome, isolate_airflow
+
+# At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
+_HOME = isolate_airflow()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    In tests that run a whole Airflow, let Airflow warn about itself, but not our package about anything.
+
+    Five Airflows with the libraries of their time bring hundreds of warnings that nobody here can act on.
+    """
+    for item in items:
+        if item.get_closest_marker("airflow"):
+            # First in the list of marks is last in effect: a test may still turn a warning into an error.
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore", "error:::airflow_provider_wiro"), append=False
+            )
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> AirflowHome:
+    """Return this session's Airflow with its database made (3 to 10 s, paid once and only when asked for)."""
+    home = AirflowHome(_HOME)
+    home.migrate()
+    return home

@@ -1,0 +1,153 @@
+"""Each example DAG runs to its end on a real Airflow, against the emulator and an S3 server over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from airflow_provider_wiro.emulator import WiroEmulator
+from tests.airflow_home import ROOT, AirflowHome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+
+EXAMPLES = ROOT / "dags_examples"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Bucket:
+    """What the examples left in S3."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def objects(self) -> dict[str, bytes]:
+        listed = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
+        return {item["Key"]: self.read(item["Key"]) for item in listed}
+
+    def read(self, key: str) -> bytes:
+        body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return body
+
+
+@pytest.fixture
+def wiro(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:
+    with WiroEmulator(speed=20) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
+        yield emulator
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    connection = {
+        "conn_type": "aws",
+        "login": "test-key",
+        "password": "test-secret",
+        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    # moto keeps its buckets in this process, for all servers: each test gets one of its own.
+    name = f"wiro-{uuid.uuid4()}"
+    monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test-key",
+        aws_secret_access_key="test-secret",
+    )
+    client.create_bucket(Bucket=name)
+    yield Bucket(client, name)
+    client.close()
+    server.stop()
+
+
+def _path(dag_id: str) -> Path:
+    return EXAMPLES / f"{dag_id}.py"
+
+
+def test_retro_cartoons_lands_two_verified_pictures(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_retro_cartoons"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    summary, landed = run.returned("generate"), run.returned("to_s3")
+    assert summary["status"] == "task_postprocess_end"
+    assert summary["cost_usd"]
+    objects = bucket.objects()
+    assert len(objects) == 2
+    for file in landed["files"]:
+        body = objects[file["uri"].removeprefix(f"s3://{bucket.name}/")]
+        assert body.startswith(PNG)
+        assert (file["size"], file["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    assert run.xcoms["generate"]["wiro_task_url"].endswith(f"#task-{summary['wiro_task_id']}")
+    assert [task.status for task in wiro.tasks] == ["task_postprocess_end"]
+
+
+def test_nightly_prompts_runs_one_wiro_task_for_each_prompt(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_nightly_prompts"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    prompts = {run.returned(f"generate[{index}]")["wiro_task_id"] for index in range(3)}
+    assert len(prompts) == len(wiro.tasks) == 3
+    assert len(bucket.objects()) == 3
+
+
+def test_image_to_image_sends_the_very_file(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_image_to_image"
+    picture = EXAMPLES / "images" / "robot.png"
+    run = airflow_home.run_dag(_path(dag_id), dag_id, conf={"image": str(picture)})
+
+    assert run.state == "success"
+    [task] = wiro.tasks
+    [file] = task.files
+    assert file.sha256 == hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert [body[:8] for body in bucket.objects().values()] == [PNG]
+
+
+def test_llm_chain_feeds_the_answer_to_the_next_run(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_llm_chain"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    answer = run.returned("write")["text"]
+    assert answer
+    assert [task.parameters["prompt"] for task in wiro.tasks][1] == answer
+    suffixes = sorted(key.rsplit(".", 1)[1] for key in bucket.objects())
+    assert suffixes == ["json", "png", "txt"]
+
+
+def test_sensor_waits_for_a_task_that_was_started_elsewhere(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_sensor"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    assert run.returned("start")["status"] == "task_queue"
+    assert run.returned("wait")["status"] == "task_postprocess_end"
+    assert run.returned("wait")["wiro_task_id"] == run.returned("start")["wiro_task_id"]
+    [body] = bucket.objects().values()
+    assert body[4:8] == b"ftyp"

@@ -1,0 +1,30 @@
+"""Each environment of the matrix runs a DAG: so what fails elsewhere is the provider, not the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome
+
+pytestmark = pytest.mark.airflow
+DAG_FILE = Path(__file__).parent / "dags" / "deferring.py"
+
+
+def test_a_task_defers_fails_after_it_and_succeeds_at_its_retry(airflow_home: AirflowHome) -> None:
+    run = airflow_home.run_dag(DAG_FILE, "deferring", conf={"asked": "for"})
+
+    assert run.state == "success"
+    assert run.task_states == {"wait": "success"}
+    assert run.returned("wait") == {"attempt": 2, "event": True, "conf": {"asked": "for"}}
+
+
+def test_a_second_run_in_the_same_process_starts_from_nothing(airflow_home: AirflowHome) -> None:
+    first = airflow_home.run_dag(DAG_FILE, "deferring")
+    second = airflow_home.run_dag(DAG_FILE, "deferring")
+
+    assert first.run_id != second.run_id
+    assert second.returned("wait") == {"attempt": 2, "event": True, "conf": {}}
