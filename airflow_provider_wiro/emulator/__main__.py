@@ -73,7 +73,12 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     server = EmulatorServer(settings, host=options.host, port=options.port, clock=clock)
-    await server.start()
+    try:
+        await server.start()
+    except OSError as error:
+        await server.stop()
+        where = f"{options.host}:{options.port}"
+        raise SystemExit(f"the emulator can't listen on {where}: {error.strerror}") from error
     _say(f"Wiro emulator listening on {server.url}")
     _say(f"AIRFLOW_CONN_WIRO_DEFAULT={shlex.quote(connection_json(server, settings))}")
     _say(

@@ -173,6 +173,7 @@ class WiroEmulator:
         try:
             self._server = await server.start()
         except BaseException as error:  # whoever waits for the start has to hear of it, whatever it was
+            await server.stop()
             started.set_exception(error)
             return
         started.set_result(None)

@@ -47,9 +47,8 @@ def faulty_response(fault: Fault) -> web.Response:
         case "server_error":
             return _server_error(fault, hint)
         case "api_error":
-            body = failure(0, fault.message) if fault.bare else {}
-            errors = [fault.message] if fault.bare else [{"code": fault.code, "message": fault.message}]
-            return web.json_response(body | {"result": False, "errors": errors}, status=fault.status or 200)
+            error = fault.message if fault.bare else {"code": fault.code, "message": fault.message}
+            return web.json_response({"result": False, "errors": [error]}, status=fault.status or 200)
         case "html":
             return _page(fault.status or 200)
         case "empty":

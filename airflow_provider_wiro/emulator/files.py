@@ -75,6 +75,11 @@ class FileStore:
         """Return the file behind a key, expired or not."""
         return self._files.get(access_key)
 
+    def find_by_url(self, url: str, cdn_url: str) -> StoredFile | None:
+        """Return the file that a URL of this CDN leads to."""
+        key = url.removeprefix(f"{cdn_url}/").split("/")[0]
+        return self._files.get(key) if url.startswith(f"{cdn_url}/") else None
+
     def remove(self, access_key: str) -> None:
         """Forget a file; a key that is gone already is no error."""
         self._files.pop(access_key, None)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.catalog.model import FILE_TYPES, Model
 from airflow_provider_wiro.emulator.validation import as_number, is_blank, sources_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_wiro.emulator.bodies import Body
 
 NOT_A_MODELS = frozenset({"callbackUrl", "projectid"})
@@ -22,6 +24,8 @@ class Inputs:
 
     model: Model
     body: Body
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """The SHA-256 of the files that the emulator itself serves, by their URL."""
 
     def text(self, name: str) -> str:
         """Return a parameter as text, its default where it was not given, `""` where it has none."""
@@ -43,10 +47,10 @@ class Inputs:
     @property
     def sources(self) -> tuple[str, ...]:
         """
-        What the model reads: an uploaded file by its SHA-256, another by its URL, in the parameters' order.
+        What the model reads: an upload by its SHA-256, another file by its URL, in the parameters' order.
         """
         files = (item for item in self.model.parameters() if item.type in FILE_TYPES)
-        return tuple(source for item in files for source in sources_of(item, self.body))
+        return tuple(self.digests.get(s, s) for item in files for s in sources_of(item, self.body))
 
     @property
     def caption(self) -> str:

@@ -26,7 +26,7 @@ _PAGE = """<!doctype html>
 the pictures, films, tunes and texts are made up from the requests, and nothing is billed.</p>
 <p>API <code>{url}/v1</code> &middot; <a href="/__emulator__/state">state</a> &middot;
 <a href="/__emulator__/faults">armed faults</a> &middot;
-{tasks} tasks, {active} active, ${spent} spent</p>
+{tasks} tasks, {active} active, ${spent} they would have cost</p>
 {items}
 </body></html>
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,4 +88,4 @@ class Counts:
 
     def to_json(self) -> dict[str, Any]:
         """Return the counters for the control endpoint."""
-        return asdict(self)
+        return {item.name: getattr(self, item.name) for item in fields(self)}

@@ -107,7 +107,7 @@ def _exit_code(task: Task, now: float) -> str | None:
 def _debug_output(task: Task, now: float) -> str:
     if task.life.moment_of(Status.END, now) is None:
         return ""
-    if task.twist.exit_code in {"0", None} and task.rendering.answer is not None:
+    if task.twist.succeeds and task.rendering.answer is not None:
         return task.rendering.answer.merged
     return ""
 

@@ -66,7 +66,7 @@ class Task:
 
     def has_succeeded(self, now: float) -> bool:
         """Tell whether the task is over, well, and billed."""
-        return self.status(now) == Status.POSTPROCESS_END and self.twist.exit_code in {"0", None}
+        return self.status(now) == Status.POSTPROCESS_END and self.twist.succeeds
 
     def ended(self, now: float) -> float | None:
         """Return when the model stopped working, in Unix seconds; `None` while it works or before it."""

@@ -26,9 +26,14 @@ class Twist:
     output_url: str | None = None
 
     @property
+    def succeeds(self) -> bool:
+        """Tell whether the run ends well; a missing or empty exit code is no failure (§4)."""
+        return self.exit_code in {"0", "", None}
+
+    @property
     def makes_outputs(self) -> bool:
         """Tell whether the task leaves outputs behind; a failed run doesn't."""
-        return self.exit_code in {"0", None} and not self.without_outputs
+        return self.succeeds and not self.without_outputs
 
 
 _DETOURS = {

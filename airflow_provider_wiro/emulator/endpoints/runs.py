@@ -10,10 +10,11 @@ from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, ApiErr
 from airflow_provider_wiro.emulator.inputs import Inputs
 from airflow_provider_wiro.emulator.life import plan
 from airflow_provider_wiro.emulator.twists import Twist, twisted_by
-from airflow_provider_wiro.emulator.validation import check_parameters
+from airflow_provider_wiro.emulator.validation import check_parameters, sources_of
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.bodies import Body
+    from airflow_provider_wiro.emulator.catalog.model import Model
     from airflow_provider_wiro.emulator.tasks import Task
     from airflow_provider_wiro.emulator.world import World
 
@@ -28,7 +29,7 @@ def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
     check_parameters(model, body)
     _check_balance(world)
     _check_concurrency(world)
-    inputs = Inputs(model, body)
+    inputs = Inputs(model, body, _digests(world, model, body))
     faults = world.faults.take_for_run(model.slug)
     world.ledger.faults_fired.update(fault.kind for fault in faults)
     twist = reduce(twisted_by, faults, Twist(output_bytes=world.settings.output_bytes))
@@ -65,6 +66,13 @@ def _check_concurrency(world: World) -> None:
         f"With your current balance of ${max(0.0, balance):.2f}, "
         f"you can run up to {limit} tasks at the same time. Add funds to increase your limit.",
     )
+
+
+def _digests(world: World, model: Model, body: Body) -> dict[str, str]:
+    """Return the SHA-256 of every input that was uploaded before and is given by its URL."""
+    given = (source for parameter in model.parameters() for source in sources_of(parameter, body))
+    files = ((url, world.files.find_by_url(url, world.cdn_url)) for url in given)
+    return {url: stored.content.digest for url, stored in files if stored is not None}
 
 
 def _keep_input_files(world: World, task: Task) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def list_tools(world: World, body: Body) -> dict[str, Any]:
     """Answer the models that fit every filter of the call."""
     models = [model for model in MODELS if _fits(model, body)]
-    if body.text("sort") != "relevance" or not body.text("search"):
+    words = _words(body)
+    if body.text("sort") == "relevance" and words:
+        models.sort(key=lambda model: -sum(word in _searched(model) for word in words))
+    else:
         models.sort(key=lambda model: int(model.id), reverse=body.text("order").upper() != "ASC")
     shown = page_of(models, body, default_limit=20)
     return success(total=len(models), tool=[_summary(world, model) for model in shown])
@@ -63,8 +66,7 @@ def explore(world: World, body: Body) -> dict[str, Any]:
 
 
 def _fits(model: Model, body: Body) -> bool:
-    words = body.text("search").lower().split()
-    searched = f"{model.slug} {model.title} {model.description} {' '.join(model.categories)}".lower()
+    words, searched = _words(body), _searched(model)
     owner = body.text("slugowner")
     categories = _texts(body.fields.get("categories"))
     tags = _texts(body.fields.get("tags"))
@@ -74,6 +76,14 @@ def _fits(model: Model, body: Body) -> bool:
         and (not categories or not categories.isdisjoint(model.categories))
         and not tags  # none of the emulator's models has a tag
     )
+
+
+def _words(body: Body) -> list[str]:
+    return body.text("search").lower().split()
+
+
+def _searched(model: Model) -> str:
+    return f"{model.slug} {model.title} {model.description} {' '.join(model.categories)}".lower()
 
 
 def _texts(value: Any) -> set[str]:

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from airflow_provider_wiro.emulator import Fault
+from tests.emulator.conftest import RETRO, SMALL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.emulator.conftest import Caller
+
+pytestmark = pytest.mark.asyncio
+Socket = aiohttp.ClientWebSocketResponse
+
+
+@asynccontextmanager
+async def registered(wiro: Caller, *tokens: str) -> AsyncIterator[Socket]:
+    """Connect and register; a refused token's answer marks that the ones before it are registered."""
+    async with wiro.session.ws_connect(wiro.emulator.websocket_url) as socket:
+        for token in (*tokens, "nobody's"):
+            await socket.send_json({"type": "task_info", "tasktoken": token})
+        assert (await socket.receive_json(timeout=5))["result"] is False
+        # The followers start with the next turn of the server's loop; asking for anything is such a turn.
+        assert wiro.emulator.counts.open_sockets == 1
+        yield socket
+
+
+async def start(wiro: Caller, model: str = RETRO, body: dict[str, Any] | None = None) -> str:
+    return str((await wiro(f"Run/{model}", SMALL if body is None else body))["socketaccesstoken"])
+
+
+async def until(socket: Socket, last: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    while not messages or messages[-1]["type"] != last:
+        messages.append(await socket.receive_json(timeout=5))
+    return messages
+
+
+async def test_a_registered_task_tells_every_step_to_its_end(wiro: Caller) -> None:
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        messages = await until(socket, "task_postprocess_end")
+    assert {(message["id"], message["tasktoken"], message["result"]) for message in messages} == {
+        ("2221", token, True)
+    }
+    assert list(dict.fromkeys(message["type"] for message in messages)) == [
+        "task_accept",
+        "task_preprocess_start",
+        "task_preprocess_end",
+        "task_assign",
+        "task_start",
+        "task_output",
+        "task_output_full",
+        "task_end",
+        "task_postprocess_start",
+        "task_postprocess_end",
+    ]
+    assert messages[0]["message"] is None
+    assert messages[-1]["message"] == (await wiro.detail("2221"))["outputs"]
+
+
+async def test_progress_grows_to_a_hundred(wiro: Caller) -> None:
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        messages = await until(socket, "task_end")
+    progress = [message["message"] for message in messages if message["type"] == "task_output"]
+    assert {item["type"] for item in progress} == {"progressGenerate"}
+    assert [item["percentage"] for item in progress] == [str(number) for number in range(10, 101, 10)]
+    assert progress[-1]["stepCurrent"] == progress[-1]["stepTotal"] == "60"
+
+
+async def test_a_language_model_tells_all_it_said_so_far(wiro: Caller) -> None:
+    token = await start(wiro, "openai/gpt-5-nano", {"prompt": "Why do cartoons wear gloves?"})
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        messages = await until(socket, "task_postprocess_end")
+    said = [message["message"] for message in messages if message["type"] == "task_output"]
+    assert said[0]["isThinking"] is True
+    assert said[-1]["isThinking"] is False
+    answers = [" ".join(item["answer"]) for item in said]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(answers))
+    final = messages[-1]["message"][0]["content"]
+    assert (said[-1]["answer"], said[-1]["thinking"]) == (final["answer"], final["thinking"])
+
+
+async def test_messages_come_when_their_moment_comes(wiro: Caller) -> None:
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(1)
+        assert (await until(socket, "task_preprocess_start"))[0]["type"] == "task_accept"
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.05)
+
+
+async def test_a_cancelled_task_says_so(wiro: Caller) -> None:
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        await wiro("Task/Cancel", {"taskid": "2221"})
+        assert [message["type"] for message in await until(socket, "task_cancel")] == ["task_cancel"]
+
+
+async def test_the_errors_of_a_failed_run_are_told_before_its_end(wiro: Caller) -> None:
+    wiro.emulator.inject(Fault("exit_code", debug_error="warning\nboom"))
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        messages = {
+            message["type"]: message["message"] for message in await until(socket, "task_postprocess_end")
+        }
+    assert messages["task_error"] == "boom"
+    assert messages["task_error_full"] == {"raw": "warning\nboom"}
+    assert messages["task_postprocess_end"] == []
+
+
+async def test_what_happened_before_the_registration_is_not_told_again(wiro: Caller) -> None:
+    token = await start(wiro)
+    wiro.emulator.advance(60)
+    async with registered(wiro, token) as socket:
+        with pytest.raises(TimeoutError):
+            await socket.receive(timeout=0.05)
+
+
+async def test_one_connection_carries_several_tasks(wiro: Caller) -> None:
+    tokens = [await start(wiro) for _ in range(2)]
+    async with registered(wiro, *tokens) as socket:
+        wiro.emulator.advance(60)
+        ended: set[str] = set()
+        while ended != set(tokens):
+            message = await socket.receive_json(timeout=5)
+            if message["type"] == "task_postprocess_end":
+                ended.add(message["tasktoken"])
+
+
+async def test_what_is_no_registration_is_refused_and_binary_is_ignored(wiro: Caller) -> None:
+    async with wiro.session.ws_connect(wiro.emulator.websocket_url) as socket:
+        await socket.send_bytes(b"sound")
+        for text in ("no json", "[]", '{"type": "other"}'):
+            await socket.send_str(text)
+            assert (await socket.receive_json(timeout=5))["result"] is False
+
+
+@pytest.mark.parametrize("kind", ["rate_limit", "html", "drop_before"])
+async def test_a_socket_can_be_refused(wiro: Caller, kind: str) -> None:
+    wiro.emulator.inject(Fault(kind, endpoint="socket", times=None))
+    with pytest.raises((aiohttp.WSServerHandshakeError, aiohttp.ClientConnectionError)):
+        await wiro.session.ws_connect(wiro.emulator.websocket_url)
+
+
+async def test_a_socket_can_break_after_its_first_message(wiro: Caller) -> None:
+    token = await start(wiro)
+    wiro.emulator.inject(Fault("drop_after", endpoint="socket"))
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        frames = [await socket.receive(timeout=5) for _ in range(2)]
+    assert frames[0].type == aiohttp.WSMsgType.TEXT
+    assert frames[1].type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE}
+
+
+async def test_a_stopping_emulator_closes_its_sockets(wiro: Caller) -> None:
+    async with registered(wiro, await start(wiro)) as socket:
+        await asyncio.to_thread(wiro.emulator.stop)
+        frame = await socket.receive(timeout=5)
+        assert (frame.type, frame.data) == (aiohttp.WSMsgType.CLOSE, 1001)
