@@ -17,13 +17,13 @@ Everything that can go wrong with Wiro, as one tree.
      ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut, too large
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
-     ├─ WiroTaskError                            the task ended, but not well
-     │   ├─ WiroTaskFailedError            yes   the model failed
-     │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
-     │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
-     └─ WiroOutputError                          an output can't be had
-         ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut
-         └─ WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
+     ├─ WiroOrphanedRunError               no    an earlier try's Run may have been started; a person has to
+     look ├─ WiroRecordError                    yes   the durable record of a run can't be read or written ├─
+     WiroTaskError                            the task ended, but not well │   ├─ WiroTaskFailedError
+     yes   the model failed │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it │   └─
+     WiroTaskTimeoutError           yes   it did not end before its deadline └─ WiroOutputError
+     an output can't be had ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut └─
+     WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
 
 Each class answers whether doing the same again may help (``may_retry``); what Airflow makes of that answer is
 decided in :mod:`airflow_provider_wiro.failures`. No message carries a key, a secret, a signature or a task
@@ -32,7 +32,8 @@ token.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 
 class WiroError(Exception):
@@ -122,6 +123,16 @@ class WiroLostRunError(WiroError):
     """
 
 
+class WiroOrphanedRunError(WiroError):
+    """It can't be told whether, or as which task, an earlier try's Run was started. A person has to look."""
+
+
+class WiroRecordError(WiroError):
+    """The durable record of a run can't be read or written. That is never taken for "there is none"."""
+
+    may_retry = True
+
+
 class WiroTaskError(WiroError):
     """
     A Wiro task ended without success.
@@ -132,6 +143,10 @@ class WiroTaskError(WiroError):
     def __init__(self, message: str, *, wiro_task_id: str) -> None:
         super().__init__(message)
         self.wiro_task_id = wiro_task_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is rebuilt from its positional arguments, which would fail in the receiving process.
+        return partial(type(self), wiro_task_id=self.wiro_task_id), self.args
 
 
 class WiroTaskFailedError(WiroTaskError):

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     WiroAuthenticationError: (
         "Check the Wiro connection: the API key in `login` and the secret in `password` for a project in "
-        "signature "
-        "mode, the key alone in `password` for one in API-key-only mode; that this machine's clock is "
-        "right; and "
-        "that the project allows this machine's IP address."
+        "signature mode, the key alone in `password` for one in API-key-only mode; and that the project "
+        "allows this machine's IP address."
     ),
     WiroBalanceError: "Add balance at wiro.ai, then clear this task.",
     WiroNotFoundError: (

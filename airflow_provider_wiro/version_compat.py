@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, conf
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -89,3 +89,20 @@ def _count_deferred_in_database(**where: Any) -> int:
     with session.create_session() as opened:
         count: int = opened.query(models.TaskInstance).filter_by(state="deferred", **where).count()
     return count
+
+
+#: Executors whose tasks run on the scheduler's machine, so that a local folder is the same for every try.
+_LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
+
+
+def configured_state_path() -> str | None:
+    """
+    Return where run records are kept as files: ``[wiro] state_path``, else a local folder if that is safe.
+    """
+    configured: str | None = conf.get("wiro", "state_path", fallback=None)
+    if configured:
+        return configured
+    if conf.get("core", "executor", fallback="") not in _LOCAL_EXECUTORS:
+        return None
+    home = import_module("airflow.configuration").AIRFLOW_HOME
+    return f"{home}/wiro_runs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from airflow_provider_wiro.api.retry import RateGate
 from airflow_provider_wiro.exceptions import (
     WiroApiError,
     WiroAuthenticationError,
+    WiroConcurrencyLimitError,
     WiroError,
     WiroNotFoundError,
     WiroResponseError,
@@ -21,6 +21,7 @@ from airflow_provider_wiro.exceptions import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow_provider_wiro.api.models import ModelParameter, StartedRun, Task
     from airflow_provider_wiro.api.parameters import FileValue
@@ -34,6 +35,8 @@ def run_model(
     *,
     callback_url: str | None = None,
     project_id: str | None = None,
+    deadline: datetime | None = None,
+    waits_for_slot: bool = True,
 ) -> Flow[StartedRun]:
     """
     Start a task.
@@ -41,6 +44,9 @@ def run_model(
     Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
     files asks for them first. A model the catalogue doesn't show gets the usual form.
 
+    :param deadline: wait out rate limits until then.
+    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
+        waiting.
     :raises WiroLostRunError: the task may have been started; its id is not known.
     """
     known: tuple[ModelParameter, ...] = ()
@@ -52,7 +58,8 @@ def run_model(
     run = endpoints.run_model(
         model, parameters, files, known, callback_url=callback_url, project_id=project_id
     )
-    return (yield from call(run, outside))
+    gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
+    return (yield from call(run, outside, deadline=deadline, gives_up_on=gives_up_on))
 
 
 def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
@@ -69,8 +76,12 @@ def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
 
 def try_connection(outside: Outside) -> Flow[str]:
     """Make a free signed call and return what it says about the connection; raises what a call raises."""
-    with suppress(WiroNotFoundError):  # "There is no task yet." is said only to who is let in
+    try:
         yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
+    except WiroNotFoundError as error:
+        # "There is no task yet." is said only to who is let in; HTTP 404 by any server that isn't Wiro's.
+        if error.http_status == 404:
+            raise
     return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
 
 
@@ -87,7 +98,7 @@ def wait_for_task(
     Follow a task until it changes no more, and return it, whether it succeeded or not.
 
     Failing polls (5xx, HTML, resets, rate limits) are ridden out for ``patience_seconds``, counted from the
-    last poll that worked.
+    last poll that worked. Past the deadline there is one last look.
 
     :param observe: called with what each poll shows.
     :param is_seen: the task was polled a moment ago, so begin with a pause.
@@ -109,7 +120,9 @@ def wait_for_task(
             is_not_yet = isinstance(error, WiroNotFoundError) and polling.age_seconds(now) < NOT_YET_SECONDS
             if not error.may_retry and not is_not_yet:
                 raise
-            if (now - last_seen_at).total_seconds() > patience_seconds:
+            # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
+            is_out_of_patience = (now - last_seen_at).total_seconds() > patience_seconds
+            if is_out_of_patience and not polling.is_over(now):
                 raise
         else:
             last_seen_at = outside.now()

@@ -34,6 +34,10 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
 
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
 def is_public_address(address: str) -> bool:
     """Whether an IP address is on the public internet; what can't be read as one is not."""
     try:
@@ -43,10 +47,12 @@ def is_public_address(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         # IPv4 in IPv6 clothes: ::ffff:127.0.0.1, 6to4, NAT64
         inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):
+        if inner is None and ip in _NAT64:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public_address(str(inner))
+        # All that is handed out so far; `is_global` lets through the site-local fec0::/10 and ::a.b.c.d.
+        return ip in _GLOBAL_UNICAST and ip.is_global
     return ip.is_global and not ip.is_multicast
 
 
@@ -54,8 +60,7 @@ def refuse_address(output: Output, host: str, address: str) -> WiroOutputRefused
     """Return the error for an output at a private address."""
     return WiroOutputRefusedError(
         f"Output {output.index} ({output.name!r}) is at {host} ({address}), which is not a public address. "
-        "It is not "
-        "fetched: only a connection whose own base URL is private may have outputs there."
+        "It is not fetched: only a connection whose own base URL is private may have outputs there."
     )
 
 
@@ -68,8 +73,7 @@ def output_url(output: Output) -> str:
     """
     if output.url is None:
         raise WiroUsageError(
-            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in its "
-            "`content`."
+            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in `content`."
         )
     return _checked(output, output.url)
 
@@ -79,12 +83,15 @@ def redirect_url(output: Output, url: str, headers: Mapping[str, str], hops: int
     Return where a redirect leads.
 
     :param hops: how many redirects were followed before this one.
-    :raises WiroOutputRefusedError: too many of them, or not to an http(s) URL.
+    :raises WiroOutputRefusedError: too many of them, to nowhere, or not to an http(s) URL.
     """
     if hops >= MAX_REDIRECTS:
         raise WiroOutputRefusedError(f"Output {output.index} is behind more than {MAX_REDIRECTS} redirects.")
+    location = headers.get("location", "").strip()
+    if not location:
+        raise WiroOutputRefusedError(f"Output {output.index} redirects without saying where to.")
     try:
-        target = urljoin(url, headers.get("location", ""))
+        target = urljoin(url, location)
     except ValueError as error:
         raise WiroOutputRefusedError(
             f"Output {output.index} redirects to something that is no URL."
@@ -142,7 +149,7 @@ def is_web_page(output: Output) -> bool:
 def wrong_size(output: Output, found: str) -> WiroOutputRefusedError:
     """Return the error for an output whose size is not what Wiro said."""
     return WiroOutputRefusedError(
-        f"Wiro said output {output.index} ({output.name!r}) has {output.size} bytes, {found}. Nothing was "
+        f"Wiro said output {output.index} ({output.name!r}) has {output.size} bytes, {found}; nothing was "
         "kept."
     )
 

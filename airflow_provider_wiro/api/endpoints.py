@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
@@ -35,12 +35,14 @@ class ApiCall(Generic[T]):
     :ivar path: below the base URL, percent-encoded, without a leading slash.
     :ivar read: turns the envelope of a success into the value; raises WiroResponseError if it can't.
     :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
+    :ivar secrets: words of the body that no error message may repeat, should the answer echo them.
     """
 
     path: str
     body: Body
     read: Callable[[Envelope], T]
     is_repeatable: bool = True
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 def run_model(
@@ -79,11 +81,7 @@ def list_tasks(
     *, start: int = 0, limit: int = 20, model_name: str | None = None
 ) -> ApiCall[tuple[Task, ...]]:
     """Task/List: the project's latest tasks, newest first. Items may be abridged."""
-    if not 1 <= limit <= MAX_PAGE or start < 0:
-        raise WiroUsageError(
-            f"Expected start >= 0 and limit from 1 to {MAX_PAGE}, found {start} and {limit}."
-        )
-    fields = {"type": "model", "sort": "id", "order": "DESC", "start": str(start), "limit": str(limit)}
+    fields = {"type": "model", "sort": "id", "order": "DESC", **_page(start, limit)}
     if model_name:
         fields["modelName"] = model_name
     return _json_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
@@ -103,7 +101,8 @@ def delete_task_files(token: str) -> ApiCall[None]:
     """
     Task/InputOutputDelete: remove a finished task's inputs and outputs from Wiro. Takes the task's token.
     """
-    return _json_call("Task/InputOutputDelete", {"tasktoken": token}, lambda _: None)
+    call = _json_call("Task/InputOutputDelete", {"tasktoken": token}, lambda _: None)
+    return replace(call, secrets=(token,))
 
 
 def upload_file(file: FileContent, *, folder_id: str | None = None) -> ApiCall[UploadedFile]:
@@ -129,16 +128,7 @@ def list_models(
     *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
 ) -> ApiCall[tuple[Model, ...]]:
     """Tool/List: a page of the catalogue, without parameters."""
-    if not 1 <= limit <= MAX_PAGE or start < 0:
-        raise WiroUsageError(
-            f"Expected start >= 0 and limit from 1 to {MAX_PAGE}, found {start} and {limit}."
-        )
-    fields: dict[str, Any] = {
-        "start": str(start),
-        "limit": str(limit),
-        "hideworkflows": True,
-        "summary": True,
-    }
+    fields: dict[str, Any] = {**_page(start, limit), "hideworkflows": True, "summary": True}
     if search:
         fields |= {"search": search, "sort": "relevance"}
     if categories:
@@ -166,7 +156,15 @@ def check_task_id(wiro_task_id: object) -> str:
 
 
 def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
-    return ApiCall(path, Body(json=json.dumps(fields, ensure_ascii=False)), read)
+    return ApiCall(path, Body(json=json.dumps(fields)), read)
+
+
+def _page(start: int, limit: int) -> dict[str, str]:
+    if not 1 <= limit <= MAX_PAGE or start < 0:
+        raise WiroUsageError(
+            f"Expected start >= 0 and limit from 1 to {MAX_PAGE}, found {start} and {limit}."
+        )
+    return {"start": str(start), "limit": str(limit)}
 
 
 def _started_run(envelope: Envelope) -> StartedRun:

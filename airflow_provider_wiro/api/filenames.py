@@ -29,12 +29,10 @@ def clean_name(name: str, *, fallback: str) -> str:
     :param fallback: what to use when nothing of it remains.
     """
     last = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-    printable = "".join(
-        character
-        for character in unicodedata.normalize("NFC", last)
-        if unicodedata.category(character)[0] != "C"
-    )
-    cleaned = _UNSAFE.sub("-", printable).strip("-.")
+    printable = "".join(character for character in last if unicodedata.category(character)[0] != "C")
+    # Composed only now: what stood between two characters is gone. And before what is unsafe is looked for,
+    # since NFC makes a semicolon of the Greek question mark.
+    cleaned = _UNSAFE.sub("-", unicodedata.normalize("NFC", printable)).strip("-.")
     return _shorten(cleaned) if cleaned else fallback
 
 
@@ -43,10 +41,10 @@ def _shorten(name: str) -> str:
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     suffix = PurePosixPath(name).suffix
-    if len(suffix.encode()) > 20:
+    if len(suffix.encode()) > 20:  # no suffix, only a name with a dot in it
         suffix = ""
     stem = name.removesuffix(suffix).encode()[: MAX_NAME_BYTES - len(suffix.encode())]
-    return stem.decode("utf-8", "ignore") + suffix
+    return stem.decode("utf-8", "ignore").rstrip("-.") + suffix
 
 
 def check_key_template(template: str, known: frozenset[str]) -> str:
@@ -71,9 +69,11 @@ def fill_key(template: str, values: Mapping[str, str]) -> str:
     """
     Fill a key template's placeholders.
 
-    :raises WiroUsageError: the key is longer than S3 allows.
+    :raises WiroUsageError: the key is longer than S3 allows, or empty.
     """
     key = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+    if not key.strip("/ "):
+        raise WiroUsageError(f"The object key that s3_key {template!r} makes here is empty.")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise WiroUsageError(
             f"The object key is {len(key.encode())} bytes long, S3 takes {MAX_KEY_BYTES}: {key[:100]}…"

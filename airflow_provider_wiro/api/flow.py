@@ -3,16 +3,16 @@ One call of the API as a generator: it says what to do next, a shell does it and
 
 A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.Answer` or a
 :class:`~airflow_provider_wiro.api.retry.NoAnswer`; it yields :class:`Pause` and gets None. What it returns is
-    the
-result. So each decision (repeat or not, how long to wait, what an end means) stands once, for the blocking
-hook, the asynchronous one and the tests, which pass a day of polling in a millisecond. What takes several
-calls is composed of this one in :mod:`~airflow_provider_wiro.api.conversations`.
+the result. So each decision (repeat or not, how long to wait, what an end means) stands once, for the
+blocking hook, the asynchronous one and the tests, which pass a day of polling in a millisecond. What takes
+several calls is composed of this one in :mod:`~airflow_provider_wiro.api.conversations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_wiro.api import responses, retry
@@ -26,8 +26,6 @@ from airflow_provider_wiro.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_wiro.api.endpoints import ApiCall
     from airflow_provider_wiro.api.parameters import Body
     from airflow_provider_wiro.api.signing import Credentials
@@ -85,25 +83,28 @@ def call(
     *,
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
     deadline: datetime | None = None,
+    gives_up_on: tuple[type[WiroError], ...] = (),
 ) -> Flow[T]:
     """
     Make one call, repeated as long as that is safe and patience lasts.
 
     :param patience_seconds: how long to go on repeating. 0: one try.
-    :param deadline: don't wait for the connection's rate limit beyond this.
+    :param deadline: wait out the connection's rate limit until this, whatever the patience. Default: what
+        patience allows.
+    :param gives_up_on: errors the caller has its own way of waiting for.
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
     began_at = outside.now()
     attempt = 0
     while True:
-        yield from _wait_for_gate(outside, deadline)
+        yield from _wait_for_gate(outside, deadline or began_at + timedelta(seconds=patience_seconds))
         headers = outside.credentials.headers(outside.nonce())
         outcome = yield Send(
             api_call.path, api_call.body, headers, needs_fresh_connection=not api_call.is_repeatable
         )
         try:
-            return _read(api_call, outcome, secrets=tuple(headers.values()))
+            return _read(api_call, outcome, secrets=(*headers.values(), outside.credentials.secret or ""))
         except WiroError as error:
             attempt += 1
             failure = error
@@ -111,23 +112,25 @@ def call(
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             raise WiroLostRunError(
                 f"The run was sent, but its answer is lost: {failure} Wiro may have started the task and "
-                "bill it; "
-                "look for it in the dashboard at wiro.ai before running it again."
+                "bill it; look for it in the dashboard at wiro.ai before running it again."
             ) from failure
         pause = _pause_before_repeat(failure, outcome, attempt, outside)
-        elapsed = (outside.now() - began_at).total_seconds()
-        if pause is None or elapsed + pause > patience_seconds:
+        if pause is None or isinstance(failure, gives_up_on):
+            raise failure
+        if isinstance(failure, WiroRateLimitError) and deadline is not None:
+            continue  # the gate is closed now, and opens when Wiro said
+        if (outside.now() - began_at).total_seconds() + pause > patience_seconds:
             raise failure
         yield Pause(pause)
 
 
-def _wait_for_gate(outside: Outside, deadline: datetime | None) -> Flow[None]:
+def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
     """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
     while waiting := outside.gate.wait_seconds(outside.now()):
-        remaining = waiting if deadline is None else (deadline - outside.now()).total_seconds()
+        remaining = (deadline - outside.now()).total_seconds()
         if remaining <= 0:
             raise WiroRateLimitError(
-                f"Wiro's rate limit asks to wait {waiting:.0f} s more, which is past the deadline.",
+                f"Wiro's rate limit asks to wait {waiting:.0f} s more, longer than this call may take.",
                 http_status=429,
             )
         yield Pause(min(waiting, remaining))
@@ -135,7 +138,7 @@ def _wait_for_gate(outside: Outside, deadline: datetime | None) -> Flow[None]:
 
 def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: tuple[str, ...]) -> T:
     if isinstance(outcome, Answer):
-        return api_call.read(responses.read(outcome, secrets=secrets))
+        return api_call.read(responses.read(outcome, secrets=(*secrets, *api_call.secrets)))
     reason = outcome.reason if outcome else "the request was not made"
     raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")
 

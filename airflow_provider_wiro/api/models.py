@@ -40,8 +40,7 @@ class TaskStatus(StrEnum):
     COST = "task_cost"
 
 
-#: A task with one of these statuses in Task/Detail changes no more. ``task_end`` is not among them: files
-#: follow.
+#: With one of these in Task/Detail a task changes no more. ``task_end`` is not among them: files follow.
 TERMINAL_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL, TaskStatus.ERROR})
 #: Still cancellable; everything else that is not terminal must be killed.
 QUEUED_STATUSES = frozenset({TaskStatus.QUEUE})
@@ -119,8 +118,8 @@ class Task:
         outputs = item.get("outputs")
         parameters = item.get("parameters")
         return cls(
-            id=text(item.get("id")),
-            status=text(item.get("status")),
+            id=text(item.get("id")).strip(),
+            status=text(item.get("status")).strip(),
             model=f"{owner}/{name}" if owner and name else None,
             exit_code=text(item.get("pexit")).strip() or None,
             outputs=tuple(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_wiro.api.endpoints import check_task_id
-from airflow_provider_wiro.api.models import StartedRun, Task, TaskStatus
+from airflow_provider_wiro.api.models import Task, TaskStatus
 from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError
 
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
@@ -41,9 +41,9 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
     }
 
 
-def started_summary(started: StartedRun, *, model: str) -> RunSummary:
+def accepted_summary(wiro_task_id: str, model: str) -> RunSummary:
     """Return the run summary of a task that was accepted a moment ago and not looked at since."""
-    return run_summary(Task(id=started.wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
+    return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
 
 
 def check_success(task: Task) -> Task:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +17,9 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
+
+#: Spaces, control characters, and surrogates, which no encoding can send.
+_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Wiro takes files up to 100 MB (contract §6).
 MAX_FILE_BYTES = 100 * 1000 * 1000
@@ -38,12 +41,14 @@ class FileContent:
 
     :ivar open: opens it anew for every attempt, so that a repeated body never starts in the middle.
     :ivar size: bytes.
+    :ivar identity: tells this content from another, for the record of a run; never sent.
     """
 
     name: str
     content_type: str
     size: int
     open: Callable[[], BinaryIO]
+    identity: str = ""
 
 
 FileValue = FileUrl | FileContent
@@ -53,10 +58,14 @@ FormField = tuple[str, str | FileContent]
 
 @dataclass(frozen=True)
 class Body:
-    """A request's body: JSON text, or the fields of a multipart form when file contents are sent."""
+    """
+    A request's body: JSON text, or the fields of a multipart form when file contents are sent.
 
-    json: str | None = None
-    form: tuple[FormField, ...] = ()
+    Not shown by ``repr``: it may hold a task's token, or a callback URL with a password in it.
+    """
+
+    json: str | None = field(default=None, repr=False)
+    form: tuple[FormField, ...] = field(default=(), repr=False)
 
 
 def split_slug(model: object) -> tuple[str, str]:
@@ -69,8 +78,7 @@ def split_slug(model: object) -> tuple[str, str]:
     if len(segments) != 2 or not all(_is_slug_segment(segment) for segment in segments):
         raise WiroUsageError(
             "Expected a model as `owner/model`, such as 'retroAIx/Retro-Cartoons', found "
-            f"{str(model)[:200]!r}. "
-            "Copy the two names from the model's page at wiro.ai."
+            f"{str(model)[:200]!r}. Copy the two names from the model's page at wiro.ai."
         )
     return segments[0], segments[1]
 
@@ -105,29 +113,25 @@ def run_body(
     :raises WiroUsageError: a value can't be sent, or the model has no such file parameter.
     """
     values = clean_parameters(parameters)
-    file_fields = [
-        field
-        for name, given in files.items()
-        for field in _file_fields(*_file_parameter(name, given, known), given)
-    ]
-    for name, _ in file_fields:
-        values.pop(name, None)
-    if any(isinstance(value, FileContent) for _, value in file_fields):
+    wanted = _by_parameter(files, known)
+    if any(isinstance(value, FileContent) for _, _, given in wanted for value in given):
+        file_fields = [
+            field for parameter, kind, given in wanted for field in _fields(parameter, kind, given)
+        ]
+        for name, _ in file_fields:
+            values.pop(name, None)
         plain = [(name, part) for name, value in values.items() for part in _form_values(value)]
         return Body(form=(*plain, *file_fields))
-    for name, value in file_fields:
+    for parameter, kind, given in wanted:
+        fields = _fields(parameter, kind, given)
         # The one field that repeats is a combinefileinput's, which JSON sends as an array.
-        values[name] = [*_as_list(values[name]), value] if name in values else value
-    for name, given in files.items():
-        parameter, kind = _file_parameter(name, given, known)
-        if kind == "combinefileinput":
-            values[parameter] = _as_list(values[parameter])
+        values |= {parameter: [url for _, url in fields]} if kind == "combinefileinput" else dict(fields)
     return Body(json=json.dumps(values, ensure_ascii=False))
 
 
 def clean_parameters(parameters: object) -> dict[str, Any]:
     """
-    Return the parameters that are sent: names stripped of nothing, values as given, None left out.
+    Return the parameters that are sent: names and values as given, None left out.
 
     :raises WiroUsageError: not a mapping of names to JSON values.
     """
@@ -143,61 +147,73 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
         if value is None:
             continue
         try:
-            json.dumps(value, allow_nan=False).encode()
+            json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise WiroUsageError(
                 f"Parameter {name!r} can't be sent: {error}. Expected text, numbers, booleans, or lists of "
-                "these. "
-                "Files belong into `files`."
+                "these. Files belong into `files`."
             ) from error
         cleaned[name] = value
     return cleaned
 
 
-def _file_parameter(
-    name: str, given: Sequence[FileValue], known: Sequence[ModelParameter]
-) -> tuple[str, str]:
-    """Return id and kind of the file parameter a user means; ``inputImageUrl`` means ``inputImage``."""
+def _by_parameter(
+    files: Mapping[str, Sequence[FileValue]], known: Sequence[ModelParameter]
+) -> list[tuple[str, str, Sequence[FileValue]]]:
+    """Return id, kind and files of each file parameter that a user means."""
     kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind in FILE_KINDS}
-    for candidate in (name, name.removesuffix("Url")):
+    meant: dict[str, tuple[str, str, Sequence[FileValue]]] = {}
+    for name, given in files.items():
+        if not given:
+            continue
+        parameter = _parameter_id(name, kinds, is_model_known=bool(known))
+        if parameter in meant:
+            raise WiroUsageError(f"File parameter {parameter!r} is given twice, once as {parameter}Url.")
+        kind = kinds.get(parameter) or ("fileinput" if len(given) == 1 else "multifileinput")
+        if kind == "fileinput" and len(given) > 1:
+            raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
+        meant[parameter] = (parameter, kind, given)
+    return list(meant.values())
+
+
+def _parameter_id(name: str, kinds: Mapping[str, str], *, is_model_known: bool) -> str:
+    """Return the id of the file parameter a user means: ``inputImageUrl`` means ``inputImage``."""
+    without_url = name.removesuffix("Url") or name
+    if not is_model_known:
+        return without_url
+    for candidate in (name, without_url):
         if candidate in kinds:
-            if kinds[candidate] == "fileinput" and len(given) > 1:
-                raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
-            return candidate, kinds[candidate]
-    if known:
-        listed = ", ".join(sorted(kinds)) or "none"
-        raise WiroUsageError(f"The model has no file parameter {name!r}. Its file parameters: {listed}.")
-    return name, "fileinput" if len(given) == 1 else "multifileinput"
+            return candidate
+    listed = ", ".join(sorted(kinds)) or "none"
+    raise WiroUsageError(f"The model has no file parameter {name!r}. Its file parameters: {listed}.")
 
 
-def _file_fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormField]:
+def _fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormField]:
     """Return the fields of one file parameter, in the way its kind is sent (the table of contract §3)."""
-    contents = [value for value in given if isinstance(value, FileContent)]
-    urls = [value.url for value in given if isinstance(value, FileUrl)]
     if kind == "combinefileinput":
         return [(parameter, value.url if isinstance(value, FileUrl) else value) for value in given]
-    if kind == "fileinput" and not contents:
-        return [(parameter, ""), (f"{parameter}Url", ",".join(urls))]
-    if any("," in url for url in urls) and kind == "multifileinput":
+    contents: list[FormField] = [(parameter, value) for value in given if isinstance(value, FileContent)]
+    urls = [value.url for value in given if isinstance(value, FileUrl)]
+    url_field = (f"{parameter}Url", ",".join(urls))
+    if kind == "fileinput":
+        return [*(contents or [(parameter, "")]), url_field]
+    if any("," in url for url in urls):
         raise WiroUsageError(
             f"File parameter {parameter!r} takes several URLs separated by commas, so none may have a comma "
-            "in it. "
-            "Percent-encode it as %2C."
+            "in it. Percent-encode it as %2C."
         )
-    return [*((parameter, content) for content in contents), (f"{parameter}Url", ",".join(urls))]
+    return [*contents, url_field] if urls else contents
 
 
 def _form_values(value: Any) -> list[str]:
     """Return a value as the text of one form field, or of several equally named ones for a list."""
     if isinstance(value, list | tuple):
-        return [part for item in value for part in _form_values(item)]
-    if isinstance(value, bool | Mapping):
-        return [json.dumps(value)]
-    return [str(value)]
+        return [_form_text(item) for item in value if item is not None]
+    return [_form_text(value)]
 
 
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
+def _form_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def check_web_url(url: str, what: str) -> str:
@@ -210,7 +226,9 @@ def check_web_url(url: str, what: str) -> str:
     stripped = url.strip() if isinstance(url, str) else ""
     try:
         parts = urlsplit(stripped)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", stripped)
+        valid = (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and not _NOT_IN_URLS.search(stripped)
+        )
         _ = parts.port
     except ValueError:
         valid = False

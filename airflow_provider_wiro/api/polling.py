@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+#: No fixed interval is longer: infinity and the like would end in an OverflowError of the sleep.
+LONGEST_INTERVAL_SECONDS = 24 * 3600.0
+FIRST_SLOT_PAUSE_SECONDS = 5.0
+LONGEST_SLOT_PAUSE_SECONDS = 60.0
 #: A pause is this part of the task's age, so that on average its end is seen 9 % of its run time late.
 SHARE_OF_AGE = 0.18
 #: "There is no task yet." is what Detail says of an unknown id; of one just started it may mean "not yet".
@@ -56,17 +60,30 @@ class Polling:
         return self.deadline is not None and now >= self.deadline
 
 
+def slot_pause_seconds(attempt: int, random: float) -> float:
+    """
+    Return the pause before asking again for a slot of the account's concurrency limit: 5 s doubling to 60 s.
+
+    :param attempt: how many times Wiro has refused, from 1.
+    :param random: from [0, 1); a pause is between half and all of it, so that waiting tasks don't ask
+        together.
+    """
+    ceiling = min(LONGEST_SLOT_PAUSE_SECONDS, FIRST_SLOT_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
+    return ceiling * (0.5 + random / 2)
+
+
 def check_poll_interval(poll_interval: float | None) -> float | None:
     """
     Return the interval as given.
 
-    :raises WiroUsageError: it is not a positive number of seconds.
+    :raises WiroUsageError: it is not a number of seconds up to a day.
     """
     if poll_interval is None:
         return None
-    if isinstance(poll_interval, bool) or not isinstance(poll_interval, int | float) or not poll_interval > 0:
+    is_number = isinstance(poll_interval, int | float) and not isinstance(poll_interval, bool)
+    if not is_number or not 0 < poll_interval <= LONGEST_INTERVAL_SECONDS:
         raise WiroUsageError(
-            "Expected poll_interval as a positive number of seconds, or None for adaptive, found "
+            "Expected poll_interval as a positive number of seconds up to a day, or None for adaptive, found "
             f"{poll_interval!r}."
         )
     return float(poll_interval)

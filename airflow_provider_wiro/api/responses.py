@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_wiro.api.wire import number, text
@@ -30,6 +30,8 @@ from airflow_provider_wiro.exceptions import (
 #: An API answer larger than this is refused; the shells stop reading there.
 MAX_BODY_BYTES = 1024 * 1024
 
+_CHECK_BASE_URL = "Check the base URL of the connection (its `host`) and any proxy in between."
+
 Envelope = Mapping[str, Any]
 
 
@@ -39,12 +41,12 @@ class Answer:
     An HTTP answer, as a shell saw it.
 
     :ivar headers: names in lower case.
-    :ivar body: at most ``MAX_BODY_BYTES + 1`` bytes: a shell stops reading there.
+    :ivar body: at most ``MAX_BODY_BYTES + 1`` bytes: a shell stops reading there. May hold a task's token.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 def read(answer: Answer, *, secrets: Collection[str] = ()) -> Envelope:
@@ -60,30 +62,32 @@ def read(answer: Answer, *, secrets: Collection[str] = ()) -> Envelope:
         raise _refusal(answer, envelope, secrets)
     if not 200 <= answer.status < 300:
         raise WiroResponseError(
-            f"Wiro's API answered HTTP {answer.status}, which it never does by itself. Check the base URL "
-            "of the "
-            "connection (its `host`) and any proxy in between."
+            f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {_CHECK_BASE_URL}"
         )
-    if envelope is None:
-        raise WiroResponseError(
-            f"Expected JSON from Wiro's API, found {_hide(_describe(answer.body), secrets)} "
-            f"(HTTP {answer.status}). "
-            "Check the base URL of the connection (its `host`) and any proxy in between."
-        )
-    if envelope.get("result") is True or text(envelope.get("result")).lower() in {"true", "1"}:
-        return envelope
-    if "result" not in envelope and not _errors(envelope):
-        raise WiroResponseError(
-            'Wiro\'s API answered JSON without "result". Check the base URL of the connection (its `host`).'
-        )
-    raise _refusal(answer, envelope, secrets)
-
-
-def _envelope(body: bytes) -> Envelope | None:
-    if len(body) > MAX_BODY_BYTES:
+    if len(answer.body) > MAX_BODY_BYTES:
         raise WiroResponseError(
             f"Wiro's API answered more than {MAX_BODY_BYTES} bytes; the rest was not read."
         )
+    if envelope is None:
+        raise WiroResponseError(
+            f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} "
+            f"(HTTP {answer.status}). {_CHECK_BASE_URL}"
+        )
+    result = text(envelope.get("result")).strip().lower()
+    if envelope.get("result") is True or result in {"true", "1"}:
+        return envelope
+    # Only a plain no is a refusal: of a Run it means that nothing was started.
+    if envelope.get("result") is False or result in {"false", "0"} or _errors(envelope):
+        raise _refusal(answer, envelope, secrets)
+    raise WiroResponseError(
+        f'Wiro\'s API answered JSON whose "result" is neither true nor false. {_CHECK_BASE_URL}'
+    )
+
+
+def _envelope(body: bytes) -> Envelope | None:
+    """Return the JSON object that a body is, None if it is anything else."""
+    if len(body) > MAX_BODY_BYTES:
+        return None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -123,10 +127,12 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 def _refusal(answer: Answer, envelope: Envelope | None, secrets: Collection[str]) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
-    words = "; ".join(message[:500] for _, message in errors if message) or _describe(answer.body)
+    words = "; ".join(_hide(message, secrets)[:500] for _, message in errors if message)
+    if not words:
+        words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
     return _refusal_class(answer.status, code, words)(
-        f"Wiro refused the call ({what}): {_hide(words, secrets)}", code=code, http_status=answer.status
+        f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status
     )
 
 
@@ -151,19 +157,24 @@ def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiErr
     return WiroApiError if status == 200 else WiroValidationError
 
 
-def _describe(body: bytes) -> str:
+def _describe(body: bytes, secrets: Collection[str]) -> str:
     """Say what kind of body this is, without quoting more than its first words."""
     if not body.strip():
         return "an empty body"
-    start = " ".join(text(body[:200].decode("utf-8", "replace")).split())[:80]
+    # Hidden before it is cut, or a cut through a secret would leave its first half.
+    words = _hide(text(body.decode("utf-8", "replace")), secrets).split(maxsplit=80)
+    start = " ".join(words)[:80]
     start = "".join(character if character.isprintable() else "?" for character in start)
-    if re.match(r"\s*(<!doctype|<html|<\?xml|<head|<body)", start, re.IGNORECASE):
+    if re.match(r"(<!doctype|<html|<\?xml|<head|<body)", start, re.IGNORECASE):
         return f"a web page ({start!r})"
     return f"{len(body)} bytes that are not the API's JSON ({start!r})"
 
 
+#: What is a task's token also in JSON that can't be read because it was cut.
+_TOKEN = re.compile(r'("(?:socketaccess|task)token"\s*:\s*)"[^"]*"?', re.IGNORECASE)
+
+
 def _hide(words: str, secrets: Collection[str]) -> str:
-    for secret in secrets:
-        if secret:
-            words = words.replace(secret, "***")
-    return words
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be a part of another
+        words = words.replace(secret, "***")
+    return _TOKEN.sub(r'\1"***"', words)

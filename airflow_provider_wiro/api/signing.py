@@ -16,7 +16,7 @@ class Credentials:
 
     :param key: the API key.
     :param secret: the API secret, or None for a project in API-key-only mode.
-    :raises WiroUsageError: if the key is empty, or either has characters that can't stand in a header.
+    :raises WiroUsageError: if the key is empty, or either was copied with something that isn't part of it.
     """
 
     key: str = field(repr=False)
@@ -29,11 +29,10 @@ class Credentials:
                 "(signature mode), or only the key in `password` (API-key-only mode)."
             )
         for what, value in (("API key", self.key), ("API secret", self.secret or "")):
-            if not value.isascii() or not value.isprintable() or value != value.strip():
+            if not value.isascii() or not value.isprintable() or " " in value:
                 raise WiroUsageError(
-                    f"The {what} of the Wiro connection has spaces around it, line breaks or characters "
-                    "that are "
-                    "not plain ASCII. Copy it again from the project's page at wiro.ai."
+                    f"The {what} of the Wiro connection has spaces, line breaks or characters that are not "
+                    "plain ASCII. Copy it again from the project's page at wiro.ai."
                 )
 
     @property

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
+import socket
 import ssl
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from asgiref.sync import sync_to_async
 
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.addresses import resolves_to_private_address
+from airflow_provider_wiro.hooks.connection import total_seconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,40 +36,59 @@ _FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 _PIECE_BYTES = 64 * 1024
 
 
-def open_session(
-    connection: WiroConnection, resolver: AbstractResolver | None = None
-) -> aiohttp.ClientSession:
-    """Return a session with the connection's TLS, proxy and timeouts. Call it on the loop that uses it."""
+def open_session(connection: WiroConnection, guard: _Guard | None = None) -> aiohttp.ClientSession:
+    """Return a session with the connection's TLS and timeouts. Call it on the loop that uses it."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), resolver=resolver),
-        timeout=aiohttp.ClientTimeout(
-            total=None, connect=connection.connect_timeout, sock_read=connection.read_timeout
-        ),
+        connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=guard),
+        timeout=_timeout(connection, total=None),
         headers={"user-agent": "airflow-provider-wiro"},
-        trust_env=True,
+        # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
+    )
+
+
+def _timeout(connection: WiroConnection, *, total: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=total, connect=connection.connect_timeout, sock_read=connection.read_timeout
     )
 
 
 @functools.cache
 def _tls(verify: bool | str) -> bool | ssl.SSLContext:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+    if isinstance(verify, bool):
+        return verify
+    return ssl.create_default_context(**{"capath" if Path(verify).is_dir() else "cafile": verify})  # type: ignore[arg-type]
+
+
+def _proxy_for(connection: WiroConnection, url: str) -> str | None:
+    """Return the connection's proxy, else the environment's for this URL."""
+    if connection.proxy:
+        return connection.proxy
+    parts = urlsplit(url)
+    found = getproxies()
+    proxy = found.get(parts.scheme) or found.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 async def send(session: aiohttp.ClientSession, connection: WiroConnection, what: Send) -> Answer | NoAnswer:
     """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
+    url = f"{connection.base_url}/{what.path}"
+    total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
     try:
         with ExitStack() as opened:
-            content_type, data = _body(what.body, opened)
+            content_type, data = await _body(what.body, opened)
             headers = {**what.headers, **content_type, "accept-encoding": "identity"}
             if what.needs_fresh_connection:
                 headers["connection"] = "close"
             async with (
                 _session_for(session, connection, what) as chosen,
                 chosen.post(
-                    f"{connection.base_url}/{what.path}",
+                    url,
                     data=data,
                     headers=headers,
-                    proxy=connection.proxy,
+                    proxy=_proxy_for(connection, url),
+                    timeout=_timeout(connection, total=total),
                     allow_redirects=False,
                 ) as response,
             ):
@@ -85,13 +108,16 @@ async def _session_for(
         yield fresh
 
 
-def _body(body: Body, opened: ExitStack) -> tuple[dict[str, str], Any]:
+async def _body(body: Body, opened: ExitStack) -> tuple[dict[str, str], Any]:
     if body.json is not None:
-        return {"content-type": "application/json"}, body.json.encode()
-    form = aiohttp.FormData(default_to_multipart=True)
+        # A file of it, since aiohttp warns of more than 1 MiB of plain bytes.
+        return {"content-type": "application/json"}, io.BytesIO(body.json.encode())
+    # quote_fields would send `b%C3%BC.png` for a name, which no server decodes (RFC 7578 §4.2).
+    form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
     for name, value in body.form:
         if isinstance(value, FileContent):
-            file = opened.enter_context(value.open())
+            # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
+            file = opened.enter_context(await sync_to_async(value.open)())
             form.add_field(name, file, filename=value.name, content_type=value.content_type)
         else:
             form.add_field(name, value)
@@ -110,7 +136,11 @@ async def _capped(response: aiohttp.ClientResponse) -> bytes:
 
 def _failed_before_sending(error: BaseException) -> bool:
     return isinstance(
-        error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL
+        error,
+        aiohttp.ClientConnectorError
+        | aiohttp.ConnectionTimeoutError
+        | aiohttp.InvalidURL
+        | aiohttp.ClientHttpProxyError,  # the proxy didn't let us through
     )
 
 
@@ -165,18 +195,18 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
     :raises WiroOutputError: see :mod:`airflow_provider_wiro.api.downloads`.
     """
     url = downloads.output_url(output)
+    guard = _Guard(output, may_be_private=await _is_private(urlsplit(connection.base_url).hostname or ""))
     async with AsyncExitStack() as opened:
-        resolver = _GuardingResolver(connection, output)
-        session = await opened.enter_async_context(open_session(connection, resolver))
+        session = await opened.enter_async_context(open_session(connection, guard))
         for hops in range(downloads.MAX_REDIRECTS + 1):
-            # Literal addresses never reach the resolver, and a proxy resolves by itself.
-            await resolver.check_name(urlsplit(url).hostname or "")
+            proxy = _proxy_for(connection, url)
+            await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             try:
                 response = await session.get(
-                    url, headers=downloads.REQUEST_HEADERS, proxy=connection.proxy, allow_redirects=False
+                    url, headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
                 )
             except _FAILURES as error:
-                raise WiroOutputUnavailableError(
+                raise guard.refusal or WiroOutputUnavailableError(
                     f"No answer from the CDN for output {output.index} ({output.name!r}): "
                     f"{type(error).__name__}."
                 ) from error
@@ -187,31 +217,35 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
         yield AsyncOutputStream(output, response)
 
 
-class _GuardingResolver(AbstractResolver):
+class _Guard:
     """
-    Resolves names to the very addresses it has checked, so that a second answer of the DNS changes nothing.
+    Makes the sockets of a download, and none to a private address.
+
+    A check of the name beforehand would not do: a name can resolve to another address a moment later, and a
+    client may read an odd name as an address. Through a proxy the socket is the proxy's, so there the names
+    are all that can be checked.
     """
 
-    def __init__(self, connection: WiroConnection, output: Output) -> None:
-        self._resolver = ThreadedResolver()
-        self._own_host = urlsplit(connection.base_url).hostname or ""
+    def __init__(self, output: Output, *, may_be_private: bool) -> None:
+        self.refusal: WiroOutputRefusedError | None = None
         self._output = output
+        self._may_be_private = may_be_private
+        self._host = ""
+        self._is_proxied = False
 
-    async def resolve(self, host: str, port: int = 0, family: Any = 0) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for result in found:
-            await self._check(host, result["host"])
-        return found
+    async def begin(self, host: str, *, is_proxied: bool) -> None:
+        """Be told where the next request goes."""
+        self._host, self._is_proxied = host, is_proxied
+        if is_proxied and not self._may_be_private and await _is_private(host):
+            raise downloads.refuse_address(self._output, host, "resolved by name")
 
-    async def check_name(self, host: str) -> None:
-        if await asyncio.to_thread(resolves_to_private_address, host):
-            await self._check(host, "resolved by name")
+    def __call__(self, address_info: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, address = address_info
+        if not (self._may_be_private or self._is_proxied or downloads.is_public_address(str(address[0]))):
+            self.refusal = downloads.refuse_address(self._output, self._host, str(address[0]))
+            raise OSError("Not a public address.")  # aiohttp tries the name's next address
+        return socket.socket(family, kind, protocol)
 
-    async def close(self) -> None:
-        await self._resolver.close()
 
-    async def _check(self, host: str, address: str) -> None:
-        if downloads.is_public_address(address):
-            return
-        if not await asyncio.to_thread(resolves_to_private_address, self._own_host):
-            raise downloads.refuse_address(self._output, host, address)
+async def _is_private(host: str) -> bool:
+    return await asyncio.to_thread(resolves_to_private_address, host)

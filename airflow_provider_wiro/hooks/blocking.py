@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -20,6 +21,7 @@ from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.addresses import resolves_to_private_address
+from airflow_provider_wiro.hooks.connection import total_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,10 +32,28 @@ if TYPE_CHECKING:
 
 Timeouts = tuple[float, float]
 
+_PIECE_BYTES = 64 * 1024
+
+
+class _Session(requests.Session):
+    """A session without two habits of requests."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """
+        Find no redirect: each is an answer like any other.
+
+        Told not to follow one, requests still reads its whole body and fails at a Location that is no URL.
+        """
+        return None
+
+    def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
+        """Prefer the session's proxy to HTTPS_PROXY; requests has it the other way round."""
+        return super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, *others)
+
 
 def open_session(connection: WiroConnection) -> requests.Session:
     """Return a session with the connection's TLS and proxy settings, and nobody's netrc."""
-    session = requests.Session()
+    session = _Session()
     session.auth = _no_auth  # or requests would add what ~/.netrc has for the host
     session.verify = connection.verify
     if connection.proxy:
@@ -52,6 +72,7 @@ def send(
     """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
     if what.needs_fresh_connection:
         session.close()  # drops the idle connections; the session stays usable
+    until = time.monotonic() + total_seconds(timeouts, what.body)
     try:
         with ExitStack() as opened:
             content_type, data = _body(what.body, opened)
@@ -65,8 +86,7 @@ def send(
                     allow_redirects=False,
                 )
             )
-            body = response.raw.read(MAX_BODY_BYTES + 1, decode_content=True)
-            return Answer(response.status_code, lower_case(response.headers), body)
+            return Answer(response.status_code, lower_case(response.headers), _capped(response, until))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return NoAnswer(type(error).__name__, was_sent=_may_have_been_sent(error))
 
@@ -83,6 +103,15 @@ def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:
         ]
     )
     return encoder.content_type, encoder
+
+
+def _capped(response: requests.Response, until: float) -> bytes:
+    body = bytearray()
+    while len(body) <= MAX_BODY_BYTES and (piece := response.raw.read1(_PIECE_BYTES, decode_content=True)):
+        body += piece
+        if time.monotonic() > until:
+            raise requests.exceptions.ReadTimeout("The answer came too slowly.")
+    return bytes(body[: MAX_BODY_BYTES + 1])
 
 
 def _may_have_been_sent(error: BaseException) -> bool:
@@ -141,6 +170,11 @@ class OutputStream:
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
         return piece
+
+    def interrupt(self) -> None:
+        """Let a read that waits for bytes fail at once. For a signal handler that came in between."""
+        with suppress(AttributeError, ValueError, RuntimeError, OSError):
+            self._response.raw.shutdown()
 
 
 @contextmanager

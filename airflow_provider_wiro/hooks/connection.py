@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, unquote, urlsplit
 
-from airflow_provider_wiro.api.parameters import check_web_url
+from airflow_provider_wiro.api.parameters import Body, FileContent, check_web_url
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroUsageError
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL = "https://api.wiro.ai/v1"
 DEFAULT_WEBSOCKET_URL = "wss://socket.wiro.ai/v1"
+#: An upload slower than this is taken for stuck.
+SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,23 @@ class WiroConnection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What Airflow has to mask in logs."""
-        found = (
-            self.credentials.key,
-            self.credentials.secret,
-            self.proxy if "@" in (self.proxy or "") else None,
-        )
-        return tuple(secret for secret in found if secret)
+        password = urlsplit(self.proxy or "").password or ""
+        found = (self.credentials.key, self.credentials.secret, password, unquote(password))
+        return tuple(dict.fromkeys(secret for secret in found if secret))
+
+
+def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
+    """
+    Return how long one API request may take from beginning to end.
+
+    A server that sends a byte now and then, or never reads what we send, would keep the timeouts between two
+    bytes from ever firing.
+
+    :param timeouts: for connecting, and for reading without a byte, in seconds.
+    """
+    connecting, reading = timeouts
+    upload = sum(value.size for _, value in body.form if isinstance(value, FileContent))
+    return connecting + 2 * reading + upload / SLOWEST_BYTES_PER_SECOND
 
 
 def _extra(stored: str | None) -> dict[str, Any]:
@@ -85,17 +101,33 @@ def _extra(stored: str | None) -> dict[str, Any]:
 
 def _base_url(connection: Connection) -> str:
     """
-    Return the base URL; a bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, unless told,
-    ``/v1``.
+    Return the base URL.
+
+    A bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, unless told, ``/v1``. Airflow takes a
+    URI apart, so port and path may also come in fields of their own.
     """
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     if not host:
         return DEFAULT_BASE_URL
     if "://" not in host:
-        port = f":{connection.port}" if connection.port else ""
-        path = "" if "/" in host else f"/{(connection.schema or 'v1').strip('/')}"
-        host = f"https://{host}{port}{path}"
-    return check_web_url(host, "the `host` of the Wiro connection")
+        host = f"https://[{host}]" if host.count(":") > 1 and "[" not in host else f"https://{host}"
+        is_bare = True
+    else:
+        is_bare = False
+    try:
+        parts = urlsplit(check_web_url(host, "it"))
+        is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
+    except WiroUsageError:
+        is_plain = False
+    if not is_plain:
+        # Not quoted: whoever put a password into it would find it in the log.
+        raise WiroUsageError(
+            "Expected the `host` of the Wiro connection as an http(s) URL such as https://api.wiro.ai/v1, "
+            "without user, password, `?` or `#`; found something else."
+        )
+    port = f":{connection.port}" if connection.port and not parts.port else ""
+    path = parts.path.strip("/") or (connection.schema or "").strip("/ ") or ("v1" if is_bare else "")
+    return f"{parts.scheme}://{parts.netloc}{port}/{quote(path, safe='/%')}".rstrip("/")
 
 
 def _text(extra: dict[str, Any], name: str) -> str | None:
@@ -123,7 +155,17 @@ def _verify(extra: dict[str, Any]) -> bool | str:
     value = _text(extra, "verify")
     if value is None or value.lower() in {"true", "1", "yes"}:
         return True
-    return False if value.lower() in {"false", "0", "no"} else value
+    if value.lower() in {"false", "0", "no"}:
+        return False
+    try:
+        where = {"capath" if Path(value).is_dir() else "cafile": value}
+        ssl.create_default_context(**where)  # type: ignore[arg-type]
+    except OSError as error:
+        raise WiroUsageError(
+            "Expected `verify` in the extra of the Wiro connection as true, false or the path of a CA "
+            f"bundle, found {value[:200]!r}: {error.strerror or 'not readable'}."
+        ) from error
+    return value
 
 
 def _proxy(extra: dict[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mimetypes
 import os
 from collections.abc import Mapping, Sequence
@@ -83,14 +84,35 @@ def resolve_content(source: Any) -> FileContent:
             f"Reading {source} needs a package that is not installed: {error}. For s3:// install "
             "apache-airflow-providers-amazon[s3fs]."
         ) from error
+    except OSError as error:
+        raise _unreadable(source, error) from error
     if not 0 < size <= MAX_FILE_BYTES:
         raise WiroUsageError(f"Wiro takes files of 1 to {MAX_FILE_BYTES} bytes, {source} has {size}.")
 
     def open_anew() -> BinaryIO:
-        return cast("BinaryIO", path.open("rb"))
+        try:
+            return cast("BinaryIO", path.open("rb"))
+        except OSError as error:  # gone, or made unreadable, since it was checked
+            raise _unreadable(source, error) from error
 
     content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return FileContent(clean_name(path.name, fallback="file"), content_type, size, open_anew)
+    name = clean_name(path.name, fallback="file")
+    return FileContent(name, content_type, size, open_anew, identity=_identity(path, size))
+
+
+def _identity(path: Any, size: int) -> str:
+    """
+    Tell a local file by its content; one in object storage, which would have to be fetched, by place and
+    size.
+    """
+    if not isinstance(path, Path):
+        return f"{path} ({size} bytes)"
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _unreadable(source: object, error: OSError) -> WiroUsageError:
+    return WiroUsageError(f"Can't read {source}: {error.strerror or type(error).__name__}.")
 
 
 def _object_storage_path(uri: str) -> Any:

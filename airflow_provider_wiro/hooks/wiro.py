@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause, Send
+from airflow_provider_wiro.api.flow import Flow, Outside, Send
 from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer, RateGate
@@ -177,7 +177,7 @@ class WiroHook(BaseHook):
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
         resolved = resolve_files(files)
-        return self._drive(
+        return self.converse(
             lambda outside: conversations.run_model(
                 outside,
                 model,
@@ -222,7 +222,7 @@ class WiroHook(BaseHook):
         if timeout is not None:
             deadline = _now() + timedelta(seconds=timeout)
         polling = _polling(poll_interval, deadline, started_at)
-        return self._drive(
+        return self.converse(
             lambda outside: conversations.wait_for_task(
                 wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
             )
@@ -245,7 +245,7 @@ class WiroHook(BaseHook):
         :param is_running: it was last seen running, so begin with the kill.
         :param patience_seconds: how long to try.
         """
-        return self._drive(
+        return self.converse(
             lambda outside: conversations.stop_task(
                 wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
             )
@@ -269,7 +269,7 @@ class WiroHook(BaseHook):
 
     def delete_task_files(self, wiro_task_id: str) -> None:
         """Remove a finished task's inputs and outputs from Wiro. Doing it again is no error."""
-        self._drive(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+        self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
 
     def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:
         """
@@ -285,15 +285,19 @@ class WiroHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call, and say which authentication mode it used."""
         try:
-            return True, self._drive(conversations.try_connection)
+            return True, self.converse(conversations.try_connection)
         except WiroError as error:
             return False, str(error)
 
     def _call(self, api_call: endpoints.ApiCall[T]) -> T:
-        return self._drive(lambda outside: flow.call(api_call, outside))
+        return self.converse(lambda outside: flow.call(api_call, outside))
 
-    def _drive(self, converse: Callable[[Outside], Flow[T]]) -> T:
-        """Do what a flow says until it returns."""
+    def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
+        """
+        Do what a flow says until it returns: for conversations that the methods above don't have.
+
+        :param converse: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
+        """
         conversation = converse(_outside(self.connection))
         outcome: Answer | NoAnswer | None = None
         while True:
@@ -306,7 +310,7 @@ class WiroHook(BaseHook):
             if isinstance(step, Send):
                 outcome = self._send(step)
             else:
-                self._pause(step)
+                self.pause(step.seconds)
 
     def _send(self, what: Send) -> Answer | NoAnswer:
         from airflow_provider_wiro.hooks import blocking
@@ -314,8 +318,9 @@ class WiroHook(BaseHook):
         timeouts = self._timeouts or (self.connection.connect_timeout, self.connection.read_timeout)
         return blocking.send(self.get_conn(), self.connection, what, timeouts)
 
-    def _pause(self, pause: Pause) -> None:
-        until = time.monotonic() + pause.seconds
+    def pause(self, seconds: float) -> None:
+        """Wait, unless interrupted (see :meth:`interrupted_by`)."""
+        until = time.monotonic() + seconds
         self._check_interruption()
         while (remaining := until - time.monotonic()) > 0:
             time.sleep(min(remaining, _SLICE_SECONDS))
@@ -356,8 +361,9 @@ class WiroAsyncHook(BaseHook):
         """Return the session, opened at first use."""
         from airflow_provider_wiro.hooks import asynchronous
 
-        if self._session is None:
-            self._session = asynchronous.open_session(await self.get_wiro_connection())
+        connection = await self.get_wiro_connection()
+        if self._session is None:  # asked after the await: another task may have opened it meanwhile
+            self._session = asynchronous.open_session(connection)
         return self._session
 
     async def close(self) -> None:
@@ -387,7 +393,7 @@ class WiroAsyncHook(BaseHook):
         connection = await self.get_wiro_connection()
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files)
-        return await self._drive(
+        return await self.converse(
             lambda outside: conversations.run_model(
                 outside,
                 model,
@@ -423,7 +429,7 @@ class WiroAsyncHook(BaseHook):
         if timeout is not None:
             deadline = _now() + timedelta(seconds=timeout)
         polling = _polling(poll_interval, deadline, started_at)
-        return await self._drive(
+        return await self.converse(
             lambda outside: conversations.wait_for_task(
                 wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
             )
@@ -441,7 +447,7 @@ class WiroAsyncHook(BaseHook):
         self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
     ) -> Task | None:
         """See :meth:`WiroHook.stop_task`."""
-        return await self._drive(
+        return await self.converse(
             lambda outside: conversations.stop_task(
                 wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
             )
@@ -469,7 +475,7 @@ class WiroAsyncHook(BaseHook):
 
     async def delete_task_files(self, wiro_task_id: str) -> None:
         """See :meth:`WiroHook.delete_task_files`."""
-        await self._drive(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+        await self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
 
     @asynccontextmanager
     async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
@@ -482,14 +488,14 @@ class WiroAsyncHook(BaseHook):
     async def test_connection(self) -> tuple[bool, str]:
         """See :meth:`WiroHook.test_connection`."""
         try:
-            return True, await self._drive(conversations.try_connection)
+            return True, await self.converse(conversations.try_connection)
         except WiroError as error:
             return False, str(error)
 
     async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
-        return await self._drive(lambda outside: flow.call(api_call, outside))
+        return await self.converse(lambda outside: flow.call(api_call, outside))
 
-    async def _drive(self, converse: Callable[[Outside], Flow[T]]) -> T:
+    async def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
         """Do what a flow says until it returns."""
         from airflow_provider_wiro.hooks import asynchronous
 

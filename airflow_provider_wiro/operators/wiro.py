@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
-from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.outcomes import RunSummary, check_success, run_summary, started_summary
-from airflow_provider_wiro.api.polling import check_poll_interval
-from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError, WiroUsageError
+from airflow_provider_wiro.api.polling import check_poll_interval, slot_pause_seconds
+from airflow_provider_wiro.exceptions import (
+    WiroConcurrencyLimitError,
+    WiroError,
+    WiroTaskTimeoutError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended
+from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 
+# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
+# it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.models import StartedRun, Task
+    from airflow_provider_wiro.api.narration import Narrator
+    from airflow_provider_wiro.api.outcomes import RunSummary
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
+    from airflow_provider_wiro.run_record import RecordStore
 
 #: The XCom that holds the Wiro task's id from the submission on.
 TASK_ID_KEY = "wiro_task_id"
@@ -53,6 +63,14 @@ class WiroRunOperator(BaseOperator):
     :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.
     :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped.
     :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
+    :param durable: keep a record of the run outside the worker, so that a retry picks it up instead of paying
+        for another: in Airflow's task state store (3.3+), else in a file below ``state_path``.
+    :param state_path: a path or object-storage URI for such files; default: ``[wiro] state_path``, and with
+        LocalExecutor a folder in ``AIRFLOW_HOME``.
+    :param on_stale_state: what a retry does with an unfinished run of other parameters: ``"leave"`` it to
+        end, or ``"stop"`` it.
+    :param on_orphaned_intent: what a retry does when it can't be told whether an earlier Run was started:
+        ``"fail"``, so that a person looks, or ``"resubmit"``, which may pay twice.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
         a run whose answer was lost.
@@ -86,6 +104,10 @@ class WiroRunOperator(BaseOperator):
         timeout: float = 3600,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        durable: bool = True,
+        state_path: str | None = None,
+        on_stale_state: Literal["leave", "stop"] = "leave",
+        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -101,6 +123,10 @@ class WiroRunOperator(BaseOperator):
         self.timeout = _check_timeout(timeout)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.durable = durable
+        self.state_path = state_path
+        self.on_stale_state = _one_of("on_stale_state", on_stale_state, ("leave", "stop"))
+        self.on_orphaned_intent = _one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self._wiro_task_id: str | None = None
         self._last_seen: Task | None = None
         self._teller: Narrator | None = None
@@ -109,43 +135,145 @@ class WiroRunOperator(BaseOperator):
     @cached_property
     def hook(self) -> WiroHook:
         """The hook for the operator's connection."""
+        from airflow_provider_wiro.hooks.wiro import WiroHook
+
         hook = WiroHook(self.wiro_conn_id)
         hook.interrupted_by(self._check_killed)
         return hook
 
     def execute(self, context: Context) -> RunSummary:
-        """Submit the run, and wait for it or defer."""
+        """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
+        return self._run_anew(context)
+
+    def execute_when_free(
+        self, context: Context, event: Mapping[str, Any] | None = None, *, give_up_at: float, refusals: int
+    ) -> RunSummary:
+        """Ask again for a slot, after the pause that Wiro's concurrency limit made this task take."""
+        if is_stale_event(event, context):
+            return self._run_anew(context)
+        return self._run(context, give_up_at=datetime.fromtimestamp(give_up_at, tz=UTC), refusals=refusals)
+
+    def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
+        """
+        Begin the run and see it through.
+
+        :param give_up_at: wait for a slot until then.
+        :param refusals: how many times Wiro had none.
+        """
         with airflow_failures(), self.hook:
-            # Reads the connection before anything can be killed: on_kill must not ask Airflow for it.
-            _ = self.hook.connection
-            started_at = datetime.now(UTC)
-            started = self.hook.run_model(
-                self.model,
-                self.parameters,
-                self.files,
-                callback_url=self.callback_url,
-                project_id=self.project_id,
+            # Also reads the connection before anything can be killed: on_kill must not ask Airflow for it.
+            base_url = self.hook.connection.base_url
+            run = self._durable_run(context, give_up_at)
+            while True:
+                try:
+                    begun = run.begin()
+                    break
+                except WiroConcurrencyLimitError as error:
+                    refusals += 1
+                    self._wait_for_slot(context, error, give_up_at, refusals)
+            self._wiro_task_id = begun.wiro_task_id
+            if self._is_killed:  # while the answer was on its way, so that on_kill had no id yet
+                self.on_kill()
+                self._check_killed()
+            if not begun.is_resumed:
+                self.log.info("Submitted %s to Wiro: task %s.", self.model, begun.wiro_task_id)
+            context["ti"].xcom_push(key=TASK_ID_KEY, value=begun.wiro_task_id)
+            push_task_url(context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
+            return self._see_through(context, begun)
+
+    def _durable_run(self, context: Context, give_up_at: datetime) -> DurableRun:
+        from airflow_provider_wiro.api import conversations
+        from airflow_provider_wiro.api.fingerprint import fingerprint
+        from airflow_provider_wiro.api.resume import WantedRun
+        from airflow_provider_wiro.hooks.files import resolve_files
+        from airflow_provider_wiro.operators.durable_run import DurableRun
+
+        files = resolve_files(self.files)
+        parameters = {} if self.parameters is None else self.parameters
+        project_id = self.project_id or self.hook.connection.project_id
+
+        def submit() -> StartedRun:
+            started = self.hook.converse(
+                lambda outside: conversations.run_model(
+                    outside,
+                    self.model,
+                    parameters,
+                    files,
+                    callback_url=self.callback_url,
+                    project_id=project_id,
+                    deadline=give_up_at,
+                    waits_for_slot=False,
+                )
             )
             self._wiro_task_id = started.wiro_task_id
-            if self._is_killed:  # while the answer was on its way, so on_kill had no id yet
-                self.on_kill()
-            self._check_killed()
-            self.log.info("Submitted %s to Wiro: task %s.", self.model, started.wiro_task_id)
-            context["ti"].xcom_push(key=TASK_ID_KEY, value=started.wiro_task_id)
-            push_task_url(
-                context,
-                base_url=self.hook.connection.base_url,
-                model=self.model,
-                wiro_task_id=started.wiro_task_id,
-            )
-            if not self.wait_for_completion:
-                return started_summary(started, model=self.model)
-            return self._wait(context, started.wiro_task_id, started_at)
+            return started
 
-    def _wait(self, context: Context, wiro_task_id: str, started_at: datetime) -> RunSummary:
-        deadline = started_at + timedelta(seconds=self.timeout)
+        ti = context["ti"]
+        digest = fingerprint(self.model, parameters, files, project_id)
+        return DurableRun(
+            self.hook,
+            self._record_store(context),
+            WantedRun(self.model, parameters, digest, lifetime=ti.max_tries),
+            submit=submit,
+            try_number=ti.try_number,
+            stops_stale=self.on_stale_state == "stop",
+            resubmits_orphans=self.on_orphaned_intent == "resubmit",
+            log=self.log,
+        )
+
+    def _record_store(self, context: Context) -> RecordStore | None:
+        from airflow_provider_wiro.run_record import open_record_store
+
+        store = open_record_store(context, state_path=self.state_path) if self.durable else None
+        if self.durable and store is None:
+            self.log.warning(
+                "This Airflow has no task state store (3.3+) and no [wiro] state_path is set, so nothing "
+                "remembers "
+                "this run if its worker dies: a retry would pay for another."
+            )
+        return store
+
+    def _mark_spent(self, context: Context, wiro_task_id: str) -> None:
+        from airflow_provider_wiro.operators.durable_run import mark_spent
+        from airflow_provider_wiro.run_record import open_record_store
+
+        if self.durable:
+            mark_spent(open_record_store(context, state_path=self.state_path), wiro_task_id, self.log)
+
+    def _wait_for_slot(
+        self, context: Context, error: WiroConcurrencyLimitError, give_up_at: datetime, refusals: int
+    ) -> None:
+        """
+        Wait for a slot of the account's concurrency limit: here, or deferred, without using an Airflow retry.
+        """
+        pause = slot_pause_seconds(refusals, random.random())
+        free_at = datetime.now(UTC) + timedelta(seconds=pause)
+        if free_at > give_up_at:
+            raise error
+        self.log.info("%s Asking again in %.0f s.", error, pause)
+        if not self.deferrable:
+            self.hook.pause(pause)
+            return
+        from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
+
+        self._check_killed()
+        self.defer(
+            trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
+            method_name="execute_when_free",
+            kwargs={"give_up_at": give_up_at.timestamp(), "refusals": refusals},
+        )
+
+    def _see_through(self, context: Context, begun: BegunRun) -> RunSummary:
+        """Wait for a run that has begun, or defer, and return its run summary."""
+        from airflow_provider_wiro.api.outcomes import accepted_summary, run_summary
+
+        wiro_task_id, task = begun.wiro_task_id, begun.task
+        if not self.wait_for_completion:
+            self._mark_spent(context, wiro_task_id)
+            return run_summary(task, model=self.model) if task else accepted_summary(wiro_task_id, self.model)
+        deadline = self._deadline(begun)
         if self.deferrable:
-            task = self._look(wiro_task_id)
+            task = task or self._look(wiro_task_id)
             if task is None or not task.is_terminal:
                 self._check_killed()
                 defer_until_ended(
@@ -153,28 +281,40 @@ class WiroRunOperator(BaseOperator):
                     context,
                     wiro_task_id=wiro_task_id,
                     wiro_conn_id=self.wiro_conn_id,
-                    started_at=started_at,
+                    started_at=begun.started_at,
                     deadline=deadline,
                     poll_interval=self.poll_interval,
                     cancel_on_kill=self.cancel_on_kill,
+                    is_resumed=begun.is_resumed,
                 )
-            return self._finish(task)
-        try:
-            task = self.hook.wait_for_task(
-                wiro_task_id,
-                deadline=deadline,
-                poll_interval=self.poll_interval,
-                started_at=started_at,
-                observe=self._observe,
-            )
-        except WiroTaskTimeoutError as error:
-            self._stop_after_timeout(error)
-        return self._finish(task)
+        elif task is None or not task.is_terminal:
+            try:
+                task = self.hook.wait_for_task(
+                    wiro_task_id,
+                    deadline=deadline,
+                    poll_interval=self.poll_interval,
+                    started_at=begun.started_at,
+                    observe=self._observe,
+                )
+            except WiroTaskTimeoutError as error:
+                self._stop_after_timeout(error)
+        return self._finish(context, task, is_resumed=begun.is_resumed)
+
+    def _deadline(self, begun: BegunRun) -> datetime:
+        """
+        Return when the run has to be over: counted from its submission, also by the tries after the first.
+        """
+        deadline = begun.started_at + timedelta(seconds=self.timeout)
+        now = datetime.now(UTC)
+        if begun.is_resumed and not self.cancel_on_timeout and deadline < now:
+            return now + timedelta(
+                seconds=self.timeout
+            )  # it was left running on purpose, to be waited for again
+        return deadline
 
     def _look(self, wiro_task_id: str) -> Task | None:
         """
-        Poll once before deferring; None if Wiro can't tell at the moment, which is the trigger's to "
-        "ride out.
+        Poll once before deferring; None if Wiro can't tell at the moment, which is the trigger's to ride out.
         """
         try:
             return self.hook.get_task(wiro_task_id)
@@ -182,19 +322,21 @@ class WiroRunOperator(BaseOperator):
             self.log.warning("Deferring without a look at Wiro task %s: %s", wiro_task_id, error)
             return None
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> RunSummary:
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any] | None = None, *, is_resumed: bool = False
+    ) -> RunSummary:
         """Go on after the trigger's event: read the task itself, and return its run summary."""
+        if is_stale_event(event, context):
+            return self._run_anew(context)
         with airflow_failures(), self.hook:
             outcome = TriggerOutcome.from_event(event)
-            if outcome.is_stale(context):
-                return self.execute(context)
             _ = self.hook.connection
             self._wiro_task_id = outcome.wiro_task_id
             try:
                 task = outcome.read_task(self.hook)
             except WiroTaskTimeoutError as error:
                 self._stop_after_timeout(error)
-            return self._finish(task)
+            return self._finish(context, task, is_resumed=is_resumed)
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
@@ -219,9 +361,17 @@ class WiroRunOperator(BaseOperator):
             _ = self.hook.connection
             return self._stop_after_timeout(error)
 
-    def _finish(self, task: Task) -> RunSummary:
+    def _finish(self, context: Context, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
+        from airflow_provider_wiro.api.outcomes import check_success, run_summary
+
+        if task.is_cancelled and is_resumed:
+            # After a Clear, the task that an earlier try began can be stopped by that try while this one
+            # follows it.
+            self.log.info("Wiro task %s of an earlier try was cancelled, so it is begun anew.", task.id)
+            return self._run_anew(context)
         check_success(task)
+        self._mark_spent(context, task.id)
         self._narrator(task.id).ended(task)
         return run_summary(task, model=self.model)
 
@@ -229,7 +379,13 @@ class WiroRunOperator(BaseOperator):
         self._last_seen = task
         self._narrator(task.id).observe(task)
 
+    def _run_anew(self, context: Context) -> RunSummary:
+        give_up_at = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        return self._run(context, give_up_at=give_up_at, refusals=0)
+
     def _narrator(self, wiro_task_id: str) -> Narrator:
+        from airflow_provider_wiro.api.narration import Narrator
+
         if self._teller is None:
             self._teller = Narrator(wiro_task_id, self.log.info, self.log.warning)
         return self._teller
@@ -277,3 +433,9 @@ def _check_timeout(timeout: float) -> float:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
         raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.")
     return float(timeout)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise WiroUsageError(f"Expected {name} as one of {', '.join(map(repr, allowed))}, found {value!r}.")
+    return value

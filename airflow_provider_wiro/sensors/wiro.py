@@ -22,7 +22,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended
+from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +75,9 @@ class WiroTaskSensor(BaseSensorOperator):
         """Wait here, by rescheduling, or in the triggerer."""
         if self.reschedule and not self.deferrable:
             return super().execute(context)
+        return self._wait(context)
+
+    def _wait(self, context: Context) -> RunSummary:
         with self._failures(), WiroHook(self.wiro_conn_id) as hook:
             wiro_task_id = task_id_of(self.wiro_task_id)
             push_task_url(context, base_url=hook.connection.base_url, model=None, wiro_task_id=wiro_task_id)
@@ -116,11 +119,10 @@ class WiroTaskSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> RunSummary:
         """Go on after the trigger's event: read the task itself, and return its run summary."""
+        if is_stale_event(event, context):
+            return self._wait(context)
         with self._failures(), WiroHook(self.wiro_conn_id) as hook:
             outcome = TriggerOutcome.from_event(event)
-            if outcome.is_stale(context):
-                result: RunSummary = self.execute(context)
-                return result
             return self._finish(outcome.read_task(hook))
 
     def _finish(self, task: Task) -> RunSummary:

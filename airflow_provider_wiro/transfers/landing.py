@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What an object's key may be made of, in the `s3_key` of the operator.
 PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suffix"})
 
-_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
+_MIME_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 
 
 class Readable(Protocol):

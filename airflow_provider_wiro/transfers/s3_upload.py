@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_wiro.transfers.landing import Readable
 
+log = logging.getLogger(__name__)
+
 #: Memory is about two of these. S3 takes parts from 5 MiB.
 PART_BYTES = 8 * 1024 * 1024
 #: The most parts S3 takes for one object.
 MAX_PARTS = 10_000
+#: The largest object S3 is sure to take, 5 TiB. A larger size is a lie, and would make parts of any size.
+MAX_OBJECT_BYTES = 5 * 1024**4
 
 #: What of a user's upload arguments also belongs to the calls that go with an upload.
 _ALSO_FOR_PARTS = frozenset(
@@ -101,7 +106,12 @@ class S3Upload:
         :param metadata: added to the object's. One that fits into a single part also gets its ``sha256``; of
             a larger one it is known only after S3 has taken the metadata.
         :raises WiroOutputUnavailableError: S3 has another number of bytes than it was given.
+        :raises WiroOutputRefusedError: it is larger than S3 takes.
         """
+        if (expected_size or 0) > MAX_OBJECT_BYTES:
+            raise WiroOutputRefusedError(
+                f"{key!r} would be {expected_size} bytes, S3 takes {MAX_OBJECT_BYTES}."
+            )
         part_bytes = max(PART_BYTES, -(-(expected_size or 0) // MAX_PARTS))
         digest = hashlib.sha256()
         first = stream.read(part_bytes)
@@ -152,9 +162,24 @@ class S3Upload:
                 **where, MultipartUpload={"Parts": parts}, **self._also(_ALSO_FOR_HEAD)
             )
         except BaseException:  # also when the task is stopped: parts of an open upload are billed
-            self._client.abort_multipart_upload(**where, **self._also(_ALSO_FOR_ABORT))
+            self._abort(where)
             raise
         return size
+
+    def _abort(self, where: Mapping[str, Any]) -> None:
+        """
+        Throw an upload's parts away. That this fails must not hide why it is done, so it is only logged.
+        """
+        try:
+            self._client.abort_multipart_upload(**where, **self._also(_ALSO_FOR_ABORT))
+        except Exception:
+            log.warning(
+                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is "
+                "aborted.",
+                self.bucket,
+                where["Key"],
+                exc_info=True,
+            )
 
     def _also(self, names: frozenset[str]) -> dict[str, Any]:
         return {name: value for name, value in self._arguments.items() if name in names}

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.api.filenames import check_key_template
 from airflow_provider_wiro.api.outcomes import check_success, task_id_of
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.exceptions import (
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+    WiroTaskError,
+    WiroUsageError,
+)
+from airflow_provider_wiro.failures import airflow_failures, explain
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.landing import PLACEHOLDERS, Landing, Readable, plan
 
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.transfers.s3_upload import S3Upload, StoredObject
 
 _PIECE_BYTES = 1024 * 1024
+#: Of boto3's upload arguments, those that describe the bytes of a single object.
+_OF_ONE_OBJECT = re.compile(r"Checksum(?!Algorithm$)|MpuObjectSize$")
 
 
 class WiroToS3Operator(BaseOperator):
@@ -90,6 +99,7 @@ class WiroToS3Operator(BaseOperator):
         self.acl_policy = acl_policy
         self.extra_args = extra_args
         self._is_killed = False
+        self._reading: _Stoppable | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -106,10 +116,12 @@ class WiroToS3Operator(BaseOperator):
             if not task.is_terminal:
                 raise WiroUsageError(
                     f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a "
-                    "WiroTaskSensor before "
-                    "this task, or let the run wait for completion."
+                    "WiroTaskSensor before this task, or let the run wait for completion."
                 )
-            check_success(task)
+            try:
+                check_success(task)
+            except WiroTaskError as error:  # may_retry means the run; a retry of this task starts none
+                raise AirflowFailException(explain(error)) from error
             landings = plan(task, key_template, model=self._model())
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.", wiro_task_id)
@@ -122,8 +134,14 @@ class WiroToS3Operator(BaseOperator):
         }
 
     def on_kill(self) -> None:
-        """Let the next read fail, which aborts the upload. Airflow calls this in a signal handler."""
+        """
+        Let the read that is going on, or the next, fail, which aborts the upload.
+
+        Airflow calls this in a signal handler and kills the process 5 s later: too soon for a read timeout.
+        """
         self._is_killed = True
+        if self._reading is not None:
+            self._reading.interrupt()
 
     def _model(self) -> str | None:
         """Return the model as the run operator named it, where a run summary was given."""
@@ -156,6 +174,15 @@ class WiroToS3Operator(BaseOperator):
             raise WiroUsageError(
                 f"extra_args has {', '.join(unknown)}, which boto3 doesn't take for an upload."
             )
+        of_one_object = sorted(name for name in arguments if _OF_ONE_OBJECT.match(name))
+        if of_one_object:
+            raise WiroUsageError(
+                f"extra_args has {', '.join(of_one_object)}, which would have to differ from output to "
+                "output. "
+                "To have S3 check each, give ChecksumAlgorithm."
+            )
+        if not isinstance(arguments.get("Metadata", {}), Mapping):
+            raise WiroUsageError("Expected Metadata in extra_args as a dict of text to text.")
         if self.encrypt:
             arguments["ServerSideEncryption"] = "AES256"
         if self.acl_policy:
@@ -165,8 +192,7 @@ class WiroToS3Operator(BaseOperator):
         if not bucket:
             raise WiroUsageError(
                 "No bucket: give s3_bucket, a full s3:// URL as s3_key, or service_config.s3.bucket_name in "
-                "the "
-                "extra of the S3 connection."
+                "the extra of the S3 connection."
             )
         return S3Upload(hook.get_conn(), bucket, arguments)
 
@@ -178,10 +204,10 @@ class WiroToS3Operator(BaseOperator):
             stored = self._already_landed(s3, landing, source, existing)
             self.log.info("Skipped %s: it is there already, identical.", uri)
         else:
-            with landing.open(self.hook) as stream:
+            with self._open(landing) as stream:
                 stored = s3.put(
                     landing.key,
-                    _Stoppable(stream, self._check_killed),
+                    stream,
                     expected_size=landing.size,
                     content_type=landing.content_type,
                     metadata=source,
@@ -211,17 +237,26 @@ class WiroToS3Operator(BaseOperator):
                 return stored
         raise WiroOutputRefusedError(
             f"s3://{s3.bucket}/{landing.key} is there already and is not output {landing.output.index} of "
-            "Wiro task "
-            f"{source['wiro-task-id']}. Choose another s3_key, or overwrite it with replace=True."
+            f"Wiro task {source['wiro-task-id']}. Choose another s3_key, or overwrite it with replace=True."
         )
 
     def _sha256(self, landing: Landing) -> str:
         digest = hashlib.sha256()
-        with landing.open(self.hook) as stream:
+        with self._open(landing) as stream:
             while piece := stream.read(_PIECE_BYTES):
-                self._check_killed()
                 digest.update(piece)
         return digest.hexdigest()
+
+    @contextmanager
+    def _open(self, landing: Landing) -> Iterator[Readable]:
+        """Open a landing's bytes, such that :meth:`on_kill` can stop their being read."""
+        self._check_killed()
+        with landing.open(self.hook) as stream:
+            self._reading = _Stoppable(stream, self._check_killed)
+            try:
+                yield self._reading
+            finally:
+                self._reading = None
 
     def _check_killed(self) -> None:
         if self._is_killed:
@@ -237,4 +272,14 @@ class _Stoppable:
 
     def read(self, size: int) -> bytes:
         self._check()
-        return self._stream.read(size)
+        try:
+            piece = self._stream.read(size)
+        except WiroOutputUnavailableError:
+            self._check()  # it was we who cut it off
+            raise
+        self._check()
+        return piece
+
+    def interrupt(self) -> None:
+        if hasattr(self._stream, "interrupt"):  # the bytes of an LLM's answer never make anybody wait
+            self._stream.interrupt()

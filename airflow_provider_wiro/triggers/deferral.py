@@ -1,7 +1,4 @@
-"""
-Handing the wait for a Wiro task to the triggerer and taking it back: what the operator and the sensor "
-"share.
-"""
+"""Handing the wait for a Wiro task to the triggerer and taking it back: the operator's and the sensor's."""
 
 from __future__ import annotations
 
@@ -33,10 +30,12 @@ def defer_until_ended(
     deadline: datetime,
     poll_interval: float | None,
     cancel_on_kill: bool,
+    **resumed_with: Any,
 ) -> NoReturn:
     """
-    Defer ``operator`` until the task has ended or ``deadline`` has passed; it resumes in "
-    "``execute_complete``.
+    Defer ``operator`` until the task has ended or ``deadline`` has passed.
+
+    It resumes in ``execute_complete``, with ``resumed_with`` beside the event: JSON, kept as plain text.
     """
     # Here and not above: it takes time to import, and DAG files are parsed all day long.
     from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
@@ -57,8 +56,18 @@ def defer_until_ended(
             try_number=context["ti"].try_number,
         ),
         method_name="execute_complete",
+        kwargs=resumed_with,
         timeout=max(timedelta(0), deadline - datetime.now(UTC)) + _GRACE,
     )
+
+
+def is_stale_event(event: object, context: Context) -> bool:
+    """
+    Whether an event of ours belongs to another try.
+
+    Airflow 3.0 begins a retry where the try before it was resumed, and hands it the same event again.
+    """
+    return isinstance(event, Mapping) and event.get("try_number") != context["ti"].try_number
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,6 @@ class TriggerOutcome:
 
     status: str
     wiro_task_id: str
-    try_number: int | None
     message: str
 
     @classmethod
@@ -80,13 +88,7 @@ class TriggerOutcome:
         found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
         if found.get("status") not in EVENT_STATUSES or not isinstance(found.get("wiro_task_id"), str):
             raise WiroUsageError(f"Expected the event of a WiroTaskTrigger, found {str(event)[:200]!r}.")
-        return cls(
-            found["status"], found["wiro_task_id"], found.get("try_number"), str(found.get("message") or "")
-        )
-
-    def is_stale(self, context: Context) -> bool:
-        """Whether it belongs to another try: Airflow 3.0 gives a retry the event of the try before it."""
-        return self.try_number != context["ti"].try_number
+        return cls(found["status"], found["wiro_task_id"], str(found.get("message") or ""))
 
     def read_task(self, hook: WiroHook) -> Task:
         """

@@ -68,7 +68,7 @@ class WiroTaskTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
         return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
+            _class_path(self),
             {
                 "wiro_task_id": self.wiro_task_id,
                 "wiro_conn_id": self.wiro_conn_id,
@@ -155,3 +155,30 @@ class WiroTaskTrigger(BaseTrigger):
 
 def _moment(unix_time: float | None) -> datetime | None:
     return None if unix_time is None else datetime.fromtimestamp(unix_time, tz=UTC)
+
+
+class WiroPauseTrigger(BaseTrigger):
+    """
+    Waits until a moment, for a run that Wiro has no free slot for.
+
+    :param until: Unix time in seconds.
+    :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
+    """
+
+    def __init__(self, *, until: float, try_number: int | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+        self.until = until
+        self.try_number = try_number
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on."""
+        return _class_path(self), {"until": self.until, "try_number": self.try_number}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        await asyncio.sleep(max(0.0, self.until - datetime.now(UTC).timestamp()))
+        yield TriggerEvent({"status": "success", "try_number": self.try_number})
+
+
+def _class_path(trigger: BaseTrigger) -> str:
+    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"

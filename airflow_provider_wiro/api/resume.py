@@ -1,0 +1,254 @@
+"""
+What becomes of a run that an earlier try may have begun: the rules that keep one from being paid for twice.
+
+Wiro has no idempotency key. So the intent is recorded before a Run is sent, the task's id after it, and a try
+that finds a record decides here what to do about it (design §4.1 to 4.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.api.conversations import stop_task
+from airflow_provider_wiro.api.fingerprint import Likeness, likeness
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroOrphanedRunError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+
+RECORD_VERSION = 1
+
+#: Wiro's clock and ours may differ by this much when a task of its list is compared with our intent.
+CLOCK_SKEW = timedelta(minutes=2)
+#: A Run whose answer was lost may still be on its way; only after this long is "not in the list" believed.
+SETTLING = timedelta(seconds=30)
+#: The list is read this far back at most: 50 requests.
+MAX_LISTED = 50 * endpoints.MAX_PAGE
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """
+    The durable record of one run: small, JSON, without a secret.
+
+    :ivar fingerprint: of what was to be run.
+    :ivar intended_at: Unix time in seconds, taken before the Run was sent.
+    :ivar wiro_task_id: None until Wiro has answered.
+    :ivar lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    :ivar try_number: the try that sent the Run.
+    :ivar is_spent: the run's result was returned.
+    :ivar earlier_task_ids: tasks of earlier runs of this task instance, which are not to be taken for this
+        one.
+    """
+
+    fingerprint: str
+    intended_at: float
+    lifetime: int
+    try_number: int
+    wiro_task_id: str | None = None
+    is_spent: bool = False
+    earlier_task_ids: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as it is stored."""
+        return {"version": RECORD_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, stored: object) -> Self:
+        """
+        Read a stored record.
+
+        :raises WiroOrphanedRunError: it is damaged or of a later version. It is never taken for no record.
+        """
+        found = stored if isinstance(stored, Mapping) else {}
+        task_id = found.get("wiro_task_id")
+        is_whole = (
+            found.get("version") == RECORD_VERSION
+            and isinstance(found.get("fingerprint"), str)
+            and isinstance(found.get("intended_at"), int | float)
+            and isinstance(found.get("lifetime"), int)
+            and isinstance(found.get("try_number"), int)
+            and isinstance(found.get("earlier_task_ids"), list | tuple)
+            and (task_id is None or isinstance(task_id, str))
+        )
+        if not is_whole:
+            raise WiroOrphanedRunError(
+                f"Expected the record of a Wiro run, version {RECORD_VERSION}, found {str(stored)[:200]!r}. "
+                "Look in "
+                "the dashboard at wiro.ai whether the run was started, then delete the record."
+            )
+        return cls(
+            found["fingerprint"],
+            float(found["intended_at"]),
+            found["lifetime"],
+            found["try_number"],
+            task_id,
+            bool(found.get("is_spent")),
+            tuple(map(str, found["earlier_task_ids"])),
+        )
+
+    @property
+    def known_task_ids(self) -> tuple[str, ...]:
+        """
+        The tasks of this task instance so far, the latest last; older ones than the last 20 are forgotten.
+        """
+        latest = () if self.wiro_task_id is None else (self.wiro_task_id,)
+        return (*self.earlier_task_ids, *latest)[-20:]
+
+    @property
+    def intended_at_moment(self) -> datetime:
+        return datetime.fromtimestamp(self.intended_at, tz=UTC)
+
+
+@dataclass(frozen=True)
+class WantedRun:
+    """What a task wants to run, as far as an earlier run is compared with it."""
+
+    model: str
+    parameters: Mapping[str, Any]
+    fingerprint: str
+    lifetime: int
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """
+    What to do: follow the task of ``record``, or start a new one if that is None.
+
+    :ivar task: what Wiro showed of it a moment ago.
+    :ivar reason: for the log.
+    """
+
+    record: RunRecord | None
+    task: Task | None
+    reason: str
+
+
+def resume(
+    outside: Outside,
+    record: RunRecord | None,
+    wanted: WantedRun,
+    *,
+    stops_stale: bool = False,
+    resubmits_orphans: bool = False,
+) -> Flow[Resumption]:
+    """
+    Decide about the record an earlier try left.
+
+    :param stops_stale: stop the task of a record that is about another run; otherwise it is left to end.
+    :param resubmits_orphans: where it can't be told whether the earlier Run was started, start a new one.
+    :raises WiroOrphanedRunError: it can't be told, and ``resubmits_orphans`` is off.
+    :raises WiroError: Wiro can't be asked; the record stands.
+    """
+    if record is None:
+        return Resumption(None, None, "there is no earlier run")
+    if record.is_spent and record.lifetime != wanted.lifetime:
+        return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
+    if record.fingerprint != wanted.fingerprint:
+        return (yield from _leave_stale(outside, record, is_stopped=stops_stale))
+    if record.wiro_task_id is None:
+        return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
+    try:
+        task = yield from call(endpoints.get_task(record.wiro_task_id), outside)
+    except WiroNotFoundError as error:
+        if resubmits_orphans:
+            return Resumption(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
+        raise WiroOrphanedRunError(
+            f"An earlier try started Wiro task {record.wiro_task_id}, which this connection's project "
+            "doesn't know. "
+            "Check that the connection is the one it was started with; on_orphaned_intent='resubmit' starts "
+            "anew."
+        ) from error
+    if task.is_terminal and not task.has_succeeded:
+        return Resumption(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
+    return Resumption(record, task, f"Wiro task {task.id} was started by an earlier try")
+
+
+def _leave_stale(outside: Outside, record: RunRecord, *, is_stopped: bool) -> Flow[Resumption]:
+    """Give up a task that was started with other parameters."""
+    what = "an earlier try's run had another model, parameters or files"
+    if record.wiro_task_id is None or record.is_spent:
+        return Resumption(None, None, what)
+    if is_stopped:
+        yield from stop_task(record.wiro_task_id, outside)
+        return Resumption(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
+    return Resumption(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
+
+
+def settle(
+    outside: Outside, record: RunRecord, wanted: WantedRun, *, resubmits_orphans: bool = False
+) -> Flow[Resumption]:
+    """
+    Find out what became of a Run whose answer was lost: look for it among the project's latest tasks.
+
+    :raises WiroOrphanedRunError: several tasks fit, or one that doesn't show enough, and
+        ``resubmits_orphans`` is off.
+    """
+    certain_at = record.intended_at_moment + SETTLING
+    attempt = 0
+    while True:
+        same, unclear = yield from _candidates(outside, record, wanted)
+        if len(same) == 1 and not unclear:
+            [task] = same
+            reason = f"the answer of an earlier Run was lost; it had started Wiro task {task.id}"
+            return Resumption(replace(record, wiro_task_id=task.id), None, reason)
+        if same or unclear:
+            break
+        now = outside.now()
+        if now >= certain_at:
+            return Resumption(
+                None, None, "the answer of an earlier Run was lost; Wiro has started no task for it"
+            )
+        attempt += 1
+        yield Pause(min(2.0**attempt, (certain_at - now).total_seconds()))
+    if resubmits_orphans:
+        return Resumption(
+            None, None, "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
+        )
+    ids = ", ".join(task.id for task in (*same, *unclear))
+    raise WiroOrphanedRunError(
+        f"The answer of an earlier Run of {wanted.model} was lost, and it can't be told which task it has "
+        "started, if "
+        f"any: {ids}. Look at them in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+        "run."
+    )
+
+
+def _candidates(
+    outside: Outside, record: RunRecord, wanted: WantedRun
+) -> Flow[tuple[list[Task], list[Task]]]:
+    """
+    Return the tasks that are the run, and those that may be it, of all that were created since the intent.
+    """
+    earliest = record.intended_at_moment - CLOCK_SKEW
+    same: dict[str, Task] = {}
+    unclear: dict[str, Task] = {}
+    for start in range(0, MAX_LISTED, endpoints.MAX_PAGE):
+        page = yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside)
+        for listed in page:
+            if (
+                not listed.id
+                or listed.id in record.earlier_task_ids
+                or (listed.created_at is not None and listed.created_at < earliest)
+            ):
+                continue
+            task = listed
+            verdict = likeness(task, wanted.model, wanted.parameters)
+            if verdict is Likeness.UNCLEAR:
+                task = yield from call(endpoints.get_task(listed.id), outside)
+                verdict = likeness(task, wanted.model, wanted.parameters)
+            if verdict is not Likeness.OTHER and not (task.created_at and task.created_at < earliest):
+                (same if verdict is Likeness.SAME else unclear)[task.id] = task
+        is_past = any(task.created_at is not None and task.created_at < earliest for task in page)
+        if len(page) < endpoints.MAX_PAGE or is_past:
+            return list(same.values()), list(unclear.values())
+    raise WiroOrphanedRunError(
+        f"The answer of an earlier Run of {wanted.model} was lost, and Wiro has started more than "
+        f"{MAX_LISTED} tasks "
+        "since, too many to look for it. Look in the dashboard at wiro.ai."
+    )
