@@ -16,15 +16,17 @@ from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.conversations import stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness, likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
-from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroOrphanedRunError
+from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
 RECORD_VERSION = 1
 
-#: Wiro's clock and ours may differ by this much when a task of its list is compared with our intent.
-CLOCK_SKEW = timedelta(minutes=2)
+#: For how long Wiro is asked for its newest task before a Run goes without: a list out of order stops no run.
+BASELINE_PATIENCE_SECONDS = 10.0
+#: Where that isn't known, a clock has to do. Ours may be wrong, so that all tasks of a day are in doubt.
+CLOCK_DOUBT = timedelta(days=1)
 #: A Run whose answer was lost may still be on its way; only after this long is "not in the list" believed.
 SETTLING = timedelta(seconds=30)
 #: The list is read this far back at most: 50 requests.
@@ -38,6 +40,8 @@ class RunRecord:
 
     :ivar fingerprint: of what was to be run.
     :ivar intended_at: Unix time in seconds, taken before the Run was sent.
+    :ivar newest_before: the project's newest task before the Run was sent, empty if it had none; only later
+        ones can be this run. None if Wiro didn't tell.
     :ivar wiro_task_id: None until Wiro has answered.
     :ivar lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
     :ivar try_number: the try that sent the Run.
@@ -50,6 +54,7 @@ class RunRecord:
     intended_at: float
     lifetime: int
     try_number: int
+    newest_before: str | None = None
     wiro_task_id: str | None = None
     is_spent: bool = False
     earlier_task_ids: tuple[str, ...] = ()
@@ -66,7 +71,7 @@ class RunRecord:
         :raises WiroOrphanedRunError: it is damaged or of a later version. It is never taken for no record.
         """
         found = stored if isinstance(stored, Mapping) else {}
-        task_id = found.get("wiro_task_id")
+        task_id, newest = found.get("wiro_task_id"), found.get("newest_before")
         is_whole = (
             found.get("version") == RECORD_VERSION
             and isinstance(found.get("fingerprint"), str)
@@ -75,6 +80,7 @@ class RunRecord:
             and isinstance(found.get("try_number"), int)
             and isinstance(found.get("earlier_task_ids"), list | tuple)
             and (task_id is None or isinstance(task_id, str))
+            and (newest is None or isinstance(newest, str))
         )
         if not is_whole:
             raise WiroOrphanedRunError(
@@ -87,6 +93,7 @@ class RunRecord:
             float(found["intended_at"]),
             found["lifetime"],
             found["try_number"],
+            newest,
             task_id,
             bool(found.get("is_spent")),
             tuple(map(str, found["earlier_task_ids"])),
@@ -219,36 +226,60 @@ def settle(
     )
 
 
+def newest_task_id(outside: Outside) -> Flow[str | None]:
+    """
+    Return the id of the project's newest task, empty if it has none, None if Wiro doesn't tell.
+
+    Asked once before a Run: it costs a request, and makes a lost answer a question of ids instead of clocks.
+    """
+    try:
+        page = yield from call(
+            endpoints.list_tasks(limit=1), outside, patience_seconds=BASELINE_PATIENCE_SECONDS
+        )
+    except WiroNotFoundError as error:
+        return None if error.http_status == 404 else ""  # "There is no task yet."
+    except WiroError:
+        return None  # the Run that follows says what is wrong, if it is
+    return page[0].id or None if page else ""
+
+
 def _candidates(
     outside: Outside, record: RunRecord, wanted: WantedRun
 ) -> Flow[tuple[list[Task], list[Task]]]:
     """
-    Return the tasks that are the run, and those that may be it, of all that were created since the intent.
+    Return the tasks that are the run, and those that may be it, of all that were started after the intent.
     """
-    earliest = record.intended_at_moment - CLOCK_SKEW
     same: dict[str, Task] = {}
     unclear: dict[str, Task] = {}
     for start in range(0, MAX_LISTED, endpoints.MAX_PAGE):
         page = yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside)
         for listed in page:
-            if (
-                not listed.id
-                or listed.id in record.earlier_task_ids
-                or (listed.created_at is not None and listed.created_at < earliest)
-            ):
-                continue
-            task = listed
-            verdict = likeness(task, wanted.model, wanted.parameters)
-            if verdict is Likeness.UNCLEAR:
-                task = yield from call(endpoints.get_task(listed.id), outside)
+            if _is_before(listed, record):
+                return list(same.values()), list(unclear.values())
+            if listed.id and listed.id not in record.earlier_task_ids:
+                task = listed
                 verdict = likeness(task, wanted.model, wanted.parameters)
-            if verdict is not Likeness.OTHER and not (task.created_at and task.created_at < earliest):
-                (same if verdict is Likeness.SAME else unclear)[task.id] = task
-        is_past = any(task.created_at is not None and task.created_at < earliest for task in page)
-        if len(page) < endpoints.MAX_PAGE or is_past:
+                if verdict is Likeness.UNCLEAR:  # the list abridges; Detail shows all
+                    task = yield from call(endpoints.get_task(listed.id), outside)
+                    verdict = likeness(task, wanted.model, wanted.parameters)
+                if verdict is Likeness.SAME and record.newest_before is not None:
+                    same[task.id] = task
+                elif verdict is not Likeness.OTHER:
+                    unclear[task.id] = task
+        if len(page) < endpoints.MAX_PAGE:
             return list(same.values()), list(unclear.values())
     raise WiroOrphanedRunError(
         f"The answer of an earlier Run of {wanted.model} was lost, and Wiro has started more than "
         f"{MAX_LISTED} tasks "
         "since, too many to look for it. Look in the dashboard at wiro.ai."
     )
+
+
+def _is_before(task: Task, record: RunRecord) -> bool:
+    """Whether a task was there before the Run was sent; so were all that the list shows after it."""
+    newest = record.newest_before
+    if newest is None:
+        return task.created_at is not None and task.created_at < record.intended_at_moment - CLOCK_DOUBT
+    if task.id.isdecimal() and newest.isdecimal():
+        return int(task.id) <= int(newest)
+    return task.id == newest

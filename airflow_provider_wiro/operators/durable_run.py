@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_wiro.api.resume import RunRecord, resume, settle
+from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.resume import Resumption, WantedRun
@@ -67,6 +67,7 @@ class DurableRun:
         stops_stale: bool,
         resubmits_orphans: bool,
         log: Log,
+        now: Callable[[], datetime],
     ) -> None:
         self._hook = hook
         self._store = store
@@ -76,6 +77,7 @@ class DurableRun:
         self._stops_stale = stops_stale
         self._resubmits_orphans = resubmits_orphans
         self._log = log
+        self._now = now
         self._starts = 0
 
     def begin(self) -> BegunRun:
@@ -109,9 +111,10 @@ class DurableRun:
         self._starts += 1
         intent = RunRecord(
             fingerprint=self._wanted.fingerprint,
-            intended_at=datetime.now(UTC).timestamp(),
+            intended_at=self._now().timestamp(),
             lifetime=self._wanted.lifetime,
             try_number=self._try_number,
+            newest_before=self._hook.converse(newest_task_id),
             earlier_task_ids=earlier.known_task_ids if earlier else (),
         )
         if self._store:

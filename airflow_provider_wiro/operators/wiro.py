@@ -219,6 +219,7 @@ class WiroRunOperator(BaseOperator):
             stops_stale=self.on_stale_state == "stop",
             resubmits_orphans=self.on_orphaned_intent == "resubmit",
             log=self.log,
+            now=lambda: datetime.now(UTC),
         )
 
     def _record_store(self, context: Context) -> RecordStore | None:

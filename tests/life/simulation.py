@@ -1,0 +1,260 @@
+"""
+A Wiro, a worker that crashes, and a clock that jumps, all in memory: the world of the property test.
+
+The Wiro here knows the truth: which tasks were started, which are alive, which succeeded. The code under test
+only sees answers, and loses some of them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, Send
+from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.resume import RunRecord
+from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.exceptions import WiroRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+#: What can happen to one request.
+FATES = (
+    "ok",
+    "refused",  # never left
+    "lost_before",  # left, never arrived
+    "lost_after",  # arrived and was carried out; the answer is lost
+    "rate_limit",
+    "full",  # code 96, for Run only
+    "unavailable",  # 503
+    "broken",  # 500, not carried out
+    "broken_after",  # 502 from a gateway, carried out
+    "html_after",  # a web page, carried out
+)
+ENDS = ("success", "failure", "cancelled", "endless")
+
+
+class CrashError(BaseException):
+    """The worker is gone: nothing can catch this."""
+
+
+@dataclass
+class SimulatedTask:
+    """One paid (or to be paid) task at Wiro."""
+
+    id: str
+    parameters: dict[str, Any]
+    created_at: float
+    runs_from: float
+    ends_at: float
+    end: str
+    stopped_at: float | None = None
+
+    def status(self, now: float) -> str:
+        if self.stopped_at is not None and now >= self.stopped_at:
+            return "task_cancel"
+        if self.end != "endless" and now >= self.ends_at:
+            return "task_cancel" if self.end == "cancelled" else "task_postprocess_end"
+        return "task_start" if now >= self.runs_from else "task_queue"
+
+    def is_alive(self, now: float) -> bool:
+        return self.status(now) in {"task_queue", "task_start"}
+
+    def has_succeeded(self, now: float) -> bool:
+        return self.status(now) == "task_postprocess_end" and self.end == "success"
+
+    def to_wire(self, now: float) -> dict[str, Any]:
+        is_over = self.status(now) == "task_postprocess_end"
+        return {
+            "id": self.id,
+            "status": self.status(now),
+            "createtime": str(int(self.created_at)),
+            "parameters": self.parameters,
+            "modelslugowner": "owner",
+            "modelslugproject": "model",
+            "pexit": ("0" if self.end == "success" else "1") if is_over else None,
+        }
+
+
+@dataclass
+class World:
+    """
+    Wiro, the network and the time.
+
+    :ivar fates: what happens to each request; "ok" when they run out.
+    :ivar crashes: steps (sends, pauses and record operations, counted over all tries) at which the worker
+        dies.
+    :ivar jumps: by how much the worker's clock jumps at a step, in seconds.
+    """
+
+    fates: Iterator[str]
+    ends: Iterator[tuple[str, float, float]]
+    crashes: set[int] = field(default_factory=set)
+    jumps: dict[int, float] = field(default_factory=dict)
+    time: float = 1_800_000_000.0
+    clock_error: float = 0.0
+    steps: int = 0
+    tasks: list[SimulatedTask] = field(default_factory=list)
+    #: The most tasks of ours that were alive at one moment.
+    most_alive: int = 0
+
+    def step(self) -> None:
+        """Pass a point at which the worker may die or its clock may jump."""
+        self.steps += 1
+        self.clock_error += self.jumps.get(self.steps, 0.0)
+        if self.steps in self.crashes:
+            raise CrashError
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.time + self.clock_error, tz=UTC)
+
+    def pause(self, seconds: float) -> None:
+        self.step()
+        self.time += seconds
+
+    def send(self, what: Send) -> Answer | NoAnswer:
+        self.step()
+        self.time += 0.2
+        fate = next(self.fates, "ok")
+        outcome = self._outcome(what, fate)
+        self.most_alive = max(self.most_alive, len(self.alive()))
+        # The worker can also die after Wiro has acted and before the answer is seen.
+        self.step()
+        return outcome
+
+    def alive(self) -> list[SimulatedTask]:
+        return [task for task in self.tasks if task.is_alive(self.time)]
+
+    def succeeded(self) -> list[SimulatedTask]:
+        return [task for task in self.tasks if task.has_succeeded(self.time)]
+
+    def _outcome(self, what: Send, fate: str) -> Answer | NoAnswer:
+        match fate:
+            case "refused":
+                return NoAnswer("ConnectionRefusedError", was_sent=False)
+            case "lost_before":
+                return NoAnswer("ReadTimeout", was_sent=True)
+            case "rate_limit":
+                return Answer(429, {"retry-after": "7"}, b"")
+            case "unavailable":
+                return Answer(503, {}, b"")
+            case "broken":
+                return Answer(500, {}, b'{"result": false, "errors": [{"code": 0, "message": "oops"}]}')
+            case "full" if what.path.startswith("Run/"):
+                return _json({"result": False, "errors": [{"code": 96, "message": "limit"}]})
+        done = self._carry_out(what)
+        match fate:
+            case "lost_after":
+                return NoAnswer("ConnectionResetError", was_sent=True)
+            case "broken_after":
+                return Answer(502, {}, b"<html>Bad gateway</html>")
+            case "html_after":
+                return Answer(200, {}, b"<html>Sorry</html>")
+        return done
+
+    def _carry_out(self, what: Send) -> Answer:
+        fields = json.loads(what.body.json or "{}")
+        if what.path.startswith("Run/"):
+            end, queued, ran = next(self.ends, ("success", 1.0, 5.0))
+            task = SimulatedTask(
+                id=str(1000 + len(self.tasks)),
+                parameters={name: str(value) for name, value in fields.items()},
+                created_at=self.time,
+                runs_from=self.time + queued,
+                ends_at=self.time + queued + ran,
+                end=end,
+            )
+            self.tasks.append(task)
+            return _json({"result": True, "errors": [], "taskid": task.id, "socketaccesstoken": "token"})
+        if what.path == "Task/List":
+            start, limit = int(fields["start"]), int(fields["limit"])
+            newest_first = self.tasks[::-1][start : start + limit]
+            if not self.tasks:
+                return _json({"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]})
+            return _json({"result": True, "tasklist": [task.to_wire(self.time) for task in newest_first]})
+        found = next((task for task in self.tasks if task.id == fields["taskid"]), None)
+        if found is None:
+            return _json({"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]})
+        needed = {"Task/Cancel": "task_queue", "Task/Kill": "task_start"}.get(what.path)
+        if needed is not None:
+            if found.status(self.time) != needed:
+                text = "Task is not in a cancellable state."
+                return _json({"result": False, "errors": [{"code": 1, "message": text}]})
+            found.stopped_at = self.time
+        return _json({"result": True, "tasklist": [found.to_wire(self.time)]})
+
+
+def _json(envelope: dict[str, Any]) -> Answer:
+    return Answer(200, {}, json.dumps(envelope).encode())
+
+
+class SimulatedHook:
+    """Drives flows in the world, as the hooks do over HTTP."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        nonces = iter(range(1, 10**9))
+        self._outside = Outside(
+            credentials=Credentials("key-123", "secret-456"),
+            now=world.now,
+            random=lambda: 0.5,
+            nonce=lambda: next(nonces),
+            gate=RateGate(),
+        )
+
+    def converse(self, make: Callable[[Outside], Flow[T]]) -> T:
+        conversation = make(self._outside)
+        outcome: Answer | NoAnswer | None = None
+        while True:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            outcome = None
+            if isinstance(step, Pause):
+                self._world.pause(step.seconds)
+            else:
+                outcome = self._world.send(step)
+
+
+class SimulatedStore:
+    """A record store that survives crashes, and fails when told to."""
+
+    def __init__(self, world: World, failures: Iterator[bool]) -> None:
+        self._world = world
+        self._failures = failures
+        self._stored: str | None = None
+
+    def read(self) -> RunRecord | None:
+        self._pass()
+        return None if self._stored is None else RunRecord.from_json(json.loads(self._stored))
+
+    def write(self, record: RunRecord) -> None:
+        self._pass()
+        self._stored = json.dumps(record.to_json())
+        self._world.step()
+
+    def clear(self) -> None:
+        self._pass()
+        self._stored = None
+        self._world.step()
+
+    def _pass(self) -> None:
+        self._world.step()
+        if next(self._failures, False):
+            raise WiroRecordError("the store is down")
+
+
+class Silent:
+    """A log nobody reads."""
+
+    def info(self, message: str, /, *args: object) -> None: ...
+    def warning(self, message: str, /, *args: object) -> None: ...
+    def error(self, message: str, /, *args: object) -> None: ...
