@@ -26,6 +26,7 @@ class ExtraField(NamedTuple):
     name: str
     label: str
     description: str
+    is_secret: bool = False
 
 
 EXTRA_FIELDS = (
@@ -36,5 +37,5 @@ EXTRA_FIELDS = (
         "read_timeout", "Read timeout", "Seconds to wait for the next bytes of an answer. Default: 60"
     ),
     ExtraField("verify", "Verify TLS", "true (default), false, or the path of a CA bundle."),
-    ExtraField("proxy", "Proxy", "URL of an HTTP proxy for API calls and downloads."),
+    ExtraField("proxy", "Proxy", "URL of an HTTP proxy; may hold its password.", is_secret=True),
 )

@@ -17,13 +17,15 @@ Everything that can go wrong with Wiro, as one tree.
      ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut, too large
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
-     ├─ WiroOrphanedRunError               no    an earlier try's Run may have been started; a person has to
-     look ├─ WiroRecordError                    yes   the durable record of a run can't be read or written ├─
-     WiroTaskError                            the task ended, but not well │   ├─ WiroTaskFailedError
-     yes   the model failed │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it │   └─
-     WiroTaskTimeoutError           yes   it did not end before its deadline └─ WiroOutputError
-     an output can't be had ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut └─
-     WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
+     ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; a person has to look
+     ├─ WiroRecordError                    yes   the durable record of a run can't be read or written
+     ├─ WiroTaskError                            the task ended, but not well
+     │   ├─ WiroTaskFailedError            yes   the model failed
+     │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
+     │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
+     └─ WiroOutputError                          an output can't be had
+         ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut
+         └─ WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
 
 Each class answers whether doing the same again may help (``may_retry``); what Airflow makes of that answer is
 decided in :mod:`airflow_provider_wiro.failures`. No message carries a key, a secret, a signature or a task

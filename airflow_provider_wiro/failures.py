@@ -9,6 +9,7 @@ about it.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -16,11 +17,24 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroBalanceError,
+    WiroConcurrencyLimitError,
+    WiroConnectionError,
     WiroError,
     WiroNotFoundError,
+    WiroOutputUnavailableError,
+    WiroRateLimitError,
+    WiroRecordError,
+    WiroResponseError,
+    WiroServerError,
     WiroTaskCancelledError,
+    WiroTaskFailedError,
+    WiroTaskTimeoutError,
+    WiroUsageError,
     WiroValidationError,
 )
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,6 +58,20 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
 }
 
 
+#: For Airflow's retry policies: how long each passing error deserves to be left alone.
+_RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
+    WiroTaskFailedError: timedelta(seconds=30),
+    WiroTaskTimeoutError: timedelta(seconds=30),
+    WiroConnectionError: timedelta(minutes=2),
+    WiroResponseError: timedelta(minutes=2),
+    WiroServerError: timedelta(minutes=2),
+    WiroRecordError: timedelta(minutes=2),
+    WiroOutputUnavailableError: timedelta(minutes=2),
+    WiroRateLimitError: timedelta(minutes=5),
+    WiroConcurrencyLimitError: timedelta(minutes=10),
+}
+
+
 def explain(error: WiroError) -> str:
     """Return an error's message, followed by what to do about it where that is known."""
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
@@ -64,3 +92,31 @@ def airflow_failures() -> Iterator[None]:
         if error.may_retry:
             raise
         raise AirflowFailException(explain(error)) from error
+
+
+def wiro_retry_policy() -> ExceptionRetryPolicy:
+    """
+    Return a policy for the ``retry_policy`` argument of a task (Airflow 3.3+): waits as long as each error
+    asks for.
+
+    The delays: a failed model 30 s, the network, a server error or a lost record 2 min, a rate limit 5 min,
+    no free slot 10 min; what a retry can't help fails at once. Tasks still need ``retries``.
+
+    :raises WiroUsageError: this Airflow has no retry policies.
+    """
+    try:
+        from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+    except ImportError as error:
+        raise WiroUsageError(
+            "wiro_retry_policy() needs Airflow 3.3; before it, use retries and retry_delay."
+        ) from error
+
+    def path(kind: type[WiroError]) -> str:
+        return f"{kind.__module__}.{kind.__qualname__}"
+
+    rules = [
+        RetryRule(path(kind), action=RetryAction.RETRY, retry_delay=delay, reason=kind.__name__)
+        for kind, delay in _RETRY_DELAYS.items()
+    ]
+    permanent = RetryRule(path(WiroError), action=RetryAction.FAIL, reason="a retry can't help")
+    return ExceptionRetryPolicy(rules=[*rules, permanent])

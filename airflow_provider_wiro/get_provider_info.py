@@ -48,12 +48,44 @@ def get_provider_info() -> dict[str, Any]:
                     field.name: {
                         "label": field.label,
                         "description": field.description,
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": ["string", "null"]}
+                        | ({"format": "password"} if field.is_secret else {}),
                     }
                     for field in connection_form.EXTRA_FIELDS
                 },
             }
         ],
+        "config": {
+            "wiro": {
+                "description": "How WiroRunOperator remembers runs, and how long it puts up with an outage.",
+                "options": {
+                    "state_path": {
+                        "description": (
+                            "Where the records of runs are kept as files, a path or an object-storage URI, "
+                            "on "
+                            "Airflow before 3.3, which has no task state store. With LocalExecutor the "
+                            "default is "
+                            "the folder wiro_runs in AIRFLOW_HOME; with other executors there is none."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@my-bucket/wiro-runs",
+                        "default": None,
+                    },
+                    "poll_patience": {
+                        "description": (
+                            "For how many seconds failing polls of a running task (5xx, network) are ridden "
+                            "out "
+                            "before its Airflow task fails. It stays re-attachable."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "300",
+                    },
+                },
+            }
+        },
         "extra-links": ["airflow_provider_wiro.links.wiro.WiroTaskLink"],
     }
 

@@ -7,6 +7,7 @@ storage does. Both are asked for one key of their own task instance, mapped ones
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 STATE_KEY = "wiro_run"
+#: File systems take 255 bytes; Airflow's ids go up to 250 characters, which quoting can make three of each.
+_LONGEST_NAME = 180
 
 
 class RecordStore(Protocol):
@@ -63,9 +66,17 @@ def open_record_store(context: Context, *, state_path: str | None = None) -> Rec
         return None
     ti = context["ti"]
     parts = [ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))]
-    return FileRecordStore(
-        folder.rstrip("/") + "/" + "/".join(quote(part, safe="") for part in parts) + ".json"
-    )
+    return FileRecordStore(folder.rstrip("/") + "/" + "/".join(map(_file_name, parts)) + ".json")
+
+
+def _file_name(part: str) -> str:
+    """Return a name of its own for a part of a key, whatever it holds: no ``..``, nothing too long."""
+    name = quote(part, safe="")
+    if not name.strip("."):
+        return name.replace(".", "%2E")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}~{hashlib.sha256(part.encode()).hexdigest()[:32]}"
 
 
 class TaskStateRecordStore:
@@ -128,7 +139,7 @@ class FileRecordStore:
             if isinstance(path, Path):
                 _replace_file(path, body)
             else:
-                path.write_text(body)  # an object store puts whole objects
+                _put_object(path, body)
         except Exception as error:
             raise _unwritable(self._uri, error) from error
 
@@ -146,6 +157,15 @@ class FileRecordStore:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         return ObjectStoragePath(self._uri)
+
+
+def _put_object(path: Any, body: str) -> None:
+    """Write an object, which an object store does as a whole."""
+    try:
+        path.write_text(body)
+    except FileNotFoundError:  # no object store but a file system, such as sftp://
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body)
 
 
 def _replace_file(path: Path, body: str) -> None:

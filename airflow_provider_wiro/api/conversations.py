@@ -152,6 +152,7 @@ def stop_task(
     the pair is tried again as long as Detail shows the task alive.
 
     :param is_running: it was last seen running, so begin with the kill.
+    :param patience_seconds: how long to try in all, apart from what the last requests themselves take.
     :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
     :raises WiroError: it could not be stopped; it may still run.
     """
@@ -160,22 +161,26 @@ def stop_task(
     began_at = outside.now()
     stops = [endpoints.cancel_task(wiro_task_id), endpoints.kill_task(wiro_task_id)]
     attempt = 0
+
+    def patience_left() -> float:
+        return max(0.0, patience_seconds - (outside.now() - began_at).total_seconds())
+
     while True:
         for stop in reversed(stops) if is_running else stops:
             try:
-                return (yield from call(stop, outside, patience_seconds=patience_seconds))
+                return (yield from call(stop, outside, patience_seconds=patience_left()))
             except WiroAuthenticationError:
                 raise
             except WiroApiError as error:
                 if error.may_retry:
                     raise
                 refusal = error
-        task = yield from call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_seconds)
+        task = yield from call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_left())
         if task.is_terminal:
             return task
         attempt += 1
         pause = retry.backoff_seconds(attempt, outside.random())
-        if (outside.now() - began_at).total_seconds() + pause > patience_seconds:
+        if pause > patience_left():
             raise refusal
         is_running = not task.is_queued
         yield Pause(pause)

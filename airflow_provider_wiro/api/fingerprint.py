@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
-from airflow_provider_wiro.api.wire import number, text
+from airflow_provider_wiro.api.wire import flag, json_list, number, text
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -53,7 +54,8 @@ def likeness(task: Task, model: str, parameters: Mapping[str, Any]) -> Likeness:
 
     Wiro writes numbers as text, lower-cases slugs and adds defaults, so what was sent has to be there in any
     of its forms, and what wasn't sent is not looked at. Files are not compared: Wiro keeps copies under names
-    of its own.
+    of its own. To take the run's own task for another one would be paid for with a second run, so in doubt
+    two forms are the same.
     """
     if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
         return Likeness.OTHER
@@ -61,7 +63,8 @@ def likeness(task: Task, model: str, parameters: Mapping[str, Any]) -> Likeness:
     seen = task.parameters
     if any(name in seen and not _is_same(value, seen[name]) for name, value in sent.items()):
         return Likeness.OTHER
-    if task.model is None or any(name not in seen for name in sent):
+    # An empty value may be left out, since that is what it says.
+    if task.model is None or any(name not in seen and _plain(value) != "" for name, value in sent.items()):
         return Likeness.UNCLEAR
     return Likeness.SAME
 
@@ -73,16 +76,30 @@ def _plain_slug(model: str) -> str:
 
 def _is_same(sent: Any, seen: Any) -> bool:
     if isinstance(sent, list | tuple):
-        listed = seen if isinstance(seen, list) else text(seen).split(",")
+        listed = seen if isinstance(seen, list) else json_list(seen) or text(seen).split(",")
         return len(sent) == len(listed) and all(map(_is_same, sent, listed))
-    if isinstance(sent, Mapping) or isinstance(seen, Mapping):
-        return json.dumps(sent, sort_keys=True) == json.dumps(seen, sort_keys=True)
+    if isinstance(sent, Mapping):
+        return _canonical(sent) == _canonical(seen)
+    if isinstance(sent, bool):
+        return flag(sent) == flag(seen)
     return _plain(sent) == _plain(seen)
 
 
+def _canonical(value: Any) -> str:
+    """Return a structure as text; Wiro may show it as JSON inside text."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    return json.dumps(value, sort_keys=True)
+
+
 def _plain(value: Any) -> float | str:
-    """Return a value as Wiro may have written it: a number by its value, anything else by its text."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    """
+    Return a value as Wiro may have written it: a number by its value, anything else by its words.
+
+    Forms send line ends in another way than JSON.
+    """
+    if isinstance(value, bool | list | tuple | Mapping):
+        return json.dumps(value, sort_keys=True)
     as_number = number(value)
-    return text(value).strip() if as_number is None else as_number
+    return " ".join(text(value).split()) if as_number is None else as_number

@@ -127,7 +127,8 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 def _refusal(answer: Answer, envelope: Envelope | None, secrets: Collection[str]) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
-    words = "; ".join(_hide(message, secrets)[:500] for _, message in errors if message)
+    # Hidden before it is cut, or a cut through a secret would leave its first half.
+    words = _hide("; ".join(message for _, message in errors if message), secrets)[:1000]
     if not words:
         words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
@@ -161,7 +162,6 @@ def _describe(body: bytes, secrets: Collection[str]) -> str:
     """Say what kind of body this is, without quoting more than its first words."""
     if not body.strip():
         return "an empty body"
-    # Hidden before it is cut, or a cut through a secret would leave its first half.
     words = _hide(text(body.decode("utf-8", "replace")), secrets).split(maxsplit=80)
     start = " ".join(words)[:80]
     start = "".join(character if character.isprintable() else "?" for character in start)

@@ -16,6 +16,7 @@ from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.conversations import stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness, likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroOrphanedRunError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class RunRecord:
         is_whole = (
             found.get("version") == RECORD_VERSION
             and isinstance(found.get("fingerprint"), str)
-            and isinstance(found.get("intended_at"), int | float)
+            and moment(found.get("intended_at")) is not None
             and isinstance(found.get("lifetime"), int)
             and isinstance(found.get("try_number"), int)
             and isinstance(found.get("earlier_task_ids"), list | tuple)
@@ -85,8 +86,7 @@ class RunRecord:
         if not is_whole:
             raise WiroOrphanedRunError(
                 f"Expected the record of a Wiro run, version {RECORD_VERSION}, found {str(stored)[:200]!r}. "
-                "Look in "
-                "the dashboard at wiro.ai whether the run was started, then delete the record."
+                "Look in the dashboard at wiro.ai whether the run was started, then delete the record."
             )
         return cls(
             found["fingerprint"],
@@ -167,9 +167,8 @@ def resume(
             return Resumption(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
         raise WiroOrphanedRunError(
             f"An earlier try started Wiro task {record.wiro_task_id}, which this connection's project "
-            "doesn't know. "
-            "Check that the connection is the one it was started with; on_orphaned_intent='resubmit' starts "
-            "anew."
+            "doesn't know. Check that the connection is the one it was started with; "
+            "on_orphaned_intent='resubmit' starts anew."
         ) from error
     if task.is_terminal and not task.has_succeeded:
         return Resumption(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
@@ -193,9 +192,19 @@ def settle(
     """
     Find out what became of a Run whose answer was lost: look for it among the project's latest tasks.
 
-    :raises WiroOrphanedRunError: several tasks fit, or one that doesn't show enough, and
-        ``resubmits_orphans`` is off.
+    :raises WiroOrphanedRunError: several tasks fit, or one that doesn't show enough, or there are too many to
+        look through; and ``resubmits_orphans`` is off.
     """
+    try:
+        return (yield from _settle(outside, record, wanted))
+    except WiroOrphanedRunError:
+        if not resubmits_orphans:
+            raise
+        reason = "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
+        return Resumption(None, None, reason)
+
+
+def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resumption]:
     certain_at = record.intended_at_moment + SETTLING
     attempt = 0
     while True:
@@ -213,16 +222,11 @@ def settle(
             )
         attempt += 1
         yield Pause(min(2.0**attempt, (certain_at - now).total_seconds()))
-    if resubmits_orphans:
-        return Resumption(
-            None, None, "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
-        )
     ids = ", ".join(task.id for task in (*same, *unclear))
     raise WiroOrphanedRunError(
         f"The answer of an earlier Run of {wanted.model} was lost, and it can't be told which task it has "
-        "started, if "
-        f"any: {ids}. Look at them in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
-        "run."
+        f"started, if any: {ids}. Look at them in the dashboard at wiro.ai. "
+        "on_orphaned_intent='resubmit' starts a new run."
     )
 
 
@@ -252,7 +256,7 @@ def _candidates(
     same: dict[str, Task] = {}
     unclear: dict[str, Task] = {}
     for start in range(0, MAX_LISTED, endpoints.MAX_PAGE):
-        page = yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside)
+        page = yield from _page(outside, start)
         for listed in page:
             if _is_before(listed, record):
                 return list(same.values()), list(unclear.values())
@@ -270,9 +274,17 @@ def _candidates(
             return list(same.values()), list(unclear.values())
     raise WiroOrphanedRunError(
         f"The answer of an earlier Run of {wanted.model} was lost, and Wiro has started more than "
-        f"{MAX_LISTED} tasks "
-        "since, too many to look for it. Look in the dashboard at wiro.ai."
+        f"{MAX_LISTED} tasks since, too many to look for it. Look in the dashboard at wiro.ai."
     )
+
+
+def _page(outside: Outside, start: int) -> Flow[tuple[Task, ...]]:
+    try:
+        return (yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside))
+    except WiroNotFoundError as error:
+        if error.http_status == 404:  # a server that isn't Wiro's knows of no tasks either
+            raise
+        return ()  # "There is no task yet."
 
 
 def _is_before(task: Task, record: RunRecord) -> bool:

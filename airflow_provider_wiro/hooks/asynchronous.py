@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from asgiref.sync import sync_to_async
+from yarl import URL
 
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
@@ -84,7 +85,7 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
             async with (
                 _session_for(session, connection, what) as chosen,
                 chosen.post(
-                    url,
+                    _as_it_is(url),
                     data=data,
                     headers=headers,
                     proxy=_proxy_for(connection, url),
@@ -95,6 +96,13 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
                 return Answer(response.status, _lower_case(response), await _capped(response))
     except _FAILURES as error:
         return NoAnswer(type(error).__name__, was_sent=not _failed_before_sending(error))
+
+
+def _as_it_is(url: str) -> URL | str:
+    """
+    Return a URL that is sent as it is: aiohttp would decode ``%40`` and the like, also under a signature.
+    """
+    return URL(url, encoded=True) if url.isascii() and url.isprintable() else url
 
 
 @asynccontextmanager
@@ -156,9 +164,10 @@ class AsyncOutputStream:
     :ivar announced: bytes the CDN announces, None if it doesn't.
     """
 
-    def __init__(self, output: Output, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, output: Output, response: aiohttp.ClientResponse, read_timeout: float) -> None:
         self._output = output
         self._response = response
+        self._read_timeout = read_timeout
         headers = _lower_case(response)
         self.announced = downloads.check_answer(output, response.status, headers)
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -171,15 +180,22 @@ class AsyncOutputStream:
         :raises WiroOutputUnavailableError: the body broke off.
         :raises WiroOutputRefusedError: more or fewer bytes than Wiro announced.
         """
-        piece = b""
+        pieces: list[bytes] = []
+        missing = size
         try:
-            piece = await self._response.content.readexactly(size)
-        except asyncio.IncompleteReadError as error:
-            piece = error.partial
+            while missing:
+                # Besides aiohttp's own timeout, which a broken chunk disables (seen with 3.14.5).
+                async with asyncio.timeout(self._read_timeout):
+                    some = await self._response.content.read(missing)
+                if not some:
+                    break
+                pieces.append(some)
+                missing -= len(some)
         except _FAILURES as error:
             raise downloads.cut_off(
-                self._output, f"{type(error).__name__} after {self.received} bytes"
+                self._output, f"{type(error).__name__} after {self.received + size - missing} bytes"
             ) from error
+        piece = b"".join(pieces)
         self.received += len(piece)
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
@@ -203,7 +219,7 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             try:
                 response = await session.get(
-                    url, headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
+                    _as_it_is(url), headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
                 )
             except _FAILURES as error:
                 raise guard.refusal or WiroOutputUnavailableError(
@@ -214,7 +230,7 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
             if response.status not in downloads.REDIRECT_STATUSES:
                 break
             url = downloads.redirect_url(output, url, _lower_case(response), hops)
-        yield AsyncOutputStream(output, response)
+        yield AsyncOutputStream(output, response, connection.read_timeout)
 
 
 class _Guard:

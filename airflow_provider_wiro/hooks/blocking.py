@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from requests_toolbelt.multipart.encoder import MultipartEncoder
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError, NewConnectionError, ProxyError
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
@@ -36,7 +36,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 class _Session(requests.Session):
-    """A session without two habits of requests."""
+    """A session without three habits of requests."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """
@@ -46,9 +46,12 @@ class _Session(requests.Session):
         """
         return None
 
-    def merge_environment_settings(self, url: Any, proxies: Any, *others: Any) -> Any:
-        """Prefer the session's proxy to HTTPS_PROXY; requests has it the other way round."""
-        return super().merge_environment_settings(url, {**self.proxies, **(proxies or {})}, *others)
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Prefer what the connection says to HTTPS_PROXY and REQUESTS_CA_BUNDLE, not the other way round."""
+        verify = self.verify if verify is None else verify
+        return super().merge_environment_settings(
+            url, {**self.proxies, **(proxies or {})}, stream, verify, cert
+        )
 
 
 def open_session(connection: WiroConnection) -> requests.Session:
@@ -116,7 +119,12 @@ def _capped(response: requests.Response, until: float) -> bytes:
 
 def _may_have_been_sent(error: BaseException) -> bool:
     """Whether the request may have reached the server. Only what fails before the first byte says no."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
+    if isinstance(
+        error,
+        requests.exceptions.ConnectTimeout
+        | requests.exceptions.InvalidURL
+        | requests.exceptions.ProxyError,  # the proxy can't be reached, or didn't let us through
+    ):
         return False
     seen: set[int] = set()
     cause: BaseException | None = error
@@ -128,7 +136,7 @@ def _may_have_been_sent(error: BaseException) -> bool:
         if reason is None and cause.args and isinstance(cause.args[0], BaseException):
             reason = cause.args[0]
         cause = reason if isinstance(reason, BaseException) else None
-    return not isinstance(error, ProxyError)
+    return True
 
 
 def lower_case(headers: Mapping[str, str]) -> dict[str, str]:

@@ -16,14 +16,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import BaseHook, conf
 
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow
 from airflow_provider_wiro.api.flow import Flow, Outside, Send
 from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
-from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer, RateGate
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS, NoAnswer, RateGate
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks.connection import WiroConnection
 from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
@@ -69,6 +69,11 @@ def _polling(poll_interval: float | None, deadline: datetime | None, started_at:
     return Polling(started_at or _now(), deadline, check_poll_interval(poll_interval))
 
 
+def _poll_patience_seconds() -> float:
+    seconds: float = conf.getfloat("wiro", "poll_patience", fallback=POLL_PATIENCE_SECONDS)
+    return seconds
+
+
 class WiroHook(BaseHook):
     """
     Wiro's API, blocking. One ``requests`` session for all calls; not for use from several threads at once.
@@ -104,11 +109,15 @@ class WiroHook(BaseHook):
     @staticmethod
     def get_connection_form_widgets() -> dict[str, Any]:
         """Extra fields of the Add Connection form, for Airflow before 3.2."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import StringField
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from wtforms import PasswordField, StringField
 
         return {
-            field.name: StringField(field.label, description=field.description, widget=BS3TextFieldWidget())
+            field.name: PasswordField(
+                field.label, description=field.description, widget=BS3PasswordFieldWidget()
+            )
+            if field.is_secret
+            else StringField(field.label, description=field.description, widget=BS3TextFieldWidget())
             for field in connection_form.EXTRA_FIELDS
         }
 
@@ -218,13 +227,20 @@ class WiroHook(BaseHook):
         :param observe: called with what each poll shows.
         :param is_seen: the task was looked at a moment ago, so begin with a pause.
         :raises WiroTaskTimeoutError: it did not end in time. It is not stopped.
+        :raises WiroError: Wiro could not be asked for longer than ``[wiro] poll_patience`` (5 minutes by
+            default).
         """
         if timeout is not None:
             deadline = _now() + timedelta(seconds=timeout)
         polling = _polling(poll_interval, deadline, started_at)
         return self.converse(
             lambda outside: conversations.wait_for_task(
-                wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
+                wiro_task_id,
+                outside,
+                polling,
+                observe=observe,
+                is_seen=is_seen,
+                patience_seconds=_poll_patience_seconds(),
             )
         )
 
@@ -431,7 +447,12 @@ class WiroAsyncHook(BaseHook):
         polling = _polling(poll_interval, deadline, started_at)
         return await self.converse(
             lambda outside: conversations.wait_for_task(
-                wiro_task_id, outside, polling, observe=observe, is_seen=is_seen
+                wiro_task_id,
+                outside,
+                polling,
+                observe=observe,
+                is_seen=is_seen,
+                patience_seconds=_poll_patience_seconds(),
             )
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
 
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.run_record import RecordStore
 
 #: A Run that is lost, settled as not started, and lost again is a fault that a person should see.
-_MAX_STARTS = 3
+_MAX_LOSSES = 3
+
+
+class TaskStoppedError(AirflowException):
+    """The Airflow task was told to stop. Raised only where no Run is on its way."""
 
 
 class Log(Protocol):
@@ -78,7 +84,7 @@ class DurableRun:
         self._resubmits_orphans = resubmits_orphans
         self._log = log
         self._now = now
-        self._starts = 0
+        self._losses = 0
 
     def begin(self) -> BegunRun:
         """
@@ -108,7 +114,6 @@ class DurableRun:
         return self._pick_up(found, found.record, is_resumed=True)
 
     def _start(self, earlier: RunRecord | None) -> BegunRun:
-        self._starts += 1
         intent = RunRecord(
             fingerprint=self._wanted.fingerprint,
             intended_at=self._now().timestamp(),
@@ -123,7 +128,7 @@ class DurableRun:
             started = self._submit()
         except WiroLostRunError as lost:
             return self._settle(intent, lost)
-        except WiroError:
+        except (WiroError, TaskStoppedError):
             self._take_back(earlier)
             raise
         self._keep_id(replace(intent, wiro_task_id=started.wiro_task_id))
@@ -147,14 +152,16 @@ class DurableRun:
         self._log.info("Lost run: %s.", found.reason)
         if found.record is not None:
             return self._pick_up(found, found.record, is_resumed=False)
-        if self._starts >= _MAX_STARTS:
+        self._losses += 1
+        if self._losses >= _MAX_LOSSES:
             raise lost
         return self._start(intent)
 
     def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:
         if record.wiro_task_id is None:
             raise AssertionError("only a run with an id can be picked up")
-        self._keep_id(record)
+        # A Clear may have come since: what is spent in this lifetime is not run again by a retry of it.
+        self._keep_id(replace(record, lifetime=self._wanted.lifetime))
         return BegunRun(record.wiro_task_id, record.intended_at_moment, found.task, is_resumed=is_resumed)
 
     def _keep_id(self, record: RunRecord) -> None:

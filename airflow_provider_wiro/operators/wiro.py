@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_wiro.api.polling import check_poll_interval, slot_pause_seconds
 from airflow_provider_wiro.exceptions import (
@@ -18,7 +18,12 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
+from airflow_provider_wiro.triggers.deferral import (
+    TriggerOutcome,
+    defer_until_ended,
+    is_stale_event,
+    longest_deferral,
+)
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
 # it.
@@ -128,8 +133,9 @@ class WiroRunOperator(BaseOperator):
         self.on_stale_state = _one_of("on_stale_state", on_stale_state, ("leave", "stop"))
         self.on_orphaned_intent = _one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self._wiro_task_id: str | None = None
+        self._stopped_task_id: str | None = None
         self._last_seen: Task | None = None
-        self._teller: Narrator | None = None
+        self._tellers: dict[str, Narrator] = {}
         self._is_killed = False
 
     @cached_property
@@ -171,10 +177,7 @@ class WiroRunOperator(BaseOperator):
                 except WiroConcurrencyLimitError as error:
                     refusals += 1
                     self._wait_for_slot(context, error, give_up_at, refusals)
-            self._wiro_task_id = begun.wiro_task_id
-            if self._is_killed:  # while the answer was on its way, so that on_kill had no id yet
-                self.on_kill()
-                self._check_killed()
+            self._know(begun.wiro_task_id)
             if not begun.is_resumed:
                 self.log.info("Submitted %s to Wiro: task %s.", self.model, begun.wiro_task_id)
             context["ti"].xcom_push(key=TASK_ID_KEY, value=begun.wiro_task_id)
@@ -193,6 +196,7 @@ class WiroRunOperator(BaseOperator):
         project_id = self.project_id or self.hook.connection.project_id
 
         def submit() -> StartedRun:
+            self._check_killed()
             started = self.hook.converse(
                 lambda outside: conversations.run_model(
                     outside,
@@ -262,6 +266,7 @@ class WiroRunOperator(BaseOperator):
             trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
             method_name="execute_when_free",
             kwargs={"give_up_at": give_up_at.timestamp(), "refusals": refusals},
+            timeout=longest_deferral(free_at),
         )
 
     def _see_through(self, context: Context, begun: BegunRun) -> RunSummary:
@@ -298,7 +303,7 @@ class WiroRunOperator(BaseOperator):
                     observe=self._observe,
                 )
             except WiroTaskTimeoutError as error:
-                self._stop_after_timeout(error)
+                task = self._stop_after_timeout(error)
         return self._finish(context, task, is_resumed=begun.is_resumed)
 
     def _deadline(self, begun: BegunRun) -> datetime:
@@ -331,12 +336,12 @@ class WiroRunOperator(BaseOperator):
             return self._run_anew(context)
         with airflow_failures(), self.hook:
             outcome = TriggerOutcome.from_event(event)
-            _ = self.hook.connection
-            self._wiro_task_id = outcome.wiro_task_id
+            self.hook.get_conn()  # what on_kill needs: the connection, and the HTTP library loaded
+            self._know(outcome.wiro_task_id)
             try:
                 task = outcome.read_task(self.hook)
             except WiroTaskTimeoutError as error:
-                self._stop_after_timeout(error)
+                task = self._stop_after_timeout(error)
             return self._finish(context, task, is_resumed=is_resumed)
 
     def resume_execution(
@@ -351,7 +356,12 @@ class WiroRunOperator(BaseOperator):
         is_overdue = (
             next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
         )
-        wiro_task_id = context["ti"].xcom_pull(key=TASK_ID_KEY, task_ids=self.task_id) if is_overdue else None
+        ti = context["ti"]
+        wiro_task_id = None
+        if is_overdue:  # by its index, or a mapped task gets the ids of all of them
+            wiro_task_id = ti.xcom_pull(
+                key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1)
+            )
         if wiro_task_id is None:
             result: RunSummary = super().resume_execution(next_method, next_kwargs, context)
             return result
@@ -359,13 +369,16 @@ class WiroRunOperator(BaseOperator):
             f"No triggerer followed Wiro task {wiro_task_id} until its deadline.", wiro_task_id=wiro_task_id
         )
         with airflow_failures(), self.hook:
-            _ = self.hook.connection
-            return self._stop_after_timeout(error)
+            self.hook.get_conn()
+            self._know(wiro_task_id)
+            return self._finish(context, self._stop_after_timeout(error), is_resumed=False)
 
     def _finish(self, context: Context, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
         from airflow_provider_wiro.api.outcomes import check_success, run_summary
 
+        if task.is_cancelled:
+            self._check_killed()  # by our own stop: nobody's will but Airflow's, which decides about a retry
         if task.is_cancelled and is_resumed:
             # After a Clear, the task that an earlier try began can be stopped by that try while this one
             # follows it.
@@ -387,17 +400,30 @@ class WiroRunOperator(BaseOperator):
     def _narrator(self, wiro_task_id: str) -> Narrator:
         from airflow_provider_wiro.api.narration import Narrator
 
-        if self._teller is None:
-            self._teller = Narrator(wiro_task_id, self.log.info, self.log.warning)
-        return self._teller
+        if wiro_task_id not in self._tellers:
+            self._tellers[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)
+        return self._tellers[wiro_task_id]
 
-    def _stop_after_timeout(self, error: WiroTaskTimeoutError) -> NoReturn:
-        """Raise the timeout, after stopping the task."""
+    def _stop_after_timeout(self, error: WiroTaskTimeoutError) -> Task:
+        """Stop the task and raise the timeout; but return a task that has succeeded by now: it is paid."""
         what = "It is left running (cancel_on_timeout=False)."
         if self.cancel_on_timeout:
-            self.hook.stop_task(error.wiro_task_id)
-            what = "It was stopped."
+            try:
+                task = self.hook.stop_task(error.wiro_task_id)
+            except WiroError as problem:
+                what = f"It could not be stopped and may still run: {problem}"
+            else:
+                if task is not None and task.has_succeeded:
+                    return task
+                what = "It was stopped."
         raise WiroTaskTimeoutError(f"{error} {what}", wiro_task_id=error.wiro_task_id) from error
+
+    def _know(self, wiro_task_id: str) -> None:
+        """Note the task that a kill has to stop; if one came before its id was known, stop it now."""
+        self._wiro_task_id = wiro_task_id
+        if self._is_killed:
+            self.on_kill()
+            self._check_killed()
 
     def on_kill(self) -> None:
         """
@@ -416,9 +442,13 @@ class WiroRunOperator(BaseOperator):
     def _check_killed(self) -> None:
         """End the work of a task that was told to stop; the hook asks this while it waits."""
         if self._is_killed:
-            raise AirflowException("The Airflow task was stopped.")
+            from airflow_provider_wiro.operators.durable_run import TaskStoppedError
+
+            raise TaskStoppedError("The Airflow task was stopped.")
 
     def _stop_now(self, wiro_task_id: str) -> None:
+        if wiro_task_id == self._stopped_task_id:
+            return
         try:
             is_running = self._last_seen is not None and not self._last_seen.is_queued
             with self.hook.for_stopping(_KILL_TIMEOUT_SECONDS) as hook:
@@ -427,6 +457,7 @@ class WiroRunOperator(BaseOperator):
             # Airflow gives a dying task five seconds; an exception out of here would only hide the reason.
             self.log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)
         else:
+            self._stopped_task_id = wiro_task_id
             self.log.info("Stopped Wiro task %s.", wiro_task_id)
 
 

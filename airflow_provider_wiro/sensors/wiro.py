@@ -15,21 +15,23 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.outcomes import RunSummary, check_success, run_summary, task_id_of
 from airflow_provider_wiro.api.polling import check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 
+# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
+# it.
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.narration import Narrator
+    from airflow_provider_wiro.api.outcomes import RunSummary
+    from airflow_provider_wiro.hooks.wiro import WiroHook
 
 
 class WiroTaskSensor(BaseSensorOperator):
@@ -49,7 +51,8 @@ class WiroTaskSensor(BaseSensorOperator):
         passed.
     :raises AirflowFailException: a retry can't help: the task was cancelled, is unknown, or the key is
         refused.
-    :raises WiroError: a retry may help. As for every sensor, ``soft_fail=True`` skips instead of failing.
+    :raises WiroError: a retry may help. As for every sensor, ``soft_fail=True`` or ``never_fail=True``
+        skips instead of failing.
     """
 
     template_fields: Sequence[str] = ("wiro_task_id", "wiro_conn_id")
@@ -78,9 +81,8 @@ class WiroTaskSensor(BaseSensorOperator):
         return self._wait(context)
 
     def _wait(self, context: Context) -> RunSummary:
-        with self._failures(), WiroHook(self.wiro_conn_id) as hook:
-            wiro_task_id = task_id_of(self.wiro_task_id)
-            push_task_url(context, base_url=hook.connection.base_url, model=None, wiro_task_id=wiro_task_id)
+        with self._failures(), self._hook() as hook:
+            wiro_task_id = self._begin(context, hook)
             started_at = datetime.now(UTC)
             deadline = started_at + timedelta(seconds=self.timeout)
             if self.deferrable:
@@ -97,21 +99,20 @@ class WiroTaskSensor(BaseSensorOperator):
                         cancel_on_kill=False,
                     )
                 return self._finish(task)
-            narrator = Narrator(wiro_task_id, self.log.info, self.log.warning)
             return self._finish(
                 hook.wait_for_task(
                     wiro_task_id,
                     deadline=deadline,
                     poll_interval=self.poll_interval,
                     started_at=started_at,
-                    observe=narrator.observe,
+                    observe=self._narrator(wiro_task_id).observe,
                 )
             )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; Airflow calls this in ``mode="reschedule"``."""
-        with self._failures(), WiroHook(self.wiro_conn_id) as hook:
-            task = hook.get_task(task_id_of(self.wiro_task_id))
+        with self._failures(), self._hook() as hook:
+            task = hook.get_task(self._begin(context, hook))
             if not task.is_terminal:
                 self.log.info("Wiro task %s: %s", task.id, task.status[:100])
                 return PokeReturnValue(is_done=False)
@@ -121,23 +122,43 @@ class WiroTaskSensor(BaseSensorOperator):
         """Go on after the trigger's event: read the task itself, and return its run summary."""
         if is_stale_event(event, context):
             return self._wait(context)
-        with self._failures(), WiroHook(self.wiro_conn_id) as hook:
+        with self._failures(), self._hook() as hook:
             outcome = TriggerOutcome.from_event(event)
             return self._finish(outcome.read_task(hook))
 
+    def _hook(self) -> WiroHook:
+        from airflow_provider_wiro.hooks.wiro import WiroHook
+
+        return WiroHook(self.wiro_conn_id)
+
+    def _begin(self, context: Context, hook: WiroHook) -> str:
+        """Return the id of the task to wait for, and show its link."""
+        from airflow_provider_wiro.api.outcomes import task_id_of
+
+        wiro_task_id = task_id_of(self.wiro_task_id)
+        push_task_url(context, base_url=hook.connection.base_url, model=None, wiro_task_id=wiro_task_id)
+        return wiro_task_id
+
+    def _narrator(self, wiro_task_id: str) -> Narrator:
+        from airflow_provider_wiro.api.narration import Narrator
+
+        return Narrator(wiro_task_id, self.log.info, self.log.warning)
+
     def _finish(self, task: Task) -> RunSummary:
+        from airflow_provider_wiro.api.outcomes import check_success, run_summary
+
         check_success(task)
-        Narrator(task.id, self.log.info, self.log.warning).ended(task)
+        self._narrator(task.id).ended(task)
         return run_summary(task)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Let failures leave as a sensor's: its own timeout, and skipped under ``soft_fail``."""
+        """Let failures leave as a sensor's: its own timeout, and skipped where the user asked for that."""
         try:
             with airflow_failures():
                 yield
         except (WiroError, AirflowFailException) as error:
-            if self.soft_fail:
+            if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
             if isinstance(error, WiroTaskTimeoutError):
                 raise AirflowSensorTimeout(str(error)) from error

@@ -167,15 +167,12 @@ class S3Upload:
         return size
 
     def _abort(self, where: Mapping[str, Any]) -> None:
-        """
-        Throw an upload's parts away. That this fails must not hide why it is done, so it is only logged.
-        """
+        """Throw an upload's parts away. If this fails it is only logged, lest it hide why it was done."""
         try:
             self._client.abort_multipart_upload(**where, **self._also(_ALSO_FOR_ABORT))
         except Exception:
             log.warning(
-                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is "
-                "aborted.",
+                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is.",
                 self.bucket,
                 where["Key"],
                 exc_info=True,

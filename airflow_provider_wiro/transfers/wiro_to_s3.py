@@ -178,8 +178,7 @@ class WiroToS3Operator(BaseOperator):
         if of_one_object:
             raise WiroUsageError(
                 f"extra_args has {', '.join(of_one_object)}, which would have to differ from output to "
-                "output. "
-                "To have S3 check each, give ChecksumAlgorithm."
+                "output. To have S3 check each, give ChecksumAlgorithm."
             )
         if not isinstance(arguments.get("Metadata", {}), Mapping):
             raise WiroUsageError("Expected Metadata in extra_args as a dict of text to text.")

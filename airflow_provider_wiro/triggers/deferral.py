@@ -57,8 +57,13 @@ def defer_until_ended(
         ),
         method_name="execute_complete",
         kwargs=resumed_with,
-        timeout=max(timedelta(0), deadline - datetime.now(UTC)) + _GRACE,
+        timeout=longest_deferral(deadline),
     )
+
+
+def longest_deferral(until: datetime) -> timedelta:
+    """Return Airflow's own limit for a deferral whose trigger fires by ``until``."""
+    return max(timedelta(0), until - datetime.now(UTC)) + _GRACE
 
 
 def is_stale_event(event: object, context: Context) -> bool:

@@ -130,7 +130,10 @@ class WiroTaskTrigger(BaseTrigger):
         moved to another triggerer. So the work is done in a task of its own, and only if the Airflow task is
         deferred no more.
         """
-        if not self.cancel_on_kill or self._is_finished or self.task_instance is None:
+        if self._is_finished or self.task_instance is None:
+            return
+        if not self.cancel_on_kill:
+            self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self.wiro_task_id)
             return
         stopping = asyncio.ensure_future(self._stop_if_killed())
         _STOPPING.add(stopping)
