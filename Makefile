@@ -54,6 +54,10 @@ format: $(INSTALLED) ## let ruff sort the imports and format the code
 test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix run $(VERSIONS)
 
+.PHONY: bench
+bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yardstick of the same run
+	@exec $(BIN)/python -m tests.benchmarks
+
 .PHONY: lock
 lock: $(UV) ## bring the lock files up to pyproject.toml; UPGRADE=--upgrade also to the newest libraries
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml $(UPGRADE) \
