@@ -154,6 +154,19 @@ def wrong_size(output: Output, found: str) -> WiroOutputRefusedError:
     )
 
 
+def bytes_to_read(output: Output, size: int, received: int, *, announced: int | None) -> int:
+    """Return how much of ``size`` to read: at most one byte too many, which is all it takes to refuse it."""
+    return min(size, _limit(_expected(output, announced)) - received + 1)
+
+
+def _expected(output: Output, announced: int | None) -> int | None:
+    return output.size if output.size is not None else announced
+
+
+def _limit(expected: int | None) -> int:
+    return MAX_UNANNOUNCED_BYTES if expected is None else expected
+
+
 def check_received(output: Output, received: int, *, announced: int | None, is_complete: bool) -> None:
     """
     Judge the count of bytes received so far.
@@ -162,10 +175,9 @@ def check_received(output: Output, received: int, *, announced: int | None, is_c
     :param is_complete: the body has ended.
     :raises WiroOutputError: too many bytes, or too few at the end.
     """
-    expected = output.size if output.size is not None else announced
-    limit = MAX_UNANNOUNCED_BYTES if expected is None else expected
-    if received > limit:
-        raise _too_many(output, limit, expected)
+    expected = _expected(output, announced)
+    if received > _limit(expected):
+        raise _too_many(output, _limit(expected), expected)
     if is_complete and expected is not None and received < expected:
         if announced is not None and received < announced:
             raise cut_off(output, f"after {received} of {announced} bytes")

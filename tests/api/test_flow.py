@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.api.flow import Send, call
+from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
+from airflow_provider_wiro.api.retry import RateGate
+from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroBalanceError,
+    WiroConcurrencyLimitError,
+    WiroConnectionError,
+    WiroError,
+    WiroLostRunError,
+    WiroNotFoundError,
+    WiroRateLimitError,
+    WiroResponseError,
+    WiroServerError,
+    WiroValidationError,
+)
+from tests.api.world import (
+    CUT_OFF,
+    HTML_502,
+    KEY,
+    NO_TASK_YET,
+    NOON,
+    NOT_SENT,
+    SECRET,
+    TOKEN,
+    Outcome,
+    World,
+    answered,
+    detail,
+    ok,
+    refused,
+)
+
+DETAIL = endpoints.get_task("2221")
+RUN = endpoints.run_model("a/b", {"prompt": "x"}, {})
+STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+TOO_MANY = answered(429, b"", retry_after="20")
+
+
+def test_a_call_that_works_is_sent_once_without_a_pause() -> None:
+    world = World(detail("task_start"))
+
+    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
+    assert world.paths == ["Task/Detail"]
+    assert world.sends[0].body is DETAIL.body
+    assert world.pauses == []
+
+
+# Signing
+
+
+def test_every_request_and_every_repeat_has_a_fresh_nonce_and_its_own_signature() -> None:
+    world = World(HTML_502, CUT_OFF, NOT_SENT, detail("task_start"))
+    world.drive(call(DETAIL, world.outside))
+    world.drive(call(DETAIL, world.outside))
+
+    assert len(world.sends) == 5
+    assert len({send.headers["x-nonce"] for send in world.sends}) == 5
+    assert len({send.headers["x-signature"] for send in world.sends}) == 5
+
+
+def test_key_only_mode_signs_nothing() -> None:
+    world = World(detail("task_start"), credentials=Credentials(KEY))
+    world.drive(call(DETAIL, world.outside))
+    assert world.sends[0].headers == {"x-api-key": KEY}
+
+
+def test_no_repr_of_a_request_shows_a_secret() -> None:
+    world = World(ok())
+    world.drive(call(endpoints.delete_task_files(TOKEN), world.outside))
+
+    shown = repr(world.sends[0]) + repr(world.outside)
+    for secret in (KEY, SECRET, TOKEN, world.sends[0].headers["x-signature"]):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 500, 503])
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str) -> None:
+    def echo(send: Send) -> Outcome:
+        words = f"bad signature {send.headers['x-signature']} by {KEY} with {SECRET} for {send.body.json}"
+        if form == "json":
+            return refused(0, words, status=status)
+        return answered(status, f"<html>{words}</html>".encode())
+
+    for api_call in (RUN, endpoints.delete_task_files(TOKEN)):
+        world = World(echo)
+        with pytest.raises(WiroError) as raised:
+            world.drive(call(api_call, world.outside, patience_seconds=0))
+
+        told = str(raised.value) + str(raised.value.__cause__)
+        for secret in (KEY, SECRET, TOKEN, world.sends[0].headers["x-signature"]):
+            assert secret not in told
+
+
+# Was a Run sent?
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        NOT_SENT,
+        answered(429),
+        refused(96),
+        refused("96"),
+        answered(503, b"<html>busy"),
+        refused(0, status=503),
+    ],
+)
+def test_a_run_that_certainly_did_not_start_is_sent_again(outcome: Outcome) -> None:
+    world = World(outcome, outcome, STARTED)
+
+    assert world.drive(call(RUN, world.outside)).wiro_task_id == "2221"
+    assert world.paths == ["Run/a/b"] * 3
+
+
+LOST: list[Outcome] = [
+    CUT_OFF,
+    answered(500, b""),
+    refused(0, "database is gone", status=500),
+    HTML_502,
+    answered(504, b"<html>timeout"),
+    answered(520, b""),
+    answered(200, b"<html>hello"),
+    answered(200, b""),
+    answered(200, b'{"result": true, "taskid": "22'),
+    answered(200, b"x" * (MAX_BODY_BYTES + 1)),
+    answered(200, {"taskid": "2221"}),
+    answered(200, {"result": None, "taskid": "2221"}),
+    answered(200, []),
+    answered(302, b""),
+    ok(),
+    ok(taskid=None),
+    ok(taskid=""),
+]
+
+
+@pytest.mark.parametrize("outcome", LOST)
+def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> None:
+    world = World(outcome, STARTED)
+
+    with pytest.raises(WiroLostRunError, match=r"Wiro may have started the task and bill it; look for it"):
+        world.drive(call(RUN, world.outside))
+    assert world.paths == ["Run/a/b"]
+    assert world.pauses == []
+
+
+@pytest.mark.parametrize("outcome", LOST[:12])
+def test_every_other_call_is_sent_again_through_the_same(outcome: Outcome) -> None:
+    world = World(outcome, outcome, detail("task_start"))
+
+    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
+    assert len(world.sends) == 3
+
+
+def test_a_run_lost_at_its_second_try_is_lost() -> None:
+    world = World(answered(503), CUT_OFF, STARTED)
+    with pytest.raises(WiroLostRunError):
+        world.drive(call(RUN, world.outside))
+    assert len(world.sends) == 2
+
+
+def test_a_lost_run_keeps_what_went_wrong_as_its_cause() -> None:
+    world = World(CUT_OFF)
+    with pytest.raises(WiroLostRunError, match="connection reset") as raised:
+        world.drive(call(RUN, world.outside))
+    assert type(raised.value.__cause__) is WiroConnectionError
+
+
+def test_only_a_run_asks_for_a_fresh_connection() -> None:
+    for api_call, answer, fresh in ((RUN, STARTED, True), (DETAIL, detail("task_start"), False)):
+        world = World(answer)
+        world.drive(call(api_call, world.outside))
+        assert world.sends[0].needs_fresh_connection is fresh
+
+
+# How long to go on
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (refused(0), WiroValidationError),
+        (refused(97), WiroBalanceError),
+        (NO_TASK_YET, WiroNotFoundError),
+        (answered(401), WiroAuthenticationError),
+        (answered(403), WiroAuthenticationError),
+        (answered(404), WiroNotFoundError),
+    ],
+)
+@pytest.mark.parametrize("api_call", [RUN, DETAIL], ids=["Run", "Detail"])
+def test_what_a_repeat_cannot_help_is_sent_once(
+    api_call: endpoints.ApiCall[object], outcome: Outcome, expected: type[WiroError]
+) -> None:
+    world = World(outcome)
+    with pytest.raises(expected):
+        world.drive(call(api_call, world.outside))
+    assert len(world.sends) == 1
+    assert world.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (HTML_502, WiroServerError),
+        (NOT_SENT, WiroConnectionError),
+        (CUT_OFF, WiroConnectionError),
+        (answered(200, b""), WiroResponseError),
+        (answered(429), WiroRateLimitError),
+        (refused(96), WiroConcurrencyLimitError),
+    ],
+)
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_patience_is_counted_in_time_and_not_in_tries(
+    outcome: Outcome, expected: type[WiroError], chance: float
+) -> None:
+    world = World(outcome, chance=chance)
+    with pytest.raises(expected):
+        world.drive(call(DETAIL, world.outside, patience_seconds=60))
+    assert 30 <= world.elapsed <= 60
+    assert 6 <= len(world.sends) <= 9
+
+
+def test_slow_failures_use_up_patience_too() -> None:
+    world = World(lambda _: slow())
+
+    def slow() -> Outcome:
+        world.now += timedelta(seconds=29)
+        return CUT_OFF
+
+    with pytest.raises(WiroConnectionError):
+        world.drive(call(DETAIL, world.outside, patience_seconds=60))
+    assert len(world.sends) == 2
+
+
+def test_without_patience_there_is_one_try() -> None:
+    world = World(HTML_502)
+    with pytest.raises(WiroServerError):
+        world.drive(call(DETAIL, world.outside, patience_seconds=0))
+    assert len(world.sends) == 1
+
+
+def test_an_error_the_caller_waits_for_itself_is_raised_at_once() -> None:
+    world = World(refused(96))
+    with pytest.raises(WiroConcurrencyLimitError):
+        world.drive(call(RUN, world.outside, gives_up_on=(WiroConcurrencyLimitError,)))
+    assert len(world.sends) == 1
+
+
+def test_pauses_stay_within_the_bounds_of_the_backoff() -> None:
+    for chance, pauses in ((0.0, [0.5, 1.0, 2.0, 4.0]), (0.5, [0.75, 1.5, 3.0, 6.0])):
+        world = World(HTML_502, HTML_502, HTML_502, HTML_502, detail("task_start"), chance=chance)
+        world.drive(call(DETAIL, world.outside))
+        assert world.pauses == pauses
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status: int) -> None:
+    for asked, pauses in (("20", [20.0]), ("Mon, 23 Nov 2026 12:00:20 GMT", [20.0]), ("0", [0.75])):
+        world = World(answered(status, b"", retry_after=asked), detail("task_start"))
+        world.drive(call(DETAIL, world.outside))
+        assert world.pauses == pauses
+
+
+def test_a_pause_beyond_patience_is_not_begun() -> None:
+    world = World(answered(503, b"", retry_after="3600"), detail("task_start"))
+    with pytest.raises(WiroServerError):
+        world.drive(call(DETAIL, world.outside))
+    assert world.pauses == []
+
+
+# The rate gate
+
+
+def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
+    gate = RateGate()
+    hit, other = World(TOO_MANY, gate=gate), World(detail("task_start"), gate=gate)
+    with pytest.raises(WiroRateLimitError):
+        hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
+
+    other.drive(call(DETAIL, other.outside))
+    assert other.pauses == [20.0]
+    assert other.sent_at == [20.0]
+
+
+@pytest.mark.parametrize("outcome", [answered(503, b"", retry_after="20"), refused(96), HTML_502])
+def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
+    gate = RateGate()
+    hit, other = World(outcome, gate=gate), World(detail("task_start"), gate=gate)
+    with pytest.raises(WiroError):
+        hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
+
+    other.drive(call(DETAIL, other.outside))
+    assert other.pauses == []
+
+
+def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
+    gate = RateGate()
+    gate.close(NOON, 600)
+    world = World(detail("task_start"), gate=gate)
+
+    with pytest.raises(WiroRateLimitError, match="asks to wait 570 s more"):
+        world.drive(call(DETAIL, world.outside, deadline=NOON + timedelta(seconds=30)))
+    assert world.elapsed == 30
+    assert world.sends == []
+
+
+def test_without_a_deadline_patience_cuts_it() -> None:
+    gate = RateGate()
+    gate.close(NOON, 86_400)
+    world = World(STARTED, gate=gate)
+
+    with pytest.raises(WiroRateLimitError):
+        world.drive(call(RUN, world.outside, patience_seconds=60))
+    assert world.elapsed == 60
+    assert world.sends == []
+
+
+def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:
+    world = World(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
+    deadline = NOON + timedelta(seconds=90)
+
+    world.drive(call(RUN, world.outside, patience_seconds=0, deadline=deadline))
+    assert world.sent_at == [0, 20, 40, 60]
+
+
+def test_a_clock_that_jumps_back_makes_a_call_longer_but_not_endless() -> None:
+    world = World(lambda _: jump())
+
+    def jump() -> Outcome:
+        if len(world.sends) == 2:
+            world.now -= timedelta(hours=1)
+        return HTML_502 if len(world.sends) < 6 else detail("task_start")
+
+    world.drive(call(DETAIL, world.outside))
+    assert len(world.sends) == 6

@@ -1,0 +1,68 @@
+"""
+Each of the 200 real models of data/model-catalog.json gets a correct request.
+
+The data was read off Wiro's official n8n nodes (April 2026). Kinds there are n8n's, so that file parameters
+appear as text parameters `…Url`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.api.parameters import FileContent, FileUrl
+
+CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
+CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))
+
+
+def _defaults(model: dict[str, Any]) -> dict[str, Any]:
+    return {parameter["id"]: parameter["default"] for parameter in model["parameters"]}
+
+
+def test_the_catalog_is_whole() -> None:
+    assert len(CATALOG) == 200
+
+
+@pytest.mark.parametrize("model", CATALOG, ids=lambda model: model["model"].strip())
+def test_a_run_of_the_model_with_its_defaults_is_sent_as_they_are(model: dict[str, Any]) -> None:
+    run = endpoints.run_model(model["model"], _defaults(model), {})
+
+    word, owner, name = run.path.split("/")
+    assert word == "Run"
+    assert [unquote(owner), unquote(name)] == [part.strip() for part in model["model"].split("/")]
+    assert set(run.path) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/%")
+    assert run.body.json is not None
+    assert json.loads(run.body.json) == _defaults(model)
+    assert not run.is_repeatable
+
+
+TAKES_A_FILE = [
+    (model, parameter["id"])
+    for model in CATALOG
+    for parameter in model["parameters"]
+    if parameter["id"].startswith("input") and parameter["id"].endswith("Url")
+]
+
+
+def test_a_file_for_any_input_of_any_model_is_sent_under_its_name_and_its_url_under_the_other() -> None:
+    assert len(TAKES_A_FILE) > 150
+    for model, name in TAKES_A_FILE:
+        others = [(key, value) for key, value in _defaults(model).items() if key != name]
+
+        content = endpoints.run_model(model["model"], _defaults(model), {name: [CAT]}).body
+        assert content.form[-2:] == ((name.removesuffix("Url"), CAT), (name, ""))
+        assert {key for key, _ in content.form[:-2]} == {key for key, value in others if value != []}
+
+        url = endpoints.run_model(model["model"], _defaults(model), {name: [FileUrl("https://a.example/1")]})
+        assert json.loads(url.body.json or "") == {
+            **dict(others),
+            name.removesuffix("Url"): "",
+            name: "https://a.example/1",
+        }

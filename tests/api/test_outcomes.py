@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api.models import Output, Task
+from airflow_provider_wiro.api.outcomes import accepted_summary, check_success, run_summary, task_id_of
+from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError, WiroUsageError
+from tests.api.test_models import SAMPLE, TASK_FIELDS
+from tests.api.test_wire import JSON_VALUES
+from tests.api.world import TOKEN, quick
+
+
+def test_the_run_summary_is_the_one_promised() -> None:
+    task = Task.from_wire({**SAMPLE, "totalcost": "0.003510000000"})
+
+    assert run_summary(task, model="retroAIx/Retro-Cartoons") == {
+        "wiro_task_id": "2221",
+        "model": "retroAIx/Retro-Cartoons",
+        "status": "task_postprocess_end",
+        "outputs": [
+            {
+                "index": 0,
+                "name": "0.png",
+                "content_type": "image/png",
+                "size": 202472,
+                "url": "https://cdn1.wiro.ai/6bc3/0.png",
+            }
+        ],
+        "text": None,
+        "elapsed_seconds": 6.0,
+        "cost_usd": "0.003510000000",
+    }
+
+
+def test_what_a_task_does_not_tell_is_null() -> None:
+    task = Task("2221", "task_postprocess_end", outputs=(Output(0, "", "", None, None),))
+
+    assert run_summary(task) == {
+        "wiro_task_id": "2221",
+        "model": None,
+        "status": "task_postprocess_end",
+        "outputs": [{"index": 0, "name": "", "content_type": None, "size": None, "url": None}],
+        "text": None,
+        "elapsed_seconds": None,
+        "cost_usd": None,
+    }
+
+
+def test_the_model_is_named_as_the_user_named_it_else_as_wiro_does() -> None:
+    task = Task("2221", "task_end", model="retroaix/retro-cartoons")
+    assert run_summary(task, model="retroAIx/Retro-Cartoons")["model"] == "retroAIx/Retro-Cartoons"
+    assert run_summary(task)["model"] == "retroaix/retro-cartoons"
+
+
+def test_the_summary_of_a_run_just_accepted_has_the_same_form() -> None:
+    summary = accepted_summary("2221", "a/b")
+
+    assert list(summary) == list(run_summary(Task("2221", "task_queue")))
+    assert (summary["wiro_task_id"], summary["status"], summary["outputs"]) == ("2221", "task_queue", [])
+    assert json.dumps(summary) == json.dumps(run_summary(Task("2221", "task_queue"), model="a/b"))
+
+
+@quick
+@given(st.dictionaries(st.sampled_from(TASK_FIELDS), JSON_VALUES))
+def test_a_run_summary_is_always_json_and_never_has_the_token(fields: dict[str, Any]) -> None:
+    summary = run_summary(Task.from_wire({**fields, "socketaccesstoken": TOKEN}))
+
+    sent = json.dumps(summary, allow_nan=False, ensure_ascii=False).encode()
+    assert json.loads(sent) == summary
+    assert TOKEN.encode() not in sent
+    assert "\0" not in json.loads(sent)["status"]
+
+
+def test_a_task_that_has_succeeded_passes() -> None:
+    task = Task.from_wire(SAMPLE)
+    assert check_success(task) is task
+
+
+def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
+    with pytest.raises(WiroTaskCancelledError, match=r"^Wiro task 2221 was cancelled\.$") as raised:
+        check_success(Task.from_wire({**SAMPLE, "status": "task_cancel"}))
+    assert raised.value.wiro_task_id == "2221"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"pexit": "1", "debugerror": "Traceback\nCUDA out of memory"},
+            "Wiro task 2221 failed (exit code 1). Failed tasks are not billed. The model's last lines:\n"
+            "Traceback\nCUDA out of memory",
+        ),
+        (
+            {"pexit": None, "outputs": []},
+            "Wiro task 2221 failed (it ended without outputs and without an exit code). Failed tasks are not "
+            "billed. The model left no error message.",
+        ),
+        (
+            {"status": "task_error", "debugoutput": "no worker"},
+            "Wiro task 2221 failed (before the model ran). Failed tasks are not billed. The model's last "
+            "lines:\nno worker",
+        ),
+        (
+            {"pexit": "x" * 999},
+            f"Wiro task 2221 failed (exit code {'x' * 20}). Failed tasks are not billed. The model left no "
+            "error message.",
+        ),
+    ],
+)
+def test_a_failure_says_how_it_ended_and_what_the_model_said_last(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(WiroTaskFailedError) as raised:
+        check_success(Task.from_wire({**SAMPLE, **fields}))
+    assert str(raised.value) == told
+    assert raised.value.wiro_task_id == "2221"
+
+
+@pytest.mark.parametrize("handed_on", ["2221", " 2221 ", 2221, {"wiro_task_id": "2221", "outputs": []}])
+def test_an_id_or_a_run_summary_names_the_task(handed_on: object) -> None:
+    assert task_id_of(handed_on) == "2221"
+
+
+@pytest.mark.parametrize("odd", [None, "", "None", {}, {"wiro_task_id": None}, [], ["2221"], True, "a b"])
+def test_anything_else_is_refused_and_the_message_says_what_was_expected(odd: object) -> None:
+    with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task, such as '2221', found"):
+        task_id_of(odd)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer, read
+from airflow_provider_wiro.exceptions import (
+    WiroApiError,
+    WiroAuthenticationError,
+    WiroBalanceError,
+    WiroConcurrencyLimitError,
+    WiroError,
+    WiroNotFoundError,
+    WiroNotStoppableError,
+    WiroRateLimitError,
+    WiroResponseError,
+    WiroServerError,
+    WiroValidationError,
+)
+from tests.api.world import HTML_502, KEY, SECRET, TOKEN, answered, refused
+
+HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
+
+
+def _error(answer: Answer, **secrets: tuple[str, ...]) -> WiroError:
+    with pytest.raises(WiroError) as raised:
+        read(answer, **secrets)
+    return raised.value
+
+
+@pytest.mark.parametrize("yes", [True, "true", "True", 1, "1"])
+def test_a_success_is_the_envelope_itself(yes: object) -> None:
+    assert read(answered(200, {"result": yes, "taskid": "2221"})) == {"result": yes, "taskid": "2221"}
+
+
+def test_a_success_may_have_errors_that_are_empty_null_or_missing() -> None:
+    for envelope in ({"result": True, "errors": []}, {"result": True, "errors": None}, {"result": True}):
+        assert read(answered(200, envelope)) == envelope
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0, WiroValidationError),
+        (1, WiroNotFoundError),
+        (96, WiroConcurrencyLimitError),
+        (97, WiroBalanceError),
+        (98, WiroAuthenticationError),
+        (99, WiroAuthenticationError),
+        (42, WiroApiError),
+    ],
+)
+def test_each_code_has_its_error_whether_it_is_a_number_or_text(
+    code: int, expected: type[WiroApiError]
+) -> None:
+    for written in (code, str(code), float(code), f" {code} "):
+        error = _error(refused(written, "the reason"))
+        assert type(error) is expected
+        assert (error.code, error.http_status) == (code, 200)
+        assert str(error) == f"Wiro refused the call (HTTP 200, code {code}): the reason"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, WiroValidationError),
+        (401, WiroAuthenticationError),
+        (403, WiroAuthenticationError),
+        (404, WiroNotFoundError),
+        (413, WiroValidationError),
+        (429, WiroRateLimitError),
+        (500, WiroServerError),
+        (502, WiroServerError),
+        (503, WiroServerError),
+        (504, WiroServerError),
+        (520, WiroServerError),
+    ],
+)
+def test_each_status_has_its_error_whatever_the_body(status: int, expected: type[WiroApiError]) -> None:
+    bodies = (b"", b"  ", HTML, b"[]", b"null", b'{"result": false}', b'{"err', b"x" * (MAX_BODY_BYTES + 1))
+    for body in bodies:
+        error = _error(answered(status, body))
+        assert type(error) is expected
+        assert error.http_status == status
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "status", "expected"),
+    [
+        (1, "Task is not in a cancellable state.", 200, WiroNotStoppableError),
+        (1, "Task is not in a cancelable state.", 200, WiroNotStoppableError),
+        (1, "Task could not be killed: gone", 200, WiroNotStoppableError),
+        (1, "There is no task yet.", 200, WiroNotFoundError),
+        (0, "Project authorization is not founded.", 401, WiroAuthenticationError),
+        (0, "Project authorization is not valid.", 200, WiroAuthenticationError),
+        (0, "Requested ip 10.0.0.1 is not allowed.", 200, WiroAuthenticationError),
+        (0, "Request parameter [prompt] required", 200, WiroValidationError),
+        (0, "Request parameter [prompt] required", 400, WiroValidationError),
+        (0, "Something broke", 500, WiroServerError),
+        (96, "Too many tasks", 429, WiroRateLimitError),
+        (96, "Too many tasks", 400, WiroConcurrencyLimitError),
+        (97, "Insufficient balance", 402, WiroBalanceError),
+        (97, "Insufficient balance", 500, WiroBalanceError),
+    ],
+)
+def test_code_words_and_status_are_read_together(
+    code: int, message: str, status: int, expected: type[WiroApiError]
+) -> None:
+    assert type(_error(refused(code, message, status=status))) is expected
+
+
+def test_several_errors_and_bare_strings_are_all_told() -> None:
+    errors = ["first", {"code": "97", "message": "second"}, None, {"message": None}, 7]
+    error = _error(answered(200, {"result": False, "errors": errors}))
+
+    assert type(error) is WiroBalanceError
+    assert str(error) == "Wiro refused the call (HTTP 200, code 97): first; second; 7"
+
+
+@pytest.mark.parametrize("errors", ["quota gone", ["quota gone"], [{"message": "quota gone"}]])
+def test_a_refusal_without_a_code_tells_its_words(errors: object) -> None:
+    for envelope in ({"result": False, "errors": errors}, {"errors": errors}):
+        error = _error(answered(200, envelope))
+        assert type(error) is WiroApiError
+        assert str(error) == "Wiro refused the call (HTTP 200): quota gone"
+
+
+def test_a_refusal_without_a_reason_says_so() -> None:
+    error = _error(answered(200, {"result": False}))
+    assert str(error) == "Wiro refused the call (HTTP 200): no reason given."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        HTML,
+        b"[]",
+        b"7",
+        b"true",
+        b"null",
+        b'"text"',
+        b'{"result": tr',
+        b"\xff\xfe\xfa",
+        b"[" * 200_000,
+        b'{"result": 1' + b"0" * 5000 + b"}",
+        b"{}",
+        b'{"result": null, "taskid": "2221"}',
+        b'{"result": "maybe"}',
+        b'{"result": 2}',
+        b'{"result": []}',
+    ],
+)
+def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: bytes) -> None:
+    error = _error(answered(200, body))
+    assert type(error) is WiroResponseError
+    assert "base URL" in str(error)
+    assert len(str(error)) < 400
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "an empty body"),
+        (HTML, "a web page"),
+        (b"\n\n  <HTML lang=en>", "a web page"),
+        (b"upstream\x1b[31m says \0no", "bytes that are not the API's JSON ('upstream?[31m says no')"),
+    ],
+)
+def test_the_message_says_what_came_instead(body: bytes, told: str) -> None:
+    assert told in str(_error(answered(200, body)))
+
+
+def test_a_body_over_the_cap_is_refused_and_one_at_the_cap_is_read() -> None:
+    envelope = b'{"result": true, "pad": "%s"}'
+    at_the_cap = envelope % (b"x" * (MAX_BODY_BYTES - len(envelope) + 2))
+    assert len(at_the_cap) == MAX_BODY_BYTES
+    assert read(answered(200, at_the_cap))["result"] is True
+
+    error = _error(answered(200, at_the_cap + b" "))
+    assert str(error) == "Wiro's API answered more than 1048576 bytes; the rest was not read."
+
+
+@pytest.mark.parametrize("status", [100, 301, 302, 304, 308])
+def test_a_redirect_or_another_odd_status_points_at_the_base_url(status: int) -> None:
+    error = _error(answered(status))
+    assert type(error) is WiroResponseError
+    assert "Check the base URL" in str(error)
+
+
+SECRETS = (KEY, SECRET, "f00dfeed" * 8)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("padding", [0, 70, 75, 79, 190, 490, 495])
+def test_no_message_repeats_a_secret_not_even_where_it_is_cut(secret: str, padding: int) -> None:
+    echo = "x" * padding + secret
+    for answer in (
+        refused(0, echo),
+        refused(0, echo, status=401),
+        answered(200, {"result": False, "errors": [echo]}),
+        answered(403, f"<html>{echo}</html>".encode()),
+        answered(200, f"<html>{echo}</html>".encode()),
+        answered(500, echo.encode()),
+        answered(200, f'{{"result": tru {echo}'.encode()),
+    ):
+        message = str(_error(answer, secrets=SECRETS))
+        assert secret not in message
+        assert secret[:6] not in message
+
+
+def test_a_secret_that_is_part_of_another_hides_all_of_both() -> None:
+    assert str(_error(refused(0, "got abcdef"), secrets=("bcd", "abcdef"))).endswith("got ***")
+
+
+def test_a_cut_answer_of_a_run_shows_the_task_id_but_not_its_token() -> None:
+    body = f'{{"taskid": "2221", "socketaccesstoken": "{TOKEN}", "resu'.encode()
+    for cut in range(len('{"taskid": "2221", "socketaccesstoken": "eDc'), len(body)):
+        message = str(_error(answered(200, body[:cut])))
+        assert "2221" in message
+        assert TOKEN[:3] not in message
+
+
+def test_an_answer_shows_no_body_in_its_repr() -> None:
+    assert "Gateway" not in repr(HTML_502)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api.retry import (
+    RateGate,
+    backoff_seconds,
+    certainly_not_started,
+    retry_after_seconds,
+)
+from airflow_provider_wiro.exceptions import (
+    WiroConcurrencyLimitError,
+    WiroConnectionError,
+    WiroRateLimitError,
+    WiroResponseError,
+    WiroServerError,
+    WiroValidationError,
+)
+from tests.api.world import NOON, quick
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 120 ", 120.0),
+        ("99999999999999999999", 999_999_999.0),
+        ("Mon, 23 Nov 2026 12:00:30 GMT", 30.0),
+        ("Mon, 23 Nov 2026 13:00:30 +0100", 30.0),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_as_a_date(header: str, seconds: float) -> None:
+    assert retry_after_seconds({"retry-after": header}, NOON) == seconds
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "-5", "soon", "1.5", "²", "٣", "Mon, 23 Nov 2026 12:00:30", "Mon, 99 Nov 2026 12:00:30 GMT", "NaN"],
+)
+def test_a_retry_after_that_cannot_be_read_asks_for_nothing(header: str) -> None:
+    assert retry_after_seconds({"retry-after": header}, NOON) is None
+
+
+def test_no_retry_after_asks_for_nothing() -> None:
+    assert retry_after_seconds({}, NOON) is None
+
+
+@quick
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,4} [A-Z][a-z]{2} \d{1,6} \d+:\d+:\d+ .{0,6}"))
+def test_no_retry_after_is_an_error(header: str) -> None:
+    seconds = retry_after_seconds({"retry-after": header}, NOON)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "least", "most"),
+    [(1, 0.5, 1.0), (2, 1.0, 2.0), (3, 2.0, 4.0), (5, 8.0, 16.0), (6, 15.0, 30.0), (10_000, 15.0, 30.0)],
+)
+def test_pauses_double_up_to_half_a_minute_and_spread(attempt: int, least: float, most: float) -> None:
+    assert backoff_seconds(attempt, 0.0) == least
+    assert backoff_seconds(attempt, 1.0) == most
+    assert least < backoff_seconds(attempt, 0.5) < most
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WiroValidationError("", code=0, http_status=200),
+        WiroRateLimitError("", http_status=429),
+        WiroConcurrencyLimitError("", code=96, http_status=200),
+        WiroConcurrencyLimitError("", code=96, http_status=500),
+        WiroServerError("", http_status=503),
+    ],
+)
+def test_a_run_that_was_refused_in_so_many_words_has_not_started(error: WiroServerError) -> None:
+    assert certainly_not_started(error, was_sent=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WiroServerError("", http_status=500),
+        WiroServerError("", http_status=502),
+        WiroServerError("", http_status=504),
+        WiroResponseError("an empty body"),
+        WiroConnectionError("timeout"),
+    ],
+)
+def test_any_other_end_of_a_run_that_was_sent_leaves_it_open(error: WiroServerError) -> None:
+    assert not certainly_not_started(error, was_sent=True)
+
+
+def test_a_run_that_never_left_has_not_started() -> None:
+    assert certainly_not_started(WiroConnectionError("refused"), was_sent=False)
+
+
+def test_an_open_gate_lets_through_at_once() -> None:
+    assert RateGate().wait_seconds(NOON) == 0.0
+
+
+def test_a_closed_gate_opens_by_itself() -> None:
+    gate = RateGate()
+    gate.close(NOON, 10)
+
+    assert gate.wait_seconds(NOON) == 10.0
+    assert gate.wait_seconds(NOON + timedelta(seconds=4)) == 6.0
+    assert gate.wait_seconds(NOON + timedelta(seconds=10)) == 0.0
+
+
+def test_a_shorter_wait_does_not_open_a_gate_early() -> None:
+    gate = RateGate()
+    gate.close(NOON, 10)
+    gate.close(NOON, 2)
+    assert gate.wait_seconds(NOON) == 10.0
+
+
+def test_no_server_closes_a_gate_for_more_than_a_day() -> None:
+    gate = RateGate()
+    gate.close(NOON, 999_999_999.0)
+    assert gate.wait_seconds(NOON) == 86_400.0

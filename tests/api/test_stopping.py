@@ -1,0 +1,192 @@
+"""conversations.stop_task: cancel or kill, whichever the task's state asks for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.api.conversations import stop_task
+from airflow_provider_wiro.api.retry import RateGate
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConnectionError,
+    WiroNotFoundError,
+    WiroNotStoppableError,
+    WiroRateLimitError,
+    WiroServerError,
+)
+from tests.api.world import (
+    CUT_OFF,
+    HTML_502,
+    NO_TASK_YET,
+    NOON,
+    NOT_CANCELLABLE,
+    NOT_KILLABLE,
+    NOT_SENT,
+    Outcome,
+    World,
+    answered,
+    detail,
+    ok,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.flow import Send
+
+CANCEL, KILL, DETAIL = "Task/Cancel", "Task/Kill", "Task/Detail"
+STOPPED = detail("task_cancel")
+
+
+class Wiro:
+    """A task as Wiro treats it: cancellable while queued, killable while it runs."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = list(statuses)
+
+    def __call__(self, send: Send) -> Outcome:
+        """Answer one request; the task moves on after each."""
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if send.path == DETAIL:
+            return detail(status)
+        is_queued = status == "task_queue"
+        is_running = status in {"task_start", "task_assign"}
+        if is_queued if send.path == CANCEL else is_running:
+            return STOPPED
+        return NOT_CANCELLABLE if send.path == CANCEL else NOT_KILLABLE
+
+
+def test_a_queued_task_is_cancelled_and_nothing_else_is_sent() -> None:
+    world = World(Wiro("task_queue"))
+    task = world.drive(stop_task("2221", world.outside))
+
+    assert task is not None
+    assert task.is_cancelled
+    assert world.paths == [CANCEL]
+    assert json.loads(world.sends[0].body.json or "") == {"taskid": "2221"}
+
+
+def test_a_running_task_is_killed_when_it_cannot_be_cancelled() -> None:
+    world = World(Wiro("task_start"))
+    task = world.drive(stop_task("2221", world.outside))
+
+    assert task is not None
+    assert task.is_cancelled
+    assert world.paths == [CANCEL, KILL]
+    assert world.pauses == []
+
+
+def test_a_task_known_to_run_is_killed_first() -> None:
+    world = World(Wiro("task_start"))
+    world.drive(stop_task("2221", world.outside, is_running=True))
+    assert world.paths == [KILL]
+
+
+def test_a_task_wrongly_taken_for_running_is_cancelled_all_the_same() -> None:
+    world = World(Wiro("task_queue"))
+    world.drive(stop_task("2221", world.outside, is_running=True))
+    assert world.paths == [KILL, CANCEL]
+
+
+def test_a_task_that_starts_between_the_two_calls_is_killed() -> None:
+    world = World(Wiro("task_assign", "task_start"))
+    world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL, KILL]
+
+
+def test_a_task_between_two_states_is_tried_again_until_it_stops() -> None:
+    world = World(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
+    world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL, KILL, DETAIL, KILL]
+    assert world.pauses == [0.75]
+
+
+def test_a_task_that_went_back_to_the_queue_is_cancelled_first() -> None:
+    world = World(Wiro("task_accept", "task_accept", "task_queue"))
+    world.drive(stop_task("2221", world.outside, is_running=True))
+    assert world.paths == [KILL, CANCEL, DETAIL, CANCEL]
+
+
+@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel", "task_error"])
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is_running: bool) -> None:
+    world = World(Wiro(status))
+    task = world.drive(stop_task("2221", world.outside, is_running=is_running))
+
+    assert task is not None
+    assert task.status == status
+    assert sorted(world.paths) == [CANCEL, DETAIL, KILL]
+
+
+def test_a_stop_that_is_accepted_without_showing_the_task_is_believed() -> None:
+    world = World(ok())
+    assert world.drive(stop_task("2221", world.outside)) is None
+
+
+def test_a_task_that_will_not_stop_is_given_up_on_after_patience() -> None:
+    world = World(Wiro("task_accept"))
+    with pytest.raises(WiroNotStoppableError):
+        world.drive(stop_task("2221", world.outside, patience_seconds=60))
+    assert 30 <= world.elapsed <= 60
+
+
+@pytest.mark.parametrize("outcome", [HTML_502, CUT_OFF, NOT_SENT])
+@pytest.mark.parametrize("patience", [0, 4, 60])
+def test_an_outage_is_given_up_on_after_patience_in_all(outcome: Outcome, patience: float) -> None:
+    world = World(outcome)
+    with pytest.raises((WiroServerError, WiroConnectionError)):
+        world.drive(stop_task("2221", world.outside, patience_seconds=patience))
+    assert world.elapsed <= patience
+
+
+def test_patience_is_not_counted_anew_for_each_request() -> None:
+    def answer(send: Send) -> Outcome:
+        """Cancel comes back after 2 s, in time; Kill stays down."""
+        return NOT_CANCELLABLE if send.path == CANCEL and world.elapsed >= 2 else HTML_502
+
+    world = World(answer)
+    with pytest.raises(WiroServerError):
+        world.drive(stop_task("2221", world.outside, patience_seconds=4))
+    assert world.paths == [CANCEL] * 3 + [KILL] * 2
+    assert world.elapsed <= 4
+
+
+def test_a_stop_rides_out_a_short_outage() -> None:
+    world = World(HTML_502, CUT_OFF, NOT_CANCELLABLE, HTML_502, STOPPED)
+    world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL] * 3 + [KILL] * 2
+
+
+def test_a_stop_does_not_wait_for_the_rate_limit_that_other_calls_ran_into() -> None:
+    gate = RateGate()
+    gate.close(NOON, 600)
+    world = World(Wiro("task_queue"), gate=gate)
+    world.drive(stop_task("2221", world.outside))
+    assert world.sent_at == [0]
+
+
+def test_a_stop_that_is_itself_limited_waits_as_asked_within_its_patience() -> None:
+    world = World(answered(429, b"", retry_after="10"), STOPPED)
+    world.drive(stop_task("2221", world.outside))
+    assert world.sent_at == [0, 10]
+
+    world = World(answered(429, b"", retry_after="100"), STOPPED)
+    with pytest.raises(WiroRateLimitError):
+        world.drive(stop_task("2221", world.outside))
+    assert world.elapsed == 0
+
+
+@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
+def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) -> None:
+    world = World(refusal)
+    with pytest.raises(WiroAuthenticationError):
+        world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL]
+
+
+def test_a_task_that_does_not_exist_is_an_error() -> None:
+    world = World(NO_TASK_YET)
+    with pytest.raises(WiroNotFoundError):
+        world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL, KILL, DETAIL]

@@ -1,0 +1,273 @@
+"""conversations.wait_for_task: following a task to its end."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.api.conversations import wait_for_task
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroError,
+    WiroNotFoundError,
+    WiroServerError,
+    WiroTaskTimeoutError,
+)
+from tests.api.world import (
+    CUT_OFF,
+    HTML_502,
+    NO_TASK_YET,
+    NOON,
+    NOT_SENT,
+    Outcome,
+    World,
+    answered,
+    detail,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+
+RUNNING, DONE = detail("task_start"), detail("task_postprocess_end", pexit="0")
+DEADLINE = NOON + timedelta(seconds=100)
+
+
+class Watch:
+    """Follows one task and records what was observed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.seen: list[str] = []
+
+    def wait(self, polling: Polling | None = None, **options: bool | float) -> Task:
+        return self.world.drive(
+            wait_for_task(
+                "2221",
+                self.world.outside,
+                polling or Polling(NOON),
+                observe=lambda task: self.seen.append(task.status),
+                **options,  # type: ignore[arg-type]
+            )
+        )
+
+
+def _down(world: World, start: float, end: float, how: Outcome = HTML_502, ends_at: float = 10**6) -> World:
+    """Let a world's task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
+
+    def answer(_: object) -> Outcome:
+        if start <= world.elapsed < end:
+            return how
+        return DONE if world.elapsed >= ends_at else RUNNING
+
+    world.answers = [answer]
+    return world
+
+
+def test_a_task_is_followed_to_its_end_and_each_poll_is_observed() -> None:
+    watch = Watch(World(detail("task_queue"), RUNNING, detail("task_end"), DONE))
+
+    assert watch.wait().has_succeeded
+    assert watch.seen == ["task_queue", "task_start", "task_end", "task_postprocess_end"]
+    assert set(watch.world.paths) == {"Task/Detail"}
+
+
+@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel", "task_error"])
+def test_every_end_is_returned_and_not_judged(status: str) -> None:
+    watch = Watch(World(detail(status)))
+    assert watch.wait().status == status
+    assert watch.world.pauses == []
+
+
+def test_an_unknown_status_means_still_running() -> None:
+    watch = Watch(World(detail("task_dreaming"), detail(""), DONE))
+    watch.wait()
+    assert watch.seen == ["task_dreaming", "", "task_postprocess_end"]
+
+
+def test_a_task_that_was_just_seen_is_not_looked_at_again_at_once() -> None:
+    watch = Watch(World(DONE))
+    watch.wait(is_seen=True)
+    assert watch.world.sent_at == [pytest.approx(0.9)]
+
+
+def test_a_fixed_interval_is_kept() -> None:
+    watch = Watch(World(RUNNING, RUNNING, RUNNING, DONE))
+    watch.wait(Polling(NOON, interval_seconds=5))
+    assert watch.world.sent_at == [0, 5, 10, 15]
+
+
+def test_a_day_is_polled_in_no_time_and_never_more_seldom_than_each_half_minute() -> None:
+    world = _down(World(chance=random.Random(23).random), 0, 0, ends_at=86_400)
+    Watch(world).wait()
+
+    assert max(world.pauses) <= 30
+    assert world.elapsed <= 86_430
+    assert 2880 <= len(world.sends) <= 3700
+
+
+# The deadline
+
+
+def test_at_the_deadline_there_is_one_last_look_and_then_a_timeout() -> None:
+    watch = Watch(World(RUNNING))
+    with pytest.raises(
+        WiroTaskTimeoutError, match=r"2221 did not end .* \(last status: task_start\)"
+    ) as raised:
+        watch.wait(Polling(NOON, DEADLINE, 30))
+
+    assert watch.world.sent_at == [0, 30, 60, 90, 100]
+    assert raised.value.wiro_task_id == "2221"
+
+
+def test_a_task_that_ends_just_before_the_deadline_is_no_timeout() -> None:
+    world = _down(World(), 0, 0, ends_at=99)
+    assert Watch(world).wait(Polling(NOON, DEADLINE, 30)).has_succeeded
+
+
+def test_the_deadline_is_absolute_so_a_restart_does_not_renew_it() -> None:
+    watch = Watch(World(RUNNING))
+    watch.world.now = NOON + timedelta(seconds=95)
+    with pytest.raises(WiroTaskTimeoutError):
+        watch.wait(Polling(NOON, DEADLINE), is_seen=True)
+    assert watch.world.elapsed == 100
+
+
+def test_after_the_deadline_a_finished_task_is_still_found_by_the_one_look() -> None:
+    watch = Watch(World(DONE))
+    watch.world.now = NOON + timedelta(days=2)
+    assert watch.wait(Polling(NOON, DEADLINE)).has_succeeded
+
+
+def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_look() -> None:
+    world = World()
+
+    def answer(_: object) -> Outcome:
+        world.now += timedelta(seconds=101)
+        return RUNNING if len(world.sends) == 1 else DONE
+
+    world.answers = [answer]
+    assert Watch(world).wait(Polling(NOON, DEADLINE)).has_succeeded
+
+
+@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), answered(429, b"", retry_after="3600")])
+def test_a_deadline_in_the_middle_of_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
+    how: Outcome,
+) -> None:
+    world = _down(World(), 10, 10**6, how)
+    with pytest.raises(WiroTaskTimeoutError):
+        Watch(world).wait(Polling(NOON, DEADLINE))
+    assert world.elapsed == 100
+
+    down_for_longer_than_patience = _down(World(), 0, 10**6, how)
+    with pytest.raises(WiroTaskTimeoutError):
+        Watch(down_for_longer_than_patience).wait(
+            Polling(NOON, NOON + timedelta(seconds=301), interval_seconds=600)
+        )
+
+
+# Outages
+
+
+@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, NOT_SENT, answered(429), answered(200, b"<html>")])
+@pytest.mark.parametrize("begin", [0, 5, 1000])
+def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> None:
+    world = _down(World(), begin, begin + 240, how, ends_at=begin + 400)
+    assert Watch(world).wait().has_succeeded
+
+
+@pytest.mark.parametrize("begin", [0, 1000])
+def test_one_of_six_minutes_fails_with_what_the_last_poll_said(begin: float) -> None:
+    world = _down(World(), begin, begin + 360)
+    with pytest.raises(WiroServerError):
+        Watch(world).wait()
+    assert begin + 270 <= world.elapsed <= begin + 360
+
+
+def test_patience_begins_anew_with_each_poll_that_works() -> None:
+    world = World()
+    world.answers = [
+        lambda _: DONE if world.elapsed > 3000 else HTML_502 if world.elapsed % 300 > 60 else RUNNING
+    ]
+    assert Watch(world).wait().has_succeeded
+
+
+def test_polls_of_an_outage_are_not_repeated_within_one_poll() -> None:
+    world = _down(World(), 0, 20, ends_at=30)
+    Watch(world).wait(Polling(NOON, interval_seconds=10))
+    assert world.sent_at == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
+def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> None:
+    watch = Watch(World(RUNNING, refusal))
+    with pytest.raises(WiroAuthenticationError):
+        watch.wait()
+    assert len(watch.world.sends) == 2
+
+
+def test_a_rate_limit_is_waited_out_before_the_next_poll() -> None:
+    watch = Watch(World(answered(429, b"", retry_after="45"), DONE))
+    watch.wait(Polling(NOON, DEADLINE))
+    assert watch.world.sent_at == [0, 45]
+
+
+# "There is no task yet."
+
+
+def test_a_task_that_was_just_started_may_not_be_there_yet() -> None:
+    watch = Watch(World(NO_TASK_YET, NO_TASK_YET, RUNNING, DONE))
+    assert watch.wait().has_succeeded
+    assert watch.seen == ["task_start", "task_postprocess_end"]
+
+
+def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
+    watch = Watch(World(NO_TASK_YET))
+    with pytest.raises(WiroNotFoundError, match="There is no task yet"):
+        watch.wait()
+    assert 30 <= watch.world.elapsed <= 37
+
+    old = Watch(World(NO_TASK_YET))
+    with pytest.raises(WiroNotFoundError):
+        old.wait(Polling(NOON - timedelta(seconds=31)))
+    assert len(old.world.sends) == 1
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)])
+def test_a_clock_that_jumps_breaks_nothing(jump: timedelta) -> None:
+    world = World()
+    answers = iter([RUNNING, RUNNING, HTML_502, RUNNING, DONE])
+
+    def answer(_: object) -> Outcome:
+        if len(world.sends) == 2:
+            world.now += jump
+        return next(answers)
+
+    world.answers = [answer]
+    assert Watch(world).wait().has_succeeded
+    assert all(0 <= pause <= 30 for pause in world.pauses)
+
+
+def test_a_wait_raises_nothing_but_wiro_errors_whatever_comes_between() -> None:
+    chance = random.Random(23)
+    outcomes: list[Outcome] = [
+        HTML_502,
+        CUT_OFF,
+        NOT_SENT,
+        answered(429),
+        NO_TASK_YET,
+        RUNNING,
+        RUNNING,
+        answered(200, b""),
+    ]
+    for _ in range(50):
+        world = World(lambda _: chance.choice(outcomes), chance=chance.random)
+        with pytest.raises(WiroError):
+            Watch(world).wait(Polling(NOON, NOON + timedelta(hours=1)))
+        assert world.elapsed <= 3600

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api import wire
+from tests.api.world import quick
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("6.0000", 6.0), ("6", 6.0), (6, 6.0), (" 6 ", 6.0), (0, 0.0), ("-1", -1.0)]
+    + [(nothing, None) for nothing in ("", None, "NaN", "inf", 1e400, True, [], {}, "six", "6 s")],
+)
+def test_a_number_may_come_as_text_and_what_is_none_is_none(value: object, read: float | None) -> None:
+    assert wire.number(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [("202472", 202472), (202472, 202472), ("0", 0), ("-1", None), ("", None), (None, None)],
+)
+def test_a_size_is_a_whole_number_or_unknown(value: object, read: int | None) -> None:
+    assert wire.whole_number(value) == read
+
+
+@pytest.mark.parametrize("not_yet", ["0", 0, "", None, "-5", "soon", "1e30", 1734513809000000, "0.0"])
+def test_a_time_of_zero_or_nonsense_means_not_yet(not_yet: object) -> None:
+    assert wire.moment(not_yet) is None
+
+
+@pytest.mark.parametrize("written", ["1734513809", 1734513809, 1734513809.0])
+def test_a_time_is_an_aware_moment(written: object) -> None:
+    assert wire.moment(written) == datetime(2024, 12, 18, 9, 23, 29, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("0.003510000000", "0.003510000000"),
+        (0.0000001, "0.0000001"),
+        ("1E-7", "0.0000001"),
+        (2, "2"),
+        ("0", "0"),
+        ("", None),
+        (None, None),
+        ("free", None),
+        ("Infinity", None),
+        ("sNaN", None),
+        ("1e999999", None),
+        ("1e99999999999999999999", None),
+    ],
+)
+def test_money_keeps_the_digits_wiro_wrote(value: object, read: str | None) -> None:
+    assert wire.money(value) == read
+
+
+@pytest.mark.parametrize("yes", [True, 1, "1", "true", "TRUE", "yes"])
+def test_a_flag_may_come_as_number_or_text(yes: object) -> None:
+    assert wire.flag(yes)
+
+
+@pytest.mark.parametrize("no", [False, 0, "0", "false", "", None, [], [1], {}])
+def test_a_flag_that_is_not_set_is_not_set(no: object) -> None:
+    assert not wire.flag(no)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [('["a"]', ["a"]), (["a"], ["a"]), ("", []), ("{}", []), ("[", []), (None, []), ("[" * 200_000, [])],
+)
+def test_a_list_may_come_as_json_inside_text(value: object, read: list[str]) -> None:
+    assert wire.json_list(value) == read
+
+
+def test_text_is_such_that_databases_and_utf_8_take_it() -> None:
+    assert wire.text("a\0b\ud800c") == "ab?c"
+
+
+@quick
+@given(JSON_VALUES)
+def test_no_json_value_breaks_a_field(value: object) -> None:
+    wire.text(value).encode()
+    wire.number(value)
+    wire.whole_number(value)
+    wire.money(value)
+    wire.moment(value)
+    wire.flag(value)
+    wire.json_list(value)

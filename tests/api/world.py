@@ -1,0 +1,110 @@
+"""A world for flows: a clock that only pauses move, answers from a script, and a record of what was done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+
+from airflow_provider_wiro.api.flow import Outside, Pause, Send
+from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.signing import Credentials
+
+T = TypeVar("T")
+
+KEY, SECRET, TOKEN = "k-7f3c9a51e2", "s-c04d8b96aa", "eDcCtoken5a1f0"
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+#: For properties: enough to find what a table forgot, few enough to stay fast; leaves no database behind.
+quick = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+
+Outcome = Answer | NoAnswer
+Script = Callable[[Send], Outcome]
+
+
+class World:
+    """
+    Drives flows.
+
+    :param answers: what comes back, in order; the last one goes on for ever. Or a function of what is sent.
+    :param chance: what every random number is, or a function that draws one.
+    """
+
+    def __init__(
+        self,
+        *answers: Outcome | Script,
+        chance: float | Callable[[], float] = 0.5,
+        gate: RateGate | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self.now = NOON
+        self.sends: list[Send] = []
+        self.sent_at: list[float] = []
+        self.pauses: list[float] = []
+        self.answers = list(answers)
+        nonces = count(173451380900001)
+        self.outside = Outside(
+            credentials=credentials or Credentials(KEY, SECRET),
+            now=lambda: self.now,
+            random=chance if callable(chance) else lambda: chance,
+            nonce=lambda: next(nonces),
+            gate=gate or RateGate(),
+        )
+
+    @property
+    def elapsed(self) -> float:
+        return (self.now - NOON).total_seconds()
+
+    @property
+    def paths(self) -> list[str]:
+        return [send.path for send in self.sends]
+
+    def drive(self, flow: Generator[Send | Pause, Any, T]) -> T:
+        outcome: Outcome | None = None
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            outcome = None
+            if isinstance(step, Send):
+                assert len(self.sends) < 10_000, "the flow goes on for ever"
+                self.sends.append(step)
+                self.sent_at.append(self.elapsed)
+                answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                outcome = answer(step) if callable(answer) else answer
+            else:
+                self.pauses.append(step.seconds)
+                self.now += timedelta(seconds=step.seconds)
+
+
+def ok(**fields: Any) -> Answer:
+    return answered(200, {"result": True, "errors": [], **fields})
+
+
+def refused(code: object, message: str = "no", *, status: int = 200) -> Answer:
+    return answered(status, {"result": False, "errors": [{"code": code, "message": message}]})
+
+
+def answered(status: int, body: object = b"", **headers: str) -> Answer:
+    """``retry_after="5"`` becomes the header ``retry-after: 5``; a body that is not bytes becomes JSON."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+
+
+def detail(status: str, **fields: Any) -> Answer:
+    return ok(total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}])
+
+
+HTML_502 = answered(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
+NOT_SENT = NoAnswer("connection refused", was_sent=False)
+CUT_OFF = NoAnswer("connection reset", was_sent=True)
+NO_TASK_YET = refused(1, "There is no task yet.")
+NOT_CANCELLABLE = refused(1, "Task is not in a cancellable state.")
+NOT_KILLABLE = refused(1, "Task could not be killed: not running")
