@@ -62,10 +62,9 @@ def get_provider_info() -> dict[str, Any]:
                     "state_path": {
                         "description": (
                             "Where the records of runs are kept as files, a path or an object-storage URI, "
-                            "on "
-                            "Airflow before 3.3, which has no task state store. With LocalExecutor the "
-                            "default is "
-                            "the folder wiro_runs in AIRFLOW_HOME; with other executors there is none."
+                            "on Airflow before 3.3, which has no task state store. With LocalExecutor the "
+                            "default is the folder wiro_runs in AIRFLOW_HOME; with other executors there is "
+                            "none."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -75,8 +74,7 @@ def get_provider_info() -> dict[str, Any]:
                     "poll_patience": {
                         "description": (
                             "For how many seconds failing polls of a running task (5xx, network) are ridden "
-                            "out "
-                            "before its Airflow task fails. It stays re-attachable."
+                            "out before its Airflow task fails. It stays re-attachable."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",

@@ -119,8 +119,8 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
     what = f"output {output.index} ({output.name!r})"
     if status in {401, 403, 404, 410}:
         raise WiroOutputUnavailableError(
-            f"The CDN answered HTTP {status} for {what}: its link has expired or was deleted. "
-            "A fresh link comes with the task's Detail."
+            f"The CDN answered HTTP {status} for {what}: its link has expired or was deleted. A fresh link "
+            "comes with the task's Detail."
         )
     if status != 200:
         raise WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {what}.")
@@ -132,8 +132,8 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
     found = headers.get("content-type", "").partition(";")[0].strip().lower()
     if found in {"text/html", "application/xhtml+xml"} and not is_web_page(output):
         raise WiroOutputRefusedError(
-            f"Expected {output.content_type or 'a file'} for {what}, found a web page ({found}). "
-            "Open the link in a browser to see what the CDN says."
+            f"Expected {output.content_type or 'a file'} for {what}, found a web page ({found}). Open the "
+            "link in a browser to see what the CDN says."
         )
     announced = whole_number(headers.get("content-length"))
     if output.size is not None and announced is not None and announced != output.size:

@@ -149,8 +149,8 @@ def check_task_id(wiro_task_id: object) -> str:
     found = text(wiro_task_id).strip()
     if not found or len(found) > MAX_ID_LENGTH or not found.isprintable() or " " in found or found == "None":
         raise WiroUsageError(
-            f"Expected the id of a Wiro task, such as '2221', found {str(wiro_task_id)[:100]!r}. "
-            "A run summary has it as `wiro_task_id`."
+            f"Expected the id of a Wiro task, such as '2221', found {str(wiro_task_id)[:100]!r}. A run "
+            "summary has it as `wiro_task_id`."
         )
     return found
 

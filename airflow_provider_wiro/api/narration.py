@@ -37,8 +37,8 @@ class Narrator:
         elif task.status not in self._unknown:
             self._unknown.add(task.status)
             self._warn(
-                f"{self._task} has status {task.status[:100]!r}, which this version doesn't know; "
-                "it is taken for still running."
+                f"{self._task} has status {task.status[:100]!r}, which this version doesn't know; it is "
+                "taken for still running."
             )
 
     def ended(self, task: Task) -> None:

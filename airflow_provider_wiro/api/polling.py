@@ -83,7 +83,7 @@ def check_poll_interval(poll_interval: float | None) -> float | None:
     is_number = isinstance(poll_interval, int | float) and not isinstance(poll_interval, bool)
     if not is_number or not 0 < poll_interval <= LONGEST_INTERVAL_SECONDS:
         raise WiroUsageError(
-            "Expected poll_interval as a positive number of seconds up to a day, or None for adaptive, found "
-            f"{poll_interval!r}."
+            "Expected poll_interval as a positive number of seconds up to a day, or None for adaptive, "
+            f"found {poll_interval!r}."
         )
     return float(poll_interval)

@@ -70,8 +70,8 @@ def read(answer: Answer, *, secrets: Collection[str] = ()) -> Envelope:
         )
     if envelope is None:
         raise WiroResponseError(
-            f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} "
-            f"(HTTP {answer.status}). {_CHECK_BASE_URL}"
+            f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} (HTTP {answer.status}). "
+            f"{_CHECK_BASE_URL}"
         )
     result = text(envelope.get("result")).strip().lower()
     if envelope.get("result") is True or result in {"true", "1"}:

@@ -225,8 +225,8 @@ def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resu
     ids = ", ".join(task.id for task in (*same, *unclear))
     raise WiroOrphanedRunError(
         f"The answer of an earlier Run of {wanted.model} was lost, and it can't be told which task it has "
-        f"started, if any: {ids}. Look at them in the dashboard at wiro.ai. "
-        "on_orphaned_intent='resubmit' starts a new run."
+        f"started, if any: {ids}. Look at them in the dashboard at wiro.ai. on_orphaned_intent='resubmit' "
+        "starts a new run."
     )
 
 
