@@ -7,10 +7,13 @@ import socket
 from airflow_provider_wiro.api.downloads import is_public_address
 
 
-def resolves_to_private_address(host: str) -> bool:
-    """Whether any address of ``host`` is not public. A name that doesn't resolve here is taken for public."""
+def private_address(host: str) -> str | None:
+    """
+    Return an address of ``host`` that is not public. None if there is none, or the name doesn't resolve.
+    """
     try:
         found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False
-    return any(not is_public_address(str(address[4][0])) for address in found)
+        return None
+    addresses = (str(address[4][0]) for address in found)
+    return next((address for address in addresses if not is_public_address(address)), None)

@@ -22,7 +22,8 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
-from airflow_provider_wiro.hooks.addresses import resolves_to_private_address
+from airflow_provider_wiro.hooks.addresses import private_address
+from airflow_provider_wiro.hooks.compression import decompressed
 from airflow_provider_wiro.hooks.connection import total_seconds
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def open_session(connection: WiroConnection, guard: _Guard | None = None) -> aio
         connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=guard),
         timeout=_timeout(connection, total=None),
         headers={"user-agent": "airflow-provider-wiro"},
+        # An output's bytes are counted as they come; an answer is decompressed within limits.
+        auto_decompress=False,
         # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
     )
 
@@ -93,7 +96,8 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
                     allow_redirects=False,
                 ) as response,
             ):
-                return Answer(response.status, _lower_case(response), await _capped(response))
+                answered = _lower_case(response)
+                return Answer(response.status, answered, decompressed(await _capped(response), answered))
     except _FAILURES as error:
         return NoAnswer(type(error).__name__, was_sent=not _failed_before_sending(error))
 
@@ -180,6 +184,7 @@ class AsyncOutputStream:
         :raises WiroOutputUnavailableError: the body broke off.
         :raises WiroOutputRefusedError: more or fewer bytes than Wiro announced.
         """
+        size = downloads.bytes_to_read(self._output, size, self.received, announced=self.announced)
         pieces: list[bytes] = []
         missing = size
         try:
@@ -211,7 +216,8 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
     :raises WiroOutputError: see :mod:`airflow_provider_wiro.api.downloads`.
     """
     url = downloads.output_url(output)
-    guard = _Guard(output, may_be_private=await _is_private(urlsplit(connection.base_url).hostname or ""))
+    own_host = urlsplit(connection.base_url).hostname or ""
+    guard = _Guard(output, may_be_private=await asyncio.to_thread(private_address, own_host) is not None)
     async with AsyncExitStack() as opened:
         session = await opened.enter_async_context(open_session(connection, guard))
         for hops in range(downloads.MAX_REDIRECTS + 1):
@@ -237,8 +243,8 @@ class _Guard:
     """
     Makes the sockets of a download, and none to a private address.
 
-    A check of the name beforehand would not do: a name can resolve to another address a moment later, and a
-    client may read an odd name as an address. Through a proxy the socket is the proxy's, so there the names
+    A check of the name alone would not do: it can resolve to another address a moment later, and a client may
+    read an odd name as an address. Through a proxy the socket is the proxy's, so there the names
     are all that can be checked.
     """
 
@@ -252,8 +258,10 @@ class _Guard:
     async def begin(self, host: str, *, is_proxied: bool) -> None:
         """Be told where the next request goes."""
         self._host, self._is_proxied = host, is_proxied
-        if is_proxied and not self._may_be_private and await _is_private(host):
-            raise downloads.refuse_address(self._output, host, "resolved by name")
+        if not self._may_be_private:
+            address = await asyncio.to_thread(private_address, host)
+            if address is not None:
+                raise downloads.refuse_address(self._output, host, address)
 
     def __call__(self, address_info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = address_info
@@ -261,7 +269,3 @@ class _Guard:
             self.refusal = downloads.refuse_address(self._output, self._host, str(address[0]))
             raise OSError("Not a public address.")  # aiohttp tries the name's next address
         return socket.socket(family, kind, protocol)
-
-
-async def _is_private(host: str) -> bool:
-    return await asyncio.to_thread(resolves_to_private_address, host)

@@ -20,11 +20,12 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
-from airflow_provider_wiro.hooks.addresses import resolves_to_private_address
+from airflow_provider_wiro.hooks.addresses import private_address
+from airflow_provider_wiro.hooks.compression import decompressed
 from airflow_provider_wiro.hooks.connection import total_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow_provider_wiro.api.flow import Send
     from airflow_provider_wiro.api.models import Output
@@ -89,7 +90,8 @@ def send(
                     allow_redirects=False,
                 )
             )
-            return Answer(response.status_code, lower_case(response.headers), _capped(response, until))
+            headers = lower_case(response.headers)
+            return Answer(response.status_code, headers, decompressed(_capped(response, until), headers))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return NoAnswer(type(error).__name__, was_sent=_may_have_been_sent(error))
 
@@ -110,7 +112,7 @@ def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:
 
 def _capped(response: requests.Response, until: float) -> bytes:
     body = bytearray()
-    while len(body) <= MAX_BODY_BYTES and (piece := response.raw.read1(_PIECE_BYTES, decode_content=True)):
+    while len(body) <= MAX_BODY_BYTES and (piece := response.raw.read1(_PIECE_BYTES, decode_content=False)):
         body += piece
         if time.monotonic() > until:
             raise requests.exceptions.ReadTimeout("The answer came too slowly.")
@@ -167,6 +169,7 @@ class OutputStream:
         :raises WiroOutputUnavailableError: the body broke off.
         :raises WiroOutputRefusedError: more or fewer bytes than Wiro announced.
         """
+        size = downloads.bytes_to_read(self._output, size, self.received, announced=self.announced)
         try:
             piece: bytes = self._response.raw.read(size, decode_content=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -222,10 +225,10 @@ def open_output(connection: WiroConnection, output: Output) -> Iterator[OutputSt
 
 class _GuardingAdapter(HTTPAdapter):
     """
-    Refuses connections to private addresses: checked on the connected socket, before a byte is sent.
+    Refuses connections to private addresses: by name before connecting, and by the connected socket.
 
-    A check of the name beforehand would not do: a name can resolve to another address a moment later. Through
-    a proxy the socket is the proxy's, so there the names are all that can be checked.
+    A check of the name alone would not do: it can resolve to another address a moment later. Through a proxy
+    the socket is the proxy's, so there the names are all that can be checked.
     """
 
     def __init__(self, connection: WiroConnection, output: Output) -> None:
@@ -235,37 +238,40 @@ class _GuardingAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self._check)
+        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        host = urllib3.util.parse_url(request.url or "").hostname or ""
-        is_proxied = requests.utils.select_proxy(request.url or "", kwargs.get("proxies") or {}) is not None
-        if is_proxied and resolves_to_private_address(host):
-            self._check(host, "resolved by name")
+        self.check_name(urllib3.util.parse_url(request.url or "").hostname or "")
         return super().send(request, *args, **kwargs)
 
-    def _check(self, host: str, address: str) -> None:
+    def check_name(self, host: str) -> None:
+        address = private_address(host)
+        if address is not None:
+            self.check_address(host, address)
+
+    def check_address(self, host: str, address: str) -> None:
         if downloads.is_public_address(address):
             return
-        if not resolves_to_private_address(urllib3.util.parse_url(self._connection.base_url).hostname or ""):
+        own_host = urllib3.util.parse_url(self._connection.base_url).hostname or ""
+        if private_address(own_host) is None:
             raise downloads.refuse_address(self._output, host, address)
 
 
-def _guarded_pools(check: Callable[[str, str], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return connection pools whose connections are checked before their first use."""
+def _guarded_pools(guard: _GuardingAdapter) -> dict[str, type[HTTPConnectionPool]]:
+    """Return connection pools whose connections are checked before a byte is sent."""
 
-    class Guard:
+    class Guarded:
         def _new_conn(self) -> Any:
             connected = super()._new_conn()  # type: ignore[misc]  # urllib3's connection, mixed in below
             try:
-                check(self.host, connected.getpeername()[0])  # type: ignore[attr-defined]
+                guard.check_address(self.host, connected.getpeername()[0])  # type: ignore[attr-defined]
             except WiroOutputError:
                 connected.close()
                 raise
             return connected
 
     def pool(base: type[HTTPConnectionPool], connection: type[HTTPConnection]) -> type[HTTPConnectionPool]:
-        guarded = type(f"Guarded{connection.__name__}", (Guard, connection), {})
+        guarded = type(f"Guarded{connection.__name__}", (Guarded, connection), {})
         return type(f"Guarded{base.__name__}", (base,), {"ConnectionCls": guarded})
 
     return {

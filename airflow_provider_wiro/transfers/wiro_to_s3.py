@@ -198,6 +198,7 @@ class WiroToS3Operator(BaseOperator):
     def _land(self, s3: S3Upload, wiro_task_id: str, landing: Landing) -> dict[str, Any]:
         uri = f"s3://{s3.bucket}/{landing.key}"
         source = {"wiro-task-id": wiro_task_id, "wiro-output": f"{landing.output.index}{landing.part}"}
+        content_type = (self.extra_args or {}).get("ContentType", landing.content_type)
         existing = None if self.replace else s3.head(landing.key)
         if existing is not None:
             stored = self._already_landed(s3, landing, source, existing)
@@ -208,16 +209,16 @@ class WiroToS3Operator(BaseOperator):
                     landing.key,
                     stream,
                     expected_size=landing.size,
-                    content_type=landing.content_type,
+                    content_type=content_type,
                     metadata=source,
                 )
-            self.log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", landing.content_type)
+            self.log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", content_type)
         return {
             "uri": uri,
             "name": landing.name,
             "size": stored.size,
             "sha256": stored.sha256,
-            "content_type": landing.content_type,
+            "content_type": content_type,
             "etag": stored.etag,
             "skipped": existing is not None,
         }

@@ -1,0 +1,172 @@
+"""What the hostile server can do to a request."""
+
+from __future__ import annotations
+
+import gzip as gzip_format
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.contract.hostile import Script, Wire
+
+ENOUGH_BYTES = 64 * 1024 * 1024
+
+
+def head(status: int = 200, **headers: object) -> bytes:
+    """Return the head of an answer; ``content_type=…`` becomes ``content-type``."""
+    lines = [f"HTTP/1.1 {status} Whatever"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def answer(body: bytes, status: int = 200, **headers: object) -> Script:
+    """Answer in good order; the connection stays open."""
+    return raw(head(status, content_length=len(body), **headers), body, then_close=False)
+
+
+def ok(fields: Mapping[str, Any] | None = None, /, **more: Any) -> Script:
+    """Succeed."""
+    return answer(json.dumps({"result": True, "errors": [], **(fields or {}), **more}).encode())
+
+
+def refuse(code: object, message: str, status: int = 200, **headers: object) -> Script:
+    """Say no, in Wiro's envelope."""
+    body = {"result": False, "errors": [{"code": code, "message": message}]}
+    return answer(json.dumps(body).encode(), status, **headers)
+
+
+def raw(
+    *pieces: bytes, then_close: bool = True, then: Script | None = None, seconds_between: float = 0.0
+) -> Script:
+    """Send just these bytes."""
+
+    def script(wire: Wire) -> None:
+        for piece in pieces:
+            wire.send(piece)
+            if seconds_between:
+                wire.wait(seconds_between)
+        if then is not None:
+            then(wire)
+        if then_close:
+            wire.close()
+
+    return script
+
+
+def hang_up(wire: Wire) -> None:
+    """Close without an answer."""
+    wire.close()
+
+
+def reset(wire: Wire) -> None:
+    """Reset the connection without an answer."""
+    wire.reset()
+
+
+def silence(wire: Wire) -> None:
+    """Never answer."""
+    wire.wait(60)
+
+
+def leave_unread(wire: Wire) -> None:
+    """Read the head and never the body, nor answer."""
+    wire.wait(60)
+
+
+leave_unread.is_before_body = True  # type: ignore[attr-defined]
+
+
+def answer_before_body(script: Script) -> Script:
+    """Answer as soon as the head is there, and close."""
+
+    def early(wire: Wire) -> None:
+        script(wire)
+        wire.close()
+
+    early.is_before_body = True  # type: ignore[attr-defined]
+    return early
+
+
+def late(seconds: float, script: Script) -> Script:
+    """Play a script after a while."""
+
+    def waiting(wire: Wire) -> None:
+        wire.wait(seconds)
+        script(wire)
+
+    return waiting
+
+
+def then_close(script: Script) -> Script:
+    """Answer as if the connection stayed open, and close it."""
+
+    def closing(wire: Wire) -> None:
+        script(wire)
+        wire.close()
+
+    return closing
+
+
+def then_drop_next(script: Script) -> Script:
+    """Answer, and drop the connection the moment the next request arrives on it."""
+
+    def dropping(wire: Wire) -> None:
+        script(wire)
+        wire.wait_for_bytes()
+        wire.reset()
+
+    return dropping
+
+
+def truncated(body: bytes, *, missing: int = 10, status: int = 200, **headers: object) -> Script:
+    """Announce more bytes than come."""
+    return raw(head(status, content_length=len(body) + missing, **headers), body)
+
+
+def chunked(*pieces: bytes, is_complete: bool = True, **headers: object) -> Script:
+    """Answer in chunks, the last one left out if not complete."""
+    chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
+    end = [b"0\r\n\r\n"] if is_complete else []
+    return raw(head(200, transfer_encoding="chunked", **headers), *chunks, *end, then_close=not is_complete)
+
+
+def until_close(body: bytes, **headers: object) -> Script:
+    """Answer without any length; the end of the connection is the end of the body."""
+    return raw(head(200, connection="close", **headers), body)
+
+
+def gzipped(body: bytes, **headers: object) -> Script:
+    """Answer compressed, though nobody asked for it."""
+    return answer(gzip_format.compress(body), content_encoding="gzip", **headers)
+
+
+def endless(start: bytes, piece: bytes) -> Script:
+    """Send a start, and then the same bytes again and again, until 64 MiB or the client has had enough."""
+
+    def script(wire: Wire) -> None:
+        wire.send(start)
+        many = piece * (256 * 1024 // len(piece))
+        for _ in range(ENOUGH_BYTES // len(many)):
+            wire.send(many)
+        wire.close()
+
+    return script
+
+
+def drip(start: bytes, piece: bytes, seconds_between: float) -> Script:
+    """Send a start, and then a piece now and then, for ever."""
+
+    def script(wire: Wire) -> None:
+        wire.send(start)
+        while True:
+            wire.wait(seconds_between)
+            wire.send(piece)
+
+    return script
+
+
+def redirect(to: str, status: int = 302, **headers: object) -> Script:
+    """Redirect."""
+    return answer(b"", status, location=to, **headers)

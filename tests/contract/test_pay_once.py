@@ -1,0 +1,299 @@
+"""A Run whose fate is unknown is sent once. One that certainly started nothing is sent again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroBalanceError,
+    WiroError,
+    WiroLostRunError,
+    WiroNotFoundError,
+    WiroValidationError,
+)
+from tests.contract.hostile import HostileServer, wait_until
+from tests.contract.scripts import (
+    answer,
+    chunked,
+    drip,
+    endless,
+    gzipped,
+    hang_up,
+    head,
+    late,
+    leave_unread,
+    ok,
+    raw,
+    redirect,
+    refuse,
+    reset,
+    silence,
+    then_close,
+    then_drop_next,
+    truncated,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.contract.fixtures import Connect
+    from tests.contract.hostile import Script
+    from tests.contract.twins import Twin
+
+RUN = "/v1/Run/retroAIx/Retro-Cartoons"
+MODEL = "retroAIx/Retro-Cartoons"
+STARTED = ok(taskid="2221", socketaccesstoken="tok-1")
+STARTED_BODY = b'{"errors": [], "taskid": "2221", "socketaccesstoken": "tok-1", "result": true}'
+GARBAGE = b"\xff\xfe\x00 garbage"
+
+LOST: dict[str, Script] = {
+    "reset after the request": reset,
+    "closed after the request": hang_up,
+    "half a status line": raw(b"HTTP/1.1 2"),
+    "half the headers": raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
+    "garbage instead of a status line": raw(GARBAGE + b"\r\n\r\n"),
+    "a protocol nobody speaks": raw(b"HTTP/9.7 200 OK\r\n\r\n{}"),
+    "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+    "one header without end": endless(b"HTTP/1.1 200 OK\r\nX: ", b"y"),
+    "truncated JSON, length kept": answer(STARTED_BODY[:-5]),
+    "truncated JSON, length not kept": truncated(STARTED_BODY[:-5]),
+    "the last chunk missing": chunked(STARTED_BODY[:20], is_complete=False),
+    "a body without end": endless(head(200), b"{"),
+    "a compressed body without end": raw(head(200, content_encoding="gzip"), b"\x1f\x8b garbage"),
+    "a web page": answer(b"<!DOCTYPE html><html>", content_type="text/html"),
+    "not UTF-8": answer(GARBAGE),
+    "nothing": answer(b""),
+    "JSON, but not an object": answer(b"[1, 2, 3]"),
+    "JSON without a result": answer(b'{"taskid": "5"}'),
+    "success without an id": ok(),
+    "success with a strange id": ok(taskid={"a": 1}),
+    "deep JSON": answer(b"[" * 100_000),
+    "HTTP 500": refuse(0, "server error", 500),
+    "HTTP 502 and a web page": answer(b"<html>Bad Gateway</html>", 502),
+    "HTTP 504, empty": answer(b"", 504),
+    "a redirect": redirect("/v1/elsewhere"),
+    "a redirect with a body without end": endless(head(307, location="/x"), b"z"),
+    "no content": raw(head(204), then_close=False),
+}
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_run_whose_answer_is_lost_is_sent_exactly_once(
+    server: HostileServer, twin: Twin, fault: str
+) -> None:
+    server.on(RUN, LOST[fault], STARTED)
+    with pytest.raises(WiroLostRunError):
+        twin.run_model(MODEL, {"prompt": "x"})
+    assert len(server.requests) == 1
+
+
+TOO_SLOW: dict[str, Script] = {
+    "silence": silence,
+    "half an answer, then silence": raw(b"HTTP/1.1 200 OK\r\n", then=silence),
+    # aiohttp 3.14.5 waits for ever, whatever its sock_read, if a bad chunk comes in a segment of its own.
+    "a chunk that is none": raw(
+        head(200, transfer_encoding="chunked"), b"xyz\r\n", seconds_between=0.02, then_close=False
+    ),
+    "a body that drips": drip(head(200, content_length=1000), b"{", 0.02),
+}
+
+
+@pytest.mark.parametrize("fault", TOO_SLOW)
+def test_a_run_whose_answer_is_too_slow_is_sent_exactly_once(
+    server: HostileServer, connect: Connect, twin: Twin, fault: str
+) -> None:
+    connect(read_timeout=0.1, connect_timeout=0.2)
+    server.on(RUN, TOO_SLOW[fault], STARTED)
+    began = time.monotonic()
+    with pytest.raises(WiroLostRunError):
+        twin.run_model(MODEL, {"prompt": "x"})
+    assert time.monotonic() - began < 3
+    assert len(server.requests) == 1
+
+
+def test_an_upload_that_nobody_reads_ends_in_time(
+    server: HostileServer, connect: Connect, twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_wiro.hooks import connection
+
+    monkeypatch.setattr(connection, "SLOWEST_BYTES_PER_SECOND", 100_000_000)
+    connect(read_timeout=0.1, connect_timeout=0.2)
+    file = tmp_path / "big.png"
+    file.write_bytes(b"\0" * 30_000_000)
+    server.on("/v1/Tool/Detail", refuse(1, "not there")).on(RUN, leave_unread)
+    began = time.monotonic()
+    with pytest.raises(WiroLostRunError):
+        twin.run_model(MODEL, {}, {"inputImage": str(file)})
+    assert time.monotonic() - began < 5
+    assert len(server.to(RUN)) == 1
+    server.stop()  # asyncio keeps what it could not send, and the socket with it, until the peer is gone
+    twin.settle()
+
+
+NOT_STARTED: dict[str, Script] = {
+    "HTTP 429": refuse(0, "slow down", 429),
+    "HTTP 429, Retry-After 0": refuse(0, "slow down", 429, retry_after=0),
+    "HTTP 503 from the gateway": answer(b"<html>unavailable", 503),
+    "code 96": refuse(96, "concurrent limit"),
+    "code 96 as text": refuse("96", "concurrent limit"),
+}
+
+
+@pytest.mark.parametrize("refusal", NOT_STARTED)
+def test_a_run_that_was_refused_for_now_is_sent_again(
+    server: HostileServer, twin: Twin, refusal: str
+) -> None:
+    server.on(RUN, NOT_STARTED[refusal], NOT_STARTED[refusal], STARTED)
+    assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
+    assert len(server.requests) == 3
+    assert len({request.headers["x-nonce"] for request in server.requests}) == 3
+    assert {request.body for request in server.requests} == {b'{"prompt": "x"}'}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (refuse(0, "Request parameter [prompt] required"), WiroValidationError),
+        (refuse(0, "Project authorization is not valid.", 401), WiroAuthenticationError),
+        (refuse(0, "signature", 403), WiroAuthenticationError),
+        (refuse(1, "slug-owner-project-not-exist"), WiroNotFoundError),
+        (refuse(97, "Insufficient balance"), WiroBalanceError),
+        (answer(b'{"result": false, "errors": ["bad"]}'), WiroError),
+        (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no"}]}'), WiroBalanceError),
+    ],
+)
+def test_a_run_that_was_refused_for_good_is_not_sent_again(
+    server: HostileServer, twin: Twin, refusal: Script, error: type[WiroError]
+) -> None:
+    server.on(RUN, refusal, STARTED)
+    with pytest.raises(error) as caught:
+        twin.run_model(MODEL, {"prompt": "x"})
+    assert not isinstance(caught.value, WiroLostRunError)
+    assert len(server.requests) == 1
+
+
+def test_a_run_that_finds_the_door_shut_waits_for_it_to_open(connect: Connect, twin: Twin) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    connect(host=f"http://127.0.0.1:{port}/v1")
+    opened: list[HostileServer] = []
+
+    def open_later() -> None:
+        time.sleep(0.1)
+        opened.append(HostileServer(port=port).on(RUN, STARTED))
+
+    thread = threading.Thread(target=open_later)
+    thread.start()
+    try:
+        assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
+    finally:
+        thread.join()
+        opened[0].stop()
+    assert len(opened[0].requests) == 1
+
+
+@pytest.mark.usefixtures("no_repeats")
+@pytest.mark.parametrize("host", ["http://nosuchhost.invalid/v1", "http://127.0.0.1:1/v1"])
+def test_a_run_that_never_left_is_not_called_lost(connect: Connect, twin: Twin, host: str) -> None:
+    connect(host=host)
+    with pytest.raises(WiroError) as caught:
+        twin.run_model(MODEL, {"prompt": "x"})
+    assert not isinstance(caught.value, WiroLostRunError)
+    assert caught.value.may_retry
+
+
+@pytest.mark.parametrize("ending", [then_close, then_drop_next])
+def test_a_stale_connection_never_makes_a_run_ambiguous(
+    server: HostileServer, twin: Twin, ending: Any
+) -> None:
+    task = {"id": "7", "status": "task_start"}
+    server.on("/v1/Task/Detail", ending(ok(tasklist=[task]))).on(RUN, STARTED)
+    twin.get_task("7")
+    assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
+    (run,) = server.to(RUN)
+    (look,) = server.to("/v1/Task/Detail")
+    assert run.connection != look.connection
+
+
+def test_two_runs_never_share_a_connection(server: HostileServer, twin: Twin) -> None:
+    server.on(RUN, STARTED)
+    for _ in range(3):
+        twin.run_model(MODEL, {"prompt": "x"})
+    assert len({request.connection for request in server.requests}) == 3
+
+
+@pytest.mark.parametrize("ending", [then_close, then_drop_next])
+def test_other_calls_survive_a_stale_connection(server: HostileServer, twin: Twin, ending: Any) -> None:
+    task = {"id": "7", "status": "task_start"}
+    server.on("/v1/Task/Detail", ending(ok(tasklist=[task])), ok(tasklist=[task]))
+    assert twin.get_task("7").id == "7"
+    assert wait_until(lambda: len(server.requests) == 1)
+    assert twin.get_task("7").id == "7"
+
+
+def test_polls_share_one_connection(server: HostileServer, twin: Twin) -> None:
+    server.on("/v1/Task/Detail", ok(tasklist=[{"id": "7", "status": "task_start"}]))
+    for _ in range(5):
+        twin.get_task("7")
+    assert server.connections == 1
+
+
+PASSING: dict[str, Script] = {
+    **{name: script for name, script in LOST.items() if "id" not in name},
+    "HTTP 429": refuse(0, "slow down", 429),
+    "HTTP 503": answer(b"", 503),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_call_that_costs_nothing_is_repeated_until_it_works(
+    server: HostileServer, twin: Twin, fault: str
+) -> None:
+    server.on(
+        "/v1/Task/Detail", PASSING[fault], PASSING[fault], ok(tasklist=[{"id": "7", "status": "task_end"}])
+    )
+    assert twin.get_task("7").status == "task_end"
+    assert len(server.requests) == 3
+
+
+def test_a_connection_dropped_before_it_was_used_is_no_lost_run_of_another_call(
+    server: HostileServer, twin: Twin
+) -> None:
+    server.greet(reset, hang_up).on("/v1/Task/Detail", late(0.01, ok(tasklist=[{"id": "7", "status": "x"}])))
+    assert twin.get_task("7").id == "7"
+
+
+def test_an_answer_of_more_than_a_mebibyte_is_not_read_on(server: HostileServer, twin: Twin) -> None:
+    import tracemalloc
+
+    server.on(RUN, endless(head(200, content_type="application/json"), b" "))
+    tracemalloc.start()
+    try:
+        with pytest.raises(WiroLostRunError, match="1048576"):
+            twin.run_model(MODEL, {"prompt": "x"})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 1024 * 1024  # the server's own pieces included
+
+
+def test_a_compressed_bomb_stays_small(server: HostileServer, twin: Twin) -> None:
+    import gzip
+    import tracemalloc
+
+    bomb = gzip.compress(b" " * 100_000_000)
+    server.on(RUN, answer(bomb, content_encoding="gzip"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(WiroLostRunError):
+            twin.run_model(MODEL, {"prompt": "x"})
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""What the hooks promise, over real sockets."""

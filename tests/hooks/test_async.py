@@ -1,0 +1,131 @@
+"""What only the asynchronous hook has to promise: it shares its loop, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from tests.contract.hostile import wait_until
+from tests.contract.scripts import late, ok, silence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.contract.fixtures import Connect
+    from tests.contract.hostile import HostileServer
+
+DETAIL = "/v1/Task/Detail"
+TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+
+class Heartbeat:
+    """The longest the loop was silent while it ran."""
+
+    longest = 0.0
+
+    async def __aenter__(self) -> Heartbeat:
+        self._task = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            self.longest = max(self.longest, time.perf_counter() - before)
+
+
+async def test_a_slow_answer_keeps_nobody_else_waiting(server: HostileServer) -> None:
+    server.on(DETAIL, late(0.2, TASK))
+    async with WiroAsyncHook() as hook:
+        await hook.get_wiro_connection()
+        await hook.get_session()
+        async with Heartbeat() as heart:
+            await hook.get_task("7")
+    assert heart.longest < 0.1
+
+
+async def test_a_large_upload_keeps_nobody_else_waiting(server: HostileServer, tmp_path: Path) -> None:
+    file = tmp_path / "big.mp4"
+    with file.open("wb") as opened:
+        opened.truncate(50_000_000)
+    server.on("/v1/File/Upload", ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    async with WiroAsyncHook() as hook:
+        await hook.get_session()
+        async with Heartbeat() as heart:
+            await hook.upload_file(file)
+    assert heart.longest < 0.15
+
+
+async def test_slow_requests_run_side_by_side(server: HostileServer) -> None:
+    server.on(DETAIL, late(0.1, TASK))
+    async with WiroAsyncHook() as hook:
+        began = time.perf_counter()
+        await asyncio.gather(*(hook.get_task("7") for _ in range(20)))
+    assert time.perf_counter() - began < 1.0
+
+
+async def test_two_tasks_on_a_fresh_hook_share_one_session() -> None:
+    async with WiroAsyncHook() as hook:
+        first, second = await asyncio.gather(hook.get_session(), hook.get_session())
+        assert first is second
+
+
+async def test_nothing_is_left_open(server: HostileServer) -> None:
+    server.on(DETAIL, TASK).on("/v1/Run/o/m", ok(taskid="1"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        async with WiroAsyncHook() as hook:
+            await hook.get_task("7")
+            await hook.run_model("o/m")
+        del hook
+        await asyncio.sleep(0)
+        gc.collect()
+    assert [str(warning.message) for warning in caught if warning.category is ResourceWarning] == []
+
+
+@pytest.mark.parametrize("path", [DETAIL, "/v1/Run/o/m"])
+async def test_a_cancelled_request_is_dropped_and_the_hook_stays_usable(
+    server: HostileServer, path: str
+) -> None:
+    server.on(DETAIL, *([silence] if path == DETAIL else []), TASK).on("/v1/Run/o/m", silence)
+    async with WiroAsyncHook() as hook:
+        request = asyncio.create_task(hook.get_task("7") if path == DETAIL else hook.run_model("o/m"))  # type: ignore[arg-type]
+        assert await asyncio.to_thread(wait_until, lambda: bool(server.to(path)))
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert (await hook.get_task("7")).id == "7"
+
+
+async def test_a_cancelled_wait_sends_nothing_more(server: HostileServer) -> None:
+    server.on(DETAIL, TASK)
+    async with WiroAsyncHook() as hook:
+        waiting = asyncio.create_task(hook.wait_for_task("7", poll_interval=30))
+        assert await asyncio.to_thread(wait_until, lambda: bool(server.requests))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert len(server.requests) == 1
+
+
+async def test_a_timeout_around_a_call_is_felt_at_once(server: HostileServer, connect: Connect) -> None:
+    connect(read_timeout=30)
+    server.on(DETAIL, silence)
+    async with WiroAsyncHook() as hook:
+        began = time.perf_counter()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await hook.get_task("7")
+        assert time.perf_counter() - began < 1.0

@@ -1,0 +1,98 @@
+"""Each Wiro error reaches Airflow as what it is: final, or worth another try."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wiro import exceptions
+from airflow_provider_wiro.exceptions import (
+    WiroApiError,
+    WiroAuthenticationError,
+    WiroBalanceError,
+    WiroConcurrencyLimitError,
+    WiroConnectionError,
+    WiroError,
+    WiroLostRunError,
+    WiroNotFoundError,
+    WiroNotStoppableError,
+    WiroOrphanedRunError,
+    WiroOutputError,
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+    WiroRateLimitError,
+    WiroRecordError,
+    WiroResponseError,
+    WiroServerError,
+    WiroTaskCancelledError,
+    WiroTaskError,
+    WiroTaskFailedError,
+    WiroTaskTimeoutError,
+    WiroUsageError,
+    WiroValidationError,
+)
+from airflow_provider_wiro.failures import airflow_failures
+
+FINAL = {
+    WiroError: "",
+    WiroUsageError: "",
+    WiroApiError: "",
+    WiroAuthenticationError: "Check the Wiro connection",
+    WiroValidationError: "Correct the parameters",
+    WiroNotFoundError: "Check the model's",
+    WiroNotStoppableError: "",
+    WiroBalanceError: "Add balance",
+    WiroLostRunError: "",
+    WiroOrphanedRunError: "",
+    WiroTaskError: "",
+    WiroTaskCancelledError: "clear this task",
+    WiroOutputError: "",
+    WiroOutputRefusedError: "",
+}
+PASSING = [
+    WiroConcurrencyLimitError,
+    WiroRateLimitError,
+    WiroServerError,
+    WiroResponseError,
+    WiroConnectionError,
+    WiroRecordError,
+    WiroTaskFailedError,
+    WiroTaskTimeoutError,
+    WiroOutputUnavailableError,
+]
+
+
+def made(kind: type[WiroError]) -> WiroError:
+    return kind("the words", **({"wiro_task_id": "7"} if issubclass(kind, WiroTaskError) else {}))
+
+
+def test_no_error_class_is_forgotten_here() -> None:
+    known = {
+        kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, WiroError)
+    }
+    assert known == {*FINAL, *PASSING}
+
+
+@pytest.mark.parametrize("kind", FINAL)
+def test_what_a_retry_cannot_mend_fails_at_once_and_says_what_to_do(kind: type[WiroError]) -> None:
+    with pytest.raises(AirflowFailException) as caught, airflow_failures():
+        raise made(kind)
+    assert str(caught.value).startswith("the words")
+    assert FINAL[kind] in str(caught.value)
+    assert isinstance(caught.value.__cause__, kind)
+
+
+@pytest.mark.parametrize("kind", PASSING)
+def test_what_may_pass_is_left_to_airflows_retries(kind: type[WiroError]) -> None:
+    error = made(kind)
+    with pytest.raises(kind) as caught, airflow_failures():
+        raise error
+    assert caught.value is error
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_other_errors_and_none_pass_through() -> None:
+    with pytest.raises(ZeroDivisionError), airflow_failures():
+        _ = 1 / 0
+    with airflow_failures():
+        pass

@@ -1,0 +1,359 @@
+"""Outputs: whole, as announced, from a public address, or not at all."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.api import downloads
+from airflow_provider_wiro.api.models import Output
+from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.exceptions import (
+    WiroOutputError,
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+    WiroUsageError,
+)
+from airflow_provider_wiro.hooks import addresses
+from airflow_provider_wiro.hooks.connection import WiroConnection
+from tests.contract.hostile import HostileServer
+from tests.contract.scripts import (
+    answer,
+    chunked,
+    drip,
+    endless,
+    gzipped,
+    hang_up,
+    head,
+    late,
+    raw,
+    redirect,
+    reset,
+    silence,
+    truncated,
+    until_close,
+)
+
+if TYPE_CHECKING:
+    from tests.contract.fixtures import Connect
+    from tests.contract.hostile import Script
+    from tests.contract.twins import Twin
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 800
+PATH = "/out/0.png"
+
+
+def output(
+    url: str | None, *, size: int | None = len(PNG), content_type: str = "image/png", name: str = "0.png"
+) -> Output:
+    return Output(index=0, name=name, content_type=content_type, size=size, url=url)
+
+
+def at(cdn: HostileServer, *scripts: Script, **more: Any) -> Output:
+    cdn.on(PATH, *scripts)
+    return output(f"{cdn.origin}{PATH}", **more)
+
+
+GOOD: dict[str, Script] = {
+    "with its length": answer(PNG, content_type="image/png"),
+    "in chunks": chunked(PNG[:10], PNG[10:11], PNG[11:]),
+    "until the connection closes": until_close(PNG),
+    "in two pieces with a rest between": raw(
+        head(200, content_length=len(PNG)) + PNG[:1000], PNG[1000:], seconds_between=0.05
+    ),
+    "with no content type": answer(PNG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", GOOD)
+@pytest.mark.parametrize("size", [len(PNG), None])
+def test_an_output_arrives_byte_by_byte(cdn: HostileServer, twin: Twin, way: str, size: int | None) -> None:
+    assert twin.fetch(at(cdn, GOOD[way], size=size)) == PNG
+    (request,) = cdn.requests
+    assert request.method == "GET"
+    assert request.headers["accept-encoding"] == "identity"
+    assert not [name for name in request.headers if name.startswith("x-") or name == "authorization"]
+
+
+@pytest.mark.parametrize("piece_bytes", [1024, 7777, len(PNG), len(PNG) + 1, 10_000_000])
+def test_pieces_of_any_size_make_the_same_file(cdn: HostileServer, twin: Twin, piece_bytes: int) -> None:
+    assert twin.fetch(at(cdn, GOOD["with its length"]), piece_bytes) == PNG
+    assert twin.fetch(at(cdn, GOOD["in chunks"]), piece_bytes) == PNG
+
+
+def test_an_empty_output_is_empty(cdn: HostileServer, twin: Twin) -> None:
+    assert twin.fetch(at(cdn, answer(b""), size=0)) == b""
+
+
+def test_a_url_is_sent_as_it_is(cdn: HostileServer, twin: Twin) -> None:
+    target = "/a%2Bb%20c/@/%C3%BC;v=1/0.png?sig=a%2Bb%3D%26%2F&x=%40"
+    cdn.on(target, answer(PNG))
+    assert twin.fetch(output(cdn.origin + target)) == PNG
+
+
+def test_a_url_with_letters_beyond_ascii_is_encoded(cdn: HostileServer, twin: Twin) -> None:
+    cdn.on("/%C3%BC/0.png", answer(PNG))
+    assert twin.fetch(output(f"{cdn.origin}/ü/0.png")) == PNG
+
+
+REFUSED: dict[str, Script] = {
+    "a shorter file": answer(PNG[:-1]),
+    "a longer file": answer(PNG + b"!"),
+    "a shorter file in chunks": chunked(PNG[:-1]),
+    "a longer file in chunks": chunked(PNG, b"!"),
+    "a longer file until close": until_close(PNG + b"!"),
+    "a body without end": endless(head(200), b"x"),
+    "a web page": answer(b"<html>gone</html>", content_type="text/html; charset=utf-8"),
+    "a web page of the right size": answer(b"h" * len(PNG), content_type="TEXT/HTML"),
+    "gzip": gzipped(PNG, content_type="image/png"),
+    "brotli": answer(PNG, content_encoding="br"),
+}
+UNAVAILABLE: dict[str, Script] = {
+    "truncated": truncated(PNG[:-10]),
+    "truncated chunks": chunked(PNG[:1000], is_complete=False),
+    "a chunk that is none": raw(head(200, transfer_encoding="chunked"), b"zz\r\n", seconds_between=0.02),
+    "a reset in the middle": raw(head(200, content_length=len(PNG)), PNG[:500], then=reset),
+    "HTTP 403": answer(b"<html>expired", 403, content_type="text/html"),
+    "HTTP 404": answer(b"", 404),
+    "HTTP 410": answer(b"", 410),
+    "HTTP 500": answer(b"", 500),
+    "HTTP 206": answer(PNG, 206),
+    "HTTP 204": raw(head(204), then_close=False),
+    "HTTP 304": raw(head(304), then_close=False),
+    "reset": reset,
+    "closed": hang_up,
+    "garbage": raw(b"\xff\xff\xff\r\n\r\n"),
+    "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_was_not_announced_is_refused_for_good(cdn: HostileServer, twin: Twin, fault: str) -> None:
+    with pytest.raises(WiroOutputRefusedError):
+        twin.fetch(at(cdn, REFUSED[fault]))
+
+
+@pytest.mark.parametrize("fault", UNAVAILABLE)
+def test_what_may_pass_may_be_tried_again(
+    cdn: HostileServer, connect: Connect, twin: Twin, fault: str
+) -> None:
+    connect(read_timeout=0.5)
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, UNAVAILABLE[fault]))
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"HTTP/1.1 200 OK\r\n", head(200, content_length=len(PNG)) + PNG[:100]]
+)
+def test_a_cdn_that_falls_silent_is_left(
+    cdn: HostileServer, connect: Connect, twin: Twin, start: bytes
+) -> None:
+    connect(read_timeout=0.1)
+
+    def start_and_stall(wire: Any) -> None:
+        wire.send(start)
+        silence(wire)
+
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, start_and_stall))
+
+
+def test_an_announced_web_page_may_be_one(cdn: HostileServer, twin: Twin) -> None:
+    page = answer(PNG, content_type="text/html")
+    assert twin.fetch(at(cdn, page, content_type="text/html")) == PNG
+    assert twin.fetch(at(cdn, page, content_type="", name="page.html")) == PNG
+
+
+def test_an_output_of_unknown_size_is_read_to_a_limit(
+    cdn: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 1_000_000)
+    with pytest.raises(WiroOutputRefusedError, match="larger than 1000000"):
+        twin.fetch(at(cdn, endless(head(200), b"x"), size=None))
+
+
+def test_an_output_without_a_url_says_so(cdn: HostileServer, twin: Twin) -> None:
+    with pytest.raises(WiroUsageError, match="no file"):
+        twin.fetch(output(None))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(cdn: HostileServer, twin: Twin, status: int) -> None:
+    cdn.on("/there", answer(PNG))
+    assert twin.fetch(at(cdn, redirect("/there", status))) == PNG
+
+
+def test_a_redirect_loop_ends(cdn: HostileServer, twin: Twin) -> None:
+    with pytest.raises(WiroOutputRefusedError, match="5 redirects"):
+        twin.fetch(at(cdn, redirect(PATH)))
+    assert len(cdn.requests) == 6
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[::1", "http://", "javascript:1", "gopher://x", ""],
+)
+def test_a_redirect_to_anything_but_http_is_refused(cdn: HostileServer, twin: Twin, target: str) -> None:
+    with pytest.raises(WiroOutputRefusedError):
+        twin.fetch(at(cdn, redirect(target)))
+
+
+def test_the_body_of_a_redirect_is_not_read(cdn: HostileServer, twin: Twin) -> None:
+    cdn.on("/there", answer(PNG))
+    sent = 0
+
+    def redirect_for_ever(wire: Any) -> None:
+        nonlocal sent
+        wire.send(head(302, location="/there"))
+        for _ in range(1000):
+            wire.send(b"x" * 65536)
+            sent += 65536
+
+    assert twin.fetch(at(cdn, redirect_for_ever)) == PNG
+    assert sent < 30_000_000
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "/etc/passwd", "ftp://x/y", "http://", "http://a b/", "data:,x"]
+)
+def test_a_url_that_is_not_http_is_refused(twin: Twin, url: str) -> None:
+    with pytest.raises(WiroOutputRefusedError):
+        twin.fetch(output(url))
+
+
+# -- private addresses. The base URL is public here, the hostile server stands inside.
+
+
+@pytest.fixture
+def public() -> WiroConnection:
+    return WiroConnection(
+        "https://api.wiro.ai/v1", "wss://socket.wiro.ai/v1", Credentials("k"), None, 0.5, 0.5
+    )
+
+
+HOSTS = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "0177.0.0.1",
+    "0",
+    "0.0.0.0",  # noqa: S104
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::]",
+    "user@127.0.0.1",
+    "wiro.ai@127.0.0.1",
+    "%31%32%37.0.0.1",
+    "\uff11\uff12\uff17.\uff10.0.\uff11",
+    "①②⑦.0.0.1",
+    "127。0。0。1",
+    "ⓛocalhost",
+    "[64:ff9b::7f00:1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_nothing_is_sent_to_a_private_address(
+    cdn: HostileServer, twin: Twin, public: WiroConnection, host: str
+) -> None:
+    with pytest.raises(WiroOutputError):
+        twin.fetch_over(public, output(f"http://{host}:{cdn.port}{PATH}"))
+    assert cdn.connections == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::1]", "user@127.0.0.1"])
+def test_a_private_address_is_refused_for_good_and_named(
+    cdn: HostileServer, twin: Twin, public: WiroConnection, host: str
+) -> None:
+    with HostileServerV6() as inside:
+        port = inside.port if host == "[::1]" else cdn.port
+        with pytest.raises(WiroOutputRefusedError, match="not a public address"):
+            twin.fetch_over(public, output(f"http://{host}:{port}{PATH}"))
+        assert inside.requests == []
+
+
+class HostileServerV6:
+    def __enter__(self) -> HostileServer:
+        self._server = HostileServer("::1")
+        return self._server
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, name: str, *answers: list[str]) -> list[str]:
+    """Have ``name`` resolve to each of the answers in turn, the last one for ever; returns who asked."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host not in {name, name.encode()}:
+            return real(host, port, *args, **kwargs)
+        asked.append(name)
+        found = answers[min(len(asked), len(answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, int(port or 0))) for one in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    return asked
+
+
+def test_a_name_that_turns_private_after_a_check_is_still_refused(
+    cdn: HostileServer, twin: Twin, public: WiroConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for turns in ([["127.0.0.1"]], [["93.184.216.34"], ["127.0.0.1"]]):
+        monkeypatch.undo()
+        resolve_to(monkeypatch, "cdn1.evil.test", *turns)
+        with pytest.raises(Exception) as caught:  # noqa: PT011 pytest-socket may be the one to refuse the public one
+            twin.fetch_over(public, output(f"http://cdn1.evil.test:{cdn.port}{PATH}"))
+        assert "SocketConnectBlocked" in type(caught.value).__name__ or isinstance(
+            caught.value, WiroOutputError
+        )
+    assert cdn.requests == []
+
+
+@pytest.mark.parametrize("to", ["http://[::1]:{port}/secret", "http://[0:0:0:0:0:0:0:1]:{port}/secret"])
+def test_a_redirect_inside_is_refused(
+    cdn: HostileServer, twin: Twin, public: WiroConnection, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    """127.0.0.1 plays the public CDN here, ::1 what stands inside."""
+    for module in (downloads, addresses):
+        monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
+    with HostileServerV6() as inside:
+        cdn.on(PATH, redirect(to.format(port=inside.port)))
+        with pytest.raises(WiroOutputRefusedError, match="not a public address"):
+            twin.fetch_over(public, output(f"{cdn.origin}{PATH}"))
+        assert len(cdn.requests) == 1
+        assert inside.connections == 0
+
+
+def test_through_a_proxy_names_are_judged(
+    cdn: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied = WiroConnection(
+        "https://api.wiro.ai/v1", "wss://x", Credentials("k"), proxy=f"http://127.0.0.1:{cdn.port}"
+    )
+    for url in ("http://127.0.0.1:1/x", "http://localhost/x", "http://2130706433/x", "http://[::1]/x"):
+        with pytest.raises(WiroOutputRefusedError, match="not a public address"):
+            twin.fetch_over(proxied, output(url))
+    assert cdn.requests == []
+    cdn.on("http://cdn1.wiro.test/0.png", answer(PNG))
+    assert twin.fetch_over(proxied, output("http://cdn1.wiro.test/0.png")) == PNG
+
+
+def test_a_private_base_url_may_have_private_outputs(cdn: HostileServer, twin: Twin) -> None:
+    assert twin.fetch(at(cdn, late(0.01, answer(PNG)))) == PNG
+    cdn.on("/local", answer(PNG))
+    assert twin.fetch(output(f"http://localhost:{cdn.port}/local")) == PNG
+
+
+def test_a_drip_is_no_end(cdn: HostileServer, connect: Connect, twin: Twin) -> None:
+    with pytest.raises(WiroOutputRefusedError):
+        twin.fetch(at(cdn, drip(head(200), b"12345", 0.005), size=20))

@@ -1,0 +1,1 @@
+"""What the transfer to S3 promises, over real sockets."""

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING
+
+import botocore.loaders
+import pytest
+import requests
+
+from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
+from tests.transfers.s3 import S3, serve
+from tests.transfers.staging import Wiro
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.contract.hostile import HostileServer
+
+__all__ = ["_short_pauses", "cdn", "connect", "no_repeats", "server", "twin"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_boto3() -> Iterator[None]:
+    """Read boto3's description of S3 once and not for each client: a fifth of a second each."""
+    with pytest.MonkeyPatch.context() as patch:
+        loader = botocore.loaders.JSONFileLoader
+        patch.setattr(loader, "load_file", staticmethod(functools.cache(loader().load_file)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    yield from serve()
+
+
+@pytest.fixture
+def s3(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """An empty bucket, to which the connection ``aws_default`` leads."""
+    extra = {"endpoint_url": moto_url, "region_name": "us-east-1"}
+    fields = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
+    requests.post(f"{moto_url}/moto-api/reset", timeout=5).close()
+    bucket = S3(moto_url)
+    yield bucket
+    bucket.close()
+
+
+@pytest.fixture
+def wiro(server: HostileServer, cdn: HostileServer) -> Wiro:
+    """Wiro with task 2221, to which a test gives its outputs."""
+    return Wiro(server, cdn)
