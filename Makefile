@@ -73,7 +73,7 @@ $(INSTALLED): requirements.lock pyproject.toml | $(UV)
 	@echo "== installing into .venv (once; a minute or two)"
 	$(UV) venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
 	$(UV) pip install --quiet --python .venv --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python .venv --no-deps --editable .
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
 	touch $@
 
 # pip alone on a bare Debian: no ensurepip, so no `python3 -m venv`, and no installing outside of one. Into a

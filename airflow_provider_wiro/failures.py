@@ -27,6 +27,7 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroServerError,
     WiroTaskCancelledError,
+    WiroTaskError,
     WiroTaskFailedError,
     WiroTaskTimeoutError,
     WiroUsageError,
@@ -35,6 +36,8 @@ from airflow_provider_wiro.exceptions import (
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
+
+    from airflow_provider_wiro.api.models import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,6 +94,22 @@ def airflow_failures() -> Iterator[None]:
     except WiroError as error:
         if error.may_retry:
             raise
+        raise AirflowFailException(explain(error)) from error
+
+
+def require_success(task: Task) -> None:
+    """
+    Let pass only a task that has succeeded, for operators that did not start it.
+
+    A failed run may succeed when it is run again (``may_retry``), but their own retry starts none.
+
+    :raises AirflowFailException: it failed, or was cancelled.
+    """
+    from airflow_provider_wiro.api.outcomes import check_success
+
+    try:
+        check_success(task)
+    except WiroTaskError as error:
         raise AirflowFailException(explain(error)) from error
 
 

@@ -107,8 +107,11 @@ def _identity(path: Any, size: int) -> str:
     """
     if not isinstance(path, Path):
         return f"{path} ({size} bytes)"
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(source: object, error: OSError) -> WiroUsageError:

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_wiro.api.polling import check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 
@@ -145,9 +145,9 @@ class WiroTaskSensor(BaseSensorOperator):
         return Narrator(wiro_task_id, self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
-        from airflow_provider_wiro.api.outcomes import check_success, run_summary
+        from airflow_provider_wiro.api.outcomes import run_summary
 
-        check_success(task)
+        require_success(task)
         self._narrator(task.id).ended(task)
         return run_summary(task)
 

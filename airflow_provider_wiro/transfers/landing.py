@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_wiro.api.filenames import clean_name, fill_key
 from airflow_provider_wiro.api.models import answer_parts
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ def plan(task: Task, key_template: str, *, model: str | None = None) -> list[Lan
     """
     landings: list[Landing] = []
     for output in task.outputs:
-        for landing_name, content_type, part, body in _parts(output):
+        for landing_name, content_type, part, body in _parts(task, output):
             size = output.size if body is None else len(body)
             key = fill_key(key_template, _values(task, model, output, landing_name))
             landings.append(Landing(output, landing_name, key, content_type, size, part, body))
@@ -80,7 +80,7 @@ def plan(task: Task, key_template: str, *, model: str | None = None) -> list[Lan
     return landings
 
 
-def _parts(output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
+def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
     """Yield name, content type, part and body: one for a file, two for an LLM's answer."""
     if output.content is None:
         guessed = mimetypes.guess_extension(output.content_type) or ""
@@ -88,10 +88,15 @@ def _parts(output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
         yield name, content_type_of(output.content_type, name), "", None
         return
     stem = PurePosixPath(clean_name(output.name, fallback="answer")).stem
-    structured = json.dumps(output.content, ensure_ascii=False, indent=2) + "\n"
-    plain = "\n\n".join(answer_parts(output.content)) + "\n"
-    yield f"{stem}.json", "application/json", "json", structured.encode("utf-8", "replace")
-    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", plain.encode("utf-8", "replace")
+    try:
+        structured = json.dumps(output.content, ensure_ascii=False, indent=2)
+    except RecursionError as error:
+        raise WiroOutputRefusedError(
+            f"Output {output.index} is an answer nested too deeply to write."
+        ) from error
+    plain = "\n\n".join(answer_parts(output.content)) or task.debug_output
+    yield f"{stem}.json", "application/json", "json", f"{structured}\n".encode("utf-8", "replace")
+    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", f"{plain}\n".encode("utf-8", "replace")
 
 
 def content_type_of(announced: str, name: str) -> str:
@@ -124,7 +129,6 @@ def _refuse_collisions(landings: Sequence[Landing], key_template: str) -> None:
         if other is not landing:
             raise WiroUsageError(
                 f"Outputs {other.output.index} ({other.name!r}) and {landing.output.index} "
-                f"({landing.name!r}) would "
-                f"both land in {landing.key!r}. Put {{index}} or {{name}} into s3_key, found "
-                f"{key_template!r}."
+                f"({landing.name!r}) would both land in {landing.key!r}. Put {{index}} or {{name}} into "
+                f"s3_key, found {key_template!r}."
             )

@@ -10,23 +10,22 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.api.filenames import check_key_template
-from airflow_provider_wiro.api.outcomes import check_success, task_id_of
 from airflow_provider_wiro.exceptions import (
     WiroOutputRefusedError,
     WiroOutputUnavailableError,
-    WiroTaskError,
     WiroUsageError,
 )
-from airflow_provider_wiro.failures import airflow_failures, explain
-from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.transfers.landing import PLACEHOLDERS, Landing, Readable, plan
+from airflow_provider_wiro.failures import airflow_failures, require_success
 
+# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
+# it.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.transfers.landing import Landing, Readable
     from airflow_provider_wiro.transfers.s3_upload import S3Upload, StoredObject
 
 _PIECE_BYTES = 1024 * 1024
@@ -104,10 +103,15 @@ class WiroToS3Operator(BaseOperator):
     @cached_property
     def hook(self) -> WiroHook:
         """The hook for the operator's Wiro connection."""
+        from airflow_provider_wiro.hooks.wiro import WiroHook
+
         return WiroHook(self.wiro_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move one output after the other."""
+        from airflow_provider_wiro.api.outcomes import task_id_of
+        from airflow_provider_wiro.transfers.landing import plan
+
         with airflow_failures(), self.hook:
             wiro_task_id = task_id_of(self.wiro_task_id)
             bucket, key_template = self._destination()
@@ -115,13 +119,10 @@ class WiroToS3Operator(BaseOperator):
             task = self.hook.get_task(wiro_task_id)
             if not task.is_terminal:
                 raise WiroUsageError(
-                    f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a "
-                    "WiroTaskSensor before this task, or let the run wait for completion."
+                    f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a WiroTaskSensor "
+                    "before this task, or let the run wait for completion."
                 )
-            try:
-                check_success(task)
-            except WiroTaskError as error:  # may_retry means the run; a retry of this task starts none
-                raise AirflowFailException(explain(error)) from error
+            require_success(task)
             landings = plan(task, key_template, model=self._model())
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.", wiro_task_id)
@@ -150,6 +151,9 @@ class WiroToS3Operator(BaseOperator):
 
     def _destination(self) -> tuple[str | None, str]:
         """Return the bucket, None for the S3 connection's own, and the key template."""
+        from airflow_provider_wiro.api.filenames import check_key_template
+        from airflow_provider_wiro.transfers.landing import PLACEHOLDERS
+
         bucket, key = self.s3_bucket, self.s3_key
         if key.startswith("s3://"):
             if bucket:
@@ -162,7 +166,6 @@ class WiroToS3Operator(BaseOperator):
         return bucket or None, check_key_template(key.lstrip("/"), PLACEHOLDERS)
 
     def _open_s3(self, bucket: str | None) -> S3Upload:
-        # Here and not above: they take time to import, and DAG files are parsed all day long.
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
         from boto3.s3.transfer import S3Transfer
 
