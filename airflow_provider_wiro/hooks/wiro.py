@@ -1,5 +1,5 @@
 """
-WiroHook and WiroAsyncHook: Wiro's API for Airflow code, blocking and on an event loop.
+WiroHook: Wiro's API for Airflow code that may block. Its twin on an event loop is WiroAsyncHook.
 
 Both are thin shells over :mod:`airflow_provider_wiro.api.flow`: same method names, same results, same errors.
 They do what a flow says (send, pause) and decide nothing themselves.
@@ -7,71 +7,38 @@ They do what a flow says (send, pause) and decide nothing themselves.
 
 from __future__ import annotations
 
-import asyncio
-import random
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook, conf
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow
 from airflow_provider_wiro.api.flow import Flow, Outside, Send
-from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
-from airflow_provider_wiro.api.polling import Polling, check_poll_interval
-from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS, NoAnswer, RateGate
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
 from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
+from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
 
 if TYPE_CHECKING:
-    import aiohttp
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
     import requests
 
+    from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
-    from airflow_provider_wiro.hooks.asynchronous import AsyncOutputStream
     from airflow_provider_wiro.hooks.blocking import OutputStream
 
-T = TypeVar("T")
-Observe = Callable[[Task], None]
+__all__ = ["WiroAsyncHook", "WiroHook"]
 
-#: One rate gate for each base URL and key in this process: a 429 counts for the whole project.
-_GATES: dict[tuple[str, str], RateGate] = {}
+T = TypeVar("T")
+
 #: The longest a blocking pause goes without looking whether the Airflow task was told to stop.
 _SLICE_SECONDS = 0.5
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _outside(connection: WiroConnection) -> Outside:
-    key = (connection.base_url, connection.credentials.key)
-    return Outside(
-        credentials=connection.credentials,
-        now=_now,
-        random=random.random,
-        # 63 random bits: unique among all workers without their talking to each other.
-        nonce=lambda: secrets.randbits(63),
-        gate=_GATES.setdefault(key, RateGate()),
-    )
-
-
-def _nothing_to_see(_: Task) -> None:
-    return None
-
-
-def _polling(poll_interval: float | None, deadline: datetime | None, started_at: datetime | None) -> Polling:
-    return Polling(started_at or _now(), deadline, check_poll_interval(poll_interval))
-
-
-def _poll_patience_seconds() -> float:
-    seconds: float = conf.getfloat("wiro", "poll_patience", fallback=POLL_PATIENCE_SECONDS)
-    return seconds
 
 
 class WiroHook(BaseHook):
@@ -215,7 +182,7 @@ class WiroHook(BaseHook):
         deadline: datetime | None = None,
         poll_interval: float | None = None,
         started_at: datetime | None = None,
-        observe: Observe = _nothing_to_see,
+        observe: shell.Observe = shell.ignore,
         is_seen: bool = False,
     ) -> Task:
         """
@@ -230,9 +197,9 @@ class WiroHook(BaseHook):
         :raises WiroError: Wiro could not be asked for longer than ``[wiro] poll_patience`` (5 minutes by
             default).
         """
-        if timeout is not None:
-            deadline = _now() + timedelta(seconds=timeout)
-        polling = _polling(poll_interval, deadline, started_at)
+        polling = shell.polling(
+            timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
+        )
         return self.converse(
             lambda outside: conversations.wait_for_task(
                 wiro_task_id,
@@ -240,7 +207,7 @@ class WiroHook(BaseHook):
                 polling,
                 observe=observe,
                 is_seen=is_seen,
-                patience_seconds=_poll_patience_seconds(),
+                patience_seconds=shell.poll_patience_seconds(),
             )
         )
 
@@ -314,7 +281,7 @@ class WiroHook(BaseHook):
 
         :param converse: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
         """
-        conversation = converse(_outside(self.connection))
+        conversation = converse(shell.outside(self.connection))
         outcome: Answer | NoAnswer | None = None
         while True:
             try:
@@ -341,196 +308,3 @@ class WiroHook(BaseHook):
         while (remaining := until - time.monotonic()) > 0:
             time.sleep(min(remaining, _SLICE_SECONDS))
             self._check_interruption()
-
-
-class WiroAsyncHook(BaseHook):
-    """
-    Wiro's API on an event loop, for triggers. One ``aiohttp`` session; use it as ``async with
-    WiroAsyncHook(…)``.
-
-    The methods and what they raise are those of :class:`WiroHook`, awaited.
-
-    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
-    """
-
-    conn_name_attr = "wiro_conn_id"
-    default_conn_name = "wiro_default"
-    conn_type = "wiro"
-    hook_name = "Wiro"
-
-    def __init__(self, wiro_conn_id: str = default_conn_name, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.wiro_conn_id = wiro_conn_id
-        self._connection: WiroConnection | None = None
-        self._session: aiohttp.ClientSession | None = None
-
-    async def get_wiro_connection(self) -> WiroConnection:
-        """The connection, read from Airflow once, without blocking the loop."""
-        if self._connection is None:
-            found = await version_compat.get_connection_async(self.wiro_conn_id)
-            self._connection = WiroConnection.from_airflow(found)
-            for secret in self._connection.secrets:
-                await version_compat.mask_secret_async(secret)
-        return self._connection
-
-    async def get_session(self) -> aiohttp.ClientSession:
-        """Return the session, opened at first use."""
-        from airflow_provider_wiro.hooks import asynchronous
-
-        connection = await self.get_wiro_connection()
-        if self._session is None:  # asked after the await: another task may have opened it meanwhile
-            self._session = asynchronous.open_session(connection)
-        return self._session
-
-    async def close(self) -> None:
-        """Close the session; the hook stays usable."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
-
-    async def run_model(
-        self,
-        model: str,
-        parameters: Mapping[str, Any] | None = None,
-        files: Mapping[str, Any] | None = None,
-        *,
-        callback_url: str | None = None,
-        project_id: str | None = None,
-    ) -> StartedRun:
-        """See :meth:`WiroHook.run_model`."""
-        from asgiref.sync import sync_to_async
-
-        connection = await self.get_wiro_connection()
-        # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
-        resolved = await sync_to_async(resolve_files)(files)
-        return await self.converse(
-            lambda outside: conversations.run_model(
-                outside,
-                model,
-                parameters or {},
-                resolved,
-                callback_url=callback_url,
-                project_id=project_id or connection.project_id,
-            )
-        )
-
-    async def get_task(self, wiro_task_id: str) -> Task:
-        """See :meth:`WiroHook.get_task`."""
-        return await self._call(endpoints.get_task(wiro_task_id))
-
-    async def list_tasks(
-        self, *, start: int = 0, limit: int = 20, model_name: str | None = None
-    ) -> tuple[Task, ...]:
-        """See :meth:`WiroHook.list_tasks`."""
-        return await self._call(endpoints.list_tasks(start=start, limit=limit, model_name=model_name))
-
-    async def wait_for_task(
-        self,
-        wiro_task_id: str,
-        *,
-        timeout: float | None = None,
-        deadline: datetime | None = None,
-        poll_interval: float | None = None,
-        started_at: datetime | None = None,
-        observe: Observe = _nothing_to_see,
-        is_seen: bool = False,
-    ) -> Task:
-        """See :meth:`WiroHook.wait_for_task`."""
-        if timeout is not None:
-            deadline = _now() + timedelta(seconds=timeout)
-        polling = _polling(poll_interval, deadline, started_at)
-        return await self.converse(
-            lambda outside: conversations.wait_for_task(
-                wiro_task_id,
-                outside,
-                polling,
-                observe=observe,
-                is_seen=is_seen,
-                patience_seconds=_poll_patience_seconds(),
-            )
-        )
-
-    async def cancel_task(self, wiro_task_id: str) -> Task | None:
-        """See :meth:`WiroHook.cancel_task`."""
-        return await self._call(endpoints.cancel_task(wiro_task_id))
-
-    async def kill_task(self, wiro_task_id: str) -> Task | None:
-        """See :meth:`WiroHook.kill_task`."""
-        return await self._call(endpoints.kill_task(wiro_task_id))
-
-    async def stop_task(
-        self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
-    ) -> Task | None:
-        """See :meth:`WiroHook.stop_task`."""
-        return await self.converse(
-            lambda outside: conversations.stop_task(
-                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
-            )
-        )
-
-    async def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
-        """See :meth:`WiroHook.upload_file`."""
-        from asgiref.sync import sync_to_async
-
-        return await self._call(
-            endpoints.upload_file(await sync_to_async(resolve_content)(file), folder_id=folder_id)
-        )
-
-    async def get_model(self, model: str) -> Model:
-        """See :meth:`WiroHook.get_model`."""
-        return await self._call(endpoints.get_model(model))
-
-    async def list_models(
-        self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
-    ) -> tuple[Model, ...]:
-        """See :meth:`WiroHook.list_models`."""
-        return await self._call(
-            endpoints.list_models(search=search, categories=categories, start=start, limit=limit)
-        )
-
-    async def delete_task_files(self, wiro_task_id: str) -> None:
-        """See :meth:`WiroHook.delete_task_files`."""
-        await self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
-
-    @asynccontextmanager
-    async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
-        """See :meth:`WiroHook.open_output`: ``async with hook.open_output(output) as stream``."""
-        from airflow_provider_wiro.hooks import asynchronous
-
-        async with asynchronous.open_output(await self.get_wiro_connection(), output) as stream:
-            yield stream
-
-    async def test_connection(self) -> tuple[bool, str]:
-        """See :meth:`WiroHook.test_connection`."""
-        try:
-            return True, await self.converse(conversations.try_connection)
-        except WiroError as error:
-            return False, str(error)
-
-    async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
-        return await self.converse(lambda outside: flow.call(api_call, outside))
-
-    async def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
-        """Do what a flow says until it returns."""
-        from airflow_provider_wiro.hooks import asynchronous
-
-        connection = await self.get_wiro_connection()
-        conversation = converse(_outside(connection))
-        outcome: Answer | NoAnswer | None = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            outcome = None
-            if isinstance(step, Send):
-                outcome = await asynchronous.send(await self.get_session(), connection, step)
-            else:
-                await asyncio.sleep(step.seconds)

@@ -1,0 +1,67 @@
+"""What the two hooks share: the world as a flow sees it, and the plan for following a task."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_wiro.api.flow import Outside
+from airflow_provider_wiro.api.polling import Polling, check_poll_interval
+from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS, RateGate
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.connection import WiroConnection
+
+#: Called with what each poll of a task shows.
+Observe = Callable[["Task"], None]
+
+#: One rate gate for each base URL and key in this process: a 429 counts for the whole project.
+_GATES: dict[tuple[str, str], RateGate] = {}
+
+
+def now() -> datetime:
+    """Return the time, aware."""
+    return datetime.now(UTC)
+
+
+def outside(connection: WiroConnection) -> Outside:
+    """Return the world for a flow on this connection."""
+    key = (connection.base_url, connection.credentials.key)
+    return Outside(
+        credentials=connection.credentials,
+        now=now,
+        random=random.random,
+        # 63 random bits: unique among all workers without their talking to each other.
+        nonce=lambda: secrets.randbits(63),
+        gate=_GATES.setdefault(key, RateGate()),
+    )
+
+
+def polling(
+    *,
+    timeout: float | None,
+    deadline: datetime | None,
+    poll_interval: float | None,
+    started_at: datetime | None,
+) -> Polling:
+    """
+    Return the plan for following a task; ``timeout`` is in seconds from now and goes before ``deadline``.
+    """
+    until = deadline if timeout is None else now() + timedelta(seconds=timeout)
+    return Polling(started_at or now(), until, check_poll_interval(poll_interval))
+
+
+def poll_patience_seconds() -> float:
+    """Return for how long failing polls are ridden out."""
+    seconds: float = conf.getfloat("wiro", "poll_patience", fallback=POLL_PATIENCE_SECONDS)
+    return seconds
+
+
+def ignore(_: Task) -> None:
+    """Observe nothing."""

@@ -1,0 +1,226 @@
+"""WiroAsyncHook: the twin of WiroHook on an event loop. Users import both from ``hooks.wiro``."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api import conversations, endpoints, flow
+from airflow_provider_wiro.api.flow import Flow, Outside, Send
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks.connection import WiroConnection
+from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    import aiohttp
+
+    from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
+    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.hooks.asynchronous import AsyncOutputStream
+
+T = TypeVar("T")
+
+
+class WiroAsyncHook(BaseHook):
+    """
+    Wiro's API on an event loop, for triggers. One ``aiohttp`` session; use it as ``async with
+    WiroAsyncHook(…)``.
+
+    The methods and what they raise are those of :class:`~airflow_provider_wiro.hooks.wiro.WiroHook`, awaited.
+
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
+    """
+
+    conn_name_attr = "wiro_conn_id"
+    default_conn_name = "wiro_default"
+    conn_type = "wiro"
+    hook_name = "Wiro"
+
+    def __init__(self, wiro_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wiro_conn_id = wiro_conn_id
+        self._connection: WiroConnection | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get_wiro_connection(self) -> WiroConnection:
+        """The connection, read from Airflow once, without blocking the loop."""
+        if self._connection is None:
+            found = await version_compat.get_connection_async(self.wiro_conn_id)
+            self._connection = WiroConnection.from_airflow(found)
+            for secret in self._connection.secrets:
+                await version_compat.mask_secret_async(secret)
+        return self._connection
+
+    async def get_session(self) -> aiohttp.ClientSession:
+        """Return the session, opened at first use."""
+        from airflow_provider_wiro.hooks import asynchronous
+
+        connection = await self.get_wiro_connection()
+        if self._session is None:  # asked after the await: another task may have opened it meanwhile
+            self._session = asynchronous.open_session(connection)
+        return self._session
+
+    async def close(self) -> None:
+        """Close the session; the hook stays usable."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def run_model(
+        self,
+        model: str,
+        parameters: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        *,
+        callback_url: str | None = None,
+        project_id: str | None = None,
+    ) -> StartedRun:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_model`."""
+        from asgiref.sync import sync_to_async
+
+        connection = await self.get_wiro_connection()
+        # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
+        resolved = await sync_to_async(resolve_files)(files)
+        return await self.converse(
+            lambda outside: conversations.run_model(
+                outside,
+                model,
+                parameters or {},
+                resolved,
+                callback_url=callback_url,
+                project_id=project_id or connection.project_id,
+            )
+        )
+
+    async def get_task(self, wiro_task_id: str) -> Task:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_task`."""
+        return await self._call(endpoints.get_task(wiro_task_id))
+
+    async def list_tasks(
+        self, *, start: int = 0, limit: int = 20, model_name: str | None = None
+    ) -> tuple[Task, ...]:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.list_tasks`."""
+        return await self._call(endpoints.list_tasks(start=start, limit=limit, model_name=model_name))
+
+    async def wait_for_task(
+        self,
+        wiro_task_id: str,
+        *,
+        timeout: float | None = None,
+        deadline: datetime | None = None,
+        poll_interval: float | None = None,
+        started_at: datetime | None = None,
+        observe: shell.Observe = shell.ignore,
+        is_seen: bool = False,
+    ) -> Task:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.wait_for_task`."""
+        polling = shell.polling(
+            timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
+        )
+        return await self.converse(
+            lambda outside: conversations.wait_for_task(
+                wiro_task_id,
+                outside,
+                polling,
+                observe=observe,
+                is_seen=is_seen,
+                patience_seconds=shell.poll_patience_seconds(),
+            )
+        )
+
+    async def cancel_task(self, wiro_task_id: str) -> Task | None:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.cancel_task`."""
+        return await self._call(endpoints.cancel_task(wiro_task_id))
+
+    async def kill_task(self, wiro_task_id: str) -> Task | None:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.kill_task`."""
+        return await self._call(endpoints.kill_task(wiro_task_id))
+
+    async def stop_task(
+        self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
+    ) -> Task | None:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.stop_task`."""
+        return await self.converse(
+            lambda outside: conversations.stop_task(
+                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
+            )
+        )
+
+    async def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.upload_file`."""
+        from asgiref.sync import sync_to_async
+
+        return await self._call(
+            endpoints.upload_file(await sync_to_async(resolve_content)(file), folder_id=folder_id)
+        )
+
+    async def get_model(self, model: str) -> Model:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
+        return await self._call(endpoints.get_model(model))
+
+    async def list_models(
+        self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
+    ) -> tuple[Model, ...]:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.list_models`."""
+        return await self._call(
+            endpoints.list_models(search=search, categories=categories, start=start, limit=limit)
+        )
+
+    async def delete_task_files(self, wiro_task_id: str) -> None:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.delete_task_files`."""
+        await self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+
+    @asynccontextmanager
+    async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
+        """
+        See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.open_output`: ``async with
+        hook.open_output(output) as stream``.
+        """
+        from airflow_provider_wiro.hooks import asynchronous
+
+        async with asynchronous.open_output(await self.get_wiro_connection(), output) as stream:
+            yield stream
+
+    async def test_connection(self) -> tuple[bool, str]:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.test_connection`."""
+        try:
+            return True, await self.converse(conversations.try_connection)
+        except WiroError as error:
+            return False, str(error)
+
+    async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
+        return await self.converse(lambda outside: flow.call(api_call, outside))
+
+    async def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
+        """Do what a flow says until it returns."""
+        from airflow_provider_wiro.hooks import asynchronous
+
+        connection = await self.get_wiro_connection()
+        conversation = converse(shell.outside(connection))
+        outcome: Answer | NoAnswer | None = None
+        while True:
+            try:
+                step = conversation.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            outcome = None
+            if isinstance(step, Send):
+                outcome = await asynchronous.send(await self.get_session(), connection, step)
+            else:
+                await asyncio.sleep(step.seconds)
