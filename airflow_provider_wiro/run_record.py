@@ -121,7 +121,7 @@ class FileRecordStore:
     def read(self) -> RunRecord | None:
         """See :meth:`RecordStore.read`."""
         try:
-            stored = self._path().read_text()
+            stored = self._path().read_bytes()
         except FileNotFoundError:
             return None
         except Exception as error:

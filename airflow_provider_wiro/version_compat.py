@@ -67,27 +67,28 @@ async def is_deferred(task_instance: Any) -> bool:
     """
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(_count_deferred)(task_instance) > 0
+    return await sync_to_async(is_in_state)(task_instance, "deferred")
 
 
-def _count_deferred(task_instance: Any) -> int:
+def is_in_state(task_instance: Any, state: str) -> bool:
+    """Ask Airflow whether a task instance is in ``state``. Blocks."""
     where = {"dag_id": task_instance.dag_id, "map_index": task_instance.map_index}
     task_id, run_id = task_instance.task_id, task_instance.run_id
     try:
         runner = import_module("airflow.sdk.execution_time.task_runner")  # 3.0+
     except ImportError:
-        return _count_deferred_in_database(task_id=task_id, run_id=run_id, **where)  # 2.11
+        return _count_in_database(task_id=task_id, run_id=run_id, state=state, **where) > 0  # 2.11
     count: int = runner.RuntimeTaskInstance.get_ti_count(
-        task_ids=[task_id], run_ids=[run_id], states=["deferred"], **where
+        task_ids=[task_id], run_ids=[run_id], states=[state], **where
     )
-    return count
+    return count > 0
 
 
-def _count_deferred_in_database(**where: Any) -> int:
+def _count_in_database(**where: Any) -> int:
     models = import_module("airflow.models.taskinstance")
     session = import_module("airflow.utils.session")
     with session.create_session() as opened:
-        count: int = opened.query(models.TaskInstance).filter_by(state="deferred", **where).count()
+        count: int = opened.query(models.TaskInstance).filter_by(**where).count()
     return count
 
 

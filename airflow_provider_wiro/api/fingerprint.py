@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
 from airflow_provider_wiro.api.wire import flag, json_list, number, text
@@ -61,8 +62,11 @@ def likeness(task: Task, model: str, parameters: Mapping[str, Any]) -> Likeness:
         return Likeness.OTHER
     sent = clean_parameters(parameters)
     seen = task.parameters
-    if any(name in seen and not _is_same(value, seen[name]) for name, value in sent.items()):
+    differing = [name for name, value in sent.items() if name in seen and not _is_same(value, seen[name])]
+    if not all(_may_be_a_copy(sent[name], seen[name]) for name in differing):
         return Likeness.OTHER
+    if differing:
+        return Likeness.UNCLEAR
     # An empty value may be left out, since that is what it says.
     if task.model is None or any(name not in seen and _plain(value) != "" for name, value in sent.items()):
         return Likeness.UNCLEAR
@@ -70,8 +74,22 @@ def likeness(task: Task, model: str, parameters: Mapping[str, Any]) -> Likeness:
 
 
 def _plain_slug(model: str) -> str:
-    """Return a slug in a form that is the same for the shown and the clean one."""
-    return "/".join("-".join(segment.lower().split()) for segment in model.split("/"))
+    """Return a slug in a form that is the same for the shown and the clean one: letters and digits."""
+    return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
+
+
+def _may_be_a_copy(sent: Any, seen: Any) -> bool:
+    """Whether a URL may stand for another: Wiro may show an input under its own host instead of ours."""
+    ours, shown = _web_host(sent), _web_host(seen)
+    return ours is not None and shown is not None and ours != shown
+
+
+def _web_host(value: Any) -> str | None:
+    """Return the host of an http(s) URL, None for anything else."""
+    with suppress(ValueError):  # what urlsplit makes of brackets that don't match
+        parts = urlsplit(text(value).strip())
+        return parts.hostname if parts.scheme in {"http", "https"} else None
+    return None
 
 
 def _is_same(sent: Any, seen: Any) -> bool:

@@ -114,12 +114,14 @@ class DurableRun:
         return self._pick_up(found, found.record, is_resumed=True)
 
     def _start(self, earlier: RunRecord | None) -> BegunRun:
+        # Asked before the time is taken: it can take a minute, and settling counts from the intent.
+        newest_before = self._hook.converse(newest_task_id)
         intent = RunRecord(
             fingerprint=self._wanted.fingerprint,
             intended_at=self._now().timestamp(),
             lifetime=self._wanted.lifetime,
             try_number=self._try_number,
-            newest_before=self._hook.converse(newest_task_id),
+            newest_before=newest_before,
             earlier_task_ids=earlier.known_task_ids if earlier else (),
         )
         if self._store:

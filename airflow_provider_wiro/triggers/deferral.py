@@ -72,7 +72,9 @@ def is_stale_event(event: object, context: Context) -> bool:
 
     Airflow 3.0 begins a retry where the try before it was resumed, and hands it the same event again.
     """
-    return isinstance(event, Mapping) and event.get("try_number") != context["ti"].try_number
+    found = event.get("try_number") if isinstance(event, Mapping) else None
+    # An event without a number is none of ours, which the reader of it says; it must not begin a run.
+    return isinstance(found, int) and found != context["ti"].try_number
 
 
 @dataclass(frozen=True)

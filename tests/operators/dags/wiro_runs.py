@@ -1,0 +1,87 @@
+"""WiroRunOperator as a DAG file has it; small pictures; where the name says so, a worker that dies."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, BaseOperator
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+
+ARGS = {
+    "model": "retroAIx/Retro-Cartoons",
+    "poll_interval": 0.05,
+    "timeout": 60,
+    "retries": 1,
+    "retry_delay": timedelta(0),
+}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def small(prompt: str) -> dict[str, Any]:
+    return {"prompt": prompt, "samples": 1, "width": 64, "height": 64}
+
+
+class DiesAfterTheWait(WiroRunOperator):
+    """Fails, at its first try, where a worker can die: after the trigger's event, before the result."""
+
+    def _look(self, wiro_task_id: str) -> None:
+        """See nothing, so that a slow machine defers as well."""
+
+    def execute_complete(self, context: Any, event: Any = None, **kwargs: Any) -> Any:
+        if context["ti"].try_number == 1:
+            raise RuntimeError("the worker is gone")
+        return super().execute_complete(context, event, **kwargs)
+
+
+def is_under_way(ti: Any) -> bool:
+    """Ask for any of the states in which `dag.test()`, by version, has a task that executes."""
+    return any(version_compat.is_in_state(ti, state) for state in ("scheduled", "queued", "running"))
+
+
+class AsksForItsState(BaseOperator):
+    """Asks Airflow what the trigger's kill handler asks it, about itself and about one that isn't there."""
+
+    def __init__(self, *, number: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.number = number
+
+    def execute(self, context: Any) -> dict[str, bool]:
+        ti = context["ti"]
+        who = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+        other = SimpleNamespace(**{**who, "map_index": 99})
+        return {
+            "deferred": asyncio.run(version_compat.is_deferred(ti)),
+            "here": is_under_way(SimpleNamespace(**who)),
+            "elsewhere": is_under_way(other),
+        }
+
+
+def dag(dag_id: str) -> DAG:
+    return DAG(dag_id, start_date=START, schedule=None, catchup=False)
+
+
+with dag("wiro_blocking"):
+    WiroRunOperator(
+        task_id="generate", parameters=small("{{ dag_run.conf['prompt'] }}"), deferrable=False, **ARGS
+    )
+
+with dag("wiro_deferrable"):
+    WiroRunOperator(
+        task_id="generate", parameters=small("{{ dag_run.conf['prompt'] }}"), deferrable=True, **ARGS
+    )
+
+with dag("wiro_dies"):
+    DiesAfterTheWait(task_id="generate", parameters=small("a robot"), deferrable=True, **ARGS)
+
+with dag("wiro_asking"):
+    AsksForItsState.partial(task_id="ask").expand(number=[0, 1])
+
+with dag("wiro_mapped"):
+    DiesAfterTheWait.partial(task_id="generate", deferrable=True, **ARGS).expand(
+        parameters=[small(f"robot {number}") for number in range(3)]
+    )

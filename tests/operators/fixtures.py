@@ -1,0 +1,51 @@
+"""Fixtures for the folders that test what Airflow sees, against the emulator and without a database."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.api import resume, retry
+from airflow_provider_wiro.emulator import WiroEmulator
+from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
+from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
+from tests.operators.fakes import Told, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait little; nobody here tests how long a pause is. And let no rate limit outlive its test."""
+    monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=0.05))
+    monkeypatch.setattr(shell, "_GATES", {})
+
+
+@pytest.fixture
+def wiro(monkeypatch: pytest.MonkeyPatch, _short_waits: None) -> Iterator[WiroEmulator]:
+    """Wiro, a hundred times as fast as usual, behind the connection ``wiro_default``."""
+    with WiroEmulator(speed=100) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
+        yield emulator
+    assert emulator.counts.nonces_repeated == 0
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Return what the operator, the sensor and the trigger write into their logs."""
+    log = Told()
+    for kind in (WiroRunOperator, WiroTaskSensor, WiroTaskTrigger):
+        monkeypatch.setattr(kind, "log", property(lambda _: log))
+    return log
+
+
+@pytest.fixture
+def work(wiro: WiroEmulator, told: Told) -> Work:
+    """Return one Airflow task instance that runs a model."""
+    return Work(wiro, told)

@@ -1,0 +1,135 @@
+"""The same promises on a real Airflow, and on every supported one: `make test-matrix` runs these on each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
+
+if TYPE_CHECKING:
+    from tests.airflow_home import AirflowHome, FinishedRun
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+
+DAG_FILE = Path(__file__).parent / "dags" / "wiro_runs.py"
+BOTH = pytest.mark.parametrize("dag_id", ["wiro_blocking", "wiro_deferrable"])
+
+
+@pytest.fixture(autouse=True)
+def _records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give Airflow before 3.3 a place for the records of runs."""
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
+
+
+def run(airflow_home: AirflowHome, dag_id: str) -> FinishedRun:
+    return airflow_home.run_dag(DAG_FILE, dag_id, conf={"prompt": "a robot on the moon"})
+
+
+@BOTH
+def test_a_run_succeeds_at_its_first_try(airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str) -> None:
+    done = run(airflow_home, dag_id)
+
+    [task] = wiro.tasks
+    assert (done.state, done.tries["generate"]) == ("success", 1)
+    assert done.returned("generate")["wiro_task_id"] == task.id
+    assert done.returned("generate")["outputs"][0]["name"] == "0.png"
+    assert done.xcoms["generate"]["wiro_task_url"].endswith(f"#task-{task.id}")
+    assert task.parameters["prompt"] == "a robot on the moon"
+
+
+@BOTH
+def test_a_run_that_fails_is_paid_for_once_more_by_the_retry(
+    airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
+) -> None:
+    """On Airflow 3.0 the retry is resumed with the failed try's event, and must not believe it."""
+    wiro.inject(Fault("exit_code"))
+
+    done = run(airflow_home, dag_id)
+
+    assert (done.state, done.tries["generate"]) == ("success", 2)
+    assert [task.exit_code for task in wiro.tasks] == ["1", "0"]
+    assert done.returned("generate")["wiro_task_id"] == wiro.tasks[1].id
+
+
+def test_a_try_that_dies_after_the_wait_is_paid_for_once(
+    airflow_home: AirflowHome, wiro: WiroEmulator
+) -> None:
+    done = run(airflow_home, "wiro_dies")
+
+    [task] = wiro.tasks
+    assert (done.state, done.tries["generate"]) == ("success", 2)
+    assert done.returned("generate")["wiro_task_id"] == task.id
+
+
+def test_a_try_that_loses_sight_of_its_task_is_paid_for_once(
+    airflow_home: AirflowHome, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", "0.05")
+    wiro.inject(Fault("server_error", endpoint="Task/Detail", times=3))
+
+    done = run(airflow_home, "wiro_blocking")
+
+    [task] = wiro.tasks
+    assert (done.state, done.tries["generate"]) == ("success", 2)
+    assert done.returned("generate")["wiro_task_id"] == task.id
+
+
+@BOTH
+def test_a_run_whose_answer_is_lost_is_paid_for_once(
+    airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
+) -> None:
+    wiro.inject(Fault("drop_after", endpoint="Run"))
+
+    done = run(airflow_home, dag_id)
+
+    assert (done.state, done.tries["generate"]) == ("success", 1)
+    assert wiro.counts.tasks_started == 1
+
+
+@BOTH
+def test_what_a_retry_cannot_mend_is_not_retried(
+    airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
+) -> None:
+    wiro.inject(Fault("api_error", endpoint="Run", code=97, message="Insufficient balance", times=None))
+
+    done = run(airflow_home, dag_id)
+
+    assert (done.state, done.tries["generate"]) == ("failed", 1)
+    assert wiro.counts.requests["Run"] == 1
+
+
+@BOTH
+def test_a_full_account_is_waited_for_without_a_retry(
+    airflow_home: AirflowHome, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, dag_id: str
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.operators.wiro.slot_pause_seconds", lambda *_: 0.05)
+    wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit", times=2))
+
+    done = run(airflow_home, dag_id)
+
+    assert (done.state, done.tries["generate"]) == ("success", 1)
+    assert (wiro.counts.tasks_started, wiro.counts.requests["Run"]) == (1, 3)
+
+
+def test_mapped_tasks_that_die_are_each_paid_for_once(airflow_home: AirflowHome, wiro: WiroEmulator) -> None:
+    done = run(airflow_home, "wiro_mapped")
+
+    assert done.state == "success"
+    assert set(done.tries.values()) == {2}
+    by_prompt = {task.parameters["prompt"]: task.id for task in wiro.tasks}
+    assert wiro.counts.tasks_started == 3
+    for index in range(3):
+        assert done.returned(f"generate[{index}]")["wiro_task_id"] == by_prompt[f"robot {index}"]
+
+
+def test_airflow_tells_the_kill_handler_in_which_state_a_task_instance_is(airflow_home: AirflowHome) -> None:
+    """`dag.test()` queues a task instance before it runs the trigger, so that none is seen deferred here."""
+    done = airflow_home.run_dag(DAG_FILE, "wiro_asking")
+
+    assert done.state == "success"
+    for index in range(2):
+        found = done.returned(f"ask[{index}]")
+        assert found == {"deferred": False, "here": True, "elsewhere": False}

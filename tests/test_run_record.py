@@ -1,0 +1,365 @@
+"""Where a run's record is kept, by which key, and that "could not read" is never "no record"."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api.fingerprint import Likeness, fingerprint, likeness
+from airflow_provider_wiro.api.models import Task
+from airflow_provider_wiro.api.parameters import FileContent, FileUrl
+from airflow_provider_wiro.api.resume import RunRecord
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
+from airflow_provider_wiro.run_record import (
+    FileRecordStore,
+    RecordStore,
+    TaskStateRecordStore,
+    open_record_store,
+)
+from tests.operators.fakes import DictStore, FakeTi
+
+RECORD = RunRecord(
+    fingerprint="f" * 64,
+    intended_at=1795420800.25,
+    lifetime=2,
+    try_number=1,
+    newest_before="2220",
+    wiro_task_id="2221",
+    is_spent=True,
+    earlier_task_ids=("7", "8"),
+)
+
+
+def context(ti: FakeTi | None = None, store: DictStore | None = None) -> Any:
+    return {"ti": ti or FakeTi(), **({} if store is None else {"task_state_store": store})}
+
+
+@pytest.fixture(params=["state store", "path", "file://", "memory://"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStore:
+    if request.param == "state store":
+        opened = open_record_store(context(store=DictStore()))
+    else:
+        places = {
+            "path": str(tmp_path),
+            "file://": f"file://{tmp_path}",
+            "memory://": f"memory://{uuid.uuid4()}",
+        }
+        opened = open_record_store(context(), state_path=places[request.param])
+    assert opened is not None
+    return opened
+
+
+def test_a_record_comes_back_as_it_was_kept(store: RecordStore) -> None:
+    assert store.read() is None
+    for kept in (RECORD, RunRecord("other", 1.0, 0, 1)):
+        store.write(kept)
+        assert store.read() == kept
+    store.clear()
+    assert store.read() is None
+    store.clear()  # once more is no error
+
+
+def test_a_record_is_small_and_json_and_says_its_version() -> None:
+    kept = json.dumps(RECORD.to_json())
+
+    assert RunRecord.from_json(json.loads(kept)) == RECORD
+    assert json.loads(kept)["version"] == 1
+    assert len(kept) < 400
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": 2},
+        {"version": None},
+        {"fingerprint": None},
+        {"intended_at": "soon"},
+        {"intended_at": float("nan")},
+        {"intended_at": 1e300},
+        {"lifetime": None},
+        {"try_number": "1"},
+        {"earlier_task_ids": None},
+        {"wiro_task_id": 2221},
+        {"newest_before": 2220},
+    ],
+)
+def test_a_damaged_record_says_what_to_do(damage: dict[str, Any]) -> None:
+    with pytest.raises(WiroOrphanedRunError, match="then delete the record"):
+        RunRecord.from_json({**RECORD.to_json(), **damage})
+
+
+@pytest.mark.parametrize("stored", [None, 7, "x", [], {}, b""])
+def test_what_is_no_record_at_all_is_damaged(stored: object) -> None:
+    with pytest.raises(WiroOrphanedRunError):
+        RunRecord.from_json(stored)
+
+
+# Which place.
+
+
+def test_airflows_own_store_is_preferred_and_a_path_of_the_operator_beats_it(tmp_path: Path) -> None:
+    assert isinstance(open_record_store(context(store=DictStore())), TaskStateRecordStore)
+    given = open_record_store(context(store=DictStore()), state_path=str(tmp_path))
+    assert isinstance(given, FileRecordStore)
+
+
+@pytest.mark.parametrize(
+    ("executor", "is_kept"),
+    [
+        ("LocalExecutor", True),
+        ("SequentialExecutor", True),
+        ("CeleryExecutor", False),
+        ("KubernetesExecutor", False),
+        ("LocalExecutor,CeleryExecutor", False),
+        ("my.own.Executor", False),
+    ],
+)
+def test_a_local_folder_is_the_default_only_where_every_try_sees_the_same_disk(
+    monkeypatch: pytest.MonkeyPatch, executor: str, is_kept: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    monkeypatch.delenv("AIRFLOW__WIRO__STATE_PATH", raising=False)
+
+    found = version_compat.configured_state_path()
+
+    assert found == (f"{os.environ['AIRFLOW_HOME']}/wiro_runs" if is_kept else None)
+    assert (open_record_store(context()) is not None) is is_kept
+
+
+def test_the_configured_path_is_used_whatever_the_executor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path))
+    opened = open_record_store(context())
+    assert opened is not None
+
+    opened.write(RECORD)
+
+    [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert file.relative_to(tmp_path) == Path("dag/manual__2026-11-23/generate/-1.json")
+
+
+# Which key.
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dag_id": "dag2"},
+        {"run_id": "run2"},
+        {"task_id": "group.generate"},
+        {"map_index": 0},
+        {"map_index": 1},
+        {"run_id": ".."},
+        {"run_id": "a/b"},
+        {"dag_id": "dag/manual__2026-11-23"},
+        {"task_id": "ü" * 250},
+    ],
+)
+def test_no_task_instance_sees_the_record_of_another(tmp_path: Path, other: dict[str, Any]) -> None:
+    state_path = str(tmp_path / "records")
+    mine = open_record_store(context(), state_path=state_path)
+    theirs = open_record_store(context(FakeTi(**other)), state_path=state_path)
+    assert mine is not None
+    assert theirs is not None
+
+    theirs.write(RECORD)
+
+    assert mine.read() is None
+    assert theirs.read() == RECORD
+    assert [path.name for path in tmp_path.iterdir()] == ["records"]  # and nothing outside
+    assert len(list((tmp_path / "records").iterdir())) == 1
+
+
+def test_long_keys_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+    stores = [
+        open_record_store(context(FakeTi(task_id="ü" * 240 + end)), state_path=str(tmp_path)) for end in "ab"
+    ]
+    assert stores[0] is not None
+    assert stores[1] is not None
+
+    stores[0].write(RECORD)
+
+    assert stores[1].read() is None
+
+
+def test_the_same_task_instance_finds_its_record_in_another_try(tmp_path: Path) -> None:
+    first, second = (
+        open_record_store(context(FakeTi(try_number=number)), state_path=str(tmp_path)) for number in (1, 2)
+    )
+    assert first is not None
+    assert second is not None
+
+    first.write(RECORD)
+
+    assert second.read() == RECORD
+
+
+# Trouble.
+
+
+def test_a_store_that_fails_is_retryable_and_says_that_nothing_was_started() -> None:
+    state = DictStore()
+    opened = TaskStateRecordStore(state)
+    state.fails = {"get", "set", "delete"}
+
+    with pytest.raises(WiroRecordError, match="Nothing was started"):
+        opened.read()
+    with pytest.raises(WiroRecordError, match="Can't write"):
+        opened.write(RECORD)
+    with pytest.raises(WiroRecordError, match="Can't write"):
+        opened.clear()
+
+
+def test_a_place_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+
+    with pytest.raises(WiroRecordError):
+        FileRecordStore(f"{blocked}/record.json").read()
+    with pytest.raises(WiroRecordError):
+        FileRecordStore(f"{blocked}/record.json").write(RECORD)
+    with pytest.raises(WiroRecordError):
+        FileRecordStore("nosuchscheme://bucket/record.json").read()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b"\xff\xfe\x00", b"{}"])
+def test_a_file_that_was_damaged_is_for_a_person(tmp_path: Path, body: bytes) -> None:
+    file = tmp_path / "record.json"
+    file.write_bytes(body)
+
+    with pytest.raises(WiroOrphanedRunError, match="delete the record"):
+        FileRecordStore(str(file)).read()
+
+
+def test_a_crash_while_writing_leaves_the_record_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "record.json"
+    opened = FileRecordStore(str(file))
+    opened.write(RECORD)
+
+    def crash(descriptor: int) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("airflow_provider_wiro.run_record.os.fsync", crash)
+    with pytest.raises(WiroRecordError, match="no space left"):
+        opened.write(RunRecord("other", 1.0, 0, 1))
+
+    assert opened.read() == RECORD
+
+
+# Telling runs apart.
+
+
+def content(identity: str, name: str = "a.png") -> FileContent:
+    return FileContent(name, "image/png", 3, lambda: None, identity=identity)  # type: ignore[arg-type, return-value]
+
+
+def test_a_fingerprint_is_the_same_for_what_is_the_same_to_wiro() -> None:
+    whole = fingerprint("a/b", {"x": 1, "y": None}, {"image": [content("sha256:1", "a.png")]})
+
+    assert whole == fingerprint(" a / b ", {"x": 1}, {"image": [content("sha256:1", "renamed.png")]})
+    assert len(whole) == 64
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("a/c", {"x": 1}, {"image": [FileUrl("https://a")]}, None),
+        ("a/b", {"x": 2}, {"image": [FileUrl("https://a")]}, None),
+        ("a/b", {"x": 1}, {"image": [FileUrl("https://b")]}, None),
+        ("a/b", {"x": 1}, {"other": [FileUrl("https://a")]}, None),
+        ("a/b", {"x": 1}, {"image": [content("sha256:1")]}, None),
+        ("a/b", {"x": 1}, {}, None),
+        ("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}, "7"),
+    ],
+)
+def test_a_fingerprint_tells_apart_what_is_not(other: Any) -> None:
+    assert fingerprint("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}) != fingerprint(*other)
+
+
+def shown(model: str | None = "a/b", **parameters: Any) -> Task:
+    return Task(id="1", status="task_queue", model=model, parameters=parameters)
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ({"n": 4}, {"n": "4"}),
+        ({"n": 4.0}, {"n": "4"}),
+        ({"n": "0.80"}, {"n": 0.8}),
+        ({"n": 1}, {"n": 1, "more": 2}),
+        ({"b": True}, {"b": "true"}),
+        ({"b": True}, {"b": "1"}),
+        ({"b": True}, {"b": True}),
+        ({"b": True}, {"b": 1}),
+        ({"b": False}, {"b": "false"}),
+        ({"b": False}, {"b": "0"}),
+        ({"b": False}, {"b": ""}),
+        ({"b": False}, {"b": None}),
+        ({"t": "a\nb"}, {"t": "a\r\nb"}),
+        ({"t": " a  b "}, {"t": "a b"}),
+        ({"t": ""}, {"t": None}),
+        ({"t": ""}, {}),
+        ({"t": None}, {}),
+        ({}, {}),
+        ({"l": ["a", "b"]}, {"l": ["a", "b"]}),
+        ({"l": ["a", "b"]}, {"l": "a,b"}),
+        ({"l": ["a"]}, {"l": "a"}),
+        ({"l": ["a", "b"]}, {"l": '["a", "b"]'}),
+        ({"l": [1, 2]}, {"l": ["1", "2"]}),
+        ({"l": ["a,b", "c"]}, {"l": '["a,b","c"]'}),
+        ({"o": {"x": 1, "y": 2}}, {"o": {"y": 2, "x": 1}}),
+        ({"o": {"x": 1}}, {"o": '{"x": 1}'}),
+    ],
+)
+def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent: Any, seen: Any) -> None:
+    assert likeness(shown(**seen), "a/b", sent) is Likeness.SAME
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ({"n": 4}, {"n": "5"}),
+        ({"t": "a"}, {"t": "b"}),
+        ({"t": "a"}, {"t": ""}),
+        ({"t": ""}, {"t": "a"}),
+        ({"b": True}, {"b": "false"}),
+        ({"b": False}, {"b": "true"}),
+        ({"l": ["a", "b"]}, {"l": ["b", "a"]}),
+        ({"l": ["a"]}, {"l": ["a", "b"]}),
+        ({"o": {"x": 1}}, {"o": {"x": 2}}),
+        ({"o": {"x": 1}}, {"o": "x"}),
+        ({"n": 4, "t": "a"}, {"n": 4, "t": "b"}),
+    ],
+)
+def test_a_task_with_another_value_is_another_one(sent: Any, seen: Any) -> None:
+    assert likeness(shown(**seen), "a/b", sent) is Likeness.OTHER
+
+
+def test_a_slug_is_compared_in_its_clean_form_and_a_missing_field_is_no_proof() -> None:
+    assert likeness(shown("wiro/animated-logo"), "wiro/Animated Logo", {}) is Likeness.SAME
+    assert likeness(shown("wiro/another"), "wiro/Animated Logo", {}) is Likeness.OTHER
+    assert likeness(shown(None, n="1"), "a/b", {"n": 1}) is Likeness.UNCLEAR
+    assert likeness(shown(), "a/b", {"n": 1}) is Likeness.UNCLEAR
+    assert likeness(shown(None, n="2"), "a/b", {"n": 1}) is Likeness.OTHER
+
+
+def test_a_slug_is_the_same_in_its_clean_form_whatever_that_drops() -> None:
+    assert likeness(shown("bytedance/seedance-pro-v1-5"), "ByteDance/seedance-pro-v1.5", {}) is Likeness.SAME
+
+
+def test_an_input_that_wiro_shows_under_its_own_host_is_a_doubt_and_no_other_run() -> None:
+    sent = {"inputImageUrl": "https://example.com/1.png"}
+    assert likeness(shown(inputImageUrl="https://cdn1.wiro.ai/x/1.png"), "a/b", sent) is Likeness.UNCLEAR
+    assert likeness(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Likeness.OTHER
+    assert likeness(shown(inputImageUrl="none"), "a/b", sent) is Likeness.OTHER
+    assert likeness(shown(inputImageUrl="http://["), "a/b", sent) is Likeness.OTHER

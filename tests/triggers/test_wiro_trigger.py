@@ -1,0 +1,372 @@
+"""WiroTaskTrigger: one event, an absolute end, and a stop only when a user has ended the Airflow task."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
+from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, Told, one_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass
+class Ti:
+    dag_id: str = "dag"
+    run_id: str = "run"
+    task_id: str = "generate"
+    map_index: int = -1
+
+
+def submitted(*faults: Fault, wiro: WiroEmulator) -> str:
+    wiro.inject(*faults)
+    return WiroHook().run_model(RETRO, SMALL).wiro_task_id
+
+
+def made(wiro_task_id: str, **settings: Any) -> WiroTaskTrigger:
+    trigger = WiroTaskTrigger(
+        **{"wiro_task_id": wiro_task_id, "poll_interval": 0.02, "try_number": 1, **settings}
+    )
+    trigger.task_instance = Ti()  # type: ignore[assignment]  # as the triggerer does
+    return trigger
+
+
+def says(monkeypatch: pytest.MonkeyPatch, answer: bool | Exception) -> list[Any]:
+    """Let Airflow say whether the task instance is still deferred; return whom it was asked about."""
+    asked = []
+
+    async def is_deferred(task_instance: Any) -> bool:
+        asked.append(task_instance)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(version_compat, "is_deferred", is_deferred)
+    return asked
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+async def started(trigger: WiroTaskTrigger) -> asyncio.Task[Any]:
+    """Run a trigger as the triggerer does, and return once it has looked at its task."""
+    running = asyncio.create_task(one_event(trigger))
+    await until(lambda: trigger._last_seen is not None)
+    return running
+
+
+async def cancelled(running: asyncio.Task[Any]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+# The event.
+
+
+@pytest.mark.parametrize(
+    ("faults", "status"),
+    [
+        ((), "success"),
+        ((Fault("exit_code"),), "error"),
+        ((Fault("fatal_error"),), "error"),
+        ((Fault("no_exit_code"), Fault("no_outputs")), "error"),
+        ((Fault("no_exit_code"),), "success"),
+        ((Fault("cancelled_by_hand"),), "cancelled"),
+    ],
+    ids=["success", "failed", "fatal", "nothing", "outputs", "cancelled"],
+)
+async def test_each_end_is_one_event_with_ids_only(
+    wiro: WiroEmulator, told: Told, faults: tuple[Fault, ...], status: str
+) -> None:
+    wiro_task_id = submitted(*faults, wiro=wiro)
+
+    event = await one_event(made(wiro_task_id))
+
+    assert event == {"status": status, "wiro_task_id": wiro_task_id, "try_number": 1}
+
+
+async def test_a_deadline_that_passes_is_a_timeout_and_stops_nothing(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(Fault("stuck_running"), wiro=wiro)
+
+    event = await one_event(made(wiro_task_id, deadline=time.time() + 0.2))
+
+    assert (event["status"], event["wiro_task_id"]) == ("timeout", wiro_task_id)
+    assert "last status: task_output" in event["message"]
+    assert wiro.counts.tasks_stopped == 0
+
+
+async def test_a_restart_of_the_triggerer_does_not_renew_the_deadline(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(Fault("stuck_running"), wiro=wiro)
+    first = made(wiro_task_id, deadline=time.time() + 0.25)
+    await cancelled(await started(first))
+    path, kwargs = first.serialize()
+    again = made(**json.loads(json.dumps(kwargs)))
+
+    began = time.monotonic()
+    assert (await one_event(again))["status"] == "timeout"
+
+    assert path == "airflow_provider_wiro.triggers.wiro.WiroTaskTrigger"
+    assert again.serialize() == first.serialize()
+    assert time.monotonic() - began < 0.25
+
+
+async def test_a_trigger_first_waits_since_the_worker_has_just_looked(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(wiro=wiro)
+    running = asyncio.create_task(one_event(made(wiro_task_id, poll_interval=0.2)))
+    await asyncio.sleep(0.1)
+
+    assert wiro.counts.requests["Task/Detail"] == 0
+    assert (await running)["status"] == "success"
+    assert wiro.counts.requests["Task/Detail"] == 1
+
+
+async def test_an_unknown_status_is_no_end(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(Fault("unknown_status", forever=True), wiro=wiro)
+
+    event = await one_event(made(wiro_task_id, deadline=time.time() + 0.2))
+
+    assert event["status"] == "timeout"
+    assert sum("'task_warp', which this version doesn't know" in line for line in told.lines) == 1
+
+
+async def test_a_bad_day_of_wiros_is_ridden_out(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(wiro=wiro)
+    for kind in ("server_error", "html", "drop_before", "drop_after", "truncated", "empty"):
+        wiro.inject(Fault(kind, endpoint="Task/Detail"))
+
+    assert (await one_event(made(wiro_task_id)))["status"] == "success"
+
+
+async def test_what_cannot_be_ridden_out_is_an_error_and_not_a_crash(wiro: WiroEmulator, told: Told) -> None:
+    wiro_task_id = submitted(wiro=wiro)
+    wiro.inject(
+        Fault("api_error", endpoint="Task/Detail", status=401, message="Project authorization is not valid.")
+    )
+
+    event = await one_event(made(wiro_task_id))
+
+    assert event["status"] == "error"
+    assert "authorization" in event["message"]
+
+
+async def test_no_secret_and_no_token_is_in_what_airflow_keeps(wiro: WiroEmulator, told: Told) -> None:
+    trigger = made(submitted(wiro=wiro))
+
+    kept = json.dumps([trigger.serialize(), await one_event(trigger), told.lines, repr(trigger)])
+
+    for secret in (wiro.tasks[0].token, "emulator-key", "emulator-secret"):
+        assert secret not in kept
+
+
+async def test_nothing_is_left_open(wiro: WiroEmulator, told: Told) -> None:
+    await one_event(made(submitted(wiro=wiro)))
+    await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
+    gc.collect()  # an unclosed session would warn, and a warning fails a test here
+
+    await until(lambda: wiro.counts.open_connections <= 2)  # the two blocking hooks' own
+
+
+# A kill, as Airflow 3.3 does it: on_kill on the trigger.
+
+
+def stopping_works_like_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def on_kill(self: BaseTrigger) -> None:
+        """Do nothing, as Airflow's own."""
+
+    if not hasattr(BaseTrigger, "on_kill"):
+        monkeypatch.setattr(BaseTrigger, "on_kill", on_kill, raising=False)
+
+
+@pytest.mark.parametrize("where", ["stuck_in_queue", "stuck_running"])
+async def test_on_kill_stops_the_task_of_a_task_instance_that_a_user_has_ended(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    asked = says(monkeypatch, False)
+    trigger = made(submitted(Fault(where), wiro=wiro))
+    running = await started(trigger)
+
+    await trigger.on_kill()
+    await cancelled(running)
+
+    assert asked == [Ti()]
+    assert [task.status for task in wiro.tasks] == [CANCELLED]
+    assert wiro.counts.tasks_stopped == 1
+    assert "as its Airflow task was stopped" in told
+
+
+async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.3.2 calls it on a reassignment as well."""
+    stopping_works_like_3_3(monkeypatch)
+    says(monkeypatch, True)
+    trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
+    running = await started(trigger)
+
+    await trigger.on_kill()
+    await cancelled(running)
+
+    assert wiro.counts.tasks_stopped == 0
+    assert "This trigger moves on" in told
+
+
+async def test_on_kill_stops_nothing_when_airflow_cannot_tell(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, RuntimeError("no API server"))
+    trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
+
+    await trigger.on_kill()
+
+    assert wiro.counts.tasks_stopped == 0
+    assert "Could not stop Wiro task 2221; it may still run." in told
+
+
+async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = says(monkeypatch, False)
+    trigger = made(submitted(Fault("stuck_running"), wiro=wiro), cancel_on_kill=False)
+
+    await trigger.on_kill()
+
+    assert (asked, wiro.counts.tasks_stopped) == ([], 0)
+    assert "left running (cancel_on_kill=False)" in told
+
+
+async def test_on_kill_goes_on_when_airflow_cancels_it_again_a_second_later(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, False)
+    trigger = made(submitted(Fault("stuck_in_queue"), wiro=wiro))
+    wiro.inject(Fault("slow", endpoint="Task/Cancel", delay_seconds=0.2))
+    killing = asyncio.create_task(trigger.on_kill())
+    await until(lambda: wiro.counts.requests["Task/Cancel"] == 1)
+
+    await cancelled(killing)
+    gc.collect()  # nobody but the trigger's module holds the stop now
+
+    await until(lambda: "as its Airflow task was stopped" in told)
+    assert [task.status for task in wiro.tasks] == [CANCELLED]
+
+
+async def test_on_kill_after_the_event_does_nothing(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = says(monkeypatch, False)
+    trigger = made(submitted(wiro=wiro))
+    await one_event(trigger)
+
+    await trigger.on_kill()
+
+    assert asked == []
+    assert [task.status for task in wiro.tasks] == [DONE]
+
+
+async def test_a_cancelled_trigger_leaves_the_stop_to_on_kill_where_airflow_has_one(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    asked = says(monkeypatch, False)
+
+    await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
+
+    assert (asked, wiro.counts.tasks_stopped) == ([], 0)
+
+
+# The same before Airflow 3.3, which only cancels.
+
+
+@pytest.fixture
+def legacy(monkeypatch: pytest.MonkeyPatch) -> None:
+    if hasattr(BaseTrigger, "on_kill"):
+        monkeypatch.delattr(BaseTrigger, "on_kill")
+
+
+@pytest.mark.usefixtures("legacy")
+async def test_a_cancelled_trigger_stops_the_task_of_a_task_instance_that_a_user_has_ended(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, False)
+
+    await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
+
+    assert [task.status for task in wiro.tasks] == [CANCELLED]
+
+
+@pytest.mark.usefixtures("legacy")
+async def test_a_cancelled_trigger_that_is_merely_moved_stops_nothing(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, True)
+
+    await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
+
+    assert wiro.counts.tasks_stopped == 0
+
+
+@pytest.mark.usefixtures("legacy")
+async def test_a_trigger_that_is_cancelled_twice_stops_the_task_all_the_same(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, False)
+    running = await started(made(submitted(Fault("stuck_running"), wiro=wiro)))
+    wiro.inject(Fault("slow", endpoint="Task/Kill", delay_seconds=0.2))
+    running.cancel()
+    await until(lambda: wiro.counts.requests["Task/Cancel"] + wiro.counts.requests["Task/Kill"] > 0)
+
+    await cancelled(running)
+
+    await until(lambda: "as its Airflow task was stopped" in told)
+    assert [task.status for task in wiro.tasks] == [CANCELLED]
+
+
+@pytest.mark.usefixtures("legacy")
+async def test_dag_test_which_cancels_without_a_task_instance_stops_nothing(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = says(monkeypatch, False)
+    trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
+    trigger.task_instance = None
+
+    await cancelled(await started(trigger))
+
+    assert (asked, wiro.counts.tasks_stopped) == ([], 0)
+
+
+# The pause.
+
+
+async def test_a_pause_ends_at_its_moment() -> None:
+    trigger = WiroPauseTrigger(until=time.time() + 0.1, try_number=3)
+    path, kwargs = trigger.serialize()
+    again = WiroPauseTrigger(**json.loads(json.dumps(kwargs)))
+
+    assert path == "airflow_provider_wiro.triggers.wiro.WiroPauseTrigger"
+    assert await one_event(again) == {"status": "success", "try_number": 3}
+    assert time.time() >= trigger.until
+
+
+async def test_a_pause_that_is_over_ends_at_once() -> None:
+    began = time.monotonic()
+    assert (await one_event(WiroPauseTrigger(until=0.0)))["try_number"] is None
+    assert time.monotonic() - began < 0.1
