@@ -5,9 +5,6 @@ Needs nothing but the standard library and uv (its path in UV): it runs before a
 The environments hold the libraries of that Airflow's time: today's newest break 3.2.2 and 3.0.6.
 """
 
-# ruff: noqa: T201  what a command prints is its result
-# ruff: noqa: S603  every command is written here, none comes from outside
-
 from __future__ import annotations
 
 import argparse

@@ -7,8 +7,6 @@ KEEP=1 (or --keep) leaves it all up until Ctrl-C. With AIRFLOW_CONN_WIRO_DEFAULT
 against that Wiro (and pays), with AIRFLOW_CONN_AWS_DEFAULT it writes to the bucket WIRO_DEMO_BUCKET there.
 """
 
-# ruff: noqa: T201  what a command prints is its result
-
 from __future__ import annotations
 
 import argparse

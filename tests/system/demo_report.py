@@ -1,7 +1,5 @@
 """What the demo prints about a run: the lines of the task logs worth reading, and the bucket."""
 
-# ruff: noqa: T201  what a command prints is its result
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

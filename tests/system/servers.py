@@ -128,7 +128,7 @@ class Server:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.launched_at = datetime.now(UTC)
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603  commands are written in this package
+            self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
