@@ -117,6 +117,8 @@ class FileRecordStore:
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
+        path = uri.removeprefix("file://")
+        self._local = None if "://" in path else Path(path)
 
     def read(self) -> RunRecord | None:
         """See :meth:`RecordStore.read`."""
@@ -135,11 +137,10 @@ class FileRecordStore:
         """See :meth:`RecordStore.write`."""
         body = json.dumps(record.to_json())
         try:
-            path = self._path()
-            if isinstance(path, Path):
-                _replace_file(path, body)
+            if self._local is not None:
+                _replace_file(self._local, body)
             else:
-                _put_object(path, body)
+                _put_object(self._path(), body)
         except Exception as error:
             raise _unwritable(self._uri, error) from error
 
@@ -151,9 +152,8 @@ class FileRecordStore:
             raise _unwritable(self._uri, error) from error
 
     def _path(self) -> Any:
-        local = self._uri.removeprefix("file://")
-        if "://" not in local:
-            return Path(local)
+        if self._local is not None:
+            return self._local
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         return ObjectStoragePath(self._uri)
