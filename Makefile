@@ -54,6 +54,10 @@ format: $(INSTALLED) ## let ruff sort the imports and format the code
 test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix run $(VERSIONS)
 
+.PHONY: test-faults
+test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
+	@exec $(BIN)/python -m tests.faults
+
 .PHONY: bench
 bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yardstick of the same run
 	@exec $(BIN)/python -m tests.benchmarks

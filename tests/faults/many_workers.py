@@ -1,0 +1,94 @@
+"""What goes wrong with many workers: CeleryExecutor, two workers, two triggerers, PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from tests.faults.celery_stack import CeleryStack
+from tests.faults.processes import signal_session
+from tests.faults.scenario import Scenario
+from tests.faults.stage import Expected
+from tests.faults.waiting import BrokenPromiseError, pause
+
+if TYPE_CHECKING:
+    from tests.faults.stage import Stage
+
+RUNS = 60
+MOVED = 6
+#: From here on Airflow gives a triggerer's work to another one.
+TRIGGERER_SILENT_SECONDS = 20
+SETTINGS = {
+    "AIRFLOW__CORE__PARALLELISM": "64",
+    # How long Airflow takes to notice that a worker or a triggerer is gone: minutes by default.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(TRIGGERER_SILENT_SECONDS),
+    # A killed worker takes the messages it had reserved with it; Redis gives them out again a day later.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+}
+
+
+def _celery(stage: Stage) -> CeleryStack:
+    if not isinstance(stage.stack, CeleryStack):
+        raise TypeError(f"{stage.name} needs a CeleryStack")
+    return stage.stack
+
+
+def _times_said(stage: Stage, words: str) -> int:
+    """Return how often the task logs hold some words of Airflow: that a scenario has met what it is about."""
+    logs = (stage.stack.home / "logs").rglob("*.log.trigger.*.log")
+    return sum(log.read_text(errors="replace").count(words) for log in logs if stage.name in str(log))
+
+
+def many_workers(stage: Stage) -> None:
+    """Sixty mapped runs while a worker and a triggerer are killed with all they do, and come back."""
+    stack = _celery(stage)
+    stage.trigger()
+    stage.wait_until_wiro("a third is started", lambda seen: seen.started >= RUNS // 3, within_seconds=240)
+    doomed = stack.workers[0], stack.triggerer
+    for server in doomed:
+        server.kill()
+    stage.note(f"worker and triggerer killed with {stage.ask(lambda seen: seen.started)} Wiro tasks started")
+    pause(5)
+    for server in doomed:
+        server.launch()
+    for server in doomed:
+        server.wait_until_ready()
+    stage.say("both are back")
+    stage.finish(Expected(started=RUNS, states={"success": RUNS}), within_seconds=480)
+    most = stage.wiro.seen().most_starts_of_one_run
+    if most != 1:
+        raise BrokenPromiseError(f"a run was started {most} times")
+
+
+def triggerer_moved(stage: Stage) -> None:
+    """
+    A triggerer falls silent, its triggers move to the other one, and it wakes up again.
+
+    It then finds triggers that are its no longer, and cancels them just as if a user had stopped their tasks.
+    """
+    stack = _celery(stage)
+    run = stage.trigger()
+    stage.wait_until_followed(run)
+    silent = stack.triggerer, stack.second_triggerer
+    # Which of the two has the triggers is Airflow's choice, so one after the other falls silent.
+    for server in silent:
+        signal_session(server, signal.SIGSTOP)
+        try:
+            pause(TRIGGERER_SILENT_SECONDS + 15)
+        finally:
+            signal_session(server, signal.SIGCONT)
+        stage.say(f"{server.name} was silent, and woke up")
+        pause(10)
+        if stage.ask(lambda seen: seen.stopped):
+            raise BrokenPromiseError("a Wiro task was stopped because its trigger moved")
+    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    stage.finish(Expected(started=MOVED, states={"success": MOVED}, most_tries=1))
+
+
+SCENARIOS = (
+    Scenario("triggerer_moved", triggerer_moved, model_seconds=110),
+    Scenario("many_workers", many_workers, model_seconds=30),
+)
