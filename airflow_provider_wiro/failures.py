@@ -35,12 +35,11 @@ from airflow_provider_wiro.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
 
     from airflow_provider_wiro.api.models import Task
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     WiroAuthenticationError: (

@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +22,11 @@ from airflow_provider_wiro.run_record import (
     TaskStateRecordStore,
     open_record_store,
 )
+from tests.hooks.object_storage import Bucket, serve_s3
 from tests.operators.fakes import DictStore, FakeTi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORD = RunRecord(
     fingerprint="f" * 64,
@@ -63,6 +67,24 @@ def test_a_record_comes_back_as_it_was_kept(store: RecordStore) -> None:
     store.clear()
     assert store.read() is None
     store.clear()  # once more is no error
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    yield from serve_s3(monkeypatch)
+
+
+@pytest.mark.airflow  # Before Airflow 3.2 an object-storage path is a Path as well.
+def test_a_record_in_s3_comes_back_as_it_was_kept_on_every_airflow(bucket: Bucket) -> None:
+    opened = open_record_store(context(), state_path=bucket.uri("wiro-runs"))
+    assert opened is not None
+
+    assert opened.read() is None
+    opened.write(RECORD)
+    assert opened.read() == RECORD
+    assert bucket.keys == ["wiro-runs/dag/manual__2026-11-23/generate/-1.json"]
+    opened.clear()
+    assert opened.read() is None
 
 
 def test_a_record_is_small_and_json_and_says_its_version() -> None:

@@ -13,6 +13,7 @@ from airflow_provider_wiro.exceptions import (
     WiroApiError,
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
+    WiroConnectionError,
     WiroError,
     WiroNotFoundError,
     WiroResponseError,
@@ -85,6 +86,25 @@ def try_connection(outside: Outside) -> Flow[str]:
     return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
 
 
+def look_at_task(
+    wiro_task_id: str, outside: Outside, *, patience_seconds: float = retry.POLL_PATIENCE_SECONDS
+) -> Flow[Task]:
+    """
+    Look once at a task that is known to be there, with the patience that a paid task deserves.
+
+    :raises WiroConnectionError: patience is over; the task may still run.
+    """
+    look = call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_seconds)
+    try:
+        return (yield from look)
+    except WiroError as error:
+        if not error.may_retry:
+            raise
+        raise WiroConnectionError(
+            f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}"
+        ) from error
+
+
 def wait_for_task(
     wiro_task_id: str,
     outside: Outside,
@@ -103,6 +123,7 @@ def wait_for_task(
     :param observe: called with what each poll shows.
     :param is_seen: the task was polled a moment ago, so begin with a pause.
     :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
+    :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't go on.
     """
     last_seen_at = outside.now()
@@ -123,7 +144,9 @@ def wait_for_task(
             # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
             is_out_of_patience = (now - last_seen_at).total_seconds() > patience_seconds
             if is_out_of_patience and not polling.is_over(now):
-                raise
+                raise WiroConnectionError(
+                    f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}"
+                ) from error
         else:
             last_seen_at = outside.now()
             last_status = task.status

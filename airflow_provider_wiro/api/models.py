@@ -114,6 +114,12 @@ class Task:
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        token = text(item.get("socketaccesstoken")) or None
+
+        def printed(name: str) -> str:
+            """Return what the model printed, without the task's token, which Wiro's own errors can quote."""
+            return text(item.get(name)) if token is None else text(item.get(name)).replace(token, "***")
+
         owner, name = text(item.get("modelslugowner")).strip(), text(item.get("modelslugproject")).strip()
         outputs = item.get("outputs")
         parameters = item.get("parameters")
@@ -133,9 +139,9 @@ class Task:
             started_at=moment(item.get("starttime")),
             ended_at=moment(item.get("endtime")),
             parameters=parameters if isinstance(parameters, Mapping) else {},
-            debug_output=text(item.get("debugoutput")),
-            debug_error=text(item.get("debugerror")),
-            token=text(item.get("socketaccesstoken")) or None,
+            debug_output=printed("debugoutput"),
+            debug_error=printed("debugerror"),
+            token=token,
         )
 
     @property

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.conversations import stop_task
+from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness, likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
 from airflow_provider_wiro.api.wire import moment
@@ -114,12 +114,17 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class WantedRun:
-    """What a task wants to run, as far as an earlier run is compared with it."""
+    """
+    What a task wants to run, as far as an earlier run is compared with it.
+
+    :ivar is_listed: False for a run billed to another project, which the key's own task list may not show.
+    """
 
     model: str
     parameters: Mapping[str, Any]
     fingerprint: str
     lifetime: int
+    is_listed: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,11 +162,15 @@ def resume(
     if record.is_spent and record.lifetime != wanted.lifetime:
         return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
     if record.fingerprint != wanted.fingerprint:
-        return (yield from _leave_stale(outside, record, is_stopped=stops_stale))
+        return (
+            yield from _leave_stale(
+                outside, record, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
+            )
+        )
     if record.wiro_task_id is None:
         return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
     try:
-        task = yield from call(endpoints.get_task(record.wiro_task_id), outside)
+        task = yield from look_at_task(record.wiro_task_id, outside)
     except WiroNotFoundError as error:
         if resubmits_orphans:
             return Resumption(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
@@ -175,11 +184,22 @@ def resume(
     return Resumption(record, task, f"Wiro task {task.id} was started by an earlier try")
 
 
-def _leave_stale(outside: Outside, record: RunRecord, *, is_stopped: bool) -> Flow[Resumption]:
+def _leave_stale(
+    outside: Outside, record: RunRecord, *, is_stopped: bool, resubmits_orphans: bool
+) -> Flow[Resumption]:
     """Give up a task that was started with other parameters."""
     what = "an earlier try's run had another model, parameters or files"
-    if record.wiro_task_id is None or record.is_spent:
+    if record.is_spent:
         return Resumption(None, None, what)
+    if record.wiro_task_id is None:
+        if is_stopped and not resubmits_orphans:
+            raise WiroOrphanedRunError(
+                f"The answer of an earlier Run was lost, and {what}, so that its task can't be found to be "
+                "stopped. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new run."
+            )
+        return Resumption(
+            None, None, f"{what}; its answer was lost, and if Wiro has started it, it is left to end"
+        )
     if is_stopped:
         yield from stop_task(record.wiro_task_id, outside)
         return Resumption(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
@@ -205,7 +225,8 @@ def settle(
 
 
 def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resumption]:
-    certain_at = record.intended_at_moment + SETTLING
+    # Not from the intent: a Run can leave long after it, when a rate limit makes it wait.
+    certain_at = max(outside.now(), record.intended_at_moment) + SETTLING
     attempt = 0
     while True:
         same, unclear = yield from _candidates(outside, record, wanted)
@@ -216,6 +237,12 @@ def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resu
         if same or unclear:
             break
         now = outside.now()
+        if now >= certain_at and not wanted.is_listed:
+            raise WiroOrphanedRunError(
+                f"The answer of an earlier Run of {wanted.model} was lost. It bills another project, and may "
+                "be missing from this one's list. Look in the dashboard at wiro.ai. "
+                "on_orphaned_intent='resubmit' starts a new run."
+            )
         if now >= certain_at:
             return Resumption(
                 None, None, "the answer of an earlier Run was lost; Wiro has started no task for it"
@@ -238,13 +265,19 @@ def newest_task_id(outside: Outside) -> Flow[str | None]:
     """
     try:
         page = yield from call(
-            endpoints.list_tasks(limit=1), outside, patience_seconds=BASELINE_PATIENCE_SECONDS
+            endpoints.list_tasks(limit=min(20, endpoints.MAX_PAGE)),
+            outside,
+            patience_seconds=BASELINE_PATIENCE_SECONDS,
         )
     except WiroNotFoundError as error:
         return None if error.http_status == 404 else ""  # "There is no task yet."
     except WiroError:
         return None  # the Run that follows says what is wrong, if it is
-    return page[0].id or None if page else ""
+    if not page:
+        return ""
+    # The list is asked for newest first; should it come in another order, its largest id is still the newest.
+    numbers = [int(task.id) for task in page if task.id.isdecimal()]
+    return str(max(numbers)) if numbers else page[0].id or None
 
 
 def _candidates(
@@ -280,11 +313,19 @@ def _candidates(
 
 def _page(outside: Outside, start: int) -> Flow[tuple[Task, ...]]:
     try:
-        return (yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside))
+        page = yield from call(endpoints.list_tasks(start=start, limit=endpoints.MAX_PAGE), outside)
     except WiroNotFoundError as error:
         if error.http_status == 404:  # a server that isn't Wiro's knows of no tasks either
             raise
         return ()  # "There is no task yet."
+    numbers = [int(task.id) for task in page if task.id.isdecimal()]
+    if numbers != sorted(numbers, reverse=True):
+        raise WiroOrphanedRunError(
+            "The answer of an earlier Run was lost, and Wiro's task list is not newest first, so that it "
+            "can't be searched. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+            "run."
+        )
+    return page
 
 
 def _is_before(task: Task, record: RunRecord) -> bool:

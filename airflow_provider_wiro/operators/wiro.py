@@ -25,7 +25,7 @@ from airflow_provider_wiro.triggers.deferral import (
     longest_deferral,
 )
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
+# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,8 @@ TASK_ID_KEY = "wiro_task_id"
 #: Airflow kills a worker's process 5 s after telling it to stop; the last request begins within patience.
 _KILL_TIMEOUT_SECONDS = 1.5
 _KILL_PATIENCE_SECONDS = 3.3
+#: A wait for a slot that is this long is long enough for any scheduler.
+_LONG_DEFERRAL_SECONDS = 30.0
 
 
 class WiroRunOperator(BaseOperator):
@@ -135,7 +137,7 @@ class WiroRunOperator(BaseOperator):
         self._wiro_task_id: str | None = None
         self._stopped_task_id: str | None = None
         self._last_seen: Task | None = None
-        self._tellers: dict[str, Narrator] = {}
+        self._narrators: dict[str, Narrator] = {}
         self._is_killed = False
 
     @cached_property
@@ -223,7 +225,7 @@ class WiroRunOperator(BaseOperator):
         return DurableRun(
             self.hook,
             self._record_store(context),
-            WantedRun(self.model, parameters, digest, lifetime=ti.max_tries),
+            WantedRun(self.model, parameters, digest, lifetime=ti.max_tries, is_listed=project_id is None),
             submit=submit,
             try_number=ti.try_number,
             stops_stale=self.on_stale_state == "stop",
@@ -257,6 +259,10 @@ class WiroRunOperator(BaseOperator):
         Wait for a slot of the account's concurrency limit: here, or deferred, without using an Airflow retry.
         """
         pause = slot_pause_seconds(refusals, random.random())
+        if self.deferrable:
+            # A scheduler that lags takes the end of a part for the task's failure, if the next is queued by
+            # then, and uses up a retry (seen on 3.3.2). So no deferral is a short one.
+            pause = max(pause, min(4 * pause, _LONG_DEFERRAL_SECONDS))
         free_at = datetime.now(UTC) + timedelta(seconds=pause)
         if free_at > give_up_at:
             raise error
@@ -318,9 +324,8 @@ class WiroRunOperator(BaseOperator):
         deadline = begun.started_at + timedelta(seconds=self.timeout)
         now = datetime.now(UTC)
         if begun.is_resumed and not self.cancel_on_timeout and deadline < now:
-            return now + timedelta(
-                seconds=self.timeout
-            )  # it was left running on purpose, to be waited for again
+            # It was left running on purpose, to be waited for again.
+            return now + timedelta(seconds=self.timeout)
         return deadline
 
     def _look(self, wiro_task_id: str) -> Task | None:
@@ -405,12 +410,14 @@ class WiroRunOperator(BaseOperator):
     def _narrator(self, wiro_task_id: str) -> Narrator:
         from airflow_provider_wiro.api.narration import Narrator
 
-        if wiro_task_id not in self._tellers:
-            self._tellers[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)
-        return self._tellers[wiro_task_id]
+        if wiro_task_id not in self._narrators:
+            self._narrators[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)
+        return self._narrators[wiro_task_id]
 
     def _stop_after_timeout(self, error: WiroTaskTimeoutError) -> Task:
-        """Stop the task and raise the timeout; but return a task that has succeeded by now: it is paid."""
+        """
+        Stop the task and raise the timeout; but return a task that has ended by itself: a success is paid.
+        """
         what = "It is left running (cancel_on_timeout=False)."
         if self.cancel_on_timeout:
             try:
@@ -418,8 +425,8 @@ class WiroRunOperator(BaseOperator):
             except WiroError as problem:
                 what = f"It could not be stopped and may still run: {problem}"
             else:
-                if task is not None and task.has_succeeded:
-                    return task
+                if task is not None and task.is_terminal and not task.is_cancelled:
+                    return task  # it ended by itself meanwhile
                 what = "It was stopped."
         raise WiroTaskTimeoutError(f"{error} {what}", wiro_task_id=error.wiro_task_id) from error
 
@@ -438,7 +445,11 @@ class WiroRunOperator(BaseOperator):
         """
         self._is_killed = True
         if self._wiro_task_id is None:
-            return  # a run on its way is stopped as soon as its id is known
+            self.log.warning(
+                "If a Run is on its way, it is stopped as soon as its id is known. Should this process end "
+                "first, a retry picks it up."
+            )
+            return
         if not self.cancel_on_kill:
             self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self._wiro_task_id)
             return

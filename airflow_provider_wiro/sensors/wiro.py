@@ -21,7 +21,7 @@ from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
+# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

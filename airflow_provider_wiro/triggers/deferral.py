@@ -102,11 +102,12 @@ class TriggerOutcome:
         Return the task as Wiro shows it now, since an event is only a hint.
 
         :raises WiroTaskTimeoutError: the trigger's deadline passed.
-        :raises WiroConnectionError: the trigger gave up asking, and the task has not ended.
+        :raises WiroConnectionError: the trigger gave up asking and the task has not ended, or Wiro can't be
+            asked.
         """
         if self.status == "timeout":
             raise WiroTaskTimeoutError(self.message, wiro_task_id=self.wiro_task_id)
-        task = hook.get_task(self.wiro_task_id)
+        task = hook.look_at_task(self.wiro_task_id)
         if not task.is_terminal:
             raise WiroConnectionError(
                 f"Lost sight of Wiro task {self.wiro_task_id}, which may still run. {self.message}".rstrip()

@@ -114,6 +114,11 @@ class WiroTaskTrigger(BaseTrigger):
             return self._event("timeout", str(error))
         except WiroError as error:
             return self._event("error", str(error))
+        except Exception as error:
+            # A secrets backend or the supervisor is out of order: no reason to lose sight of a paid task. The
+            # worker that is resumed looks for itself.
+            self.log.exception("Could not follow Wiro task %s.", self.wiro_task_id)
+            return self._event("error", f"{type(error).__name__} in the triggerer.")
         if task.has_succeeded:
             return self._event("success")
         return self._event("cancelled" if task.is_cancelled else "error")

@@ -12,6 +12,7 @@ from airflow_provider_wiro.api.conversations import wait_for_task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
+    WiroConnectionError,
     WiroError,
     WiroNotFoundError,
     WiroServerError,
@@ -182,8 +183,10 @@ def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> 
 @pytest.mark.parametrize("begin", [0, 1000])
 def test_one_of_six_minutes_fails_with_what_the_last_poll_said(begin: float) -> None:
     world = _down(World(), begin, begin + 360)
-    with pytest.raises(WiroServerError):
+    lost = r"Lost sight of Wiro task .*may still run: .*HTTP 5"
+    with pytest.raises(WiroConnectionError, match=lost) as failure:
         Watch(world).wait()
+    assert isinstance(failure.value.__cause__, WiroServerError)
     assert begin + 270 <= world.elapsed <= begin + 360
 
 

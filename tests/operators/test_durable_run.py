@@ -32,6 +32,7 @@ OTHER = {**SMALL, "prompt": "a robot in a garden"}
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each call but a Run fail at its first failure, so that a test needn't wait a minute for it."""
     monkeypatch.setitem(resume.call.__kwdefaults__, "patience_seconds", 0.0)
+    monkeypatch.setitem(resume.look_at_task.__kwdefaults__, "patience_seconds", 0.0)
 
 
 def die_after_submission(work: Work, **settings: Any) -> None:
@@ -171,7 +172,7 @@ def test_a_retry_that_cannot_ask_about_the_earlier_task_starts_none(
     die_after_submission(work)
     wiro.inject(Fault("server_error", endpoint="Task/Detail"))
 
-    with pytest.raises(WiroServerError):
+    with pytest.raises(WiroConnectionError, match="Lost sight of Wiro task 2221, which may still run"):
         work.run()
     work.retry()
 
@@ -619,3 +620,28 @@ def test_an_unreachable_wiro_leaves_no_record(work: Work, monkeypatch: pytest.Mo
         work.run()
 
     assert work.store.record is None
+
+
+def test_a_lost_run_of_other_parameters_cannot_be_stopped_so_a_person_is_asked(
+    wiro: WiroEmulator, work: Work, no_patience: None
+) -> None:
+    wiro.inject(Fault("drop_after", endpoint="Run"), Fault("server_error", endpoint="Task/List", skip=1))
+    with pytest.raises(WiroServerError):
+        work.run()
+    work.retry()
+
+    with pytest.raises(AirflowFailException, match="can't be found to be stopped"):
+        work.run(parameters={"prompt": "another"}, on_stale_state="stop")
+
+    assert work.started == 1
+
+
+def test_a_lost_run_that_bills_another_project_is_not_taken_for_unsent(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("drop_before", endpoint="Run"))
+
+    with pytest.raises(AirflowFailException, match="bills another project"):
+        work.run(project_id="42")
+
+    assert work.started == 0
