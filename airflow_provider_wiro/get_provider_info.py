@@ -23,7 +23,7 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "Wiro", "external-doc-url": "https://wiro.ai/docs", "tags": ["service"]}
         ],
-        "operators": [_modules("operators")],
+        "operators": [_modules("operators", "wiro", "wiro_upload")],
         "sensors": [_modules("sensors")],
         "hooks": [_modules("hooks")],
         "triggers": [_modules("triggers")],
@@ -32,7 +32,12 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "Wiro",
                 "target-integration-name": "Amazon Simple Storage Service (S3)",
                 "python-module": "airflow_provider_wiro.transfers.wiro_to_s3",
-            }
+            },
+            {
+                "source-integration-name": "Wiro",
+                "target-integration-name": "Common IO",
+                "python-module": "airflow_provider_wiro.transfers.wiro_to_object_storage",
+            },
         ],
         "connection-types": [
             {
@@ -88,5 +93,6 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _modules(kind: str) -> dict[str, Any]:
-    return {"integration-name": "Wiro", "python-modules": [f"airflow_provider_wiro.{kind}.wiro"]}
+def _modules(kind: str, *names: str) -> dict[str, Any]:
+    modules = [f"airflow_provider_wiro.{kind}.{name}" for name in names or ("wiro",)]
+    return {"integration-name": "Wiro", "python-modules": modules}

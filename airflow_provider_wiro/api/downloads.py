@@ -30,6 +30,7 @@ MAX_REDIRECTS = 5
 MAX_UNANNOUNCED_BYTES = 10 * 1024**3
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
 #: Asked for, so that the bytes on the wire are the file's and can be counted.
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
@@ -116,14 +117,33 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
     :raises WiroOutputUnavailableError: no file: expired link, CDN error.
     :raises WiroOutputRefusedError: another file than Wiro announced.
     """
+    if status != 200:
+        raise bad_status(output, status)
+    check_content(output, headers)
+    announced = whole_number(headers.get("content-length"))
+    if output.size is not None and announced is not None and announced != output.size:
+        raise wrong_size(output, f"the CDN announces {announced}")
+    return announced
+
+
+def bad_status(output: Output, status: int) -> WiroOutputUnavailableError:
+    """Return the error for an answer that brings no file."""
     what = f"output {output.index} ({output.name!r})"
-    if status in {401, 403, 404, 410}:
-        raise WiroOutputUnavailableError(
+    if status in EXPIRED_STATUSES:
+        return WiroOutputUnavailableError(
             f"The CDN answered HTTP {status} for {what}: its link has expired or was deleted. A fresh link "
             "comes with the task's Detail."
         )
-    if status != 200:
-        raise WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {what}.")
+    return WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {what}.")
+
+
+def check_content(output: Output, headers: Mapping[str, str]) -> None:
+    """
+    Judge what kind of body the CDN announces.
+
+    :raises WiroOutputRefusedError: compressed, or a web page that nobody announced.
+    """
+    what = f"output {output.index} ({output.name!r})"
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in {"", "identity"}:
         raise WiroOutputRefusedError(
@@ -135,10 +155,6 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
             f"Expected {output.content_type or 'a file'} for {what}, found a web page ({found}). Open the "
             "link in a browser to see what the CDN says."
         )
-    announced = whole_number(headers.get("content-length"))
-    if output.size is not None and announced is not None and announced != output.size:
-        raise wrong_size(output, f"the CDN announces {announced}")
-    return announced
 
 
 def is_web_page(output: Output) -> bool:

@@ -47,25 +47,26 @@ def _shorten(name: str) -> str:
     return stem.decode("utf-8", "ignore").rstrip("-.") + suffix
 
 
-def check_key_template(template: str, known: frozenset[str]) -> str:
+def check_key_template(template: str, known: frozenset[str], *, argument: str = "s3_key") -> str:
     """
     Return the template.
 
+    :param argument: what the user knows it as, for the message.
     :raises WiroUsageError: it has a placeholder that is not in ``known``, or is empty.
     """
     unknown = [name for name in _PLACEHOLDER.findall(template) if name not in known]
     if unknown:
         raise WiroUsageError(
-            f"Unknown placeholder {{{unknown[0]}}} in s3_key {template!r}. Known: "
+            f"Unknown placeholder {{{unknown[0]}}} in {argument} {template!r}. Known: "
             + ", ".join(f"{{{name}}}" for name in sorted(known))
             + "."
         )
     if not template.strip("/ "):
-        raise WiroUsageError(f"Expected s3_key to name an object, found {template!r}.")
+        raise WiroUsageError(f"Expected {argument} to name an object, found {template!r}.")
     return template
 
 
-def fill_key(template: str, values: Mapping[str, str]) -> str:
+def fill_key(template: str, values: Mapping[str, str], *, argument: str = "s3_key") -> str:
     """
     Fill a key template's placeholders.
 
@@ -73,7 +74,7 @@ def fill_key(template: str, values: Mapping[str, str]) -> str:
     """
     key = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
     if not key.strip("/ "):
-        raise WiroUsageError(f"The object key that s3_key {template!r} makes here is empty.")
+        raise WiroUsageError(f"The object key that {argument} {template!r} makes here is empty.")
     if len(key.encode()) > MAX_KEY_BYTES:
         raise WiroUsageError(
             f"The object key is {len(key.encode())} bytes long, S3 takes {MAX_KEY_BYTES}: {key[:100]}…"

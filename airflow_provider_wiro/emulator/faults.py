@@ -113,7 +113,9 @@ class Fault:
     fields: tuple[str, ...] = _LEAST_TELLING_FIELDS
     """`missing_fields`: which fields Detail lacks."""
     bytes: int = 1024**3
-    """`big_output`: the size of the one output."""
+    """`big_output`: the size of each output."""
+    outputs: int = 1
+    """`big_output`: how many there are."""
     name: str = "../../etc/passwd"
     """`output_name`: the name that every output gets."""
 

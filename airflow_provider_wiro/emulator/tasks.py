@@ -126,8 +126,10 @@ class Task:
         """Yield the name, content type and content of each output."""
         twist = self.twist
         if twist.output_bytes is not None:
-            content = EndlessContent(twist.output_bytes, self.inputs.variety)
-            yield twist.output_name or "0.bin", "application/octet-stream", content
+            for index in range(twist.output_count):
+                seed = f"{self.inputs.variety}/{index}" if index else self.inputs.variety
+                content = EndlessContent(twist.output_bytes, seed)
+                yield twist.output_name or f"{index}.bin", "application/octet-stream", content
             return
         for art in self.rendering.files:
             yield twist.output_name or art.name, art.content_type, MemoryContent(art.draw())

@@ -22,6 +22,7 @@ class Twist:
     numbers_as_numbers: bool = False
     without_outputs: bool = False
     output_bytes: int | None = None
+    output_count: int = 1
     output_name: str | None = None
     output_url: str | None = None
 
@@ -65,7 +66,7 @@ def twisted_by(twist: Twist, fault: Fault) -> Twist:
         case "no_outputs":
             return replace(twist, without_outputs=True)
         case "big_output":
-            return replace(twist, output_bytes=fault.bytes)
+            return replace(twist, output_bytes=fault.bytes, output_count=fault.outputs)
         case "output_name":
             return replace(twist, output_name=fault.name)
         case "output_url":

@@ -9,7 +9,7 @@ import socket
 import ssl
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -21,7 +21,7 @@ from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.compression import decompressed
 from airflow_provider_wiro.hooks.connection import total_seconds
@@ -99,6 +99,9 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
                 answered = _lower_case(response)
                 return Answer(response.status, answered, decompressed(await _capped(response), answered))
     except _FAILURES as error:
+        cause = error.__cause__
+        if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
+            raise cause from cause.__cause__
         return NoAnswer(type(error).__name__, was_sent=not _failed_before_sending(error))
 
 
@@ -130,10 +133,23 @@ async def _body(body: Body, opened: ExitStack) -> tuple[dict[str, str], Any]:
         if isinstance(value, FileContent):
             # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
             file = opened.enter_context(await sync_to_async(value.open)())
-            form.add_field(name, file, filename=value.name, content_type=value.content_type)
+            part = _FilePayload(file, value)
+            form.add_field(name, part, filename=value.name, content_type=value.content_type)
         else:
             form.add_field(name, value)
     return {}, form  # the form brings its content type with its boundary
+
+
+class _FilePayload(aiohttp.payload.IOBasePayload):
+    """A file of known size: aiohttp sees none of one that is not on this disk, and sends it in chunks."""
+
+    def __init__(self, file: IO[bytes], content: FileContent) -> None:
+        super().__init__(file, filename=None, content_type=content.content_type)
+        self._known_size = content.size
+
+    @property
+    def size(self) -> int:
+        return self._known_size
 
 
 async def _capped(response: aiohttp.ClientResponse) -> bytes:

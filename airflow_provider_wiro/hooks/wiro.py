@@ -19,7 +19,7 @@ from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
-from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
+from airflow_provider_wiro.hooks.files import FileSource, resolve_files, resolve_upload
 from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
-    from airflow_provider_wiro.hooks.blocking import OutputStream
+    from airflow_provider_wiro.hooks.outputs import OutputStream
 
 __all__ = ["WiroAsyncHook", "WiroHook"]
 
@@ -168,6 +168,18 @@ class WiroHook(BaseHook):
         """Return a task with its outputs."""
         return self._call(endpoints.get_task(wiro_task_id))
 
+    def look_at_task(self, wiro_task_id: str) -> Task:
+        """
+        Return a task that is known to be there, and may be paid for: an outage is ridden out as while
+        polling.
+
+        :raises WiroConnectionError: Wiro could not be asked for longer than ``[wiro] poll_patience``.
+        """
+        patience = shell.poll_patience_seconds()
+        return self.converse(
+            lambda outside: conversations.look_at_task(wiro_task_id, outside, patience_seconds=patience)
+        )
+
     def list_tasks(
         self, *, start: int = 0, limit: int = 20, model_name: str | None = None
     ) -> tuple[Task, ...]:
@@ -236,7 +248,7 @@ class WiroHook(BaseHook):
 
     def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
         """Put a local or object-storage file into the project's storage; pass its ``url`` as a parameter."""
-        return self._call(endpoints.upload_file(resolve_content(file), folder_id=folder_id))
+        return self._call(endpoints.upload_file(resolve_upload(file), folder_id=folder_id))
 
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
@@ -261,9 +273,9 @@ class WiroHook(BaseHook):
         The context raises a WiroOutputError where the file is not what Wiro announced, or not at a public
         address.
         """
-        from airflow_provider_wiro.hooks import blocking
+        from airflow_provider_wiro.hooks import outputs
 
-        return blocking.open_output(self.connection, output)
+        return outputs.open_output(self.connection, output)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call, and say which authentication mode it used."""
@@ -275,13 +287,13 @@ class WiroHook(BaseHook):
     def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return self.converse(lambda outside: flow.call(api_call, outside))
 
-    def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
+    def converse(self, make_flow: Callable[[Outside], Flow[T]]) -> T:
         """
         Do what a flow says until it returns: for conversations that the methods above don't have.
 
-        :param converse: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
+        :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
         """
-        conversation = converse(shell.outside(self.connection))
+        conversation = make_flow(shell.outside(self.connection))
         outcome: Answer | NoAnswer | None = None
         while True:
             try:

@@ -15,7 +15,7 @@ from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
-from airflow_provider_wiro.hooks.files import FileSource, resolve_content, resolve_files
+from airflow_provider_wiro.hooks.files import FileSource, resolve_files, resolve_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -111,6 +111,13 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_task`."""
         return await self._call(endpoints.get_task(wiro_task_id))
 
+    async def look_at_task(self, wiro_task_id: str) -> Task:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.look_at_task`."""
+        patience = shell.poll_patience_seconds()
+        return await self.converse(
+            lambda outside: conversations.look_at_task(wiro_task_id, outside, patience_seconds=patience)
+        )
+
     async def list_tasks(
         self, *, start: int = 0, limit: int = 20, model_name: str | None = None
     ) -> tuple[Task, ...]:
@@ -166,7 +173,7 @@ class WiroAsyncHook(BaseHook):
         from asgiref.sync import sync_to_async
 
         return await self._call(
-            endpoints.upload_file(await sync_to_async(resolve_content)(file), folder_id=folder_id)
+            endpoints.upload_file(await sync_to_async(resolve_upload)(file), folder_id=folder_id)
         )
 
     async def get_model(self, model: str) -> Model:
@@ -206,12 +213,12 @@ class WiroAsyncHook(BaseHook):
     async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return await self.converse(lambda outside: flow.call(api_call, outside))
 
-    async def converse(self, converse: Callable[[Outside], Flow[T]]) -> T:
+    async def converse(self, make_flow: Callable[[Outside], Flow[T]]) -> T:
         """Do what a flow says until it returns."""
         from airflow_provider_wiro.hooks import asynchronous
 
         connection = await self.get_wiro_connection()
-        conversation = converse(shell.outside(connection))
+        conversation = make_flow(shell.outside(connection))
         outcome: Answer | NoAnswer | None = None
         while True:
             try:

@@ -62,21 +62,24 @@ class Landing:
             yield stream
 
 
-def plan(task: Task, key_template: str, *, model: str | None = None) -> list[Landing]:
+def plan(
+    task: Task, key_template: str, *, model: str | None = None, argument: str = "s3_key"
+) -> list[Landing]:
     """
     Return what of a task lands where, before anything is moved.
 
     :param key_template: with the placeholders of ``PLACEHOLDERS``.
     :param model: the model as the user named it; default: as Wiro names it.
+    :param argument: what the user knows the template as, for messages.
     :raises WiroUsageError: two outputs would meet in one key.
     """
     landings: list[Landing] = []
     for output in task.outputs:
         for landing_name, content_type, part, body in _parts(task, output):
             size = output.size if body is None else len(body)
-            key = fill_key(key_template, _values(task, model, output, landing_name))
+            key = fill_key(key_template, _values(task, model, output, landing_name), argument=argument)
             landings.append(Landing(output, landing_name, key, content_type, size, part, body))
-    _refuse_collisions(landings, key_template)
+    _refuse_collisions(landings, key_template, argument)
     return landings
 
 
@@ -108,13 +111,17 @@ def content_type_of(announced: str, name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
+def model_folder(model: str | None) -> str:
+    """Return a model as a part of a key."""
+    segments = [clean_name(segment, fallback="_") for segment in (model or "").split("/") if segment.strip()]
+    return "/".join(segments) or "unknown-model"
+
+
 def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping[str, str]:
-    slug = model or task.model or ""
-    segments = [clean_name(segment, fallback="_") for segment in slug.split("/") if segment.strip()]
     path = PurePosixPath(name)
     return {
         "wiro_task_id": clean_name(task.id, fallback="_"),
-        "model": "/".join(segments) or "unknown-model",
+        "model": model_folder(model or task.model),
         "index": str(output.index),
         "name": name,
         "stem": path.stem,
@@ -122,7 +129,7 @@ def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping
     }
 
 
-def _refuse_collisions(landings: Sequence[Landing], key_template: str) -> None:
+def _refuse_collisions(landings: Sequence[Landing], key_template: str, argument: str) -> None:
     seen: dict[str, Landing] = {}
     for landing in landings:
         other = seen.setdefault(landing.key, landing)
@@ -130,5 +137,5 @@ def _refuse_collisions(landings: Sequence[Landing], key_template: str) -> None:
             raise WiroUsageError(
                 f"Outputs {other.output.index} ({other.name!r}) and {landing.output.index} "
                 f"({landing.name!r}) would both land in {landing.key!r}. Put {{index}} or {{name}} into "
-                f"s3_key, found {key_template!r}."
+                f"{argument}, found {key_template!r}."
             )

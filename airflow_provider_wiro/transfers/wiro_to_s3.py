@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.exceptions import (
-    WiroOutputRefusedError,
-    WiroOutputUnavailableError,
-    WiroUsageError,
-)
-from airflow_provider_wiro.failures import airflow_failures, require_success
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.failures import airflow_failures, explain
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
 # it.
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.transfers.landing import Landing, Readable
-    from airflow_provider_wiro.transfers.s3_upload import S3Upload, StoredObject
-
-_PIECE_BYTES = 1024 * 1024
-#: Of boto3's upload arguments, those that describe the bytes of a single object.
-_OF_ONE_OBJECT = re.compile(r"Checksum(?!Algorithm$)|MpuObjectSize$")
+    from airflow_provider_wiro.transfers.books import Books
+    from airflow_provider_wiro.transfers.crew import Crew
+    from airflow_provider_wiro.transfers.fetching import Fetcher
+    from airflow_provider_wiro.transfers.landing import Landing
+    from airflow_provider_wiro.transfers.lineage import Landed
+    from airflow_provider_wiro.transfers.s3_upload import S3Upload
 
 
 class WiroToS3Operator(BaseOperator):
@@ -38,8 +32,16 @@ class WiroToS3Operator(BaseOperator):
     Stream a finished Wiro task's outputs into S3, verified, with flat memory and nothing on disk.
 
     Each output is checked against the size Wiro announced, and hashed on the way. A file that fails a check
-    leaves nothing in the bucket; files that landed before it stay, and are skipped when the task runs again.
+    leaves nothing in the bucket; the others land or stay, and are skipped when the task runs again.
     An LLM's answer lands as ``.json`` (structured) and ``.txt``.
+
+    Several outputs, or parts of a large one, are moved at once. This takes up to ``max_concurrency`` times
+    ``part_size`` of memory (32 MiB by default) and a few MiB more, however large the outputs are.
+
+    A transfer that is cut off goes on where it was; an expired link is renewed. If the process is killed
+    outright (SIGKILL), the parts of an unfinished upload stay in the bucket, where S3 bills them unseen: the
+    task's next try removes those of its own keys. For those of tasks that never run again, give the bucket a
+    lifecycle rule with ``AbortIncompleteMultipartUpload``.
 
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
     :param s3_bucket: the bucket; default: the one in the S3 connection. (templated)
@@ -54,8 +56,19 @@ class WiroToS3Operator(BaseOperator):
     :param encrypt: have S3 encrypt the objects (SSE-S3).
     :param acl_policy: a canned ACL for the objects. (templated)
     :param extra_args: further arguments of the upload, of those boto3 knows (``ALLOWED_UPLOAD_ARGS``).
+    :param tags: tag the objects with where they come from; a dict has further tags. The role of the S3
+        connection needs ``s3:PutObjectTagging`` for it. (templated)
+    :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
+        each object. True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and
+        ``{model}``. (templated)
+    :param delete_after: once everything is there and verified, delete the task's files, inputs included, from
+        Wiro, whose links are open to whoever holds them.
+    :param max_concurrency: how many outputs, or parts of one, are moved at once.
+    :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
+        S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
-        "skipped"}], "total_bytes", "cost_usd"}``.
+        "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
+        is None for an object that was put in parts by an earlier run, unless its manifest tells.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
         another object is in the way.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached, a link has expired.
@@ -68,6 +81,8 @@ class WiroToS3Operator(BaseOperator):
         "wiro_conn_id",
         "aws_conn_id",
         "acl_policy",
+        "tags",
+        "manifest",
     )
     ui_color = "#e8e4ff"
 
@@ -84,6 +99,11 @@ class WiroToS3Operator(BaseOperator):
         encrypt: bool = False,
         acl_policy: str | None = None,
         extra_args: Mapping[str, Any] | None = None,
+        tags: bool | Mapping[str, str] = False,
+        manifest: bool | str = False,
+        delete_after: bool = False,
+        max_concurrency: int = 4,
+        part_size: int = 8 * 1024**2,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,8 +117,15 @@ class WiroToS3Operator(BaseOperator):
         self.encrypt = encrypt
         self.acl_policy = acl_policy
         self.extra_args = extra_args
+        self.tags = tags
+        self.manifest = manifest
+        self.delete_after = delete_after
+        self.max_concurrency = max_concurrency
+        self.part_size = part_size
         self._is_killed = False
-        self._reading: _Stoppable | None = None
+        self._crew: Crew[Landing, dict[str, Any]] | None = None
+        self._fetcher: Fetcher | None = None
+        self._landed: Landed | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -108,181 +135,106 @@ class WiroToS3Operator(BaseOperator):
         return WiroHook(self.wiro_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check everything that can be checked first; then move one output after the other."""
-        from airflow_provider_wiro.api.outcomes import task_id_of
-        from airflow_provider_wiro.transfers.landing import plan
+        """Check everything that can be checked first; then move several outputs at once."""
+        from airflow_provider_wiro.transfers import s3_destination as destination
+        from airflow_provider_wiro.transfers.books import Books, check_tags
+        from airflow_provider_wiro.transfers.finished_task import finished_task, landed, model_of
+        from airflow_provider_wiro.transfers.provenance import Origin
 
         with airflow_failures(), self.hook:
-            wiro_task_id = task_id_of(self.wiro_task_id)
-            bucket, key_template = self._destination()
-            s3 = self._open_s3(bucket)
-            task = self.hook.get_task(wiro_task_id)
-            if not task.is_terminal:
-                raise WiroUsageError(
-                    f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a WiroTaskSensor "
-                    "before this task, or let the run wait for completion."
-                )
-            require_success(task)
-            landings = plan(task, key_template, model=self._model())
-            if not landings:
-                self.log.warning("Wiro task %s has no outputs; nothing to land.", wiro_task_id)
-            files = [self._land(s3, task.id, landing) for landing in landings]
-        return {
-            "wiro_task_id": task.id,
-            "files": files,
-            "total_bytes": sum(file["size"] for file in files),
-            "cost_usd": task.cost_usd,
-        }
+            bucket, key_template = destination.bucket_and_template(self.s3_bucket, self.s3_key)
+            destination.check_numbers(self.max_concurrency, self.part_size)
+            arguments = destination.upload_arguments(
+                self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy
+            )
+            tags = check_tags(self.tags, arguments)
+            s3 = destination.open_s3(
+                bucket,
+                arguments,
+                aws_conn_id=self.aws_conn_id,
+                verify=self.verify,
+                max_concurrency=self.max_concurrency,
+            )
+            task = finished_task(self.hook, self.wiro_task_id)
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
+            landings = books.plan(key_template, self.manifest)
+            files = self._land_all(s3, books, landings)
+            secrets = [*self.hook.connection.secrets, *([task.token] if task.token else [])]
+            files = books.close(files, secrets)
+            self._tell(context, books, files)
+            if self.delete_after:
+                self._delete(task)
+        manifest = {"manifest": books.manifest_uri} if self.manifest else {}
+        return {**landed(task, files), **manifest}
 
     def on_kill(self) -> None:
         """
-        Let the read that is going on, or the next, fail, which aborts the upload.
+        Let all that is going on fail, which aborts the uploads.
 
         Airflow calls this in a signal handler and kills the process 5 s later: too soon for a read timeout.
         """
         self._is_killed = True
-        if self._reading is not None:
-            self._reading.interrupt()
+        if self._crew is not None:
+            self._crew.stop()
+        if self._fetcher is not None:
+            self._fetcher.session.interrupt()
 
-    def _model(self) -> str | None:
-        """Return the model as the run operator named it, where a run summary was given."""
-        model = self.wiro_task_id.get("model") if isinstance(self.wiro_task_id, Mapping) else None
-        return model if isinstance(model, str) else None
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
+        if self._landed is None:
+            return None
+        from airflow_provider_wiro.transfers.lineage import operator_lineage
 
-    def _destination(self) -> tuple[str | None, str]:
-        """Return the bucket, None for the S3 connection's own, and the key template."""
-        from airflow_provider_wiro.api.filenames import check_key_template
-        from airflow_provider_wiro.transfers.landing import PLACEHOLDERS
+        return operator_lineage(self._landed)
 
-        bucket, key = self.s3_bucket, self.s3_key
-        if key.startswith("s3://"):
-            if bucket:
-                raise WiroUsageError(
-                    f"s3_key is a full URL ({key!r}), so s3_bucket must not be given as well."
-                )
-            bucket, _, key = key.removeprefix("s3://").partition("/")
-            if not bucket:
-                raise WiroUsageError(f"Expected s3_key as s3://bucket/key, found {self.s3_key!r}.")
-        return bucket or None, check_key_template(key.lstrip("/"), PLACEHOLDERS)
+    def _land_all(self, s3: S3Upload, books: Books, landings: Sequence[Landing]) -> list[dict[str, Any]]:
+        """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
+        from airflow_provider_wiro.transfers.crew import Crew
+        from airflow_provider_wiro.transfers.fetching import Fetcher
+        from airflow_provider_wiro.transfers.s3_landing import S3Landing
 
-    def _open_s3(self, bucket: str | None) -> S3Upload:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-        from boto3.s3.transfer import S3Transfer
-
-        from airflow_provider_wiro.transfers.s3_upload import S3Upload
-
-        arguments = dict(self.extra_args or {})
-        unknown = sorted(set(arguments) - set(S3Transfer.ALLOWED_UPLOAD_ARGS))
-        if unknown:
-            raise WiroUsageError(
-                f"extra_args has {', '.join(unknown)}, which boto3 doesn't take for an upload."
-            )
-        of_one_object = sorted(name for name in arguments if _OF_ONE_OBJECT.match(name))
-        if of_one_object:
-            raise WiroUsageError(
-                f"extra_args has {', '.join(of_one_object)}, which would have to differ from output to "
-                "output. To have S3 check each, give ChecksumAlgorithm."
-            )
-        if not isinstance(arguments.get("Metadata", {}), Mapping):
-            raise WiroUsageError("Expected Metadata in extra_args as a dict of text to text.")
-        if self.encrypt:
-            arguments["ServerSideEncryption"] = "AES256"
-        if self.acl_policy:
-            arguments["ACL"] = self.acl_policy
-        hook = S3Hook(aws_conn_id=self.aws_conn_id, verify=self.verify)
-        bucket = bucket or hook.service_config.get("bucket_name")
-        if not bucket:
-            raise WiroUsageError(
-                "No bucket: give s3_bucket, a full s3:// URL as s3_key, or service_config.s3.bucket_name in "
-                "the extra of the S3 connection."
-            )
-        return S3Upload(hook.get_conn(), bucket, arguments)
-
-    def _land(self, s3: S3Upload, wiro_task_id: str, landing: Landing) -> dict[str, Any]:
-        uri = f"s3://{s3.bucket}/{landing.key}"
-        source = {"wiro-task-id": wiro_task_id, "wiro-output": f"{landing.output.index}{landing.part}"}
-        content_type = (self.extra_args or {}).get("ContentType", landing.content_type)
-        existing = None if self.replace else s3.head(landing.key)
-        if existing is not None:
-            stored = self._already_landed(s3, landing, source, existing)
-            self.log.info("Skipped %s: it is there already, identical.", uri)
-        else:
-            with self._open(landing) as stream:
-                stored = s3.put(
-                    landing.key,
-                    stream,
-                    expected_size=landing.size,
-                    content_type=content_type,
-                    metadata=source,
-                )
-            self.log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", content_type)
-        return {
-            "uri": uri,
-            "name": landing.name,
-            "size": stored.size,
-            "sha256": stored.sha256,
-            "content_type": content_type,
-            "etag": stored.etag,
-            "skipped": existing is not None,
-        }
-
-    def _already_landed(
-        self, s3: S3Upload, landing: Landing, source: Mapping[str, str], existing: StoredObject
-    ) -> StoredObject:
-        """
-        Return the object that is there, digest included, if it is this very output.
-
-        Its metadata tells so where this operator wrote it; of anything else the bytes are compared.
-        """
-        if landing.size is None or landing.size == existing.size:
-            stored = existing if existing.sha256 else replace(existing, sha256=s3.sha256(landing.key))
-            if source.items() <= existing.metadata.items() or stored.sha256 == self._sha256(landing):
-                return stored
-        raise WiroOutputRefusedError(
-            f"s3://{s3.bucket}/{landing.key} is there already and is not output {landing.output.index} of "
-            f"Wiro task {source['wiro-task-id']}. Choose another s3_key, or overwrite it with replace=True."
-        )
-
-    def _sha256(self, landing: Landing) -> str:
-        digest = hashlib.sha256()
-        with self._open(landing) as stream:
-            while piece := stream.read(_PIECE_BYTES):
-                digest.update(piece)
-        return digest.hexdigest()
-
-    @contextmanager
-    def _open(self, landing: Landing) -> Iterator[Readable]:
-        """Open a landing's bytes, such that :meth:`on_kill` can stop their being read."""
-        self._check_killed()
-        with landing.open(self.hook) as stream:
-            self._reading = _Stoppable(stream, self._check_killed)
+        crew: Crew[Landing, dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
+        self.hook.interrupted_by(crew.check)
+        s3.is_retry = (books.origin.try_number or 1) > 1
+        with Fetcher(self.hook, books.task, crew.check) as fetcher:
+            self._crew, self._fetcher = crew, fetcher
+            if self._is_killed:
+                crew.stop()
             try:
-                yield self._reading
+                one = S3Landing(s3, books, fetcher, crew, self.replace, self.part_size)
+                return crew.run(one.land, landings)
             finally:
-                self._reading = None
+                s3.abort_open_uploads()
+                self._crew = self._fetcher = None
 
-    def _check_killed(self) -> None:
+    @staticmethod
+    def _stopped() -> AirflowException:
+        return AirflowException("The Airflow task was stopped.")
+
+    def _tell(self, context: Context, books: Books, files: Sequence[Mapping[str, Any]]) -> None:
+        """Let Airflow, and OpenLineage when it asks, know what landed."""
+        from airflow_provider_wiro.transfers.assets import report
+        from airflow_provider_wiro.transfers.lineage import Landed
+
+        task, model = books.task, books.origin.model
+        report(
+            context,
+            self.outlets,
+            files,
+            {"wiro_task_id": task.id, "model": model, "cost_usd": task.cost_usd},
+        )
+        self._landed = Landed(task, model, files)
+
+    def _delete(self, task: Task) -> None:
+        """Delete Wiro's copies; whatever fails here, a retry may mend, since it finds all outputs in S3."""
         if self._is_killed:
-            raise AirflowException("The Airflow task was stopped.")
-
-
-class _Stoppable:
-    """A stream that ends with an error once the Airflow task was told to stop."""
-
-    def __init__(self, stream: Readable, check: Callable[[], None]) -> None:
-        self._stream = stream
-        self._check = check
-
-    def read(self, size: int) -> bytes:
-        self._check()
+            raise self._stopped()
         try:
-            piece = self._stream.read(size)
-        except WiroOutputUnavailableError:
-            self._check()  # it was we who cut it off
-            raise
-        self._check()
-        return piece
-
-    def interrupt(self) -> None:
-        if hasattr(self._stream, "interrupt"):  # the bytes of an LLM's answer never make anybody wait
-            self._stream.interrupt()
+            self.hook.delete_task_files(task.id)
+        except WiroError as error:
+            raise AirflowException(
+                f"All outputs are safe in S3, but Wiro's copies could not be deleted: {explain(error)} A "
+                "retry skips what landed and tries to delete them again."
+            ) from error
+        self.log.info("Deleted the files of Wiro task %s from Wiro.", task.id)

@@ -1,88 +1,165 @@
 """
-One large output from the CDN into S3: ours against what one writes by hand and against HttpToS3Operator.
+Outputs from the CDN into S3: ours against what one writes by hand, HttpToS3Operator, and the raw limits.
+
+The ways take turns, so that what else this machine does hits them all alike.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.airflow_home import ROOT
-from tests.benchmarks.transfer_job import WAYS
+from tests.benchmarks.transfer_job import BUCKET
 from tests.system.emulator import Emulator
 from tests.system.seaweedfs import running_seaweedfs
-from tests.system.servers import clean_environment
+from tests.system.servers import DIRECT, clean_environment
 
 MIB = 1024 * 1024
 _ROUNDS = 3
+#: Told apart at a glance, and HttpToS3Operator takes long.
+_ONCE = frozenset({"ours_again", "http_to_s3", "discard"})
 
 
-def main(size: int = 1024 * MIB) -> None:
-    """Print a table; each row is the median of several processes, the ratio is to `plain` in this run."""
+@dataclass(frozen=True)
+class Load:
+    """So many outputs of one Wiro task, of so many bytes each."""
+
+    count: int
+    size: int
+    ways: tuple[str, ...] = ("ours", "ours_again", "plain", "http_to_s3", "discard", "put")
+    #: HttpToS3Operator opens all its connections anew for each file: of many it gets a few, counted up.
+    share_of_http_to_s3: int = 1
+
+    def __str__(self) -> str:
+        size = f"{self.size // MIB} MiB" if self.size >= MIB else f"{self.size // 1024} KiB"
+        return f"{self.count} x {size}"
+
+
+LOADS = (
+    Load(1, 1024 * MIB),
+    Load(64, 16 * MIB, share_of_http_to_s3=4),
+    Load(500, 200 * 1024, share_of_http_to_s3=25),
+)
+
+_MEANINGS = {
+    "ours": "WiroToS3Operator",
+    "ours_again": "WiroToS3Operator, all there already",
+    "plain": "requests stream -> upload_fileobj",
+    "http_to_s3": "HttpToS3Operator",
+    "discard": "raw limit: read and discarded, 4 threads",
+    "put": "raw limit: put from memory, 4 threads",
+}
+
+
+def main(loads: tuple[Load, ...] = LOADS) -> None:
+    """Print a table for each load: medians; the ratio is that of the medians of one run."""
     runs = ROOT / ".cache" / "bench"
     runs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=runs) as scratch:
-        folder = Path(scratch)
-        with (
-            Emulator("--output-bytes", str(size), log=folder / "emulator.log", speed=1000) as emulator,
-            running_seaweedfs(folder / "s3", log=folder / "s3.log", bucket="bench") as s3,
-        ):
-            environment = clean_environment() | {
-                "AIRFLOW_HOME": str(folder / "airflow"),
-                "AIRFLOW_CONN_WIRO_DEFAULT": emulator.airflow_connection(),
-                "AIRFLOW_CONN_AWS_DEFAULT": s3.airflow_connection(),
-                "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            }
-            wiro_task_id, url = _generate(environment)
-            rounds = {
-                way: [_run(way, url, wiro_task_id, n, environment) for n in range(_ROUNDS)] for way in WAYS
-            }
-    _print(size, {way: _median(found) for way, found in rounds.items()})
+    for load in loads:
+        with tempfile.TemporaryDirectory(dir=runs) as scratch:
+            _print(load, _measure(load, Path(scratch)))
 
 
-def _generate(environment: dict[str, str]) -> tuple[str, str]:
-    os.environ |= environment
-    from airflow_provider_wiro.hooks.wiro import WiroHook
+def _measure(load: Load, folder: Path) -> dict[str, dict[str, float]]:
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in load.ways}
+    with Emulator(log=folder / "emulator.log", speed=1000) as emulator:
+        environment = clean_environment() | {
+            "AIRFLOW_HOME": str(folder / "airflow"),
+            "AIRFLOW_CONN_WIRO_DEFAULT": emulator.airflow_connection(),
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+        }
+        task = _generate(emulator, load, environment)
+        with running_seaweedfs(folder / "s3", log=folder / "s3.log", bucket=BUCKET) as s3:
+            environment["AIRFLOW_CONN_AWS_DEFAULT"] = s3.airflow_connection()
+            _run(load, "put", "warm-up", task, emulator, environment)
+            for number in range(_ROUNDS):
+                turns = [way for way in load.ways if not number or way not in _ONCE]
+                for way in turns[number:] + turns[:number]:
+                    measured = _run(load, way, str(number), task, emulator, environment)
+                    found[way].append(measured)
+    return {way: _median(rounds) for way, rounds in found.items()}
 
-    with WiroHook() as hook:
-        run = hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "a large picture"})
-        task = hook.wait_for_task(run.wiro_task_id, timeout=60)
-    url = task.outputs[0].url
-    if url is None:
-        raise AssertionError("the emulator made no file")
-    return task.id, url
+
+def _generate(emulator: Emulator, load: Load, environment: dict[str, str]) -> dict[str, Any]:
+    """Run a model whose task has the load's outputs; return its id and their addresses."""
+    fault = {"kind": "big_output", "bytes": load.size, "outputs": load.count}
+    _control(emulator, "faults", fault)
+    program = (
+        "import json; from airflow_provider_wiro.hooks.wiro import WiroHook\n"
+        "with WiroHook() as hook:\n"
+        "    run = hook.run_model('retroAIx/Retro-Cartoons', {'prompt': 'large'})\n"
+        "    task = hook.wait_for_task(run.wiro_task_id, timeout=60)\n"
+        "print(json.dumps({'wiro_task_id': task.id, 'urls': [output.url for output in task.outputs]}))"
+    )
+    task = _last_line([sys.executable, "-c", program], environment)
+    if len(task["urls"]) != load.count:
+        raise AssertionError(f"the emulator made {len(task['urls'])} files")
+    return task
 
 
-def _run(way: str, url: str, wiro_task_id: str, number: int, environment: dict[str, str]) -> dict[str, float]:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.benchmarks.transfer_job",
-        way,
-        url,
-        wiro_task_id,
-        f"{way}-{number}",
-    ]
+def _control(emulator: Emulator, what: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with DIRECT.open(f"{emulator.page}__emulator__/{what}", data, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _run(
+    load: Load,
+    way: str,
+    number: str,
+    task: dict[str, Any],
+    emulator: Emulator,
+    environment: dict[str, str],
+) -> dict[str, float]:
+    share = load.share_of_http_to_s3 if way == "http_to_s3" else 1
+    urls = task["urls"][: load.count // share]
+    job = {**task, "way": way, "size": load.size, "prefix": f"{way}/{number}", "urls": urls}
+    _wait_for_rest()
+    before = _control(emulator, "state")["counts"]["requests"].get("cdn", 0)
+    command = [sys.executable, "-m", "tests.benchmarks.transfer_job", json.dumps(job)]
+    measured = _last_line(command, environment)
+    measured["cdn_requests"] = _control(emulator, "state")["counts"]["requests"].get("cdn", 0) - before
+    scaled = ("seconds", "cpu_seconds", "s3_requests", "cdn_requests")
+    return {name: value * share if name in scaled else value for name, value in measured.items()}
+
+
+def _wait_for_rest() -> None:
+    """Let what the last way has written reach the disk, or the next one would wait for it."""
+    subprocess.run(["sync"], check=True)  # noqa: S607
+    time.sleep(0.2)
+
+
+def _last_line(command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{way} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
-    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return measured
+        raise RuntimeError(f"{command[-1][:200]} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _median(found: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(one[name] for one in found) for name in found[0]}
 
 
-def _print(size: int, rows: dict[str, dict[str, float]]) -> None:
-    print(f"\nOne output of {size // MIB} MiB into SeaweedFS, median of {_ROUNDS} processes")
-    print(f"{'way':12} {'seconds':>8} {'x plain':>8} {'CPU s':>8} {'peak over idle, MiB':>20}")
+def _print(load: Load, rows: dict[str, dict[str, float]]) -> None:
+    print(f"\n{load} into SeaweedFS, medians of up to {_ROUNDS} processes that took turns")
+    names = f"{'seconds':>8} {'x plain':>8} {'CPU s':>6} {'peak MiB':>9} {'S3 req.':>8} {'CDN req.':>8}"
+    print(f"{'way':42} {names}")
     for way, row in rows.items():
-        ratio = row["seconds"] / rows["plain"]["seconds"]
-        peak = row["peak_bytes"] / MIB
-        print(f"{way:12} {row['seconds']:8.1f} {ratio:8.2f} {row['cpu_seconds']:8.1f} {peak:20.0f}")
+        meaning = _MEANINGS[way]
+        if way == "http_to_s3" and load.share_of_http_to_s3 > 1:
+            meaning += f", 1/{load.share_of_http_to_s3} of it"
+        print(
+            f"{meaning:42} {row['seconds']:8.2f} {row['seconds'] / rows['plain']['seconds']:8.2f} "
+            f"{row['cpu_seconds']:6.1f} {row['peak_bytes'] / MIB:9.0f} {row['s3_requests']:8.0f} "
+            f"{row['cdn_requests']:8.0f}"
+        )
+    sys.stdout.flush()

@@ -1,6 +1,5 @@
 """
-One transfer in a process of its own, so that its peak memory is its own: prints seconds, CPU and peak as
-JSON.
+One transfer in a process of its own, so that its peak memory is its own: prints what it took as JSON.
 """
 
 from __future__ import annotations
@@ -10,55 +9,108 @@ import os
 import resource
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 CONTEXT: dict[str, Any] = {}
+BUCKET = "bench"
+_PART_BYTES = 8 * 1024 * 1024
+_THREADS = 4
 
 
-def ours(output_url: str, wiro_task_id: str, key: str) -> None:
+def ours(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
     """WiroToS3Operator, as Airflow would run it."""
     from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 
-    operator = WiroToS3Operator(task_id="bench", wiro_task_id=wiro_task_id, s3_bucket="bench", s3_key=key)
-    operator.execute(CONTEXT)  # type: ignore[arg-type]
-
-
-def plain(output_url: str, wiro_task_id: str, key: str) -> None:
-    """What one writes by hand: a `requests` stream into boto3's `upload_fileobj`."""
-    import requests
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    with requests.get(output_url, stream=True, timeout=60) as response:
-        S3Hook().get_conn().upload_fileobj(response.raw, "bench", key)
-
-
-def http_to_s3(output_url: str, wiro_task_id: str, key: str) -> None:
-    """Airflow's own HttpToS3Operator."""
-    from airflow.providers.amazon.aws.transfers.http_to_s3 import HttpToS3Operator
-
-    base, _, path = output_url.rpartition("/cdn/")
-    os.environ["AIRFLOW_CONN_CDN"] = json.dumps({"conn_type": "http", "host": base})
-    HttpToS3Operator(
-        task_id="bench",
-        http_conn_id="cdn",
-        method="GET",
-        endpoint=f"cdn/{path}",
-        s3_bucket="bench",
-        s3_key=key,
+    WiroToS3Operator(
+        task_id="bench", wiro_task_id=wiro_task_id, s3_bucket=BUCKET, s3_key=f"{prefix}/{{index}}-{{name}}"
     ).execute(CONTEXT)  # type: ignore[arg-type]
 
 
-def discard(output_url: str, wiro_task_id: str, key: str) -> None:
-    """The raw limit of the way in: the same bytes read and thrown away."""
+def ours_again(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """WiroToS3Operator, when everything is there already."""
+    ours(urls, size, wiro_task_id, prefix.replace("ours_again", "ours"))
+
+
+def plain(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """What one writes by hand: a `requests` stream into boto3's `upload_fileobj`, one after the other."""
+    import requests
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    client = S3Hook().get_conn()
+    with requests.Session() as session:
+        for number, url in enumerate(urls):
+            with session.get(url, stream=True, timeout=60) as response:
+                client.upload_fileobj(response.raw, BUCKET, f"{prefix}/{number}")
+
+
+def http_to_s3(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """Airflow's own HttpToS3Operator, once for each file."""
+    from airflow.providers.amazon.aws.transfers.http_to_s3 import HttpToS3Operator
+
+    base = urls[0].partition("/cdn/")[0]
+    os.environ["AIRFLOW_CONN_CDN"] = json.dumps({"conn_type": "http", "host": base})
+    for number, url in enumerate(urls):
+        HttpToS3Operator(
+            task_id="bench",
+            http_conn_id="cdn",
+            method="GET",
+            endpoint=f"cdn/{url.partition('/cdn/')[2]}",
+            s3_bucket=BUCKET,
+            s3_key=f"{prefix}/{number}",
+        ).execute(CONTEXT)  # type: ignore[arg-type]
+
+
+def discard(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """The raw limit of the way in: the same bytes read and thrown away, by several threads."""
     import requests
 
-    with requests.get(output_url, stream=True, timeout=60) as response:
-        while response.raw.read(8 * 1024 * 1024):
-            pass
+    def read(mine: list[str]) -> None:
+        with requests.Session() as session:
+            for url in mine:
+                with session.get(url, stream=True, timeout=60) as response:
+                    while response.raw.read(1024 * 1024):
+                        pass
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        list(pool.map(read, [urls[number::_THREADS] for number in range(_THREADS)]))
 
 
-WAYS = {"ours": ours, "plain": plain, "http_to_s3": http_to_s3, "discard": discard}
+def put(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """The raw limit of the way out: as many bytes put from memory, by several threads."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    client = S3Hook().get_conn()
+    body = os.urandom(min(size, _PART_BYTES))
+
+    def put_one(number: int) -> None:
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}/{number}", Body=body)
+
+    def put_parts(number: int) -> None:
+        where = {"Bucket": BUCKET, "Key": f"{prefix}/{number}"}
+        where["UploadId"] = client.create_multipart_upload(**where)["UploadId"]
+        many = range(1, size // _PART_BYTES + 1)
+
+        def put_part(part: int) -> dict[str, Any]:
+            return {"PartNumber": part, **client.upload_part(**where, PartNumber=part, Body=body)}
+
+        done = list((parts.map if len(urls) == 1 else map)(put_part, many))
+        found = [{"PartNumber": one["PartNumber"], "ETag": one["ETag"]} for one in done]
+        client.complete_multipart_upload(**where, MultipartUpload={"Parts": found})
+
+    with ThreadPoolExecutor(_THREADS) as pool, ThreadPoolExecutor(_THREADS) as parts:
+        list(pool.map(put_one if size < _PART_BYTES else put_parts, range(len(urls))))
+
+
+WAYS = {
+    "ours": ours,
+    "ours_again": ours_again,
+    "plain": plain,
+    "http_to_s3": http_to_s3,
+    "discard": discard,
+    "put": put,
+}
 
 
 def _resident_bytes() -> int:
@@ -66,21 +118,45 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+def _count_s3_requests() -> list[int]:
+    from botocore.httpsession import URLLib3Session
+
+    counted = [0]
+    real = URLLib3Session.send
+
+    def send(self: Any, request: Any) -> Any:
+        counted[0] += 1
+        return real(self, request)
+
+    URLLib3Session.send = send  # type: ignore[method-assign]
+    return counted
+
+
 def main() -> None:
     """Import all that any way needs, note the idle memory, then run the one that was asked for."""
-    way, output_url, wiro_task_id, key = sys.argv[1:]
+    job = json.loads(sys.argv[1])
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    import airflow_provider_wiro.hooks.blocking
+    import airflow_provider_wiro.transfers.fetching
     import airflow_provider_wiro.transfers.wiro_to_s3  # noqa: F401
 
     S3Hook().get_conn().list_buckets()
+    requests = _count_s3_requests()
     idle = _resident_bytes()
     used, began = time.process_time(), time.perf_counter()
-    WAYS[way](output_url, wiro_task_id, key)
+    WAYS[job["way"]](job["urls"], job["size"], job["wiro_task_id"], job["prefix"])
     seconds, cpu = time.perf_counter() - began, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": max(0, peak - idle)}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "cpu_seconds": cpu,
+                "peak_bytes": max(0, peak - idle),
+                "s3_requests": requests[0],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import flow, retry
+from airflow_provider_wiro.api import flow, ranges, retry
 from tests.contract.hostile import HostileServer
 from tests.contract.twins import TWINS, Twin
 
@@ -21,8 +21,9 @@ Connect = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once: nobody here tests how long a pause is."""
+    """Repeat at once, and not for long: nobody here tests how long a pause is."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -170,3 +170,59 @@ def drip(start: bytes, piece: bytes, seconds_between: float) -> Script:
 def redirect(to: str, status: int = 302, **headers: object) -> Script:
     """Redirect."""
     return answer(b"", status, location=to, **headers)
+
+
+def wanted_range(wire: Wire, size: int) -> tuple[int, int] | None:
+    """Return the bytes that the request asks for, from and up to without; None: all of them."""
+    header = wire.request.headers.get("range", "") if wire.request else ""
+    if not header:
+        return None
+    first, _, last = header.removeprefix("bytes=").partition("-")
+    return int(first), min(size, int(last) + 1 if last else size)
+
+
+def ranged(body: bytes, *, etag: str = '"v1"', cut_after: int | None = None, **headers: object) -> Script:
+    """
+    Serve a file in parts, as RFC 9110 has it: If-Range with another ETag gets all of it.
+
+    :param cut_after: close the connection after so many bytes of this one answer.
+    """
+
+    def script(wire: Wire) -> None:
+        wanted = wanted_range(wire, len(body))
+        asked_etag = wire.request.headers.get("if-range", etag) if wire.request else etag
+        more: dict[str, object] = {"etag": etag} if etag else {}
+        more |= headers
+        if wanted is None or asked_etag != etag:
+            status, sent = 200, body
+        elif wanted[0] >= len(body):
+            status, sent = 416, b""
+            more["content_range"] = f"bytes */{len(body)}"
+        else:
+            status, sent = 206, body[wanted[0] : wanted[1]]
+            more["content_range"] = f"bytes {wanted[0]}-{wanted[1] - 1}/{len(body)}"
+        wire.send(head(status, **{"content_length": len(sent), **more}))
+        if cut_after is not None and cut_after < len(sent):
+            wire.send(sent[:cut_after])
+            wire.close()
+        wire.send(sent)
+
+    return script
+
+
+def lying(body: bytes, content_range: str, *, sent: int | None = None, etag: str = '"v1"') -> Script:
+    """
+    Answer any request for a part with 206 and this Content-Range, in good order otherwise.
+
+    :param content_range: ``{first}``, ``{last}`` and ``{size}`` are what they should be.
+    :param sent: how many bytes to send; default: as many as were asked for.
+    """
+
+    def script(wire: Wire) -> None:
+        first, stop = wanted_range(wire, len(body)) or (0, len(body))
+        shown = content_range.format(first=first, last=stop - 1, size=len(body))
+        count = stop - first if sent is None else sent
+        piece = (body[first:] + body)[:count]
+        wire.send(head(206, content_length=len(piece), content_range=shown, etag=etag) + piece)
+
+    return script

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.hooks import asynchronous, blocking
+from airflow_provider_wiro.hooks import asynchronous, outputs
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class BlockingTwin(Twin):
         return self._read(self.hook.open_output(output), piece_bytes)
 
     def fetch_over(self, connection: WiroConnection, output: Output) -> bytes:
-        return self._read(blocking.open_output(connection, output), 64 * 1024)
+        return self._read(outputs.open_output(connection, output), 64 * 1024)
 
     def close(self) -> None:
         self.hook.close()

@@ -316,6 +316,16 @@ async def test_the_next_output_can_be_big(wiro: Caller) -> None:
 
 
 @pytest.mark.asyncio
+async def test_there_can_be_many_big_outputs_each_with_bytes_of_its_own(wiro: Caller) -> None:
+    wiro.emulator.inject(Fault("big_output", bytes=300_000, outputs=3))
+    outputs = (await wiro.finish())["outputs"]
+    assert [output["name"] for output in outputs] == ["0.bin", "1.bin", "2.bin"]
+    bodies = [(await wiro.fetch(output["url"]))[2] for output in outputs]
+    assert len(set(bodies)) == 3
+    assert {len(body) for body in bodies} == {300_000}
+
+
+@pytest.mark.asyncio
 async def test_a_servers_name_for_a_file_can_be_hostile(wiro: Caller) -> None:
     wiro.emulator.inject(Fault("output_name", name="../../etc/passwd"))
     assert (await wiro.finish())["outputs"][0]["name"] == "../../etc/passwd"

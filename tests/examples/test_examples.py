@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,7 +17,6 @@ from tests.airflow_home import ROOT, AirflowHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
@@ -151,3 +151,26 @@ def test_sensor_waits_for_a_task_that_was_started_elsewhere(
     assert run.returned("wait")["wiro_task_id"] == run.returned("start")["wiro_task_id"]
     [body] = bucket.objects().values()
     assert body[4:8] == b"ftyp"
+
+
+def test_shared_input_is_sent_once_and_used_by_every_run(
+    airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIRO_EXAMPLE_OUTPUTS", f"file://{tmp_path}")
+    dag_id = "example_wiro_shared_input"
+    picture = EXAMPLES / "images" / "robot.png"
+    run = airflow_home.run_dag(_path(dag_id), dag_id, conf={"image": str(picture)})
+
+    assert run.state == "success"
+    [uploaded] = run.returned("upload")
+    assert (uploaded["size"], uploaded["content_type"]) == (picture.stat().st_size, "image/png")
+    assert wiro.counts.requests["File/Upload"] == 1
+    assert len(wiro.tasks) == 3
+    assert [task.files for task in wiro.tasks] == [()] * 3
+    assert {task.parameters["inputImageUrl"] for task in wiro.tasks} == {uploaded["url"]}
+    for index in range(3):
+        [file] = run.returned(f"land[{index}]")["files"]
+        body = Path(file["uri"].removeprefix("file://")).read_bytes()
+        assert body.startswith(PNG)
+        assert file["sha256"] == hashlib.sha256(body).hexdigest()
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3

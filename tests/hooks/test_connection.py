@@ -16,7 +16,7 @@ from airflow_provider_wiro.hooks.connection import WiroConnection
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.contract.fixtures import KEY, SECRET
 from tests.contract.hostile import HostileServer
-from tests.contract.scripts import answer, hang_up, ok
+from tests.contract.scripts import answer, hang_up, ok, reset
 
 if TYPE_CHECKING:
     import socket
@@ -284,6 +284,18 @@ def test_the_password_of_a_proxy_never_shows(
     with pytest.raises(WiroError) as caught:
         twin.get_task("7")
     assert "pr0xy-pass" not in str(caught.value) + repr(caught.value.__cause__) + caplog.text
+
+
+@pytest.mark.parametrize("script", [hang_up, reset])
+def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
+    cdn: HostileServer, connect: Connect, twin: Twin, script: Any
+) -> None:
+    run = "http://wiro.test/v1/Run/o/m"
+    cdn.on(run, script)
+    connect(host="http://wiro.test/v1", proxy=f"http://127.0.0.1:{cdn.port}")
+    with pytest.raises(WiroLostRunError):
+        twin.run_model("o/m", {})
+    assert len(cdn.to(run)) == 1
 
 
 @pytest.mark.usefixtures("no_repeats")

@@ -163,7 +163,10 @@ def test_without_replace_an_identical_object_is_skipped_unread(
     cdn.requests.clear()
     again = transfer()
     assert [file["skipped"] for file in again["files"]] == [True] * 4
-    assert [{**file, "skipped": False} for file in again["files"]] == first["files"]
+    # The digest of the large one would have to be read; a manifest remembers it (test_manifest.py).
+    assert [{**file, "skipped": False} for file in again["files"]] == [
+        {**file, "sha256": file["sha256"] if file["size"] < len(BIG) else None} for file in first["files"]
+    ]
     assert cdn.requests == []
 
 

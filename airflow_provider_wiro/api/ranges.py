@@ -1,0 +1,237 @@
+"""
+How an output is fetched in parts, and how a fetch that broke off goes on (RFC 9110 §13, §14).
+
+Decided here without I/O and without a clock; :mod:`airflow_provider_wiro.transfers.fetching` does it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api import downloads, retry
+from airflow_provider_wiro.api.wire import whole_number
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.models import Output
+
+#: How long a fetch may get nowhere before it fails.
+PATIENCE_SECONDS = 60.0
+#: What counts as getting somewhere. With the patience, the slowest CDN that is put up with: about 1 KiB/s.
+PROGRESS_BYTES = 64 * 1024
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
+_PASSING = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True)
+class Edition:
+    """
+    One version of a file on the CDN, as the first answer described it. Parts of two are never mixed.
+
+    :ivar size: bytes, None if neither Wiro nor the CDN told.
+    :ivar announced: bytes the CDN announced, None if it didn't.
+    :ivar is_ranged: the CDN serves parts of it.
+    """
+
+    size: int | None
+    announced: int | None
+    etag: str
+    last_modified: str
+    is_ranged: bool
+
+    @property
+    def validator(self) -> str | None:
+        """What to send as If-Range, None if there is nothing: a weak ETag must not be used there."""
+        if self.etag:
+            return None if self.etag.startswith("W/") else self.etag
+        return self.last_modified or None
+
+    def is_same(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer is of this version too, as far as it says."""
+        etag, last_modified = headers.get("etag", ""), headers.get("last-modified", "")
+        if self.etag and etag:
+            return self.etag == etag
+        return not (self.last_modified and last_modified) or self.last_modified == last_modified
+
+
+class Step(Enum):
+    """What to do with an answer."""
+
+    READ = "it is what was asked for"
+    RENEW = "the link has expired: ask Wiro for a fresh one"
+    REPEAT = "it may pass: ask again in a while"
+    RESTART = "the file can't be gone on with: fetch it from its beginning"
+
+
+def wants_ranges(output: Output, part_bytes: int) -> bool:
+    """Whether to ask for the first part instead of the whole, to learn if the CDN serves parts."""
+    return output.size is None or output.size > part_bytes
+
+
+def request_headers(start: int, stop: int | None, edition: Edition | None) -> dict[str, str]:
+    """
+    Return the headers of a request for the bytes from ``start`` up to, without, ``stop``.
+
+    :param stop: None for all that follows.
+    :param edition: the version they must be of, None if none is known yet.
+    """
+    headers = dict(downloads.REQUEST_HEADERS)
+    if start or stop is not None:
+        headers["range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        if edition is not None and edition.validator:
+            headers["if-range"] = edition.validator
+    return headers
+
+
+def next_step(
+    status: int, headers: Mapping[str, str], *, is_ranged: bool, start: int, edition: Edition | None
+) -> Step:
+    """
+    Say what to do with an answer; that it can be read doesn't mean yet that it is what was asked for.
+
+    :param is_ranged: a range was asked for, the one that begins at ``start``.
+    """
+    if status in downloads.EXPIRED_STATUSES:
+        return Step.RENEW
+    if status in _PASSING or status >= 500:
+        return Step.REPEAT
+    if status == 416:  # it has become shorter; or, at the beginning, it is empty
+        return Step.RESTART
+    if status in {200, 206} and edition is not None and not edition.is_same(headers):
+        return Step.RESTART
+    # All of it instead of the rest: it has changed (If-Range), or this CDN can't go on where it stopped.
+    is_whole_instead_of_rest = status == 200 and is_ranged and (start > 0 or edition is not None)
+    return Step.RESTART if is_whole_instead_of_rest else Step.READ
+
+
+def read_first(output: Output, part_bytes: int | None, status: int, headers: Mapping[str, str]) -> Edition:
+    """
+    Return what the first answer tells of the file.
+
+    :param part_bytes: the first so many were asked for; None: all of it.
+    :raises WiroOutputError: it is not what was asked for, or not what Wiro announced.
+    """
+    if part_bytes is None or status != 206:
+        announced, is_ranged = downloads.check_answer(output, status, headers), False
+    else:
+        announced, is_ranged = _check_part(output, 0, part_bytes, headers, output.size), True
+    size = output.size if output.size is not None else announced
+    return Edition(size, announced, headers.get("etag", ""), headers.get("last-modified", ""), is_ranged)
+
+
+def check_further(
+    output: Output,
+    edition: Edition,
+    start: int,
+    stop: int | None,
+    status: int,
+    headers: Mapping[str, str],
+) -> None:
+    """
+    Judge the answer to a request for more of a file, before a byte of it is read.
+
+    :raises WiroOutputError: it is not what was asked for.
+    """
+    if start == 0 and stop is None:
+        downloads.check_answer(output, status, headers)
+    elif status != 206:
+        raise downloads.bad_status(output, status)
+    else:
+        total = _check_part(output, start, stop, headers, edition.size)
+        if edition.size is not None and total is not None and total != edition.size:
+            raise _wrong_part(output, f"the file was {edition.size} bytes and is {total} now")
+
+
+def _check_part(
+    output: Output, start: int, stop: int | None, headers: Mapping[str, str], size: int | None
+) -> int | None:
+    """Judge a 206; return the size of the whole, None if it doesn't say."""
+    found = headers.get("content-range", "").strip()
+    match = _CONTENT_RANGE.fullmatch(found)
+    if match is None:
+        raise _wrong_part(output, f"Content-Range {found[:100]!r}")
+    first, end = int(match[1]), int(match[2]) + 1
+    total = None if match[3] == "*" else int(match[3])
+    if start == 0 and output.size is not None and total is not None and total != output.size:
+        raise downloads.wrong_size(output, f"the CDN announces {total}")
+    whole = total if total is not None else size
+    if whole is None:
+        raise _wrong_part(output, f"Content-Range {found!r}, which doesn't say how large the whole is")
+    asked_end = whole if stop is None else min(stop, whole)
+    if (first, end) != (start, asked_end):
+        raise _wrong_part(output, f"bytes {first} to {end - 1} came for {start} to {asked_end - 1}")
+    length = whole_number(headers.get("content-length"))
+    if length is not None and length != end - start:
+        raise _wrong_part(output, f"{length} bytes came for a range of {end - start}")
+    downloads.check_content(output, headers)
+    return total
+
+
+def _wrong_part(output: Output, found: str) -> WiroOutputUnavailableError:
+    return WiroOutputUnavailableError(
+        f"The CDN sent another part of {_what(output)} than was asked for: {found}. Nothing was kept."
+    )
+
+
+def too_much(output: Output) -> WiroOutputUnavailableError:
+    """Return the error for a part that is longer than asked for."""
+    return _wrong_part(output, "more bytes came")
+
+
+def check_renewed(old: Output, new: Output | None) -> Output:
+    """
+    Return an output with its fresh link.
+
+    :raises WiroOutputRefusedError: Wiro tells of another file now, or of none.
+    """
+    if new is None or new.url is None or (old.name, old.size) != (new.name, new.size):
+        raise WiroOutputRefusedError(
+            f"The link of {_what(old)} has expired, and Wiro's Detail has no fresh one for the same file."
+        )
+    return new
+
+
+def _what(output: Output) -> str:
+    return f"output {output.index} ({output.name!r})"
+
+
+class Patience:
+    """
+    How long to go on without getting anywhere: counted in time, not in tries.
+
+    :ivar may_renew: the link was not renewed since the last progress.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.may_renew = True
+        self._since = now
+        self._best = 0
+        self._tries = 0
+
+    def note(self, received: int, now: float) -> None:
+        """Take note of how far it has come."""
+        if received - self._best >= PROGRESS_BYTES:
+            self._best, self._since = received, now
+            self._tries, self.may_renew = 0, True
+
+    def is_over(self, now: float) -> bool:
+        """Whether it has gone on for too long."""
+        return now - self._since > PATIENCE_SECONDS
+
+    def pause(self, now: float, random: float, *, asked: float | None = None) -> float | None:
+        """
+        Return the seconds to wait before another try, None if it was the last.
+
+        :param asked: what the CDN asked for. Without that the first try is at once: most cuts are just that.
+        """
+        self._tries += 1
+        seconds = asked or 0.0
+        if asked is not None or self._tries > 1:
+            seconds = max(seconds, retry.backoff_seconds(max(1, self._tries - 1), random))
+        return None if now + seconds - self._since > PATIENCE_SECONDS else seconds

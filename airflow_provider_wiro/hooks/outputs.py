@@ -1,0 +1,229 @@
+"""Outputs from the CDN with requests: over kept connections, and from public addresses only."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_provider_wiro.api import downloads
+from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
+from airflow_provider_wiro.hooks.addresses import private_address
+from airflow_provider_wiro.hooks.blocking import lower_case, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_wiro.api.models import Output
+    from airflow_provider_wiro.hooks.connection import WiroConnection
+
+
+class OutputStream:
+    """
+    The body of one output, read piece by piece and judged on the way.
+
+    :ivar content_type: as the CDN says.
+    :ivar announced: bytes the CDN announces, None if it doesn't.
+    """
+
+    def __init__(self, output: Output, response: requests.Response) -> None:
+        self._output = output
+        self._response = response
+        headers = lower_case(response.headers)
+        self.announced = downloads.check_answer(output, response.status_code, headers)
+        self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self.received = 0
+
+    def read(self, size: int) -> bytes:
+        """
+        Return the next ``size`` bytes, fewer only at the end, none after it.
+
+        :raises WiroOutputUnavailableError: the body broke off.
+        :raises WiroOutputRefusedError: more or fewer bytes than Wiro announced.
+        """
+        size = downloads.bytes_to_read(self._output, size, self.received, announced=self.announced)
+        try:
+            piece: bytes = self._response.raw.read(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise downloads.cut_off(
+                self._output, f"{type(error).__name__} after {self.received} bytes"
+            ) from error
+        self.received += len(piece)
+        downloads.check_received(
+            self._output, self.received, announced=self.announced, is_complete=len(piece) < size
+        )
+        return piece
+
+    def interrupt(self) -> None:
+        """Let a read that waits for bytes fail at once. For a signal handler that came in between."""
+        with suppress(AttributeError, ValueError, RuntimeError, OSError):
+            self._response.raw.shutdown()
+
+
+@contextmanager
+def open_output(connection: WiroConnection, output: Output) -> Iterator[OutputStream]:
+    """
+    Open an output for reading, redirects followed by hand.
+
+    :raises WiroOutputError: see :mod:`airflow_provider_wiro.api.downloads`.
+    """
+    with OutputSession(connection) as session, session.get(output, downloads.REQUEST_HEADERS) as response:
+        yield OutputStream(output, response)
+
+
+class OutputSession:
+    """
+    Gets outputs from the CDN over connections that are kept, and never from a private address.
+
+    Usable from several threads: each has connections of its own.
+    """
+
+    def __init__(self, connection: WiroConnection) -> None:
+        self._connection = connection
+        self._of_this_thread = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._connected: dict[int, HTTPConnection] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def get(self, output: Output, headers: Mapping[str, str]) -> requests.Response:
+        """
+        Return the CDN's answer with its body unread; redirects are followed by hand.
+
+        :raises WiroOutputRefusedError: it is where nothing must be fetched from.
+        :raises WiroOutputUnavailableError: no answer came.
+        """
+        session, guard = self._session()
+        guard.output = output
+        url = downloads.output_url(output)
+        for hops in range(downloads.MAX_REDIRECTS + 1):
+            try:
+                response = session.get(
+                    url,
+                    headers=dict(headers),
+                    timeout=(self._connection.connect_timeout, self._connection.read_timeout),
+                    stream=True,
+                    allow_redirects=False,
+                )
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise WiroOutputUnavailableError(
+                    f"No answer from the CDN for output {output.index} ({output.name!r}): "
+                    f"{type(error).__name__}."
+                ) from error
+            if response.status_code not in downloads.REDIRECT_STATUSES:
+                break
+            with response:
+                url = downloads.redirect_url(output, url, lower_case(response.headers), hops)
+        return response
+
+    def interrupt(self) -> None:
+        """Let all that waits for the CDN fail at once. For a signal handler: it takes no lock."""
+        for connection in list(self._connected.values()):
+            with suppress(OSError, TypeError):  # closed; closed, and its socket is None
+                # Not its own method: TLS would change the object under the thread that reads from it.
+                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    def _session(self) -> tuple[requests.Session, _GuardingAdapter]:
+        mine = self._of_this_thread
+        if not hasattr(mine, "session"):
+            mine.session = open_session(self._connection)
+            mine.guard = _GuardingAdapter(self._connection, self._connected)
+            mine.session.mount("http://", mine.guard)
+            mine.session.mount("https://", mine.guard)
+            self._sessions.append(mine.session)
+        return mine.session, mine.guard
+
+
+class _GuardingAdapter(HTTPAdapter):
+    """
+    Refuses connections to private addresses: by name before connecting, and by the connected socket.
+
+    A check of the name alone would not do: it can resolve to another address a moment later. Through a proxy
+    the socket is the proxy's, so there the names are all that can be checked.
+
+    :ivar output: the one that is being fetched, for the error's words.
+    :param connected: where to register connections.
+    """
+
+    output: Output
+
+    def __init__(self, connection: WiroConnection, connected: dict[int, HTTPConnection]) -> None:
+        self._connection = connection
+        self._connected = connected
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            manager.pool_classes_by_scheme = _guarded_pools(self, is_proxied=True)
+        return manager
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        self.check_name(urllib3.util.parse_url(request.url or "").hostname or "")
+        return super().send(request, *args, **kwargs)
+
+    def check_name(self, host: str) -> None:
+        address = private_address(host)
+        if address is not None:
+            self.check_address(host, address)
+
+    def check_address(self, host: str, address: str) -> None:
+        if downloads.is_public_address(address):
+            return
+        own_host = urllib3.util.parse_url(self._connection.base_url).hostname or ""
+        if private_address(own_host) is None:
+            raise downloads.refuse_address(self.output, host, address)
+
+    def register(self, connection: HTTPConnection) -> None:
+        for key, other in list(self._connected.items()):
+            if getattr(other, "sock", None) is None:
+                self._connected.pop(key, None)
+        self._connected[id(connection)] = connection
+
+
+def _guarded_pools(
+    guard: _GuardingAdapter, *, is_proxied: bool = False
+) -> dict[str, type[HTTPConnectionPool]]:
+    """Return pools whose connections are registered, and checked before a byte is sent unless proxied."""
+
+    class Guarded:
+        def _new_conn(self) -> Any:
+            connected = super()._new_conn()  # type: ignore[misc]  # urllib3's connection, mixed in below
+            if is_proxied:
+                return connected
+            try:
+                guard.check_address(self.host, connected.getpeername()[0])  # type: ignore[attr-defined]
+            except WiroOutputError:
+                connected.close()
+                raise
+            return connected
+
+        def connect(self) -> None:
+            super().connect()  # type: ignore[misc]
+            guard.register(self)  # type: ignore[arg-type]
+
+    def pool(base: type[HTTPConnectionPool], connection: type[HTTPConnection]) -> type[HTTPConnectionPool]:
+        guarded = type(f"Guarded{connection.__name__}", (Guarded, connection), {})
+        return type(f"Guarded{base.__name__}", (base,), {"ConnectionCls": guarded})
+
+    return {
+        "http": pool(HTTPConnectionPool, HTTPConnection),
+        "https": pool(HTTPSConnectionPool, HTTPSConnection),
+    }

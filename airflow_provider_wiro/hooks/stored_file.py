@@ -1,0 +1,194 @@
+"""A file to be sent to Wiro, on this machine or in an object store: looked at first, then read, as it was."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Read from an object store at once. s3fs would take 50 MiB, and hold them more than once.
+BLOCK_BYTES = 4 * 1024 * 1024
+
+#: Of what a store can raise, that which no retry helps.
+_FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """
+    A file as it was when it was looked at.
+
+    :ivar source: where it is, for messages; an object-storage URI with its connection's id.
+    :ivar size: bytes.
+    :ivar etag: the store's own mark of this content, None where it has none.
+    """
+
+    source: str
+    name: str
+    size: int
+    is_local: bool
+    etag: str | None
+    open_raw: Callable[[], Any]
+
+    def open(self) -> BinaryIO:
+        """
+        Open it from its beginning.
+
+        Reading raises a WiroError where the file can't be read, or is not the one that was looked at: an
+        OSError would look to the HTTP libraries like a lost connection.
+        """
+        return cast("BinaryIO", _Reading(self))
+
+    def failure(self, error: Exception) -> WiroError:
+        """Return the error for a file that can't be opened or read."""
+        return _failure(self.source, error, is_local=self.is_local)
+
+
+def local_file(path: Path) -> StoredFile:
+    """
+    Look at a file on this machine.
+
+    :raises WiroUsageError: there is none, or it can't be looked at.
+    """
+    try:
+        if not path.is_file():
+            raise _missing(path)
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _failure(str(path), error, is_local=True) from error
+    return StoredFile(str(path), path.name, size, is_local=True, etag=None, open_raw=lambda: path.open("rb"))
+
+
+def object_file(source: Any) -> StoredFile:
+    """
+    Look at a file in an object store; one request to it.
+
+    :param source: a URI, an ObjectStoragePath, or a path of fsspec's.
+    :raises WiroUsageError: there is none, it may not be read, or no such store is known.
+    :raises WiroConnectionError: the store can't be asked; a retry may help.
+    """
+    try:
+        path = _object_storage_path(source) if isinstance(source, str) else source
+        found = path.stat()
+        facts = found if isinstance(found, dict) else getattr(found, "as_info", dict)()
+        size = int(found.st_size)
+    except FileNotFoundError as error:
+        raise _missing(source) from error
+    except (ImportError, ValueError) as error:
+        raise WiroUsageError(
+            f"Can't open {source}: {error}. Expected an object-storage URI, such as "
+            "s3://aws_default@bucket/key; its provider has to be installed (for s3://: "
+            "apache-airflow-providers-amazon[s3fs])."
+        ) from error
+    except Exception as error:  # each store has its own
+        raise _failure(str(source), error, is_local=False) from error
+    if facts.get("type", "file") != "file":
+        raise _missing(source)
+    etag = facts.get("ETag") or facts.get("etag")
+
+    def open_raw() -> Any:
+        # For pathlib's kin, `buffering` is what fsspec's `block_size` is.
+        return path.open("rb", **({"block_size": BLOCK_BYTES} if hasattr(path, "fs") else {}))
+
+    return StoredFile(
+        with_connection(source),
+        path.name,
+        size,
+        is_local=False,
+        etag=str(etag).strip('"') if etag else None,
+        open_raw=open_raw,
+    )
+
+
+def with_connection(source: Any) -> str:
+    """Return a URI with the id of its connection; ObjectStoragePath shows it on some versions of Airflow."""
+    uri, conn_id = str(source), getattr(source, "conn_id", None)
+    if not conn_id or f"://{conn_id}@" in uri:
+        return uri
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{conn_id}@{rest}"
+
+
+def _object_storage_path(uri: str) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(uri)
+
+
+def _missing(source: Any) -> WiroUsageError:
+    return WiroUsageError(f"Expected a file at {source}, found none.")
+
+
+def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    if is_local or isinstance(error, _FOR_GOOD):
+        return WiroUsageError(f"Can't read {source}: {reason}.")
+    return WiroConnectionError(f"Can't read {source}: {reason}. Nothing was sent to Wiro.")
+
+
+def _changed(stored: StoredFile, how: str) -> WiroConnectionError:
+    return WiroConnectionError(
+        f"{stored.source} had {stored.size} bytes and {how} now: it is being changed. Wiro did not get it."
+    )
+
+
+class _Reading(io.RawIOBase):
+    """
+    The bytes of a file, exactly as many as it had when it was looked at.
+
+    It is what both HTTP libraries can tell the length of, which fsspec's files and Airflow's wrapper are not:
+    the body would go out in chunks, or not at all.
+    """
+
+    def __init__(self, stored: StoredFile) -> None:
+        self._stored = stored
+        self._position = 0
+        try:
+            self._file = stored.open_raw()
+            end = self._file.seek(0, io.SEEK_END)
+            self._file.seek(0)
+        except Exception as error:
+            raise stored.failure(error) from error
+        if end is not None and end != stored.size:
+            self.close()
+            raise _changed(stored, f"has {end}")
+
+    def __len__(self) -> int:
+        return self._stored.size
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, none only at the end; raises a WiroError, never an OSError."""
+        left = self._stored.size - self._position
+        wanted = left if size is None or size < 0 else min(size, left)
+        if not wanted:
+            return b""
+        try:
+            piece: bytes = self._file.read(wanted)
+        except Exception as error:
+            raise self._stored.failure(error) from error
+        if not piece:
+            raise _changed(self._stored, f"ends after {self._position}")
+        self._position += len(piece)
+        return piece
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.read(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_file"):
+            self._file.close()
+        super().close()

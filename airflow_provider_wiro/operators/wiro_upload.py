@@ -1,0 +1,105 @@
+"""WiroUploadOperator: files into Wiro's storage, once, for many runs to use."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+
+from airflow_provider_wiro.failures import airflow_failures
+
+# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
+# it.
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.api.parameters import FileContent
+    from airflow_provider_wiro.hooks.files import FileSource
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+
+class WiroUploadOperator(BaseOperator):
+    """
+    Put files into Wiro's storage and return their URLs, so that many runs use them and each is sent once.
+
+    Give the result to ``files`` of :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator` as it is:
+    ``files={"inputImage": upload.output}``, or one URL of it:
+    ``"{{ ti.xcom_pull('upload')[0]['url'] }}"``.
+
+    All files are checked before the first is sent: there, not empty, at most 100 MB, and of a kind that Wiro
+    stores. Uploading is free. A retry sends all of them again, also those an earlier try had sent, whose
+    copies stay in Wiro's storage; so does a Clear, and later runs then see other URLs. Whoever holds a URL
+    can read the file.
+
+    :param files: a local path, an object-storage URI (``s3://aws_default@bucket/key``), or a list of these.
+        (templated)
+    :param folder_id: id of the folder in Wiro's storage; default: its root. Wiro can't be asked for a folder
+        by its name, so make it once, by hand. (templated)
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
+    :return: ``[{"name", "url", "size" (bytes), "content_type", "file_id"}]``, in the order of ``files``.
+    :raises AirflowFailException: a retry can't help: a file is missing, too large or of another kind, the
+        folder is unknown, the key is refused.
+    :raises WiroError: a retry may help: Wiro or the object store can't be reached.
+    """
+
+    template_fields: Sequence[str] = ("files", "folder_id", "wiro_conn_id")
+    ui_color = "#e8e4ff"
+
+    def __init__(
+        self,
+        *,
+        files: FileSource | Sequence[FileSource],
+        folder_id: str | None = None,
+        wiro_conn_id: str = "wiro_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.files = files
+        self.folder_id = folder_id
+        self.wiro_conn_id = wiro_conn_id
+        self._is_killed = False
+
+    @cached_property
+    def hook(self) -> WiroHook:
+        """The hook for the operator's connection."""
+        from airflow_provider_wiro.hooks.wiro import WiroHook
+
+        hook = WiroHook(self.wiro_conn_id)
+        hook.interrupted_by(self._check_killed)
+        return hook
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Check all files; then send one after the other."""
+        from airflow_provider_wiro.hooks.files import flattened, resolve_upload
+
+        with airflow_failures(), self.hook:
+            contents = [resolve_upload(source) for source in flattened(self.files)]
+            if not contents:
+                self.log.warning("`files` is an empty list; nothing to upload.")
+            return [self._upload(content) for content in contents]
+
+    def on_kill(self) -> None:
+        """Send no further file. The one on its way is cut off with the process; it costs nothing."""
+        self._is_killed = True
+
+    def _upload(self, content: FileContent) -> dict[str, Any]:
+        from airflow_provider_wiro.api import endpoints, flow
+
+        self._check_killed()
+        call = endpoints.upload_file(content, folder_id=self.folder_id or None)
+        stored = self.hook.converse(partial(flow.call, call))
+        self.log.info("Uploaded %s: %s bytes.", content.name, f"{content.size:,}")
+        return {
+            "name": stored.name or content.name,
+            "url": stored.url,
+            "size": content.size if stored.size is None else stored.size,
+            "content_type": stored.content_type or content.content_type,
+            "file_id": stored.id or None,
+        }
+
+    def _check_killed(self) -> None:
+        if self._is_killed:
+            raise AirflowException("The Airflow task was stopped.")

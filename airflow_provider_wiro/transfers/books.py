@@ -1,0 +1,149 @@
+"""The books that are kept of one transfer: what each object says of itself, and the manifest of them all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.filenames import clean_name
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.transfers import manifest as manifests
+from airflow_provider_wiro.transfers.deleted import landings_of_manifest, plan_remembered, remembered
+from airflow_provider_wiro.transfers.description import Description
+from airflow_provider_wiro.transfers.landing import model_folder, plan
+from airflow_provider_wiro.transfers.manifest_object import ManifestObject
+from airflow_provider_wiro.transfers.provenance import user_tags
+from airflow_provider_wiro.transfers.s3_upload import S3Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.transfers.landing import Landing
+    from airflow_provider_wiro.transfers.provenance import Origin
+
+log = logging.getLogger(__name__)
+
+
+def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] | None:
+    """
+    Return the user's tags if ours are wanted too, else None: then theirs stay as they gave them.
+
+    :param wanted: what the operator was given as ``tags``.
+    :param arguments: of the upload.
+    :raises WiroUsageError: S3 wouldn't take them.
+    """
+    if not isinstance(wanted, bool | Mapping):
+        raise WiroUsageError(f"Expected tags as True, False or a dict of text to text, found {wanted!r}.")
+    return user_tags(arguments.get("Tagging"), wanted) if wanted else None
+
+
+class Books:
+    """
+    What is known of a transfer besides the bytes.
+
+    :param summary: what the operator was given as the task: an id or a run summary.
+    :param tags: of the user's, None if none of ours are wanted.
+    """
+
+    def __init__(
+        self,
+        s3: S3Upload,
+        task: Task,
+        origin: Origin,
+        summary: object,
+        *,
+        tags: Mapping[str, str] | None,
+        replaces: bool,
+    ) -> None:
+        self.origin = origin
+        #: With the outputs that only its run summary still lists, if Wiro shows none.
+        self.task = remembered(task, summary)
+        self._is_remembered = not task.outputs
+        self._s3 = s3
+        self._tags = tags
+        self._replaces = replaces
+        self._landings: list[Landing] = []
+        self._manifest: ManifestObject | None = None
+
+    def plan(self, key_template: str, manifest: bool | str) -> list[Landing]:
+        """
+        Return what lands where, and look at the manifest that is there.
+
+        :param manifest: as the operator was given it.
+        :raises WiroError: two objects would meet in one key; something else is where the manifest is to be.
+        """
+        planned = plan_remembered if self._is_remembered else plan
+        landings = planned(self.task, key_template, model=self.origin.model)
+        values = {
+            "wiro_task_id": clean_name(self.origin.wiro_task_id, fallback="_"),
+            "model": model_folder(self.origin.model),
+        }
+        key = manifests.manifest_key(manifest, key_template, landings, values)
+        if key is not None:
+            arguments = manifests.manifest_arguments(self._s3.arguments)
+            s3 = S3Upload(self._s3.client, self._s3.bucket, arguments)
+            self._manifest = ManifestObject(s3, key, self.origin, replace=self._replaces)
+        self._landings = landings or landings_of_manifest(self._manifest.earlier if self._manifest else None)
+        if not self._landings:
+            log.warning(
+                "Wiro task %s has no outputs; nothing to land. If an earlier try has landed and deleted "
+                "them: a run summary as wiro_task_id, or a manifest, would tell where they are.",
+                self.task.id,
+            )
+        return self._landings
+
+    def identity(self, landing: Landing) -> dict[str, str]:
+        """Return the metadata by which an object is known to be this output."""
+        return self.origin.identity(_name(landing))
+
+    def describe(self, landing: Landing) -> Description:
+        """Return what an object is to say of itself."""
+        arguments = self._s3.arguments
+        is_certain = "ContentType" in arguments or landing.body is not None
+        return Description(
+            arguments.get("ContentType", landing.content_type),
+            self.origin.metadata(_name(landing), arguments.get("Metadata")),
+            None if self._tags is None else self.origin.tags(self._tags),
+            None if is_certain else f"output {landing.output.index} ({landing.output.name!r})",
+        )
+
+    def close(self, files: Sequence[Mapping[str, Any]], secrets: Collection[str]) -> list[dict[str, Any]]:
+        """
+        Write the manifest, if one is wanted.
+
+        :param files: as the operator returns them, one for each landing.
+        :param secrets: that must not be in it.
+        :return: the files, with the digests that only the manifest knew.
+        """
+        if self._manifest is None:
+            return [dict(file) for file in files]
+        complete = [
+            {**file, "sha256": file["sha256"] or self._remembered_digest(landing, file)}
+            for landing, file in zip(self._landings, files, strict=True)
+        ]
+        if self._landings:
+
+            def scrub(text: str) -> str:
+                for secret in filter(None, secrets):
+                    text = text.replace(secret, "***")
+                return text
+
+            self._manifest.write(
+                manifests.build(self.task, self.origin, self._landings, complete, scrub),
+                keep=self._is_remembered,
+            )
+        return complete
+
+    @property
+    def manifest_uri(self) -> str | None:
+        return self._manifest.uri if self._manifest is not None and self._landings else None
+
+    def _remembered_digest(self, landing: Landing, file: Mapping[str, Any]) -> str | None:
+        earlier = None if self._manifest is None else self._manifest.earlier
+        return manifests.remembered_digest(earlier, landing.key, file["etag"])
+
+
+def _name(landing: Landing) -> str:
+    return f"{landing.output.index}{landing.part}"

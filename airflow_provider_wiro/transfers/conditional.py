@@ -1,0 +1,66 @@
+"""Puts that create an object and never overwrite one, where the S3 server knows such puts."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+#: What a server says that doesn't know ``If-None-Match`` on a put, as code or as HTTP status.
+_NOT_KNOWN = frozenset({"NotImplemented", "501"})
+#: An object is there, or another conditional put of the same key is going on.
+_TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
+
+
+class KeyTakenError(Exception):
+    """Somebody else has put, or is putting, an object of this key. Nothing of ours is there."""
+
+
+class OnlyIfAbsent:
+    """
+    Runs the call that makes an object visible under the condition that there is none of its key.
+
+    One is shared by all puts of a transfer, so that a server is asked once whether it knows the condition. A
+    server that ignores it, and says nothing, can't be told from one that keeps it.
+    """
+
+    def __init__(self) -> None:
+        self._is_known = True
+
+    def __call__(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """
+        Make the call.
+
+        :param call: ``put_object`` or ``complete_multipart_upload`` of boto3's client.
+        :raises KeyTakenError: there is an object of this key.
+        """
+        if not self._is_known:
+            return call(**arguments)
+        from botocore.exceptions import ClientError
+
+        try:
+            return call(**arguments, IfNoneMatch="*")
+        except ClientError as error:
+            found = _names_of(error)
+            if found & _TAKEN:
+                raise KeyTakenError(arguments.get("Key")) from error
+            if not found & _NOT_KNOWN:
+                raise
+            self._is_known = False
+            log.info(
+                "This S3 server knows no conditional puts. Objects that are there are still not overwritten, "
+                "but one that another task puts at the very same moment may be."
+            )
+        return call(**arguments)
+
+
+def _names_of(error: Any) -> set[str]:
+    response = error.response
+    return {
+        str(response.get("Error", {}).get("Code")),
+        str(response.get("ResponseMetadata", {}).get("HTTPStatusCode")),
+    }

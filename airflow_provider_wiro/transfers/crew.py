@@ -1,0 +1,201 @@
+"""A fixed number of threads that move outputs, and help each other with large ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: How often a thread that waits looks whether all was stopped: a signal handler can't wake it.
+_SLICE_SECONDS = 0.1
+#: How long what is under way may take to end by itself once all was stopped. Airflow kills after 5 s.
+GRACE_SECONDS = 1.5
+
+
+class Abandoned(Exception):  # noqa: N818  no error: the error is another thread's
+    """What this thread works on has failed elsewhere."""
+
+
+class SharedWork:
+    """
+    Steps of one piece of work, for whoever has time.
+
+    :param step: does the next step; returns whether there may be another.
+    """
+
+    def __init__(self, step: Callable[[], bool]) -> None:
+        self.step = step
+        self.is_over = False
+        self.hands = 0
+        self.error: BaseException | None = None
+
+
+class Crew(Generic[Item, Result]):
+    """
+    Does the same work for each of many items, ``size`` at a time.
+
+    One that has no item of its own left takes over steps of an item that is shared (:meth:`share`). After the
+    first error no other item begins; those under way are finished. Each thread has one buffer.
+
+    :param size: how many threads.
+    :param stopped: the error to raise once :meth:`stop` was called.
+    """
+
+    def __init__(self, size: int, stopped: Callable[[], BaseException]) -> None:
+        self._size = size
+        self._stopped = stopped
+        self._is_stopping = False
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[int, Item]] = deque()
+        self._shared: list[SharedWork] = []
+        self._results: dict[int, Result] = {}
+        self._error: BaseException | None = None
+        self._busy = 0
+        self._mine = threading.local()
+
+    def run(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """
+        Return what ``work`` makes of each item, in their order.
+
+        :raises BaseException: the first that any of them raised.
+        """
+        self._waiting.extend(enumerate(items))
+        # Daemons: Airflow's process must be able to end while one of them hangs in a call of S3's.
+        threads = [
+            threading.Thread(target=self._live, args=(work,), name=f"wiro-transfer-{number}", daemon=True)
+            for number in range(self._size)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            self._wait_for_all()
+        except BaseException:  # a timeout of Airflow's, for one, is raised right here
+            self.stop()
+            self._wait_for_all()
+            raise
+        if self._is_stopping:
+            raise self._stopped()
+        if self._error is not None:
+            raise self._error
+        return [self._results[number] for number in range(len(items))]
+
+    def stop(self) -> None:
+        """Begin nothing more. For a signal handler: it takes no lock."""
+        self._is_stopping = True
+
+    def check(self) -> None:
+        """
+        Raise what is to end the work of this thread.
+
+        :raises BaseException: all was stopped.
+        :raises Abandoned: another thread has failed at the same item.
+        """
+        if self._is_stopping:
+            raise self._stopped()
+        work: SharedWork | None = getattr(self._mine, "work", None)
+        if work is not None and work.error is not None:
+            raise Abandoned
+
+    def share(self, step: Callable[[], bool], *, first: Callable[[], None]) -> None:
+        """
+        Do all steps of one item, together with those that have time. For use from ``work``.
+
+        Returns or raises when nobody works on it any more; after :meth:`stop`, when they had time enough.
+
+        :param step: does the next step; returns whether there may be another.
+        :param first: a step that is for this very thread.
+        """
+        work = SharedWork(step)
+        with self._changed:
+            work.hands = 1
+            self._shared.append(work)
+            self._changed.notify_all()
+        self._lend_hand(work, first)
+        with self._changed:
+            self._shared.remove(work)
+            deadline = None
+            while work.hands and (deadline is None or time.monotonic() < deadline):
+                self._changed.wait(_SLICE_SECONDS)
+                if self._is_stopping and deadline is None:
+                    deadline = time.monotonic() + GRACE_SECONDS / 2
+        if work.error is not None:
+            raise work.error
+        self.check()
+
+    def buffer(self, size: int) -> bytearray:
+        """Return this thread's buffer, of just this size. It is the same one each time."""
+        kept: bytearray | None = getattr(self._mine, "buffer", None)
+        if kept is None or len(kept) != size:
+            self._mine.buffer = None  # lest there be two for a moment
+            kept = self._mine.buffer = bytearray(size)
+        return kept
+
+    def _wait_for_all(self) -> None:
+        deadline = None
+        with self._changed:
+            while self._busy or (self._waiting and not self._is_stopping):
+                self._changed.wait(_SLICE_SECONDS)
+                if self._is_stopping and deadline is None:
+                    deadline = time.monotonic() + GRACE_SECONDS
+                if deadline is not None and time.monotonic() > deadline:
+                    return
+            self._changed.notify_all()
+
+    def _live(self, work: Callable[[Item], Result]) -> None:
+        while True:
+            with self._changed:
+                while (job := self._next_job(work)) is None:
+                    if self._is_stopping or not (self._busy or self._waiting):
+                        return
+                    self._changed.wait(_SLICE_SECONDS * 5)
+            job()
+
+    def _next_job(self, work: Callable[[Item], Result]) -> Callable[[], Any] | None:
+        if self._is_stopping:
+            return None
+        if self._waiting:
+            number, item = self._waiting.popleft()
+            self._busy += 1
+            return lambda: self._do(work, number, item)
+        for shared in self._shared:
+            if not shared.is_over:
+                shared.hands += 1
+                return lambda: self._lend_hand(shared)
+        return None
+
+    def _do(self, work: Callable[[Item], Result], number: int, item: Item) -> None:
+        try:
+            self._results[number] = work(item)
+        except BaseException as error:  # whatever it is: it is raised again in the thread that waits for it
+            with self._changed:
+                self._error = self._error or error
+                self._waiting.clear()
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+    def _lend_hand(self, work: SharedWork, first: Callable[[], None] | None = None) -> None:
+        self._mine.work = work
+        try:
+            if first is not None:
+                first()
+            while not work.is_over and not self._is_stopping and work.step():
+                pass
+        except BaseException as error:
+            self._mine.buffer = None  # somebody may still be reading from it
+            with self._changed:
+                work.error = work.error or error
+        finally:
+            self._mine.work = None
+            with self._changed:
+                work.is_over = True
+                work.hands -= 1
+                self._changed.notify_all()

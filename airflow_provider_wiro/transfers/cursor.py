@@ -1,0 +1,199 @@
+"""A place in an output from which its bytes are read in order, over as many connections as that takes."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import urllib3
+
+from airflow_provider_wiro.api import downloads, ranges, retry
+from airflow_provider_wiro.api.ranges import Patience, Step
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.hooks.blocking import lower_case
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import requests
+
+    from airflow_provider_wiro.exceptions import WiroError
+    from airflow_provider_wiro.transfers.fetching import Download
+
+#: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
+#: enough that this copy adds nothing to the memory.
+PIECE_BYTES = 256 * 1024
+
+
+class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has already stored parts
+    """The file has to be fetched from its beginning; what was fetched before is of no use."""
+
+
+class Cursor:
+    """
+    A place in a download from which bytes are read in order, over as many connections as that takes.
+
+    :param stop: where to end; None: at the end of the file.
+    :ivar position: of the next byte.
+    :ivar is_at_end: all has come.
+    """
+
+    def __init__(self, download: Download, start: int, stop: int | None) -> None:
+        self.position = start
+        self.is_at_end = False
+        self._download = download
+        self._fetcher = download.fetcher
+        self._stop = stop
+        self._response: requests.Response | None = None
+        self._says_its_end = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._disconnect()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it goes on to the end of the file."""
+        return self._stop is None
+
+    def fill(self, view: memoryview) -> int:
+        """
+        Read into ``view`` until it is full, and return how many bytes: fewer only at the end.
+
+        :raises WiroOutputError: the rest can't be had, or is not what was announced.
+        :raises Restart: it can only be had from the beginning.
+        """
+        patience = Patience(time.monotonic())
+        filled = 0
+        while filled < len(view) and not self.is_at_end:
+            self._fetcher.check()
+            try:
+                self.connect(patience)
+                filled += self._read(view[filled:])
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                patience.note(filled, time.monotonic())
+                self._disconnect()
+                self._wait(patience, self._cut_off(f"{type(error).__name__} after {self.position} bytes"))
+            patience.note(filled, now := time.monotonic())
+            if patience.is_over(now):
+                raise self._cut_off(f"it came too slowly, {self.position} bytes so far")
+            if self.position == self._end():
+                self._finish()
+        if not self.is_at_end and self.position == self._end():  # an empty file
+            self._finish()
+        return filled
+
+    def connect(self, patience: Patience) -> None:
+        """Ask for the bytes from here on, until there is an answer that can be read."""
+        while self._response is None:
+            headers = ranges.request_headers(self.position, self._stop, self._download.edition)
+            self._fetcher.check()
+            try:
+                response = self._fetcher.session.get(self._download.output, headers)
+            except WiroOutputUnavailableError as error:
+                self._wait(patience, error)
+                continue
+            try:
+                self._take(response, is_ranged="range" in headers, patience=patience)
+            finally:
+                if self._response is not response:
+                    response.close()
+
+    def _take(self, response: requests.Response, *, is_ranged: bool, patience: Patience) -> None:
+        """Do what an answer asks for: begin to read it, or prepare another request."""
+        download, status, headers = self._download, response.status_code, lower_case(response.headers)
+        step = ranges.next_step(
+            status, headers, is_ranged=is_ranged, start=self.position, edition=download.edition
+        )
+        if step is Step.RESTART:
+            if download.edition is None or download.edition.is_same(headers):
+                download.forgo_ranges()
+            raise Restart
+        if step is Step.RENEW and patience.may_renew:
+            patience.may_renew = False
+            download.output = self._fetcher.renew(download.output)
+            return
+        if step is Step.REPEAT:
+            asked = retry.retry_after_seconds(headers, datetime.now(UTC))
+            self._wait(patience, downloads.bad_status(download.output, status), asked=asked or 0.0)
+            return
+        if download.edition is None:
+            download.edition = ranges.read_first(download.output, self._stop, status, headers)
+            if not download.edition.is_ranged:
+                self._stop = None
+        else:
+            ranges.check_further(
+                download.output, download.edition, self.position, self._stop, status, headers
+            )
+        self._says_its_end = bool({"content-length", "transfer-encoding"} & headers.keys())
+        self._response = response
+
+    def _read(self, view: memoryview) -> int:
+        end = self._end()
+        wanted = min(len(view), PIECE_BYTES, PIECE_BYTES if end is None else end - self.position)
+        # read1 and not read: a body that drips must not hold us until the whole piece is there.
+        piece = self._raw.read1(wanted, decode_content=False) if wanted else b""
+        view[: len(piece)] = piece
+        self.position += len(piece)
+        if wanted and not piece:
+            self._judge_end(end)
+        return len(piece)
+
+    def _judge_end(self, end: int | None) -> None:
+        """The body has ended where the end was not expected, or not known."""
+        edition = self._download.edition
+        announced = None if edition is None else edition.announced
+        if end is not None and (self._stop is not None or announced is not None or not self._says_its_end):
+            raise urllib3.exceptions.ProtocolError("The body ended too early.")
+        downloads.check_received(self._download.output, self.position, announced=announced, is_complete=True)
+        self.is_at_end = True
+
+    def _finish(self) -> None:
+        """All has come. If there is more, it is not the file that was announced."""
+        with suppress(urllib3.exceptions.HTTPError, OSError):  # what we need is there
+            if self._response is not None and self._raw.read1(1, decode_content=False):
+                edition = self._download.edition
+                if self._stop is None:
+                    downloads.check_received(
+                        self._download.output,
+                        self.position + 1,
+                        announced=None if edition is None else edition.announced,
+                        is_complete=False,
+                    )
+                raise ranges.too_much(self._download.output)
+        self.is_at_end = True
+
+    def _end(self) -> int | None:
+        """Return where the last byte is expected, None if that is not known."""
+        size = self._download.size
+        if self._stop is None:
+            return size
+        return self._stop if size is None else min(self._stop, size)
+
+    @property
+    def _raw(self) -> urllib3.HTTPResponse:
+        if self._response is None:
+            raise AssertionError("connect() comes first")
+        raw: urllib3.HTTPResponse = self._response.raw
+        return raw
+
+    def _wait(self, patience: Patience, error: WiroError, *, asked: float | None = None) -> None:
+        """Rest before another try, or raise if there have been enough."""
+        self._fetcher.check()  # it may have been we who cut it off
+        seconds = patience.pause(time.monotonic(), random.random(), asked=asked)
+        if seconds is None:
+            raise error
+        self._fetcher.pause(seconds)
+
+    def _cut_off(self, how: str) -> WiroOutputUnavailableError:
+        return downloads.cut_off(self._download.output, how)
+
+    def _disconnect(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None

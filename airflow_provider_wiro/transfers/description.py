@@ -1,0 +1,94 @@
+"""What one object is to say of itself: content type, metadata, tags."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.transfers.provenance import tag_set, tagging_header, with_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Description:
+    """
+    The description of one object, complete once its first bytes are known.
+
+    :ivar content_type: as announced; after :meth:`settle` the one to store.
+    :ivar metadata: without ``sha256``.
+    :ivar tags: without ``sha256``; None: none of ours, and the user's as they are.
+    :ivar unchecked: the output in words whose first bytes are still to be compared with its type. None where
+        the type is certain: the user gave it, or we wrote the bytes.
+    """
+
+    content_type: str
+    metadata: Mapping[str, str]
+    tags: Mapping[str, str] | None = None
+    unchecked: str | None = None
+
+    def settle(self, first: bytes | bytearray) -> None:
+        """
+        Compare the type with the first bytes.
+
+        :raises WiroOutputRefusedError: they are a web page.
+        """
+        if self.unchecked is None:
+            return
+        from airflow_provider_wiro.transfers.sniffing import HEAD_BYTES, settled_content_type
+
+        found = settled_content_type(self.content_type, bytes(first[:HEAD_BYTES]), self.unchecked)
+        if found != self.content_type:
+            log.warning(
+                "Wiro announced %s as %s; by its first bytes it is %s, and is stored as that.",
+                self.unchecked,
+                self.content_type,
+                found,
+            )
+        self.content_type, self.unchecked = found, None
+
+    def arguments(self, first: bytes | bytearray, sha256: str | None = None) -> dict[str, Any]:
+        """
+        Return what boto3 is to be told when the object is created.
+
+        :param first: the first bytes, or all.
+        :param sha256: of all bytes, if that is known by now.
+        """
+        self.settle(first)
+        digest = {} if sha256 is None else {"sha256": sha256}
+        told = {"ContentType": self.content_type, "Metadata": {**self.metadata, **digest}}
+        return (
+            told if self.tags is None else {**told, "Tagging": tagging_header(with_digest(self.tags, sha256))}
+        )
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say what is missing where S3 forbids the creation of an object with tags."""
+        try:
+            yield
+        except Exception as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code")
+            if self.tags is not None and code in {"AccessDenied", "403"}:
+                log.error(  # noqa: TRY400  the error itself goes on
+                    "S3 denied an object with tags. With tags=…, the role of the S3 connection needs "
+                    "s3:PutObjectTagging beside s3:PutObject."
+                )
+            raise
+
+    def tag_digest(self, client: Any, sha256: str, **where: Any) -> None:
+        """
+        Add the digest to the tags of an object that was put in parts, before it was known.
+
+        The object is there and whole, so that it is only logged if this fails.
+        """
+        if self.tags is None:
+            return
+        try:
+            client.put_object_tagging(**where, Tagging=tag_set(with_digest(self.tags, sha256)))
+        except Exception:
+            log.warning("Could not add sha256 to the tags of %s.", where.get("Key"), exc_info=True)

@@ -1,0 +1,55 @@
+"""A finished task, as every transfer begins and ends with it, whatever it writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.outcomes import task_id_of
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.failures import require_success
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+
+def finished_task(hook: WiroHook, given: Any) -> Task:
+    """
+    Return a task that has ended well.
+
+    :param given: its id, or a run summary.
+    :raises WiroUsageError: it is neither, or the task has not ended.
+    :raises AirflowFailException: the task failed or was cancelled.
+    """
+    wiro_task_id = task_id_of(given)
+    task = hook.get_task(wiro_task_id)
+    if not task.is_terminal:
+        raise WiroUsageError(
+            f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a WiroTaskSensor before "
+            "this task, or let the run wait for completion."
+        )
+    require_success(task)
+    return task
+
+
+def model_of(given: Any) -> str | None:
+    """Return the model as the run operator named it, where a run summary was given."""
+    model = given.get("model") if isinstance(given, Mapping) else None
+    return model if isinstance(model, str) else None
+
+
+def landed(task: Task, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    Return what a transfer returns.
+
+    :param files: each ``{"uri", "name", "size" (bytes), "sha256", "content_type", "etag", "skipped"}``.
+    """
+    return {
+        "wiro_task_id": task.id,
+        "files": list(files),
+        "total_bytes": sum(file["size"] for file in files),
+        "cost_usd": task.cost_usd,
+    }

@@ -1,0 +1,113 @@
+"""One output of a task into its object: put there, or found there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
+from airflow_provider_wiro.transfers.conditional import KeyTakenError
+from airflow_provider_wiro.transfers.s3_upload import part_bytes_for
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.transfers.books import Books
+    from airflow_provider_wiro.transfers.crew import Crew
+    from airflow_provider_wiro.transfers.fetching import Download, Fetcher
+    from airflow_provider_wiro.transfers.landing import Landing
+    from airflow_provider_wiro.transfers.s3_upload import S3Upload, StoredObject
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class S3Landing:
+    """
+    Lands the outputs of one task.
+
+    :ivar replaces: whether objects that are there are overwritten.
+    :ivar part_size: bytes of each part of a large output.
+    """
+
+    s3: S3Upload
+    books: Books
+    fetcher: Fetcher
+    crew: Crew[Landing, dict[str, Any]]
+    replaces: bool
+    part_size: int
+
+    def land(self, landing: Landing) -> dict[str, Any]:
+        """
+        Have an output in S3, and return what the operator tells of it.
+
+        :raises WiroOutputRefusedError: another object is in the way, or it is not what Wiro announced.
+        :raises WiroOutputUnavailableError: it can't be had, or written, at this moment.
+        """
+        uri = f"s3://{self.s3.bucket}/{landing.key}"
+        existing = None if self.replaces else self.s3.head(landing.key)
+        stored = None if existing is not None else self._put(landing)
+        is_new = stored is not None
+        if stored is not None:
+            log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", stored.content_type)
+        else:
+            stored = self._already_landed(landing, uri, existing or self.s3.head(landing.key))
+            log.info("Skipped %s: it is there already, identical.", uri)
+        return {
+            "uri": uri,
+            "name": landing.name,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "content_type": stored.content_type,
+            "etag": stored.etag,
+            "skipped": not is_new,
+        }
+
+    def _put(self, landing: Landing) -> StoredObject | None:
+        """Return the new object, None if another task was quicker."""
+        try:
+            return self.s3.put(
+                landing.key,
+                self._bytes_of(landing),
+                self.crew,
+                description=self.books.describe(landing),
+                only_if_absent=not self.replaces,
+            )
+        except KeyTakenError:
+            return None
+
+    def _already_landed(self, landing: Landing, uri: str, existing: StoredObject | None) -> StoredObject:
+        """
+        Return the object that is there if it is this very output.
+
+        Its metadata tells so where a transfer of ours wrote it; of anything else the bytes are compared.
+        """
+        if existing is None:
+            raise WiroOutputUnavailableError(
+                f"Another task writes {uri} at this moment; nothing was overwritten."
+            )
+        if landing.size is None or landing.size == existing.size:
+            if self.books.identity(landing).items() <= existing.metadata.items():
+                return existing
+            stored = existing if existing.sha256 else replace(existing, sha256=self.s3.sha256(landing.key))
+            if stored.sha256 == self._sha256(landing):
+                return stored
+        raise WiroOutputRefusedError(
+            f"{uri} is there already and is not output {landing.output.index} of Wiro task "
+            f"{self.books.origin.wiro_task_id}. Choose another s3_key, or overwrite it with replace=True."
+        )
+
+    def _bytes_of(self, landing: Landing) -> Download | bytes:
+        """Return a landing's bytes, or where to fetch them."""
+        if landing.body is not None:
+            return landing.body
+        if landing.output.url is None:
+            raise WiroOutputRefusedError(
+                f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
+                f"{landing.key!r} is not in the bucket."
+            )
+        return self.fetcher.open(landing.output, part_bytes_for(landing.key, landing.size, self.part_size))
+
+    def _sha256(self, landing: Landing) -> str:
+        found = self._bytes_of(landing)
+        return hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else found.sha256()

@@ -1,0 +1,160 @@
+"""Which part to ask for, what an answer to that is worth, and when to stop asking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_wiro.api import ranges
+from airflow_provider_wiro.api.models import Output
+from airflow_provider_wiro.api.ranges import Edition, Patience, Step
+from airflow_provider_wiro.exceptions import (
+    WiroOutputError,
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+)
+
+OUTPUT = Output(index=0, name="0.png", content_type="image/png", size=100, url="https://cdn1.wiro.ai/0.png")
+UNKNOWN = Output(index=0, name="0.png", content_type="image/png", size=None, url="https://cdn1.wiro.ai/0.png")
+
+
+def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Edition:
+    return Edition(
+        **{"size": 100, "announced": 100, "is_ranged": True, **more}, etag=etag, last_modified=last_modified
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "known", "headers"),
+    [
+        (0, None, None, {}),
+        (0, 10, None, {"range": "bytes=0-9"}),
+        (10, 20, edition(), {"range": "bytes=10-19", "if-range": '"a"'}),
+        (10, None, edition(), {"range": "bytes=10-", "if-range": '"a"'}),
+        (0, None, edition(), {}),
+        (10, 20, edition('W/"a"', "Mon"), {"range": "bytes=10-19"}),
+        (10, 20, edition("", "Mon"), {"range": "bytes=10-19", "if-range": "Mon"}),
+        (10, 20, edition(""), {"range": "bytes=10-19"}),
+    ],
+)
+def test_what_is_asked_for(
+    start: int, stop: int | None, known: Edition | None, headers: dict[str, str]
+) -> None:
+    assert ranges.request_headers(start, stop, known) == {"accept-encoding": "identity", **headers}
+
+
+def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
+    assert not ranges.wants_ranges(OUTPUT, 100)
+    assert ranges.wants_ranges(OUTPUT, 99)
+    assert ranges.wants_ranges(UNKNOWN, 10**12)
+
+
+@pytest.mark.parametrize(
+    ("status", "start", "known", "headers", "step"),
+    [
+        *[(status, 0, None, {}, Step.RENEW) for status in (401, 403, 404, 410)],
+        *[(status, 5, edition(), {}, Step.REPEAT) for status in (408, 425, 429, 500, 503, 599)],
+        (200, 0, None, {}, Step.READ),  # the first answer: this CDN has no parts
+        (206, 0, None, {}, Step.READ),
+        (206, 5, edition(), {"etag": '"a"'}, Step.READ),
+        (206, 5, edition(), {}, Step.READ),
+        (206, 5, edition(), {"etag": '"b"'}, Step.RESTART),
+        (206, 5, edition("", "Mon"), {"last-modified": "Tue"}, Step.RESTART),
+        (206, 5, edition("", "Mon"), {"last-modified": "Mon", "etag": '"new"'}, Step.READ),
+        (200, 5, edition(), {"etag": '"a"'}, Step.RESTART),
+        (200, 5, edition(), {"etag": '"b"'}, Step.RESTART),
+        (416, 0, None, {}, Step.RESTART),
+        (416, 5, edition(), {}, Step.RESTART),
+        (302, 5, edition(), {}, Step.READ),  # and refused when it is read
+    ],
+)
+def test_what_to_do_with_an_answer(
+    status: int, start: int, known: Edition | None, headers: dict[str, str], step: Step
+) -> None:
+    assert ranges.next_step(status, headers, is_ranged=True, start=start, edition=known) is step
+
+
+@pytest.mark.parametrize(
+    ("shown", "size"), [("bytes 0-9/100", 100), ("BYTES 0-9/100", 100), ("bytes 0-9/*", 100)]
+)
+def test_a_first_part_tells_of_the_whole(shown: str, size: int) -> None:
+    found = ranges.read_first(OUTPUT, 10, 206, {"content-range": shown, "etag": '"a"'})
+    assert (found.size, found.is_ranged, found.validator) == (size, True, '"a"')
+
+
+def test_a_file_shorter_than_a_part_tells_so() -> None:
+    found = ranges.read_first(
+        UNKNOWN, 1000, 206, {"content-range": "bytes 0-99/100", "content-length": "100"}
+    )
+    assert found.size == 100
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-9"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes */100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 1-9/100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-8/100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-10/100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes \u0660-9/100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-9/101"}, WiroOutputRefusedError),
+        ({"content-range": "bytes 0-9/100", "content-length": "11"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-9/100", "content-encoding": "gzip"}, WiroOutputRefusedError),
+        ({"content-range": "bytes 0-9/100", "content-type": "text/html"}, WiroOutputRefusedError),
+    ],
+)
+def test_a_first_part_that_is_not_what_was_asked_for(
+    headers: dict[str, str], error: type[WiroOutputError]
+) -> None:
+    with pytest.raises(error):
+        ranges.read_first(OUTPUT, 10, 206, headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, {"content-length": "90"}),
+        (204, {}),
+        (304, {}),
+        (206, {"content-range": "bytes 10-18/100"}),
+        (206, {"content-range": "bytes 0-9/100"}),
+        (206, {"content-range": "bytes 10-19/99"}),
+        (206, {"content-range": "bytes 10-19/100", "content-length": "100"}),
+    ],
+)
+def test_a_further_part_that_is_not_what_was_asked_for(status: int, headers: dict[str, str]) -> None:
+    with pytest.raises(WiroOutputError):
+        ranges.check_further(OUTPUT, edition(), 10, 20, status, headers)
+
+
+def test_a_renewed_link_is_to_the_same_file() -> None:
+    fresh = Output(0, "0.png", "image/png", 100, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(OUTPUT, fresh) is fresh
+    for other in (None, Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
+        with pytest.raises(WiroOutputRefusedError, match="no fresh one"):
+            ranges.check_renewed(OUTPUT, other)
+
+
+def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_longer() -> None:
+    patience = Patience(0.0)
+    pauses = [patience.pause(0.0, 0.999) for _ in range(6)]
+    assert pauses[0] == 0
+    assert pauses[1:] == sorted(pauses[1:], key=float)
+    patience.note(ranges.PROGRESS_BYTES, 1.0)
+    assert patience.pause(1.0, 0.5) == 0
+
+
+def test_a_busy_cdn_is_left_alone_for_as_long_as_it_asks() -> None:
+    assert (Patience(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
+    assert (Patience(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
+    assert Patience(0.0).pause(0.0, 0.5, asked=ranges.PATIENCE_SECONDS + 1) is None
+
+
+def test_a_trickle_is_no_progress() -> None:
+    patience = Patience(0.0)
+    for second in range(100):
+        patience.note(second * 10, float(second))
+    assert patience.is_over(99.0)

@@ -1,0 +1,406 @@
+"""Several outputs at once, several threads at one: who does what, and what an error or a kill stops."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_wiro.transfers.crew import Abandoned, Crew
+from airflow_provider_wiro.transfers.leftovers import abort_leftovers
+from airflow_provider_wiro.transfers.parts import OrderedDigest
+from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+from tests.contract.hostile import wait_until
+from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
+from tests.transfers.s3 import BUCKET
+from tests.transfers.staging import BIG, MIB, PNG, TaskInstance, transfer
+from tests.transfers.watching import Calls, land
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+    from tests.contract.hostile import HostileServer
+    from tests.transfers.s3 import S3
+    from tests.transfers.staging import Wiro
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+
+class Stopped(Exception):  # noqa: N818
+    """What a stopped crew raises here."""
+
+
+def crew(size: int = 3) -> Crew[Any, Any]:
+    return Crew(size, Stopped)
+
+
+# -- the crew
+
+
+def test_results_come_in_the_order_of_the_items_whoever_is_done_first() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.002 * (5 - item))
+        return item * 10
+
+    assert crew().run(work, range(5)) == [0, 10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_no_more_than_asked_for_work_at_once(size: int) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def work(item: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.005)
+        with lock:
+            now -= 1
+
+    crew(size).run(work, range(4 * size))
+    assert most == size
+
+
+def test_after_an_error_nothing_begins_and_what_is_under_way_is_finished() -> None:
+    begun, done = [], []
+    failed = threading.Event()
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 1:
+            failed.set()
+            raise ValueError("the first")
+        assert failed.wait(5)
+        time.sleep(0.02)
+        done.append(item)
+
+    with pytest.raises(ValueError, match="the first"):
+        crew(2).run(work, range(50))
+    assert begun == [0, 1]
+    assert done == [0]
+
+
+def test_those_that_have_nothing_of_their_own_help_with_what_is_shared() -> None:
+    together = threading.Barrier(3, timeout=5)
+    one = crew(3)
+    left = [1, 2]
+
+    def step() -> bool:
+        if not left:
+            return False
+        left.pop()
+        together.wait()
+        return True
+
+    def join() -> None:
+        together.wait()
+
+    def work(item: int) -> str:
+        one.share(step, first=join)
+        return "done"
+
+    assert one.run(work, [0]) == ["done"]
+
+
+def test_an_error_in_a_shared_step_ends_it_for_all_and_is_the_one_that_is_raised() -> None:
+    one = crew(3)
+    seen: list[type[BaseException]] = []
+    failing = threading.Event()
+
+    def step() -> bool:
+        if not failing.is_set():
+            failing.set()
+            raise KeyError("the cause")
+        return True
+
+    def first() -> None:
+        assert failing.wait(5)
+        try:
+            while True:
+                one.check()
+                time.sleep(0.001)
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    with pytest.raises(KeyError, match="the cause"):
+        one.run(lambda item: one.share(step, first=first), [0])
+    assert seen == [Abandoned]
+
+
+def test_a_thread_that_hangs_does_not_keep_a_stopped_crew() -> None:
+    one, hanging = crew(2), threading.Event()
+
+    def work(item: int) -> None:
+        if item == 0:
+            one.stop()
+        hanging.wait(20)
+
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        one.run(work, [0, 1])
+    assert time.monotonic() - began < 2.5
+    hanging.set()
+
+
+def test_a_buffer_is_used_again_and_is_each_threads_own() -> None:
+    one = crew(2)
+    both = threading.Barrier(2, timeout=5)
+
+    def work(item: int) -> tuple[int, int]:
+        both.wait()
+        first = one.buffer(1000)
+        second = one.buffer(1000)
+        both.wait()
+        return id(first), id(second)
+
+    (a, b), (c, d) = one.run(work, [0, 1])
+    assert a == b
+    assert c == d
+    assert a != c
+
+
+def test_a_digest_is_of_the_whole_in_whatever_order_its_parts_come() -> None:
+    parts = [bytearray(bytes([number]) * 100_000) for number in range(12)]
+    digest = OrderedDigest()
+    arrive = [3, 0, 1, 2, 7, 6, 5, 4, 11, 10, 9, 8]
+    threads = [threading.Thread(target=digest.add, args=(number, parts[number])) for number in arrive]
+    for thread in threads:
+        thread.start()
+    for number in range(12):
+        digest.wait(number, lambda: None)
+    for thread in threads:
+        thread.join()
+    assert digest.hexdigest() == hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+# -- several outputs
+
+
+def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro, s3: S3) -> None:
+    four = threading.Barrier(4, timeout=5)
+
+    def together(wire: Any) -> None:
+        four.wait()
+        answer(PNG)(wire)
+
+    wiro.shows(*(wiro.file(PNG, together, name=f"{number}.png") for number in range(8)))
+    names = [file["name"] for file in transfer()["files"]]
+    assert names == [f"{number}.png" for number in range(8)]
+    assert len(s3.keys) == 8
+
+
+def test_many_small_outputs_cost_two_connections_to_the_cdn_with_two_threads(
+    wiro: Wiro, s3: S3, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(monkeypatch)
+    wiro.shows(*(wiro.file(PNG) for _ in range(30)))
+    transfer(max_concurrency=2)
+    assert (len(cdn.requests), cdn.connections) == (30, 2)
+    made = [operation for operation, _ in calls.made]
+    assert made.count("PutObject") == 30
+    assert made.count("HeadObject") <= 60
+    calls.clear()
+    assert all(file["skipped"] for file in transfer()["files"])
+    assert [operation for operation, _ in calls.made] == ["HeadObject"] * 30
+    assert len(cdn.requests) == 30
+
+
+def test_one_that_is_refused_does_not_hinder_those_under_way(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG, answer(PNG + b"!")))
+    with pytest.raises(AirflowFailException, match="the CDN announces"):
+        transfer()
+    assert s3.keys == ["wiro/2221/0-0.png"]
+    assert s3.open_uploads == []
+
+
+# -- memory
+
+
+@pytest.mark.parametrize(("threads", "part_mib", "bound_mib"), [(2, 5, 10), (4, 8, 32)])
+def test_memory_is_bounded_by_threads_times_part_size(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, threads: int, part_mib: int, bound_mib: int
+) -> None:
+    """Measured on the buffers, since moto keeps all objects in this very process."""
+    kept: dict[int, int] = {}
+    real = Crew.buffer
+
+    def buffer(self: Crew[Any, Any], size: int) -> bytearray:
+        found = real(self, size)
+        kept[threading.get_ident()] = max(len(found), kept.get(threading.get_ident(), 0))
+        return found
+
+    monkeypatch.setattr(Crew, "buffer", buffer)
+    wiro.shows(*(wiro.file(BIG, ranged(BIG)) for _ in range(4)))
+    transfer(max_concurrency=threads, part_size=part_mib * MIB)
+    assert len(kept) <= threads
+    assert sum(kept.values()) <= bound_mib * MIB
+
+
+# -- being stopped
+
+
+@pytest.mark.parametrize("stall_at", [8 * MIB, 16 * MIB])
+def test_on_kill_ends_all_parts_at_once_and_leaves_nothing(wiro: Wiro, s3: S3, stall_at: int) -> None:
+    stalled = threading.Event()
+
+    def stalling(wire: Any) -> None:
+        wanted = wanted_range(wire, len(BIG))
+        if wanted is None or wanted[0] != stall_at:
+            ranged(BIG)(wire)
+            return
+        stalled.set()
+        silence(wire)
+
+    wiro.shows(wiro.file(BIG, stalling), wiro.file(BIG, drip(head(200, content_length=len(BIG)), b"x", 0.01)))
+    operator, caught, worker = running()
+    assert stalled.wait(10)
+    assert wait_until(lambda: bool(s3.open_uploads))
+    began = time.monotonic()
+    operator.on_kill()
+    worker.join(10)
+    assert time.monotonic() - began < 2
+    assert isinstance(caught[0], AirflowException)
+    assert "was stopped" in str(caught[0])
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_on_kill_in_a_signal_handler_ends_the_main_threads_wait(wiro: Wiro, s3: S3) -> None:
+    """As Airflow does it: SIGTERM comes to the thread that is inside execute()."""
+    stalled = threading.Event()
+
+    def stall(wire: Any) -> None:
+        wire.send(head(200, content_length=len(BIG)) + BIG[: 9 * MIB])
+        stalled.set()
+        silence(wire)
+
+    wiro.shows(wiro.file(BIG, stall))
+    operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
+
+    def terminate() -> None:
+        assert stalled.wait(10)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, lambda number, frame: operator.on_kill())
+    terminator = threading.Thread(target=terminate)
+    terminator.start()
+    try:
+        with pytest.raises(AirflowException, match="was stopped"):
+            operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        terminator.join()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_on_kill_while_s3_hangs_ends_all_the_same_and_aborts(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, go_on = threading.Event(), threading.Event()
+    calls = Calls(monkeypatch)
+
+    def hang(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "UploadPart" and arguments["PartNumber"] == 2:
+            hanging.set()
+            go_on.wait(20)
+
+    calls.before = hang
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    operator, caught, worker = running()
+    assert hanging.wait(10)
+    began = time.monotonic()
+    operator.on_kill()
+    worker.join(10)
+    assert time.monotonic() - began < 2.5
+    assert "was stopped" in str(caught[0])
+    assert s3.keys == s3.open_uploads == []
+    go_on.set()
+
+
+def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3: S3) -> None:
+    """Airflow raises it in the main thread, wherever that is."""
+    one: list[Crew[Any, Any]] = []
+    stalled = threading.Event()
+
+    def stall(wire: Any) -> None:
+        wire.send(head(200, content_length=len(BIG)) + BIG[: 9 * MIB])
+        stalled.set()
+        silence(wire)
+
+    def timed_out(self: Crew[Any, Any]) -> None:
+        one.append(self)
+        Crew._wait_for_all = real  # type: ignore[method-assign]
+        assert stalled.wait(10)
+        raise TimeoutError("execution_timeout")
+
+    wiro.shows(wiro.file(BIG, stall))
+    real = Crew._wait_for_all
+    Crew._wait_for_all = timed_out  # type: ignore[method-assign]
+    try:
+        with pytest.raises(TimeoutError, match="execution_timeout"):
+            transfer()
+    finally:
+        Crew._wait_for_all = real  # type: ignore[method-assign]
+    assert s3.keys == s3.open_uploads == []
+
+
+def running() -> tuple[WiroToS3Operator, list[BaseException], threading.Thread]:
+    operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            operator.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        except BaseException as error:
+            caught.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    return operator, caught, worker
+
+
+# -- what a killed try left
+
+
+@pytest.mark.parametrize(("try_number", "left"), [(1, 3), (2, 2)])
+def test_a_second_try_removes_what_the_first_left_of_this_very_key(
+    wiro: Wiro, s3: S3, try_number: int, left: int
+) -> None:
+    keys = ["wiro/2221/0-0.png", "wiro/2221/0-0.png.bak", "wiro/2222/0-0.png"]
+    for key in keys:
+        s3.client.create_multipart_upload(Bucket=BUCKET, Key=key)
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    land(ti=named(try_number))
+    assert len(s3.open_uploads) == left
+    assert s3.keys == ["wiro/2221/0-0.png"]
+
+
+def test_a_bucket_that_does_not_let_itself_be_searched_is_no_hindrance(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.exceptions import ClientError
+
+    calls = Calls(monkeypatch)
+
+    def deny(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "ListMultipartUploads":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
+
+    calls.before = deny
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    assert len(land(ti=named(2))["files"]) == 1
+    calls.before = lambda operation, arguments: None
+    assert abort_leftovers(s3.client, BUCKET, "nothing", {}) == 0
+
+
+def named(try_number: int) -> SimpleNamespace:
+    from types import SimpleNamespace as Named
+
+    return Named(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=try_number)

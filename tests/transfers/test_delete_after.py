@@ -1,0 +1,159 @@
+"""Wiro's copies go only when everything is safe in S3, and a try that comes after that still finds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from tests.contract.scripts import answer, ok, refuse, reset
+from tests.transfers.staging import BIG, LLM, PNG
+from tests.transfers.watching import Calls, land
+
+if TYPE_CHECKING:
+    from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.s3 import S3
+    from tests.transfers.staging import Wiro
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+DELETE = "/v1/Task/InputOutputDelete"
+TOKEN = "tok-5f2e9d1c"
+
+
+def deletions(server: HostileServer) -> list[Any]:
+    return [request.json for request in server.requests if request.path == DELETE]
+
+
+def summary_of(*outputs: dict[str, Any]) -> dict[str, Any]:
+    listed = [
+        {
+            "index": index,
+            "name": output["name"],
+            "content_type": output["contenttype"],
+            "size": int(output["size"]) if "size" in output else None,
+            "url": output.get("url"),
+        }
+        for index, output in enumerate(outputs)
+    ]
+    return {"wiro_task_id": "2221", "model": "retroAIx/Retro-Cartoons", "outputs": listed}
+
+
+def test_wiro_is_told_to_delete_once_everything_is_there(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+    there: list[list[str]] = []
+
+    def delete(wire: Any) -> None:
+        there.append(s3.keys)
+        ok()(wire)
+
+    server.on(DELETE, delete)
+    wiro.shows(wiro.file(PNG), wiro.file(BIG), LLM, socketaccesstoken=TOKEN)
+    land(delete_after=True, manifest=True)
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+    assert len(there[0]) == 5
+    assert "wiro/2221/manifest.json" in there[0]
+
+
+def test_by_default_nothing_is_deleted(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
+    land()
+    assert deletions(server) == []
+
+
+@pytest.mark.parametrize("fails", ["an output", "the check of an output", "the manifest"])
+def test_nothing_is_deleted_while_anything_is_missing(
+    wiro: Wiro, s3: S3, server: HostileServer, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def fail(operation: str, arguments: dict[str, Any]) -> None:
+        key = arguments.get("Key", "")
+        if fails == "the manifest" and operation == "PutObject" and key.endswith("manifest.json"):
+            raise RuntimeError
+        if fails == "the check of an output" and operation == "PutObject" and key.endswith("1-0.png"):
+            arguments["Body"] = b"half"
+
+    Calls(monkeypatch).before = fail
+    script = answer(b"", 404) if fails == "an output" else None
+    wiro.shows(wiro.file(PNG), wiro.file(PNG, script), socketaccesstoken=TOKEN)
+    with pytest.raises((WiroOutputUnavailableError, RuntimeError)):
+        land(delete_after=True, manifest=True)
+    assert deletions(server) == []
+
+
+@pytest.mark.usefixtures("no_repeats")
+@pytest.mark.parametrize(
+    "script",
+    [
+        reset,
+        answer(b"", 502),
+        refuse(0, "Project authorization is not valid.", 401),
+        refuse(1, "task-not-exist"),
+    ],
+)
+def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again(
+    wiro: Wiro, s3: S3, server: HostileServer, cdn: HostileServer, script: Script
+) -> None:
+    server.on(DELETE, script)
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
+    with pytest.raises(AirflowException, match="All outputs are safe in S3") as caught:
+        land(delete_after=True)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert TOKEN not in str(caught.value)
+    assert s3.get("wiro/2221/0-0.png") == PNG
+    cdn.requests.clear()
+    server.on(DELETE, ok())
+    (file,) = land(delete_after=True)["files"]
+    assert file["skipped"]
+    assert cdn.requests == []
+    assert deletions(server)[-1] == {"tasktoken": TOKEN}
+
+
+def test_files_that_are_gone_already_are_no_error(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
+    land(delete_after=True)
+    land(delete_after=True)
+    assert len(deletions(server)) == 2
+
+
+def test_a_try_after_the_deletion_finds_by_the_summary_what_landed(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    outputs = [wiro.file(PNG), wiro.file(BIG), LLM]
+    wiro.shows(*outputs, socketaccesstoken=TOKEN)
+    first = land(summary_of(*outputs), delete_after=True)
+    wiro.shows(socketaccesstoken=TOKEN)  # Wiro shows no outputs any more
+    again = land(summary_of(*outputs), delete_after=True)
+    assert [file["uri"] for file in again["files"]] == [file["uri"] for file in first["files"]]
+    assert again["total_bytes"] == first["total_bytes"]
+    assert all(file["skipped"] for file in again["files"])
+
+
+def test_a_try_after_the_deletion_finds_by_the_manifest_what_landed(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(wiro.file(PNG), wiro.file(BIG), LLM, socketaccesstoken=TOKEN)
+    first = land(delete_after=True, manifest=True)
+    before = s3.get("wiro/2221/manifest.json")
+    wiro.shows(socketaccesstoken=TOKEN)
+    again = land(delete_after=True, manifest=True)
+    assert [{**file, "skipped": False} for file in again["files"]] == first["files"]
+    assert s3.get("wiro/2221/manifest.json") == before
+
+
+def test_what_is_neither_at_wiro_nor_in_s3_is_an_error(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(socketaccesstoken=TOKEN)
+    with pytest.raises(AirflowFailException, match="no longer"):
+        land(summary_of(LLM), delete_after=True)
+
+
+def test_without_summary_and_manifest_it_is_said_that_nothing_is_known(
+    wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(socketaccesstoken=TOKEN)
+    assert land(delete_after=True)["files"] == []
+    assert "has landed and deleted them" in caplog.text

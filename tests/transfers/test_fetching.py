@@ -1,0 +1,508 @@
+"""The same bytes arrive, or none do: through cuts, expired links, an overloaded CDN, and lies."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wiro.api import downloads, ranges
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError
+from airflow_provider_wiro.hooks import addresses, outputs
+from tests.contract.hostile import HostileServer
+from tests.contract.scripts import (
+    answer,
+    chunked,
+    drip,
+    endless,
+    gzipped,
+    head,
+    lying,
+    ok,
+    ranged,
+    raw,
+    redirect,
+    reset,
+    truncated,
+    until_close,
+    wanted_range,
+)
+from tests.transfers.staging import BIG, DETAIL, MIB, PNG, transfer
+
+if TYPE_CHECKING:
+    from tests.contract.hostile import Script
+    from tests.transfers.s3 import S3
+    from tests.transfers.staging import Wiro
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+KEY = "wiro/2221/0-0.png"
+OTHER = BIG[::-1]
+
+
+def asked(cdn: HostileServer) -> list[str]:
+    """The ranges that were asked for, in the order they came in."""
+    return [request.headers.get("range", "all") for request in cdn.requests]
+
+
+def assert_landed(landed: dict[str, Any], s3: S3, body: bytes) -> None:
+    (file,) = landed["files"]
+    assert (file["size"], file["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    assert hashlib.sha256(s3.get(KEY)).hexdigest() == file["sha256"]
+    assert s3.open_uploads == []
+
+
+def plays(*scripts: Script) -> Script:
+    """Play scripts in turn, the last one for ever, whichever path is asked for."""
+    left, lock = list(scripts), threading.Lock()
+
+    def script(wire: Any) -> None:
+        with lock:
+            mine = left.pop(0) if len(left) > 1 else left[0]
+        mine(wire)
+
+    return script
+
+
+def at_range(start: int, *faults: Script, else_: Script) -> Script:
+    """Play faults for the requests of one part, in turn, and something else for all others."""
+    left, lock = list(faults), threading.Lock()
+
+    def script(wire: Any) -> None:
+        wanted = wanted_range(wire, 10**12)
+        with lock:
+            mine = left.pop(0) if left and wanted is not None and wanted[0] == start else else_
+        mine(wire)
+
+    return script
+
+
+# -- in parts
+
+
+def test_a_large_output_comes_in_parts_where_the_cdn_serves_them(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    assert_landed(transfer(), s3, BIG)
+    assert sorted(asked(cdn)) == sorted(
+        [f"bytes=0-{8 * MIB - 1}", f"bytes={8 * MIB}-{16 * MIB - 1}", f"bytes={16 * MIB}-{len(BIG) - 1}"]
+    )
+    assert [request.headers.get("if-range") for request in cdn.requests] == [None, '"v1"', '"v1"']
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize("part_mib", [5, 6])
+def test_parts_of_any_size_by_any_number_of_threads_make_the_same_object(
+    wiro: Wiro, s3: S3, threads: int, part_mib: int
+) -> None:
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    assert_landed(transfer(max_concurrency=threads, part_size=part_mib * MIB), s3, BIG)
+
+
+def test_parts_are_fetched_at_the_same_time(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    both = threading.Barrier(2, timeout=5)
+
+    def together(wire: Any) -> None:
+        both.wait()
+        ranged(BIG)(wire)
+
+    wiro.shows(
+        wiro.file(BIG, at_range(8 * MIB, together, else_=at_range(16 * MIB, together, else_=ranged(BIG))))
+    )
+    assert_landed(transfer(), s3, BIG)
+
+
+def test_a_small_output_is_asked_for_whole_on_a_connection_that_is_kept(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    wiro.shows(*(wiro.file(PNG, ranged(PNG)) for _ in range(5)))
+    transfer(max_concurrency=1)
+    assert asked(cdn) == ["all"] * 5
+    assert cdn.connections == 1
+
+
+@pytest.mark.parametrize("body", [b"", PNG, BIG])
+def test_an_output_of_unknown_size_tells_it_with_its_first_part(wiro: Wiro, s3: S3, body: bytes) -> None:
+    wiro.shows(wiro.file(body, ranged(body), size=None))
+    assert_landed(transfer(), s3, body)
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"weak"'])
+def test_without_a_strong_validator_parts_still_fit_together(
+    wiro: Wiro, s3: S3, cdn: HostileServer, etag: str
+) -> None:
+    wiro.shows(
+        wiro.file(BIG, at_range(8 * MIB, ranged(BIG, etag=etag, cut_after=MIB), else_=ranged(BIG, etag=etag)))
+    )
+    assert_landed(transfer(), s3, BIG)
+    assert {request.headers.get("if-range") for request in cdn.requests} == {None}
+
+
+# -- cuts
+
+
+@pytest.mark.parametrize("cut_after", [0, 1, 3 * MIB, 8 * MIB - 1])
+def test_a_part_that_was_cut_goes_on_where_it_was(
+    wiro: Wiro, s3: S3, cdn: HostileServer, cut_after: int
+) -> None:
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, ranged(BIG, cut_after=cut_after), else_=ranged(BIG))))
+    assert_landed(transfer(), s3, BIG)
+    assert f"bytes={8 * MIB + cut_after}-{16 * MIB - 1}" in asked(cdn)
+    assert len(cdn.requests) == 4
+
+
+def test_the_first_part_and_a_small_output_go_on_as_well(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    wiro.shows(wiro.file(PNG, plays(ranged(PNG, cut_after=100), ranged(PNG))))
+    assert_landed(transfer(), s3, PNG)
+    assert asked(cdn) == ["all", "bytes=100-"]
+
+
+def test_a_cdn_that_cuts_every_connection_is_outlasted(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    wiro.shows(wiro.file(BIG, ranged(BIG, cut_after=MIB)))
+    assert_landed(transfer(), s3, BIG)
+    assert len(cdn.requests) == 18
+
+
+@pytest.mark.parametrize("fault", [reset, raw(b""), raw(b"garbage\r\n\r\n"), truncated(b"", missing=9)])
+def test_a_connection_that_breaks_before_the_body_is_made_again(
+    wiro: Wiro, s3: S3, cdn: HostileServer, fault: Script
+) -> None:
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, fault, fault, else_=ranged(BIG))))
+    assert_landed(transfer(), s3, BIG)
+
+
+@pytest.mark.parametrize("whole", [answer(BIG), chunked(BIG[:MIB], BIG[MIB:]), until_close(BIG)])
+def test_where_there_are_no_parts_a_cut_begins_again(wiro: Wiro, s3: S3, whole: Script) -> None:
+    first = truncated(BIG[: 9 * MIB], missing=len(BIG) - 9 * MIB)
+    wiro.shows(wiro.file(BIG, plays(first, whole)))
+    assert_landed(transfer(), s3, BIG)
+
+
+def test_what_comes_after_a_cut_is_of_the_same_version(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    """The file changes between two parts: the CDN sends all of the new one, and it is fetched anew."""
+    old, new = ranged(BIG), ranged(OTHER, etag='"v2"')
+    wiro.shows(wiro.file(BIG, plays(old, new)))
+    assert_landed(transfer(), s3, OTHER)
+
+
+# -- an overloaded CDN, and one that is away
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_waited_for(wiro: Wiro, s3: S3, status: int) -> None:
+    busy = answer(b"<html>busy", status, content_type="text/html")
+    wiro.shows(wiro.file(BIG, plays(busy, at_range(8 * MIB, busy, busy, else_=ranged(BIG)))))
+    assert_landed(transfer(), s3, BIG)
+
+
+def test_what_the_cdn_asks_to_wait_is_waited(wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 5)
+    waited: list[float] = []
+    monkeypatch.setattr(
+        "airflow_provider_wiro.transfers.fetching.Fetcher.pause", lambda self, seconds: waited.append(seconds)
+    )
+    wiro.shows(wiro.file(PNG, plays(answer(b"", 429, retry_after=3), answer(PNG))))
+    assert_landed(transfer(), s3, PNG)
+    assert waited == [3.0]
+
+
+@pytest.mark.parametrize("fault", [answer(b"", 503), answer(b"", 429, retry_after=3600), reset])
+def test_patience_ends_and_nothing_is_left(wiro: Wiro, s3: S3, fault: Script) -> None:
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, *[fault] * 10_000, else_=ranged(BIG))))
+    began = time.monotonic()
+    with pytest.raises(WiroOutputUnavailableError):
+        transfer()
+    assert time.monotonic() - began < 5
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_patience_is_time_without_progress_and_not_a_count() -> None:
+    patience = ranges.Patience(0.0)
+    now = 0.0
+    for received in range(1, 100):
+        now += ranges.PATIENCE_SECONDS * 0.9
+        patience.note(received * ranges.PROGRESS_BYTES, now)
+        assert not patience.is_over(now)
+    assert patience.is_over(now + ranges.PATIENCE_SECONDS * 1.1)
+
+
+def test_a_body_that_drips_is_given_up(wiro: Wiro, s3: S3) -> None:
+    dripping = drip(head(200, content_length=len(BIG)), b"12345", 0.005)
+    wiro.shows(wiro.file(BIG, dripping))
+    with pytest.raises(WiroOutputUnavailableError, match="too slowly"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+# -- expired links
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_expired_link_is_renewed_with_the_tasks_detail(
+    wiro: Wiro, s3: S3, server: HostileServer, cdn: HostileServer, status: int
+) -> None:
+    stale = wiro.file(BIG, at_range(8 * MIB, *[answer(b"", status)] * 9, else_=ranged(BIG)))
+    fresh = wiro.file(BIG, ranged(BIG))
+    renews(wiro, server, [stale], [fresh])
+    assert_landed(transfer(), s3, BIG)
+    assert len(server.to(DETAIL)) == 2
+    assert len(cdn.to(fresh["url"].removeprefix(cdn.origin))) >= 1
+
+
+def test_one_look_renews_the_links_of_all_outputs(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+    stale = [wiro.file(PNG, answer(b"", 403)) for _ in range(20)]
+    fresh = [wiro.file(PNG) for _ in range(20)]
+    renews(wiro, server, stale, fresh)
+    assert len(transfer()["files"]) == 20
+    # Those that had asked with the old link already get the new one without another look.
+    assert len(server.to(DETAIL)) <= 1 + 20
+    assert s3.open_uploads == []
+
+
+def test_a_link_that_stays_expired_is_not_renewed_for_ever(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+    wiro.shows(wiro.file(PNG, answer(b"", 403)))
+    with pytest.raises(WiroOutputUnavailableError, match="expired"):
+        transfer()
+    assert len(server.to(DETAIL)) == 2
+    assert s3.keys == []
+
+
+@pytest.mark.parametrize("change", [{"size": "7"}, {"name": "1.png"}, {"url": ""}])
+def test_a_renewed_link_to_another_file_is_refused(
+    wiro: Wiro, s3: S3, server: HostileServer, change: dict[str, str]
+) -> None:
+    renews(wiro, server, [wiro.file(PNG, answer(b"", 403))], [{**wiro.file(PNG), **change}])
+    with pytest.raises(AirflowFailException, match="no fresh one"):
+        transfer()
+    assert s3.keys == []
+
+
+def renews(wiro: Wiro, server: HostileServer, stale: list[Any], fresh: list[Any]) -> None:
+    """Have Detail show one list of outputs first, and another from then on."""
+    scripts = []
+    for shown in (stale, fresh):
+        task = {"id": "2221", "status": "task_postprocess_end", "pexit": "0", "outputs": shown}
+        scripts.append(ok(tasklist=[task]))
+    server.on(DETAIL, *scripts)
+
+
+# -- lies
+
+LIES: dict[str, Script] = {
+    "another range": lying(BIG, "bytes 1-{last}/{size}"),
+    "a shorter range": lying(BIG, "bytes {first}-100/{size}", sent=101),
+    "a longer range": lying(BIG, "bytes {first}-99999999/{size}"),
+    "another size of the whole": lying(BIG, "bytes {first}-{last}/99999999"),
+    "a negative range": lying(BIG, "bytes {first}--1/{size}"),
+    "a huge number": lying(BIG, "bytes {first}-" + "9" * 40 + "/{size}"),
+    "another unit": lying(BIG, "octets {first}-{last}/{size}"),
+    "nonsense": lying(BIG, "nonsense"),
+    "no range": lying(BIG, ""),
+    "more bytes than asked for": lying(BIG, "bytes {first}-{last}/{size}", sent=9 * MIB),
+    "fewer bytes than asked for": lying(BIG, "bytes {first}-{last}/{size}", sent=7),
+    "a web page as a part": ranged(BIG, content_type="text/html"),
+    "a compressed part": ranged(BIG, content_encoding="gzip"),
+}
+
+
+def more_in_chunks(wire: Any) -> None:
+    """Answer with the right Content-Range and a byte too many, in chunks so that no length tells."""
+    first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+    part = BIG[first:stop] + b"!"
+    top = head(206, transfer_encoding="chunked", content_range=f"bytes {first}-{stop - 1}/{len(BIG)}")
+    wire.send(top + b"%x\r\n%s\r\n0\r\n\r\n" % (len(part), part))
+
+
+LIES["a byte too many in chunks"] = more_in_chunks
+
+
+@pytest.mark.parametrize("start", [0, 8 * MIB])
+@pytest.mark.parametrize("lie", LIES)
+def test_a_cdn_that_lies_about_a_part_is_caught(wiro: Wiro, s3: S3, lie: str, start: int) -> None:
+    wiro.shows(wiro.file(BIG, at_range(start, *[LIES[lie]] * 10_000, else_=ranged(BIG))))
+    with pytest.raises((WiroError, AirflowFailException), match=r"(?i)output 0"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_all_instead_of_a_part_is_taken_from_the_beginning(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    """A CDN that serves parts, and then doesn't: one stream does as well."""
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, answer(BIG, etag='"v1"'), else_=ranged(BIG))))
+    assert_landed(transfer(), s3, BIG)
+    assert asked(cdn)[-1] == "all"
+
+
+def test_a_file_that_is_another_at_each_look_is_given_up(wiro: Wiro, s3: S3) -> None:
+    count = 0
+
+    def other_each_time(wire: Any) -> None:
+        nonlocal count
+        count += 1
+        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+        shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
+        wire.send(head(206, content_length=stop - first, content_range=shown, etag=f'"{count}"'))
+        wire.send(BIG[first:stop])
+
+    wiro.shows(wiro.file(BIG, other_each_time))
+    with pytest.raises(WiroOutputUnavailableError, match="changes on the CDN"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+@pytest.mark.parametrize("size", [0, 10, len(PNG), len(BIG)])
+@pytest.mark.parametrize(
+    "body", [endless(head(200), b"x"), endless(head(206, content_range="bytes 0-9/10"), b"x")]
+)
+def test_a_body_that_never_ends_does_end(wiro: Wiro, s3: S3, body: Script, size: int) -> None:
+    wiro.shows(wiro.file(BIG, body, size=str(size)))
+    with pytest.raises((WiroError, AirflowFailException)):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_a_body_of_unknown_size_that_never_ends_does_end(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
+    wiro.shows(wiro.file(BIG, endless(head(200), b"x"), size=None))
+    with pytest.raises(AirflowFailException, match="larger than"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_a_zip_bomb_is_never_unpacked(wiro: Wiro, s3: S3) -> None:
+    bomb = b"\0" * 50_000_000
+    wiro.shows(wiro.file(PNG, gzipped(bomb)))
+    with pytest.raises(AirflowFailException, match="gzip"):
+        transfer()
+    assert s3.keys == []
+
+
+# -- addresses
+
+
+def test_a_hundred_redirects_are_too_many(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    for number in range(100):
+        cdn.on(f"/hop/{number}", redirect(f"/hop/{number + 1}"))
+    wiro.shows(wiro.file(PNG, redirect("/hop/0")))
+    with pytest.raises(AirflowFailException, match="redirects"):
+        transfer()
+    assert len(cdn.requests) == 6
+    assert s3.keys == []
+
+
+@pytest.mark.parametrize("when", ["at once", "at the second part", "after a cut", "after a renewal"])
+def test_a_redirect_inside_is_refused_whenever_it_comes(
+    wiro: Wiro,
+    s3: S3,
+    server: HostileServer,
+    cdn: HostileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    when: str,
+) -> None:
+    """127.0.0.1 plays the public CDN here, ::1 what stands inside."""
+    inside = HostileServer("::1")
+    try:
+        behave_as_outside(monkeypatch)
+        inward = redirect(f"{inside.origin}/secret")
+        second = at_range(8 * MIB, *[inward] * 99, else_=ranged(BIG))
+        cut = at_range(
+            8 * MIB, ranged(BIG, cut_after=MIB), else_=at_range(9 * MIB, *[inward] * 99, else_=ranged(BIG))
+        )
+        first = {
+            "at once": inward,
+            "at the second part": second,
+            "after a cut": cut,
+            "after a renewal": answer(b"", 403),
+        }[when]
+        renews(wiro, server, [wiro.file(BIG, first)], [wiro.file(BIG, inward)])
+        with pytest.raises(AirflowFailException, match="not a public address"):
+            transfer()
+        assert inside.connections == 0
+    finally:
+        inside.stop()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_a_renewed_link_inside_is_refused(
+    wiro: Wiro, s3: S3, server: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = HostileServer("::1").on("/secret", ranged(BIG))
+    try:
+        behave_as_outside(monkeypatch)
+        stale = wiro.file(BIG, at_range(8 * MIB, *[answer(b"", 403)] * 9, else_=ranged(BIG)))
+        renews(wiro, server, [stale], [{**stale, "url": f"{inside.origin}/secret"}])
+        with pytest.raises(AirflowFailException, match="not a public address"):
+            transfer()
+        assert inside.connections == 0
+    finally:
+        inside.stop()
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_a_name_that_turns_private_for_the_second_part_is_refused(
+    wiro: Wiro, s3: S3, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kept connection is to the address that was checked; a new one, after a cut, is checked again."""
+    behave_as_outside(monkeypatch)
+    turned = False
+    # The names still look public; what the socket is connected to does not.
+    monkeypatch.setattr(downloads, "is_public_address", lambda address: not turned)
+
+    def turn(wire: Any) -> None:
+        nonlocal turned
+        turned = True
+        wire.close()
+
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, turn, else_=ranged(BIG))))
+    with pytest.raises(AirflowFailException, match="not a public address"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+def behave_as_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let 127.0.0.1 be public, and Wiro's own host not excuse anything."""
+    for module in (downloads, addresses):
+        monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
+    assert outputs.private_address("127.0.0.1") is None
+
+
+# -- arguments
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_concurrency": 0},
+        {"max_concurrency": -1},
+        {"max_concurrency": 65},
+        {"max_concurrency": "4"},
+        {"part_size": 5 * MIB - 1},
+        {"part_size": 5 * 1024**3 + 1},
+        {"part_size": "8 MiB"},
+        {"part_size": 8.5 * MIB},
+    ],
+)
+def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
+    wiro: Wiro, s3: S3, server: HostileServer, wrong: dict[str, Any]
+) -> None:
+    wiro.shows(wiro.file(PNG))
+    (name,) = wrong
+    with pytest.raises(AirflowFailException, match=f"Expected {name}"):
+        transfer(**wrong)
+    assert server.requests == []
+
+
+def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
+    from airflow_provider_wiro.transfers.s3_upload import MAX_PARTS, part_bytes_for
+
+    assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
+    for size in (80 * 1024**3, 5 * 1024**4):
+        part = part_bytes_for("k", size, 8 * MIB)
+        assert part > 8 * MIB
+        assert -(-size // part) <= MAX_PARTS

@@ -1,0 +1,476 @@
+"""A finished task's outputs are in any store whole and verified, or not at all."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
+from tests.airflow_home import ROOT
+from tests.contract.scripts import answer, chunked, endless, head, redirect, reset, silence, truncated
+from tests.hooks.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
+from tests.transfers.staging import BIG, LLM, MIB, PNG, TaskInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.staging import Wiro
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+KEY = "wiro/{wiro_task_id}/{index}-{name}"
+
+
+class Store:
+    """One store: where it begins, and what is in it."""
+
+    def __init__(self, kind: str, root: str, bucket: Bucket | None = None) -> None:
+        self.kind, self.root, self._bucket = kind, root, bucket
+
+    def uri(self, key: str) -> str:
+        return f"{self.root}/{key}"
+
+    def put(self, key: str, body: bytes) -> None:
+        path = storage_path(self.uri(key))
+        if self.kind == "file":
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+
+    def get(self, key: str) -> bytes:
+        body: bytes = storage_path(self.uri(key)).read_bytes()
+        return body
+
+    @property
+    def keys(self) -> list[str]:
+        if self._bucket:
+            assert self._bucket.open_uploads == []
+            return self._bucket.keys
+        fs = storage_path(self.root).fs
+        start = self.root.partition("://")[2].rstrip("/") + "/"
+        return sorted(("/" + found.lstrip("/")).split(start, 1)[1] for found in fs.find(start))
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    yield from serve_s3(monkeypatch)
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "s3":
+        bucket: Bucket = request.getfixturevalue("bucket")
+        return Store("s3", bucket.uri("").rstrip("/"), bucket)
+    attach_memory()
+    return Store(request.param, f"file://{tmp_path}/out" if request.param == "file" else "memory:///out")
+
+
+def operator(path: Any, wiro_task_id: Any = "2221", **arguments: Any) -> WiroToObjectStorageOperator:
+    return WiroToObjectStorageOperator(task_id="land", wiro_task_id=wiro_task_id, path=path, **arguments)
+
+
+def transfer(path: Any, wiro_task_id: Any = "2221", **arguments: Any) -> dict[str, Any]:
+    landed = operator(path, wiro_task_id, **arguments).execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    return json.loads(json.dumps(landed))  # type: ignore[no-any-return]  # it becomes an XCom
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+# -- success
+
+
+@pytest.mark.parametrize("wiro_task_id", ["2221", {"wiro_task_id": "2221", "model": "o/m"}])
+def test_an_image_lands_whole_and_is_told_of(wiro: Wiro, store: Store, wiro_task_id: Any) -> None:
+    wiro.shows(wiro.file(PNG))
+    assert transfer(store.uri(KEY), wiro_task_id) == {
+        "wiro_task_id": "2221",
+        "files": [
+            {
+                "uri": store.uri("wiro/2221/0-0.png"),
+                "name": "0.png",
+                "size": len(PNG),
+                "sha256": sha256(PNG),
+                "content_type": "image/png",
+                "etag": None,
+                "skipped": False,
+            }
+        ],
+        "total_bytes": len(PNG),
+        "cost_usd": "0.003510000000",
+    }
+    assert store.keys == ["wiro/2221/0-0.png"]
+    assert store.get("wiro/2221/0-0.png") == PNG
+
+
+def test_all_outputs_land_large_empty_and_an_llms_answer(wiro: Wiro, store: Store) -> None:
+    wiro.shows(wiro.file(BIG), LLM, wiro.file(b"", size="0", name="empty.bin"), wiro.file(PNG, size=None))
+    landed = transfer(store.uri("{index}-{name}"))
+    assert store.keys == ["0-0.png", "1-answer.json", "1-answer.txt", "2-empty.bin", "3-0.png"]
+    assert [file["sha256"] for file in landed["files"]] == [sha256(store.get(key)) for key in store.keys]
+    assert (store.get("0-0.png") == BIG, json.loads(store.get("1-answer.json"))) == (True, LLM["content"])
+    assert landed["total_bytes"] == sum(len(store.get(key)) for key in store.keys)
+
+
+def test_no_outputs_land_nothing(wiro: Wiro, store: Store) -> None:
+    wiro.shows()
+    assert transfer(store.uri(KEY))["files"] == []
+
+
+def test_a_plain_local_path_is_a_file_uri(wiro: Wiro, tmp_path: Path) -> None:
+    wiro.shows(wiro.file(PNG))
+    [file] = transfer(f"{tmp_path}/{{model}}/{{stem}}{{suffix}}", {"wiro_task_id": "2221", "model": "o/m"})[
+        "files"
+    ]
+    assert file["uri"] == f"file://{tmp_path}/o/m/0.png"
+    assert (tmp_path / "o/m/0.png").read_bytes() == PNG
+
+
+def test_an_object_storage_path_keeps_its_connection(wiro: Wiro, bucket: Bucket) -> None:
+    wiro.shows(wiro.file(PNG))
+    [file] = transfer(storage_path(bucket.uri("{index}-{name}")))["files"]
+    assert file["uri"] == bucket.uri("0-0.png")
+    assert bucket.get("0-0.png") == PNG
+
+
+# -- what is there already
+
+
+def test_an_identical_file_is_skipped_and_a_second_run_changes_nothing(wiro: Wiro, store: Store) -> None:
+    wiro.shows(wiro.file(PNG), LLM, wiro.file(BIG, size=None))
+    first, second = transfer(store.uri(KEY)), transfer(store.uri(KEY))
+    assert [file["skipped"] for file in second["files"]] == [True] * 4
+    assert [{**file, "skipped": False} for file in second["files"]] == first["files"]
+
+
+@pytest.mark.parametrize("there", [b"", PNG[:-1], PNG[:-1] + b"!", PNG + b"!"])
+def test_a_different_file_is_in_the_way_and_stays_unless_replaced(
+    wiro: Wiro, store: Store, there: bytes
+) -> None:
+    store.put("0.png", there)
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match=r"is not output 0 .* replace=True"):
+        transfer(store.uri("{name}"))
+    assert store.get("0.png") == there
+    assert transfer(store.uri("{name}"), replace=True)["files"][0]["skipped"] is False
+    assert store.get("0.png") == PNG
+
+
+def test_a_file_of_another_size_is_told_apart_without_reading_anything(
+    wiro: Wiro, store: Store, cdn: HostileServer
+) -> None:
+    store.put("0.png", b"other")
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException):
+        transfer(store.uri("{name}"))
+    assert cdn.requests == []
+
+
+def test_a_directory_in_the_way_is_left_alone(wiro: Wiro, tmp_path: Path) -> None:
+    (tmp_path / "0.png").mkdir()
+    wiro.shows(wiro.file(PNG))
+    for replace in (False, True):
+        with pytest.raises((AirflowFailException, IsADirectoryError)):
+            transfer(f"file://{tmp_path}/{{name}}", replace=replace)
+    assert list(tmp_path.iterdir()) == [tmp_path / "0.png"]
+
+
+# -- faults
+
+FOR_GOOD: dict[str, Script] = {
+    "a shorter file": answer(BIG[:-1]),
+    "a longer file in chunks": chunked(BIG + b"!"),
+    "a file that never ends": endless(head(200), b"x"),
+    "a web page": answer(b"<html>", content_type="text/html"),
+    "a redirect to a file": redirect("file:///etc/passwd"),
+}
+FOR_NOW: dict[str, Script] = {
+    "cut at its beginning": truncated(BIG[:10], missing=len(BIG) - 10),
+    "cut after some blocks": truncated(BIG[: 16 * MIB], missing=len(BIG) - 16 * MIB),
+    "reset": reset,
+    "an expired link": answer(b"", 403),
+}
+
+
+@pytest.mark.parametrize("fault", [*FOR_GOOD, *FOR_NOW])
+def test_a_file_that_fails_leaves_nothing_behind(wiro: Wiro, store: Store, fault: str) -> None:
+    wiro.shows(wiro.file(PNG), wiro.file(BIG, {**FOR_GOOD, **FOR_NOW}[fault]))
+    with pytest.raises(AirflowFailException if fault in FOR_GOOD else WiroOutputUnavailableError):
+        transfer(store.uri(KEY))
+    assert store.keys == ["wiro/2221/0-0.png"]  # the one that landed before it
+
+
+def test_what_was_there_survives_a_replacement_that_fails(wiro: Wiro, store: Store) -> None:
+    store.put("0.png", b"the old one")
+    wiro.shows(wiro.file(BIG, FOR_NOW["cut after some blocks"]))
+    with pytest.raises(WiroOutputUnavailableError):
+        transfer(store.uri("{name}"), replace=True)
+    # Where a file is seen growing, the old one is gone by then, and no half of the new one stays.
+    assert store.keys == ([] if store.kind == "memory" else ["0.png"])
+    assert store.kind == "memory" or store.get("0.png") == b"the old one"
+
+
+@pytest.mark.parametrize("operation", ["create_multipart_upload", "upload_part", "complete_multipart_upload"])
+def test_a_store_that_fails_leaves_nothing_behind(
+    wiro: Wiro, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    import s3fs
+
+    real = s3fs.core.S3File._call_s3
+
+    def failing(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == operation:
+            raise OSError("S3 is away")
+        return real(self, method, *args, **kwargs)
+
+    monkeypatch.setattr(s3fs.core.S3File, "_call_s3", failing)
+    wiro.shows(wiro.file(BIG))
+    with pytest.raises(OSError, match="S3 is away"):
+        transfer(bucket.uri(KEY))
+    assert bucket.keys == bucket.open_uploads == []
+
+
+def test_a_store_that_keeps_less_than_it_was_given_is_noticed(
+    wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_provider_wiro.transfers.stored_output import StoredOutput
+
+    real = StoredOutput.facts
+
+    def lying(self: StoredOutput) -> Any:
+        found = real(self)
+        return found and {**found, "size": found["size"] - 1}
+
+    wiro.shows(wiro.file(PNG))
+    monkeypatch.setattr(StoredOutput, "facts", lying)
+    with pytest.raises(WiroOutputUnavailableError, match="now shows"):
+        transfer(store.uri(KEY))
+    assert store.keys == []
+
+
+def test_a_clean_up_that_fails_does_not_hide_why(
+    wiro: Wiro, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import s3fs
+
+    def failing(self: Any) -> None:
+        raise RuntimeError("S3 is away")
+
+    monkeypatch.setattr(s3fs.core.S3File, "discard", failing)
+    wiro.shows(wiro.file(BIG, FOR_GOOD["a longer file in chunks"]))
+    with pytest.raises(AirflowFailException, match="more came"):
+        transfer(bucket.uri(KEY))
+    assert "Could not remove what was written" in caplog.text
+    gc.collect()  # fsspec completes an upload when its file is collected
+    assert bucket.keys == []
+
+
+# -- what the engine rides out
+
+
+@pytest.fixture
+def big_output(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:
+    """Wiro with a finished task, whose output has 20 MiB."""
+    with WiroEmulator(speed=1000, output_bytes=20 * MIB) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
+        with WiroHook() as hook:
+            hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "x", "samples": 1})
+            hook.wait_for_task(emulator.tasks[0].id, timeout=10, poll_interval=0.02)
+        yield emulator
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("truncated", endpoint="cdn", after_bytes=15 * MIB),
+        Fault("server_error", endpoint="cdn", status=503),
+        Fault("expired_link"),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_cut_or_an_expired_link_is_ridden_out_without_fetching_anything_twice(
+    big_output: WiroEmulator, store: Store, fault: Fault
+) -> None:
+    big_output.inject(fault)
+    [file] = transfer(store.uri(KEY), big_output.tasks[0].id)["files"]
+    [key] = store.keys
+    assert file["size"] == len(store.get(key)) == 20 * MIB
+    assert file["sha256"] == sha256(store.get(key))
+    assert big_output.counts.faults_fired[fault.kind] == 1
+    assert big_output.counts.bytes_served < 21 * MIB
+
+
+def test_a_file_that_the_cdn_cannot_go_on_with_is_fetched_and_written_anew(
+    big_output: WiroEmulator, store: Store
+) -> None:
+    big_output.inject(Fault("truncated", endpoint="cdn", after_bytes=15 * MIB), Fault("ignore_range"))
+    [file] = transfer(store.uri(KEY), big_output.tasks[0].id)["files"]
+    [key] = store.keys
+    assert file["sha256"] == sha256(store.get(key))
+    assert len(store.get(key)) == 20 * MIB
+    assert big_output.counts.bytes_served > 30 * MIB
+
+
+# -- where it goes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../etc/passwd",
+        "..",
+        "/etc/passwd",
+        "a\\..\\b",
+        "\0\r\n",
+        "x" * 300 + ".png",
+        "..%2f",
+        "é\u202e",
+    ],
+)
+def test_a_hostile_name_stays_where_it_belongs(wiro: Wiro, store: Store, name: str) -> None:
+    wiro.shows(wiro.file(PNG, name=name), wiro.file(PNG, name=name))
+    landed = transfer(store.uri("safe/{index}-{name}"))
+    assert len(store.keys) == 2
+    for key in store.keys:
+        assert key.startswith("safe/")
+        assert key.count("/") == 1
+    assert [file["uri"] for file in landed["files"]] == [store.uri(key) for key in store.keys]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("memory:///{unknown}", r"Unknown placeholder \{unknown\} in path"),
+        ("relative/{index}-{name}", "absolute local path"),
+        ("", "Expected path to name an object"),
+        ("nosuchscheme://bucket/{index}-{name}", "Can't open"),
+        ("memory:///all/in/one", "Put {index} or {name} into path"),
+        ("memory:///" + "x" * 1100 + "{name}", "bytes long"),
+    ],
+)
+def test_a_path_that_cannot_be_right_is_refused_before_anything_is_read(
+    wiro: Wiro, cdn: HostileServer, path: str, words: str
+) -> None:
+    attach_memory()
+    wiro.shows(wiro.file(PNG), wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match=words):
+        transfer(path)
+    assert cdn.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"status": "task_start"}, "WiroTaskSensor"),
+        ({"pexit": "1", "debugerror": "CUDA out of memory"}, "CUDA out of memory"),
+        ({"status": "task_cancel"}, "was cancelled"),
+    ],
+)
+def test_only_a_task_that_has_succeeded_is_moved(
+    wiro: Wiro, store: Store, fields: dict[str, Any], words: str
+) -> None:
+    wiro.shows(wiro.file(PNG), **fields)
+    with pytest.raises(AirflowFailException, match=words):
+        transfer(store.uri(KEY))
+    assert store.keys == []
+
+
+# -- memory, and being stopped
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_a_large_output_costs_as_little_memory_as_its_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, kind: str
+) -> None:
+    root = f"file://{tmp_path}" if kind == "file" else request.getfixturevalue("bucket").uri("")
+    with (
+        WiroEmulator(speed=1000, output_bytes=20 * MIB) as small,
+        WiroEmulator(speed=1000, output_bytes=200 * MIB) as large,
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_SMALL", small.connection)
+        monkeypatch.setenv("AIRFLOW_CONN_LARGE", large.connection)
+        program = f"""
+import json
+{PEAK}
+from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
+def land(conn_id):
+    with WiroHook(conn_id) as hook:
+        run = hook.run_model("retroAIx/Retro-Cartoons", {{"prompt": "x", "samples": 1}})
+        hook.wait_for_task(run.wiro_task_id, timeout=10, poll_interval=0.05)
+    operator = WiroToObjectStorageOperator(
+        task_id="land", wiro_task_id=run.wiro_task_id, path={root!r} + "/" + conn_id, wiro_conn_id=conn_id
+    )
+    print(json.dumps([operator.execute({{}}), peak_kib()]))
+land("small")
+land("large")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=os.environ,
+            timeout=90,
+        )
+    assert done.returncode == 0, done.stderr
+    (_, before), (landed, after) = (
+        json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")
+    )
+    assert landed["total_bytes"] == 200 * MIB
+    assert after - before < 32 * 1024
+
+
+@pytest.mark.parametrize("sent_bytes", [0, 9 * MIB])
+def test_on_kill_ends_even_a_transfer_that_has_stalled(wiro: Wiro, store: Store, sent_bytes: int) -> None:
+    stalled = threading.Event()
+
+    def stall(wire: Any) -> None:
+        wire.send(head(200, content_length=len(BIG)) + BIG[:sent_bytes])
+        stalled.set()
+        silence(wire)
+
+    wiro.shows(wiro.file(BIG, stall))
+    task = operator(store.uri(KEY))
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        except BaseException as error:
+            caught.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert stalled.wait(10)
+    time.sleep(0.1)  # until it waits for bytes
+    task.on_kill()
+    worker.join(3)  # Airflow kills after 5 s
+    assert not worker.is_alive()
+    assert isinstance(caught[0], AirflowException)
+    assert "was stopped" in str(caught[0])
+    assert store.keys == []
+
+
+def test_after_on_kill_nothing_begins(wiro: Wiro, store: Store, cdn: HostileServer) -> None:
+    wiro.shows(wiro.file(PNG))
+    task = operator(store.uri(KEY))
+    task.on_kill()
+    with pytest.raises(AirflowException, match="was stopped"):
+        task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+    assert (store.keys, cdn.requests) == ([], [])
