@@ -11,6 +11,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputRefusedError,
     WiroOutputUnavailableError,
 )
+from airflow_provider_wiro.transfers.checksums import confirms
 from airflow_provider_wiro.transfers.conditional import OnlyIfAbsent
 from airflow_provider_wiro.transfers.leftovers import abort_leftovers
 from airflow_provider_wiro.transfers.parts import move
@@ -163,7 +164,7 @@ class S3Upload:
             if crew is None:
                 raise TypeError("An output needs a crew that moves it.")
             size, sha256 = move(source, target, crew)
-        stored = self.head(key)
+        stored = target.confirmed or self.head(key)
         if stored is None or stored.size != size:
             found = "nothing" if stored is None else f"{stored.size} bytes"
             self.client.delete_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_ABORT))
@@ -181,7 +182,11 @@ class S3Upload:
 
 
 class _S3Target:
-    """One object to be. See :class:`~airflow_provider_wiro.transfers.parts.Target`."""
+    """
+    One object to be. See :class:`~airflow_provider_wiro.transfers.parts.Target`.
+
+    :ivar confirmed: the object, if S3 has named its checksum when it took it: nobody has to look again.
+    """
 
     def __init__(
         self,
@@ -197,11 +202,15 @@ class _S3Target:
         self._description = description
         self._parts: dict[int, dict[str, Any]] = {}
         self._upload_id: str | None = None
+        self.confirmed: StoredObject | None = None
 
     def put(self, body: bytes | bytearray, sha256: str) -> None:
         creation = {**self._s3.arguments, **self._description.arguments(body, sha256)}
         with self._description.explained():
-            self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
+            answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
+        if confirms(answer, body):
+            etag, content_type = str(answer.get("ETag", "")).strip('"'), str(creation["ContentType"])
+            self.confirmed = StoredObject(len(body), sha256, etag, creation["Metadata"], content_type)
 
     def begin(self, first: bytearray) -> None:
         self._parts.clear()

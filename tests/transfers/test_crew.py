@@ -206,7 +206,7 @@ def test_many_small_outputs_cost_two_connections_to_the_cdn_with_two_threads(
     assert (len(cdn.requests), cdn.connections) == (30, 2)
     made = [operation for operation, _ in calls.made]
     assert made.count("PutObject") == 30
-    assert made.count("HeadObject") <= 60
+    assert made.count("HeadObject") == 30  # whether it is there; S3's answer to the put is the check
     calls.clear()
     assert all(file["skipped"] for file in transfer()["files"])
     assert [operation for operation, _ in calls.made] == ["HeadObject"] * 30

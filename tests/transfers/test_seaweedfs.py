@@ -120,6 +120,26 @@ def test_bytes_that_change_on_the_way_to_s3_are_not_stored(
     assert bucket.keys == bucket.open_uploads == []
 
 
+def test_a_checksum_that_is_not_that_of_the_bytes_is_no_confirmation(
+    wiro: Wiro, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the object is looked at, as where S3 names none; this one is whole."""
+    from botocore.client import BaseClient
+
+    real = BaseClient._make_api_call
+
+    def changed(self: Any, operation: str, arguments: Any) -> Any:
+        answer = real(self, operation, arguments)
+        return {**answer, "ChecksumCRC32": "AAAAAA=="} if operation == "PutObject" else answer
+
+    wiro.shows(wiro.file(PNG))
+    monkeypatch.setattr(BaseClient, "_make_api_call", changed)
+    calls = Calls(monkeypatch)
+    (file,) = transfer()["files"]
+    assert [operation for operation, _ in calls.made] == ["HeadObject", "PutObject", "HeadObject"]
+    assert file["size"] == len(PNG)
+
+
 def test_wrong_keys_store_nothing(
     wiro: Wiro, bucket: Bucket, seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
