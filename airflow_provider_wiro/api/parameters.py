@@ -233,5 +233,7 @@ def check_web_url(url: str, what: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise WiroUsageError(f"Expected an http(s) URL for {what}, found {str(url)[:200]!r}.")
+        # Without its query: that of a presigned URL is a secret.
+        shown = str(url).partition("?")[0][:200]
+        raise WiroUsageError(f"Expected an http(s) URL for {what}, found {shown!r}.")
     return stripped

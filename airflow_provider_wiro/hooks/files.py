@@ -82,8 +82,8 @@ def resolve_upload(source: Any) -> FileContent:
     """
     if _is_web_url(source):
         raise WiroUsageError(
-            f"Expected a file to upload, found the URL {source[:200]!r}. Wiro fetches URLs itself: give it "
-            "to `files` of the run as it is."
+            f"Expected a file to upload, found the URL {source.partition('?')[0][:200]!r}. "
+            "Wiro fetches URLs itself: give it to `files` of the run as it is."
         )
     content = resolve_content(source)
     extension = Path(content.name).suffix.removeprefix(".").lower()

@@ -267,3 +267,9 @@ def test_anything_else_is_no_web_url(url: Any) -> None:
     with pytest.raises(WiroUsageError, match=r"^Expected an http\(s\) URL for a file, found ") as refused:
         check_web_url(url, "a file")
     str(refused.value).encode()
+
+
+def test_a_bad_url_is_named_without_its_query_which_may_be_a_signature() -> None:
+    with pytest.raises(WiroUsageError, match=r"found 'ftp://host/picture\.png'") as failure:
+        check_web_url("ftp://host/picture.png?X-Amz-Signature=s3cret", "a file")
+    assert "s3cret" not in str(failure.value)

@@ -102,7 +102,7 @@ def test_the_event_of_an_earlier_try_renews_the_waiting(
 ) -> None:
     """On Airflow 3.0 a retry is handed the event, and the end of the waiting, of the try before."""
     wiro.inject(FULL)
-    deferred = work.defer(timeout=0.2)
+    deferred = work.defer(timeout=30)
     event = fire(deferred)
     work.retry()
     deferred.kwargs = {**(deferred.kwargs or {}), "give_up_at": time.time() - 1}
