@@ -100,9 +100,11 @@ def look_at_task(
     except WiroError as error:
         if not error.may_retry:
             raise
-        raise WiroConnectionError(
-            f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}"
-        ) from error
+        raise _lost_sight(wiro_task_id, error) from error
+
+
+def _lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
+    return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
 
 
 def wait_for_task(
@@ -144,9 +146,7 @@ def wait_for_task(
             # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
             is_out_of_patience = (now - last_seen_at).total_seconds() > patience_seconds
             if is_out_of_patience and not polling.is_over(now):
-                raise WiroConnectionError(
-                    f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}"
-                ) from error
+                raise _lost_sight(wiro_task_id, error) from error
         else:
             last_seen_at = outside.now()
             last_status = task.status

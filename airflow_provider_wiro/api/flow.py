@@ -77,6 +77,24 @@ class Outside:
 Flow = Generator[Send | Pause, Answer | NoAnswer | None, T]
 
 
+def drive(
+    conversation: Flow[T], send: Callable[[Send], Answer | NoAnswer], pause: Callable[[float], None]
+) -> T:
+    """Do what a flow says until it returns, where sending and pausing block."""
+    outcome: Answer | NoAnswer | None = None
+    while True:
+        try:
+            step = conversation.send(outcome)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        outcome = None
+        if isinstance(step, Send):
+            outcome = send(step)
+        else:
+            pause(step.seconds)
+
+
 def call(
     api_call: ApiCall[T],
     outside: Outside,

@@ -14,7 +14,6 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow
-from airflow_provider_wiro.api.flow import Flow, Outside, Send
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_provider_wiro.api.flow import Flow, Outside, Send
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
     from airflow_provider_wiro.hooks.outputs import OutputStream
@@ -293,19 +293,7 @@ class WiroHook(BaseHook):
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
         """
-        conversation = make_flow(shell.outside(self.connection))
-        outcome: Answer | NoAnswer | None = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            outcome = None
-            if isinstance(step, Send):
-                outcome = self._send(step)
-            else:
-                self.pause(step.seconds)
+        return flow.drive(make_flow(shell.outside(self.connection)), self._send, self.pause)
 
     def _send(self, what: Send) -> Answer | NoAnswer:
         from airflow_provider_wiro.hooks import blocking

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause, Send
+from airflow_provider_wiro.api.flow import Flow, Outside, Send, drive
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.resume import RunRecord
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
@@ -209,19 +209,7 @@ class SimulatedHook:
         )
 
     def converse(self, make: Callable[[Outside], Flow[T]]) -> T:
-        conversation = make(self._outside)
-        outcome: Answer | NoAnswer | None = None
-        while True:
-            try:
-                step = conversation.send(outcome)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            outcome = None
-            if isinstance(step, Pause):
-                self._world.pause(step.seconds)
-            else:
-                outcome = self._world.send(step)
+        return drive(make(self._outside), self._world.send, self._world.pause)
 
 
 class SimulatedStore:
