@@ -1,7 +1,7 @@
 """
 How an output is fetched in parts, and how a fetch that broke off goes on (RFC 9110 §13, §14).
 
-Decided here without I/O and without a clock; :mod:`airflow_provider_wiro.transfers.fetching` does it.
+Decided here without I/O and without a clock; :mod:`airflow_provider_wiro.landing.fetching` does it.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.transfers.landing import Landing
-    from airflow_provider_wiro.transfers.output_reader import OutputReader
-    from airflow_provider_wiro.transfers.stored_output import StoredOutput
+    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.output_reader import OutputReader
+    from airflow_provider_wiro.landing.stored_output import StoredOutput
 
 
 class WiroToObjectStorageOperator(BaseOperator):
@@ -91,10 +91,10 @@ class WiroToObjectStorageOperator(BaseOperator):
         """Check everything that can be checked first; then move one output after the other."""
         from airflow_provider_wiro.api.filenames import check_key_template
         from airflow_provider_wiro.hooks.stored_file import with_connection
-        from airflow_provider_wiro.transfers.finished_task import finished_task, landed, model_of
-        from airflow_provider_wiro.transfers.landing import PLACEHOLDERS, plan
-        from airflow_provider_wiro.transfers.output_reader import OutputReader
-        from airflow_provider_wiro.transfers.stored_output import StoredOutput
+        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
+        from airflow_provider_wiro.landing.landings import PLACEHOLDERS, plan
+        from airflow_provider_wiro.landing.output_reader import OutputReader
+        from airflow_provider_wiro.landing.stored_output import StoredOutput
 
         with airflow_failures(), self.hook:
             template = check_key_template(with_connection(self.path), PLACEHOLDERS, argument="path")

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.transfers.books import Books
-    from airflow_provider_wiro.transfers.crew import Crew
-    from airflow_provider_wiro.transfers.fetching import Fetcher
-    from airflow_provider_wiro.transfers.landing import Landing
+    from airflow_provider_wiro.landing.books import Books
+    from airflow_provider_wiro.landing.crew import Crew
+    from airflow_provider_wiro.landing.fetching import Fetcher
+    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.s3_upload import S3Upload
     from airflow_provider_wiro.transfers.lineage import Landed
-    from airflow_provider_wiro.transfers.s3_upload import S3Upload
 
 
 class WiroToS3Operator(BaseOperator):
@@ -136,10 +136,10 @@ class WiroToS3Operator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.transfers import s3_destination as destination
-        from airflow_provider_wiro.transfers.books import Books, check_tags
-        from airflow_provider_wiro.transfers.finished_task import finished_task, landed, model_of
-        from airflow_provider_wiro.transfers.provenance import Origin
+        from airflow_provider_wiro.landing import s3_destination as destination
+        from airflow_provider_wiro.landing.books import Books, check_tags
+        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
+        from airflow_provider_wiro.landing.provenance import Origin
 
         with airflow_failures(), self.hook:
             bucket, key_template = destination.bucket_and_template(self.s3_bucket, self.s3_key)
@@ -190,9 +190,9 @@ class WiroToS3Operator(BaseOperator):
 
     def _land_all(self, s3: S3Upload, books: Books, landings: Sequence[Landing]) -> list[dict[str, Any]]:
         """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.transfers.crew import Crew
-        from airflow_provider_wiro.transfers.fetching import Fetcher
-        from airflow_provider_wiro.transfers.s3_landing import S3Landing
+        from airflow_provider_wiro.landing.crew import Crew
+        from airflow_provider_wiro.landing.fetching import Fetcher
+        from airflow_provider_wiro.landing.s3_landing import S3Landing
 
         crew: Crew[Landing, dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)

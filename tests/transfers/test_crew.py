@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.transfers.crew import Abandoned, Crew
-from airflow_provider_wiro.transfers.leftovers import abort_leftovers
-from airflow_provider_wiro.transfers.parts import OrderedDigest
+from airflow_provider_wiro.landing.crew import Abandoned, Crew
+from airflow_provider_wiro.landing.leftovers import abort_leftovers
+from airflow_provider_wiro.landing.parts import OrderedDigest
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range

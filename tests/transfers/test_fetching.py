@@ -204,7 +204,7 @@ def test_what_the_cdn_asks_to_wait_is_waited(wiro: Wiro, s3: S3, monkeypatch: py
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 5)
     waited: list[float] = []
     monkeypatch.setattr(
-        "airflow_provider_wiro.transfers.fetching.Fetcher.pause", lambda self, seconds: waited.append(seconds)
+        "airflow_provider_wiro.landing.fetching.Fetcher.pause", lambda self, seconds: waited.append(seconds)
     )
     wiro.shows(wiro.file(PNG, plays(answer(b"", 429, retry_after=3), answer(PNG))))
     assert_landed(transfer(), s3, PNG)
@@ -499,7 +499,7 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 
 
 def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
-    from airflow_provider_wiro.transfers.s3_upload import MAX_PARTS, part_bytes_for
+    from airflow_provider_wiro.landing.s3_upload import MAX_PARTS, part_bytes_for
 
     assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
     for size in (80 * 1024**3, 5 * 1024**4):

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.filenames import clean_name
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.transfers import manifest as manifests
-from airflow_provider_wiro.transfers.deleted import landings_of_manifest, plan_remembered, remembered
-from airflow_provider_wiro.transfers.description import Description
-from airflow_provider_wiro.transfers.landing import model_folder, plan
-from airflow_provider_wiro.transfers.manifest_object import ManifestObject
-from airflow_provider_wiro.transfers.provenance import user_tags
-from airflow_provider_wiro.transfers.s3_upload import S3Upload
+from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.deleted import landings_of_manifest, plan_remembered, remembered
+from airflow_provider_wiro.landing.description import Description
+from airflow_provider_wiro.landing.landings import model_folder, plan
+from airflow_provider_wiro.landing.manifest_object import ManifestObject
+from airflow_provider_wiro.landing.provenance import user_tags
+from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.transfers.landing import Landing
-    from airflow_provider_wiro.transfers.provenance import Origin
+    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.provenance import Origin
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.transfers.provenance import tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.provenance import tag_set, tagging_header, with_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class Description:
         """
         if self.unchecked is None:
             return
-        from airflow_provider_wiro.transfers.sniffing import HEAD_BYTES, settled_content_type
+        from airflow_provider_wiro.landing.sniffing import HEAD_BYTES, settled_content_type
 
         found = settled_content_type(self.content_type, bytes(first[:HEAD_BYTES]), self.unchecked)
         if found != self.content_type:

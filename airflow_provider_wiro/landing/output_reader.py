@@ -6,7 +6,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from airflow_provider_wiro.transfers.fetching import Fetcher, Restart
+from airflow_provider_wiro.landing.fetching import Fetcher, Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.transfers.fetching import Cursor
-    from airflow_provider_wiro.transfers.landing import Landing
+    from airflow_provider_wiro.landing.fetching import Cursor
+    from airflow_provider_wiro.landing.landings import Landing
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_provider_wiro.api.filenames import check_key_template
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.transfers.landing import PLACEHOLDERS
-from airflow_provider_wiro.transfers.s3_upload import MAX_PART_BYTES, MIN_PART_BYTES, S3Upload
+from airflow_provider_wiro.landing.landings import PLACEHOLDERS
+from airflow_provider_wiro.landing.s3_upload import MAX_PART_BYTES, MIN_PART_BYTES, S3Upload
 
 #: More threads than this only wait for each other, and take memory for it.
 _MOST_THREADS = 64

@@ -6,14 +6,14 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_wiro.transfers.cursor import Restart
+from airflow_provider_wiro.landing.cursor import Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_wiro.transfers.crew import Crew
-    from airflow_provider_wiro.transfers.cursor import Cursor
-    from airflow_provider_wiro.transfers.fetching import Download
+    from airflow_provider_wiro.landing.crew import Crew
+    from airflow_provider_wiro.landing.cursor import Cursor
+    from airflow_provider_wiro.landing.fetching import Download
 
 
 class Target(Protocol):

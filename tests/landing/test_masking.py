@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.transfers.masking import MAX_TEXT, masked, text_without_secrets, web_addresses
+from airflow_provider_wiro.landing.masking import MAX_TEXT, masked, text_without_secrets, web_addresses
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_wiro.exceptions import WiroError
-    from airflow_provider_wiro.transfers.fetching import Download
+    from airflow_provider_wiro.landing.fetching import Download
 
 #: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
 #: enough that this copy adds nothing to the memory.

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
-from airflow_provider_wiro.transfers.output_reader import PIECE_BYTES
+from airflow_provider_wiro.landing.output_reader import PIECE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_wiro.transfers.output_reader import Stream
+    from airflow_provider_wiro.landing.output_reader import Stream
 
 log = logging.getLogger(__name__)
 

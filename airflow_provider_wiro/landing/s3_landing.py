@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
-from airflow_provider_wiro.transfers.conditional import KeyTakenError
-from airflow_provider_wiro.transfers.s3_upload import part_bytes_for
+from airflow_provider_wiro.landing.conditional import KeyTakenError
+from airflow_provider_wiro.landing.s3_upload import part_bytes_for
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.transfers.books import Books
-    from airflow_provider_wiro.transfers.crew import Crew
-    from airflow_provider_wiro.transfers.fetching import Download, Fetcher
-    from airflow_provider_wiro.transfers.landing import Landing
-    from airflow_provider_wiro.transfers.s3_upload import S3Upload, StoredObject
+    from airflow_provider_wiro.landing.books import Books
+    from airflow_provider_wiro.landing.crew import Crew
+    from airflow_provider_wiro.landing.fetching import Download, Fetcher
+    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.s3_upload import S3Upload, StoredObject
 
 log = logging.getLogger(__name__)
 

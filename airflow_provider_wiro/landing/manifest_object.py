@@ -6,15 +6,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
-from airflow_provider_wiro.transfers import manifest as manifests
-from airflow_provider_wiro.transfers.conditional import KeyTakenError
-from airflow_provider_wiro.transfers.description import Description
+from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.conditional import KeyTakenError
+from airflow_provider_wiro.landing.description import Description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_wiro.transfers.provenance import Origin
-    from airflow_provider_wiro.transfers.s3_upload import S3Upload
+    from airflow_provider_wiro.landing.provenance import Origin
+    from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 log = logging.getLogger(__name__)
 

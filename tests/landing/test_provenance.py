@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.transfers.provenance import (
+from airflow_provider_wiro.landing.provenance import (
     MAX_METADATA_BYTES,
     MAX_TAGS,
     Origin,

@@ -11,17 +11,17 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputRefusedError,
     WiroOutputUnavailableError,
 )
-from airflow_provider_wiro.transfers.checksums import confirms
-from airflow_provider_wiro.transfers.conditional import OnlyIfAbsent
-from airflow_provider_wiro.transfers.leftovers import abort_leftovers
-from airflow_provider_wiro.transfers.parts import move
+from airflow_provider_wiro.landing.checksums import confirms
+from airflow_provider_wiro.landing.conditional import OnlyIfAbsent
+from airflow_provider_wiro.landing.leftovers import abort_leftovers
+from airflow_provider_wiro.landing.parts import move
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_wiro.transfers.crew import Crew
-    from airflow_provider_wiro.transfers.description import Description
-    from airflow_provider_wiro.transfers.fetching import Download
+    from airflow_provider_wiro.landing.crew import Crew
+    from airflow_provider_wiro.landing.description import Description
+    from airflow_provider_wiro.landing.fetching import Download
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +183,7 @@ class S3Upload:
 
 class _S3Target:
     """
-    One object to be. See :class:`~airflow_provider_wiro.transfers.parts.Target`.
+    One object to be. See :class:`~airflow_provider_wiro.landing.parts.Target`.
 
     :ivar confirmed: the object, if S3 has named its checksum when it took it: nobody has to look again.
     """

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Output
-from airflow_provider_wiro.transfers.landing import Landing, plan
+from airflow_provider_wiro.landing.landings import Landing, plan
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task

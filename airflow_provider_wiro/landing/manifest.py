@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.transfers.masking import masked, text_without_secrets
+from airflow_provider_wiro.landing.masking import masked, text_without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.transfers.landing import Landing
-    from airflow_provider_wiro.transfers.provenance import Origin
+    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.provenance import Origin
 
 #: Counted up when a field changes its meaning or goes; new fields may come without.
 SCHEMA_VERSION = 1

@@ -12,7 +12,7 @@ from airflow_provider_wiro.api import ranges
 from airflow_provider_wiro.api.ranges import Edition, Patience
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.outputs import OutputSession
-from airflow_provider_wiro.transfers.cursor import PIECE_BYTES, Cursor, Restart
+from airflow_provider_wiro.landing.cursor import PIECE_BYTES, Cursor, Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
