@@ -100,11 +100,20 @@ def look_at_task(
     except WiroError as error:
         if not error.may_retry:
             raise
-        raise _lost_sight(wiro_task_id, error) from error
+        raise lost_sight(wiro_task_id, error) from error
 
 
-def _lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
+def lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
+    """Return the error of a wait that ends since looks have failed for too long."""
     return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
+
+
+def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
+    """Return the error of a wait that ends at its deadline."""
+    return WiroTaskTimeoutError(
+        f"Wiro task {wiro_task_id} did not end before its deadline (last status: {last_status}).",
+        wiro_task_id=wiro_task_id,
+    )
 
 
 def wait_for_task(
@@ -146,7 +155,7 @@ def wait_for_task(
             # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
             is_out_of_patience = (now - last_seen_at).total_seconds() > patience_seconds
             if is_out_of_patience and not polling.is_over(now):
-                raise _lost_sight(wiro_task_id, error) from error
+                raise lost_sight(wiro_task_id, error) from error
         else:
             last_seen_at = outside.now()
             last_status = task.status
@@ -154,10 +163,7 @@ def wait_for_task(
             if task.is_terminal:
                 return task
         if is_last_look:
-            raise WiroTaskTimeoutError(
-                f"Wiro task {wiro_task_id} did not end before its deadline (last status: {last_status}).",
-                wiro_task_id=wiro_task_id,
-            )
+            raise out_of_time(wiro_task_id, last_status)
         yield Pause(polling.pause_seconds(outside.now(), outside.random()))
 
 

@@ -46,11 +46,13 @@ class Polling:
 
         :param random: from [0, 1); spreads tasks that started together.
         """
-        if self.interval_seconds is not None:
-            pause = self.interval_seconds
-        else:
-            share = SHARE_OF_AGE * self.age_seconds(now)
-            pause = min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, share)) * (0.8 + 0.2 * random)
+        share = SHARE_OF_AGE * self.age_seconds(now)
+        adaptive = min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, share)) * (0.8 + 0.2 * random)
+        return self.settled(adaptive, now)
+
+    def settled(self, adaptive_seconds: float, now: datetime) -> float:
+        """Return an adaptive pause as this task takes it: its fixed one instead, and cut at the deadline."""
+        pause = adaptive_seconds if self.interval_seconds is None else self.interval_seconds
         if self.deadline is not None:
             pause = min(pause, max(0.0, (self.deadline - now).total_seconds()))
         return pause

@@ -45,10 +45,10 @@ def outside(connection: WiroConnection) -> Outside:
 
 def polling(
     *,
-    timeout: float | None,
-    deadline: datetime | None,
-    poll_interval: float | None,
-    started_at: datetime | None,
+    timeout: float | None = None,
+    deadline: datetime | None = None,
+    poll_interval: float | None = None,
+    started_at: datetime | None = None,
 ) -> Polling:
     """
     Return the plan for following a task; ``timeout`` is in seconds from now and goes before ``deadline``.

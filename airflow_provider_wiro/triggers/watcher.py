@@ -1,20 +1,52 @@
-"""Following many Wiro tasks at once: all that wait on one connection in one event loop share one watcher."""
+"""
+Following many Wiro tasks at once: all that wait on one connection in one event loop share one watcher.
+
+It has one session, one rate gate and one plan (:mod:`~airflow_provider_wiro.api.watching`). It works in a
+task of its own, so that whoever waits can come and go; what it sees is told where it is awaited, since
+Airflow finds a trigger's log by its context.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import asyncio
+import contextvars
+import logging
+import random
+from collections import deque
+from typing import TYPE_CHECKING, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
-from airflow_provider_wiro.hooks.shell import ignore
+from airflow_provider_wiro.api import endpoints, flow
+from airflow_provider_wiro.api.watching import Detail, WatchPlan
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConnectionError,
+    WiroError,
+)
+from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
+    from airflow_provider_wiro.api.listing import Walk
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling
+    from airflow_provider_wiro.api.watching import Look, News, Watched
+
+T = TypeVar("T")
 
 #: How the end of a task is learned: see README, "Ten thousand tasks in flight".
 Watch = Literal["auto", "poll", "websocket"]
+
+#: Requests of one connection on their way at once.
+MAX_REQUESTS = 16
+#: Walks down the list at once: its pages are large answers, and would keep the loop from everything else.
+MAX_WALKS = 4
+#: For how long an answer to "was the connection changed?" is good for all that ask.
+_CHECK_SECONDS = 10.0
+
+log = logging.getLogger(__name__)
 
 
 async def watch_task(
@@ -24,7 +56,7 @@ async def watch_task(
     *,
     watch: Watch = "auto",
     is_seen: bool = False,
-    observe: Callable[[Task], None] = ignore,
+    observe: Callable[[Task], None] = shell.ignore,
 ) -> Task:
     """
     Follow a task until it changes no more, and return it, whether it succeeded or not.
@@ -37,12 +69,221 @@ async def watch_task(
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: watching can't go on.
     """
-    async with WiroAsyncHook(wiro_conn_id) as hook:
-        return await hook.wait_for_task(
-            wiro_task_id,
-            deadline=polling.deadline,
-            started_at=polling.started_at,
-            poll_interval=polling.interval_seconds,
-            observe=observe,
-            is_seen=is_seen,
-        )
+    checked = endpoints.check_task_id(wiro_task_id)
+    watchers = _WATCHERS.setdefault(asyncio.get_running_loop(), {})
+    while True:
+        watcher = watchers.get(wiro_conn_id)
+        if watcher is None or watcher.is_closed:
+            watcher = watchers[wiro_conn_id] = Watcher(WiroAsyncHook(wiro_conn_id))
+        try:
+            return await watcher.follow(checked, polling, is_seen=is_seen, observe=observe)
+        except WiroAuthenticationError:
+            # The key may have been changed since it was read: a watcher can live for days.
+            if not await watcher.is_outdated():
+                raise
+            _forget(watchers, watcher)
+        finally:
+            if watcher.is_closed:
+                _forget(watchers, watcher)
+
+
+def _forget(watchers: dict[str, Watcher], watcher: Watcher) -> None:
+    for wiro_conn_id in [name for name, found in watchers.items() if found is watcher]:
+        del watchers[wiro_conn_id]
+
+
+class _Wait:
+    """One that waits, and the news that it hasn't heard yet."""
+
+    def __init__(self) -> None:
+        self._news: deque[News] = deque()
+        self._has_news = asyncio.Event()
+
+    def tell(self, news: News) -> None:
+        self._news.append(news)
+        self._has_news.set()
+
+    async def next(self) -> News:
+        while not self._news:
+            self._has_news.clear()
+            await self._has_news.wait()
+        return self._news.popleft()
+
+
+class Watcher:
+    """
+    Follows the tasks of one connection in one event loop, from the first that is waited for to the last.
+
+    :param hook: its own.
+    """
+
+    def __init__(self, hook: WiroAsyncHook) -> None:
+        self.is_closed = False
+        self._hook = hook
+        self._plan = WatchPlan(random.random)
+        self._waits: dict[Watched, _Wait] = {}
+        self._users = 0
+        self._opening = asyncio.Lock()
+        self._checking = asyncio.Lock()
+        self._is_outdated = False
+        self._checked_at = float("-inf")
+        self._wakes = asyncio.Event()
+        self._sleeps_until: float | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._looking: set[asyncio.Task[None]] = set()
+        self._requests = asyncio.Semaphore(MAX_REQUESTS)
+        self._walks = asyncio.Semaphore(MAX_WALKS)
+
+    async def follow(
+        self, wiro_task_id: str, polling: Polling, *, is_seen: bool, observe: Callable[[Task], None]
+    ) -> Task:
+        """See :func:`watch_task`."""
+        self._users += 1
+        watched: Watched | None = None
+        try:
+            async with self._opening:
+                # Here and not in the watcher's task: Airflow tells connections to those it knows.
+                await self._hook.get_wiro_connection()
+            if self._watching is None:
+                self._watching = _in_no_context(self._watch())
+            watched = self._plan.add(
+                wiro_task_id,
+                polling,
+                patience_seconds=shell.poll_patience_seconds(),
+                is_seen=is_seen,
+                now=shell.now(),
+            )
+            wait = self._waits[watched] = _Wait()
+            self._nudge()
+            while True:
+                news = await wait.next()
+                if news.error is not None:
+                    raise news.error
+                if news.task is not None:
+                    observe(news.task)
+                    if news.is_over:
+                        return news.task
+        finally:
+            if watched is not None:
+                self._plan.remove(watched)
+                self._waits.pop(watched, None)
+            self._users -= 1
+            if not self._users:
+                await self._close()
+
+    async def is_outdated(self) -> bool:
+        """Whether the connection is another one by now than the one this watcher works with."""
+        now = asyncio.get_running_loop().time()
+        async with self._checking:
+            if now > self._checked_at + _CHECK_SECONDS:
+                found = await WiroAsyncHook(self._hook.wiro_conn_id).get_wiro_connection()
+                self._is_outdated = found != await self._hook.get_wiro_connection()
+                self._checked_at = now
+            return self._is_outdated
+
+    async def _close(self) -> None:
+        self.is_closed = True
+        # Shielded: the last that waits may be cancelled once more, and the session must not stay open.
+        await asyncio.shield(_in_no_context(self._end()))
+
+    async def _end(self) -> None:
+        ending = [task for task in (self._watching, *self._looking) if task is not None]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+        await self._hook.close()
+
+    async def _watch(self) -> None:
+        outside = shell.outside(await self._hook.get_wiro_connection())
+        while True:
+            try:
+                now = shell.now()
+                closed_for = outside.gate.wait_seconds(now)
+                if closed_for:
+                    self._tell(self._plan.wait(now, closed_for))
+                else:
+                    for look in self._plan.looks(now):
+                        self._begin(look)
+            except Exception:
+                # Whatever it is, the others that wait must not lose sight of tasks that are paid for.
+                log.exception("The watcher of connection %s goes on after an error.", self._hook.wiro_conn_id)
+                await asyncio.sleep(1.0)
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Sleep until something is due."""
+        self._wakes.clear()
+        seconds = self._seconds_to_sleep()
+        loop = asyncio.get_running_loop()
+        self._sleeps_until = None if seconds is None else loop.time() + seconds
+        alarm = None if self._sleeps_until is None else loop.call_at(self._sleeps_until, self._wakes.set)
+        try:
+            await self._wakes.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    def _seconds_to_sleep(self) -> float | None:
+        due_at = self._plan.next_due_at()
+        return None if due_at is None else max(0.0, (due_at - shell.now()).total_seconds())
+
+    def _nudge(self) -> None:
+        """Wake the watcher if something is due before it would wake."""
+        seconds = self._seconds_to_sleep()
+        if seconds is not None and (
+            self._sleeps_until is None or asyncio.get_running_loop().time() + seconds < self._sleeps_until
+        ):
+            self._wakes.set()
+
+    def _begin(self, look: Look) -> None:
+        looking = _in_no_context(self._look(look))
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
+
+    async def _look(self, look: Look) -> None:
+        try:
+            if isinstance(look, Detail):
+                news = await self._look_at_task(look)
+            else:
+                news = await self._walk(look)
+        except WiroError as error:
+            news = self._plan.failed(look, error, shell.now())
+        except Exception as error:
+            log.exception("A look of the watcher of connection %s failed.", self._hook.wiro_conn_id)
+            failure = WiroConnectionError(f"{type(error).__name__} while looking.")
+            news = self._plan.failed(look, failure, shell.now())
+        self._tell(news)
+        self._nudge()
+
+    async def _look_at_task(self, look: Detail) -> list[News]:
+        async with self._requests:
+            task = await self._call(endpoints.get_task(look.watched.wiro_task_id))
+        return self._plan.saw_task(look, task, shell.now())
+
+    async def _walk(self, walk: Walk[Watched]) -> list[News]:
+        async with self._walks:
+            while (start := self._plan.next_start(walk, shell.now())) is not None:
+                asked_at = shell.now()
+                async with self._requests:
+                    tasks = await self._call(endpoints.list_tasks(start=start, limit=self._plan.page_size))
+                self._tell(self._plan.saw_page(walk, start, tasks, asked_at, shell.now()))
+                self._nudge()
+        return []
+
+    async def _call(self, call: endpoints.ApiCall[T]) -> T:
+        # One try: the plan knows when to try again, and what else to ask meanwhile.
+        return await self._hook.converse(lambda outside: flow.call(call, outside, patience_seconds=0))
+
+    def _tell(self, news: list[News]) -> None:
+        for one in news:
+            wait = self._waits.get(one.watched)
+            if wait is not None:
+                wait.tell(one)
+
+
+_WATCHERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Watcher]] = WeakKeyDictionary()
+
+
+def _in_no_context(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """Begin what belongs to no trigger in a context of its own: by its context Airflow finds the log."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())

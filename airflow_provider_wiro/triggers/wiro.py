@@ -11,7 +11,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
+from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.triggers.watcher import Watch, watch_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +40,7 @@ class WiroTaskTrigger(BaseTrigger):
         the triggerer doesn't renew it.
     :param started_at: Unix time at which the task was submitted; adaptive polling counts its age from here.
     :param poll_interval: seconds between polls; None is adaptive.
+    :param watch: how the end is learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
     :param cancel_on_kill: stop the Wiro task when a user marks or clears the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event. Airflow 3.0 gives a
         retry the event of the try before.
@@ -51,6 +54,7 @@ class WiroTaskTrigger(BaseTrigger):
         deadline: float | None = None,
         started_at: float | None = None,
         poll_interval: float | None = None,
+        watch: Watch = "auto",
         cancel_on_kill: bool = True,
         try_number: int | None = None,
     ) -> None:
@@ -60,6 +64,7 @@ class WiroTaskTrigger(BaseTrigger):
         self.deadline = deadline
         self.started_at = started_at
         self.poll_interval = poll_interval
+        self.watch = watch
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self._is_finished = False
@@ -75,6 +80,7 @@ class WiroTaskTrigger(BaseTrigger):
                 "deadline": self.deadline,
                 "started_at": self.started_at,
                 "poll_interval": self.poll_interval,
+                "watch": self.watch,
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
             },
@@ -99,17 +105,21 @@ class WiroTaskTrigger(BaseTrigger):
             self._last_seen = task
             narrator.observe(task)
 
+        polling = shell.polling(
+            deadline=_moment(self.deadline),
+            started_at=_moment(self.started_at),
+            poll_interval=self.poll_interval,
+        )
         try:
-            async with WiroAsyncHook(self.wiro_conn_id) as hook:
-                task = await hook.wait_for_task(
-                    self.wiro_task_id,
-                    deadline=_moment(self.deadline),
-                    started_at=_moment(self.started_at),
-                    poll_interval=self.poll_interval,
-                    observe=observe,
-                    # The worker looked before it deferred.
-                    is_seen=True,
-                )
+            task = await watch_task(
+                self.wiro_conn_id,
+                self.wiro_task_id,
+                polling,
+                watch=self.watch,
+                # The worker looked before it deferred.
+                is_seen=True,
+                observe=observe,
+            )
         except WiroTaskTimeoutError as error:
             return self._event("timeout", str(error))
         except WiroError as error:

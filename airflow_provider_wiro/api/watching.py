@@ -1,0 +1,402 @@
+"""
+Following many tasks at once: whom to look at, when, and by which request. One plan for all tasks of a
+connection in a process, without I/O and without a clock.
+
+Few tasks are looked at one by one through Task/Detail, as :func:`~airflow_provider_wiro.api.conversations.
+wait_for_task` does. Many share pages of Task/List (see :mod:`~airflow_provider_wiro.api.listing`): then a
+task costs a small part of a request a look, and one Detail at its end, which is what is believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
+from airflow_provider_wiro.api.listing import Place, TaskList, Walk
+from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, SHARE_OF_AGE, SHORTEST_PAUSE_SECONDS, Polling
+from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroRateLimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from airflow_provider_wiro.api.models import Task
+
+#: With this many tasks on a page a look costs next to nothing, and is taken more often.
+CROWD = 10
+SHARE_IN_A_CROWD = 0.13
+#: No pause is longer, so that with the request no end is seen more than 30 s late.
+LONGEST_PAUSE_SECONDS = 27.0
+#: Not more pages of a hundred tasks a second than eight, or, up to 1,000 tasks in flight, than five: young
+#: tasks would be looked at every second.
+TASKS_PER_SECOND = 800.0
+FEW_TASKS_PER_SECOND = 500.0
+FEW_TASKS = 1000
+#: Whoever looked before may have done so long ago: a triggerer that was down goes on with old tasks.
+LONGEST_FIRST_PAUSE_SECONDS = 2.0
+#: A look is taken this part of its pause early, if others on the page are due.
+EARLY = 0.3
+#: Once in this time, one task that the list shows is asked for by itself, to find a list that lags.
+AUDIT = timedelta(seconds=30)
+#: After a 429 all pauses are this much longer, up to three times; without one they shrink again.
+STRETCH = 1.5
+MAX_STRETCH = 3.0
+RELAX = timedelta(minutes=1)
+
+
+@dataclass(eq=False)
+class Watched:
+    """
+    One wait for a task. Two waits for one task are two of these.
+
+    :ivar patience_seconds: how long failing looks are ridden out, counted from the last that worked.
+    :ivar due_at: when to look next.
+    :ivar planned_at: when that was decided.
+    :ivar is_away: a request about it is on its way.
+    :ivar is_followed: False once it is over.
+    :ivar needs_detail: something says that it has ended; only Detail is believed.
+    :ivar goes_alone: the next look is by Detail: a page of the list is not worth it.
+    :ivar is_pushed: its end is also told over the WebSocket.
+    """
+
+    wiro_task_id: str
+    polling: Polling
+    patience_seconds: float
+    due_at: datetime
+    planned_at: datetime
+    last_seen_at: datetime
+    last_status: str = "unknown"
+    is_away: bool = False
+    is_followed: bool = True
+    needs_detail: bool = False
+    goes_alone: bool = False
+    is_pushed: bool = False
+    place: Place = field(default_factory=Place)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A task to be asked for by itself."""
+
+    watched: Watched
+
+
+#: A walk is answered page by page.
+Look = Detail | Walk[Watched]
+
+
+@dataclass(frozen=True)
+class News:
+    """
+    What there is to tell to one who waits: a task whose status is another one now, or how the wait ends.
+
+    :ivar task: as it was seen.
+    :ivar error: why the wait is over without an end of the task.
+    :ivar is_over: nothing more comes.
+    """
+
+    watched: Watched
+    task: Task | None = None
+    error: WiroError | None = None
+    is_over: bool = False
+
+
+class WatchPlan:
+    """
+    The plan.
+
+    :param random: a number from [0, 1); spreads single looks.
+    """
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._list: TaskList[Watched] = TaskList()
+        self._by_id: dict[str, list[Watched]] = {}
+        self._count = 0
+        self._serial = count()
+        self._queue: list[tuple[datetime, int, Watched]] = []
+        self._audit_at: datetime | None = None
+        self._stretch = 1.0
+        self._relax_at: datetime | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(
+        self,
+        wiro_task_id: str,
+        polling: Polling,
+        *,
+        patience_seconds: float,
+        is_seen: bool,
+        now: datetime,
+    ) -> Watched:
+        """
+        Follow a task from now on.
+
+        :param is_seen: it was looked at a moment ago, so begin with a pause.
+        """
+        watched = Watched(wiro_task_id, polling, patience_seconds, now, now, last_seen_at=now)
+        self._by_id.setdefault(wiro_task_id, []).append(watched)
+        self._count += 1
+        pause = 0.0
+        if is_seen:
+            pause = polling.settled(min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now)), now)
+        self._plan(watched, now, pause)
+        return watched
+
+    def remove(self, watched: Watched) -> None:
+        """Follow a task no more. Removing it twice does nothing."""
+        if not watched.is_followed:
+            return
+        watched.is_followed = False
+        self._count -= 1
+        waiting = self._by_id[watched.wiro_task_id]
+        waiting.remove(watched)
+        if not waiting:
+            del self._by_id[watched.wiro_task_id]
+
+    def next_due_at(self) -> datetime | None:
+        """Return when :meth:`looks` has something to do, None if never."""
+        while self._queue and not self._is_planned(self._queue[0]):
+            heappop(self._queue)
+        return self._queue[0][0] if self._queue else None
+
+    def looks(self, now: datetime) -> list[Look]:
+        """Return what to ask for now. Each look must be answered by one of the methods below."""
+        due, early = self._take_due(now)
+        looks: list[Look] = []
+        together: list[Watched] = []
+        for watched in due:
+            goes_alone = watched.goes_alone or watched.needs_detail or watched.polling.is_over(now)
+            if goes_alone or not (self._list.is_open(now) and watched.place.is_listed(now)):
+                looks.append(Detail(watched))
+            else:
+                together.append(watched)
+        if together:
+            looks += self._audit(together, now)
+            together += [watched for watched in early if watched.place.is_listed(now)]
+        for walk in self._list.walks(together):
+            looks += self._begin(walk, now)
+        for look in looks:
+            for watched in _watched_by(look):
+                watched.is_away = True
+        for watched in early:
+            if not watched.is_away:
+                self._queue_up(watched)
+        return looks
+
+    def _audit(self, together: list[Watched], now: datetime) -> Iterable[Look]:
+        """Have one of the tasks asked for by itself now and then."""
+        if self._audit_at is None or now >= self._audit_at:
+            if self._audit_at is not None:
+                yield Detail(together.pop(0))
+            self._audit_at = now + AUDIT
+
+    def _begin(self, walk: Walk[Watched], now: datetime) -> Iterable[Look]:
+        start, alone = self._list.next_start(walk, now)
+        yield from (Detail(watched) for watched in alone if watched.due_at <= now)
+        if start is not None:
+            yield walk
+
+    def _take_due(self, now: datetime) -> tuple[list[Watched], list[Watched]]:
+        """Take from the queue who is due, and who is nearly due."""
+        due: list[Watched] = []
+        early: list[Watched] = []
+        while self._queue:
+            planned = self._queue[0]
+            watched = planned[2]
+            if self._is_planned(planned):
+                if watched.due_at > now:
+                    pause = watched.due_at - watched.planned_at
+                    if not due or watched.due_at - now > pause * EARLY:
+                        break
+                (due if watched.due_at <= now else early).append(watched)
+            heappop(self._queue)
+        return due, early
+
+    @staticmethod
+    def _is_planned(entry: tuple[datetime, int, Watched]) -> bool:
+        due_at, _, watched = entry
+        return watched.is_followed and not watched.is_away and watched.due_at == due_at
+
+    @property
+    def page_size(self) -> int:
+        """How many tasks to ask for at once."""
+        return self._list.limit
+
+    def next_start(self, walk: Walk[Watched], now: datetime) -> int | None:
+        """Return where a walk's next page begins, None if it is over; asked just before the page is."""
+        start, alone = self._list.next_start(walk, now)
+        for watched in alone:
+            watched.is_away = False
+            if watched.is_followed:
+                watched.goes_alone = True
+                self._plan(watched, now, 0.0)
+        return start
+
+    def saw_task(self, detail: Detail, task: Task, now: datetime) -> list[News]:
+        """Learn what Detail shows of a task."""
+        watched = detail.watched
+        watched.is_away = watched.goes_alone = False
+        if not watched.is_followed:
+            return []
+        if task.is_terminal:
+            self._list.ended(watched.wiro_task_id, now)
+            self.remove(watched)
+            return [News(watched, task, is_over=True)]
+        if watched.needs_detail:
+            # What said that it had ended is not to be relied on for this one.
+            watched.needs_detail = False
+            watched.place.note_absence(now)
+        news = self._seen(watched, task, now)
+        if watched.polling.is_over(now):
+            return [*news, self._times_out(watched)]
+        self._plan(watched, now, self._pause(watched, now))
+        return news
+
+    def saw_page(
+        self, walk: Walk[Watched], start: int, tasks: Sequence[Task], asked_at: datetime, now: datetime
+    ) -> list[News]:
+        """Learn what a page of the list shows; the walk may go on."""
+        if self._list.is_behind(tasks, asked_at):
+            self._end(walk, now)
+            return []
+        known = [
+            (watched, offset)
+            for offset, task in enumerate(tasks)
+            if task.status  # an item without one tells nothing
+            for watched in self._by_id.get(task.id, ())
+        ]
+        expected = {id(watched) for watched in walk.wanted}
+        found = self._list.read(walk, start, tasks, known, asked_at)
+        news: list[News] = []
+        for watched, task in found.shown:
+            if watched.is_away and id(watched) not in expected:
+                continue  # another request about it is on its way, and knows better
+            watched.is_away = False
+            if task.is_terminal:
+                watched.needs_detail = True
+                self._plan(watched, now, 0.0)
+            else:
+                news += self._seen(watched, task, now)
+                self._plan(watched, now, self._pause(watched, now, company=len(known)))
+        for watched in (*found.elsewhere, *found.later):
+            watched.is_away = False
+        for watched in found.elsewhere:
+            if watched.is_followed:
+                self._plan(watched, now, 0.0)
+        for watched in found.later:
+            if watched.is_followed:
+                self._plan(watched, now, self._pause(watched, now))
+        return news
+
+    def _end(self, walk: Walk[Watched], now: datetime, pause: float = 0.0) -> None:
+        """Give up a walk; who was looked for is looked for again after a pause."""
+        for watched in walk.wanted:
+            watched.is_away = False
+            if watched.is_followed:
+                self._plan(watched, now, watched.polling.settled(pause, now))
+        walk.wanted = []
+
+    def failed(self, look: Look, error: WiroError, now: datetime) -> list[News]:
+        """Learn that a look brought nothing."""
+        if isinstance(error, WiroRateLimitError):
+            self._stretch = min(MAX_STRETCH, self._stretch * STRETCH)
+            self._relax_at = now + RELAX
+        if isinstance(look, Detail):
+            look.watched.is_away = False
+            return self._failed_alone(look.watched, error, now) if look.watched.is_followed else []
+        if isinstance(error, WiroRateLimitError):
+            self._end(look, now, SHORTEST_PAUSE_SECONDS)
+        else:
+            self._end(look, now, self._list.failed(error, now, self._random()))
+        return []
+
+    def _failed_alone(self, watched: Watched, error: WiroError, now: datetime) -> list[News]:
+        age = watched.polling.age_seconds(now)
+        is_not_yet = isinstance(error, WiroNotFoundError) and age < NOT_YET_SECONDS
+        if not error.may_retry and not is_not_yet:
+            self.remove(watched)
+            return [News(watched, error=error, is_over=True)]
+        # Past the deadline it is a timeout whatever the looks say: that error gets the task stopped.
+        if watched.polling.is_over(now):
+            return [self._times_out(watched)]
+        is_limited = isinstance(error, WiroRateLimitError)
+        if not is_limited and (now - watched.last_seen_at).total_seconds() > watched.patience_seconds:
+            self.remove(watched)
+            return [News(watched, error=lost_sight(watched.wiro_task_id, error), is_over=True)]
+        pause = SHORTEST_PAUSE_SECONDS if is_limited else self._pause(watched, now)
+        self._plan(watched, now, pause)
+        return []
+
+    def wait(self, now: datetime, seconds: float) -> list[News]:
+        """Put off who is due, while Wiro's rate limit lets nothing through; past its deadline a wait ends."""
+        news = []
+        due, early = self._take_due(now)
+        for watched in due:
+            if watched.polling.is_over(now):
+                news.append(self._times_out(watched))
+            else:
+                self._plan(watched, now, watched.polling.settled(seconds, now))
+        for watched in early:
+            self._queue_up(watched)
+        return news
+
+    def heard(self, wiro_task_id: str, now: datetime) -> None:
+        """Be told that a task has ended, or may have."""
+        for watched in self._by_id.get(wiro_task_id, ()):
+            if not watched.is_away:
+                watched.needs_detail = True
+                self._plan(watched, now, 0.0)
+
+    def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
+        watched.last_seen_at = now
+        if task.status == watched.last_status:
+            return []
+        watched.last_status = task.status
+        return [News(watched, task)]
+
+    def _times_out(self, watched: Watched) -> News:
+        self.remove(watched)
+        error = out_of_time(watched.wiro_task_id, watched.last_status)
+        return News(watched, error=error, is_over=True)
+
+    def _plan(self, watched: Watched, now: datetime, pause: float) -> None:
+        watched.planned_at = now
+        watched.due_at = now + timedelta(seconds=pause)
+        self._queue_up(watched)
+
+    def _queue_up(self, watched: Watched) -> None:
+        heappush(self._queue, (watched.due_at, next(self._serial), watched))
+
+    def _pause(self, watched: Watched, now: datetime, *, company: int = 0) -> float:
+        """
+        Return the pause before the next look, in seconds.
+
+        :param company: how many the last page showed.
+        """
+        if watched.is_pushed:
+            return watched.polling.settled(LONGEST_PAUSE_SECONDS, now)
+        age = watched.polling.age_seconds(now)
+        if company >= CROWD:
+            # Not spread by chance: who was seen together is to be due together.
+            sweep = min(self._count, FEW_TASKS) / FEW_TASKS_PER_SECOND
+            pause = max(SHARE_IN_A_CROWD * age, sweep, self._count / TASKS_PER_SECOND)
+        else:
+            pause = SHARE_OF_AGE * age * (0.8 + 0.2 * self._random())
+        pause = max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now)
+        return watched.polling.settled(min(LONGEST_PAUSE_SECONDS, pause), now)
+
+    def _stretched(self, now: datetime) -> float:
+        while self._relax_at is not None and now >= self._relax_at:
+            self._stretch = max(1.0, self._stretch / STRETCH)
+            self._relax_at = self._relax_at + RELAX if self._stretch > 1.0 else None
+        return self._stretch
+
+
+def _watched_by(look: Look) -> Sequence[Watched]:
+    return (look.watched,) if isinstance(look, Detail) else look.wanted

@@ -1,0 +1,156 @@
+"""Many tasks on a Wiro that is a few lines of Python, watched by a WatchPlan in a time that is handed in."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.models import Task
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.watching import Detail, Look, News, Watched, WatchPlan
+from tests.api.world import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_provider_wiro.api.listing import Walk
+    from airflow_provider_wiro.exceptions import WiroError
+
+#: Seconds from a request to its answer.
+LATENCY = 0.2
+
+
+@dataclass
+class Run:
+    """A task on the server: from ``starts`` to ``ends``, in seconds from noon."""
+
+    id: str
+    starts: float
+    ends: float
+    is_watched: bool = True
+    is_listed: bool = True
+
+    def shown_at(self, now: float) -> Task:
+        status = "task_postprocess_end" if now >= self.ends else "task_output"
+        return Task(self.id, status, exit_code="0")
+
+
+@dataclass
+class Crowd:
+    """
+    The server, those who wait, and what is counted.
+
+    :ivar fails: what a look at a time brings instead of an answer.
+    :ivar list_lag: by how many seconds Task/List is behind Task/Detail.
+    """
+
+    runs: list[Run]
+    fails: Callable[[Look, float], WiroError | None] = lambda _look, _now: None
+    list_lag: float = 0.0
+    ignores_start: bool = False
+    polling: Callable[[Run], Polling] | None = None
+    details: int = 0
+    pages: int = 0
+    told: dict[str, list[News]] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
+    watching: dict[str, Watched] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.plan = WatchPlan(random.Random(7).random)
+        self._events: list[tuple[float, int, Callable[[float], Any]]] = []
+        self._serial = count()
+        self._by_id = {run.id: run for run in self.runs}
+
+    @property
+    def requests(self) -> int:
+        return self.details + self.pages
+
+    @property
+    def requests_per_task(self) -> float:
+        return self.requests / len(self.delays)
+
+    @property
+    def median_share(self) -> float:
+        """The median delay as a share of the run time."""
+        return median(
+            delay / (self._by_id[name].ends - self._by_id[name].starts) for name, delay in self.delays.items()
+        )
+
+    def at(self, seconds: float, what: Callable[[float], Any]) -> None:
+        heappush(self._events, (seconds, next(self._serial), what))
+
+    def live(self, until: float = 10_000.0) -> None:
+        """Let time pass until nobody waits any more."""
+        for run in self.runs:
+            if run.is_watched:
+                self.at(run.starts, lambda now, run=run: self._wait_for(run, now))
+        awake_at: float | None = None
+        while self._events:
+            now, _, what = heappop(self._events)
+            if now > until:
+                return
+            what(now)
+            due_at = self.plan.next_due_at()
+            if due_at is not None:
+                seconds = max(now, (due_at - NOON).total_seconds())
+                if awake_at is None or awake_at <= now or seconds < awake_at:
+                    awake_at = seconds
+                    self.at(seconds, self._look)
+
+    def _wait_for(self, run: Run, now: float) -> None:
+        polling = self.polling(run) if self.polling else Polling(_moment(run.starts))
+        self.watching[run.id] = self.plan.add(
+            run.id, polling, patience_seconds=300.0, is_seen=True, now=_moment(now)
+        )
+
+    def _look(self, now: float) -> None:
+        for look in self.plan.looks(_moment(now)):
+            if isinstance(look, Detail):
+                self.details += 1
+                self._ask(look, 0, now)
+            else:
+                self._walk(look, now)
+
+    def _walk(self, walk: Walk[Watched], now: float) -> None:
+        start = self.plan.next_start(walk, _moment(now))
+        if start is not None:
+            self.pages += 1
+            self._ask(walk, 0 if self.ignores_start else start, now)
+
+    def _ask(self, look: Look, start: int, now: float) -> None:
+        failure = self.fails(look, now)
+        answer = None if failure else self._answer(look, start, now + LATENCY / 2)
+        self.at(now + LATENCY, lambda then: self._tell(look, start, answer, failure, now, then))
+
+    def _answer(self, look: Look, start: int, now: float) -> Any:
+        if isinstance(look, Detail):
+            return self._by_id[look.watched.wiro_task_id].shown_at(now)
+        there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
+        return tuple(run.shown_at(now - self.list_lag) for run in there[start : start + self.plan.page_size])
+
+    def _tell(
+        self, look: Look, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+    ) -> None:
+        if failure is not None:
+            self.hear(self.plan.failed(look, failure, _moment(now)), now)
+        elif isinstance(look, Detail):
+            self.hear(self.plan.saw_task(look, answer, _moment(now)), now)
+        else:
+            self.hear(self.plan.saw_page(look, start, answer, _moment(asked), _moment(now)), now)
+            self._walk(look, now)
+
+    def hear(self, news: Iterable[News], now: float) -> None:
+        for one in news:
+            name = one.watched.wiro_task_id
+            self.told.setdefault(name, []).append(one)
+            if one.is_over and one.task is not None:
+                self.delays[name] = now - self._by_id[name].ends
+
+
+def _moment(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)

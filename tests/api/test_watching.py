@@ -1,0 +1,329 @@
+"""WatchPlan: following many tasks with few requests, and none of them less well than one alone."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.api.listing import Walk
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.watching import Detail, Look
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConnectionError,
+    WiroError,
+    WiroNotFoundError,
+    WiroRateLimitError,
+    WiroResponseError,
+    WiroServerError,
+    WiroTaskTimeoutError,
+)
+from tests.api.crowd import Crowd, Run
+from tests.api.world import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def runs(count: int, *, within: float = 5.0, shortest: float = 60.0, longest: float = 100.0) -> list[Run]:
+    """Tasks that begin within some seconds and take a time between two."""
+    chance = random.Random(3)
+    starts = sorted(chance.random() * within for _ in range(count))
+    return [
+        Run(str(2221 + number), start, start + shortest + (longest - shortest) * chance.random())
+        for number, start in enumerate(starts)
+    ]
+
+
+def lived(tasks: list[Run], **settings: Any) -> Crowd:
+    crowd = Crowd(tasks, **settings)
+    crowd.live()
+    assert len(crowd.plan) == 0
+    return crowd
+
+
+def pages_fail(error: WiroError, *, until: float = 10_000.0) -> Callable[[Look, float], WiroError | None]:
+    return lambda look, now: error if isinstance(look, Walk) and now < until else None
+
+
+# The numbers of the design.
+
+
+@pytest.mark.parametrize("within", [1.0, 5.0, 60.0])
+def test_a_thousand_in_flight_cost_at_most_one_and_a_half_requests_each(within: float) -> None:
+    crowd = lived(runs(1000, within=within))
+
+    assert len(crowd.delays) == 1000
+    assert crowd.requests_per_task <= 1.5
+    assert crowd.median_share <= 0.10
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_ten_thousand_in_flight_cost_even_less_each() -> None:
+    tasks = runs(10_000)
+    for task in tasks:
+        task.starts = 0.0  # all of them are there when the first is waited for
+    crowd = lived(tasks)
+
+    assert len(crowd.delays) == 10_000
+    assert crowd.requests_per_task <= 1.2
+    assert crowd.median_share <= 0.10
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_one_task_is_looked_at_by_detail_alone() -> None:
+    crowd = lived(runs(1))
+
+    assert crowd.pages == 0
+    assert crowd.median_share <= 0.18
+
+
+def test_the_list_of_a_project_that_many_others_use_still_pays() -> None:
+    tasks = runs(2000, within=60.0)
+    for number, task in enumerate(tasks):
+        task.is_watched = number % 2 == 0
+
+    crowd = lived(tasks)
+
+    assert len(crowd.delays) == 1000
+    assert crowd.requests_per_task <= 2.0
+
+
+def test_tasks_of_an_hour_are_looked_at_twice_a_minute_and_their_ends_are_seen_in_time() -> None:
+    crowd = lived(runs(300, shortest=3500.0, longest=3700.0))
+
+    assert max(crowd.delays.values()) <= 30.0
+    assert crowd.requests_per_task <= 4.0
+
+
+# What the list doesn't show is asked for by itself.
+
+
+def test_what_the_list_does_not_show_is_followed_by_detail() -> None:
+    tasks = runs(200)
+    for task in tasks[::2]:
+        task.is_listed = False  # another team's, another project's, or too old
+
+    crowd = lived(tasks)
+
+    assert len(crowd.delays) == 200
+    assert max(crowd.delays.values()) <= 30.0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WiroNotFoundError("gone", http_status=404),
+        WiroNotFoundError("There is no task yet.", code=1, http_status=200),
+        WiroServerError("bad gateway", http_status=502),
+        WiroResponseError("more than 1048576 bytes"),
+        WiroConnectionError("no answer"),
+    ],
+    ids=["missing", "empty", "5xx", "too large", "no answer"],
+)
+def test_a_list_that_is_out_of_order_costs_requests_and_no_task(error: WiroError) -> None:
+    crowd = lived(runs(100), fails=pages_fail(error))
+
+    assert len(crowd.delays) == 100
+    assert max(crowd.delays.values()) <= 30.0
+    assert crowd.pages <= 20  # it is not asked again and again
+
+
+def test_a_list_that_is_back_is_used_again() -> None:
+    bad = lived(runs(200, shortest=900, longest=1000), fails=pages_fail(WiroServerError("502")))
+    back = lived(runs(200, shortest=900, longest=1000), fails=pages_fail(WiroServerError("502"), until=60.0))
+
+    assert back.requests < bad.requests / 2
+
+
+def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> None:
+    crowd = Crowd(runs(200))
+
+    def too_large(look: Look, _: float) -> WiroError | None:
+        is_large = isinstance(look, Walk) and crowd.plan.page_size > 25
+        return WiroResponseError("more than 1048576 bytes") if is_large else None
+
+    crowd.fails = too_large
+    crowd.live()
+
+    assert crowd.plan.page_size == 25
+    assert crowd.requests_per_task <= 2.5
+
+
+def test_a_server_that_knows_no_positions_costs_requests_and_no_task() -> None:
+    crowd = lived(runs(300), ignores_start=True)
+
+    assert len(crowd.delays) == 300
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_a_list_that_lags_is_found_out() -> None:
+    crowd = lived(runs(300), list_lag=600.0)
+
+    assert len(crowd.delays) == 300
+    assert max(crowd.delays.values()) <= 60.0
+
+
+def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
+    crowd = Crowd(runs(20))
+    shown = Run.shown_at
+    hasty = {run.id for run in crowd.runs}
+
+    def answer(look: Look, start: int, now: float) -> Any:
+        if isinstance(look, Detail):
+            return shown(crowd._by_id[look.watched.wiro_task_id], now)
+        there = [run for run in reversed(crowd.runs) if run.starts <= now]
+        return tuple(shown(run, now + (50.0 if run.id in hasty else 0.0)) for run in there[start:][:100])
+
+    crowd._answer = answer  # type: ignore[method-assign]
+    crowd.live()
+
+    assert len(crowd.delays) == 20
+    assert min(crowd.delays.values()) >= 0.0
+    assert crowd.details <= 20 * 25
+
+
+# Errors, deadlines, limits: as for one alone.
+
+
+def test_an_outage_within_patience_loses_nobody() -> None:
+    crowd = lived(
+        runs(200), fails=lambda _, now: WiroServerError("502", http_status=502) if 20 < now < 200 else None
+    )
+
+    assert len(crowd.delays) == 200
+
+
+def test_an_outage_beyond_patience_is_told_to_each() -> None:
+    crowd = lived(
+        runs(50, shortest=2000, longest=2000),
+        fails=lambda _, now: WiroConnectionError("refused") if now > 20 else None,
+    )
+
+    ends = [news[-1].error for news in crowd.told.values()]
+    assert len(ends) == 50
+    assert all(isinstance(error, WiroConnectionError) and "may still run" in str(error) for error in ends)
+
+
+def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
+    def fails(look: Look, _: float) -> WiroError | None:
+        is_it = isinstance(look, Detail) and look.watched.wiro_task_id == "2225"
+        return WiroAuthenticationError("no", http_status=401) if is_it else None
+
+    crowd = lived(runs(20), fails=fails)
+
+    assert isinstance(crowd.told["2225"][-1].error, WiroAuthenticationError)
+    assert len(crowd.delays) == 19
+
+
+def test_each_deadline_is_kept_with_one_last_look() -> None:
+    tasks = runs(100)
+    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), deadline=_at(run.starts + 70.0)))
+
+    late = [run for run in tasks if run.ends > run.starts + 70.5]
+    for run in late:
+        error = crowd.told[run.id][-1].error
+        assert isinstance(error, WiroTaskTimeoutError)
+        assert error.wiro_task_id == run.id
+        assert "last status: task_output" in str(error)
+    assert len(crowd.delays) >= 100 - len(late) - 2
+
+
+def test_a_deadline_in_the_middle_of_an_outage_is_a_timeout() -> None:
+    crowd = lived(
+        runs(5),
+        polling=lambda run: Polling(_at(run.starts), deadline=_at(30.0)),
+        fails=lambda _, now: WiroServerError("502") if now > 10 else None,
+    )
+
+    assert all(isinstance(news[-1].error, WiroTaskTimeoutError) for news in crowd.told.values())
+
+
+def test_a_rate_limit_makes_all_looks_fewer_and_uses_up_no_patience() -> None:
+    calm = lived(runs(300, shortest=600, longest=700))
+    limited = lived(
+        runs(300, shortest=600, longest=700),
+        fails=lambda _, now: WiroRateLimitError("slow down", http_status=429) if int(now) % 20 == 0 else None,
+    )
+
+    assert len(limited.delays) == 300
+    assert max(limited.delays.values()) <= 30.0
+    assert limited.requests <= calm.requests * 1.5
+
+
+def test_while_the_gate_is_closed_only_deadlines_count() -> None:
+    crowd = Crowd(runs(3))
+    plan = crowd.plan
+    for number in range(3):
+        deadline = _at(10.0) if number == 0 else None
+        plan.add(str(number), Polling(NOON, deadline), patience_seconds=300, is_seen=False, now=NOON)
+
+    assert plan.wait(NOON, 60.0) == []
+    assert plan.next_due_at() == _at(10.0)
+    [news] = plan.wait(_at(10.0), 50.0)
+    assert isinstance(news.error, WiroTaskTimeoutError)
+    assert plan.next_due_at() == _at(60.0)
+    assert len(plan) == 2
+
+
+def test_a_fixed_interval_is_kept_also_in_a_crowd() -> None:
+    tasks = runs(40, within=0.0)
+    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), interval_seconds=20.0))
+
+    assert all(delay <= 20.5 for delay in crowd.delays.values())
+    assert crowd.pages <= 100 / 20 + 3
+
+
+# Who comes and goes disturbs no other.
+
+
+def test_who_stops_waiting_is_asked_for_no_more_and_disturbs_nobody() -> None:
+    crowd = Crowd(runs(100))
+    crowd.at(30.0, lambda _: [crowd.plan.remove(crowd.watching[str(2221 + n)]) for n in range(50)])
+    crowd.live()
+
+    assert len(crowd.delays) == 50
+    assert crowd.requests <= 50 + 60
+
+
+def test_two_that_wait_for_one_task_are_both_told() -> None:
+    crowd = Crowd(runs(1))
+    second = crowd.plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
+    crowd.live()
+
+    assert second.is_followed is False
+    assert sum(news.is_over for news in crowd.told["2221"]) == 2
+
+
+def test_a_status_is_told_when_it_changes_and_not_again() -> None:
+    crowd = lived(runs(30))
+
+    for news in crowd.told.values():
+        assert [one.task.status for one in news if one.task] == ["task_output", "task_postprocess_end"]
+
+
+def test_what_is_heard_is_looked_at_at_once() -> None:
+    crowd = Crowd([Run("2221", 0.0, 50.0)])
+    crowd.at(50.1, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.live()
+
+    assert crowd.delays["2221"] < 1.0
+
+
+def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> None:
+    early = lived(
+        runs(1), fails=lambda _, now: WiroNotFoundError("There is no task yet.") if now < 15 else None
+    )
+    late = lived(
+        runs(1), fails=lambda _, now: WiroNotFoundError("There is no task yet.") if now < 45 else None
+    )
+
+    assert len(early.delays) == 1
+    assert isinstance(late.told["2221"][-1].error, WiroNotFoundError)
+
+
+def _at(seconds: float) -> Any:
+    return NOON + timedelta(seconds=seconds)
