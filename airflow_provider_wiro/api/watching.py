@@ -39,6 +39,8 @@ FEW_TASKS = 1000
 LONGEST_FIRST_PAUSE_SECONDS = 2.0
 #: A look is taken this part of its pause early, if others on the page are due.
 EARLY = 0.3
+#: Or this much early: many that begin to wait one after the other are looked at together.
+GATHERING = timedelta(seconds=0.05)
 #: Once in this time, one task that the list shows is asked for by itself, to find a list that lags.
 AUDIT = timedelta(seconds=30)
 #: After a 429 all pauses are this much longer, up to three times; without one they shrink again.
@@ -142,10 +144,10 @@ class WatchPlan:
         watched = Watched(wiro_task_id, polling, patience_seconds, now, now, last_seen_at=now)
         self._by_id.setdefault(wiro_task_id, []).append(watched)
         self._count += 1
-        pause = 0.0
+        pause = GATHERING.total_seconds()
         if is_seen:
-            pause = polling.settled(min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now)), now)
-        self._plan(watched, now, pause)
+            pause = min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now))
+        self._plan(watched, now, polling.settled(pause, now) if is_seen else pause)
         return watched
 
     def remove(self, watched: Watched) -> None:
@@ -211,8 +213,8 @@ class WatchPlan:
             watched = planned[2]
             if self._is_planned(planned):
                 if watched.due_at > now:
-                    pause = watched.due_at - watched.planned_at
-                    if not due or watched.due_at - now > pause * EARLY:
+                    slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
+                    if not due or watched.due_at - now > slack:
                         break
                 (due if watched.due_at <= now else early).append(watched)
             heappop(self._queue)

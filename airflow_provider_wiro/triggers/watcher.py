@@ -46,6 +46,9 @@ MAX_WALKS = 4
 #: For how long an answer to "was the connection changed?" is good for all that ask.
 _CHECK_SECONDS = 10.0
 
+#: After a bug of ours the watcher goes on, but not in a loop that takes all the time.
+_AFTER_A_BUG_SECONDS = 1.0
+
 log = logging.getLogger(__name__)
 
 
@@ -207,7 +210,7 @@ class Watcher:
             except Exception:
                 # Whatever it is, the others that wait must not lose sight of tasks that are paid for.
                 log.exception("The watcher of connection %s goes on after an error.", self._hook.wiro_conn_id)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(_AFTER_A_BUG_SECONDS)
             await self._sleep()
 
     async def _sleep(self) -> None:

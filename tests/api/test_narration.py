@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from airflow_provider_wiro.api.models import Output, Task
 from airflow_provider_wiro.api.narration import Narrator
+from airflow_provider_wiro.api.push import Progress
 from tests.api.test_models import SAMPLE
 
 
@@ -10,6 +13,9 @@ class Log:
         self.said: list[str] = []
         self.warned: list[str] = []
         self.narrator = Narrator("2221", self.said.append, self.warned.append)
+
+    def progress(self, second: float, progress: Progress) -> None:
+        self.narrator.progress(progress, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second))
 
     def observe(self, *statuses: str) -> None:
         for status in statuses:
@@ -59,3 +65,49 @@ def test_the_end_leaves_out_what_is_not_known() -> None:
     outputs = (Output(0, "a", "", None, None), Output(1, "b", "", None, None))
     log.narrator.ended(Task("2221", "task_postprocess_end", outputs=outputs))
     assert log.said == ["Wiro task 2221 succeeded: 2 outputs, cost not told."]
+
+
+def test_progress_is_told_every_quarter() -> None:
+    log = Log()
+    for done in range(0, 101, 5):
+        log.progress(
+            done / 10, Progress(float(done), step=done * 60 // 100, steps=60, speed=12.5, speed_unit="it/s")
+        )
+    assert log.said == [
+        "Wiro task 2221: 25 %, step 15 of 60, 12.5 it/s",
+        "Wiro task 2221: 50 %, step 30 of 60, 12.5 it/s",
+        "Wiro task 2221: 75 %, step 45 of 60, 12.5 it/s",
+        "Wiro task 2221: 100 %, step 60 of 60, 12.5 it/s",
+    ]
+
+
+def test_slow_progress_is_told_once_a_minute() -> None:
+    log = Log()
+    for second in range(0, 181, 5):
+        log.progress(second, Progress(second / 100, remaining_seconds=7200.0 - second))
+    assert log.said == [
+        "Wiro task 2221: 1 %, 7140 s left",
+        "Wiro task 2221: 1 %, 7080 s left",
+        "Wiro task 2221: 2 %, 7020 s left",
+    ]
+
+
+def test_of_a_language_model_only_the_speed_is_told() -> None:
+    log = Log()
+    for second in range(0, 100, 2):
+        log.progress(second, Progress(speed=31.4, speed_unit="words/s"))
+    assert log.said == ["Wiro task 2221: 31.4 words/s"]
+
+
+def test_progress_that_goes_to_and_fro_cannot_fill_the_log() -> None:
+    log = Log()
+    for message in range(10_000):
+        log.progress(message / 1000, Progress(100.0 * (message % 2)))
+    assert log.said == ["Wiro task 2221: 100 %"]
+
+
+def test_progress_that_says_nothing_is_not_told() -> None:
+    log = Log()
+    log.progress(0, Progress())
+    log.progress(100, Progress(speed_unit="it/s"))
+    assert log.said == []

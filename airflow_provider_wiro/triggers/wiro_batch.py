@@ -1,0 +1,170 @@
+"""Waiting in the triggerer for the runs of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_wiro.api.batching import wakes_at
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
+from airflow_provider_wiro.triggers.watcher import Watch, watch_task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from airflow_provider_wiro.api.models import Task
+
+
+class WiroBatchTrigger(BaseTrigger):
+    """
+    Waits until enough of a batch's runs have ended to be worth a worker, and fires one event.
+
+    The event is ``{"status": "success" | "error", "ended": [ids], "try_number", "message"?}``. It is a hint:
+    who is resumed by it looks at the tasks itself. A task that can't be followed counts as ended for that
+    reason.
+
+    :param wiro_task_ids: the Wiro tasks on their way.
+    :param started_at: for each, the Unix time at which it was submitted.
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
+    :param deferred_at: Unix time of the deferral; an event comes 10 s after it at the soonest.
+    :param wake_at: Unix time at which to fire at the latest; None for never.
+    :param poll_interval: seconds between polls; None is adaptive.
+    :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
+    :param cancel_on_kill: stop the Wiro tasks when a user marks or clears the deferred Airflow task.
+    :param try_number: the try of the Airflow task that waits, handed back in the event.
+    """
+
+    def __init__(
+        self,
+        *,
+        wiro_task_ids: Sequence[str],
+        started_at: Sequence[float],
+        deferred_at: float,
+        wiro_conn_id: str = "wiro_default",
+        wake_at: float | None = None,
+        poll_interval: float | None = None,
+        watch: Watch = "auto",
+        cancel_on_kill: bool = True,
+        try_number: int | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+        self.wiro_task_ids = list(wiro_task_ids)
+        self.started_at = list(started_at)
+        self.deferred_at = deferred_at
+        self.wiro_conn_id = wiro_conn_id
+        self.wake_at = wake_at
+        self.poll_interval = poll_interval
+        self.watch = watch
+        self.cancel_on_kill = cancel_on_kill
+        self.try_number = try_number
+        self._is_finished = False
+        self._ended: list[str] = []
+        self._seen_running: set[str] = set()
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "wiro_task_ids": self.wiro_task_ids,
+                "started_at": self.started_at,
+                "deferred_at": self.deferred_at,
+                "wiro_conn_id": self.wiro_conn_id,
+                "wake_at": self.wake_at,
+                "poll_interval": self.poll_interval,
+                "watch": self.watch,
+                "cancel_on_kill": self.cancel_on_kill,
+                "try_number": self.try_number,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield the one event."""
+        try:
+            event = await self._wait()
+        except asyncio.CancelledError:
+            await on_cancelled(self.on_kill)
+            raise
+        except Exception as error:
+            # A secrets backend or the supervisor is out of order: no reason to lose sight of paid tasks. The
+            # worker that is resumed looks for itself.
+            self.log.exception("Could not follow the batch's Wiro tasks.")
+            event = {"status": "error", "message": f"{type(error).__name__} in the triggerer."}
+        self._is_finished = True
+        yield TriggerEvent({**event, "ended": self._ended, "try_number": self.try_number})
+
+    async def _wait(self) -> dict[str, Any]:
+        following = {
+            asyncio.create_task(self._follow(wiro_task_id, started_at)): wiro_task_id
+            for wiro_task_id, started_at in zip(self.wiro_task_ids, self.started_at, strict=True)
+        }
+        waiting = set(following)
+        try:
+            while True:
+                seconds = self._seconds_to_wait(len(waiting))
+                if seconds is not None and seconds <= 0:
+                    return {"status": "success"}
+                if not waiting:
+                    await asyncio.sleep(seconds or 0)
+                    continue
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    task.result()
+                    self._ended.append(following[task])
+        finally:
+            for task in following:
+                task.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
+
+    def _seconds_to_wait(self, waiting: int) -> float | None:
+        wakes = wakes_at(len(self._ended), waiting, deferred_at=self.deferred_at, wake_at=self.wake_at)
+        return None if wakes is None else wakes - datetime.now(UTC).timestamp()
+
+    async def _follow(self, wiro_task_id: str, started_at: float) -> None:
+        def observe(task: Task) -> None:
+            if not task.is_queued:
+                self._seen_running.add(wiro_task_id)
+
+        polling = Polling(datetime.fromtimestamp(started_at, tz=UTC), None, self.poll_interval)
+        try:
+            await watch_task(
+                self.wiro_conn_id, wiro_task_id, polling, watch=self.watch, is_seen=True, observe=observe
+            )
+        except WiroError as error:
+            self.log.warning("Wiro task %s can't be followed here: %s", wiro_task_id, error)
+
+    async def on_kill(self) -> None:
+        """Stop all Wiro tasks, if a user has ended the Airflow task. See WiroTaskTrigger.on_kill."""
+        if self._is_finished or self.task_instance is None:
+            return
+        if not self.cancel_on_kill:
+            self.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(self.wiro_task_ids))
+            return
+        running = {
+            wiro_task_id: wiro_task_id in self._seen_running
+            for wiro_task_id in self.wiro_task_ids
+            if wiro_task_id not in self._ended
+        }
+        await stop_unless_moved(self.task_instance, self.wiro_conn_id, running, self.log)
+
+
+def ended_ids(event: object) -> tuple[list[str], str]:
+    """
+    Return the tasks that an event tells of, and its message.
+
+    :raises WiroUsageError: it is no event of a WiroBatchTrigger.
+    """
+    found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
+    ended = found.get("ended")
+    is_ours = found.get("status") in {"success", "error"} and isinstance(ended, list)
+    if not is_ours or not all(isinstance(wiro_task_id, str) for wiro_task_id in ended or ()):
+        raise WiroUsageError(f"Expected the event of a WiroBatchTrigger, found {str(event)[:200]!r}.")
+    return list(ended or ()), str(found.get("message") or "")

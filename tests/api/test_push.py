@@ -1,0 +1,285 @@
+"""What the WebSocket says is read tolerantly, and a line that doesn't work is found out and left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api.push import Progress, PushMessage, read_message, registration
+from airflow_provider_wiro.api.push_line import Hearing, Reconnects, Sharing, Trust
+from tests.api.test_wire import JSON_VALUES
+from tests.api.world import TOKEN, quick
+
+TOKENS = {TOKEN: "2221"}
+IMAGE = {
+    "type": "progressGenerate",
+    "task": "Generate",
+    "percentage": "60",
+    "stepCurrent": "36",
+    "stepTotal": "60",
+    "speed": "12.5",
+    "speedType": "it/s",
+    "elapsedTime": "3s",
+    "remainingTime": "2s",
+}
+
+
+def read(frame: Any, tokens: dict[str, str] = TOKENS) -> PushMessage | None:
+    text = frame if isinstance(frame, str) else json.dumps(frame)
+    return read_message(text, tokens, set(tokens.values()))
+
+
+def said(kind: str, message: Any = None, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "id": "2221", "tasktoken": TOKEN, "message": message, "result": True, **more}
+
+
+class TestMessages:
+    def test_a_task_is_registered_by_its_token(self) -> None:
+        assert json.loads(registration(TOKEN)) == {"type": "task_info", "tasktoken": TOKEN}
+
+    @pytest.mark.parametrize("end", ["task_postprocess_end", "task_cancel"])
+    def test_the_two_ends_are_ends(self, end: str) -> None:
+        message = read(said(end, [{"url": "https://cdn1.wiro.ai/0.png"}]))
+        assert message == PushMessage("2221", end)
+        assert message.is_end
+
+    @pytest.mark.parametrize("status", ["task_error", "task_end", "task_error_full", "task_warp"])
+    def test_an_error_line_and_the_unknown_are_no_end(self, status: str) -> None:
+        message = read(said(status, "warning: slow"))
+        assert message == PushMessage("2221", status)
+        assert not message.is_end
+
+    def test_numbers_come_as_text(self) -> None:
+        message = read(said("task_output", IMAGE))
+        assert message is not None
+        assert message.progress == Progress(60.0, 36, 60, 12.5, "it/s", 2.0)
+
+    def test_numbers_come_as_numbers(self) -> None:
+        wire = {"percentage": 60, "stepCurrent": 36, "stepTotal": 60.0, "speed": 12.5, "remainingTime": 2}
+        assert Progress.from_wire(wire) == Progress(60.0, 36, 60, 12.5, None, 2.0)
+
+    @pytest.mark.parametrize(
+        ("wire", "seconds"),
+        [("90", 90.0), ("1.5s", 1.5), ("01:30", 90.0), ("1:00:01", 3601.0), ("00:00", 0.0)]
+        + [(odd, None) for odd in ("", "?", "-3s", "1:x", ":" * 1_000_000, "9" * 40, "inf", None, [])],
+    )
+    def test_a_remaining_time_is_read_in_the_ways_progress_bars_write_it(
+        self, wire: object, seconds: float | None
+    ) -> None:
+        progress = Progress.from_wire({"percentage": 1, "remainingTime": wire})
+        assert progress == Progress(percentage=1.0, remaining_seconds=seconds)
+
+    def test_of_a_language_model_the_speed_is_read_and_the_text_left(self) -> None:
+        wire = {"thinking": ["hm"], "answer": ["Once"], "raw": "<think>", "isThinking": False}
+        assert Progress.from_wire(wire) is None
+        assert Progress.from_wire({**wire, "speed": "31.4", "speedType": "words/s"}) == Progress(
+            speed=31.4, speed_unit="words/s"
+        )
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *(("percentage", value) for value in ("101", "-1", "NaN", 1e400, True, [], {}, "all")),
+            *(("stepCurrent", value) for value in ("-1", 1e300, "nine", None)),
+            ("speed", 1e300),
+        ],
+    )
+    def test_nonsense_in_one_number_costs_that_number_only(self, field: str, value: object) -> None:
+        progress = Progress.from_wire({**IMAGE, field: value})
+        missing = {"percentage": "percentage", "stepCurrent": "step", "speed": "speed"}[field]
+        assert progress is not None
+        assert getattr(progress, missing) is None
+        assert progress.steps == 60
+
+    def test_a_unit_from_a_server_cannot_forge_a_log_line(self) -> None:
+        progress = Progress.from_wire({"speed": "1", "speedType": "it/s\nFORGED " + "x" * 1000})
+        assert progress is not None
+        assert progress.speed_unit == "it/sFORGED xxxxxxxx"
+
+    @pytest.mark.parametrize("progress", ["Generating …", 7, None, [], [IMAGE], {}])
+    def test_an_output_without_progress_is_an_ordinary_message(self, progress: object) -> None:
+        assert read(said("task_output", progress)) == PushMessage("2221", "task_output")
+
+    def test_the_token_names_the_task_whatever_the_id_says(self) -> None:
+        message = read({"type": "task_start", "id": "9999", "tasktoken": TOKEN})
+        assert message == PushMessage("2221", "task_start")
+        assert read({"type": "task_start", "tasktoken": TOKEN}) == message
+
+    @pytest.mark.parametrize("token", [None, "", "another's", 7, []])
+    def test_without_its_token_the_id_names_the_task(self, token: object) -> None:
+        assert read({"type": "task_start", "id": 2221, "tasktoken": token}) == PushMessage(
+            "2221", "task_start"
+        )
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            "",
+            "no json",
+            "[" * 100_000,
+            "9" * 10_000,
+            "null",
+            [],
+            "NaN",
+            {},
+            {"type": "task_start"},
+            {"type": "task_start", "id": "1"},
+            {"type": None, "id": "2221"},
+            {"type": {}, "id": "2221"},
+            {"type": "error", "result": False, "message": "task-not-exist"},
+        ],
+    )
+    def test_what_is_not_understood_is_nothing(self, frame: Any) -> None:
+        assert read(frame) is None
+
+    @quick
+    @example({"type": "task_output", "id": "2221", "message": {"speedType": "\0"}})
+    @given(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "type": JSON_VALUES | st.sampled_from(["task_output", "task_cancel"]),
+                "id": JSON_VALUES | st.just("2221"),
+                "tasktoken": JSON_VALUES | st.just(TOKEN),
+                "message": JSON_VALUES | st.dictionaries(st.sampled_from(sorted(IMAGE)), JSON_VALUES),
+            },
+        )
+        | JSON_VALUES
+    )
+    def test_nothing_that_is_said_raises_or_repeats_the_token(self, frame: object) -> None:
+        message = read(frame)
+        assert message is None or message.wiro_task_id == "2221"
+        assert TOKEN not in repr(message)
+
+
+class TestReconnecting:
+    def test_pauses_double_to_a_minute_and_then_push_is_out_of_order(self) -> None:
+        reconnects = Reconnects()
+        now, pauses = 100.0, []
+        for _ in range(9):
+            assert not reconnects.is_out_of_order(now)
+            assert reconnects.failed(now, random=1.0)
+            pauses.append(reconnects.wait_seconds(now))
+            now += pauses[-1]
+        assert pauses == [1, 2, 4, 8, 16, 32, 60, 600, 600]
+
+    def test_after_its_time_out_of_order_one_try_is_made(self) -> None:
+        reconnects = Reconnects()
+        reconnects.give_up(0.0, random=1.0)
+        assert reconnects.is_out_of_order(599.0)
+        assert not reconnects.is_out_of_order(600.0)
+        assert reconnects.wait_seconds(600.0) == 0
+
+    def test_chance_takes_up_to_half_of_a_pause(self) -> None:
+        reconnects = Reconnects()
+        reconnects.failed(0.0, random=0.0)
+        assert reconnects.wait_seconds(0.0) == 0.5
+
+    def test_many_lines_that_lose_one_server_are_one_failure(self) -> None:
+        reconnects = Reconnects()
+        counted = [reconnects.failed(10.0 + line / 100, random=1.0) for line in range(32)]
+        assert counted == [True] + [False] * 31
+        assert reconnects.failures == 1
+
+    @pytest.mark.parametrize(
+        ("lasted", "told", "failures"),
+        [(9.0, True, 5), (10.0, True, 1), (59.0, False, 5), (60.0, False, 1)],
+    )
+    def test_only_a_connection_that_was_worth_something_begins_the_pauses_anew(
+        self, lasted: float, told: bool, failures: int
+    ) -> None:
+        reconnects = Reconnects()
+        for now in range(0, 400, 100):
+            reconnects.failed(now, random=1.0)
+        assert reconnects.failures == 4
+        reconnects.broke(500.0, random=1.0, lasted_seconds=lasted, told_something=told)
+        assert reconnects.failures == failures
+
+
+class TestHearing:
+    def test_a_registered_task_is_reliable_until_something_of_it_was_missed(self) -> None:
+        hearing = Hearing()
+        assert not hearing.is_reliable("a")
+        hearing.register("a", 0.0)
+        assert hearing.is_reliable("a")
+        assert hearing.has_missed("a", since=5.0)
+        assert not hearing.is_reliable("a")
+        hearing.hear("a", 6.0)
+        assert hearing.is_reliable("a")
+        hearing.forget("a")
+        assert not hearing.is_reliable("a")
+
+    @pytest.mark.parametrize("heard_at", [3.0, 10.0, 12.0])
+    def test_a_message_about_the_time_of_the_change_is_no_miss(self, heard_at: float) -> None:
+        hearing = Hearing()
+        hearing.register("a", 0.0)
+        hearing.hear("a", heard_at)
+        assert not hearing.has_missed("a", since=5.0)
+
+    def test_a_change_that_may_be_older_than_the_registration_is_no_miss(self) -> None:
+        hearing = Hearing()
+        hearing.register("a", 5.0)
+        assert not hearing.has_missed("a", since=5.0)
+        assert not hearing.has_missed("nobody", since=5.0)
+
+    def test_hearing_of_an_earlier_and_of_a_later_one_proves_that_many_are_carried(self) -> None:
+        hearing = Hearing()
+        hearing.register("a", 0.0)
+        hearing.register("b", 1.0)
+        hearing.hear("b", 2.0)
+        assert not hearing.proves_many
+        hearing.hear("a", 3.5)
+        assert hearing.proves_many
+
+    def test_what_a_server_of_the_last_or_of_the_first_alone_tells_proves_nothing(self) -> None:
+        last, first = Hearing(), Hearing()
+        for moment, name in enumerate("abc"):
+            last.register(name, 10.0 * moment)
+            first.register(name, 10.0 * moment)
+            last.hear(name, 10.0 * moment + 9)
+            first.hear("a", 10.0 * moment + 9)
+        last.hear("b", 20.0 + 1.0)  # was on its way when the next one was registered
+        assert not last.proves_many
+        assert not first.proves_many
+
+
+class TestTrust:
+    def test_three_misses_beside_others_show_a_server_of_one_task_each(self) -> None:
+        trust = Trust()
+        for number in range(3):
+            assert trust.sharing is Sharing.UNKNOWN, number
+            trust.hear(proves_many=False)
+            trust.miss(others_were_heard=True)
+        assert trust.sharing is Sharing.ONE
+        assert not trust.take_silence()
+
+    def test_what_was_proved_once_is_not_shaken_by_lost_messages(self) -> None:
+        trust = Trust()
+        trust.hear(proves_many=True)
+        for _ in range(100):
+            trust.miss(others_were_heard=True)
+        assert trust.sharing is Sharing.MANY
+
+    def test_three_misses_in_silence_show_a_server_that_tells_nothing(self) -> None:
+        trust = Trust()
+        assert not trust.is_suspect
+        trust.miss(others_were_heard=False)
+        trust.miss(others_were_heard=False)
+        assert trust.is_suspect
+        assert not trust.take_silence()
+        trust.miss(others_were_heard=False)
+        assert trust.take_silence()
+        assert not trust.take_silence()
+
+    def test_anything_told_breaks_the_silence(self) -> None:
+        trust = Trust()
+        for _ in range(10):
+            trust.miss(others_were_heard=False)
+            trust.miss(others_were_heard=False)
+            trust.hear(proves_many=False)
+        assert not trust.take_silence()
+        assert not trust.is_suspect

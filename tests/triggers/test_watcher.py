@@ -1,0 +1,238 @@
+"""The watcher: all that wait on one connection in one event loop share it, and none disturbs another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.watching import WatchPlan
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroTaskTimeoutError
+from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
+from airflow_provider_wiro.triggers import watcher as watchers
+from airflow_provider_wiro.triggers.watcher import watch_task
+from tests.operators.fakes import RETRO, SMALL
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+
+pytestmark = pytest.mark.usefixtures("told")
+
+
+def submitted(count: int) -> list[str]:
+    with WiroHook() as hook:
+        return [hook.run_model(RETRO, SMALL).wiro_task_id for _ in range(count)]
+
+
+def stop(wiro: WiroEmulator, wiro_task_id: str) -> None:
+    wiro.inject(Fault("cancelled_by_hand", task_id=wiro_task_id))
+
+
+def watching(wiro_task_id: str, **settings: Any) -> asyncio.Task[Task]:
+    """Follow a task, every twentieth of a second."""
+    polling = Polling(datetime.now(UTC), settings.pop("deadline", None), 0.05)
+    return asyncio.create_task(watch_task("wiro_default", wiro_task_id, polling, **settings))
+
+
+def nobody_is_left() -> bool:
+    return not watchers._WATCHERS.get(asyncio.get_running_loop())
+
+
+async def test_all_tasks_of_a_connection_share_its_session_and_its_pages(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running", times=40))
+    ids = submitted(40)
+    waits = [watching(one) for one in ids]
+    await asyncio.sleep(0.5)
+    looks = wiro.counts.requests
+    sockets = wiro.counts.open_connections
+    for one in ids:
+        stop(wiro, one)
+
+    assert all(task.is_cancelled for task in await asyncio.gather(*waits))
+    assert looks["Task/List"] > 2
+    assert looks["Task/Detail"] <= 5
+    assert sockets <= watchers.MAX_REQUESTS + 1
+    assert wiro.counts.requests["Task/Detail"] <= 40 + 5
+    assert nobody_is_left()
+
+
+async def test_the_connection_is_read_once_for_all(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    get = WiroAsyncHook.get_wiro_connection
+
+    async def counted(self: WiroAsyncHook) -> Any:
+        if self._connection is None:
+            read.append(self.wiro_conn_id)
+        return await get(self)
+
+    monkeypatch.setattr(WiroAsyncHook, "get_wiro_connection", counted)
+    await asyncio.gather(*(watching(one) for one in submitted(20)))
+
+    assert read == ["wiro_default"]
+
+
+async def test_who_is_cancelled_disturbs_nobody_and_the_last_one_closes_the_session(
+    wiro: WiroEmulator,
+) -> None:
+    wiro.inject(Fault("stuck_running", times=10))
+    stuck = [watching(one) for one in submitted(10)]
+    alive = watching(submitted(1)[0])
+    await asyncio.sleep(0.1)
+    for wait in stuck:
+        wait.cancel()
+    ends = await asyncio.gather(*stuck, return_exceptions=True)
+
+    assert all(isinstance(end, asyncio.CancelledError) for end in ends)
+    assert (await alive).has_succeeded
+    assert nobody_is_left()
+    await _until_closed(wiro)
+    gc.collect()  # an unclosed session would warn, and a warning fails a test here
+
+
+async def test_the_last_one_closes_the_session_also_when_it_is_cancelled_twice(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running"))
+    wait = watching(submitted(1)[0])
+    await asyncio.sleep(0.1)
+    wait.cancel()
+    await asyncio.sleep(0)
+    wait.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+
+    await _until_closed(wiro)
+    gc.collect()
+
+
+async def test_one_that_runs_out_of_time_disturbs_nobody(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running"))
+    stuck, well = submitted(2)
+    late = watching(stuck, deadline=datetime.now(UTC) + timedelta(seconds=0.2))
+
+    assert (await watching(well)).has_succeeded
+    with pytest.raises(WiroTaskTimeoutError, match="last status: task_output"):
+        await late
+
+
+async def test_a_bug_of_one_that_waits_ends_its_own_wait_only(wiro: WiroEmulator) -> None:
+    def breaks(_: Task) -> None:
+        raise ZeroDivisionError
+
+    one, other = submitted(2)
+    broken, well = watching(one, observe=breaks), watching(other)
+
+    with pytest.raises(ZeroDivisionError):
+        await broken
+    assert (await well).has_succeeded
+    assert nobody_is_left()
+
+
+@pytest.mark.parametrize("where", ["looks", "saw_task"])
+async def test_a_bug_of_the_plan_is_logged_and_nobody_loses_sight(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
+) -> None:
+    method = getattr(WatchPlan, where)
+    bugs = iter([KeyError("a bug")])
+
+    def breaks(self: WatchPlan, *arguments: Any) -> Any:
+        for bug in bugs:
+            raise bug
+        return method(self, *arguments)
+
+    monkeypatch.setattr(watchers, "_AFTER_A_BUG_SECONDS", 0.01)
+    monkeypatch.setattr(WatchPlan, where, breaks)
+    tasks = await asyncio.gather(*(watching(one) for one in submitted(3)))
+
+    assert all(task.has_succeeded for task in tasks)
+    assert "KeyError" in caplog.text
+
+
+async def test_what_is_seen_is_told_in_the_context_of_the_one_that_waits(wiro: WiroEmulator) -> None:
+    """By its context Airflow finds the log of a trigger."""
+    trigger = contextvars.ContextVar("trigger", default="none")
+    told: dict[str, set[str]] = {}
+
+    async def wait(name: str, wiro_task_id: str) -> None:
+        trigger.set(name)
+        await watching(wiro_task_id, observe=lambda _: told.setdefault(name, set()).add(trigger.get()))
+
+    await asyncio.gather(*(wait(f"of {one}", one) for one in submitted(5)))
+
+    assert told == {name: {name} for name in told}
+    assert len(told) == 5
+
+
+async def test_a_key_that_was_changed_meanwhile_is_read_again(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiro_task_id = submitted(1)[0]
+    right = json.loads(os.environ["AIRFLOW_CONN_WIRO_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps({**right, "password": "yesterdays"}))
+    wait = watching(wiro_task_id, is_seen=True)
+    await asyncio.sleep(0.01)
+    monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps(right))
+
+    assert (await wait).has_succeeded
+
+
+async def test_a_key_that_is_wrong_is_told_to_each(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = submitted(3)
+    right = json.loads(os.environ["AIRFLOW_CONN_WIRO_DEFAULT"])
+    monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps({**right, "password": "wrong"}))
+
+    ends = await asyncio.gather(*(watching(one) for one in ids), return_exceptions=True)
+
+    assert all(isinstance(end, WiroAuthenticationError) for end in ends)
+    assert nobody_is_left()
+
+
+async def test_a_rate_limit_told_to_one_is_kept_by_all(wiro: WiroEmulator) -> None:
+    ids = submitted(20)
+    wiro.inject(Fault("rate_limit", endpoint="Task/List", retry_after=1))
+    began = time.monotonic()
+
+    tasks = await asyncio.gather(*(watching(one) for one in ids))
+
+    assert all(task.has_succeeded for task in tasks)
+    assert time.monotonic() - began >= 1.0
+    assert wiro.counts.faults_fired["rate_limit"] == 1
+
+
+async def test_each_connection_has_a_watcher_of_its_own(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", os.environ["AIRFLOW_CONN_WIRO_DEFAULT"])
+    wiro.inject(Fault("stuck_running", times=2))
+    one, other = submitted(2)
+    polling = Polling(datetime.now(UTC), None, 0.05)
+    waits = [
+        asyncio.create_task(watch_task(conn_id, wiro_task_id, polling))
+        for conn_id, wiro_task_id in (("wiro_default", one), ("other", other))
+    ]
+    await asyncio.sleep(0.1)
+
+    assert set(watchers._WATCHERS[asyncio.get_running_loop()]) == {"wiro_default", "other"}
+    stop(wiro, one)
+    stop(wiro, other)
+    await asyncio.gather(*waits)
+    assert nobody_is_left()
+
+
+async def _until_closed(wiro: WiroEmulator) -> None:
+    for _ in range(300):
+        if not wiro.counts.open_connections:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("a connection stays open")
