@@ -30,7 +30,9 @@ class ExtraField(NamedTuple):
 
 
 EXTRA_FIELDS = (
-    ExtraField("websocket_url", "WebSocket URL", "Default: wss://socket.wiro.ai/v1"),
+    ExtraField(
+        "websocket_url", "WebSocket URL", "Default: wss://socket.wiro.ai/v1 where the base URL is Wiro's own"
+    ),
     ExtraField("project_id", "Project id", "Bill runs to this project instead of the key's own."),
     ExtraField("connect_timeout", "Connect timeout", "Seconds to wait for a connection. Default: 10"),
     ExtraField(

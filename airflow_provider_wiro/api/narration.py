@@ -6,10 +6,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.push import Progress
 
 #: Takes a line, such as ``log.info``.
 Say = Callable[[str], None]
+
+#: Progress is told when it has come so much further, or when nothing of it was told for so long.
+PERCENTAGE_STEP = 25.0
+PROGRESS_SECONDS = 60.0
 
 
 class Narrator:
@@ -26,6 +33,8 @@ class Narrator:
         self._warn = warn
         self._last_status: str | None = None
         self._unknown: set[str] = set()
+        self._told_percentage = 0.0
+        self._progress_told_at: datetime | None = None
 
     def observe(self, task: Task) -> None:
         """Tell a status that is not the one told last. An unknown one is told, as a warning, once."""
@@ -41,6 +50,25 @@ class Narrator:
                 "taken for still running."
             )
 
+    def progress(self, progress: Progress, now: datetime) -> None:
+        """
+        Tell how far the model is, at most a few times a run and once a minute.
+
+        A percentage that falls back, as of a model's second pass, is told once it is higher than ever or a
+        minute has passed: alternating ones can't fill the log.
+        """
+        if self._progress_told_at is None:
+            self._progress_told_at = now
+        percentage = progress.percentage or 0.0
+        is_much_further = percentage - self._told_percentage >= PERCENTAGE_STEP
+        if not is_much_further and (now - self._progress_told_at).total_seconds() < PROGRESS_SECONDS:
+            return
+        self._told_percentage = max(self._told_percentage, percentage)
+        self._progress_told_at = now
+        facts = _facts(progress)
+        if facts:
+            self._say(f"{self._task}: {', '.join(facts)}")
+
     def ended(self, task: Task) -> None:
         """Tell what a task that has succeeded took and brought."""
         facts = [f"{len(task.outputs)} output{'' if len(task.outputs) == 1 else 's'}"]
@@ -53,3 +81,16 @@ class Narrator:
             facts.append(f"ran {task.elapsed_seconds:.0f} s")
         facts.append(f"cost {task.cost_usd} USD" if task.cost_usd else "cost not told")
         self._say(f"{self._task} succeeded: {', '.join(facts)}.")
+
+
+def _facts(progress: Progress) -> list[str]:
+    facts: list[str] = []
+    if progress.percentage is not None:
+        facts.append(f"{progress.percentage:.0f} %")
+    if progress.step is not None and progress.steps is not None:
+        facts.append(f"step {progress.step} of {progress.steps}")
+    if progress.speed is not None:
+        facts.append(f"{progress.speed:g} {progress.speed_unit or ''}".strip())
+    if progress.remaining_seconds is not None:
+        facts.append(f"{progress.remaining_seconds:.0f} s left")
+    return facts

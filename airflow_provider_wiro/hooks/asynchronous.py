@@ -34,11 +34,15 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
 #: What aiohttp raises for a request that went wrong; anything else is a bug and is let through.
-_FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
+FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 _PIECE_BYTES = 64 * 1024
 
 
-def open_session(connection: WiroConnection, guard: _Guard | None = None) -> aiohttp.ClientSession:
+def open_session(
+    connection: WiroConnection,
+    guard: _Guard | None = None,
+    trace_configs: list[aiohttp.TraceConfig] | None = None,
+) -> aiohttp.ClientSession:
     """Return a session with the connection's TLS and timeouts. Call it on the loop that uses it."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=guard),
@@ -46,6 +50,7 @@ def open_session(connection: WiroConnection, guard: _Guard | None = None) -> aio
         headers={"user-agent": "airflow-provider-wiro"},
         # An output's bytes are counted as they come; an answer is decompressed within limits.
         auto_decompress=False,
+        trace_configs=trace_configs,
         # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
     )
 
@@ -63,7 +68,7 @@ def _tls(verify: bool | str) -> bool | ssl.SSLContext:
     return ssl.create_default_context(**{"capath" if Path(verify).is_dir() else "cafile": verify})  # type: ignore[arg-type]
 
 
-def _proxy_for(connection: WiroConnection, url: str) -> str | None:
+def proxy_for(connection: WiroConnection, url: str) -> str | None:
     """Return the connection's proxy, else the environment's for this URL."""
     if connection.proxy:
         return connection.proxy
@@ -91,14 +96,14 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
                     _as_it_is(url),
                     data=data,
                     headers=headers,
-                    proxy=_proxy_for(connection, url),
+                    proxy=proxy_for(connection, url),
                     timeout=_timeout(connection, total=total),
                     allow_redirects=False,
                 ) as response,
             ):
                 answered = _lower_case(response)
                 return Answer(response.status, answered, decompressed(await _capped(response), answered))
-    except _FAILURES as error:
+    except FAILURES as error:
         cause = error.__cause__
         if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
             raise cause from cause.__cause__
@@ -212,7 +217,7 @@ class AsyncOutputStream:
                     break
                 pieces.append(some)
                 missing -= len(some)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise downloads.cut_off(
                 self._output, f"{type(error).__name__} after {self.received + size - missing} bytes"
             ) from error
@@ -237,13 +242,13 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
     async with AsyncExitStack() as opened:
         session = await opened.enter_async_context(open_session(connection, guard))
         for hops in range(downloads.MAX_REDIRECTS + 1):
-            proxy = _proxy_for(connection, url)
+            proxy = proxy_for(connection, url)
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             try:
                 response = await session.get(
                     _as_it_is(url), headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
                 )
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise guard.refusal or WiroOutputUnavailableError(
                     f"No answer from the CDN for output {output.index} ({output.name!r}): "
                     f"{type(error).__name__}."

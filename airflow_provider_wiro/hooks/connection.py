@@ -28,6 +28,7 @@ class WiroConnection:
     Where Wiro is and who we are there.
 
     :ivar base_url: without a trailing slash.
+    :ivar websocket_url: as the connection has it, None for Wiro's own. See :attr:`push_url`.
     :ivar project_id: the project that runs are billed to, None for the key's own.
     :ivar connect_timeout: seconds.
     :ivar read_timeout: seconds without a byte.
@@ -36,7 +37,7 @@ class WiroConnection:
     """
 
     base_url: str
-    websocket_url: str
+    websocket_url: str | None
     credentials: Credentials
     project_id: str | None = None
     connect_timeout: float = 10.0
@@ -58,7 +59,7 @@ class WiroConnection:
         credentials = Credentials(login, password) if login and password else Credentials(login or password)
         return cls(
             base_url=_base_url(connection),
-            websocket_url=_text(extra, "websocket_url") or DEFAULT_WEBSOCKET_URL,
+            websocket_url=_websocket_url(extra),
             credentials=credentials,
             project_id=_text(extra, "project_id"),
             connect_timeout=_seconds(extra, "connect_timeout", 10.0),
@@ -66,6 +67,18 @@ class WiroConnection:
             verify=_verify(extra),
             proxy=_proxy(extra),
         )
+
+    @property
+    def push_url(self) -> str | None:
+        """
+        Where tasks may be registered for push, None for nowhere.
+
+        A task's token goes there, so Wiro's own address is taken for granted only beside Wiro's own API: with
+        another ``host`` (a gateway, the emulator) the tasks are not Wiro's to know.
+        """
+        if self.websocket_url is not None:
+            return self.websocket_url
+        return DEFAULT_WEBSOCKET_URL if self.base_url == DEFAULT_BASE_URL else None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -165,6 +178,23 @@ def _verify(extra: dict[str, Any]) -> bool | str:
             "Expected `verify` in the extra of the Wiro connection as true, false or the path of a CA "
             f"bundle, found {value[:200]!r}: {error.strerror or 'not readable'}."
         ) from error
+    return value
+
+
+def _websocket_url(extra: dict[str, Any]) -> str | None:
+    value = _text(extra, "websocket_url")
+    if value is None:
+        return None
+    scheme, separator, rest = value.partition("://")
+    try:
+        # Checked as the web address that it is to an HTTP client.
+        check_web_url({"ws": "http", "wss": "https"}[scheme.lower()] + separator + rest, "it")
+    except (KeyError, WiroUsageError):
+        # Not quoted: whoever put a password into it would find it in the log.
+        raise WiroUsageError(
+            "Expected `websocket_url` in the extra of the Wiro connection as a ws(s) URL such as "
+            f"{DEFAULT_WEBSOCKET_URL}, found something else."
+        ) from None
     return value
 
 

@@ -144,6 +144,39 @@ def test_every_extra_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.verify, found.proxy) == (False, "http://proxy.test:3128")
 
 
+@pytest.mark.parametrize(
+    ("host", "websocket_url", "push_url"),
+    [
+        (None, None, "wss://socket.wiro.ai/v1"),
+        (DEFAULT, None, "wss://socket.wiro.ai/v1"),
+        ("http://127.0.0.1:8900/v1", None, None),
+        ("https://gateway.test/v1", None, None),
+        ("http://api.wiro.ai/v1", None, None),
+        ("https://api.wiro.ai.test/v1", None, None),
+        ("http://127.0.0.1:8900/v1", "ws://127.0.0.1:8900/socket/v1", "ws://127.0.0.1:8900/socket/v1"),
+        (DEFAULT, "WSS://socket.test", "WSS://socket.test"),
+    ],
+)
+def test_a_token_goes_to_wiros_socket_only_beside_wiros_own_api_or_where_it_was_told_to(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, websocket_url: str | None, push_url: str | None
+) -> None:
+    extra = {"websocket_url": websocket_url}
+    stored = json.dumps({"conn_type": "wiro", "password": "K", "host": host, "extra": extra})
+    assert read(monkeypatch, stored).push_url == push_url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://socket.test/v1", "socket.test", "wss://", "ws://a b", "ws://socket.test:port", "://", 7]
+)
+def test_what_is_no_websocket_url_is_refused_without_quoting_it(
+    monkeypatch: pytest.MonkeyPatch, url: object
+) -> None:
+    stored = json.dumps({"conn_type": "wiro", "password": "K", "extra": {"websocket_url": url}})
+    with pytest.raises(WiroUsageError, match=r"Expected `websocket_url`.*found something else") as caught:
+        read(monkeypatch, stored)
+    assert str(url) not in str(caught.value).replace("wss://socket.wiro.ai/v1", "")
+
+
 def test_empty_extras_mean_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("websocket_url", "project_id", "connect_timeout", "read_timeout", "verify", "proxy")
     stored = {"conn_type": "wiro", "password": "K"}
