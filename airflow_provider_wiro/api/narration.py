@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.api.models import KNOWN_STATUSES
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.api.push import Progress
+    from airflow_provider_wiro.api.push import Progress, PushMessage
 
 #: Takes a line, such as ``log.info``.
 Say = Callable[[str], None]
@@ -38,17 +40,27 @@ class Narrator:
 
     def observe(self, task: Task) -> None:
         """Tell a status that is not the one told last. An unknown one is told, as a warning, once."""
-        if task.status == self._last_status:
-            return
-        self._last_status = task.status
         if task.is_known_status:
-            self._say(f"{self._task}: {task.status}")
-        elif task.status not in self._unknown:
+            self._status(task.status)
+        elif task.status != self._last_status and task.status not in self._unknown:
             self._unknown.add(task.status)
+            self._last_status = task.status
             self._warn(
                 f"{self._task} has status {task.status[:100]!r}, which this version doesn't know; it is "
                 "taken for still running."
             )
+
+    def hear(self, message: PushMessage, now: datetime) -> None:
+        """Tell what was heard over the WebSocket: a status, or how far the model is."""
+        if message.status in KNOWN_STATUSES:
+            self._status(message.status)
+        if message.progress is not None:
+            self.progress(message.progress, now)
+
+    def _status(self, status: str) -> None:
+        if status != self._last_status:
+            self._last_status = status
+            self._say(f"{self._task}: {status}")
 
     def progress(self, progress: Progress, now: datetime) -> None:
         """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
 from airflow_provider_wiro.api.listing import Place, TaskList, Walk
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_wiro.api.models import Task
+
+#: How the end of a task is learned: by polling alone, over the WebSocket too, or as the watcher thinks best.
+Watch = Literal["auto", "poll", "websocket"]
+WATCHES: tuple[Watch, ...] = get_args(Watch)
 
 #: With this many tasks on a page a look costs next to nothing, and is taken more often.
 CROWD = 10
@@ -49,6 +53,10 @@ MAX_STRETCH = 3.0
 RELAX = timedelta(minutes=1)
 
 
+#: The status of a task that was not seen yet.
+UNKNOWN = "unknown"
+
+
 @dataclass(eq=False)
 class Watched:
     """
@@ -61,7 +69,7 @@ class Watched:
     :ivar is_followed: False once it is over.
     :ivar needs_detail: something says that it has ended; only Detail is believed.
     :ivar goes_alone: the next look is by Detail: a page of the list is not worth it.
-    :ivar is_pushed: its end is also told over the WebSocket.
+    :ivar was_told: its end was heard of over the WebSocket, so that the next is not waited for.
     """
 
     wiro_task_id: str
@@ -70,12 +78,12 @@ class Watched:
     due_at: datetime
     planned_at: datetime
     last_seen_at: datetime
-    last_status: str = "unknown"
+    last_status: str = UNKNOWN
     is_away: bool = False
     is_followed: bool = True
     needs_detail: bool = False
     goes_alone: bool = False
-    is_pushed: bool = False
+    was_told: bool = False
     place: Place = field(default_factory=Place)
 
 
@@ -96,12 +104,14 @@ class News:
     What there is to tell to one who waits: a task whose status is another one now, or how the wait ends.
 
     :ivar task: as it was seen.
+    :ivar since: when it was last seen otherwise; None if it wasn't.
     :ivar error: why the wait is over without an end of the task.
     :ivar is_over: nothing more comes.
     """
 
     watched: Watched
     task: Task | None = None
+    since: datetime | None = None
     error: WiroError | None = None
     is_over: bool = False
 
@@ -111,10 +121,14 @@ class WatchPlan:
     The plan.
 
     :param random: a number from [0, 1); spreads single looks.
+    :param is_pushed: whether a task's end can be expected to be told over the WebSocket.
     """
 
-    def __init__(self, random: Callable[[], float]) -> None:
+    def __init__(
+        self, random: Callable[[], float], is_pushed: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._random = random
+        self._is_pushed = is_pushed
         self._list: TaskList[Watched] = TaskList()
         self._by_id: dict[str, list[Watched]] = {}
         self._count = 0
@@ -160,6 +174,10 @@ class WatchPlan:
         waiting.remove(watched)
         if not waiting:
             del self._by_id[watched.wiro_task_id]
+
+    def waiting_for(self, wiro_task_id: str) -> Sequence[Watched]:
+        """Return all waits for a task."""
+        return self._by_id.get(wiro_task_id, ())
 
     def next_due_at(self) -> datetime | None:
         """Return when :meth:`looks` has something to do, None if never."""
@@ -249,7 +267,7 @@ class WatchPlan:
         if task.is_terminal:
             self._list.ended(watched.wiro_task_id, now)
             self.remove(watched)
-            return [News(watched, task, is_over=True)]
+            return [News(watched, task, _since(watched), is_over=True)]
         if watched.needs_detail:
             # What said that it had ended is not to be relied on for this one.
             watched.needs_detail = False
@@ -295,6 +313,13 @@ class WatchPlan:
             if watched.is_followed:
                 self._plan(watched, now, self._pause(watched, now))
         return news
+
+    def hasten(self, wiro_task_ids: Iterable[str], now: datetime) -> None:
+        """Look at tasks now."""
+        for wiro_task_id in wiro_task_ids:
+            for watched in self._by_id.get(wiro_task_id, ()):
+                if not watched.is_away:
+                    self._plan(watched, now, 0.0)
 
     def _end(self, walk: Walk[Watched], now: datetime, pause: float = 0.0) -> None:
         """Give up a walk; who was looked for is looked for again after a pause."""
@@ -349,18 +374,19 @@ class WatchPlan:
         return news
 
     def heard(self, wiro_task_id: str, now: datetime) -> None:
-        """Be told that a task has ended, or may have."""
+        """Be told over the WebSocket that a task has ended, or may have."""
         for watched in self._by_id.get(wiro_task_id, ()):
+            watched.was_told = True
             if not watched.is_away:
                 watched.needs_detail = True
                 self._plan(watched, now, 0.0)
 
     def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
-        watched.last_seen_at = now
+        since, watched.last_seen_at = _since(watched), now
         if task.status == watched.last_status:
             return []
         watched.last_status = task.status
-        return [News(watched, task)]
+        return [News(watched, task, since)]
 
     def _times_out(self, watched: Watched) -> News:
         self.remove(watched)
@@ -381,7 +407,7 @@ class WatchPlan:
 
         :param company: how many the last page showed.
         """
-        if watched.is_pushed:
+        if not watched.was_told and self._is_pushed(watched.wiro_task_id):
             return watched.polling.settled(LONGEST_PAUSE_SECONDS, now)
         age = watched.polling.age_seconds(now)
         if company >= CROWD:
@@ -398,6 +424,10 @@ class WatchPlan:
             self._stretch = max(1.0, self._stretch / STRETCH)
             self._relax_at = self._relax_at + RELAX if self._stretch > 1.0 else None
         return self._stretch
+
+
+def _since(watched: Watched) -> datetime | None:
+    return None if watched.last_status == UNKNOWN else watched.last_seen_at
 
 
 def _watched_by(look: Look) -> Sequence[Watched]:

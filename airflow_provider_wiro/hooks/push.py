@@ -132,10 +132,12 @@ class PushChannel:
             self._lingering.cancel()
         self._stop_lines()
         self._tokens.clear()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        try:
+            await asyncio.gather(*self._running, return_exceptions=True)
+        finally:
+            if self._session is not None:
+                session, self._session = self._session, None
+                await session.close()
 
     # What the lines call: see push_line.Exchange.
 

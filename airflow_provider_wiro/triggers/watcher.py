@@ -13,11 +13,11 @@ import contextvars
 import logging
 import random
 from collections import deque
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.api.watching import Detail, WatchPlan
+from airflow_provider_wiro.api.watching import Detail, News, WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,
@@ -25,6 +25,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.triggers.listening import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -32,12 +33,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.listing import Walk
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling
-    from airflow_provider_wiro.api.watching import Look, News, Watched
+    from airflow_provider_wiro.api.push import PushMessage
+    from airflow_provider_wiro.api.watching import Look, Watch, Watched
 
 T = TypeVar("T")
-
-#: How the end of a task is learned: see README, "Ten thousand tasks in flight".
-Watch = Literal["auto", "poll", "websocket"]
 
 #: Requests of one connection on their way at once.
 MAX_REQUESTS = 16
@@ -52,6 +51,10 @@ _AFTER_A_BUG_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
+def _ignore(_: PushMessage) -> None:
+    """Hear nothing."""
+
+
 async def watch_task(
     wiro_conn_id: str,
     wiro_task_id: str,
@@ -60,13 +63,17 @@ async def watch_task(
     watch: Watch = "auto",
     is_seen: bool = False,
     observe: Callable[[Task], None] = shell.ignore,
+    hear: Callable[[PushMessage], None] = _ignore,
 ) -> Task:
     """
     Follow a task until it changes no more, and return it, whether it succeeded or not.
 
     Cancelling it disturbs no other.
 
+    :param watch: ``"poll"``; ``"websocket"``, which polls too, but seldom; or ``"auto"``, which is that for
+        the first 2,000 tasks of a connection.
     :param observe: called with what is seen of the task, where this is awaited.
+    :param hear: the same with what is heard of it over the WebSocket.
     :param is_seen: the task was looked at a moment ago, so begin with a pause.
     :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
     :raises WiroConnectionError: patience is over; the task may still run.
@@ -79,7 +86,9 @@ async def watch_task(
         if watcher is None or watcher.is_closed:
             watcher = watchers[wiro_conn_id] = Watcher(WiroAsyncHook(wiro_conn_id))
         try:
-            return await watcher.follow(checked, polling, is_seen=is_seen, observe=observe)
+            return await watcher.follow(
+                checked, polling, watch=watch, is_seen=is_seen, observe=observe, hear=hear
+            )
         except WiroAuthenticationError:
             # The key may have been changed since it was read: a watcher can live for days.
             if not await watcher.is_outdated():
@@ -99,14 +108,14 @@ class _Wait:
     """One that waits, and the news that it hasn't heard yet."""
 
     def __init__(self) -> None:
-        self._news: deque[News] = deque()
+        self._news: deque[News | PushMessage] = deque()
         self._has_news = asyncio.Event()
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: News | PushMessage) -> None:
         self._news.append(news)
         self._has_news.set()
 
-    async def next(self) -> News:
+    async def next(self) -> News | PushMessage:
         while not self._news:
             self._has_news.clear()
             await self._has_news.wait()
@@ -123,7 +132,8 @@ class Watcher:
     def __init__(self, hook: WiroAsyncHook) -> None:
         self.is_closed = False
         self._hook = hook
-        self._plan = WatchPlan(random.random)
+        self._plan = WatchPlan(random.random, self._is_pushed)
+        self._listener: Listener | None = None
         self._waits: dict[Watched, _Wait] = {}
         self._users = 0
         self._opening = asyncio.Lock()
@@ -138,7 +148,14 @@ class Watcher:
         self._walks = asyncio.Semaphore(MAX_WALKS)
 
     async def follow(
-        self, wiro_task_id: str, polling: Polling, *, is_seen: bool, observe: Callable[[Task], None]
+        self,
+        wiro_task_id: str,
+        polling: Polling,
+        *,
+        watch: Watch,
+        is_seen: bool,
+        observe: Callable[[Task], None],
+        hear: Callable[[PushMessage], None],
     ) -> Task:
         """See :func:`watch_task`."""
         self._users += 1
@@ -146,7 +163,7 @@ class Watcher:
         try:
             async with self._opening:
                 # Here and not in the watcher's task: Airflow tells connections to those it knows.
-                await self._hook.get_wiro_connection()
+                connection = await self._hook.get_wiro_connection()
             if self._watching is None:
                 self._watching = _in_no_context(self._watch())
             watched = self._plan.add(
@@ -157,9 +174,18 @@ class Watcher:
                 now=shell.now(),
             )
             wait = self._waits[watched] = _Wait()
+            if watch != "poll" and connection.push_url is not None:
+                if self._listener is None:
+                    self._listener = Listener(
+                        self._hook, self._plan, changed=self._nudge, tell=self._tell_message
+                    )
+                self._listener.add(watched, watch)
             self._nudge()
             while True:
                 news = await wait.next()
+                if not isinstance(news, News):
+                    hear(news)
+                    continue
                 if news.error is not None:
                     raise news.error
                 if news.task is not None:
@@ -170,6 +196,8 @@ class Watcher:
             if watched is not None:
                 self._plan.remove(watched)
                 self._waits.pop(watched, None)
+                if self._listener is not None:
+                    self._listener.discard(watched)
             self._users -= 1
             if not self._users:
                 await self._close()
@@ -186,15 +214,22 @@ class Watcher:
 
     async def _close(self) -> None:
         self.is_closed = True
+        closing = _in_no_context(self._end())
+        _CLOSING.add(closing)
+        closing.add_done_callback(_CLOSING.discard)
         # Shielded: the last that waits may be cancelled once more, and the session must not stay open.
-        await asyncio.shield(_in_no_context(self._end()))
+        await asyncio.shield(closing)
 
     async def _end(self) -> None:
         ending = [task for task in (self._watching, *self._looking) if task is not None]
         for task in ending:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
-        await self._hook.close()
+        try:
+            await asyncio.gather(*ending, return_exceptions=True)
+            if self._listener is not None:
+                await self._listener.aclose()
+        finally:
+            await self._hook.close()
 
     async def _watch(self) -> None:
         outside = shell.outside(await self._hook.get_wiro_connection())
@@ -277,13 +312,24 @@ class Watcher:
         # One try: the plan knows when to try again, and what else to ask meanwhile.
         return await self._hook.converse(lambda outside: flow.call(call, outside, patience_seconds=0))
 
+    def _is_pushed(self, wiro_task_id: str) -> bool:
+        return self._listener is not None and self._listener.is_working(wiro_task_id)
+
+    def _tell_message(self, message: PushMessage) -> None:
+        for watched in self._plan.waiting_for(message.wiro_task_id):
+            self._waits[watched].tell(message)
+
     def _tell(self, news: list[News]) -> None:
         for one in news:
+            if self._listener is not None:
+                self._listener.seen(one)
             wait = self._waits.get(one.watched)
             if wait is not None:
                 wait.tell(one)
 
 
+#: What is being closed must not be garbage collected before it is.
+_CLOSING: set[asyncio.Task[None]] = set()
 _WATCHERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Watcher]] = WeakKeyDictionary()
 
 

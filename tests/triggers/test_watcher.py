@@ -38,9 +38,11 @@ def stop(wiro: WiroEmulator, wiro_task_id: str) -> None:
 
 
 def watching(wiro_task_id: str, **settings: Any) -> asyncio.Task[Task]:
-    """Follow a task, every twentieth of a second."""
+    """Follow a task by looking at it every twentieth of a second."""
     polling = Polling(datetime.now(UTC), settings.pop("deadline", None), 0.05)
-    return asyncio.create_task(watch_task("wiro_default", wiro_task_id, polling, **settings))
+    return asyncio.create_task(
+        watch_task("wiro_default", wiro_task_id, polling, **{"watch": "poll", **settings})
+    )
 
 
 def nobody_is_left() -> bool:
@@ -218,7 +220,7 @@ async def test_each_connection_has_a_watcher_of_its_own(
     one, other = submitted(2)
     polling = Polling(datetime.now(UTC), None, 0.05)
     waits = [
-        asyncio.create_task(watch_task(conn_id, wiro_task_id, polling))
+        asyncio.create_task(watch_task(conn_id, wiro_task_id, polling, watch="poll"))
         for conn_id, wiro_task_id in (("wiro_default", one), ("other", other))
     ]
     await asyncio.sleep(0.1)

@@ -1,0 +1,109 @@
+"""What a watcher has of Wiro's push: which tasks are registered for it, and what is made of what is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.models import TaskStatus
+from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks.push import PushChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_wiro.api.push import PushMessage
+    from airflow_provider_wiro.api.watching import News, Watch, Watched, WatchPlan
+    from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+
+#: With ``auto`` so many tasks of a connection are registered at most. Each message costs some 0.05 ms, about
+#: 1 ms a task (`make bench-scale`): beyond this, polling is the smaller part of a triggerer's core.
+MAX_AUTO = 2000
+#: Progress is passed on once in this time: each costs the one that waits a turn of the loop.
+_PROGRESS_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Listener:
+    """
+    Registers tasks, and makes the plan look when something was heard.
+
+    Belongs to one event loop, and to a hook whose connection has a ``push_url``.
+
+    :param changed: called when the plan may have become due.
+    :param tell: passes on a message that one who waits may want to know.
+    """
+
+    def __init__(
+        self,
+        hook: WiroAsyncHook,
+        plan: WatchPlan,
+        *,
+        changed: Callable[[], None],
+        tell: Callable[[PushMessage], None],
+    ) -> None:
+        self._plan = plan
+        self._changed = changed
+        self._tell = tell
+        self._channel = PushChannel(hook, heard=self._heard, registered=self._registered, log=log)
+        self._listens: dict[str, set[Watched]] = {}
+        self._heard_at: dict[str, float] = {}
+        self._told_at: dict[str, float] = {}
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, watched: Watched, watch: Watch) -> None:
+        """Listen to a task from the next look on, which tells its token."""
+        if watch == "websocket" or (watch == "auto" and len(self._listens) < MAX_AUTO):
+            self._listens.setdefault(watched.wiro_task_id, set()).add(watched)
+
+    def discard(self, watched: Watched) -> None:
+        """Listen to a task no more, if nobody else does."""
+        listens = self._listens.get(watched.wiro_task_id)
+        if listens is None:
+            return
+        listens.discard(watched)
+        if not listens:
+            wiro_task_id = watched.wiro_task_id
+            del self._listens[wiro_task_id]
+            self._heard_at.pop(wiro_task_id, None)
+            self._told_at.pop(wiro_task_id, None)
+            self._channel.discard(wiro_task_id)
+
+    def is_working(self, wiro_task_id: str) -> bool:
+        """Whether a task's end can be expected to be told."""
+        return self._channel.is_working(wiro_task_id)
+
+    def seen(self, news: News) -> None:
+        """Learn what a look has shown: a token, or something that should have been heard."""
+        wiro_task_id = news.watched.wiro_task_id
+        if news.task is None or wiro_task_id not in self._listens:
+            return
+        if news.since is not None:
+            since = self._loop.time() - (shell.now() - news.since).total_seconds()
+            if self._heard_at.get(wiro_task_id, since) <= since:
+                self._channel.missed(wiro_task_id, since)
+        if news.task.token and not news.is_over:
+            self._channel.add(wiro_task_id, news.task.token)
+
+    async def aclose(self) -> None:
+        """Hear nothing more."""
+        await self._channel.aclose()
+
+    def _registered(self, wiro_task_ids: Sequence[str]) -> None:
+        # What happened before the registration is not told.
+        self._plan.hasten(wiro_task_ids, shell.now())
+        self._changed()
+
+    def _heard(self, message: PushMessage) -> None:
+        wiro_task_id, now = message.wiro_task_id, self._loop.time()
+        self._heard_at[wiro_task_id] = now
+        # Over the WebSocket task_error is a line on stderr; but a fatal failure's last word is one as well.
+        if message.is_end or message.status == TaskStatus.ERROR:
+            self._plan.heard(wiro_task_id, shell.now())
+            self._changed()
+        elif message.progress is None or now - self._told_at.get(wiro_task_id, 0.0) > _PROGRESS_SECONDS:
+            if message.progress is not None:
+                self._told_at[wiro_task_id] = now
+            self._tell(message)
