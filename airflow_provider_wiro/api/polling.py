@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+#: How the end of a task is learned: by polling alone, over the WebSocket too, or as the watcher thinks best.
+Watch = Literal["auto", "poll", "websocket"]
+WATCHES: tuple[str, ...] = get_args(Watch)
 
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -89,3 +93,14 @@ def check_poll_interval(poll_interval: float | None) -> float | None:
             f"found {poll_interval!r}."
         )
     return float(poll_interval)
+
+
+def check_watch(watch: Watch) -> Watch:
+    """
+    Return the word as given.
+
+    :raises WiroUsageError: it is none of those there are.
+    """
+    if watch not in WATCHES:
+        raise WiroUsageError(f"Expected watch as one of {', '.join(map(repr, WATCHES))}, found {watch!r}.")
+    return watch

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
 from airflow_provider_wiro.api.listing import Place, TaskList, Walk
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from airflow_provider_wiro.api.models import Task
-
-#: How the end of a task is learned: by polling alone, over the WebSocket too, or as the watcher thinks best.
-Watch = Literal["auto", "poll", "websocket"]
-WATCHES: tuple[Watch, ...] = get_args(Watch)
 
 #: With this many tasks on a page a look costs next to nothing, and is taken more often.
 CROWD = 10

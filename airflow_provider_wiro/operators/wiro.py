@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_wiro.api.polling import check_poll_interval, slot_pause_seconds
+from airflow_provider_wiro.api.polling import check_poll_interval, check_watch, slot_pause_seconds
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
     WiroTaskTimeoutError,
-    WiroUsageError,
 )
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
+from airflow_provider_wiro.operators.arguments import check_timeout, one_of
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
     defer_until_ended,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
+    from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
     from airflow_provider_wiro.run_record import RecordStore
@@ -67,6 +68,10 @@ class WiroRunOperator(BaseOperator):
     :param deferrable: wait in the triggerer, without a worker slot.
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         task's age, never slower than every 30 s.
+    :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
+        within a second and polling is the safety net; or ``"auto"``, which is that for the first 2,000 tasks
+        of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
+        where the connection leads to Wiro itself. A worker that waits polls.
     :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.
     :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped.
     :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
@@ -108,6 +113,7 @@ class WiroRunOperator(BaseOperator):
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | None = None,
+        watch: Watch = "auto",
         timeout: float = 3600,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
@@ -127,13 +133,14 @@ class WiroRunOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = check_poll_interval(poll_interval)
-        self.timeout = _check_timeout(timeout)
+        self.watch = check_watch(watch)
+        self.timeout = check_timeout(timeout)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.durable = durable
         self.state_path = state_path
-        self.on_stale_state = _one_of("on_stale_state", on_stale_state, ("leave", "stop"))
-        self.on_orphaned_intent = _one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
+        self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
+        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self._wiro_task_id: str | None = None
         self._stopped_task_id: str | None = None
         self._last_seen: Task | None = None
@@ -301,6 +308,7 @@ class WiroRunOperator(BaseOperator):
                     started_at=begun.started_at,
                     deadline=deadline,
                     poll_interval=self.poll_interval,
+                    watch=self.watch,
                     cancel_on_kill=self.cancel_on_kill,
                     is_resumed=begun.is_resumed,
                 )
@@ -477,13 +485,10 @@ class WiroRunOperator(BaseOperator):
             self.log.info("Stopped Wiro task %s.", wiro_task_id)
 
 
-def _check_timeout(timeout: float) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.")
-    return float(timeout)
+def __getattr__(name: str) -> Any:
+    """Import what has a module of its own only when it is asked for."""
+    if name == "WiroBatchRunOperator":
+        from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise WiroUsageError(f"Expected {name} as one of {', '.join(map(repr, allowed))}, found {value!r}.")
-    return value
+        return WiroBatchRunOperator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.polling import check_poll_interval
+from airflow_provider_wiro.api.polling import check_poll_interval, check_watch
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
+    from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 
@@ -46,6 +47,10 @@ class WiroTaskSensor(BaseSensorOperator):
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         wait's age, never slower than every 30 s. In ``mode="reschedule"`` the usual ``poke_interval`` counts
         instead.
+    :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
+        within a second and polling is the safety net; or ``"auto"``, which is that for the first 2,000 tasks
+        of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
+        where the connection leads to Wiro itself. A worker that waits polls.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.
     :raises AirflowSensorTimeout: the sensor's own ``timeout`` (seconds, Airflow's default is a week) has
         passed.
@@ -66,6 +71,7 @@ class WiroTaskSensor(BaseSensorOperator):
         wiro_conn_id: str = "wiro_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float | None = None,
+        watch: Watch = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,6 +79,7 @@ class WiroTaskSensor(BaseSensorOperator):
         self.wiro_conn_id = wiro_conn_id
         self.deferrable = deferrable
         self.poll_interval = check_poll_interval(poll_interval)
+        self.watch = check_watch(watch)
 
     def execute(self, context: Context) -> Any:
         """Wait here, by rescheduling, or in the triggerer."""
@@ -96,6 +103,7 @@ class WiroTaskSensor(BaseSensorOperator):
                         started_at=started_at,
                         deadline=deadline,
                         poll_interval=self.poll_interval,
+                        watch=self.watch,
                         cancel_on_kill=False,
                     )
                 return self._finish(task)

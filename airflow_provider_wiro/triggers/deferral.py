@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 EVENT_STATUSES = frozenset({"success", "error", "timeout", "cancelled"})
@@ -29,6 +30,7 @@ def defer_until_ended(
     started_at: datetime,
     deadline: datetime,
     poll_interval: float | None,
+    watch: Watch,
     cancel_on_kill: bool,
     **resumed_with: Any,
 ) -> NoReturn:
@@ -52,6 +54,7 @@ def defer_until_ended(
             deadline=deadline.timestamp(),
             started_at=started_at.timestamp(),
             poll_interval=poll_interval,
+            watch=watch,
             cancel_on_kill=cancel_on_kill,
             try_number=context["ti"].try_number,
         ),

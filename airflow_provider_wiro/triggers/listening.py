@@ -13,8 +13,9 @@ from airflow_provider_wiro.hooks.push import PushChannel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.push import PushMessage
-    from airflow_provider_wiro.api.watching import News, Watch, Watched, WatchPlan
+    from airflow_provider_wiro.api.watching import News, Watched, WatchPlan
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 #: With ``auto`` so many tasks of a connection are registered at most. Each message costs some 0.05 ms, about

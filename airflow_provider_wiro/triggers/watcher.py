@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.listing import Walk
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.api.polling import Polling
+    from airflow_provider_wiro.api.polling import Polling, Watch
     from airflow_provider_wiro.api.push import PushMessage
-    from airflow_provider_wiro.api.watching import Look, Watch, Watched
+    from airflow_provider_wiro.api.watching import Look, Watched
 
 T = TypeVar("T")
 

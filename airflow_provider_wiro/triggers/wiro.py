@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
-from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
-from airflow_provider_wiro.triggers.watcher import Watch, watch_task
+from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
+from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from airflow_provider_wiro.api.models import Task
-
-#: A stop in the background must not be garbage collected before it is done.
-_STOPPING: set[asyncio.Task[None]] = set()
-#: How long a stop may take in all.
-_STOP_PATIENCE_SECONDS = 25.0
+    from airflow_provider_wiro.api.polling import Watch
 
 
 class WiroTaskTrigger(BaseTrigger):
@@ -91,9 +86,7 @@ class WiroTaskTrigger(BaseTrigger):
         try:
             event = await self._wait()
         except asyncio.CancelledError:
-            # Before Airflow 3.3 there is no on_kill; a cancelled trigger was killed by a user, or just moved.
-            if not hasattr(BaseTrigger, "on_kill"):
-                await self.on_kill()
+            await on_cancelled(self.on_kill)
             raise
         self._is_finished = True
         yield TriggerEvent(event)
@@ -105,12 +98,12 @@ class WiroTaskTrigger(BaseTrigger):
             self._last_seen = task
             narrator.observe(task)
 
-        polling = shell.polling(
-            deadline=_moment(self.deadline),
-            started_at=_moment(self.started_at),
-            poll_interval=self.poll_interval,
-        )
         try:
+            polling = shell.polling(
+                deadline=_moment(self.deadline),
+                started_at=_moment(self.started_at),
+                poll_interval=self.poll_interval,
+            )
             task = await watch_task(
                 self.wiro_conn_id,
                 self.wiro_task_id,
@@ -119,6 +112,7 @@ class WiroTaskTrigger(BaseTrigger):
                 # The worker looked before it deferred.
                 is_seen=True,
                 observe=observe,
+                hear=lambda message: narrator.hear(message, shell.now()),
             )
         except WiroTaskTimeoutError as error:
             return self._event("timeout", str(error))
@@ -138,37 +132,16 @@ class WiroTaskTrigger(BaseTrigger):
         return event if message is None else {**event, "message": message}
 
     async def on_kill(self) -> None:
-        """
-        Stop the Wiro task, if a user has ended the Airflow task.
-
-        Airflow 3.3 cancels this a second time after one second, and calls it also when a trigger is merely
-        moved to another triggerer. So the work is done in a task of its own, and only if the Airflow task is
-        deferred no more.
-        """
+        """Stop the Wiro task, if a user has ended the Airflow task."""
         if self._is_finished or self.task_instance is None:
             return
         if not self.cancel_on_kill:
             self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self.wiro_task_id)
             return
-        stopping = asyncio.ensure_future(self._stop_if_killed())
-        _STOPPING.add(stopping)
-        stopping.add_done_callback(_STOPPING.discard)
-        await asyncio.shield(stopping)
-
-    async def _stop_if_killed(self) -> None:
-        try:
-            if await version_compat.is_deferred(self.task_instance):
-                self.log.info("This trigger moves on; Wiro task %s is left running.", self.wiro_task_id)
-                return
-            is_running = self._last_seen is not None and not self._last_seen.is_queued
-            async with WiroAsyncHook(self.wiro_conn_id) as hook:
-                await hook.stop_task(
-                    self.wiro_task_id, is_running=is_running, patience_seconds=_STOP_PATIENCE_SECONDS
-                )
-            self.log.info("Stopped Wiro task %s, as its Airflow task was stopped.", self.wiro_task_id)
-        except Exception:
-            # Nobody awaits this to the end, so what goes wrong must be told here.
-            self.log.exception("Could not stop Wiro task %s; it may still run.", self.wiro_task_id)
+        is_running = self._last_seen is not None and not self._last_seen.is_queued
+        await stop_unless_moved(
+            self.task_instance, self.wiro_conn_id, {self.wiro_task_id: is_running}, self.log
+        )
 
 
 def _moment(unix_time: float | None) -> datetime | None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_wiro.api.batching import wakes_at
-from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
-from airflow_provider_wiro.triggers.watcher import Watch, watch_task
+from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,0 +1,38 @@
+"""Arguments of the operators, checked where a DAG file gives them."""
+
+from __future__ import annotations
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+
+def check_timeout(timeout: float) -> float:
+    """
+    Return seconds as given.
+
+    :raises WiroUsageError: it is not a positive number.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.")
+    return float(timeout)
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """
+    Return a value as given.
+
+    :raises WiroUsageError: it is not among those allowed.
+    """
+    if value not in allowed:
+        raise WiroUsageError(f"Expected {name} as one of {', '.join(map(repr, allowed))}, found {value!r}.")
+    return value
+
+
+def whole_number(name: str, value: int, *, least: int) -> int:
+    """
+    Return a number as given.
+
+    :raises WiroUsageError: it is no whole number, or a smaller one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise WiroUsageError(f"Expected {name} as a whole number from {least} on, found {value!r}.")
+    return value
