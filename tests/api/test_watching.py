@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,56 @@ def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> Non
 
 def test_a_server_that_knows_no_positions_costs_requests_and_no_task() -> None:
     crowd = lived(runs(300), ignores_start=True)
+
+    assert len(crowd.delays) == 300
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def listing_as(crowd: Crowd, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Crowd:
+    """Let Task/List answer in some other way."""
+    answer = crowd._answer
+
+    def changed(look: Look, start: int, now: float) -> Any:
+        return answer(look, start, now) if isinstance(look, Detail) else change(answer(look, start, now))
+
+    crowd._answer = changed  # type: ignore[method-assign]
+    crowd.live()
+    return crowd
+
+
+def test_an_item_that_shows_no_status_tells_nothing() -> None:
+    crowd = listing_as(Crowd(runs(50)), lambda page: tuple(replace(task, status="") for task in page))
+
+    assert len(crowd.delays) == 50
+    assert max(crowd.delays.values()) <= 30.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda page: page[::-1],
+        lambda page: page * 2,
+        lambda page: tuple(replace(task, id="") for task in page),
+        lambda page: tuple(replace(task, id=f"{task.id}9") for task in page),
+        lambda page: page[:7],
+    ],
+    ids=["oldest first", "twice", "no ids", "other ids", "seven a page"],
+)
+def test_a_list_in_some_other_form_costs_requests_and_no_task(
+    change: Callable[[tuple[Any, ...]], tuple[Any, ...]],
+) -> None:
+    crowd = listing_as(Crowd(runs(250)), change)
+
+    assert len(crowd.delays) == 250
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_ids_that_are_no_numbers_are_found_too() -> None:
+    tasks = runs(300)
+    for number, task in enumerate(tasks):
+        task.id = f"task-{number:05d}"
+
+    crowd = lived(tasks)
 
     assert len(crowd.delays) == 300
     assert max(crowd.delays.values()) <= 30.0
