@@ -62,6 +62,14 @@ test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count 
 bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yardstick of the same run
 	@exec $(BIN)/python -m tests.benchmarks
 
+.PHONY: bench-scale
+bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow"
+	@exec $(BIN)/python -m tests.benchmarks.scale
+
+.PHONY: soak
+soak: $(INSTALLED) ## 2,000 runs with random faults for 20 minutes: nothing lost, twice or leaked; MINUTES=3, SEED=7
+	@exec $(BIN)/python -m tests.soak
+
 .PHONY: lock
 lock: $(UV) ## bring the lock files up to pyproject.toml; UPGRADE=--upgrade also to the newest libraries
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml $(UPGRADE) \

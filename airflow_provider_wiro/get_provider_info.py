@@ -23,10 +23,10 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "Wiro", "external-doc-url": "https://wiro.ai/docs", "tags": ["service"]}
         ],
-        "operators": [_modules("operators", "wiro", "wiro_upload")],
+        "operators": [_modules("operators", "wiro", "wiro_batch", "wiro_upload")],
         "sensors": [_modules("sensors")],
         "hooks": [_modules("hooks")],
-        "triggers": [_modules("triggers")],
+        "triggers": [_modules("triggers", "wiro", "wiro_batch")],
         "transfers": [
             {
                 "source-integration-name": "Wiro",

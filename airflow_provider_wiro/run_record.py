@@ -61,15 +61,25 @@ def open_record_store(context: Context, *, state_path: str | None = None) -> Rec
     state = context.get("task_state_store")
     if state is not None and state_path is None:
         return TaskStateRecordStore(state)
+    location = record_location(context, state_path=state_path)
+    return None if location is None else FileRecordStore(f"{location}.json")
+
+
+def record_location(context: Context, *, state_path: str | None = None) -> str | None:
+    """
+    Return the beginning of the path or URI of a task instance's files, None if no folder is configured.
+
+    :param state_path: see :func:`open_record_store`.
+    """
     folder = state_path or version_compat.configured_state_path()
     if folder is None:
         return None
     ti = context["ti"]
     parts = [ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))]
-    return FileRecordStore(folder.rstrip("/") + "/" + "/".join(map(_file_name, parts)) + ".json")
+    return folder.rstrip("/") + "/" + "/".join(map(file_name, parts))
 
 
-def _file_name(part: str) -> str:
+def file_name(part: str) -> str:
     """Return a name of its own for a part of a key, whatever it holds: no ``..``, nothing too long."""
     name = quote(part, safe="")
     if not name.strip("."):

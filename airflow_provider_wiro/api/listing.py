@@ -31,6 +31,8 @@ SMALLEST_PAGE = 25
 PAGES_A_WALK = 10
 #: A walk ends after this many pages in a row that showed nobody else who is looked for.
 MAX_BARREN_PAGES = 5
+#: A guess of a distance is taken by so much.
+CAUTION = 0.9
 FIRST_ABSENCE = timedelta(seconds=5)
 LONGEST_ABSENCE = timedelta(minutes=10)
 FIRST_CLOSURE = timedelta(seconds=30)
@@ -191,8 +193,8 @@ class TaskList(Generic[L]):
         missing = [one for one in walk.wanted if id(one) not in shown]
         walk.barren_pages = walk.barren_pages + 1 if shown <= walk.shown else 0
         walk.shown |= shown
-        walk.next_start = start + len(tasks)
         numbers = [int(task.id) for task in tasks if task.id.isdecimal()]
+        walk.next_start = start + len(tasks) + _distance(numbers, missing)
         walk.wanted, elsewhere, later = [], [], []
         for one in missing:
             number = int(one.wiro_task_id) if one.wiro_task_id.isdecimal() else None
@@ -249,6 +251,22 @@ class TaskList(Generic[L]):
 
     def _close_for(self, duration: timedelta, now: datetime) -> None:
         self._closed_until = now + duration
+
+
+def _distance(numbers: Sequence[int], missing: Sequence[Listed]) -> int:
+    """
+    Return how far behind a page the newest of the missing is likely to begin.
+
+    As far as ids go by positions: on the page so many of them came one after the other. Who then turns out to
+    have been passed is looked for without such a guess.
+    """
+    if len(numbers) < 2 or not missing:
+        return 0
+    newest, oldest, one = max(numbers), min(numbers), missing[0]
+    if one.place.rank is not None or one.place.is_lost or not one.wiro_task_id.isdecimal():
+        return 0
+    away = oldest - int(one.wiro_task_id) - 1
+    return max(0, int(CAUTION * away * (len(numbers) - 1) / max(1, newest - oldest)))
 
 
 def _newest_first(one: Listed) -> tuple[int, int]:

@@ -20,6 +20,8 @@ from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroOrphanedRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from airflow_provider_wiro.api.models import Task
 
 RECORD_VERSION = 1
@@ -32,6 +34,27 @@ CLOCK_DOUBT = timedelta(days=1)
 SETTLING = timedelta(seconds=30)
 #: The list is read this far back at most: 50 requests.
 MAX_LISTED = 50 * endpoints.MAX_PAGE
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """
+    What Wiro had when a Run was sent: only later tasks can be that run.
+
+    :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't tell.
+    :ivar at: when the Run was intended, which has to do where the newest task is not known.
+    """
+
+    newest: str | None
+    at: datetime
+
+    def had(self, task: Task) -> bool:
+        """Whether a task was there before the Run was sent; so were all that the list shows after it."""
+        if self.newest is None:
+            return task.created_at is not None and task.created_at < self.at - CLOCK_DOUBT
+        if task.id.isdecimal() and self.newest.isdecimal():
+            return int(task.id) <= int(self.newest)
+        return task.id == self.newest
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,10 @@ class RunRecord:
     @property
     def intended_at_moment(self) -> datetime:
         return datetime.fromtimestamp(self.intended_at, tz=UTC)
+
+    @property
+    def baseline(self) -> Baseline:
+        return Baseline(self.newest_before, self.intended_at_moment)
 
 
 @dataclass(frozen=True)
@@ -288,26 +315,48 @@ def _candidates(
     """
     same: dict[str, Task] = {}
     unclear: dict[str, Task] = {}
+    listed = yield from tasks_since(outside, record.baseline, record.earlier_task_ids)
+    for task in listed:
+        verdict, seen = yield from compare(outside, task, wanted.model, wanted.parameters)
+        if verdict is Likeness.SAME and record.newest_before is not None:
+            same[seen.id] = seen
+        elif verdict is not Likeness.OTHER:
+            unclear[seen.id] = seen
+    return list(same.values()), list(unclear.values())
+
+
+def compare(
+    outside: Outside, listed: Task, model: str, parameters: Mapping[str, Any]
+) -> Flow[tuple[Likeness, Task]]:
+    """Compare a listed task with a run; the list abridges, so that in doubt its Detail is asked for."""
+    verdict = likeness(listed, model, parameters)
+    if verdict is not Likeness.UNCLEAR:
+        return verdict, listed
+    task = yield from call(endpoints.get_task(listed.id), outside)
+    return likeness(task, model, parameters), task
+
+
+def tasks_since(outside: Outside, baseline: Baseline, known_ids: Container[str]) -> Flow[list[Task]]:
+    """
+    Return the project's tasks that may have been started after a moment, newest first.
+
+    :param known_ids: tasks that are known to be other runs; they are left out.
+    :raises WiroOrphanedRunError: there are too many, or the list can't be searched.
+    """
+    found: dict[str, Task] = {}
     for start in range(0, MAX_LISTED, endpoints.MAX_PAGE):
         page = yield from _page(outside, start)
         for listed in page:
-            if _is_before(listed, record):
-                return list(same.values()), list(unclear.values())
-            if listed.id and listed.id not in record.earlier_task_ids:
-                task = listed
-                verdict = likeness(task, wanted.model, wanted.parameters)
-                if verdict is Likeness.UNCLEAR:  # the list abridges; Detail shows all
-                    task = yield from call(endpoints.get_task(listed.id), outside)
-                    verdict = likeness(task, wanted.model, wanted.parameters)
-                if verdict is Likeness.SAME and record.newest_before is not None:
-                    same[task.id] = task
-                elif verdict is not Likeness.OTHER:
-                    unclear[task.id] = task
+            if baseline.had(listed):
+                return list(found.values())
+            if listed.id and listed.id not in known_ids:
+                found[listed.id] = listed
         if len(page) < endpoints.MAX_PAGE:
-            return list(same.values()), list(unclear.values())
+            return list(found.values())
     raise WiroOrphanedRunError(
-        f"The answer of an earlier Run of {wanted.model} was lost, and Wiro has started more than "
-        f"{MAX_LISTED} tasks since, too many to look for it. Look in the dashboard at wiro.ai."
+        f"The answer of an earlier Run was lost, and Wiro has started more than {MAX_LISTED} tasks since, "
+        "too many to look for it. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a "
+        "new run."
     )
 
 
@@ -326,13 +375,3 @@ def _page(outside: Outside, start: int) -> Flow[tuple[Task, ...]]:
             "run."
         )
     return page
-
-
-def _is_before(task: Task, record: RunRecord) -> bool:
-    """Whether a task was there before the Run was sent; so were all that the list shows after it."""
-    newest = record.newest_before
-    if newest is None:
-        return task.created_at is not None and task.created_at < record.intended_at_moment - CLOCK_DOUBT
-    if task.id.isdecimal() and newest.isdecimal():
-        return int(task.id) <= int(newest)
-    return task.id == newest

@@ -8,12 +8,17 @@ import ipaddress
 import logging
 import shlex
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from airflow_provider_wiro.emulator.background import connection_json
 from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
 from airflow_provider_wiro.emulator.server import EmulatorServer
-from airflow_provider_wiro.emulator.settings import DEFAULT_API_KEY, DEFAULT_API_SECRET, Settings
+from airflow_provider_wiro.emulator.settings import (
+    DEFAULT_API_KEY,
+    DEFAULT_API_SECRET,
+    Settings,
+    SocketRegistrations,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +52,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--link-lifetime", type=float, default=24 * 3600.0, help="seconds until an output's URL expires"
     )
     parser.add_argument(
+        "--socket-registrations",
+        choices=get_args(SocketRegistrations),
+        default="many",
+        help="tasks a WebSocket connection tells of: many, one (the last registered), or the first alone",
+    )
+    parser.add_argument(
         "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
     )
     options = parser.parse_args(arguments)
@@ -67,6 +78,7 @@ async def serve(options: argparse.Namespace) -> None:
         balance_usd=options.balance,
         output_bytes=options.output_bytes,
         link_lifetime_seconds=options.link_lifetime,
+        socket_registrations=options.socket_registrations,
     )
     clock = ManualClock() if options.manual_clock else WallClock()
     stopping = asyncio.Event()

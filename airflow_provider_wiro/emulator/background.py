@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_wiro.emulator.recording import Counts, ReceivedRequest
+    from airflow_provider_wiro.emulator.settings import SocketRegistrations
 
 Result = TypeVar("Result")
 
@@ -51,13 +52,15 @@ class WiroEmulator:
         balance_usd: float | None = None,
         output_bytes: int | None = None,
         link_lifetime_seconds: float = 24 * 3600.0,
+        socket_registrations: SocketRegistrations = "many",
     ) -> None:
         """
         Prepare an emulator; nothing listens before `start`.
 
         `api_secret=None` makes a key-only project. `output_bytes` makes every run give one file of that many
         bytes, reproducible and never held in memory. `link_lifetime_seconds` is how long an output's URL
-        works.
+        works. `socket_registrations` is what a WebSocket connection tells of: "many" tasks, "one" (the last
+        that was registered), or the "first" alone.
         """
         self._settings = Settings(
             api_key=api_key,
@@ -67,6 +70,7 @@ class WiroEmulator:
             balance_usd=balance_usd,
             output_bytes=output_bytes,
             link_lifetime_seconds=link_lifetime_seconds,
+            socket_registrations=socket_registrations,
         )
         self._port = port
         self._clock = clock

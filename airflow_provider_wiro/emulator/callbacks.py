@@ -54,7 +54,7 @@ class Callbacks:
     async def _call_when_over(self, task: Task) -> None:
         world = self._world
         while True:
-            change, now = world.pulse.listen(), world.now()
+            change, now = world.pulse.listen(task.id), world.now()
             if task.is_terminal(now):
                 break
             # A stuck task has no next moment: only a change can move it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,22 +69,35 @@ class ManualClock:
 
 
 class Pulse:
-    """Wakes everyone who waits for the emulator's state, or its clock, to change."""
+    """
+    Wakes who waits for a task, or the clock, to change.
+
+    With thousands of tasks in flight a change of one must not wake the others' waiters. To be used on the
+    server's event loop.
+    """
 
     def __init__(self) -> None:
         """Start with nobody waiting."""
-        self._event = asyncio.Event()
+        # An event is there as long as somebody waits for it.
+        self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
-    def listen(self) -> asyncio.Event:
+    def listen(self, task_id: str) -> asyncio.Event:
         """
-        Return what the next `wake` sets. Take it before looking at the state, or a wake in between is missed.
+        Return what the next `wake` for this task sets. Take it before looking at the task, or a wake in
+        between is missed.
         """
-        return self._event
+        return self._events.setdefault(task_id, asyncio.Event())
 
-    def wake(self) -> None:
-        """Wake all present waiters; to be called on the server's event loop."""
-        self._event.set()
-        self._event = asyncio.Event()
+    def wake(self, task_id: str) -> None:
+        """Wake who waits for this task."""
+        event = self._events.pop(task_id, None)
+        if event is not None:
+            event.set()
+
+    def wake_all(self) -> None:
+        """Wake everyone, since the clock was moved."""
+        for task_id in list(self._events):
+            self.wake(task_id)
 
 
 async def wait_for(change: asyncio.Event, clock: Clock, moment: float | None) -> None:

@@ -1,10 +1,11 @@
 """
 Faults: what is to go wrong, where, and how often.
 
-A fault is armed in advance and fires when a request, or a new task, matches it. Three families:
+A fault is armed in advance and fires when a request, or a new task, matches it. Four families:
 
 * `RESPONSE_KINDS` change how any endpoint answers, the API's and the CDN's;
 * `CDN_KINDS` change how a file is served;
+* `SOCKET_KINDS` change what a WebSocket connection tells: nothing at all, or everything but a task's end;
 * `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`.
 """
 
@@ -31,6 +32,7 @@ RESPONSE_KINDS = frozenset(
     }
 )
 CDN_KINDS = frozenset({"expired_link", "slow_body", "wrong_size", "ignore_range"})
+SOCKET_KINDS = frozenset({"silent_socket", "missing_end"})
 TASK_KINDS = frozenset(
     {
         "exit_code",
@@ -100,6 +102,8 @@ class Fault:
     """`slow`: before the answer; `slow_body`: in the middle of the file."""
     after_bytes: int | None = None
     """`truncated`, `slow_body`, `wrong_size`: how many bytes are sent before it; half of them by default."""
+    after_messages: int = 1
+    """`drop_after` of a WebSocket: how many messages are sent before it."""
 
     task_id: str | None = None
     model: str | None = None
@@ -121,7 +125,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse a kind that does not exist: a test that injects nothing proves nothing."""
-        known = RESPONSE_KINDS | CDN_KINDS | TASK_KINDS
+        known = RESPONSE_KINDS | CDN_KINDS | SOCKET_KINDS | TASK_KINDS
         if self.kind not in known:
             raise ValueError(f"unknown fault kind {self.kind!r}, expected one of {sorted(known)}")
         if self.times is not None and self.times < 1:
@@ -171,10 +175,11 @@ class FaultBook:
 
     def take_for_request(self, endpoint: str) -> Fault | None:
         """Return the fault for this request, if any, and use it up by one."""
-        kinds = RESPONSE_KINDS | CDN_KINDS if endpoint == "cdn" else RESPONSE_KINDS
+        kinds = RESPONSE_KINDS | {"cdn": CDN_KINDS, "socket": SOCKET_KINDS}.get(endpoint, frozenset())
         for armed in self._armed:
             fault = armed.fault
-            places = {ANYWHERE, "cdn"} if fault.kind in CDN_KINDS else {fault.endpoint}
+            # Those that fit one place only fit it whatever else is said.
+            places = {ANYWHERE} if fault.kind in CDN_KINDS | SOCKET_KINDS else {fault.endpoint}
             if fault.kind in kinds and (ANYWHERE in places or endpoint in places) and self._fires(armed):
                 return fault
         return None

@@ -7,6 +7,7 @@ readers at the same moment always see the same thing, and skipping a poll skips 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -43,6 +44,11 @@ class Timing:
     prepare: float = 2.0
     run: float = 4.0
     finish: float = 1.0
+
+    @property
+    def total(self) -> float:
+        """The seconds from acceptance to the end."""
+        return self.queue + self.prepare + self.run + self.finish
 
     def of(self, phase: Phase) -> float:
         """Return the length of one phase in seconds."""
@@ -106,9 +112,11 @@ class Life:
     def history(self, now: float) -> tuple[Step, ...]:
         """Return the steps that have begun by `now`, first to last."""
         if self.stopped_at is None or now < self.stopped_at:
-            return tuple(step for step in self.steps if step.moment <= now)
-        before = tuple(step for step in self.steps if step.moment <= self.stopped_at)
-        return (*before, Step(Status.CANCEL, self.stopped_at))
+            return self._begun(now)
+        return (*self._begun(self.stopped_at), Step(Status.CANCEL, self.stopped_at))
+
+    def _begun(self, moment: float) -> tuple[Step, ...]:
+        return self.steps[: bisect_right(self.steps, moment, key=lambda step: step.moment)]
 
     def status_at(self, now: float) -> str:
         """Return the status at `now`. A moment before the task's creation reads as its first status."""
@@ -122,6 +130,13 @@ class Life:
     def is_terminal_at(self, now: float) -> bool:
         """Tell whether the task is over at `now`, well or badly."""
         return self.status_at(now) in TERMINAL
+
+    @property
+    def ends_at(self) -> float | None:
+        """The moment from which the task is over, `None` for one that never ends."""
+        if self.stopped_at is not None:
+            return self.stopped_at
+        return self.steps[-1].moment if self.steps[-1].status in TERMINAL else None
 
     def next_moment(self, now: float) -> float | None:
         """Return the moment of the next step after `now`, or `None` when nothing more is planned."""

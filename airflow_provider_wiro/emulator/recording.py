@@ -57,6 +57,7 @@ class Ledger:
     callbacks_sent: int = 0
     callbacks_failed: int = 0
     open_sockets: int = 0
+    socket_registrations: int = 0
     bytes_served: int = 0
     received: deque[ReceivedRequest] = field(default_factory=lambda: deque(maxlen=_KEPT_REQUESTS))
 
@@ -83,6 +84,7 @@ class Counts:
     callbacks_failed: int
     open_connections: int
     open_sockets: int
+    socket_registrations: int
     bytes_served: int
     spent_usd: float
 

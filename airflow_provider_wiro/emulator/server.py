@@ -97,4 +97,4 @@ async def _name_the_server(request: web.BaseRequest, response: web.StreamRespons
 
 
 def _wake(loop: asyncio.AbstractEventLoop, world: World) -> None:
-    loop.call_soon_threadsafe(world.pulse.wake)
+    loop.call_soon_threadsafe(world.pulse.wake_all)

@@ -33,30 +33,50 @@ _NUMERIC = (
     "endtime",
     *_TIMES,
 )
-# Task/List is known from the official client only, which copes with a shorter form: that is what it gets.
-_ABRIDGED = frozenset({"outputs", "debugoutput", "debugerror"})
 
 
 def task_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> dict[str, Any]:
     """Return one item of `tasklist`, as Detail shows it at `now`."""
-    model = task.inputs.model
     outputs = outputs_to_wire(task, store, cdn_url, now)
-    fields: dict[str, Any] = {
+    fields = _record(task, cdn_url, now)
+    fields |= {
+        "debugoutput": _debug_output(task, now),
+        "debugerror": task.twist.debug_error if task.ended(now) is not None else "",
+        "outputs": outputs,
+        "size": str(sum(int(output.get("size", 0)) for output in outputs)),
+    }
+    return _twisted(fields, task)
+
+
+def task_to_wire_abridged(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
+    """
+    Return one item of `Task/List`, which lacks the outputs, their size and the logs.
+
+    The list is known from the official client only, which copes with a shorter form: that is what it gets.
+    """
+    return _twisted(_record(task, cdn_url, now), task)
+
+
+def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
+    model = task.inputs.model
+    history = task.life.history(now)
+    ended = task.ended(now)
+    # The first of its kind, should a detour lead to the same status twice.
+    began = {step.status: step.moment for step in reversed(history)}
+    return {
         "id": task.id,
         "uuid": task.uuid,
         "socketaccesstoken": task.token,
         "parameters": _parameters(task, cdn_url),
-        "debugoutput": _debug_output(task, now),
-        "debugerror": task.twist.debug_error if task.ended(now) is not None else "",
-        "status": task.status(now),
+        "status": history[-1].status if history else task.status(now),
         "pexit": _exit_code(task, now),
         "elapsedseconds": f"{task.elapsed_seconds(now):.4f}",
         "totalcost": _amount(task.cost(now)),
         "cps": model.cps,
         "createtime": str(int(task.life.steps[0].moment)),
-        "canceltime": _moment(task.life.moment_of(Status.CANCEL, now)),
-        "endtime": _moment(task.ended(now)),
-        **{name: _moment(task.life.moment_of(status, now)) for name, status in _TIMES.items()},
+        "canceltime": _moment(began.get(Status.CANCEL)),
+        "endtime": _moment(ended),
+        **{name: _moment(began.get(status)) for name, status in _TIMES.items()},
         "projectid": task.project_id or "1",
         "modelid": model.id,
         "modelslugowner": model.clean_owner,
@@ -65,16 +85,7 @@ def task_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> dict
         "categories": json.dumps(list(model.categories)),
         "runtype": "model",
         "callbackurl": task.callback_url,
-        "outputs": outputs,
-        "size": str(sum(int(output.get("size", 0)) for output in outputs)),
     }
-    return _twisted(fields, task)
-
-
-def task_to_wire_abridged(task: Task, store: FileStore, cdn_url: str, now: float) -> dict[str, Any]:
-    """Return one item of `Task/List`, which lacks the outputs and the logs."""
-    fields = task_to_wire(task, store, cdn_url, now)
-    return {name: value for name, value in fields.items() if name not in _ABRIDGED}
 
 
 def outputs_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> list[dict[str, Any]]:

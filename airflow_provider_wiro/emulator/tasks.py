@@ -14,6 +14,7 @@ from airflow_provider_wiro.emulator.inputs import NOT_A_MODELS, Inputs
 from airflow_provider_wiro.emulator.life import TERMINAL, Life, Status
 from airflow_provider_wiro.emulator.media.rendering import Rendering, render
 from airflow_provider_wiro.emulator.pricing import cost_usd
+from airflow_provider_wiro.emulator.reckoning import Reckoning
 from airflow_provider_wiro.emulator.twists import Twist
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class TaskStore:
 
     _by_id: dict[str, Task] = field(default_factory=dict)
     _by_token: dict[str, Task] = field(default_factory=dict)
+    reckoning: Reckoning = field(default_factory=Reckoning)
 
     def __iter__(self) -> Iterator[Task]:
         """Iterate over all tasks, oldest first."""
@@ -163,6 +165,7 @@ class TaskStore:
         )
         self._by_id[task.id] = task
         self._by_token[task.token] = task
+        self.reckoning.begin(task)
         return task
 
     def by_id(self, task_id: str) -> Task | None:

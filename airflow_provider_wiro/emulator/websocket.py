@@ -3,7 +3,8 @@ The WebSocket (§8): register a token, hear of its task.
 
 It tells what happens from the registration on. What happened before is not told again, and a task that is
 over already is silent: neither is documented, so a client must read Detail once after connecting, and here it
-notices if it doesn't.
+notices if it doesn't. How many tasks one connection may be registered for is not documented either: that is a
+setting.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from aiohttp import WSMsgType, web
 
 from airflow_provider_wiro.emulator.clock import wait_for
 from airflow_provider_wiro.emulator.fault_answers import drop, faulty_response
+from airflow_provider_wiro.emulator.faults import SOCKET_KINDS
+from airflow_provider_wiro.emulator.life import Status
 from airflow_provider_wiro.emulator.messages import events_of, message_of
 from airflow_provider_wiro.emulator.recording import ReceivedRequest
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.faults import Fault
+    from airflow_provider_wiro.emulator.messages import Event
     from airflow_provider_wiro.emulator.tasks import Task
     from airflow_provider_wiro.emulator.world import World
 
 _GOING_AWAY = 1001
+_ENDS = frozenset({Status.POSTPROCESS_END, Status.CANCEL})
 
 
 class Socket:
@@ -49,7 +54,7 @@ class Socket:
                 return drop(request)
             if fault.kind == "slow":
                 await asyncio.sleep(fault.delay_seconds)
-            elif fault.kind not in {"drop_after", "truncated"}:
+            elif fault.kind not in {"drop_after", "truncated", *SOCKET_KINDS}:
                 return faulty_response(fault)
         socket = web.WebSocketResponse(heartbeat=30)
         await socket.prepare(request)
@@ -70,7 +75,7 @@ class Socket:
     async def _converse(
         self, request: web.Request, socket: web.WebSocketResponse, fault: Fault | None
     ) -> None:
-        followers: set[asyncio.Task[None]] = set()
+        conversation = _Conversation(self._world, request, socket, fault)
         try:
             async for frame in socket:
                 if frame.type != WSMsgType.TEXT:
@@ -79,12 +84,10 @@ class Socket:
                 if task is None:
                     await socket.send_json({"type": "error", "result": False, "message": "task-not-exist"})
                     continue
-                follower = asyncio.create_task(self._follow(request, socket, task, fault))
-                followers.add(follower)
+                self._world.ledger.socket_registrations += 1
+                conversation.register(task)
         finally:
-            for follower in followers:
-                follower.cancel()
-            await asyncio.gather(*followers, return_exceptions=True)
+            await conversation.end()
 
     def _registered(self, text: str) -> Task | None:
         try:
@@ -95,22 +98,66 @@ class Socket:
             return None
         return self._world.tasks.by_token(str(message.get("tasktoken", "")))
 
-    async def _follow(
-        self, request: web.Request, socket: web.WebSocketResponse, task: Task, fault: Fault | None
+
+class _Conversation:
+    """One connection, and who follows which task for it."""
+
+    def __init__(
+        self, world: World, request: web.Request, socket: web.WebSocketResponse, fault: Fault | None
     ) -> None:
+        self._world = world
+        self._request = request
+        self._socket = socket
+        self._is_silent = fault is not None and fault.kind == "silent_socket"
+        self._tells_ends = fault is None or fault.kind != "missing_end"
+        self._messages_left: int | None = None
+        if fault is not None and fault.kind in {"drop_after", "truncated"}:
+            self._messages_left = fault.after_messages
+        self._followers: dict[str, asyncio.Task[None]] = {}
+
+    def register(self, task: Task) -> None:
+        """Follow a task, as far as the settings let a connection have several."""
+        carried = self._world.settings.socket_registrations
+        if self._is_silent or task.id in self._followers or (carried == "first" and self._followers):
+            return
+        if carried == "one":
+            for follower in self._followers.values():
+                follower.cancel()
+        self._followers[task.id] = asyncio.create_task(self._follow(task))
+
+    async def end(self) -> None:
+        """Follow nothing any more."""
+        for follower in self._followers.values():
+            follower.cancel()
+        await asyncio.gather(*self._followers.values(), return_exceptions=True)
+
+    async def _follow(self, task: Task) -> None:
         world = self._world
-        told = {event for event in events_of(task) if event.moment <= world.now()}
-        while not socket.closed:
-            change, now = world.pulse.listen(), world.now()
-            for event in events_of(task):
-                if event.moment > now or event in told:
-                    continue
+        life, coming = task.life, events_of(task)
+        now = world.now()
+        told = {event for event in coming if event.moment <= now}
+        coming = [event for event in coming if event not in told]
+        while not self._socket.closed:
+            change, now = world.pulse.listen(task.id), world.now()
+            if task.life is not life:  # laid out anew, or stopped
+                life, coming = task.life, [event for event in events_of(task) if event not in told]
+            while coming and coming[0].moment <= now:
+                event = coming.pop(0)
                 told.add(event)
-                await socket.send_json(message_of(event, task, world))
-                if fault is not None and fault.kind in {"drop_after", "truncated"}:
-                    drop(request)
+                if not await self._tell(event, task):
                     return
-            if task.is_terminal(now):
+            if not coming and task.is_terminal(now):
                 return
-            upcoming = (event.moment for event in events_of(task) if event.moment > now)
-            await wait_for(change, world.clock, min(upcoming, default=None))
+            await wait_for(change, world.clock, coming[0].moment if coming else None)
+
+    async def _tell(self, event: Event, task: Task) -> bool:
+        """Send a message; returns whether the connection is still there."""
+        if event.type in _ENDS and not self._tells_ends:
+            return True
+        await self._socket.send_json(message_of(event, task, self._world))
+        if self._messages_left is not None:
+            self._messages_left -= 1
+            if self._messages_left <= 0:
+                drop(self._request)
+                return False
+        return True

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.auth import Project
 from airflow_provider_wiro.emulator.clock import Clock, Pulse
 from airflow_provider_wiro.emulator.faults import Fault, FaultBook
 from airflow_provider_wiro.emulator.files import FileStore
-from airflow_provider_wiro.emulator.life import Status, plan
+from airflow_provider_wiro.emulator.life import Life, Status, plan
 from airflow_provider_wiro.emulator.recording import Counts, Ledger
 from airflow_provider_wiro.emulator.tasks import Task, TaskStore
 from airflow_provider_wiro.emulator.twists import Twist, twisted_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
     from pathlib import Path
 
+    from airflow_provider_wiro.emulator.reckoning import Reckoning
     from airflow_provider_wiro.emulator.settings import Settings
 
 
@@ -53,15 +54,18 @@ class World:
         """Return the present moment in Unix seconds."""
         return self.clock.now()
 
+    @property
+    def reckoning(self) -> Reckoning:
+        """How the tasks stand at this moment."""
+        return self.tasks.reckoning.at(self.now())
+
     def active_tasks(self) -> int:
         """Return how many tasks are under way: neither finished nor stopped."""
-        now = self.now()
-        return sum(not task.is_terminal(now) for task in self.tasks)
+        return self.reckoning.active
 
     def spent_usd(self) -> Decimal:
         """Return what all successful tasks have cost together."""
-        now = self.now()
-        return sum((task.cost(now) for task in self.tasks), Decimal(0))
+        return self.reckoning.spent_usd
 
     def arm(self, fault: Fault) -> None:
         """Arm a fault; one that names an existing task changes that task at once."""
@@ -80,22 +84,24 @@ class World:
     def twist(self, task: Task, twist: Twist) -> None:
         """Give a task another course; its life is laid out anew from its creation."""
         task.twist = twist
-        task.life = plan(
-            task.inputs.model.timing,
-            created=task.life.steps[0].moment,
-            speed=task.speed,
-            detour=twist.detour,
+        created = task.life.steps[0].moment
+        self._change_life(
+            task,
+            plan(task.inputs.model.timing, created=created, speed=task.speed, detour=twist.detour),
         )
-        self.pulse.wake()
 
     def stop(self, task: Task) -> None:
         """End a task by hand, now; one that is over stays as it is."""
         now = self.now()
         if task.is_terminal(now):
             return
-        task.life = task.life.stopped(now)
         self.ledger.tasks_stopped += 1
-        self.pulse.wake()
+        self._change_life(task, task.life.stopped(now))
+
+    def _change_life(self, task: Task, life: Life) -> None:
+        task.life = life
+        self.tasks.reckoning.begin_anew(task)
+        self.pulse.wake(task.id)
 
     def counts(self) -> Counts:
         """Return the counters of this moment."""
@@ -113,6 +119,7 @@ class World:
             callbacks_failed=self.ledger.callbacks_failed,
             open_connections=self.count_connections(),
             open_sockets=self.ledger.open_sockets,
+            socket_registrations=self.ledger.socket_registrations,
             bytes_served=self.ledger.bytes_served,
             spent_usd=float(self.spent_usd()),
         )

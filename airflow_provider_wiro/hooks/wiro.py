@@ -121,6 +121,12 @@ class WiroHook(BaseHook):
         """Call ``check`` twice a second while waiting; what it raises ends the wait."""
         self._check_interruption = check
 
+    def for_thread(self) -> WiroHook:
+        """Return a hook for another thread, with the connection that was already read."""
+        hook = WiroHook(self.wiro_conn_id)
+        hook._connection = self.connection
+        return hook
+
     def for_stopping(self, timeout_seconds: float) -> WiroHook:
         """
         Return a hook for one urgent stop, usable in a signal handler that interrupted this hook.
@@ -128,8 +134,7 @@ class WiroHook(BaseHook):
         It has a session of its own, since this one may be in the middle of a request, the given timeouts, and
         the connection that was already read: asking Airflow for it in a signal handler deadlocks.
         """
-        hook = WiroHook(self.wiro_conn_id)
-        hook._connection = self.connection
+        hook = self.for_thread()
         hook._timeouts = (timeout_seconds, timeout_seconds)
         return hook
 

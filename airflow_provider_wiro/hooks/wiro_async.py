@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.asynchronous import AsyncOutputStream
 
 T = TypeVar("T")
+
+#: Connections that were read before their event loop began.
+_KNOWN: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, WiroConnection]] = WeakKeyDictionary()
+
+
+def know_connection(wiro_conn_id: str, connection: WiroConnection) -> None:
+    """
+    Have all hooks of this event loop use a connection that was read already.
+
+    For a loop in a worker: its process asks Airflow from its main thread, before the loop begins.
+    """
+    _KNOWN.setdefault(asyncio.get_running_loop(), {})[wiro_conn_id] = connection
 
 
 class WiroAsyncHook(BaseHook):
@@ -53,6 +66,8 @@ class WiroAsyncHook(BaseHook):
 
     async def get_wiro_connection(self) -> WiroConnection:
         """The connection, read from Airflow once, without blocking the loop."""
+        if self._connection is None:
+            self._connection = _KNOWN.get(asyncio.get_running_loop(), {}).get(self.wiro_conn_id)
         if self._connection is None:
             found = await version_compat.get_connection_async(self.wiro_conn_id)
             self._connection = WiroConnection.from_airflow(found)
@@ -230,4 +245,8 @@ class WiroAsyncHook(BaseHook):
             if isinstance(step, Send):
                 outcome = await asynchronous.send(await self.get_session(), connection, step)
             else:
-                await asyncio.sleep(step.seconds)
+                await self.pause(step.seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait between two requests."""
+        await asyncio.sleep(seconds)

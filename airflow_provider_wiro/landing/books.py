@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.filenames import clean_name
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.deleted import landings_of_manifest, plan_remembered, remembered
 from airflow_provider_wiro.landing.description import Description
-from airflow_provider_wiro.landing.landings import model_folder, plan
+from airflow_provider_wiro.landing.landings import plan
 from airflow_provider_wiro.landing.manifest_object import ManifestObject
+from airflow_provider_wiro.landing.manifest_places import InS3
+from airflow_provider_wiro.landing.masking import without
 from airflow_provider_wiro.landing.provenance import user_tags
 from airflow_provider_wiro.landing.s3_upload import S3Upload
 
@@ -76,15 +77,13 @@ class Books:
         """
         planned = plan_remembered if self._is_remembered else plan
         landings = planned(self.task, key_template, model=self.origin.model)
-        values = {
-            "wiro_task_id": clean_name(self.origin.wiro_task_id, fallback="_"),
-            "model": model_folder(self.origin.model),
-        }
-        key = manifests.manifest_key(manifest, key_template, landings, values)
+        if isinstance(manifest, str):
+            manifest = _key_in_bucket(manifest)
+        key = manifests.manifest_key(manifest, key_template, landings, self.origin.placeholders)
         if key is not None:
             arguments = manifests.manifest_arguments(self._s3.arguments)
-            s3 = S3Upload(self._s3.client, self._s3.bucket, arguments)
-            self._manifest = ManifestObject(s3, key, self.origin, replace=self._replaces)
+            place = InS3(S3Upload(self._s3.client, self._s3.bucket, arguments), key, self.origin)
+            self._manifest = ManifestObject(place, self.origin.wiro_task_id, replace=self._replaces)
         self._landings = landings or landings_of_manifest(self._manifest.earlier if self._manifest else None)
         if not self._landings:
             log.warning(
@@ -98,6 +97,16 @@ class Books:
         """Return the metadata by which an object is known to be this output."""
         return self.origin.identity(_name(landing))
 
+    def digest(self, landing: Landing, etag: str) -> str | None:
+        """
+        Return the SHA-256 of an object that is there, as its manifest or, with tags, a tag of its own tells.
+
+        None if neither does. The tags are asked for only then: that is another request, and a permission.
+        """
+        earlier = None if self._manifest is None else self._manifest.earlier
+        remembered = manifests.remembered_digest(earlier, landing.key, etag)
+        return remembered or (None if self._tags is None else self._s3.tagged_sha256(landing.key))
+
     def describe(self, landing: Landing) -> Description:
         """Return what an object is to say of itself."""
         arguments = self._s3.arguments
@@ -109,40 +118,29 @@ class Books:
             None if is_certain else f"output {landing.output.index} ({landing.output.name!r})",
         )
 
-    def close(self, files: Sequence[Mapping[str, Any]], secrets: Collection[str]) -> list[dict[str, Any]]:
+    def close(self, files: Sequence[Mapping[str, Any]], secrets: Collection[str]) -> None:
         """
         Write the manifest, if one is wanted.
 
         :param files: as the operator returns them, one for each landing.
         :param secrets: that must not be in it.
-        :return: the files, with the digests that only the manifest knew.
         """
-        if self._manifest is None:
-            return [dict(file) for file in files]
-        complete = [
-            {**file, "sha256": file["sha256"] or self._remembered_digest(landing, file)}
-            for landing, file in zip(self._landings, files, strict=True)
-        ]
-        if self._landings:
-
-            def scrub(text: str) -> str:
-                for secret in filter(None, secrets):
-                    text = text.replace(secret, "***")
-                return text
-
-            self._manifest.write(
-                manifests.build(self.task, self.origin, self._landings, complete, scrub),
-                keep=self._is_remembered,
-            )
-        return complete
+        if self._manifest is None or not self._landings:
+            return
+        told = manifests.build(self.task, self.origin, self._landings, files, without(secrets))
+        self._manifest.write(told, keep=self._is_remembered)
 
     @property
     def manifest_uri(self) -> str | None:
         return self._manifest.uri if self._manifest is not None and self._landings else None
 
-    def _remembered_digest(self, landing: Landing, file: Mapping[str, Any]) -> str | None:
-        earlier = None if self._manifest is None else self._manifest.earlier
-        return manifests.remembered_digest(earlier, landing.key, file["etag"])
+
+def _key_in_bucket(manifest: str) -> str:
+    if manifest.startswith("s3://"):
+        raise WiroUsageError(
+            f"Expected manifest as a key in the bucket of the outputs, found a full URL ({manifest!r})."
+        )
+    return manifest.lstrip("/")
 
 
 def _name(landing: Landing) -> str:

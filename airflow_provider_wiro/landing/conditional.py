@@ -1,4 +1,4 @@
-"""Puts that create an object and never overwrite one, where the S3 server knows such puts."""
+"""Puts that overwrite nothing, deletions of nothing but ours: where the S3 server knows such conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What a server says that doesn't know ``If-None-Match`` on a put, as code or as HTTP status.
+#: What a server says that doesn't know the condition, as code or as HTTP status.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})
 #: An object is there, or another conditional put of the same key is going on.
 _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
@@ -56,6 +56,30 @@ class OnlyIfAbsent:
                 "but one that another task puts at the very same moment may be."
             )
         return call(**arguments)
+
+
+def delete_if_unchanged(client: Any, etag: str, **where: Any) -> None:
+    """
+    Delete an object of ours that must not stay, unless somebody has replaced it meanwhile.
+
+    If that fails it is only logged, lest it hide why it was done. Where a server doesn't know ``If-Match`` on
+    a deletion, what is there is deleted: a moment ago that was ours.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        try:
+            client.delete_object(**where, IfMatch=f'"{etag}"')
+        except ClientError as error:
+            if not _names_of(error) & _NOT_KNOWN:
+                raise
+            client.delete_object(**where)
+    except Exception as error:
+        if isinstance(error, ClientError) and _names_of(error) & _TAKEN:
+            return
+        log.warning(
+            "Could not delete s3://%s/%s, which is damaged.", where["Bucket"], where["Key"], exc_info=True
+        )
 
 
 def _names_of(error: Any) -> set[str]:

@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow_provider_wiro.exceptions import WiroUsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -17,6 +19,16 @@ Result = TypeVar("Result")
 _SLICE_SECONDS = 0.1
 #: How long what is under way may take to end by itself once all was stopped. Airflow kills after 5 s.
 GRACE_SECONDS = 1.5
+
+
+#: More threads than this only wait for each other, and take memory for it.
+MOST_THREADS = 64
+
+
+def check_size(max_concurrency: object) -> None:
+    """Raise if it is no number of threads that is of use."""
+    if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= MOST_THREADS:
+        raise WiroUsageError(f"Expected max_concurrency from 1 to {MOST_THREADS}, found {max_concurrency!r}.")
 
 
 class Abandoned(Exception):  # noqa: N818  no error: the error is another thread's

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.landing.provenance import tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +65,10 @@ class Description:
         return (
             told if self.tags is None else {**told, "Tagging": tagging_header(with_digest(self.tags, sha256))}
         )
+
+    def is_of_the_same(self, metadata: Mapping[str, str]) -> bool:
+        """Whether an object's metadata says that it is this very output, whoever put it."""
+        return all(metadata.get(name) == self.metadata.get(name) for name in IDENTITY)
 
     @contextmanager
     def explained(self) -> Iterator[None]:

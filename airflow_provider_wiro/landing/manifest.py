@@ -53,12 +53,13 @@ def manifest_key(
     wanted: bool | str, key_template: str, landings: Sequence[Landing], values: Mapping[str, str]
 ) -> str | None:
     """
-    Return the manifest's key, None if none is wanted or there is nothing to tell of.
+    Return the manifest's key, or its URI where the outputs have URIs; None if none is wanted, or there is
+    nothing to tell of.
 
     :param wanted: True puts it beside the first output; text is a key template.
     :param key_template: of the outputs.
     :param values: for the placeholders ``{wiro_task_id}`` and ``{model}``.
-    :raises WiroUsageError: an output has this key.
+    :raises WiroUsageError: an output has this key, or it makes no sense.
     """
     if not isinstance(wanted, bool | str):
         raise WiroUsageError(f"Expected manifest as True, False or a key, found {wanted!r}.")
@@ -66,16 +67,12 @@ def manifest_key(
         return None
     folder = key_template.rpartition("/")[0]
     if isinstance(wanted, str):
-        if wanted.startswith("s3://"):
-            raise WiroUsageError(
-                f"Expected manifest as a key in the bucket of the outputs, found a full URL ({wanted!r})."
-            )
-        template = check_key_template(wanted.lstrip("/"), _PLACEHOLDERS, argument="manifest")
+        template = check_key_template(wanted, _PLACEHOLDERS, argument="manifest")
         key = fill_key(template, values, argument="manifest")
     elif _is_of_the_task(folder):  # known without outputs, so that it is found again when they are deleted
-        key = fill_key(f"{folder}/manifest.json".lstrip("/"), values, argument="manifest")
+        key = fill_key(_in(folder), values, argument="manifest")
     elif landings:
-        key = f"{landings[0].key.rpartition('/')[0]}/manifest.json".lstrip("/")
+        key = _in(landings[0].key.rpartition("/")[0])
     else:
         return None
     if any(landing.key == key for landing in landings):
@@ -83,6 +80,10 @@ def manifest_key(
             f"The manifest and an output would both land in {key!r}. Give manifest another key."
         )
     return key
+
+
+def _in(folder: str) -> str:
+    return f"{folder}/manifest.json" if folder else "manifest.json"
 
 
 def _is_of_the_task(template: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 #: Longer texts are cut: no prompt is as long, but a file's content in a parameter is.
@@ -34,6 +34,18 @@ _DATA_URL = re.compile(
     r"(data:[\w.+/-]{0,100}(?:;[\w=.+-]{1,60}){0,5};base64,)[A-Za-z0-9+/=_-]+", re.IGNORECASE
 )
 _BLOB = re.compile(r"[A-Za-z0-9+/_-]{400,}={0,2}")
+
+
+def without(secrets: Iterable[str]) -> Callable[[str], str]:
+    """Return what takes secrets that are known out of a text."""
+    known = [secret for secret in secrets if secret]
+
+    def scrub(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, _MASK)
+        return text
+
+    return scrub
 
 
 def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> Any:

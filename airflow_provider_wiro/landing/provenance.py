@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, urlencode
 
+from airflow_provider_wiro.api.filenames import clean_name
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.landings import model_folder
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
+
+#: The metadata by which an object is known again.
+IDENTITY = ("wiro-task-id", "wiro-output")
 
 #: S3 counts names and values of an object's metadata together.
 MAX_METADATA_BYTES = 2048
@@ -71,7 +76,15 @@ class Origin:
 
         :param output: which of the task's outputs, ``0`` or, for a part of an LLM's answer, ``0json``.
         """
-        return {"wiro-task-id": _header(self.wiro_task_id), "wiro-output": output}
+        return dict(zip(IDENTITY, (_header(self.wiro_task_id), output), strict=True))
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What of it can be a part of a key."""
+        return {
+            "wiro_task_id": clean_name(self.wiro_task_id, fallback="_"),
+            "model": model_folder(self.model),
+        }
 
     @property
     def names(self) -> dict[str, str]:

@@ -8,11 +8,10 @@ from typing import Any
 
 from airflow_provider_wiro.api.filenames import check_key_template
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.crew import check_size
 from airflow_provider_wiro.landing.landings import PLACEHOLDERS
 from airflow_provider_wiro.landing.s3_upload import MAX_PART_BYTES, MIN_PART_BYTES, S3Upload
 
-#: More threads than this only wait for each other, and take memory for it.
-_MOST_THREADS = 64
 #: As many connections a client of boto3's keeps by default.
 _KEPT_CONNECTIONS = 10
 #: Of boto3's upload arguments, those that describe the bytes of a single object.
@@ -58,10 +57,7 @@ def upload_arguments(
 
 def check_numbers(max_concurrency: object, part_size: object) -> None:
     """Raise if a number is not one that S3 or this machine could do with."""
-    if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= _MOST_THREADS:
-        raise WiroUsageError(
-            f"Expected max_concurrency from 1 to {_MOST_THREADS}, found {max_concurrency!r}."
-        )
+    check_size(max_concurrency)
     if not isinstance(part_size, int) or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
         raise WiroUsageError(
             f"Expected part_size in bytes, from S3's least of {MIN_PART_BYTES} (5 MiB) to its most of "

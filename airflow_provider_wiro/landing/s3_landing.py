@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.crew import Crew
     from airflow_provider_wiro.landing.fetching import Download, Fetcher
     from airflow_provider_wiro.landing.landings import Landing
-    from airflow_provider_wiro.landing.s3_upload import S3Upload, StoredObject
+    from airflow_provider_wiro.landing.s3_target import StoredObject
+    from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class S3Landing:
             )
         if landing.size is None or landing.size == existing.size:
             if self.books.identity(landing).items() <= existing.metadata.items():
-                return existing
+                known = existing.sha256 or self.books.digest(landing, existing.etag)
+                return replace(existing, sha256=known)
             stored = existing if existing.sha256 else replace(existing, sha256=self.s3.sha256(landing.key))
             if stored.sha256 == self._sha256(landing):
                 return stored

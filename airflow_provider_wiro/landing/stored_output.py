@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Kept in memory about twice while writing. s3fs would take 50 MiB; S3 takes parts from 5.
-BLOCK_BYTES = 8 * 1024 * 1024
+#: Kept in memory up to three times while writing. s3fs would take 50 MiB; S3 takes parts from 5.
+BLOCK_BYTES = 5 * 1024 * 1024
 #: The most parts an S3 object has; other stores take more.
 _MAX_BLOCKS = 10_000
 _MIB = 1024 * 1024

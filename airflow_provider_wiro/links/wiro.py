@@ -32,12 +32,16 @@ class WiroTaskLink(BaseOperatorLink):
         return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
 
 
-def push_task_url(context: Any, *, base_url: str, model: str | None, wiro_task_id: str) -> None:
-    """Store the URL, so that the button works from the submission on."""
+def push_task_url(context: Any, *, base_url: str, model: str | None, wiro_task_id: str | None) -> None:
+    """
+    Store the URL, so that the button works from the submission on.
+
+    :param wiro_task_id: None for many tasks of one model.
+    """
     context["ti"].xcom_push(key=XCOM_KEY, value=task_url(base_url, model, wiro_task_id))
 
 
-def task_url(base_url: str, model: str | None, wiro_task_id: str) -> str:
+def task_url(base_url: str, model: str | None, wiro_task_id: str | None) -> str:
     """
     Return where a person sees a task.
 
@@ -45,10 +49,10 @@ def task_url(base_url: str, model: str | None, wiro_task_id: str) -> str:
     Any other API host is an emulator, which lists its tasks on its front page.
     """
     parts = urlsplit(base_url)
-    fragment = f"task-{quote(wiro_task_id, safe='')}"
+    fragment = "" if wiro_task_id is None else f"#task-{quote(wiro_task_id, safe='')}"
     if parts.hostname != _API_HOST:
-        return f"{parts.scheme}://{parts.netloc}/#{fragment}"
+        return f"{parts.scheme}://{parts.netloc}/{fragment}"
     if model is None:
-        return f"https://wiro.ai/#{fragment}"
+        return f"https://wiro.ai/{fragment}"
     owner, name = (quote(segment, safe="") for segment in split_slug(model))
-    return f"https://wiro.ai/models/{owner}/{name}#{fragment}"
+    return f"https://wiro.ai/models/{owner}/{name}{fragment}"

@@ -27,12 +27,12 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def whole_number(name: str, value: int, *, least: int) -> int:
+def whole_number(name: str, value: int, *, least: int, most: int) -> int:
     """
     Return a number as given.
 
-    :raises WiroUsageError: it is no whole number, or a smaller one.
+    :raises WiroUsageError: it is no whole number, or not between these.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise WiroUsageError(f"Expected {name} as a whole number from {least} on, found {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise WiroUsageError(f"Expected {name} as a whole number from {least} to {most}, found {value!r}.")
     return value

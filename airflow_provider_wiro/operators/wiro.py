@@ -69,7 +69,7 @@ class WiroRunOperator(BaseOperator):
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         task's age, never slower than every 30 s.
     :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
-        within a second and polling is the safety net; or ``"auto"``, which is that for the first 2,000 tasks
+        within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
         of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
         where the connection leads to Wiro itself. A worker that waits polls.
     :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.

@@ -48,7 +48,7 @@ class WiroTaskSensor(BaseSensorOperator):
         wait's age, never slower than every 30 s. In ``mode="reschedule"`` the usual ``poke_interval`` counts
         instead.
     :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
-        within a second and polling is the safety net; or ``"auto"``, which is that for the first 2,000 tasks
+        within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
         of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
         where the connection leads to Wiro itself. A worker that waits polls.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.

@@ -57,9 +57,12 @@ def operator_lineage(landed: Landed) -> Any:
 
 
 def _object(facet: Any, file: Mapping[str, Any]) -> Any:
-    bucket, _, key = file["uri"].removeprefix("s3://").partition("/")
+    scheme, _, rest = file["uri"].partition("://")
+    place, _, key = rest.partition("/")
+    # OpenLineage's naming: local files have no place, and keep their slash.
+    namespace, name = (f"{scheme}://{place.rpartition('@')[2]}", key) if place else (scheme, f"/{key}")
     size = facet.OutputStatisticsOutputDatasetFacet(rowCount=None, size=file["size"])
-    return facet.OutputDataset(namespace=f"s3://{bucket}", name=key, outputFacets={"outputStatistics": size})
+    return facet.OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": size})
 
 
 def _run_facet(facet: Any, landed: Landed) -> Any:

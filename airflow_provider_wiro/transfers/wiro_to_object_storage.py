@@ -7,42 +7,47 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError
 from airflow_provider_wiro.failures import airflow_failures
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.landing.crew import Crew
     from airflow_provider_wiro.landing.landings import Landing
     from airflow_provider_wiro.landing.output_reader import OutputReader
     from airflow_provider_wiro.landing.stored_output import StoredOutput
+    from airflow_provider_wiro.transfers.lineage import Landed
 
 
 class WiroToObjectStorageOperator(BaseOperator):
     """
     Stream a finished Wiro task's outputs to any ``ObjectStoragePath`` (Google, Azure, local disk, S3, …).
 
-    Each output is checked against the size Wiro announced and hashed on the way, with flat memory. A file
-    that fails a check is not left behind; files that landed before it stay, and are skipped when the task
-    runs again. A transfer that is cut off goes on where it was; an expired link is renewed. An LLM's answer
-    lands as ``.json`` (structured) and ``.txt``.
+    Each output is checked against the size Wiro announced and hashed on the way. Several are moved at once,
+    however large, with about 20 MiB of memory for each of ``max_concurrency`` on an object store and 3 MiB on
+    a local disk. A file that fails a check is not left behind; the others land or stay, and are skipped when
+    the task runs again. A transfer that is cut off goes on where it was; an expired link is renewed. An LLM's
+    answer lands as ``.json`` (structured) and ``.txt``.
 
     What :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator` does and this can't, since not
     every store can:
 
     * There is no conditional write: of two tasks that write the same file at once, the last one wins.
-    * The outputs are moved one after the other, each as one stream.
-    * Nothing is kept beside the bytes, neither a content type nor metadata. So a second run can tell what is
-      there only by reading it, and the output from Wiro, which has to be there still.
+    * Each output is one stream: a single large one is not moved in parts at once.
+    * Nothing is kept beside the bytes, neither a content type nor metadata nor tags. So a second run can tell
+      what is there only by reading it, and the output from Wiro, which has to be there still: hence no
+      ``delete_after``. Where it all came from, ``manifest`` tells.
     * On a local disk a file appears as a whole, by renaming; a killed process can leave a ``.wiro-….part``.
-      Object stores, too, show a file only when it is complete. File servers (``sftp://``, ``smb://``) show
-      it growing, and with ``replace=True`` the old one is gone from the beginning of the write.
+      Object stores, too, show a file only when it is complete; what a killed process leaves of an upload is
+      for the store's own rules to remove. File servers (``sftp://``, ``smb://``) show a file growing, and
+      with ``replace=True`` the old one is gone from the beginning of the write.
 
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
     :param path: URI of each file, its connection included (``gs://google_cloud_default@bucket/…``), or an
@@ -51,14 +56,19 @@ class WiroToObjectStorageOperator(BaseOperator):
     :param replace: overwrite files that are there. Otherwise an identical one is skipped, and a different one
         is an error.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
+    :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
+        each file. True: as ``manifest.json`` beside the first output; or a URI or local path like ``path``,
+        with ``{wiro_task_id}`` and ``{model}``. (templated)
+    :param max_concurrency: how many outputs are moved at once, from 1 to 64.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
-        "skipped"}], "total_bytes", "cost_usd"}``; ``etag`` is None.
+        "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
+        None.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
         another file is in the way, there is no such store.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached.
     """
 
-    template_fields: Sequence[str] = ("wiro_task_id", "path", "wiro_conn_id")
+    template_fields: Sequence[str] = ("wiro_task_id", "path", "wiro_conn_id", "manifest")
     ui_color = "#e8e4ff"
 
     def __init__(
@@ -68,6 +78,8 @@ class WiroToObjectStorageOperator(BaseOperator):
         path: str | os.PathLike[str],
         replace: bool = False,
         wiro_conn_id: str = "wiro_default",
+        manifest: bool | str = False,
+        max_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -75,97 +87,89 @@ class WiroToObjectStorageOperator(BaseOperator):
         self.path = path
         self.replace = replace
         self.wiro_conn_id = wiro_conn_id
+        self.manifest = manifest
+        self.max_concurrency = max_concurrency
         self._is_killed = False
+        self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
         self._reader: OutputReader | None = None
+        self._landed: Landed | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
         """The hook for the operator's Wiro connection."""
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
-        hook = WiroHook(self.wiro_conn_id)
-        hook.interrupted_by(self._check_killed)
-        return hook
+        return WiroHook(self.wiro_conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check everything that can be checked first; then move one output after the other."""
-        from airflow_provider_wiro.api.filenames import check_key_template
-        from airflow_provider_wiro.hooks.stored_file import with_connection
+        """Check everything that can be checked first; then move several outputs at once."""
+        from airflow_provider_wiro.landing import manifest as manifests
+        from airflow_provider_wiro.landing import stored_destination as destination
+        from airflow_provider_wiro.landing.crew import check_size
         from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
-        from airflow_provider_wiro.landing.landings import PLACEHOLDERS, plan
-        from airflow_provider_wiro.landing.output_reader import OutputReader
+        from airflow_provider_wiro.landing.landings import plan
+        from airflow_provider_wiro.landing.masking import without
+        from airflow_provider_wiro.landing.provenance import Origin
         from airflow_provider_wiro.landing.stored_output import StoredOutput
+        from airflow_provider_wiro.transfers.telling import tell
 
         with airflow_failures(), self.hook:
-            template = check_key_template(with_connection(self.path), PLACEHOLDERS, argument="path")
+            check_size(self.max_concurrency)
+            template = destination.path_template(self.path)
             task = finished_task(self.hook, self.wiro_task_id)
-            landings = plan(task, template, model=model_of(self.wiro_task_id), argument="path")
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.", task.id)
+            manifest = destination.open_manifest(
+                self.manifest, template, landings, origin, replaces=self.replace
+            )
             targets = [StoredOutput(landing.key) for landing in landings]
-            with OutputReader(self.hook, task, self._check_killed) as reader:
-                self._reader = reader
-                files = [
-                    self._land(reader, task.id, landing, target)
-                    for landing, target in zip(landings, targets, strict=True)
-                ]
-            return landed(task, files)
+            files = self._land_all(task, list(zip(landings, targets, strict=True)))
+            if manifest is not None:
+                secrets = [*self.hook.connection.secrets, *([task.token] if task.token else [])]
+                manifest.write(manifests.build(task, origin, landings, files, without(secrets)))
+            self._landed = tell(context, self.outlets, task, origin.model, files)
+        told = {"manifest": manifest.uri if manifest else None} if self.manifest else {}
+        return {**landed(task, files), **told}
 
     def on_kill(self) -> None:
         """
-        Let the read that is going on, or the next, fail, which undoes the write.
+        Let all reads that are going on, or the next, fail, which undoes the writes.
 
         Airflow calls this in a signal handler and kills the process 5 s later: too soon for a read timeout.
         """
         self._is_killed = True
+        if self._crew is not None:
+            self._crew.stop()
         if self._reader is not None:
             self._reader.interrupt()
 
-    def _check_killed(self) -> None:
-        if self._is_killed:
-            raise AirflowException("The Airflow task was stopped.")
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
+        if self._landed is None:
+            return None
+        from airflow_provider_wiro.transfers.lineage import operator_lineage
 
-    def _land(
-        self, reader: OutputReader, wiro_task_id: str, landing: Landing, target: StoredOutput
-    ) -> dict[str, Any]:
-        self._check_killed()
-        before = target.facts()
-        existing = None if self.replace else before
-        if existing is not None:
-            sha256, size = self._sha256_if_identical(reader, wiro_task_id, landing, target, existing)
-            self.log.info("Skipped %s: it is there already, identical.", target.uri)
-        else:
-            written = reader.read(
-                landing, lambda stream: target.write(stream, expected_size=landing.size, before=before)
-            )
-            sha256, size = written.sha256, written.size
-            self.log.info("Landed %s: %s bytes, %s.", target.uri, f"{size:,}", landing.content_type)
-        return {
-            "uri": target.uri,
-            "name": landing.name,
-            "size": size,
-            "sha256": sha256,
-            "content_type": landing.content_type,
-            "etag": None,
-            "skipped": existing is not None,
-        }
+        return operator_lineage(self._landed)
 
-    def _sha256_if_identical(
-        self,
-        reader: OutputReader,
-        wiro_task_id: str,
-        landing: Landing,
-        target: StoredOutput,
-        existing: Mapping[str, Any],
-    ) -> tuple[str, int]:
-        """Return digest and size of the file that is there, if it is this very output."""
-        size = int(existing.get("size") or 0)
-        if landing.size is None or landing.size == size:
-            with target.open() as file:
-                there = reader.digest(file)
-            if reader.sha256(landing) == there:
-                return there, size
-        raise WiroOutputRefusedError(
-            f"{target.uri} is there already and is not output {landing.output.index} of Wiro task "
-            f"{wiro_task_id}. Choose another path, or overwrite it with replace=True."
-        )
+    def _land_all(self, task: Task, items: Sequence[tuple[Landing, StoredOutput]]) -> list[dict[str, Any]]:
+        """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
+        from airflow_provider_wiro.landing.crew import Crew
+        from airflow_provider_wiro.landing.output_reader import OutputReader
+        from airflow_provider_wiro.landing.stored_landing import StoredLanding
+
+        crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
+        self.hook.interrupted_by(crew.check)
+        with OutputReader(self.hook, task, crew.check) as reader:
+            self._crew, self._reader = crew, reader
+            if self._is_killed:
+                crew.stop()
+            try:
+                return crew.run(StoredLanding(reader, task.id, self.replace).land, items)
+            finally:
+                self._crew = self._reader = None
+
+    @staticmethod
+    def _stopped() -> AirflowException:
+        return AirflowException("The Airflow task was stopped.")

@@ -40,8 +40,8 @@ class WiroToS3Operator(BaseOperator):
 
     A transfer that is cut off goes on where it was; an expired link is renewed. If the process is killed
     outright (SIGKILL), the parts of an unfinished upload stay in the bucket, where S3 bills them unseen: the
-    task's next try removes those of its own keys. For those of tasks that never run again, give the bucket a
-    lifecycle rule with ``AbortIncompleteMultipartUpload``.
+    task's next try removes those of its own keys, once they have been silent for half a minute. For those of
+    tasks that never run again, give the bucket a lifecycle rule with ``AbortIncompleteMultipartUpload``.
 
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
     :param s3_bucket: the bucket; default: the one in the S3 connection. (templated)
@@ -57,7 +57,9 @@ class WiroToS3Operator(BaseOperator):
     :param acl_policy: a canned ACL for the objects. (templated)
     :param extra_args: further arguments of the upload, of those boto3 knows (``ALLOWED_UPLOAD_ARGS``).
     :param tags: tag the objects with where they come from; a dict has further tags. The role of the S3
-        connection needs ``s3:PutObjectTagging`` for it. (templated)
+        connection needs ``s3:PutObjectTagging`` for it, and ``s3:GetObjectTagging`` to find the ``sha256`` of
+        an object in parts again. An object that is skipped keeps the tags it has: they name who landed it.
+        (templated)
     :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
         each object. True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and
         ``{model}``. (templated)
@@ -68,7 +70,7 @@ class WiroToS3Operator(BaseOperator):
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
-        is None for an object that was put in parts by an earlier run, unless its manifest tells.
+        is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
         another object is in the way.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached, a link has expired.
@@ -140,6 +142,7 @@ class WiroToS3Operator(BaseOperator):
         from airflow_provider_wiro.landing.books import Books, check_tags
         from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
         from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.transfers.telling import tell
 
         with airflow_failures(), self.hook:
             bucket, key_template = destination.bucket_and_template(self.s3_bucket, self.s3_key)
@@ -161,8 +164,8 @@ class WiroToS3Operator(BaseOperator):
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)
             secrets = [*self.hook.connection.secrets, *([task.token] if task.token else [])]
-            files = books.close(files, secrets)
-            self._tell(context, books, files)
+            books.close(files, secrets)
+            self._landed = tell(context, self.outlets, books.task, origin.model, files)
             if self.delete_after:
                 self._delete(task)
         manifest = {"manifest": books.manifest_uri} if self.manifest else {}
@@ -203,7 +206,9 @@ class WiroToS3Operator(BaseOperator):
                 crew.stop()
             try:
                 one = S3Landing(s3, books, fetcher, crew, self.replace, self.part_size)
-                return crew.run(one.land, landings)
+                files = crew.run(one.land, landings)
+                s3.leftovers.settle(fetcher.pause)
+                return files
             finally:
                 s3.abort_open_uploads()
                 self._crew = self._fetcher = None
@@ -211,20 +216,6 @@ class WiroToS3Operator(BaseOperator):
     @staticmethod
     def _stopped() -> AirflowException:
         return AirflowException("The Airflow task was stopped.")
-
-    def _tell(self, context: Context, books: Books, files: Sequence[Mapping[str, Any]]) -> None:
-        """Let Airflow, and OpenLineage when it asks, know what landed."""
-        from airflow_provider_wiro.transfers.assets import report
-        from airflow_provider_wiro.transfers.lineage import Landed
-
-        task, model = books.task, books.origin.model
-        report(
-            context,
-            self.outlets,
-            files,
-            {"wiro_task_id": task.id, "model": model, "cost_usd": task.cost_usd},
-        )
-        self._landed = Landed(task, model, files)
 
     def _delete(self, task: Task) -> None:
         """Delete Wiro's copies; whatever fails here, a retry may mend, since it finds all outputs in S3."""

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.watching import News, Watched, WatchPlan
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
-#: With ``auto`` so many tasks of a connection are registered at most. Each message costs some 0.05 ms, about
-#: 1 ms a task (`make bench-scale`): beyond this, polling is the smaller part of a triggerer's core.
-MAX_AUTO = 2000
-#: Progress is passed on once in this time: each costs the one that waits a turn of the loop.
-_PROGRESS_SECONDS = 5.0
+#: With ``auto`` so many tasks of a connection are registered at most: with as many, push takes about as much
+#: of a triggerer's core as polling does (`make bench-scale`), and from there on polling grows more slowly.
+MAX_AUTO = 1000
+#: Once in this time something is passed on to the one that waits: it costs a turn of the loop, and a line.
+_TELL_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,6 @@ class Listener:
         if message.is_end or message.status == TaskStatus.ERROR:
             self._plan.heard(wiro_task_id, shell.now())
             self._changed()
-        elif message.progress is None or now - self._told_at.get(wiro_task_id, 0.0) > _PROGRESS_SECONDS:
-            if message.progress is not None:
-                self._told_at[wiro_task_id] = now
+        elif now >= self._told_at.get(wiro_task_id, 0.0) + _TELL_SECONDS:
+            self._told_at[wiro_task_id] = now
             self._tell(message)

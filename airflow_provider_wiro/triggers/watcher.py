@@ -71,7 +71,7 @@ async def watch_task(
     Cancelling it disturbs no other.
 
     :param watch: ``"poll"``; ``"websocket"``, which polls too, but seldom; or ``"auto"``, which is that for
-        the first 2,000 tasks of a connection.
+        the first 1,000 tasks of a connection.
     :param observe: called with what is seen of the task, where this is awaited.
     :param hear: the same with what is heard of it over the WebSocket.
     :param is_seen: the task was looked at a moment ago, so begin with a pause.

@@ -27,13 +27,18 @@ LATENCY = 0.2
 
 @dataclass
 class Run:
-    """A task on the server: from ``starts`` to ``ends``, in seconds from noon."""
+    """
+    A task on the server: from ``starts`` to ``ends``, in seconds from noon.
+
+    :ivar waited_for_from: when somebody begins to wait for it; default: when it starts.
+    """
 
     id: str
     starts: float
     ends: float
     is_watched: bool = True
     is_listed: bool = True
+    waited_for_from: float | None = None
 
     def shown_at(self, now: float) -> Task:
         status = "task_postprocess_end" if now >= self.ends else "task_output"
@@ -88,7 +93,8 @@ class Crowd:
         """Let time pass until nobody waits any more."""
         for run in self.runs:
             if run.is_watched:
-                self.at(run.starts, lambda now, run=run: self._wait_for(run, now))
+                since = run.starts if run.waited_for_from is None else run.waited_for_from
+                self.at(since, lambda now, run=run: self._wait_for(run, now))
         awake_at: float | None = None
         while self._events:
             now, _, what = heappop(self._events)

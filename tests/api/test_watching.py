@@ -75,6 +75,22 @@ def test_ten_thousand_in_flight_cost_even_less_each() -> None:
     assert max(crowd.delays.values()) <= 30.0
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
+def test_a_triggerer_that_starts_again_finds_its_tasks_in_a_long_list(order: int) -> None:
+    tasks = runs(4000)
+    for number, task in enumerate(tasks):
+        task.starts = 0.0
+        task.is_watched = number < 3000  # another's are newer
+    for number, task in enumerate([task for task in tasks if task.is_watched][::order]):
+        task.waited_for_from = 20.0 + number / 1000
+
+    crowd = lived(tasks)
+
+    assert len(crowd.delays) == 3000
+    assert crowd.requests_per_task <= 1.4
+    assert crowd.median_share <= 0.10
+
+
 def test_one_task_is_looked_at_by_detail_alone() -> None:
     crowd = lived(runs(1))
 

@@ -145,6 +145,31 @@ async def test_the_control_endpoints_steer_a_running_emulator(wiro: Caller) -> N
 
 
 @pytest.mark.asyncio
+async def test_tasks_of_given_lengths_can_be_put_in_flight_at_once(wiro: Caller) -> None:
+    control = wiro.emulator.url.removesuffix("/v1") + "/__emulator__"
+    wanted = {"model": RETRO, "parameters": SMALL, "seconds": [60, 90.5, 2]}
+    async with wiro.session.post(f"{control}/tasks", json=wanted) as response:
+        ids = (await response.json())["task_ids"]
+    wiro.emulator.advance(100)
+    created = {task.id: task.created_at for task in wiro.emulator.tasks}
+    ended = {task.id: task.history[-1] for task in wiro.emulator.tasks}
+    assert [ended[task_id][0] for task_id in ids] == ["task_postprocess_end"] * 3
+    assert [ended[task_id][1] - created[task_id] for task_id in ids] == pytest.approx([60, 90.5, 2])
+    assert (await wiro.detail(ids[1]))["elapsedseconds"] == "6.0000", "seconds of the model, at its own pace"
+
+
+@pytest.mark.asyncio
+async def test_the_counters_can_be_asked_alone(wiro: Caller) -> None:
+    control = wiro.emulator.url.removesuffix("/v1") + "/__emulator__"
+    await wiro.run()
+    async with wiro.session.get(f"{control}/counts") as response:
+        found = await response.json()
+    assert found["now"] == 1734513807.0
+    assert (found["counts"]["tasks_active"], found["counts"]["requests"]) == (1, {"Run": 1})
+    assert "tasks" not in found
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -155,6 +180,12 @@ async def test_the_control_endpoints_steer_a_running_emulator(wiro: Caller) -> N
         ("faults", {"kind": "exit_code", "task_id": "9"}),
         ("clock", {"seconds": 1}),
         ("clock", {"advance_seconds": -1}),
+        ("tasks", {"model": RETRO}),
+        ("tasks", {"model": "retroAIx", "parameters": SMALL, "seconds": [8]}),
+        ("tasks", {"model": "retroAIx/unknown", "parameters": SMALL, "seconds": [8]}),
+        ("tasks", {"model": RETRO, "parameters": {"samples": 99}, "seconds": [8]}),
+        ("tasks", {"model": RETRO, "parameters": SMALL, "seconds": [8, 0]}),
+        ("tasks", {"model": RETRO, "parameters": SMALL, "seconds": ["long"]}),
     ],
 )
 async def test_a_control_call_that_can_not_be_meant_is_a_400_with_a_reason(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.emulator.media import rendering
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ async def test_the_list_is_newest_first_and_abridged(wiro: Caller) -> None:
     assert [task["id"] for task in answer["tasklist"]] == ["2223", "2222"]
     assert "outputs" not in answer["tasklist"][0]
     assert answer["tasklist"][0]["parameters"] == SMALL
+
+
+async def test_the_list_draws_no_pictures(wiro: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "draw_poster", lambda *_, **__: pytest.fail("drawn for a list"))
+    await wiro.run()
+    wiro.emulator.advance(60)
+    [task] = (await wiro("Task/List", {}))["tasklist"]
+    assert (task["status"], task["totalcost"]) == ("task_postprocess_end", "0.003510000000")
 
 
 @pytest.mark.parametrize(

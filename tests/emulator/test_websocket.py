@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from tests.emulator.conftest import Caller
+    from tests.emulator.conftest import Caller, Calling
 
-pytestmark = pytest.mark.asyncio
 Socket = aiohttp.ClientWebSocketResponse
 
 
@@ -41,6 +40,11 @@ async def until(socket: Socket, last: str) -> list[dict[str, Any]]:
     while not messages or messages[-1]["type"] != last:
         messages.append(await socket.receive_json(timeout=5))
     return messages
+
+
+async def is_silent(socket: Socket) -> None:
+    with pytest.raises(TimeoutError):
+        await socket.receive(timeout=0.05)
 
 
 async def test_a_registered_task_tells_every_step_to_its_end(wiro: Caller) -> None:
@@ -163,6 +167,72 @@ async def test_a_socket_can_break_after_its_first_message(wiro: Caller) -> None:
         frames = [await socket.receive(timeout=5) for _ in range(2)]
     assert frames[0].type == aiohttp.WSMsgType.TEXT
     assert frames[1].type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE}
+
+
+async def test_a_socket_can_break_after_a_few_messages(wiro: Caller) -> None:
+    token = await start(wiro)
+    wiro.emulator.inject(Fault("drop_after", endpoint="socket", after_messages=3))
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        frames = [await socket.receive(timeout=5) for _ in range(4)]
+    text = aiohttp.WSMsgType.TEXT
+    assert [frame.type == text for frame in frames] == [True, True, True, False]
+
+
+async def test_a_socket_can_take_a_registration_and_tell_nothing(wiro: Caller) -> None:
+    token = await start(wiro)
+    wiro.emulator.inject(Fault("silent_socket"))
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        await is_silent(socket)
+    assert wiro.emulator.counts.socket_registrations == 1
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_socket_can_keep_the_end_to_itself(wiro: Caller, by_hand: bool) -> None:
+    token = await start(wiro)
+    wiro.emulator.inject(Fault("missing_end"))
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(3.1)
+        assert (await until(socket, "task_start"))[-1]["type"] == "task_start"
+        if by_hand:
+            await wiro("Task/Kill", {"taskid": "2221"})
+        else:
+            wiro.emulator.advance(60)
+            assert (await until(socket, "task_postprocess_start"))[0]["type"] == "task_output"
+        await is_silent(socket)
+
+
+@pytest.mark.parametrize(("carried", "heard"), [("many", {0, 1, 2}), ("one", {2}), ("first", {0})])
+async def test_how_many_tasks_a_connection_carries_is_a_setting(
+    calling: Callable[..., Calling], carried: str, heard: set[int]
+) -> None:
+    async with calling(socket_registrations=carried) as wiro:
+        tokens = [await start(wiro) for _ in range(3)]
+        async with registered(wiro, *tokens) as socket:
+            wiro.emulator.advance(60)
+            ended: set[str] = set()
+            while len(ended) < len(heard):
+                message = await socket.receive_json(timeout=5)
+                if message["type"] == "task_postprocess_end":
+                    ended.add(message["tasktoken"])
+            assert ended == {tokens[number] for number in heard}
+            await is_silent(socket)
+        assert wiro.emulator.counts.socket_registrations == 3
+
+
+def test_an_emulator_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="socket_registrations must be one of"):
+        WiroEmulator(socket_registrations="two")  # type: ignore[arg-type]
+
+
+async def test_a_task_registered_twice_is_told_of_once(wiro: Caller) -> None:
+    token = await start(wiro)
+    async with registered(wiro, token, token) as socket:
+        wiro.emulator.advance(60)
+        types = [message["type"] for message in await until(socket, "task_postprocess_end")]
+        assert types.count("task_accept") == 1
+        await is_silent(socket)
 
 
 async def test_a_stopping_emulator_closes_its_sockets(wiro: Caller) -> None:

@@ -174,3 +174,30 @@ def test_shared_input_is_sent_once_and_used_by_every_run(
         assert body.startswith(PNG)
         assert file["sha256"] == hashlib.sha256(body).hexdigest()
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+
+
+def test_batch_runs_each_line_of_a_file_once_and_lands_its_picture(
+    airflow_home: AirflowHome,
+    wiro: WiroEmulator,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
+    monkeypatch.setattr("airflow_provider_wiro.api.batching.SHORTEST_DEFERRAL_SECONDS", 0.1)
+    dag_id = "example_wiro_batch"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    summary = run.returned("generate")
+    assert (summary["total"], summary["succeeded"], summary["failed"]) == (4, 4, 0)
+    objects = bucket.objects()
+    manifest = objects[summary["manifest_uri"].partition(f"{bucket.name}/")[2]]
+    lines = [json.loads(line) for line in manifest.decode().splitlines()]
+    assert [line["item"] for line in lines] == [0, 1, 2, 3]
+    for line in lines:
+        [file] = line["files"]
+        body = objects[file["uri"].removeprefix(f"s3://{bucket.name}/")]
+        assert body.startswith(PNG)
+        assert file["sha256"] == hashlib.sha256(body).hexdigest()
+    assert len(wiro.tasks) == 4

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults import many_workers, single_machine
+from tests.faults import many_workers, single_machine, transfers
 from tests.faults.celery_stack import CeleryStack
 from tests.faults.engines import Redis, install_missing, running_postgres
 from tests.faults.scenario import Result, Scenario, perform_one_by_one, perform_together
@@ -31,10 +31,11 @@ HERE = Path(__file__).resolve().parent
 DAGS = HERE / "dags"
 SCRATCH = HERE.parents[1] / ".cache" / "faults"
 LAST_DAG = "many_workers"
+ONE_BY_ONE = (*single_machine.ONE_BY_ONE, *transfers.SCENARIOS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    every = (*single_machine.SIDE_BY_SIDE, *single_machine.ONE_BY_ONE, *many_workers.SCENARIOS)
+    every = (*single_machine.SIDE_BY_SIDE, *ONE_BY_ONE, *many_workers.SCENARIOS)
     known = [scenario.name for scenario in every]
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("scenario", nargs="*", help=f"run only these: {', '.join(known)}")
@@ -72,7 +73,7 @@ def run(names: Collection[str], home: Path, results: list[Result], log: Callable
     """Run the named scenarios; results come in as they are known."""
     together, alone, spread = (
         [it for it in scenarios if it.name in names]
-        for scenarios in (single_machine.SIDE_BY_SIDE, single_machine.ONE_BY_ONE, many_workers.SCENARIOS)
+        for scenarios in (single_machine.SIDE_BY_SIDE, ONE_BY_ONE, many_workers.SCENARIOS)
     )
     install_missing(log)
     if together or alone:

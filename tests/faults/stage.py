@@ -184,6 +184,11 @@ class Run:
         found = self._patiently(lambda: self.stack.api.request("GET", path))
         return next((it["value"] for it in found["task_state_store"] if it["key"] == "wiro_run"), None)
 
+    def result(self, task_id: str) -> Any:
+        """Return what a task has returned."""
+        path = f"{self._path}/taskInstances/{task_id}/xcomEntries/return_value"
+        return self._patiently(lambda: self.stack.api.request("GET", path))["value"]
+
     def mark_failed(self, map_index: int | None = None) -> None:
         """Mark the task failed as a user does in the UI, of a mapped one a single instance."""
         task = TASK if map_index is None else f"{TASK}/{map_index}"

@@ -9,7 +9,9 @@ import pytest
 import requests
 
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
-from tests.transfers.s3 import S3, serve
+from tests.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.transfers.s3 import BUCKET, S3, serve
+from tests.transfers.seaweed import Bucket
 from tests.transfers.staging import Wiro
 
 if TYPE_CHECKING:
@@ -44,6 +46,23 @@ def s3(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     bucket = S3(moto_url)
     yield bucket
     bucket.close()
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A real S3 server, which checks signatures and checksums as moto does not. It starts in a second."""
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    with running_seaweedfs(folder / "data", log=folder / "log", bucket=BUCKET) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket on SeaweedFS, to which the connection ``aws_default`` leads."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", seaweedfs.airflow_connection())
+    one = Bucket(seaweedfs)
+    yield one
+    one.client.close()
 
 
 @pytest.fixture

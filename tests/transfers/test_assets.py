@@ -108,6 +108,29 @@ def test_a_uri_is_ascii_on_every_database() -> None:
     assert assets.asset_uri("s3://b/wiro/2221/0-0.png") == "s3://b/wiro/2221/0-0.png"
 
 
+def test_a_uri_names_no_connection() -> None:
+    assert assets.asset_uri("gs://google_cloud_default@b/a@b.png") == "gs://b/a@b.png"
+    assert assets.asset_uri("file:///tmp/a@b/0.png") == "file:///tmp/a@b/0.png"
+
+
+@pytest.mark.usefixtures("connect")
+def test_the_operator_for_any_store_reports_what_landed_too(wiro: Wiro, tmp_path: Path) -> None:
+    from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
+
+    wiro.shows(wiro.file(PNG))
+    operator = WiroToObjectStorageOperator(
+        task_id="land",
+        wiro_task_id="2221",
+        path=f"{tmp_path}/{{index}}-{{name}}",
+        outlets=[AssetAlias("pictures")],
+    )
+    events = Events()
+    operator.execute({"ti": TASK_INSTANCE, "outlet_events": events})  # type: ignore[typeddict-item]
+    [(uri, extra)] = events.of["pictures"].added
+    assert uri == f"file://{tmp_path}/0-0.png"
+    assert (extra["size"], extra["model"]) == (len(PNG), "retroAIx/Retro-Cartoons")
+
+
 @pytest.mark.usefixtures("connect")
 def test_the_operator_reports_what_landed_to_its_outlets(wiro: Wiro, s3: S3) -> None:
     from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator

@@ -13,7 +13,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.landing.crew import Abandoned, Crew
-from airflow_provider_wiro.landing.leftovers import abort_leftovers
 from airflow_provider_wiro.landing.parts import OrderedDigest
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
@@ -397,7 +396,6 @@ def test_a_bucket_that_does_not_let_itself_be_searched_is_no_hindrance(
     wiro.shows(wiro.file(BIG, ranged(BIG)))
     assert len(land(ti=named(2))["files"]) == 1
     calls.before = lambda operation, arguments: None
-    assert abort_leftovers(s3.client, BUCKET, "nothing", {}) == 0
 
 
 def named(try_number: int) -> SimpleNamespace:

@@ -10,7 +10,6 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.contract.scripts import answer
-from tests.system.seaweedfs import running_seaweedfs
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import BIG, LLM, PNG
 from tests.transfers.watching import Calls, land
@@ -25,13 +24,6 @@ pytestmark = [pytest.mark.system, pytest.mark.usefixtures("connect")]
 
 KEY = "wiro/2221/0-0.png"
 BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
-
-
-@pytest.fixture(scope="module")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    folder = tmp_path_factory.mktemp("seaweedfs")
-    with running_seaweedfs(folder / "data", log=folder / "log", bucket=BUCKET) as server:
-        yield server
 
 
 @pytest.fixture

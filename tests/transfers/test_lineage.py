@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import PNG
 from tests.transfers.watching import TASK_INSTANCE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.transfers.s3 import S3
     from tests.transfers.staging import Wiro
 
 EXTRACTORS = "airflow.providers.openlineage.extractors"
-FACET = "airflow.providers.common.compat.openlineage.facet"
 PARAMETERS = {"prompt": "p", "inputImage": "https://u:pw@cdn.test:8443/in/1.png?sig=secret"}
-
-try:
-    import airflow.providers.openlineage.extractors  # type: ignore[import-not-found]  # noqa: F401
-
-    HAS_OPENLINEAGE = True
-except ImportError:
-    HAS_OPENLINEAGE = False
 
 
 @pytest.fixture
-def openlineage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenLineage, or where it isn't installed something of its shape."""
-    if HAS_OPENLINEAGE:
-        return
-
-    class Fields(SimpleNamespace):
-        pass
-
-    extractors, facet = ModuleType(EXTRACTORS), ModuleType(FACET)
-    extractors.OperatorLineage = Fields  # type: ignore[attr-defined]
-    facet.Dataset = facet.OutputDataset = Fields  # type: ignore[attr-defined]
-    facet.OutputStatisticsOutputDatasetFacet = Fields  # type: ignore[attr-defined]
-    facet.RunFacet = type("RunFacet", (), {})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, EXTRACTORS, extractors)
-    monkeypatch.setitem(sys.modules, FACET, facet)
-    monkeypatch.setattr("airflow.providers.common.compat.openlineage.facet", facet, raising=False)
+def _openlineage() -> None:
+    """It is in the group `dev`, and not in the environments of `make test-matrix`."""
+    pytest.importorskip(EXTRACTORS)
 
 
 def landed(wiro: Wiro, **arguments: Any) -> WiroToS3Operator:
@@ -55,7 +36,7 @@ def landed(wiro: Wiro, **arguments: Any) -> WiroToS3Operator:
     return operator
 
 
-@pytest.mark.usefixtures("connect", "openlineage")
+@pytest.mark.usefixtures("connect", "_openlineage")
 def test_it_learns_what_went_in_what_came_out_and_what_it_cost(wiro: Wiro, s3: S3) -> None:
     lineage = landed(wiro).get_openlineage_facets_on_complete(None)
     assert [(dataset.namespace, dataset.name) for dataset in lineage.inputs] == [
@@ -72,8 +53,17 @@ def test_it_learns_what_went_in_what_came_out_and_what_it_cost(wiro: Wiro, s3: S
     assert (facet.totalBytes, facet.files) == (len(PNG), 1)
 
 
-@pytest.mark.skipif(not HAS_OPENLINEAGE, reason="apache-airflow-providers-openlineage is not installed")
-@pytest.mark.usefixtures("connect")
+@pytest.mark.usefixtures("connect", "_openlineage")
+def test_a_local_file_is_named_as_openlineage_names_files(wiro: Wiro, tmp_path: Path) -> None:
+    wiro.shows(wiro.file(PNG))
+    operator = WiroToObjectStorageOperator(task_id="land", wiro_task_id="2221", path=f"{tmp_path}/{{name}}")
+    assert operator.get_openlineage_facets_on_complete(None) is None
+    operator.execute({"ti": TASK_INSTANCE})  # type: ignore[typeddict-item]
+    (output,) = operator.get_openlineage_facets_on_complete(None).outputs
+    assert (output.namespace, output.name) == ("file", f"{tmp_path}/0.png")
+
+
+@pytest.mark.usefixtures("connect", "_openlineage")
 def test_what_it_learns_can_be_sent(wiro: Wiro, s3: S3) -> None:
     from openlineage.client.serde import Serde  # type: ignore[import-not-found]
 
@@ -84,13 +74,15 @@ def test_what_it_learns_can_be_sent(wiro: Wiro, s3: S3) -> None:
     assert "secret" not in Serde.to_json(lineage.inputs[1])
 
 
-@pytest.mark.skipif(HAS_OPENLINEAGE, reason="OpenLineage is installed")
 @pytest.mark.usefixtures("connect")
-def test_without_openlineage_there_is_nothing_to_say(wiro: Wiro, s3: S3) -> None:
+def test_without_openlineage_there_is_nothing_to_say(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, EXTRACTORS, None)
     assert landed(wiro).get_openlineage_facets_on_complete(None) is None
 
 
-@pytest.mark.usefixtures("openlineage")
+@pytest.mark.usefixtures("_openlineage")
 def test_before_anything_has_landed_there_is_nothing_to_say() -> None:
     operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
     assert operator.get_openlineage_facets_on_complete(None) is None

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import answer
+from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import BIG, LLM, PNG
 from tests.transfers.watching import Calls, land
 
@@ -63,6 +64,53 @@ def test_a_digest_that_only_a_read_would_tell_is_unknown(wiro: Wiro, s3: S3) -> 
     small, large = land()["files"]
     assert small["sha256"] == hashlib.sha256(PNG).hexdigest()
     assert large["sha256"] is None
+
+
+def test_with_tags_the_digest_of_a_large_object_is_found_among_them_for_one_more_request(
+    wiro: Wiro, s3: S3, calls: Calls
+) -> None:
+    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    first = land(tags=True)["files"]
+    calls.clear()
+    again = land(tags={"team": "art"})["files"]
+    assert [file["sha256"] for file in again] == [file["sha256"] for file in first]
+    assert sorted(operation for operation, _ in calls.made) == [
+        "GetObjectTagging",
+        "HeadObject",
+        "HeadObject",
+    ]
+
+
+def test_what_is_skipped_keeps_its_tags(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    land(tags={"team": "art"})
+    before = [s3.client.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in s3.keys]
+    assert all(file["skipped"] for file in land(tags={"team": "sales"})["files"])
+    assert [s3.client.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in s3.keys] == before
+
+
+@pytest.mark.parametrize("digest", [None, "", "mine", "0" * 63])
+def test_a_tag_that_is_no_digest_of_ours_is_none(wiro: Wiro, s3: S3, digest: str | None) -> None:
+    wiro.shows(wiro.file(BIG))
+    land()
+    if digest is not None:
+        tags = [{"Key": "sha256", "Value": digest}]
+        s3.client.put_object_tagging(Bucket=BUCKET, Key=KEY, Tagging={"TagSet": tags})
+    assert land(tags=True)["files"][0]["sha256"] is None
+
+
+def test_a_role_that_may_not_read_tags_does_without_the_digest(wiro: Wiro, s3: S3, calls: Calls) -> None:
+    from botocore.exceptions import ClientError
+
+    def forbid(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "GetObjectTagging":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
+
+    wiro.shows(wiro.file(BIG))
+    land(tags=True)
+    calls.before = forbid
+    (file,) = land(tags=True)["files"]
+    assert (file["skipped"], file["sha256"]) == (True, None)
 
 
 def test_another_tasks_output_of_the_same_size_is_something_else(wiro: Wiro, s3: S3) -> None:
@@ -156,3 +204,95 @@ def test_while_another_put_of_the_key_is_going_on_a_retry_may_help(wiro: Wiro, s
     with pytest.raises(WiroOutputUnavailableError, match="at this moment"):
         land()
     assert s3.keys == []
+
+
+# -- what S3 shows of an object right after it took it
+
+IDENTITY = {"wiro-task-id": "2221", "wiro-output": "0"}
+
+
+def overwriting(s3: S3, calls: Calls, theirs: bytes, metadata: dict[str, str]) -> None:
+    """Let somebody else put an object right after ours was completed."""
+
+    def after(operation: str, arguments: dict[str, Any], answer: Any) -> None:
+        if operation == "CompleteMultipartUpload":
+            s3.put(KEY, theirs, Metadata=metadata)
+
+    calls.after = after
+
+
+@pytest.mark.parametrize("theirs", [b"theirs", BIG[:-1] + b"!"], ids=["another size", "the same size"])
+def test_an_object_that_somebody_put_over_ours_is_left_alone_and_not_taken_for_ours(
+    wiro: Wiro, s3: S3, calls: Calls, theirs: bytes
+) -> None:
+    overwriting(s3, calls, theirs, {})
+    wiro.shows(wiro.file(BIG))
+    with pytest.raises(WiroOutputUnavailableError, match="Another task has overwritten"):
+        land(replace=True)
+    assert s3.get(KEY) == theirs
+    assert not calls.of("DeleteObject")
+
+
+def test_the_same_output_that_another_run_put_over_ours_is_as_good(wiro: Wiro, s3: S3, calls: Calls) -> None:
+    overwriting(s3, calls, BIG, IDENTITY)
+    wiro.shows(wiro.file(BIG))
+    (file,) = land(replace=True)["files"]
+    assert file["etag"] == s3.head(KEY)["ETag"].strip('"')
+    assert file["sha256"] == hashlib.sha256(BIG).hexdigest()
+
+
+def showing_less(calls: Calls) -> None:
+    """Let S3 show a byte less of each object than it took."""
+
+    def after(operation: str, arguments: dict[str, Any], answer: Any) -> None:
+        if operation == "HeadObject":
+            answer["ContentLength"] -= 1
+
+    calls.after = after
+
+
+def test_a_damaged_object_of_ours_is_deleted_on_the_condition_that_it_still_is_ours(
+    wiro: Wiro, s3: S3, calls: Calls
+) -> None:
+    showing_less(calls)
+    wiro.shows(wiro.file(BIG))
+    with pytest.raises(WiroOutputUnavailableError, match=f"S3 took {len(BIG)} bytes .* now shows"):
+        land(replace=True)
+    assert [arguments["IfMatch"] for arguments in calls.of("DeleteObject")]
+    assert s3.keys == []
+
+
+def test_what_somebody_put_in_place_of_a_damaged_object_stays(wiro: Wiro, s3: S3, calls: Calls) -> None:
+    showing_less(calls)
+
+    def before(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "DeleteObject":
+            s3.put(KEY, b"theirs")
+
+    calls.before = before
+    wiro.shows(wiro.file(BIG))
+    with pytest.raises(WiroOutputUnavailableError, match="now shows"):
+        land(replace=True)
+    assert s3.get(KEY) == b"theirs"
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "is_left"), [("NotImplemented", 501, False), ("AccessDenied", 403, True)]
+)
+def test_a_damaged_object_is_also_deleted_where_deletions_know_no_condition(
+    wiro: Wiro, s3: S3, calls: Calls, caplog: pytest.LogCaptureFixture, code: str, status: int, is_left: bool
+) -> None:
+    from botocore.exceptions import ClientError
+
+    def before(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "DeleteObject" and "IfMatch" in arguments:
+            facts = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(facts, operation)  # type: ignore[arg-type]
+
+    showing_less(calls)
+    calls.before = before
+    wiro.shows(wiro.file(BIG))
+    with pytest.raises(WiroOutputUnavailableError, match="now shows"):
+        land(replace=True)
+    assert s3.keys == ([KEY] if is_left else [])
+    assert ("which is damaged" in caplog.text) is is_left

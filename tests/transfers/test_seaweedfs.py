@@ -17,53 +17,16 @@ import pytest
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import answer, ranged
-from tests.system.seaweedfs import SeaweedFS, running_seaweedfs
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import BIG, MIB, PNG, transfer
-from tests.transfers.watching import Calls, land
+from tests.transfers.watching import Calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from tests.system.seaweedfs import SeaweedFS
+    from tests.transfers.seaweed import Bucket
     from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
-
-
-@pytest.fixture(scope="module")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    folder = tmp_path_factory.mktemp("seaweedfs")
-    with running_seaweedfs(folder / "data", log=folder / "log", bucket=BUCKET) as server:
-        yield server
-
-
-class Bucket:
-    """What is in the bucket; a test begins with nothing in it."""
-
-    def __init__(self, server: SeaweedFS) -> None:
-        self.client: Any = server.client()
-        for key in self.keys:
-            self.client.delete_object(Bucket=BUCKET, Key=key)
-
-    @property
-    def keys(self) -> list[str]:
-        return [item["Key"] for item in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
-
-    @property
-    def open_uploads(self) -> list[str]:
-        return [item["Key"] for item in self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
-
-    def sha256(self, key: str) -> str:
-        body: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return hashlib.sha256(body).hexdigest()
-
-
-@pytest.fixture
-def bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", seaweedfs.airflow_connection())
-    one = Bucket(seaweedfs)
-    yield one
-    one.client.close()
 
 
 @pytest.mark.parametrize("body", [b"", PNG, BIG[: 8 * MIB], BIG])
@@ -177,18 +140,6 @@ def test_a_fault_of_s3_leaves_no_object_and_no_parts(
         transfer()
     calls.before = lambda name, arguments: None
     assert bucket.keys == bucket.open_uploads == []
-
-
-def test_what_a_killed_try_left_is_removed_by_the_next(wiro: Wiro, bucket: Bucket) -> None:
-    from types import SimpleNamespace
-
-    key = "wiro/2221/0-0.png"
-    upload = bucket.client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
-    bucket.client.upload_part(Bucket=BUCKET, Key=key, UploadId=upload, PartNumber=1, Body=PNG)
-    wiro.shows(wiro.file(BIG, ranged(BIG)))
-    land(ti=SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2))
-    assert bucket.open_uploads == []
-    assert bucket.sha256(key) == hashlib.sha256(BIG).hexdigest()
 
 
 def test_a_second_run_costs_one_look_at_each_object(

@@ -148,6 +148,95 @@ def test_an_object_storage_path_keeps_its_connection(wiro: Wiro, bucket: Bucket)
     assert bucket.get("0-0.png") == PNG
 
 
+# -- several at once
+
+
+def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro, store: Store) -> None:
+    three = threading.Barrier(3, timeout=10)
+
+    def together(wire: Any) -> None:
+        three.wait()
+        answer(PNG)(wire)
+
+    wiro.shows(*(wiro.file(PNG, together, name=f"{number}.png") for number in range(6)))
+    files = transfer(store.uri(KEY), max_concurrency=3)["files"]
+    assert [file["name"] for file in files] == [f"{number}.png" for number in range(6)]
+    assert len(store.keys) == 6
+
+
+def test_one_that_fails_does_not_hinder_those_under_way(wiro: Wiro, store: Store) -> None:
+    failed = threading.Event()
+
+    def fail(wire: Any) -> None:
+        answer(b"", 404)(wire)
+        failed.set()
+
+    def after(wire: Any) -> None:
+        assert failed.wait(10)
+        answer(PNG)(wire)
+
+    wiro.shows(wiro.file(PNG, fail), wiro.file(PNG, after), wiro.file(PNG), wiro.file(PNG))
+    with pytest.raises((AirflowFailException, WiroOutputUnavailableError), match="404"):
+        transfer(store.uri(KEY), max_concurrency=2)
+    assert "wiro/2221/1-0.png" in store.keys
+    assert "wiro/2221/0-0.png" not in store.keys
+
+
+@pytest.mark.parametrize("number", [0, 65, 2.5, "4"])
+def test_a_number_that_makes_no_sense_is_refused_before_anything_is_asked(
+    server: HostileServer, tmp_path: Path, number: Any
+) -> None:
+    with pytest.raises(AirflowFailException, match="from 1 to 64"):
+        transfer(f"{tmp_path}/{{name}}", max_concurrency=number)
+    assert server.connections == 0
+
+
+# -- the manifest
+
+
+@pytest.mark.parametrize("manifest", [True, "about/{wiro_task_id}.json"])
+def test_a_manifest_tells_where_the_files_come_from(wiro: Wiro, store: Store, manifest: bool | str) -> None:
+    wiro.shows(wiro.file(PNG), LLM, parameters={"prompt": "p", "apiKey": "user-secret-1234", "seed": "7"})
+    where = manifest if manifest is True else store.uri(str(manifest))
+    landed = transfer(store.uri(KEY), manifest=where)
+    key = "wiro/2221/manifest.json" if manifest is True else "about/2221.json"
+    assert landed["manifest"] == store.uri(key)
+    told = json.loads(store.get(key))
+    assert told["parameters"] == {"prompt": "p", "apiKey": "***", "seed": "7"}
+    assert (told["seed"], told["cost_usd"]) == ("7", "0.003510000000")
+    assert [output["uri"] for output in told["outputs"]] == [file["uri"] for file in landed["files"]]
+    assert told["outputs"][0]["sha256"] == sha256(PNG)
+
+
+def test_a_second_run_leaves_the_manifest_as_it_is(wiro: Wiro, store: Store) -> None:
+    wiro.shows(wiro.file(PNG))
+    transfer(store.uri(KEY), manifest=True)
+    before = store.get("wiro/2221/manifest.json")
+    wiro.shows(wiro.file(PNG))
+    transfer(store.uri(KEY), manifest=True)
+    assert store.get("wiro/2221/manifest.json") == before
+
+
+@pytest.mark.parametrize("there", [b"mine", b'{"kind": "something else"}'])
+def test_something_else_in_the_manifests_place_is_not_overwritten_unless_replaced(
+    wiro: Wiro, store: Store, cdn: HostileServer, there: bytes
+) -> None:
+    store.put("wiro/2221/manifest.json", there)
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match="is not the manifest of Wiro task 2221"):
+        transfer(store.uri(KEY), manifest=True)
+    assert store.get("wiro/2221/manifest.json") == there
+    assert cdn.requests == []
+    transfer(store.uri(KEY), manifest=True, replace=True)
+    assert json.loads(store.get("wiro/2221/manifest.json"))["wiro_task_id"] == "2221"
+
+
+def test_a_manifest_of_nothing_is_none(wiro: Wiro, store: Store) -> None:
+    wiro.shows()
+    assert transfer(store.uri(KEY), manifest=True)["manifest"] is None
+    assert store.keys == []
+
+
 # -- what is there already
 
 

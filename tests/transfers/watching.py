@@ -38,13 +38,17 @@ class Calls:
         self.arguments: list[tuple[str, dict[str, Any]]] = []
         #: Called before each with operation and arguments; may raise.
         self.before: Callable[[str, dict[str, Any]], None] = lambda operation, arguments: None
+        #: Called after each with operation, arguments and the answer, which it may change.
+        self.after: Callable[[str, dict[str, Any], Any], None] = lambda operation, arguments, answer: None
         real = BaseClient._make_api_call
 
         def watched(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
             self.made.append((operation, arguments.get("Key", "")))
             self.arguments.append((operation, arguments))
             self.before(operation, arguments)
-            return real(client, operation, arguments)
+            answer = real(client, operation, arguments)
+            self.after(operation, arguments, answer)
+            return answer
 
         monkeypatch.setattr(BaseClient, "_make_api_call", watched)
 

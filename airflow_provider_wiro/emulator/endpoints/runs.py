@@ -29,15 +29,20 @@ def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
     check_parameters(model, body)
     _check_balance(world)
     _check_concurrency(world)
+    task = start(world, model, body, speed=world.settings.speed)
+    return success(taskid=task.id, socketaccesstoken=task.token)
+
+
+def start(world: World, model: Model, body: Body, *, speed: float) -> Task:
+    """Start a task, with the faults that wait for one, at so many times the model's own pace."""
     inputs = Inputs(model, body, _digests(world, model, body))
     faults = world.faults.take_for_run(model.slug)
     world.ledger.faults_fired.update(fault.kind for fault in faults)
     twist = reduce(twisted_by, faults, Twist(output_bytes=world.settings.output_bytes))
-    speed = world.settings.speed
     life = plan(model.timing, created=world.now(), speed=speed, detour=twist.detour)
     task = world.tasks.add(inputs, life, twist, speed)
     _keep_input_files(world, task)
-    return success(taskid=task.id, socketaccesstoken=task.token)
+    return task
 
 
 def concurrency_limit(world: World) -> int | None:

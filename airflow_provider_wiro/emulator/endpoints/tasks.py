@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.emulator.catalog import MODELS
 from airflow_provider_wiro.emulator.endpoints.paging import page_of
 from airflow_provider_wiro.emulator.envelope import VALIDATION, ApiError, no_such_task, success
 from airflow_provider_wiro.emulator.task_wire import task_to_wire, task_to_wire_abridged
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.bodies import Body
+    from airflow_provider_wiro.emulator.catalog.model import Model
     from airflow_provider_wiro.emulator.tasks import Task
     from airflow_provider_wiro.emulator.world import World
 
@@ -22,13 +24,15 @@ def detail(world: World, body: Body) -> dict[str, Any]:
 
 def list_tasks(world: World, body: Body) -> dict[str, Any]:
     """Answer the project's tasks, by default the newest first, in the abridged form."""
-    wanted = body.text("modelName").lower()
-    tasks = [task for task in world.tasks if _matches(task, wanted)]
+    tasks = list(world.tasks)
+    if wanted := body.text("modelName").lower():
+        models = {model.id for model in MODELS if _matches(model, wanted)}
+        tasks = [task for task in tasks if task.inputs.model.id in models]
     if body.text("order").upper() != "ASC":
         tasks.reverse()
     shown = page_of(tasks, body, default_limit=20)
     now = world.now()
-    items = [task_to_wire_abridged(task, world.files, world.cdn_url, now) for task in shown]
+    items = [task_to_wire_abridged(task, world.cdn_url, now) for task in shown]
     return success(total=str(len(tasks)), tasklist=items)
 
 
@@ -44,8 +48,7 @@ def named_task(world: World, body: Body, *, by: str | None = None) -> Task:
     return task
 
 
-def _matches(task: Task, wanted: str) -> bool:
+def _matches(model: Model, wanted: str) -> bool:
     # "Optional model slug or partial model name", says the official client.
-    model = task.inputs.model
     names = (model.slug, f"{model.clean_owner}/{model.clean_project}", model.title)
     return any(wanted in name.lower() for name in names)

@@ -93,11 +93,8 @@ def _texts(value: Any) -> set[str]:
 
 
 def _summary(world: World, model: Model) -> dict[str, Any]:
-    now = world.now()
-    tasks = [task for task in world.tasks if task.inputs.model is model]
-    succeeded = sum(task.has_succeeded(now) for task in tasks)
-    ended = sum(task.is_terminal(now) for task in tasks)
-    last = max((task.life.steps[0].moment for task in tasks), default=0)
+    reckoning = world.reckoning
+    succeeded = reckoning.succeeded[model.id]
     summary: dict[str, Any] = {
         "id": model.id,
         "title": model.title,
@@ -119,10 +116,10 @@ def _summary(world: World, model: Model) -> dict[str, Any]:
         "cps": model.cps,
         "approximatelycost": f"{typical_cost_usd(model):f}",
         "taskstat": {
-            "runcount": len(tasks),
+            "runcount": reckoning.started[model.id],
             "successcount": str(succeeded),
-            "errorcount": str(ended - succeeded),
-            "lastruntime": str(int(last)),
+            "errorcount": str(reckoning.ended[model.id] - succeeded),
+            "lastruntime": str(int(reckoning.last_run.get(model.id, 0))),
         },
     }
     if model.prices:
