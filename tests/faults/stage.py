@@ -78,16 +78,15 @@ class Stage:
 
     def wait_until_followed(self, *runs: Run) -> None:
         """
-        Wait until the runs are deferred and the triggerer polls their Wiro tasks.
+        Wait until the runs are deferred and the triggerer follows their Wiro tasks: has looked, and listens.
 
         A user who stops a task before its trigger runs is another story: Airflow drops such a trigger.
         """
         for run in runs:
             run.wait_for_state("deferred")
-        polls = self.ask(lambda seen: seen.requests("Task/Detail"))
-        enough = polls + 2 * sum(len(run.instances()) for run in runs)
+        tasks = sum(len(run.instances()) for run in runs)
         self.wait_until_wiro(
-            "triggers poll", lambda seen: seen.requests("Task/Detail") >= enough, within_seconds=90
+            "triggers listen", lambda seen: seen.counts["socket_registrations"] >= tasks, within_seconds=90
         )
 
     def connect(self, *, through: str | None = None) -> None:
