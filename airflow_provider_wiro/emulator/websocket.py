@@ -54,6 +54,8 @@ class Socket:
                 return drop(request)
             if fault.kind == "slow":
                 await asyncio.sleep(fault.delay_seconds)
+                if request.transport is None:
+                    return web.Response()  # the client has left
             elif fault.kind not in {"drop_after", "truncated", *SOCKET_KINDS}:
                 return faulty_response(fault)
         socket = web.WebSocketResponse(heartbeat=30)

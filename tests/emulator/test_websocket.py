@@ -42,9 +42,28 @@ async def until(socket: Socket, last: str) -> list[dict[str, Any]]:
     return messages
 
 
+async def so_it_is(question: Callable[[], bool]) -> None:
+    while not question():  # noqa: ASYNC110 - the emulator lives in another thread
+        await asyncio.sleep(0.01)
+
+
 async def is_silent(socket: Socket) -> None:
     with pytest.raises(TimeoutError):
         await socket.receive(timeout=0.05)
+
+
+async def test_a_client_that_leaves_before_the_handshake_is_no_error_of_the_emulators(
+    calling: Callable[..., Calling], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with calling() as wiro:
+        wiro.emulator.inject(Fault("slow", endpoint="socket", delay_seconds=0.2))
+        connecting = asyncio.ensure_future(wiro.session.ws_connect(wiro.emulator.websocket_url))
+        async with asyncio.timeout(10):
+            await so_it_is(lambda: wiro.emulator.counts.faults_fired["slow"] == 1)
+            connecting.cancel()
+            await so_it_is(lambda: wiro.emulator.counts.open_connections == 0)
+    # By now the emulator has stopped, after what it was still busy with.
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_a_registered_task_tells_every_step_to_its_end(wiro: Caller) -> None:

@@ -1,8 +1,8 @@
 """
 The same promises against a real S3 server, which checks signatures and checksums as moto does not.
 
-SeaweedFS starts in a second, once for all of these. What it doesn't know (4.48): KMS without a key of its own
-configuration, storage classes, ACLs; those stay with moto. CRC64NVME would need `botocore[crt]`.
+SeaweedFS starts in a second, once for all of these. What it doesn't know (4.48): storage classes and ACLs;
+those stay with moto. CRC64NVME would need `botocore[crt]`.
 """
 
 from __future__ import annotations
@@ -101,6 +101,49 @@ def test_a_checksum_that_is_not_that_of_the_bytes_is_no_confirmation(
     (file,) = transfer()["files"]
     assert [operation for operation, _ in calls.made] == ["HeadObject", "PutObject", "HeadObject"]
     assert file["size"] == len(PNG)
+
+
+CUSTOMER_KEY = bytes(range(32))
+ENCRYPTIONS: dict[str, dict[str, Any]] = {
+    "SSE-KMS": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "pictures"},
+    "SSE-C": {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY},
+}
+
+
+@pytest.mark.parametrize("encryption", ENCRYPTIONS)
+def test_what_is_encrypted_with_a_key_of_ones_own_lands_verified_and_is_known_again(
+    wiro: Wiro, bucket: Bucket, encryption: str
+) -> None:
+    extra = ENCRYPTIONS[encryption]
+    key = extra if encryption == "SSE-C" else {}  # whoever reads has to bring this one along
+    wiro.shows(wiro.file(PNG), wiro.file(BIG, ranged(BIG)))
+    first = transfer(extra_args=extra, manifest=True)
+    for file, body in zip(first["files"], (PNG, BIG), strict=True):
+        where = {"Bucket": BUCKET, "Key": file["uri"].removeprefix(f"s3://{BUCKET}/"), **key}
+        found = bucket.client.get_object(**where)
+        assert found["Body"].read() == body
+        assert file["sha256"] == hashlib.sha256(body).hexdigest()
+        if encryption == "SSE-KMS":
+            assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "pictures")
+        else:
+            assert found["SSECustomerAlgorithm"] == "AES256"
+    again = transfer(extra_args=extra, manifest=True)
+    assert [{**file, "skipped": False} for file in again["files"]] == first["files"]
+    assert all(file["skipped"] for file in again["files"])
+    assert bucket.open_uploads == []
+
+
+def test_without_the_customers_key_an_object_can_neither_be_read_nor_taken_for_something_else(
+    wiro: Wiro, bucket: Bucket
+) -> None:
+    from botocore.exceptions import ClientError
+
+    wiro.shows(wiro.file(PNG))
+    transfer(extra_args=ENCRYPTIONS["SSE-C"])
+    with pytest.raises(ClientError):
+        transfer()
+    with pytest.raises(ClientError):
+        transfer(extra_args={**ENCRYPTIONS["SSE-C"], "SSECustomerKey": bytes(32)})
 
 
 def test_wrong_keys_store_nothing(

@@ -1,0 +1,385 @@
+"""
+What is known of the items of a batch, made of the entries of its journal, live as well as after a crash.
+
+An entry is a small JSON object: ``what`` happened to which ``item``. :mod:`airflow_provider_wiro.batch`
+keeps it durably, and applies it to the :class:`BatchRecord` when it happens as well as when it is read again:
+one way for both, so that a retry finds what the batch knew. Of an item that is over, some bytes remain.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any
+
+from airflow_provider_wiro.api.resume import Baseline
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+
+RECORD_VERSION = 1
+
+#: Of ids that fit, 10,000 take 80 KB.
+_LARGEST_NUMBER = 2**63
+_MOST_COUNTED = 255
+
+Entry = dict[str, Any]
+
+
+class ItemState(IntEnum):
+    """Where an item is."""
+
+    PENDING = 0
+    INTENDED = 1  # a Run may have been sent; its task is not known
+    RUNNING = 2  # its task is known
+    DONE = 3
+    FAILED = 4  # for good, in this try of the Airflow task
+
+
+@dataclass(slots=True)
+class Attempt:
+    """
+    A run of an item that is not over.
+
+    :ivar intended_at: Unix time, taken before the Run was sent.
+    :ivar try_number: of the Airflow task that sent it.
+    """
+
+    fingerprint: str
+    newest_before: str | None
+    intended_at: float
+    try_number: int
+    wiro_task_id: str | None = None
+
+    @property
+    def baseline(self) -> Baseline:
+        return Baseline(self.newest_before, datetime.fromtimestamp(self.intended_at, tz=UTC))
+
+
+class TaskIds:
+    """A set of task ids that takes 8 bytes for each that is a number, as Wiro's are."""
+
+    def __init__(self) -> None:
+        self._numbers = array("Q")
+        self._others: set[str] = set()
+
+    def add(self, wiro_task_id: str) -> None:
+        """Add an id; the newest are the largest, so that this is cheap."""
+        if not _is_number(wiro_task_id):
+            self._others.add(wiro_task_id)
+        elif wiro_task_id not in self:
+            self._numbers.insert(bisect_left(self._numbers, int(wiro_task_id)), int(wiro_task_id))
+
+    def __contains__(self, wiro_task_id: object) -> bool:
+        if not isinstance(wiro_task_id, str) or not _is_number(wiro_task_id):
+            return wiro_task_id in self._others
+        number = int(wiro_task_id)
+        place = bisect_left(self._numbers, number)
+        return place < len(self._numbers) and self._numbers[place] == number
+
+    def __iter__(self) -> Iterator[str]:
+        yield from map(str, self._numbers)
+        yield from self._others
+
+    @property
+    def largest(self) -> str | None:
+        return str(self._numbers[-1]) if self._numbers else None
+
+
+def _is_number(wiro_task_id: str) -> bool:
+    return (
+        wiro_task_id.isascii()
+        and wiro_task_id.isdecimal()
+        and str(int(wiro_task_id[:20])) == wiro_task_id
+        and int(wiro_task_id) < _LARGEST_NUMBER
+    )
+
+
+def begin(fingerprint: str, total: int) -> Entry:
+    """Return the first entry: which inputs the items are of."""
+    return {"what": "batch", "version": RECORD_VERSION, "fingerprint": fingerprint, "total": total}
+
+
+def intent(item: int, attempt: Attempt) -> Entry:
+    """Return the entry before a Run is sent; the run may exist from here on."""
+    return {
+        "what": "intent",
+        "item": item,
+        "fingerprint": attempt.fingerprint,
+        "newest_before": attempt.newest_before,
+        "at": attempt.intended_at,
+        "try": attempt.try_number,
+    }
+
+
+def task_id(item: int, wiro_task_id: str) -> Entry:
+    """Return the entry for the task that a Run has started."""
+    return {"what": "id", "item": item, "id": wiro_task_id}
+
+
+def gone(item: int) -> Entry:
+    """Return the entry for a Run that certainly started nothing, or whose task needn't be known any more."""
+    return {"what": "gone", "item": item}
+
+
+def again(item: int, try_number: int, *, keeps_task: bool = False) -> Entry:
+    """
+    Return the entry for a failure that is followed by another attempt in the same try of the Airflow task.
+
+    :param keeps_task: it is the same task that is followed, or landed, once more.
+    """
+    return {"what": "again", "item": item, "try": try_number, "keeps_task": keeps_task}
+
+
+def followed(item: int, at: float) -> Entry:
+    """Return the entry for a task whose time counts anew from ``at``, a Unix time."""
+    return {"what": "followed", "item": item, "at": at}
+
+
+def done(item: int, place: tuple[int, int], *, cost: str | None, size: int | None) -> Entry:
+    """Return the entry for an item that is done; ``place`` is the part and the row of its result."""
+    return {"what": "done", "item": item, "place": list(place), "cost": cost, "bytes": size}
+
+
+def failed(
+    item: int,
+    place: tuple[int, int],
+    try_number: int,
+    *,
+    may_retry: bool,
+    keeps_task: bool = False,
+    cost: str | None = None,
+) -> Entry:
+    """
+    Return the entry for an item that failed for good in this try.
+
+    :param may_retry: whether another try may help.
+    :param keeps_task: its task, or its lost Run, is to be looked at by the next try, which starts no other.
+    :param cost: of a run that succeeded, but whose outputs could not be had.
+    """
+    entry = {"what": "failed", "item": item, "place": list(place), "try": try_number}
+    return {**entry, "may_retry": may_retry, "keeps_task": keeps_task, "cost": cost}
+
+
+def known(wiro_task_ids: list[str]) -> Entry:
+    """Return the entry for tasks of earlier inputs, which are not to be taken for these items' tasks."""
+    return {"what": "known", "ids": wiro_task_ids}
+
+
+def spent(lifetime: int, summary: Mapping[str, Any]) -> Entry:
+    """
+    Return the last entry: the batch's result is returned.
+
+    :param lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    """
+    return {"what": "spent", "lifetime": lifetime, "summary": dict(summary)}
+
+
+class BatchRecord:
+    """
+    The state of all items.
+
+    :param try_number: of the Airflow task: what failed for good in an earlier try is pending again.
+    :param existing_parts: the parts of the results that are there; of an item whose result is not, the task
+        is looked at again. None: all.
+    :param keeps_all: keep attempts and entries of items that are over as well, to carry them over to other
+        inputs.
+    """
+
+    def __init__(
+        self, total: int, *, try_number: int, existing_parts: set[int] | None = None, keeps_all: bool = False
+    ) -> None:
+        self.total = total
+        self.try_number = try_number
+        self.attempts: dict[int, Attempt] = {}
+        self.endings: dict[int, Entry] = {}
+        self.known_ids = TaskIds()
+        self.total_bytes = 0
+        #: Whether another try of the Airflow task may help an item that failed.
+        self.may_retry = False
+        self.spent: Entry | None = None
+        self._existing_parts = existing_parts
+        self._keeps_all = keeps_all
+        self._states = bytearray(total)
+        self._starts = bytearray(total)
+        self._failures = bytearray(total)
+        self._parts = array("L", bytes(array("L").itemsize * total))
+        self._rows = array("L", bytes(array("L").itemsize * total))
+        self._counts = Counter({ItemState.PENDING: total})
+        self._cost = Decimal(0)
+        self._is_cost_known = True
+
+    def state(self, item: int) -> ItemState:
+        return ItemState(self._states[item])
+
+    def count(self, state: ItemState) -> int:
+        return self._counts[state]
+
+    def starts(self, item: int) -> int:
+        """Return how many Runs were sent for an item, over all tries."""
+        return self._starts[item]
+
+    def failures(self, item: int) -> int:
+        """Return how often an item failed in this try and was begun, or followed, again."""
+        return self._failures[item]
+
+    def place(self, item: int) -> tuple[int, int]:
+        """Return part and row of the result of an item that is over."""
+        return self._parts[item], self._rows[item]
+
+    @property
+    def cost_usd(self) -> str | None:
+        """What the runs that succeeded cost; None if Wiro didn't tell it of one."""
+        return f"{self._cost:f}" if self._is_cost_known else None
+
+    @property
+    def is_over(self) -> bool:
+        return self._counts[ItemState.DONE] + self._counts[ItemState.FAILED] == self.total
+
+    def apply(self, entry: Mapping[str, Any]) -> None:
+        """
+        Take an entry in.
+
+        :raises WiroOrphanedRunError: it is none of ours; it is never taken for nothing.
+        """
+        try:
+            _APPLY[entry["what"]](self, entry)
+        except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError) as error:
+            raise damaged(entry) from error
+
+    def _item(self, entry: Mapping[str, Any]) -> int:
+        item: int = entry["item"]
+        if not 0 <= item < self.total:
+            raise ValueError(item)
+        return item
+
+    def _move(self, item: int, state: ItemState) -> None:
+        self._counts[ItemState(self._states[item])] -= 1
+        self._counts[state] += 1
+        self._states[item] = state
+
+    def _apply_intent(self, entry: Mapping[str, Any]) -> None:
+        item, newest = self._item(entry), entry["newest_before"]
+        if not isinstance(entry["fingerprint"], str) or not (newest is None or isinstance(newest, str)):
+            raise TypeError(entry)
+        self.attempts[item] = Attempt(entry["fingerprint"], newest, float(entry["at"]), int(entry["try"]))
+        self._starts[item] = min(_MOST_COUNTED, self._starts[item] + 1)
+        self._move(item, ItemState.INTENDED)
+
+    def _apply_id(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        if not isinstance(entry["id"], str) or not entry["id"]:
+            raise TypeError(entry)
+        self.attempts[item].wiro_task_id = entry["id"]
+        self.known_ids.add(entry["id"])
+        self._move(item, ItemState.RUNNING)
+
+    def _apply_gone(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        attempt = self.attempts.pop(item, None)
+        if attempt is not None and attempt.wiro_task_id is None:
+            self._starts[item] -= 1 if self._starts[item] < _MOST_COUNTED else 0
+        self._move(item, ItemState.PENDING)
+
+    def _apply_again(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        if entry["try"] == self.try_number:
+            self._failures[item] = min(_MOST_COUNTED, self._failures[item] + 1)
+        if not entry["keeps_task"]:
+            self.attempts.pop(item, None)
+            self._move(item, ItemState.PENDING)
+
+    def _apply_followed(self, entry: Mapping[str, Any]) -> None:
+        attempt = self.attempts[self._item(entry)]
+        attempt.intended_at, attempt.try_number = float(entry["at"]), self.try_number
+
+    def _apply_done(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        if not self._put(item, entry):
+            return  # its attempt stands, so that its task is looked at again
+        self._move(item, ItemState.DONE)
+        self._pay(entry["cost"])
+        self.total_bytes += entry["bytes"] or 0
+
+    def _apply_failed(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        is_now = entry["try"] == self.try_number
+        if entry["keeps_task"] and not is_now:
+            return
+        if not is_now or not self._put(item, entry):
+            self.attempts.pop(item, None)
+            self._move(item, ItemState.PENDING)
+            return
+        self._move(item, ItemState.FAILED)
+        self.may_retry = self.may_retry or bool(entry["may_retry"])
+        if entry["cost"] is not None:
+            self._pay(entry["cost"])
+
+    def _put(self, item: int, entry: Mapping[str, Any]) -> bool:
+        part, row = entry["place"]
+        if self._existing_parts is not None and part not in self._existing_parts:
+            return False
+        self._parts[item], self._rows[item] = part, row
+        if self._keeps_all:
+            self.endings[item] = dict(entry)
+        else:
+            self.attempts.pop(item, None)
+        return True
+
+    def _pay(self, cost: str | None) -> None:
+        if cost is None:
+            self._is_cost_known = False
+        else:
+            self._cost += Decimal(cost)
+
+    def _apply_known(self, entry: Mapping[str, Any]) -> None:
+        for wiro_task_id in entry["ids"]:
+            self.known_ids.add(wiro_task_id)
+
+    def _apply_spent(self, entry: Mapping[str, Any]) -> None:
+        if not isinstance(entry["lifetime"], int) or not isinstance(entry["summary"], Mapping):
+            raise TypeError(entry)
+        self.spent = dict(entry)
+
+
+_APPLY = {
+    "intent": BatchRecord._apply_intent,
+    "id": BatchRecord._apply_id,
+    "gone": BatchRecord._apply_gone,
+    "again": BatchRecord._apply_again,
+    "followed": BatchRecord._apply_followed,
+    "done": BatchRecord._apply_done,
+    "failed": BatchRecord._apply_failed,
+    "known": BatchRecord._apply_known,
+    "spent": BatchRecord._apply_spent,
+}
+
+
+def damaged(entry: object) -> WiroOrphanedRunError:
+    """Return the error for an entry that is none of ours."""
+    return WiroOrphanedRunError(
+        f"Expected an entry of a batch's journal, version {RECORD_VERSION}, found {str(entry)[:200]!r}. Look "
+        "in the dashboard at wiro.ai what was started, then delete the journal."
+    )
+
+
+def read_begin(entry: Mapping[str, Any]) -> tuple[str, int]:
+    """
+    Return the fingerprint and the number of items of the inputs that a journal is about.
+
+    :raises WiroOrphanedRunError: it doesn't begin as it should.
+    """
+    is_whole = (
+        entry.get("what") == "batch"
+        and entry.get("version") == RECORD_VERSION
+        and isinstance(entry.get("fingerprint"), str)
+        and isinstance(entry.get("total"), int)
+        and entry["total"] >= 0
+    )
+    if not is_whole:
+        raise damaged(entry)
+    return entry["fingerprint"], entry["total"]

@@ -1,0 +1,97 @@
+"""How many runs of a batch are on their way at once, and when a deferred batch has something to do again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.polling import slot_pause_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: After so many seconds without a refusal, one more run is tried.
+RAISE_AFTER_SECONDS = 15.0
+#: A scheduler that lags takes the end of a shorter deferral for the task's failure (seen on 3.3.2).
+SHORTEST_DEFERRAL_SECONDS = 10.0
+#: Once a run has ended, others may end soon: so long they are waited for, to be handled together.
+GATHERING_SECONDS = 15.0
+#: Of the runs that were waited for, as many ended ones are worth a worker at once.
+WORTHWHILE_SHARE = 0.25
+#: A worker that has free slots but was refused more asks again after so long.
+LONGEST_WITHOUT_RAISE_SECONDS = 60.0
+
+
+class ActiveLimit:
+    """
+    How many runs may be on their way: ``most``, or as many as the account's concurrency limit (code 96) took.
+
+    A refusal lowers it to what was on its way, time without one raises it step by step: the account's limit
+    moves with its balance, and with what else it runs.
+
+    :param most: the user's ``max_active``; never more than that.
+    :param random: from [0, 1), spreads batches that are refused together.
+    :param current: what an earlier part of the batch has learned.
+    """
+
+    def __init__(self, most: int, random: Callable[[], float], *, current: int | None = None) -> None:
+        self.most = most
+        self.current = most if current is None else max(1, min(most, current))
+        self._random = random
+        self._refusals_in_a_row = 0
+        self._raise_at: float | None = None
+        self._not_before = 0.0
+
+    def allows(self, active: int, now: float) -> bool:
+        """
+        Whether another run may be sent.
+
+        :param active: runs that are on their way, those whose answer is awaited included.
+        :param now: Unix time in seconds.
+        """
+        self._raise_when_due(now)
+        return active < self.current and now >= self._not_before
+
+    def refused(self, active: int, now: float) -> None:
+        """
+        Note that Wiro had no slot for a run.
+
+        :param active: the other runs on their way.
+        """
+        self._refusals_in_a_row += 1
+        self.current = max(1, min(self.current, active))
+        self._raise_at = now + RAISE_AFTER_SECONDS
+        if not active:  # no end of a run of ours will free a slot
+            self._not_before = now + slot_pause_seconds(self._refusals_in_a_row, self._random())
+
+    def accepted(self) -> None:
+        """Note that Wiro took a run."""
+        self._refusals_in_a_row = 0
+
+    def next_change_at(self, active: int) -> float | None:
+        """Return when time alone allows another run, as Unix time; None if it doesn't."""
+        if active < self.current:
+            return self._not_before
+        return self._raise_at if self.current < self.most else None
+
+    def _raise_when_due(self, now: float) -> None:
+        if self._raise_at is None and self.current < self.most:  # learned by an earlier part of the batch
+            self._raise_at = now + RAISE_AFTER_SECONDS
+        if self._raise_at is not None and now >= self._raise_at:
+            self.current = min(self.most, self.current + 1)
+            self._raise_at = now + RAISE_AFTER_SECONDS if self.current < self.most else None
+
+
+def wakes_at(ended: int, waiting: int, *, deferred_at: float, wake_at: float | None) -> float | None:
+    """
+    Return when a deferred batch is to go on in a worker, as Unix time; None if something has to end first.
+
+    :param ended: runs that have ended since it was deferred.
+    :param waiting: runs that have not.
+    :param wake_at: at the latest: a deadline, or a slot that may be free.
+    """
+    due = [] if wake_at is None else [wake_at]
+    if ended >= WORTHWHILE_SHARE * (ended + waiting) and (ended or wake_at is None):
+        due.append(deferred_at)
+    elif ended:
+        due.append(deferred_at + GATHERING_SECONDS)
+    return max(deferred_at + SHORTEST_DEFERRAL_SECONDS, min(due)) if due else None

@@ -1,0 +1,161 @@
+"""A batch in a worker's process: its event loop, its thread for what blocks, and the way to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.batching import ActiveLimit
+from airflow_provider_wiro.batch.following import Following
+from airflow_provider_wiro.batch.going import Going
+from airflow_provider_wiro.batch.group_commit import GroupCommit
+from airflow_provider_wiro.batch.ledger import Ledger
+from airflow_provider_wiro.batch.runner import BatchRunner
+from airflow_provider_wiro.batch.settling import Settler
+from airflow_provider_wiro.batch.stopping import stop_all
+from airflow_provider_wiro.batch.submitting import BatchStoppedError, StoppableHook, Submitter
+from airflow_provider_wiro.hooks.wiro_async import know_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.job import Job, Waiting
+    from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.landing import ItemLander
+    from airflow_provider_wiro.batch.results import Parts
+    from airflow_provider_wiro.hooks.connection import WiroConnection
+
+#: What is noted last, when the task is being killed, has to be written within this.
+_LAST_WRITE_SECONDS = 0.7
+
+
+@dataclass(frozen=True)
+class Resources:
+    """
+    What a batch works with, opened where Airflow may be asked: in the main thread, before the loop begins.
+
+    :ivar shared: the files of all items, looked at once.
+    :ivar store: None keeps nothing.
+    :ivar lander: None lands nothing.
+    """
+
+    connection: WiroConnection
+    inputs: Inputs
+    shared: Mapping[str, Sequence[FileValue]]
+    record: BatchRecord
+    store: JournalStore | None
+    parts: Parts
+    lander: ItemLander | None
+
+
+class BatchAtWork:
+    """A batch that can be run once, and told to stop from a signal handler."""
+
+    def __init__(self, job: Job, resources: Resources) -> None:
+        self._job = job
+        self._resources = resources
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hook: StoppableHook | None = None
+        self._runner: BatchRunner | None = None
+        self._is_stopped = False
+        #: What ended the whole batch.
+        self.fatal: Exception | None = None
+
+    def stop(self) -> None:
+        """Have everything stopped. For a signal handler: it only wakes the loop."""
+        self._is_stopped = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def run(
+        self, *, waits: bool, limit: int | None = None, must_look: Collection[str] | None = None
+    ) -> Waiting | None:
+        """
+        Work until the batch is over, or, if it doesn't wait here, has nothing else to do.
+
+        :param limit: how many runs may be on their way, as an earlier part has learned.
+        :param must_look: see :class:`~airflow_provider_wiro.batch.runner.BatchRunner`.
+        :raises BatchStoppedError: it was stopped.
+        """
+        executor = ThreadPoolExecutor(1, thread_name_prefix="wiro-journal")
+        try:
+            return asyncio.run(self._run(executor, waits=waits, limit=limit, must_look=must_look))
+        finally:
+            executor.shutdown(wait=not self._is_stopped, cancel_futures=True)
+
+    async def _run(
+        self,
+        executor: ThreadPoolExecutor,
+        *,
+        waits: bool,
+        limit: int | None,
+        must_look: Collection[str] | None,
+    ) -> Waiting | None:
+        job, found = self._job, self._resources
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_loop_error)
+        know_connection(job.wiro_conn_id, found.connection)
+        ledger = Ledger(job, found.record, GroupCommit(found.store, executor), found.parts, executor)
+        going = Going(job, found.inputs, ledger)
+        async with StoppableHook(job.wiro_conn_id) as self._hook:
+            hook = self._hook
+            submitter = Submitter(
+                job, hook, found.record, shared_files=found.inputs.files, shared=found.shared
+            )
+            settler = Settler(job, hook, found.record, found.inputs)
+            following = Following(going, hook, found.lander)
+            active_limit = ActiveLimit(job.max_active, job.random, current=limit)
+            runner = BatchRunner(
+                going, hook, submitter, settler, following, active_limit, must_look=must_look
+            )
+            self._runner = runner
+            if self._is_stopped:
+                self._stop()
+            try:
+                return await runner.work(waits=waits)
+            except BaseException as error:
+                # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
+                is_stop = isinstance(error, BatchStoppedError) or not isinstance(error, Exception)
+                await self._end(going, following, settler, ledger, stops=is_stop)
+                raise
+            finally:
+                self.fatal = going.fatal
+
+    async def _end(
+        self, going: Going, following: Following, settler: Settler, ledger: Ledger, *, stops: bool
+    ) -> None:
+        """
+        Leave the loop early.
+
+        :param stops: the Airflow task was killed, or Airflow's timeout ended it, so all is to be stopped.
+        """
+        self._stop()
+        if stops:
+            await stop_all(going, following, settler)
+        if self._runner is not None:
+            await self._runner.leave()
+        try:
+            await asyncio.wait_for(ledger.keep(), _LAST_WRITE_SECONDS)
+        except Exception as error:
+            self._job.log.warning("What happened last could not be written down: %r", error)
+
+    def _stop(self) -> None:
+        if self._hook is not None:
+            self._hook.stop()
+        if self._runner is not None:
+            self._runner.wake()
+        if self._resources.lander is not None:
+            self._resources.lander.stop()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Airflow's timeout is raised wherever the loop is, also where it would only be logged."""
+        error = context.get("exception")
+        if isinstance(error, BaseException) and not isinstance(error, Exception) and self._runner is not None:
+            self._runner.interrupt(error)
+        else:
+            loop.default_exception_handler(context)

@@ -1,0 +1,259 @@
+"""What the items of a batch are: a list, or a file of JSON Lines, fetched once and read where needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from array import array
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from airflow_provider_wiro.api.fingerprint import fingerprint
+from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
+from airflow_provider_wiro.batch.places import open_place, split_uri
+from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
+from airflow_provider_wiro.hooks.files import flattened
+from airflow_provider_wiro.hooks.stored_file import local_file
+
+#: A longer line is no run's parameters.
+MAX_LINE_BYTES = 8 * 1024 * 1024
+#: An item with files of its own has exactly these keys.
+_OWN_FILES = {"parameters", "files"}
+#: Of a SHA-256, as much as tells items apart, in hex digits.
+FINGERPRINT_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    One run.
+
+    :ivar parameters: as they are sent, those of all items included.
+    :ivar files: file parameter → source or sources, those of all items included.
+    """
+
+    parameters: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, Any]
+
+
+class Inputs:
+    """
+    The items, checked. Use it in a ``with`` block.
+
+    :param given: a list of dicts, or the path or URI of a file of JSON Lines.
+    :param parameters: of all items; an item's own go before them.
+    :param files: of all items; the same.
+    :raises WiroUsageError: an item can't be right; says which.
+    """
+
+    def __init__(
+        self,
+        given: Any,
+        *,
+        model: str,
+        parameters: Mapping[str, Any] | None,
+        files: Mapping[str, Any] | None,
+        project_id: str | None,
+    ) -> None:
+        self._model = model
+        self._parameters = clean_parameters({} if parameters is None else parameters)
+        #: Of all items.
+        self.files = _mapping(files, "`files`")
+        self._project_id = project_id
+        self._lines = _Lines.fetched(given) if isinstance(given, str | os.PathLike) else None
+        self._list = [] if self._lines else _listed(given)
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the copy of the file."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def __len__(self) -> int:
+        return len(self._list) if self._lines is None else len(self._lines)
+
+    def __getitem__(self, number: int) -> Item:
+        """Return an item, counted from 0."""
+        raw = self._list[number] if self._lines is None else self._lines[number]
+        return self._merged(raw)
+
+    def fingerprint_of(self, item: Item) -> str:
+        """
+        Return what tells an item from others. Files count by their names: there may be thousands of them.
+        """
+        files = {
+            name: [FileUrl(str(_shown(source))) for source in flattened(sources)]
+            for name, sources in item.files.items()
+        }
+        return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
+
+    def fingerprints(self) -> Iterator[str]:
+        """Yield the fingerprint of each item."""
+        for number in range(len(self)):
+            yield self.fingerprint_of(self[number])
+
+    def _check(self) -> None:
+        whole = hashlib.sha256()
+        seen: set[str] = set()
+        for number, raw in enumerate(self._raw()):
+            try:
+                item = self._merged(raw)
+                clean_parameters(item.parameters)
+                _check_files(item.files, seen)
+            except WiroError as error:
+                raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
+            whole.update(self.fingerprint_of(item).encode())
+        self.fingerprint = whole.hexdigest()
+
+    def _raw(self) -> Iterator[Any]:
+        for number in range(len(self)):
+            yield self._list[number] if self._lines is None else self._lines[number]
+
+    def name(self, number: int) -> str:
+        """Return how a reader finds an item: by its number from 0, in a file also by its line."""
+        line = "" if self._lines is None else f" (line {self._lines.line_number(number)})"
+        return f"Item {number}{line}"
+
+    def _merged(self, raw: Any) -> Item:
+        if not isinstance(raw, Mapping):
+            raise WiroUsageError(f"expected a dict of the model's parameters, found {type(raw).__name__}.")
+        own: Mapping[str, Any] = raw
+        files: Mapping[str, Any] = {}
+        if set(raw) == _OWN_FILES:
+            own = _mapping(raw["parameters"], "its `parameters`")
+            files = _mapping(raw["files"], "its `files`")
+        return Item({**self._parameters, **own}, {**self.files, **files})
+
+
+def _listed(given: Any) -> list[Any]:
+    if isinstance(given, Mapping | bytes) or not hasattr(given, "__iter__"):
+        raise WiroUsageError(
+            f"Expected `inputs` as a list of dicts, or the path or URI of a file of JSON Lines, found "
+            f"{type(given).__name__}."
+        )
+    return given if isinstance(given, list) else list(given)
+
+
+def _mapping(given: Any, what: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise WiroUsageError(f"Expected {what} as a dict, found {type(given).__name__}.")
+    return given
+
+
+def _shown(source: Any) -> Any:
+    return source.get("url") if isinstance(source, Mapping) else source
+
+
+def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:
+    """Look whether local files are there; each once, for many items may share one."""
+    for sources in files.values():
+        for source in flattened(sources):
+            is_local = isinstance(source, str | os.PathLike) and "://" not in str(source)
+            if is_local and not hasattr(source, "protocol") and str(source) not in seen:
+                local_file(Path(source))
+                if len(seen) < 1000:
+                    seen.add(str(source))
+
+
+class _Lines:
+    """A copy of a file of JSON Lines on this machine, and where in it each item begins."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self._path = path
+        self._file = path.open("rb")
+        self._starts = array("Q")
+        self._numbers = array("L")
+        try:
+            self._index(source)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def fetched(cls, source: str | os.PathLike[str]) -> Self:
+        """
+        Fetch a file: so that it stays what was checked, whatever happens to it.
+
+        :raises WiroUsageError: there is none, or it is not JSON Lines.
+        :raises WiroConnectionError: it can't be fetched.
+        """
+        uri = str(source).strip()
+        if not uri or "\n" in uri or uri.startswith("["):
+            raise WiroUsageError(
+                "Expected `inputs` as a list of dicts, or the path or URI of a file of JSON Lines, found the "
+                f"text {uri[:100]!r}. If it comes from a template, set render_template_as_native_obj=True on "
+                "the DAG, or hand over the task's output itself."
+            )
+        folder, name = split_uri(uri if "/" in uri else f"./{uri}")
+        place = open_place(folder)
+        handle, copy = tempfile.mkstemp(prefix="wiro-inputs-", suffix=".jsonl")
+        os.close(handle)
+        try:
+            place.download(name, Path(copy))
+        except BaseException as error:
+            Path(copy).unlink()
+            if isinstance(error, FileNotFoundError | IsADirectoryError):
+                raise WiroUsageError(f"Expected a file of JSON Lines at {uri}, found none.") from error
+            if isinstance(error, Exception):
+                raise WiroConnectionError(f"Can't read {uri}: {type(error).__name__}: {error}") from error
+            raise
+        return cls(Path(copy), uri)
+
+    def _index(self, source: str) -> None:
+        start = 3 if self._file.read(3) == b"\xef\xbb\xbf" else 0
+        self._file.seek(start)
+        number = 0
+        while line := self._file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) > MAX_LINE_BYTES:
+                raise WiroUsageError(f"Line {number} of {source} has more than {MAX_LINE_BYTES} bytes.")
+            if line.strip():
+                _parsed(line, f"Line {number} of {source}")
+                self._starts.append(start)
+                self._numbers.append(number)
+            start += len(line)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, number: int) -> Any:
+        if number >= len(self._starts):
+            raise IndexError(number)
+        self._file.seek(self._starts[number])
+        return json.loads(self._file.readline())
+
+    def line_number(self, number: int) -> int:
+        return self._numbers[number]
+
+    def close(self) -> None:
+        self._file.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+
+def _parsed(line: bytes, what: str) -> None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise WiroUsageError(f"{what} is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise WiroUsageError(
+            f"{what}: expected an object with the model's parameters, found {type(found).__name__}."
+        )

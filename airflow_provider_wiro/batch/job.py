@@ -1,0 +1,66 @@
+"""What a batch is to do, as its parts need to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_wiro.api.polling import Watch
+
+
+class Log(Protocol):
+    """What is used of Airflow's logger, whose class differs by version."""
+
+    def info(self, message: str, /, *args: object) -> object: ...
+    def warning(self, message: str, /, *args: object) -> object: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    The settings of a batch.
+
+    :ivar fails_fast: submit nothing more after the first item that failed for good.
+    :ivar timeout_seconds: for each item, from its submission.
+    :ivar try_number: of the Airflow task.
+    :ivar random: from [0, 1).
+    :ivar now: Unix time in seconds.
+    """
+
+    model: str
+    project_id: str | None
+    callback_url: str | None
+    wiro_conn_id: str
+    max_active: int
+    fails_fast: bool
+    max_item_retries: int
+    poll_interval: float | None
+    timeout_seconds: float
+    watch: Watch
+    cancel_on_kill: bool
+    cancel_on_timeout: bool
+    resubmits_orphans: bool
+    try_number: int
+    log: Log
+    random: Callable[[], float]
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """
+    What a batch waits for when there is nothing else to do.
+
+    :ivar wiro_task_ids: the tasks on their way.
+    :ivar started_at: when each was submitted, as Unix time.
+    :ivar wake_at: when to go on at the latest, as Unix time: a deadline, or a slot that may be free.
+    :ivar limit: how many may be on their way, as learned from Wiro's refusals.
+    """
+
+    wiro_task_ids: Sequence[str]
+    started_at: Sequence[float]
+    wake_at: float | None
+    limit: int

@@ -1,0 +1,139 @@
+"""The outputs of items into S3, with the engine of the transfers: a few items at once, each in a thread."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.batch.submitting import BatchStoppedError
+from airflow_provider_wiro.landing import s3_destination as destination
+from airflow_provider_wiro.landing import s3_landing
+from airflow_provider_wiro.landing.books import Books, check_tags
+from airflow_provider_wiro.landing.crew import Crew
+from airflow_provider_wiro.landing.fetching import Fetcher
+from airflow_provider_wiro.landing.provenance import Origin
+from airflow_provider_wiro.landing.s3_landing import S3Landing
+from airflow_provider_wiro.landing.s3_upload import S3Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.landing.landings import Landing
+
+#: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
+ITEM_PLACEHOLDER = "{item}"
+
+
+@dataclass(frozen=True)
+class LandingSettings:
+    """Where outputs land and how, as the operator was given it; see WiroToS3Operator."""
+
+    s3_bucket: str | None
+    s3_key: str
+    replace: bool
+    aws_conn_id: str | None
+    verify: bool | str | None
+    encrypt: bool
+    acl_policy: str | None
+    extra_args: Mapping[str, Any] | None
+    tags: bool | Mapping[str, str]
+    max_concurrency: int
+    part_size: int
+
+
+class ItemLander:
+    """
+    Lands the outputs of items. Made in the main thread, where Airflow may be asked; use it in a ``with``.
+
+    :param hook: whose connection was read.
+    :param task_instance: of Airflow, named in the objects' metadata.
+    :raises WiroUsageError: a setting can't be right.
+    """
+
+    def __init__(self, settings: LandingSettings, hook: WiroHook, model: str, task_instance: Any) -> None:
+        self._settings = settings
+        self._hook = hook
+        self._model = model
+        self._task_instance = task_instance
+        self._is_stopped = False
+        self._at_work: set[tuple[Crew[Landing, dict[str, Any]], Fetcher]] = set()
+        bucket, self._template = destination.bucket_and_template(settings.s3_bucket, self._key(0))
+        destination.check_numbers(settings.max_concurrency, settings.part_size)
+        arguments = destination.upload_arguments(
+            settings.extra_args, encrypt=settings.encrypt, acl_policy=settings.acl_policy
+        )
+        self._tags = check_tags(settings.tags, arguments)
+        self._s3 = destination.open_s3(
+            bucket,
+            arguments,
+            aws_conn_id=settings.aws_conn_id,
+            verify=settings.verify,
+            max_concurrency=settings.max_concurrency,
+        )
+        #: How many items are landed at once.
+        self.size = settings.max_concurrency
+        self.threads = ThreadPoolExecutor(settings.max_concurrency, thread_name_prefix="wiro-landing")
+
+    @property
+    def bucket(self) -> str:
+        return self._s3.bucket
+
+    def __enter__(self) -> Self:
+        # A line for each object would bury what a reader of a batch's log looks for.
+        self._level = s3_landing.log.level
+        s3_landing.log.setLevel(logging.WARNING)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        s3_landing.log.setLevel(self._level)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def land(self, item: int, task: Task, *, is_retry: bool) -> list[dict[str, Any]]:
+        """
+        Have an item's outputs in S3, verified, and return what WiroToS3Operator returns of each. Blocks.
+
+        :param is_retry: an earlier try may have begun with them.
+        :raises WiroOutputError: an output can't be had.
+        """
+        settings = self._settings
+        s3 = S3Upload(self._s3.client, self._s3.bucket, self._s3.arguments)
+        s3.is_retry = is_retry
+        origin = Origin.of(task, self._model, self._task_instance)
+        books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
+        _, template = destination.bucket_and_template(settings.s3_bucket, self._key(item))
+        landings = books.plan(template, manifest=False)
+        # One thread for each item: several items are landed at once.
+        crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)
+        hook = self._hook.for_thread()
+        hook.interrupted_by(crew.check)
+        with hook, Fetcher(hook, books.task, crew.check) as fetcher:
+            work = (crew, fetcher)
+            self._at_work.add(work)
+            if self._is_stopped:
+                crew.stop()
+            try:
+                one = S3Landing(s3, books, fetcher, crew, settings.replace, settings.part_size)
+                files = crew.run(one.land, landings)
+                s3.leftovers.settle(fetcher.pause)
+                return files
+            finally:
+                self._at_work.discard(work)
+                s3.abort_open_uploads()
+
+    def stop(self) -> None:
+        """Let all that is going on fail, which aborts the uploads."""
+        self._is_stopped = True
+        for crew, fetcher in list(self._at_work):
+            crew.stop()
+            fetcher.session.interrupt()
+
+    def _key(self, item: int) -> str:
+        return self._settings.s3_key.replace(ITEM_PLACEHOLDER, str(item))
+
+    @staticmethod
+    def _stopped() -> BatchStoppedError:
+        return BatchStoppedError("The Airflow task was stopped.")

@@ -1,0 +1,115 @@
+"""What an earlier try knew of a batch, read from its journal and held against the inputs of this one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.batch_record import BatchRecord, ItemState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow_provider_wiro.api.batch_record import Entry
+    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.job import Log
+    from airflow_provider_wiro.batch.journal import JournalStore
+
+_IDS_AN_ENTRY = 1000
+#: An earlier item of equal inputs is taken over: rather one that is done than one that is on its way.
+_WORTH = [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
+
+
+def open_record(
+    store: JournalStore | None,
+    inputs: Inputs,
+    *,
+    try_number: int,
+    lifetime: int,
+    existing_parts: set[int],
+    log: Log,
+) -> tuple[BatchRecord, Mapping[str, Any] | None]:
+    """
+    Return what is known of the items; and the summary, if it was returned in this very lifetime.
+
+    Items are known again by what they run: after a Clear with other inputs, those that are the same go on
+    where they were, and the Wiro tasks of the others are left to end.
+
+    :param lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    :raises WiroRecordError: the journal can't be read or written.
+    :raises WiroOrphanedRunError: it is damaged.
+    """
+    fresh = BatchRecord(len(inputs), try_number=try_number, existing_parts=existing_parts)
+    if store is None:
+        return fresh, None
+    entries = store.read()
+    first = next(entries, None)
+    if first is None:
+        store.replace([batch_record.begin(inputs.fingerprint, len(inputs))])
+        return fresh, None
+    found = batch_record.read_begin(first)
+    is_same = found == (inputs.fingerprint, len(inputs))
+    record = BatchRecord(
+        found[1], try_number=try_number, existing_parts=existing_parts, keeps_all=not is_same
+    )
+    for entry in entries:
+        record.apply(entry)
+    if record.spent is not None:
+        if is_same and record.spent["lifetime"] == lifetime:
+            return record, record.spent["summary"]
+        log.info("The earlier batch's result was used; this one begins anew.")
+        carried = _tasks_of_others(record)
+    elif is_same:
+        log.info("Going on with an earlier try's batch: %s.", _counts(record))
+        return record, None
+    else:
+        log.info("An earlier try had other inputs: %s. What is the same goes on.", _counts(record))
+        carried = _carry_over(inputs, record)
+
+    def kept() -> Iterator[Entry]:
+        yield batch_record.begin(inputs.fingerprint, len(inputs))
+        for entry in carried:
+            fresh.apply(entry)
+            yield entry
+
+    store.replace(kept())
+    return fresh, None
+
+
+def _counts(record: BatchRecord) -> str:
+    return (
+        f"{record.count(ItemState.DONE):,} of {record.total:,} done, {record.count(ItemState.RUNNING):,} "
+        f"running, {record.count(ItemState.INTENDED):,} of unknown fate"
+    )
+
+
+def _tasks_of_others(record: BatchRecord) -> Iterator[Entry]:
+    """Yield the entries by which the tasks of earlier items are not taken for those of new ones."""
+    ids = iter(record.known_ids)
+    while some := list(islice(ids, _IDS_AN_ENTRY)):
+        yield batch_record.known(some)
+
+
+def _carry_over(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
+    """Yield the entries by which each item goes on as an earlier one with the same inputs."""
+    yield from _tasks_of_others(record)
+    earlier: dict[str, list[int]] = defaultdict(list)
+    for item in sorted(record.attempts, key=lambda item: _worth(record, item)):
+        earlier[record.attempts[item].fingerprint].append(item)
+    for number, digest in enumerate(inputs.fingerprints()):
+        if not earlier[digest]:
+            continue
+        item = earlier[digest].pop()
+        attempt = record.attempts[item]
+        yield batch_record.intent(number, attempt)
+        if attempt.wiro_task_id is not None:
+            yield batch_record.task_id(number, attempt.wiro_task_id)
+        if item in record.endings and record.state(item) is not ItemState.RUNNING:
+            yield {**record.endings[item], "item": number}
+
+
+def _worth(record: BatchRecord, item: int) -> int:
+    state = record.state(item)
+    return _WORTH.index(state) if state in _WORTH else -1

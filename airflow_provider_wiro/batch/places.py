@@ -1,0 +1,233 @@
+"""
+Folders that outlive a worker: on this machine, in S3, or wherever Airflow's ObjectStoragePath leads.
+
+S3 is spoken to with boto3, which the package needs anyway; ObjectStoragePath would need s3fs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
+
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+_COPIED_BYTES = 1024 * 1024
+
+
+class Place(Protocol):
+    """
+    A folder. Names are of files right in it; each file is written as a whole.
+
+    Opened where Airflow may be asked for a connection; used from one other thread as well.
+    """
+
+    uri: str
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's bytes, None if there certainly is none."""
+
+    def write(self, name: str, body: bytes) -> None:
+        """Put a file in place of the one before."""
+
+    def upload(self, name: str, file: Path) -> None:
+        """Put a local file, of any size, in place of the one before."""
+
+    def download(self, name: str, file: Path) -> None:
+        """Fetch a file of any size; raises FileNotFoundError if there is none."""
+
+    def names(self) -> set[str]:
+        """Return the names of all files."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return folder and name of a file's URI or path."""
+    folder, _, name = uri.rpartition("/")
+    if not name or folder.endswith(":/"):
+        raise WiroUsageError(f"Expected the path or URI of a file, found {uri!r}.")
+    return folder or "/", name
+
+
+def open_place(uri: str) -> Place:
+    """
+    Return a folder; an object store's connection is read from Airflow here.
+
+    :param uri: a local path, ``file://``, ``s3://conn_id@bucket/key``, or what ObjectStoragePath takes.
+    :raises WiroRecordError: the store can't be opened.
+    """
+    path = uri.removeprefix("file://")
+    if "://" not in path:
+        return LocalPlace(path)
+    try:
+        return S3Place(uri) if uri.startswith("s3://") else StoragePlace(uri)
+    except ImportError as error:
+        raise WiroUsageError(f"Can't open {uri}: {error}. Its provider has to be installed.") from error
+    except Exception as error:
+        raise WiroRecordError(f"Can't open {uri}: {type(error).__name__}: {error}") from error
+
+
+class LocalPlace:
+    """A folder on this machine. A crash leaves the file before or the new one, never half of one."""
+
+    def __init__(self, path: str) -> None:
+        self.uri = path
+        self.path = Path(path)
+
+    def read(self, name: str) -> bytes | None:
+        """See :class:`Place`."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, body: bytes) -> None:
+        """See :class:`Place`."""
+        self._replace(name, lambda file: file.write(body))
+
+    def upload(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        with file.open("rb") as source:
+            self._replace(name, lambda target: shutil.copyfileobj(source, target, _COPIED_BYTES))
+
+    def download(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        shutil.copyfile(self.path / name, file)
+
+    def names(self) -> set[str]:
+        """See :class:`Place`."""
+        return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+
+    def delete(self, name: str) -> None:
+        """See :class:`Place`."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def _replace(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        scratch = self.path / f".{name[:100]}.{os.getpid()}"
+        with scratch.open("wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self.path / name)
+
+
+class S3Place:
+    """A prefix in a bucket."""
+
+    def __init__(self, uri: str) -> None:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        conn_id, at, bucket = bucket.rpartition("@")
+        self.uri = uri.rstrip("/")
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
+        self._client: Any = S3Hook(aws_conn_id=unquote(conn_id) if at else None).get_conn()
+
+    def read(self, name: str) -> bytes | None:
+        """See :class:`Place`."""
+        body = self._get(name)
+        if body is None:
+            return None
+        with body:
+            read: bytes = body.read()
+        return read
+
+    def write(self, name: str, body: bytes) -> None:
+        """See :class:`Place`."""
+        self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body)
+
+    def upload(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        self._client.upload_file(str(file), self._bucket, self._prefix + name)
+
+    def download(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        body = self._get(name)
+        if body is None:
+            raise FileNotFoundError(name)
+        with body, file.open("wb") as target:
+            for piece in body.iter_chunks(_COPIED_BYTES):
+                target.write(piece)
+
+    def names(self) -> set[str]:
+        """See :class:`Place`."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
+        )
+        return {item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ())}
+
+    def delete(self, name: str) -> None:
+        """See :class:`Place`."""
+        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+
+    def _get(self, name: str) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                return None
+            raise
+
+
+class StoragePlace:
+    """A folder in any other store that Airflow knows."""
+
+    def __init__(self, uri: str) -> None:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        self.uri = uri.rstrip("/")
+        self._path: Any = ObjectStoragePath(self.uri)
+        self._path.fs  # noqa: B018  reads the connection, which only this thread may
+
+    def read(self, name: str) -> bytes | None:
+        """See :class:`Place`."""
+        try:
+            body: bytes = (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        return body
+
+    def write(self, name: str, body: bytes) -> None:
+        """See :class:`Place`."""
+        with self._open_for_writing(name) as target:
+            target.write(body)
+
+    def upload(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        with file.open("rb") as source, self._open_for_writing(name) as target:
+            shutil.copyfileobj(source, target, _COPIED_BYTES)
+
+    def download(self, name: str, file: Path) -> None:
+        """See :class:`Place`."""
+        with (self._path / name).open("rb") as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target, _COPIED_BYTES)
+
+    def names(self) -> set[str]:
+        """See :class:`Place`."""
+        try:
+            return {str(found).rstrip("/").rpartition("/")[2] for found in self._path.iterdir()}
+        except FileNotFoundError:
+            return set()
+
+    def delete(self, name: str) -> None:
+        """See :class:`Place`."""
+        (self._path / name).unlink(missing_ok=True)
+
+    def _open_for_writing(self, name: str) -> Any:
+        try:
+            return (self._path / name).open("wb")
+        except FileNotFoundError:  # no object store but a file system, such as sftp://
+            self._path.mkdir(parents=True, exist_ok=True)
+            return (self._path / name).open("wb")

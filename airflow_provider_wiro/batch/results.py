@@ -1,0 +1,180 @@
+"""
+What became of each item: kept in parts while the batch goes on, and in one manifest when it is over.
+
+Nothing of it stays in memory. A part is a file of JSON Lines with the results of some items, in the order in
+which they ended; the manifest is one with all of them, in the order of the inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.batch.places import open_place, split_uri
+from airflow_provider_wiro.exceptions import WiroError, WiroRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.models import Task
+
+#: A result as it stands in the manifest, but for its item.
+Result = dict[str, Any]
+
+#: The manifest is put together in windows of so many items; each part is read once for each window.
+WINDOW = 250
+#: Failures that are told in the message of a failed batch.
+FAILURES_TOLD = 5
+_PART = re.compile(r"(\d{6,})\.jsonl")
+
+
+def result_of(
+    status: str,
+    attempts: int,
+    task: Task | None,
+    *,
+    wiro_task_id: str | None = None,
+    error: str | None = None,
+    files: list[dict[str, Any]] | None = None,
+) -> Result:
+    """
+    Return what the manifest tells of an item.
+
+    :param wiro_task_id: where Wiro has shown nothing of the task.
+    :param files: what landed; None if nothing was to.
+    """
+    from airflow_provider_wiro.api.outcomes import run_summary
+
+    shown = {} if task is None else run_summary(task)
+    result = {
+        "status": status,
+        "wiro_task_id": wiro_task_id if task is None else task.id,
+        "attempts": attempts,
+        "cost_usd": shown.get("cost_usd"),
+        "elapsed_seconds": shown.get("elapsed_seconds"),
+        "outputs": shown.get("outputs", []),
+        "text": shown.get("text"),
+    }
+    if error is not None:
+        result["error"] = error
+    if files is not None:
+        result["files"] = files
+    return result
+
+
+class Parts:
+    """
+    The results of items that are over.
+
+    :param uri: of their folder.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._place = open_place(uri)
+        with _records(f"the results below {uri}"):
+            self.numbers = {int(found[1]) for found in map(_PART.fullmatch, self._place.names()) if found}
+        self._next = max(self.numbers, default=0) + 1
+
+    def take_number(self) -> int:
+        """Return the number of a part that is not there."""
+        self._next += 1
+        return self._next - 1
+
+    def write(self, number: int, results: list[Result]) -> None:
+        """
+        Keep a part.
+
+        :raises WiroRecordError: it may not be kept.
+        """
+        body = "".join(json.dumps(result, separators=(",", ":")) + "\n" for result in results)
+        with _records(f"part {number} of the results below {self._place.uri}"):
+            self._place.write(_name(number), body.encode())
+        self.numbers.add(number)
+
+    def read(self, number: int) -> list[Result]:
+        """
+        Return a part.
+
+        :raises WiroRecordError: it can't be read.
+        """
+        with _records(f"part {number} of the results below {self._place.uri}"):
+            body = self._place.read(_name(number))
+            return [json.loads(line) for line in (body or b"").decode().splitlines()]
+
+    def delete(self) -> None:
+        """Delete what the manifest has. What can't be deleted is in nobody's way."""
+        for number in sorted(self.numbers):
+            try:
+                self._place.delete(_name(number))
+            except Exception:
+                return
+        self.numbers.clear()
+
+
+def write_manifest(
+    uri: str, record: BatchRecord, parts: Parts, check: Callable[[], None]
+) -> list[tuple[int, str]]:
+    """
+    Write the manifest: JSON Lines, a line an item, in the order of the inputs.
+
+    :param check: called now and then, raises what is to end this.
+    :return: the first items that failed, with why.
+    :raises WiroRecordError: it can't be written.
+    """
+    failures: list[tuple[int, str]] = []
+    handle, copy = tempfile.mkstemp(prefix="wiro-manifest-", suffix=".jsonl")
+    try:
+        with os.fdopen(handle, "w") as file:
+            for start in range(0, record.total, WINDOW):
+                check()
+                for line in _window(range(start, min(start + WINDOW, record.total)), record, parts):
+                    file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    if line["status"] == "failed" and len(failures) < FAILURES_TOLD:
+                        failures.append((line["item"], line["error"]))
+        folder, name = split_uri(uri)
+        place = open_place(folder)
+        with _records(f"the manifest {uri}"):
+            place.upload(name, Path(copy))
+    finally:
+        Path(copy).unlink()
+    return failures
+
+
+def _window(items: range, record: BatchRecord, parts: Parts) -> Iterator[dict[str, Any]]:
+    is_over = {ItemState.DONE, ItemState.FAILED}
+    places = sorted((record.place(item), item) for item in items if record.state(item) in is_over)
+    results: dict[int, Result] = {}
+    for part, of_part in groupby(places, key=lambda found: found[0][0]):
+        rows = parts.read(part)
+        results |= {item: rows[row] for (_, row), item in of_part}
+    for item in items:
+        attempt = record.attempts.get(item)
+        missing = result_of(
+            "not_run",
+            record.starts(item),
+            None,
+            wiro_task_id=attempt.wiro_task_id if attempt else None,
+        )
+        yield {"item": item, **results.get(item, missing)}
+
+
+def _name(number: int) -> str:
+    return f"{number:06d}.jsonl"
+
+
+@contextmanager
+def _records(what: str) -> Iterator[None]:
+    try:
+        yield
+    except WiroError:
+        raise
+    except Exception as error:
+        raise WiroRecordError(f"Can't read or write {what}: {type(error).__name__}: {error}") from error

@@ -1,0 +1,180 @@
+"""One object to be, as the calls that put it into S3."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.landing.checksums import confirms
+from airflow_provider_wiro.landing.cursor import Restart
+from airflow_provider_wiro.landing.leftovers import is_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_provider_wiro.landing.description import Description
+    from airflow_provider_wiro.landing.s3_upload import S3Upload
+
+log = logging.getLogger(__name__)
+
+#: What of a user's upload arguments also belongs to the calls that go with an upload.
+_ALSO_FOR_PARTS = frozenset(
+    {
+        "ChecksumAlgorithm",
+        "ExpectedBucketOwner",
+        "RequestPayer",
+        "SSECustomerAlgorithm",
+        "SSECustomerKey",
+        "SSECustomerKeyMD5",
+    }
+)
+ALSO_FOR_HEAD = _ALSO_FOR_PARTS - {"ChecksumAlgorithm"}
+ALSO_FOR_ABORT = frozenset({"ExpectedBucketOwner", "RequestPayer"})
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """
+    An object that is in S3.
+
+    :ivar size: bytes.
+    :ivar sha256: of its bytes; None if that is not known without reading them.
+    :ivar metadata: the user metadata it carries.
+    """
+
+    size: int
+    sha256: str | None
+    etag: str
+    metadata: Mapping[str, str]
+    content_type: str
+
+
+class S3Target:
+    """
+    One object to be. See :class:`~airflow_provider_wiro.landing.parts.Target`.
+
+    :ivar etag: as S3 named it when it took the object.
+    :ivar confirmed: the object, if S3 has named its checksum when it took it: nobody has to look again.
+    """
+
+    def __init__(
+        self,
+        s3: S3Upload,
+        key: str,
+        description: Description,
+        *,
+        only_if_absent: bool,
+    ) -> None:
+        self._s3 = s3
+        self._finally = s3.if_absent if only_if_absent else _unconditionally
+        self._where: dict[str, Any] = {"Bucket": s3.bucket, "Key": key}
+        self._description = description
+        self._parts: dict[int, dict[str, Any]] = {}
+        self._upload_id: str | None = None
+        self._aborted_id: str | None = None
+        self.etag = ""
+        self.confirmed: StoredObject | None = None
+
+    def put(self, body: bytes | bytearray, sha256: str) -> None:
+        creation = {**self._s3.arguments, **self._description.arguments(body, sha256)}
+        with self._description.explained():
+            answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
+        self.etag = etag_of(answer)
+        if confirms(answer, body):
+            content_type = str(creation["ContentType"])
+            self.confirmed = StoredObject(len(body), sha256, self.etag, creation["Metadata"], content_type)
+
+    def begin(self, first: bytearray) -> None:
+        self._parts.clear()
+        if self._s3.is_retry:
+            self._s3.leftovers.remove(self._where["Key"])
+        creation = {
+            **self._s3.checksum,
+            **self._s3.arguments,
+            **self._description.arguments(first),
+        }
+        with self._description.explained():
+            answer = self._s3.client.create_multipart_upload(**self._where, **creation)
+        self._upload_id = answer["UploadId"]
+        self._s3.open_targets.add(self)
+
+    def put_part(self, number: int, body: bytearray) -> None:
+        with self._begun_anew_if_aborted():
+            answer = self._s3.client.upload_part(
+                **self._where,
+                UploadId=self._upload_id,
+                PartNumber=number,
+                Body=body,
+                **(self._s3.checksum | self._s3.also(_ALSO_FOR_PARTS)),
+            )
+        checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
+        checksums.pop("ChecksumType", None)
+        self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+    def complete(self, size: int, sha256: str) -> None:
+        parts = [self._parts[number] for number in sorted(self._parts)]
+        with self._begun_anew_if_aborted():
+            answer = self._finally(
+                self._s3.client.complete_multipart_upload,
+                **self._where,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": parts},
+                **self._s3.also(ALSO_FOR_HEAD),
+            )
+        self.etag = etag_of(answer)
+        self._upload_id = None
+        self._s3.open_targets.discard(self)
+        self._description.tag_digest(self._s3.client, sha256, **self._where, **self._s3.also(ALSO_FOR_ABORT))
+
+    def abort(self) -> None:
+        """Throw an upload's parts away. If this fails it is only logged, lest it hide why it was done."""
+        # Taken out first: the thread that works on it and the one that ends it all may both come here.
+        upload_id, self._upload_id = self._upload_id, None
+        self._s3.open_targets.discard(self)
+        if upload_id is None:
+            return
+        try:
+            self._s3.client.abort_multipart_upload(
+                **self._where, UploadId=upload_id, **self._s3.also(ALSO_FOR_ABORT)
+            )
+        except Exception as error:
+            if is_gone(error):
+                return
+            log.warning(
+                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is.",
+                self._s3.bucket,
+                self._where["Key"],
+                exc_info=True,
+            )
+
+    @contextmanager
+    def _begun_anew_if_aborted(self) -> Iterator[None]:
+        """
+        Ask for the upload to be begun anew if somebody has aborted it, as a try of another task may that took
+        it for left over. Once: what aborts it again would do so without end.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not is_gone(error):
+                raise
+            where = f"s3://{self._s3.bucket}/{self._where['Key']}"
+            if self._aborted_id not in (None, self._upload_id):
+                raise WiroOutputUnavailableError(
+                    f"The upload of {where} was aborted twice, by another task or a lifecycle rule."
+                ) from error
+            log.warning("Somebody has aborted the upload of %s. It is begun anew.", where)
+            self._aborted_id = self._upload_id
+            raise Restart from error
+
+
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """Return the ETag that an answer of S3's names, empty if it names none."""
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def _unconditionally(call: Callable[..., Any], **arguments: Any) -> Any:
+    return call(**arguments)

@@ -1,0 +1,458 @@
+"""WiroBatchRunOperator: many runs of a Wiro model in one Airflow task."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    BaseOperator,
+    conf,
+)
+
+from airflow_provider_wiro.api.parameters import split_slug
+from airflow_provider_wiro.api.polling import check_poll_interval
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
+from airflow_provider_wiro.operators.arguments import check_timeout, one_of, whole_number
+from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral
+
+# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
+# it.
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
+    from airflow_provider_wiro.batch.job import Job, Waiting
+    from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.landing import ItemLander
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+#: What a batch returns.
+BatchSummary = dict[str, Any]
+
+
+class WiroBatchRunOperator(BaseOperator):
+    """
+    Run a Wiro model for each of many inputs, and return a summary; the results are in a manifest.
+
+    Each item is submitted, and paid for, at most once, whatever happens to the worker: a journal outside of
+    it remembers every run. A retry does only what is missing. A kill stops everything that runs. Memory goes
+    by ``max_active``, not by the number of items.
+
+    When Wiro has no slot for another run (its concurrency limit, code 96), the batch goes on with as many as
+    it has, and tries one more from time to time; that uses up no retry.
+
+    The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
+    from 0), "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs that were sent),
+    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "error"?, "files"?: [...]}``, with outputs as in
+    a run summary and files as WiroToS3Operator returns them. It is also written when the task fails.
+
+    :param model: ``owner/model``. (templated)
+    :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
+        URI (``s3://aws_default@bucket/key``) of a file of JSON Lines with one such object a line. An item
+        with files of its own is ``{"parameters": {...}, "files": {...}}``. (templated)
+    :param parameters: of all items; an item's own go before them. (templated)
+    :param files: of all items, as in WiroRunOperator. (templated)
+    :param project_id: the Wiro project to bill; default: the connection's. (templated)
+    :param callback_url: Wiro POSTs each finished task there. (templated)
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
+    :param max_active: how many runs may be on their way at once.
+    :param on_item_failure: ``"fail"``: after the first item that failed for good nothing more is submitted,
+        what runs is seen to its end, and the task fails. ``"continue"``: all items are run, the task
+        succeeds, and failures are counted in the summary and described in the manifest.
+    :param max_item_retries: how often a failed item is tried again, where that may help; in each try of the
+        Airflow task.
+    :param deferrable: wait in the triggerer. A worker is needed only to submit, and to land what has ended.
+    :param poll_interval: seconds between polls; None is adaptive.
+    :param timeout: seconds for each item, from its submission.
+    :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
+    :param cancel_on_kill: stop the Wiro tasks when the Airflow task is stopped.
+    :param cancel_on_timeout: stop the Wiro task of an item whose ``timeout`` has passed. Left running, it is
+        followed again by the item's retry.
+    :param state_path: a path or object-storage URI for the journal; default: Airflow's task state store
+        (3.3+), else ``[wiro] state_path``, and with LocalExecutor a folder in ``AIRFLOW_HOME``.
+    :param manifest_uri: a path or object-storage URI for the manifest; default: with a bucket
+        ``wiro/batches/<dag>/<run>/<task>.jsonl`` in it, else beside the journal. Results are kept below
+        ``<manifest_uri>.parts`` until then. (templated)
+    :param on_orphaned_intent: what becomes of an item of which it can't be told whether its Run was started:
+        it fails (``"fail"``), so that a person looks, or is run anew (``"resubmit"``), which may pay twice.
+    :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
+        verified in S3. Without it, and with no ``s3://`` URL as ``s3_key``, nothing is landed. (templated)
+    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number.
+        (templated)
+    :param aws_conn_id: the Airflow connection to S3. (templated)
+    :param replace: overwrite objects that are there; see WiroToS3Operator, also for what follows.
+    :param verify: check S3's TLS certificate; a path is a CA bundle.
+    :param encrypt: have S3 encrypt the objects (SSE-S3).
+    :param acl_policy: a canned ACL for the objects. (templated)
+    :param extra_args: further arguments of the upload.
+    :param tags: tag the objects with where they come from. (templated)
+    :param max_concurrency: how many items are landed at once.
+    :param part_size: bytes of each part of a large output.
+    :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (None if Wiro didn't tell it of one),
+        "total_bytes" (if landed), "manifest_uri"}``.
+    :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
+    :raises AirflowException: items failed, and a retry of those and of what is missing may help.
+    """
+
+    template_fields: Sequence[str] = (
+        "model",
+        "inputs",
+        "parameters",
+        "files",
+        "project_id",
+        "callback_url",
+        "wiro_conn_id",
+        "manifest_uri",
+        "s3_bucket",
+        "s3_key",
+        "aws_conn_id",
+        "acl_policy",
+        "tags",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "inputs": "json",
+        "parameters": "json",
+        "files": "json",
+    }
+    operator_extra_links = (WiroTaskLink(),)
+    ui_color = "#e8e4ff"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        inputs: Any,
+        parameters: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        project_id: str | None = None,
+        callback_url: str | None = None,
+        wiro_conn_id: str = "wiro_default",
+        max_active: int = 20,
+        on_item_failure: Literal["fail", "continue"] = "fail",
+        max_item_retries: int = 1,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float | None = None,
+        timeout: float = 3600,
+        watch: Watch = "auto",
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = True,
+        state_path: str | None = None,
+        manifest_uri: str | None = None,
+        on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        s3_bucket: str | None = None,
+        s3_key: str = "wiro/{wiro_task_id}/{index}-{name}",
+        aws_conn_id: str | None = "aws_default",
+        replace: bool = False,
+        verify: bool | str | None = None,
+        encrypt: bool = False,
+        acl_policy: str | None = None,
+        extra_args: Mapping[str, Any] | None = None,
+        tags: bool | Mapping[str, str] = False,
+        max_concurrency: int = 4,
+        part_size: int = 8 * 1024**2,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.inputs = inputs
+        self.parameters = parameters
+        self.files = files
+        self.project_id = project_id
+        self.callback_url = callback_url
+        self.wiro_conn_id = wiro_conn_id
+        self.max_active = whole_number("max_active", max_active, least=1, most=10_000)
+        self.on_item_failure = one_of("on_item_failure", on_item_failure, ("fail", "continue"))
+        self.max_item_retries = whole_number("max_item_retries", max_item_retries, least=0, most=100)
+        self.deferrable = deferrable
+        self.poll_interval = check_poll_interval(poll_interval)
+        self.timeout = check_timeout(timeout)
+        self.watch: Watch = watch
+        one_of("watch", watch, ("auto", "poll", "websocket"))
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        self.state_path = state_path
+        self.manifest_uri = manifest_uri
+        self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
+        self.s3_bucket = s3_bucket
+        self.s3_key = s3_key
+        self.aws_conn_id = aws_conn_id
+        self.replace = replace
+        self.verify = verify
+        self.encrypt = encrypt
+        self.acl_policy = acl_policy
+        self.extra_args = extra_args
+        self.tags = tags
+        self.max_concurrency = max_concurrency
+        self.part_size = part_size
+        self._batch: BatchAtWork | None = None
+        self._is_killed = False
+
+    @cached_property
+    def hook(self) -> WiroHook:
+        """The hook for the operator's connection."""
+        from airflow_provider_wiro.hooks.wiro import WiroHook
+
+        return WiroHook(self.wiro_conn_id)
+
+    def execute(self, context: Context) -> BatchSummary:
+        """Do what is not done yet: to the end, or until there is nothing but to wait for."""
+        return self._go_on(context)
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        *,
+        fingerprint: str | None = None,
+        limit: int | None = None,
+    ) -> BatchSummary:
+        """
+        Go on after the trigger's event.
+
+        :param fingerprint: of the inputs before the deferral.
+        :param limit: how many runs may be on their way, as learned from Wiro's refusals.
+        """
+        from airflow_provider_wiro.triggers.wiro_batch import ended_ids
+
+        if is_stale_event(event, context):
+            return self._go_on(context)
+        with airflow_failures():
+            ended, message = ended_ids(event)
+        if message:
+            self.log.warning("%s Looking at all tasks here.", message)
+        return self._go_on(
+            context, fingerprint=fingerprint, limit=limit, must_look=None if message else ended
+        )
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> BatchSummary:
+        """Go on after a deferral, also after one that Airflow gave up, since no triggerer ran."""
+        is_overdue = (
+            next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+        )
+        if is_overdue:
+            self.log.warning("No triggerer followed the batch's tasks. Looking at all of them here.")
+            return self._go_on(context)
+        result: BatchSummary = super().resume_execution(next_method, next_kwargs, context)
+        return result
+
+    def _go_on(
+        self,
+        context: Context,
+        *,
+        fingerprint: str | None = None,
+        limit: int | None = None,
+        must_look: Sequence[str] | None = None,
+    ) -> BatchSummary:
+        from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
+        from airflow_provider_wiro.batch.inputs import Inputs
+        from airflow_provider_wiro.batch.locations import manifest_uri, open_journal, parts_uri
+        from airflow_provider_wiro.batch.opening import open_record
+        from airflow_provider_wiro.batch.results import Parts
+        from airflow_provider_wiro.hooks.files import resolve_files
+
+        ti = context["ti"]
+        with airflow_failures(), self.hook, ExitStack() as opened:
+            split_slug(self.model)
+            # Airflow is asked for everything here, before the loop begins: there it must not be.
+            connection = self.hook.connection
+            job = self._job(ti, project_id=self.project_id or connection.project_id)
+            inputs = opened.enter_context(
+                Inputs(
+                    self.inputs,
+                    model=self.model,
+                    parameters=self.parameters,
+                    files=self.files,
+                    project_id=job.project_id,
+                )
+            )
+            if fingerprint not in {None, inputs.fingerprint}:
+                raise WiroUsageError(
+                    "The inputs are others than before the deferral, so that it can't be told what is done. "
+                    "Templates of inputs, parameters and files must not change within one run."
+                )
+            lander = self._lander(ti)
+            if lander is not None:
+                opened.enter_context(lander)
+            manifest = manifest_uri(
+                context,
+                self.manifest_uri,
+                bucket=lander.bucket if lander else None,
+                aws_conn_id=self.aws_conn_id,
+                state_path=self.state_path,
+            )
+            parts = Parts(parts_uri(context, manifest))
+            store = self._journal(open_journal(context, state_path=self.state_path))
+            record, summary = open_record(
+                store,
+                inputs,
+                try_number=ti.try_number,
+                lifetime=ti.max_tries,
+                existing_parts=parts.numbers,
+                log=self.log,
+            )
+            if summary is not None:
+                self.log.info("The batch was done by an earlier try; its result is returned again.")
+                return dict(summary)
+            push_task_url(context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
+            found = Resources(connection, inputs, resolve_files(self.files), record, store, parts, lander)
+            self._batch = BatchAtWork(job, found)
+            if self._is_killed:
+                self._batch.stop()
+            waiting = self._batch.run(waits=not self.deferrable, limit=limit, must_look=must_look)
+            if waiting is not None:
+                self._defer(waiting, ti.try_number, inputs.fingerprint)
+            return self._finish(found, manifest, self._batch.fatal, ti.max_tries)
+
+    def _job(self, ti: Any, *, project_id: str | None) -> Job:
+        from airflow_provider_wiro.batch.job import Job
+
+        return Job(
+            model=self.model,
+            project_id=project_id,
+            callback_url=self.callback_url,
+            wiro_conn_id=self.wiro_conn_id,
+            max_active=self.max_active,
+            fails_fast=self.on_item_failure == "fail",
+            max_item_retries=self.max_item_retries,
+            poll_interval=self.poll_interval,
+            timeout_seconds=self.timeout,
+            watch=self.watch,
+            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancel_on_timeout,
+            resubmits_orphans=self.on_orphaned_intent == "resubmit",
+            try_number=ti.try_number,
+            log=self.log,
+            random=random.random,
+            now=time.time,
+        )
+
+    def _journal(self, store: JournalStore | None) -> JournalStore | None:
+        if store is not None:
+            return store
+        if self.deferrable:
+            raise WiroUsageError(
+                "A deferrable batch needs a place for its journal: set state_path or [wiro] state_path, or "
+                "use Airflow 3.3, which has a task state store."
+            )
+        self.log.warning(
+            "This Airflow has no task state store (3.3+) and no [wiro] state_path is set, so nothing "
+            "remembers this batch if its worker dies: a retry would pay for all of it again."
+        )
+        return None
+
+    def _lander(self, ti: Any) -> ItemLander | None:
+        if not self.s3_bucket and not self.s3_key.startswith("s3://"):
+            return None
+        from airflow_provider_wiro.batch.landing import ItemLander, LandingSettings
+
+        settings = LandingSettings(
+            s3_bucket=self.s3_bucket,
+            s3_key=self.s3_key,
+            replace=self.replace,
+            aws_conn_id=self.aws_conn_id,
+            verify=self.verify,
+            encrypt=self.encrypt,
+            acl_policy=self.acl_policy,
+            extra_args=self.extra_args,
+            tags=self.tags,
+            max_concurrency=self.max_concurrency,
+            part_size=self.part_size,
+        )
+        return ItemLander(settings, self.hook, self.model, ti)
+
+    def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
+        from airflow_provider_wiro.api.batching import SHORTEST_DEFERRAL_SECONDS
+        from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
+
+        now = time.time()
+        self.log.info("Deferring until some of %d Wiro tasks have ended.", len(waiting.wiro_task_ids))
+        latest = max(now + SHORTEST_DEFERRAL_SECONDS, waiting.wake_at or now + self.timeout)
+        self._check_killed()
+        self.defer(
+            trigger=WiroBatchTrigger(
+                wiro_task_ids=waiting.wiro_task_ids,
+                started_at=waiting.started_at,
+                wiro_conn_id=self.wiro_conn_id,
+                deferred_at=now,
+                wake_at=latest,
+                poll_interval=self.poll_interval,
+                watch=self.watch,
+                cancel_on_kill=self.cancel_on_kill,
+                try_number=try_number,
+            ),
+            method_name="execute_complete",
+            kwargs={"fingerprint": fingerprint, "limit": waiting.limit},
+            timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
+        )
+
+    def _finish(
+        self, found: Resources, manifest: str, fatal: Exception | None, lifetime: int
+    ) -> BatchSummary:
+        """Write the manifest; return the summary, or raise what the batch has come to."""
+        from airflow_provider_wiro.api import batch_record
+        from airflow_provider_wiro.api.batch_record import ItemState
+        from airflow_provider_wiro.batch.results import write_manifest
+
+        record = found.record
+        try:
+            failures = write_manifest(manifest, record, found.parts, self._check_killed)
+        except WiroError as error:
+            if fatal is None:
+                raise
+            self.log.warning("%s", error)
+            raise fatal from error
+        self.log.info("The results are in %s.", manifest)
+        if fatal is not None:
+            raise fatal
+        failed = record.count(ItemState.FAILED)
+        if failed and self.on_item_failure == "fail":
+            kind = AirflowException if record.may_retry else AirflowFailException
+            raise kind(_failure(record.total, failed, failures, manifest))
+        summary: BatchSummary = {
+            "model": self.model,
+            "total": record.total,
+            "succeeded": record.count(ItemState.DONE),
+            "failed": failed,
+            "cost_usd": record.cost_usd,
+            **({} if found.lander is None else {"total_bytes": record.total_bytes}),
+            "manifest_uri": manifest,
+        }
+        if found.store is not None:
+            found.store.append([batch_record.spent(lifetime, summary)])
+        found.parts.delete()
+        return summary
+
+    def on_kill(self) -> None:
+        """
+        Have everything stopped. Airflow calls this in a signal handler, and execution goes on afterwards.
+
+        It only wakes the batch's loop, which stops the Wiro tasks within the seconds that are left.
+        """
+        self._is_killed = True
+        if self._batch is not None:
+            self._batch.stop()
+
+    def _check_killed(self) -> None:
+        if self._is_killed:
+            from airflow_provider_wiro.batch.submitting import BatchStoppedError
+
+            raise BatchStoppedError("The Airflow task was stopped.")
+
+
+def _failure(total: int, failed: int, failures: Sequence[tuple[int, str]], manifest: str) -> str:
+    told = "\n".join(f"item {item}: {error}" for item, error in failures)
+    return f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{told}"

@@ -1,0 +1,166 @@
+"""What a batch knows of its items, made of entries: the same live as read again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_wiro.api import batch_record as entries
+from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord, ItemState, TaskIds, read_begin
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+
+ATTEMPT = Attempt("digest", "2220", 1000.0, 1)
+
+
+def record(*told: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchRecord:
+    made = BatchRecord(total, try_number=try_number, **settings)
+    for entry in told:
+        made.apply(json.loads(json.dumps(entry)))
+    return made
+
+
+STARTED = (entries.intent(0, ATTEMPT), entries.task_id(0, "2221"))
+
+
+def test_an_item_goes_from_its_intent_over_its_task_to_its_end() -> None:
+    states = []
+    found = record()
+    for entry in (*STARTED, entries.done(0, (4, 2), cost="0.5", size=7)):
+        found.apply(entry)
+        states.append(found.state(0))
+
+    assert states == [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
+    assert (found.place(0), found.cost_usd, found.total_bytes, found.attempts) == ((4, 2), "0.5", 7, {})
+    assert (found.count(ItemState.DONE), found.count(ItemState.PENDING), found.starts(0)) == (1, 2, 1)
+    assert not found.is_over
+
+
+def test_a_cost_that_is_not_known_makes_the_sum_unknown() -> None:
+    assert record(*STARTED, entries.done(0, (1, 0), cost=None, size=None)).cost_usd is None
+
+
+def test_a_run_that_was_not_started_leaves_its_item_as_it_was() -> None:
+    found = record(entries.intent(0, ATTEMPT), entries.gone(0))
+
+    assert (found.state(0), found.starts(0), found.attempts) == (ItemState.PENDING, 0, {})
+
+
+def test_failures_count_for_the_try_they_happened_in() -> None:
+    told = (*STARTED, entries.again(0, 1))
+
+    assert (record(*told).failures(0), record(*told).state(0)) == (1, ItemState.PENDING)
+    assert record(*told, try_number=2).failures(0) == 0
+    assert record(*told, try_number=2).starts(0) == 1
+
+
+def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
+    told = (*STARTED, entries.failed(0, (1, 0), 1, may_retry=True))
+
+    assert record(*told).state(0) is ItemState.FAILED
+    assert record(*told).may_retry
+    assert record(*told, try_number=2).state(0) is ItemState.PENDING
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [(STARTED, ItemState.RUNNING), (STARTED[:1], ItemState.INTENDED)],
+    ids=["its task", "its lost run"],
+)
+def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_again(
+    told: tuple[dict[str, Any], ...], state: ItemState
+) -> None:
+    whole = (*told, entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, cost="0.1"))
+
+    assert record(*whole).state(0) is ItemState.FAILED
+    assert record(*whole).cost_usd == "0.1"
+    again = record(*whole, try_number=2)
+    assert (again.state(0), again.cost_usd) == (state, "0")
+    assert again.attempts[0].fingerprint == "digest"
+
+
+def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
+    told = (*STARTED, entries.done(0, (4, 2), cost="0.5", size=7))
+
+    found = record(*told, existing_parts={3})
+
+    assert (found.state(0), found.cost_usd) == (ItemState.RUNNING, "0")
+    assert found.attempts[0].wiro_task_id == "2221"
+    assert record(*told, existing_parts={4}).state(0) is ItemState.DONE
+
+
+def test_a_task_that_is_followed_again_has_its_time_anew() -> None:
+    found = record(*STARTED, entries.followed(0, 5000.0), try_number=3)
+
+    assert (found.attempts[0].intended_at, found.attempts[0].try_number) == (5000.0, 3)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"what": "unheard of", "item": 0},
+        {"what": "id", "item": 0},
+        {"what": "id", "item": 0, "id": ""},
+        {"what": "id", "item": 1, "id": "2221"},
+        {"what": "gone", "item": 3},
+        {"what": "gone", "item": -1},
+        {"what": "gone", "item": "0"},
+        {"what": "intent", "item": 0},
+        {"what": "intent", "item": 0, "fingerprint": 7, "newest_before": "", "at": 1.0, "try": 1},
+        {"what": "done", "item": 0, "place": [1], "cost": None, "bytes": None},
+        {"what": "done", "item": 0, "place": [1, 0], "cost": "much", "bytes": None},
+        {"what": "spent", "lifetime": None, "summary": {}},
+    ],
+    ids=repr,
+)
+def test_an_entry_that_is_none_of_ours_is_an_error(entry: dict[str, Any]) -> None:
+    with pytest.raises(WiroOrphanedRunError, match="Expected an entry of a batch's journal"):
+        record(STARTED[0], entry)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"what": "gone"},
+        {**entries.begin("digest", 3), "version": 2},
+        {**entries.begin("d", 3), "total": "3"},
+    ],
+    ids=repr,
+)
+def test_a_journal_that_begins_with_something_else_is_an_error(entry: dict[str, Any]) -> None:
+    with pytest.raises(WiroOrphanedRunError):
+        read_begin(entry)
+    assert read_begin(entries.begin("digest", 3)) == ("digest", 3)
+
+
+def test_ids_are_known_again_in_any_order_and_form() -> None:
+    given = ["10", "2", "9223372036854775807", "99999999999999999999", "007", "a-1", "²", "2", "10", "0"]
+    ids = TaskIds()
+    for id_ in given:
+        ids.add(id_)
+
+    assert all(id_ in ids for id_ in given)
+    assert not [id_ for id_ in ("7", "1", "", "a", None, 10, "99999999999999999998") if id_ in ids]
+    assert sorted(ids) == sorted(set(given))
+    assert ids.largest == "9223372036854775807"
+    assert TaskIds().largest is None
+
+
+def test_ten_thousand_items_that_are_over_take_a_few_bytes_each() -> None:
+    import sys
+    import tracemalloc
+
+    tracemalloc.start()
+    found = BatchRecord(10_000, try_number=1)
+    for item in range(10_000):
+        found.apply(entries.intent(item, ATTEMPT))
+        found.apply(entries.task_id(item, str(10**9 + item)))
+        found.apply(entries.done(item, (item // 100, item % 100), cost="0.01", size=1))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert size / 10_000 < 64
+    assert sys.getsizeof(found.attempts) < 10_000

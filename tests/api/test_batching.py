@@ -1,0 +1,130 @@
+"""How many runs are on their way at once, and when a deferred batch goes on; the clock is handed in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api.batching import (
+    GATHERING_SECONDS,
+    RAISE_AFTER_SECONDS,
+    SHORTEST_DEFERRAL_SECONDS,
+    ActiveLimit,
+    wakes_at,
+)
+from tests.api.world import quick
+
+NOW = 1_000_000.0
+
+
+def limit(most: int = 20, **settings: int) -> ActiveLimit:
+    return ActiveLimit(most, lambda: 1.0, **settings)
+
+
+def test_without_a_refusal_the_limit_is_the_users() -> None:
+    assert limit(20).allows(19, NOW)
+    assert not limit(20).allows(20, NOW)
+
+
+def test_a_refusal_lowers_it_to_what_is_on_its_way() -> None:
+    found = limit()
+    found.refused(5, NOW)
+
+    assert not found.allows(5, NOW)
+    assert found.allows(4, NOW)
+
+
+def test_time_without_a_refusal_raises_it_step_by_step_to_the_users_and_never_above() -> None:
+    found = limit(7)
+    found.refused(5, NOW)
+    for step in range(1, 5):
+        found.allows(0, NOW + step * RAISE_AFTER_SECONDS)
+        assert found.current == min(7, 5 + step)
+        found.allows(0, NOW + step * RAISE_AFTER_SECONDS + 1)
+        assert found.current == min(7, 5 + step)
+    assert found.next_change_at(7) is None
+
+
+def test_a_probe_that_is_refused_lowers_it_again() -> None:
+    found = limit()
+    found.refused(5, NOW)
+    assert found.allows(5, NOW + RAISE_AFTER_SECONDS)
+    found.refused(5, NOW + RAISE_AFTER_SECONDS)
+
+    assert not found.allows(5, NOW + 2 * RAISE_AFTER_SECONDS - 1)
+    assert found.next_change_at(5) == NOW + 2 * RAISE_AFTER_SECONDS
+
+
+def test_many_refusals_at_once_leave_what_was_taken() -> None:
+    """Eight were sent, two had run before, three of the eight are taken: five of them are refused."""
+    found = limit()
+    for others in (9, 8, 7, 6, 5):
+        found.refused(others, NOW)
+
+    assert found.current == 5
+
+
+def test_where_nothing_runs_no_end_frees_a_slot_so_it_waits_longer_and_longer() -> None:
+    found = limit()
+    moments = []
+    now = NOW
+    for _ in range(6):
+        assert found.allows(0, now)
+        found.refused(0, now)
+        assert not found.allows(0, now)
+        moments.append((found.next_change_at(0) or 0) - now)
+        now = found.next_change_at(0) or 0
+    assert moments == [5, 10, 20, 40, 60, 60]
+    found.accepted()
+    found.refused(0, now)
+    assert (found.next_change_at(0) or 0) - now == 5
+
+
+def test_what_an_earlier_part_has_learned_is_taken_over_and_raised_in_time() -> None:
+    found = limit(20, current=3)
+
+    assert not found.allows(3, NOW)
+    assert found.allows(3, NOW + RAISE_AFTER_SECONDS)
+    assert limit(20, current=50).current == 20
+    assert limit(20, current=0).current == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(["refuse", "accept", "wait"]), st.integers(0, 30)), max_size=60))
+@quick
+def test_whatever_happens_it_stays_between_one_and_the_users(steps: list[tuple[str, int]]) -> None:
+    found, now = limit(10), NOW
+    for what, number in steps:
+        if what == "refuse":
+            found.refused(number, now)
+        elif what == "accept":
+            found.accepted()
+        now += number
+        found.allows(number, now)
+        assert 1 <= found.current <= 10
+        change_at = found.next_change_at(0)
+        assert change_at is not None
+        assert found.allows(0, max(now, change_at))
+
+
+@pytest.mark.parametrize(
+    ("ended", "waiting", "wake_at", "expected"),
+    [
+        (0, 10, None, None),
+        (0, 10, 1000.0, 1000.0),
+        (1, 9, 1000.0, GATHERING_SECONDS),
+        (3, 7, 1000.0, SHORTEST_DEFERRAL_SECONDS),
+        (1, 0, 1000.0, SHORTEST_DEFERRAL_SECONDS),
+        (0, 0, 30.0, 30.0),
+        (0, 0, None, SHORTEST_DEFERRAL_SECONDS),
+        (0, 10, 2.0, SHORTEST_DEFERRAL_SECONDS),
+        (3, 7, 2.0, SHORTEST_DEFERRAL_SECONDS),
+        (1, 9, 12.0, 12.0),
+    ],
+)
+def test_a_deferred_batch_goes_on_when_it_is_worth_a_worker(
+    ended: int, waiting: int, wake_at: float | None, expected: float | None
+) -> None:
+    """Moments in seconds from the deferral."""
+    found = wakes_at(ended, waiting, deferred_at=NOW, wake_at=None if wake_at is None else NOW + wake_at)
+    assert found == (None if expected is None else NOW + expected)

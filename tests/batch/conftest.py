@@ -1,0 +1,42 @@
+"""Fixtures of the batch: the emulator behind `wiro_default`, S3 behind `aws_default`, and a batch to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.api import batching
+from airflow_provider_wiro.batch import sending
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
+from tests.batch.work import BatchWork
+from tests.operators.fakes import Told
+from tests.operators.fixtures import _short_waits, wiro
+from tests.transfers.conftest import _quick_boto3, moto_url, s3
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_wiro.emulator import WiroEmulator
+
+__all__ = ["_quick_boto3", "_short_waits", "moto_url", "s3", "wiro"]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Return what the operator and the trigger write into their logs."""
+    log = Told()
+    for kind in (WiroBatchRunOperator, WiroBatchTrigger):
+        monkeypatch.setattr(kind, "log", property(lambda _: log))
+    return log
+
+
+@pytest.fixture
+def work(wiro: WiroEmulator, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchWork:
+    """Return one Airflow task instance that runs a batch; its waits are short."""
+    monkeypatch.setattr(batching, "SHORTEST_DEFERRAL_SECONDS", 0.05)
+    monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.1)
+    monkeypatch.setattr(batching, "RAISE_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "TROUBLE_PAUSE_SECONDS", 0.02)
+    return BatchWork(wiro, told, tmp_path)

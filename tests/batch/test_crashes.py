@@ -1,0 +1,206 @@
+"""A worker that dies at any moment: what Wiro has started is found again, and nothing is paid for twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.api import resume
+from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+from tests.airflow_home import ROOT
+from tests.batch.work import TINY, prompts
+from tests.operators.fakes import DONE, RETRO
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator import WiroEmulator
+    from tests.batch.work import BatchWork
+
+
+def test_a_journal_cut_off_at_any_byte_costs_nothing_but_a_look(work: BatchWork) -> None:
+    """
+    Each length that a crash can leave, from the first entry on, is resumed: no item is ever started again.
+
+    A journal that was cut inside an entry is one that a crash left before that entry was durable. Wiro may
+    have started the run of an intent, but it has not started one without an intent: so those runs that lost
+    their intent are left out.
+    """
+    inputs = prompts(3)
+    work.run(inputs, max_active=3)
+    whole, results = work.journal.read_bytes(), work.manifest
+    first_id = whole.index(b'{"what":"id"')
+    lengths = [*range(first_id, len(whole), 7), len(whole)]
+    for length in lengths:
+        work.journal.write_bytes(whole[:length])
+
+        summary = work.run(inputs, max_active=3)
+
+        assert summary["succeeded"] == 3, length
+        assert work.started_once(inputs), length
+        assert [line["wiro_task_id"] for line in work.manifest] == [line["wiro_task_id"] for line in results]
+
+
+def test_a_journal_cut_off_before_its_first_entry_begins_anew(work: BatchWork) -> None:
+    inputs = prompts(2)
+    work.run(inputs)
+    whole = work.journal.read_bytes()
+    for length in (0, 1, whole.index(b"\n")):
+        work.journal.write_bytes(whole[:length])
+        assert work.run(inputs)["succeeded"] == 2
+
+
+def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
+    from airflow.providers.common.compat.sdk import AirflowFailException
+
+    inputs = prompts(2)
+    work.run(inputs)
+    lines = work.journal.read_bytes().splitlines(keepends=True)
+    damages = [
+        [lines[0], b"?" * len(lines[1]) + b"\n", *lines[2:]],
+        [*lines[1:]],
+        [lines[0], b'{"what":"id","item":7,"id":"1"}\n', *lines[1:]],
+        [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
+    ]
+    for damage in damages:
+        work.journal.write_bytes(b"".join(damage))
+        with pytest.raises(AirflowFailException, match="Expected an entry of a batch's journal") as failure:
+            work.run(inputs)
+        assert isinstance(failure.value.__cause__, WiroOrphanedRunError)
+
+    assert len(work.wiro.tasks) == 2
+
+
+@pytest.mark.parametrize("kept_in", ["file", "task state"])
+def test_a_try_that_dies_after_success_returns_the_same_summary_again(work: BatchWork, kept_in: str) -> None:
+    work.has_state_store = kept_in == "task state"
+    inputs = prompts(4)
+    first = work.run(inputs)
+    work.retry()
+
+    assert work.run(inputs) == first
+    assert work.started_once(inputs)
+
+
+@pytest.mark.parametrize("kept_in", ["file", "task state"])
+def test_after_a_clear_a_batch_that_succeeded_is_run_anew(work: BatchWork, kept_in: str) -> None:
+    work.has_state_store = kept_in == "task state"
+    inputs = prompts(4)
+    work.run(inputs)
+    work.clear()
+
+    assert work.run(inputs)["succeeded"] == 4
+    assert set(work.started.values()) == {2}
+    work.retry()
+    work.run(inputs)
+    assert set(work.started.values()) == {2}
+
+
+def test_after_a_clear_with_other_inputs_what_is_the_same_goes_on(work: BatchWork) -> None:
+    """A line was corrected, one was put before all others, and one is gone."""
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    work.wiro.inject(Fault("exit_code", skip=4, times=1))
+    with pytest.raises(AirflowException):
+        work.run(prompts(6), max_active=1, max_item_retries=0)
+    assert len(work.wiro.tasks) == 5
+    work.clear()
+    inputs = [{"prompt": "new"}, *prompts(6)[1:4], {"prompt": "corrected"}, prompts(6)[5]]
+
+    summary = work.run(inputs, max_item_retries=0)
+
+    assert summary["succeeded"] == 6
+    assert work.started == dict.fromkeys([f"robot {n}" for n in range(6)] + ["new", "corrected"], 1)
+    by_id = {task.id: task.parameters["prompt"] for task in work.wiro.tasks}
+    assert [by_id[line["wiro_task_id"]] for line in work.manifest] == [item["prompt"] for item in inputs]
+
+
+def test_results_that_a_crash_took_along_are_read_from_wiro_again(work: BatchWork) -> None:
+    inputs = prompts(5)
+    operator = work.operator(inputs)
+    operator._finish = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        operator.execute(work.context)
+    for part in work.folder.rglob("*.parts/*/*.jsonl"):
+        part.unlink()
+    work.retry()
+
+    assert work.run(inputs)["succeeded"] == 5
+    assert work.started_once(inputs)
+    assert all(line["outputs"] for line in work.manifest)
+
+
+PROGRAM = """
+import json, sys
+sys.path.insert(0, {root!r})
+from tests.airflow_home import isolate_airflow
+import os
+connection = os.environ["AIRFLOW_CONN_WIRO_DEFAULT"]
+isolate_airflow()
+os.environ["AIRFLOW_CONN_WIRO_DEFAULT"] = connection
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from tests.operators.fakes import FakeTi
+settings = json.loads({settings!r})
+operator = WiroBatchRunOperator(task_id="generate", **settings)
+print("begins", flush=True)
+print(json.dumps(operator.execute({{"ti": FakeTi(try_number=int(sys.argv[1]))}})))
+"""
+
+
+def _numbers(twice: set[str]) -> set[int]:
+    return {int(prompt.split()[1]) for prompt in twice}
+
+
+def settings_of(work: BatchWork, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "model": RETRO,
+        "inputs": inputs,
+        "parameters": TINY,
+        "max_active": 12,
+        "poll_interval": 0.05,
+        "state_path": str(work.folder / "state"),
+        "manifest_uri": str(work.folder / "manifest.jsonl"),
+    }
+
+
+@pytest.mark.timeout(300)
+def test_a_process_that_is_killed_in_the_middle_is_resumed_and_each_item_is_paid_for_once(
+    work: BatchWork, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL, again and again at different moments; then in peace. Some answers are lost as well."""
+    # A Run of the dead process can still be on its way: long enough for a loaded machine.
+    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=5))
+    inputs = prompts(120)
+    wiro.inject(Fault("drop_after", endpoint="Run", skip=15, times=1))
+    program = PROGRAM.format(root=str(ROOT), settings=json.dumps(settings_of(work, inputs)))
+    for number, after in enumerate((3, 20, 50), start=1):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(number)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
+        )
+        until = time.monotonic() + 120
+        while len(wiro.tasks) < after and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    work.ti.try_number = 4
+
+    summary = work.run(inputs, max_active=12)
+
+    assert summary["succeeded"] == 120
+    twice = {prompt for prompt, count in work.started.items() if count > 1}
+    assert not twice, [entry for entry in work.entries if entry.get("item") in _numbers(twice)]
+    assert work.started_once(inputs)
+    assert all(task.status == DONE for task in wiro.tasks)
+    assert [line["item"] for line in work.manifest] == list(range(120))
+    assert Path(summary["manifest_uri"]).is_file()

@@ -1,0 +1,39 @@
+"""Which item is submitted next: each that is pending, and none that is in hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
+from airflow_provider_wiro.batch.going import Going
+
+
+def going(total: int) -> Going:
+    record = BatchRecord(total, try_number=1)
+    ledger: Any = SimpleNamespace(record=record, note=record.apply)
+    job: Any = SimpleNamespace(fails_fast=True)
+    return Going(job, None, ledger)  # type: ignore[arg-type]
+
+
+async def test_an_item_that_is_begun_again_is_not_begun_a_second_time_when_its_turn_comes() -> None:
+    """Between its being chosen and its intent being durable it is pending, and in hand. (Paid twice.)"""
+    found = going(4)
+    found.record.apply(batch_record.intent(2, Attempt("digest", "", 1.0, 1)))
+    found.pend(2)  # Wiro has started nothing for it
+    chosen = []
+    while (item := found.next_item()) is not None:
+        found.active.add(item)
+        chosen.append(item)
+
+    assert chosen == [2, 0, 1, 3]
+
+
+async def test_what_is_put_back_comes_before_what_never_was_begun() -> None:
+    found = going(3)
+    assert found.next_item() == 0
+    found.active.add(0)
+    found.put_back(0)
+
+    assert [found.next_item(), found.next_item(), found.next_item(), found.next_item()] == [0, 1, 2, None]

@@ -1,0 +1,44 @@
+"""The memory of a batch goes by `max_active` and not by its items."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.airflow_home import ROOT
+from tests.batch.test_crashes import PROGRAM, settings_of
+from tests.batch.work import prompts
+from tests.hooks.object_storage import PEAK
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator import WiroEmulator
+    from tests.batch.work import BatchWork
+
+
+def peak_kib(work: BatchWork, wiro: WiroEmulator, count: int) -> int:
+    """Run a batch from a file in a process of its own, and return the most memory that took."""
+    inputs = work.folder / f"{count}.jsonl"
+    inputs.write_text("\n".join(map(json.dumps, prompts(count))))
+    settings = {**settings_of(work, []), "inputs": str(inputs), "max_active": 40}
+    settings["state_path"] = str(work.folder / f"state-{count}")
+    program = PROGRAM.format(root=str(ROOT), settings=json.dumps(settings))
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{PEAK}\nprint(peak_kib())", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
+    )
+    *_, summary, peak = done.stdout.splitlines()
+    assert json.loads(summary)["succeeded"] == count
+    return int(peak)
+
+
+def test_ten_times_the_items_take_no_more_memory(work: BatchWork, wiro: WiroEmulator) -> None:
+    """A kibibyte an item would be seen; what the record keeps of each are some dozen bytes."""
+    few, many = peak_kib(work, wiro, 150), peak_kib(work, wiro, 1500)
+
+    assert many - few < 1350 + 4096

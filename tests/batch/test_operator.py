@@ -1,0 +1,215 @@
+"""WiroBatchRunOperator itself: its arguments, where it keeps things, and what it makes of an event."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.operators import wiro as operators
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from tests.batch.work import prompts
+
+if TYPE_CHECKING:
+    from tests.batch.work import BatchWork
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("max_active", 0),
+        ("max_active", 2.5),
+        ("max_active", True),
+        ("max_item_retries", -1),
+        ("max_item_retries", 101),
+        ("on_item_failure", "ignore"),
+        ("on_orphaned_intent", "maybe"),
+        ("watch", "closely"),
+        ("timeout", 0),
+        ("poll_interval", -1),
+    ],
+)
+def test_an_argument_that_cannot_be_right_fails_the_dag_file(argument: str, value: Any) -> None:
+    with pytest.raises(WiroUsageError, match=argument):
+        WiroBatchRunOperator(task_id="t", model="a/b", inputs=[], **{argument: value})
+
+
+def test_it_can_be_imported_beside_the_single_run() -> None:
+    assert operators.WiroBatchRunOperator is WiroBatchRunOperator
+    with pytest.raises(AttributeError):
+        operators.WiroBatch  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "no-slug"}, "Expected a model as `owner/model`"),
+        ({"parameters": "text"}, "Expected `parameters` as a dict"),
+        ({"files": ["a"]}, "Expected `files` as a dict"),
+        ({"files": {"inputImage": "/not/there.png"}}, "/not/there.png"),
+        ({"s3_bucket": "b", "s3_key": "{unknown}"}, "Unknown placeholder"),
+    ],
+)
+def test_what_cannot_be_right_is_said_before_anything_is_submitted(
+    work: BatchWork, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=message):
+        work.run(prompts(2), **settings)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_without_a_place_for_results_nothing_is_submitted(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.version_compat.configured_state_path", lambda: None)
+    work.has_state_store = True
+    with pytest.raises(AirflowFailException, match="Give manifest_uri"):
+        work.run(prompts(2), manifest_uri=None)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_without_a_journal_a_batch_that_waits_here_warns_and_one_that_defers_fails(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.version_compat.configured_state_path", lambda: None)
+    with pytest.raises(AirflowFailException, match="A deferrable batch needs a place for its journal"):
+        work.run(prompts(2), state_path=None, deferrable=True)
+
+    assert work.run(prompts(2), state_path=None)["succeeded"] == 2
+    assert "nothing remembers this batch if its worker dies" in work.told
+
+
+def test_airflows_own_store_keeps_the_journal_where_there_is_one(work: BatchWork) -> None:
+    work.has_state_store = True
+
+    work.run(prompts(3), deferrable=True)
+
+    assert [entry["what"] for entry in work.entries].count("id") == 3
+    assert work.entries[-1]["what"] == "spent"
+    assert not list(work.folder.glob("state/**/*"))
+
+
+def test_by_default_the_manifest_is_beside_the_journal(work: BatchWork) -> None:
+    summary = work.run(prompts(1), manifest_uri=None)
+
+    assert summary["manifest_uri"] == str(work.journal).replace(".batch.jsonl", ".manifest.jsonl")
+    assert not list(work.folder.rglob("*.parts/*/*"))
+
+
+def test_a_deferral_lasts_as_long_as_its_first_deadline(work: BatchWork) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=None))
+    before = time.time()
+    deferred = work.defer(prompts(3), timeout=1000, max_active=2)
+
+    kwargs = deferred.trigger.serialize()[1]
+    assert len(kwargs["wiro_task_ids"]) == 2
+    assert before + 1000 <= kwargs["wake_at"] <= time.time() + 1000
+    assert deferred.timeout.total_seconds() > 1000
+    assert deferred.kwargs["limit"] == 2
+
+
+def test_a_deadline_that_passed_while_deferred_is_dealt_with_at_once_and_not_deferred_again(
+    work: BatchWork,
+) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=2))
+    inputs = prompts(2)
+    deferred = work.defer(inputs, timeout=0.5, poll_interval=20)
+    time.sleep(0.6)
+
+    with pytest.raises(Exception, match="2 of 2 items failed"):
+        work.resume(deferred, inputs, timeout=0.5, poll_interval=20, max_item_retries=0)
+    assert len(work.events) == 1
+    assert work.wiro.counts.tasks_stopped == 2
+
+
+def test_inputs_that_change_while_a_batch_is_deferred_are_an_error_and_not_paid_for(work: BatchWork) -> None:
+    deferred = work.defer(prompts(3))
+
+    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+        work.resume(deferred, prompts(4))
+    assert len(work.wiro.tasks) == 3
+
+
+def test_the_event_of_an_earlier_try_begins_nothing_anew(work: BatchWork) -> None:
+    inputs = prompts(3)
+    deferred = work.defer(inputs)
+    work.retry()
+
+    summary = work.resume(deferred, inputs)
+
+    assert summary["succeeded"] == 3
+    assert work.started_once(inputs)
+
+
+def test_an_event_that_is_none_is_an_error(work: BatchWork) -> None:
+    deferred = work.defer(prompts(1))
+    with pytest.raises(AirflowFailException, match="Expected the event of a WiroBatchTrigger"):
+        work.resume(deferred, prompts(1), event={"status": "success"})
+
+
+def test_a_triggerer_out_of_order_has_the_worker_look_itself(work: BatchWork) -> None:
+    inputs = prompts(3)
+    deferred = work.defer(inputs)
+    event = {"status": "error", "ended": [], "try_number": 1, "message": "RuntimeError in the triggerer."}
+
+    assert work.resume(deferred, inputs, event=event)["succeeded"] == 3
+    assert "RuntimeError in the triggerer. Looking at all tasks here." in work.told
+
+
+def test_a_deferral_that_airflow_gave_up_goes_on(work: BatchWork) -> None:
+    inputs = prompts(3)
+    work.defer(inputs)
+    operator = work.operator(inputs)
+
+    summary = operator.resume_execution("__fail__", {"error": "Trigger timeout"}, work.context)
+
+    assert summary["succeeded"] == 3
+    assert work.started_once(inputs)
+
+
+def test_a_journal_that_cannot_be_written_submits_nothing(work: BatchWork) -> None:
+    work.has_state_store = True
+    work.store.fails.add("set")
+
+    with pytest.raises(Exception, match="Can't write this batch's journal") as failure:
+        work.run(prompts(3))
+
+    assert not isinstance(failure.value, AirflowFailException)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_a_journal_that_fails_in_the_middle_ends_the_batch_and_a_retry_pays_for_nothing_twice(
+    work: BatchWork,
+) -> None:
+    work.has_state_store = True
+    inputs = prompts(30)
+
+    def fail_later() -> None:
+        if len(work.store.writes) == 8:
+            work.store.fails.add("set")
+
+    work.store.after_set = fail_later
+    with pytest.raises(Exception, match="Can't write"):
+        work.run(inputs, max_active=4)
+    work.store.fails.clear()
+    work.store.after_set = None
+    work.retry()
+
+    assert work.run(inputs, max_active=4)["succeeded"] == 30
+    assert work.started_once(inputs)
+
+
+def test_a_journal_that_cannot_be_read_starts_nothing(work: BatchWork) -> None:
+    work.has_state_store = True
+    work.store.fails.add("get")
+
+    with pytest.raises(Exception, match="Nothing was started"):
+        work.run(prompts(3))
+    assert work.wiro.counts.requests["Run"] == 0

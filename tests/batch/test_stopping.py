@@ -1,0 +1,194 @@
+"""Stop means stop: a kill in the middle of a batch, as Airflow's signal handler does it. Counted at Wiro."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.hooks import wiro as hooks
+from tests.batch.work import prompts
+from tests.operators.fakes import CANCELLED, DONE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.batch.work import BatchWork
+
+
+def killed_when(work: BatchWork, is_time: Callable[[], bool], inputs: Any, **settings: Any) -> float:
+    """Run a batch, have it killed at a moment, and return how long it went on after that."""
+    operator = work.operator(inputs, **settings)
+    killed_at: list[float] = []
+
+    def kill() -> None:
+        while not is_time():
+            time.sleep(0.01)
+        killed_at.append(time.monotonic())
+        operator.on_kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with pytest.raises(AirflowException, match="The Airflow task was stopped") as failure:
+        operator.execute(work.context)
+    killer.join(timeout=10)
+    assert not isinstance(failure.value, AirflowFailException)
+    return time.monotonic() - killed_at[0]
+
+
+def test_a_kill_stops_everything_that_runs_and_submits_nothing_more(work: BatchWork) -> None:
+    work.wiro.inject(Fault("stuck_running", times=6), Fault("stuck_in_queue", times=6))
+
+    killed_when(work, lambda: len(work.wiro.tasks) == 12, prompts(50), max_active=12)
+
+    assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 12
+    assert "Stopped 12 Wiro tasks." in work.told
+
+
+def test_a_task_whose_run_is_answered_after_the_kill_is_stopped_as_well(work: BatchWork) -> None:
+    work.wiro.inject(
+        Fault("stuck_running", times=None),
+        Fault("slow", endpoint="Run", skip=2, delay_seconds=0.6, times=3),
+    )
+
+    killed_when(work, lambda: work.wiro.counts.requests["Run"] == 5, prompts(50), max_active=5)
+
+    assert len(work.wiro.tasks) == 5
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+    assert len([entry for entry in work.entries if entry["what"] == "id"]) == 5
+
+
+def test_what_could_not_be_stopped_in_time_is_said_and_remembered(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.batch.stopping._SECONDS", 0.4)
+    work.wiro.inject(
+        Fault("stuck_running", times=None), Fault("slow", endpoint="Task/Kill", delay_seconds=5, times=1)
+    )
+
+    took = killed_when(
+        work, lambda: [task.status for task in work.wiro.tasks] == ["task_output"] * 2, prompts(2)
+    )
+
+    assert took < 4
+    assert "which may still run: No answer came in time." in work.told, work.told.lines
+    assert {entry["id"] for entry in work.entries if entry["what"] == "id"} == {"2221", "2222"}
+
+
+def test_cancel_on_kill_off_leaves_all_running_and_a_retry_follows_them(work: BatchWork) -> None:
+    inputs = prompts(4)
+    work.wiro.inject(Fault("slow", endpoint="Task/Detail", delay_seconds=0.3, times=4))
+    killed_when(work, lambda: len(work.wiro.tasks) == 4, inputs, cancel_on_kill=False)
+    assert work.wiro.counts.tasks_stopped == 0
+    work.retry()
+
+    assert work.run(inputs)["succeeded"] == 4
+    assert work.started_once(inputs)
+
+
+def test_a_retry_after_a_kill_begins_what_was_stopped_anew_without_using_up_its_retries(
+    work: BatchWork,
+) -> None:
+    inputs = prompts(10)
+    work.wiro.inject(Fault("stuck_running", skip=3, times=4))
+    killed_when(
+        work,
+        lambda: sum(task.status == DONE for task in work.wiro.tasks) == 6,
+        inputs,
+        max_active=10,
+        max_item_retries=0,
+    )
+    work.retry()
+
+    summary = work.run(inputs, max_item_retries=0)
+
+    assert (summary["succeeded"], summary["failed"]) == (10, 0)
+    assert len(work.wiro.tasks) == 14
+    assert sum(task.status == DONE for task in work.wiro.tasks) == 10
+
+
+def test_a_kill_asks_airflow_for_nothing(work: BatchWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.wiro.inject(Fault("stuck_running", times=None))
+    get_connection = hooks.WiroHook.get_connection
+    is_started = threading.Event()
+
+    def once(cls: Any, conn_id: str) -> Any:
+        assert not is_started.is_set(), "a loop that asks Airflow for anything can deadlock"
+        is_started.set()
+        return get_connection(conn_id)
+
+    monkeypatch.setattr(hooks.WiroHook, "get_connection", classmethod(once))
+    monkeypatch.setattr(hooks.WiroAsyncHook, "get_connection", classmethod(once))
+
+    killed_when(work, lambda: len(work.wiro.tasks) == 3, prompts(3))
+
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+
+
+def test_a_kill_before_anything_was_sent_sends_nothing(work: BatchWork) -> None:
+    operator = work.operator(prompts(3))
+    operator.on_kill()
+
+    with pytest.raises(AirflowException, match="was stopped"):
+        operator.execute(work.context)
+
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+class TimeoutOfAirflowsError(BaseException):
+    """Like AirflowTaskTimeout: raised by a signal handler wherever the main thread is at that moment."""
+
+
+@pytest.mark.parametrize("place", ["select", "child", "callback"])
+def test_airflows_timeout_stops_everything_wherever_it_strikes(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    work.wiro.inject(Fault("stuck_running", times=None))
+    operator = work.operator(prompts(3))
+    from airflow_provider_wiro.batch import following, runner
+
+    strikes = iter([TimeoutOfAirflowsError()])
+    if place == "child":
+        original = following.watch_task
+
+        async def watch(*args: Any, **kwargs: Any) -> Any:
+            if len(work.wiro.tasks) == 3 and (error := next(strikes, None)):
+                raise error
+            return await original(*args, **kwargs)
+
+        monkeypatch.setattr(following, "watch_task", watch)
+    else:
+        work_on = runner.BatchRunner.work
+
+        def strike() -> None:
+            raise next(strikes)
+
+        async def and_strike(self: Any, **settings: Any) -> Any:
+            import asyncio
+
+            loop = asyncio.get_running_loop()
+            if place == "callback":
+                loop.call_later(0.5, strike)
+            else:
+                select = loop._selector.select  # type: ignore[attr-defined]
+                until = loop.time() + 0.5
+
+                def interrupted(timeout: Any = None) -> Any:
+                    if loop.time() > until and (error := next(strikes, None)):
+                        raise error
+                    return select(min(0.05, timeout or 0.05))
+
+                loop._selector.select = interrupted  # type: ignore[attr-defined]
+            return await work_on(self, **settings)
+
+        monkeypatch.setattr(runner.BatchRunner, "work", and_strike)
+
+    with pytest.raises(TimeoutOfAirflowsError):
+        operator.execute(work.context)
+    operator.on_kill()  # which Airflow calls now
+
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines

@@ -1,0 +1,242 @@
+"""A dead try's open uploads are removed, a live writer's are left alone; told apart by S3's clock alone."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from airflow_provider_wiro.landing.leftovers import QUIET_SECONDS, Leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BUCKET, KEY = "outputs", "wiro/2221/0-film.mp4"
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Clock:
+    """The time that has passed, for S3 and for us: `pause` is how it passes."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.pauses: list[float] = []
+        #: Called after each pause: what others do meanwhile.
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+        self.meanwhile()
+
+
+class S3:
+    """Open uploads, and S3's own idea of the time, which is `ahead` of ours and shown in whole seconds."""
+
+    def __init__(self, clock: Clock, ahead: timedelta = timedelta()) -> None:
+        self._clock = clock
+        self._ahead = ahead
+        self.uploads: dict[str, tuple[str, datetime, list[datetime]]] = {}
+        self.denied: set[str] = set()
+        self.asked: list[str] = []
+
+    @property
+    def time(self) -> datetime:
+        return NOON + timedelta(seconds=int(self._clock())) + self._ahead
+
+    def begin(self, upload_id: str, key: str = KEY) -> None:
+        self.uploads[upload_id] = (key, self.time, [])
+
+    def put_part(self, upload_id: str) -> None:
+        self.uploads[upload_id][2].append(self.time)
+
+    def list_multipart_uploads(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803
+        self._ask("ListMultipartUploads")
+        found = [
+            {"Key": key, "UploadId": upload_id, "Initiated": begun}
+            for upload_id, (key, begun, _) in self.uploads.items()
+            if key.startswith(Prefix)
+        ]
+        return self._answer(Uploads=found) if found else self._answer()
+
+    def get_paginator(self, name: str) -> S3:
+        assert name == "list_parts"
+        return self
+
+    def paginate(self, *, Bucket: str, Key: str, UploadId: str) -> Iterator[dict[str, Any]]:  # noqa: N803
+        self._ask("ListParts")
+        if UploadId not in self.uploads:
+            raise error("NoSuchUpload", "ListParts")
+        parts = [{"LastModified": moment} for moment in self.uploads[UploadId][2]]
+        yield self._answer(Parts=parts[:1])
+        yield self._answer(Parts=parts[1:])
+
+    def abort_multipart_upload(self, *, Bucket: str, Key: str, UploadId: str) -> None:  # noqa: N803
+        self._ask("AbortMultipartUpload")
+        assert self.uploads.pop(UploadId)[0] == Key
+
+    def _ask(self, operation: str) -> None:
+        self.asked.append(operation)
+        if operation in self.denied:
+            raise error("AccessDenied", operation)
+
+    def _answer(self, **fields: Any) -> dict[str, Any]:
+        return {**fields, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(self.time, True)}}}
+
+
+def error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=[0, -3600, 7200], ids=["same-time", "s3-behind", "s3-ahead"])
+def s3(request: pytest.FixtureRequest, clock: Clock) -> S3:
+    return S3(clock, timedelta(seconds=request.param))
+
+
+def try_again(s3: S3, clock: Clock) -> Leftovers:
+    """Begin the try that is to remove what others left."""
+    return Leftovers(s3, BUCKET, {}, clock)
+
+
+def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> None:
+    s3.begin("dead")
+    s3.put_part("dead")
+    clock.seconds += QUIET_SECONDS + 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    assert s3.uploads == {}
+    leftovers.settle(clock.pause)
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize("parts", [0, 1, 5])
+def test_what_was_silent_only_since_a_moment_is_removed_once_it_has_proved_dead(
+    s3: S3, clock: Clock, parts: int
+) -> None:
+    s3.begin("dead")
+    for _ in range(parts):
+        s3.put_part("dead")
+    clock.seconds += 0.4
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    assert list(s3.uploads) == ["dead"]
+    clock.seconds += 10  # our own upload of it
+    leftovers.settle(clock.pause)
+    assert s3.uploads == {}
+    assert sum(clock.pauses) == pytest.approx(QUIET_SECONDS - 10, abs=2)
+
+
+def test_a_live_writer_that_goes_on_is_left_alone(s3: S3, clock: Clock) -> None:
+    s3.begin("alive")
+    s3.put_part("alive")
+    clock.seconds += 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    clock.seconds += 5
+    s3.put_part("alive")
+    leftovers.settle(clock.pause)
+    assert list(s3.uploads) == ["alive"]
+    assert clock.pauses == []
+
+
+def test_a_live_writer_that_shows_itself_only_while_we_wait_is_left_alone(s3: S3, clock: Clock) -> None:
+    s3.begin("alive")
+    clock.seconds += 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    clock.meanwhile = lambda: s3.put_part("alive")
+    leftovers.settle(clock.pause)
+    assert list(s3.uploads) == ["alive"]
+
+
+def test_one_that_began_after_us_is_nobodys_leftover(s3: S3, clock: Clock) -> None:
+    leftovers = try_again(s3, clock)
+    clock.seconds += 60
+    s3.begin("alive")
+    clock.seconds += 40  # its first part takes long
+    leftovers.remove(KEY)
+    leftovers.settle(clock.pause)
+    assert list(s3.uploads) == ["alive"]
+
+
+def test_other_keys_are_nobodys_business(s3: S3, clock: Clock) -> None:
+    s3.begin("other", KEY + ".bak")
+    clock.seconds += 3600
+    try_again(s3, clock).remove(KEY)
+    assert list(s3.uploads) == ["other"]
+
+
+def test_a_key_is_searched_once(s3: S3, clock: Clock) -> None:
+    """Else two tries that take each other's uploads for left over would abort them in turn without end."""
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    s3.begin("anew")
+    clock.seconds += 3600
+    leftovers.remove(KEY)
+    assert list(s3.uploads) == ["anew"]
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
+def test_what_s3_forbids_is_only_said(
+    s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture, operation: str
+) -> None:
+    s3.begin("dead")
+    clock.seconds += 3600
+    s3.denied.add(operation)
+    leftovers = try_again(s3, clock)
+    with caplog.at_level(logging.INFO):
+        leftovers.remove(KEY)
+        leftovers.settle(clock.pause)
+    assert list(s3.uploads) == ["dead"]
+    assert "AccessDenied" in caplog.text
+
+
+def test_one_that_is_gone_by_itself_is_none_of_our_troubles(
+    s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    s3.begin("dead")
+    clock.seconds += 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    s3.uploads.clear()
+    with caplog.at_level(logging.INFO):
+        leftovers.settle(clock.pause)
+    assert caplog.text == ""
+
+
+def test_an_s3_whose_clock_stands_still_is_not_waited_for_without_end(s3: S3, clock: Clock) -> None:
+    s3.begin("dead")
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+
+    def stand_still() -> None:
+        s3._ahead -= timedelta(seconds=clock.pauses[-1])
+
+    clock.meanwhile = stand_still
+    leftovers.settle(clock.pause)
+    assert list(s3.uploads) == ["dead"]
+
+
+def test_a_task_that_is_stopped_does_not_wait(s3: S3, clock: Clock) -> None:
+    s3.begin("dead")
+    clock.seconds += 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+
+    def stopped(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        leftovers.settle(stopped)

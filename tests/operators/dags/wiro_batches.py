@@ -1,0 +1,65 @@
+"""WiroBatchRunOperator as a DAG file has it; where the name says so, a worker that dies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_provider_wiro.operators.wiro import WiroBatchRunOperator
+
+ARGS: dict[str, Any] = {
+    "model": "retroAIx/Retro-Cartoons",
+    "parameters": {"samples": 1, "width": 64, "height": 64},
+    "poll_interval": 0.05,
+    "timeout": 60,
+    "max_active": 4,
+    "retries": 1,
+    "retry_delay": timedelta(0),
+    "manifest_uri": "{{ dag_run.conf['folder'] }}/manifest{{ ti.map_index }}.jsonl",
+}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class DiesAfterTheWait(WiroBatchRunOperator):
+    """Fails, at its first try, where a worker can die: after the trigger's event."""
+
+    def execute_complete(self, context: Any, event: Any = None, **kwargs: Any) -> Any:
+        if context["ti"].try_number == 1:
+            raise RuntimeError("the worker is gone")
+        return super().execute_complete(context, event, **kwargs)
+
+
+def dag(dag_id: str) -> DAG:
+    return DAG(dag_id, start_date=START, schedule=None, catchup=False, render_template_as_native_obj=True)
+
+
+def prompts(count: int) -> list[dict[str, Any]]:
+    return [{"prompt": f"robot {number}"} for number in range(count)]
+
+
+with dag("batch_blocking"):
+
+    @task
+    def make() -> list[dict[str, Any]]:
+        """Return the items, as a task before the batch would."""
+        return prompts(6)
+
+    WiroBatchRunOperator(task_id="generate", inputs=make(), deferrable=False, **ARGS)
+
+with dag("batch_deferrable"):
+    WiroBatchRunOperator(task_id="generate", inputs=prompts(6), deferrable=True, **ARGS)
+
+with dag("batch_dies"):
+    DiesAfterTheWait(task_id="generate", inputs=prompts(6), deferrable=True, **ARGS)
+
+with dag("batch_of_a_file"):
+    WiroBatchRunOperator(
+        task_id="generate", inputs="{{ dag_run.conf['folder'] }}/inputs.jsonl", deferrable=False, **ARGS
+    )
+
+with dag("batch_mapped"):
+    WiroBatchRunOperator.partial(task_id="generate", deferrable=False, **ARGS).expand(
+        inputs=[[{"prompt": "a"}, {"prompt": "b"}], [{"prompt": "c"}]]
+    )

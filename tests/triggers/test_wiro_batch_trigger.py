@@ -1,0 +1,180 @@
+"""WiroBatchTrigger: one event when enough has ended, and a stop of all its tasks when a user ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api import batching
+from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger, ended_ids
+from tests.operators.fakes import CANCELLED, RETRO, SMALL, Told, one_event
+from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+    monkeypatch.setattr(batching, "SHORTEST_DEFERRAL_SECONDS", 0.05)
+    monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.3)
+    monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: told))
+
+
+def submitted(count: int) -> list[str]:
+    return [WiroHook().run_model(RETRO, SMALL).wiro_task_id for _ in range(count)]
+
+
+def made(ids: Sequence[str], **settings: Any) -> WiroBatchTrigger:
+    defaults: dict[str, Any] = {
+        "wiro_task_ids": ids,
+        "started_at": [time.time()] * len(ids),
+        "deferred_at": time.time(),
+        "poll_interval": 0.02,
+        "try_number": 1,
+    }
+    trigger = WiroBatchTrigger(**{**defaults, **settings})
+    trigger.task_instance = Ti()  # type: ignore[assignment]  # as the triggerer does
+    return trigger
+
+
+async def test_the_event_tells_the_ids_that_have_ended_and_nothing_else(wiro: WiroEmulator) -> None:
+    ids = submitted(3)
+
+    event = await one_event(made(ids))
+
+    assert (event["status"], event["try_number"]) == ("success", 1)
+    assert set(event) == {"status", "ended", "try_number"}
+    assert event["ended"]
+    assert set(event["ended"]) <= set(ids)
+
+
+async def test_a_quarter_of_the_runs_is_worth_a_worker_at_once(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running", times=3))
+    ids = submitted(4)
+    began = time.monotonic()
+
+    event = await one_event(made(ids, wake_at=time.time() + 60))
+
+    assert event["ended"] == [ids[3]]
+    assert time.monotonic() - began < 20
+
+
+async def test_fewer_are_gathered_for_a_while(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running", times=9))
+    ids = submitted(10)
+    deferred_at = time.time()
+
+    event = await one_event(made(ids, deferred_at=deferred_at))
+
+    assert event["ended"] == [ids[9]]
+    assert time.time() >= deferred_at + 0.3
+
+
+async def test_it_fires_at_its_moment_whatever_has_ended(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running", times=2))
+    ids = submitted(2)
+
+    assert (await one_event(made(ids, wake_at=time.time() + 0.2)))["ended"] == []
+    assert (await one_event(made([], wake_at=time.time() + 0.2)))["ended"] == []
+
+
+async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(wiro: WiroEmulator) -> None:
+    [known] = submitted(1)
+    long_ago = time.time() - 3600
+
+    event = await one_event(made([known, "99999"], started_at=[long_ago, long_ago]))
+
+    assert "99999" in event["ended"]
+
+
+async def test_what_is_stored_of_it_is_json_without_a_secret_and_makes_the_same_trigger(
+    wiro: WiroEmulator,
+) -> None:
+    first = made(["1", "2"], wake_at=5.0, watch="poll", cancel_on_kill=False)
+    path, kwargs = first.serialize()
+
+    assert path == "airflow_provider_wiro.triggers.wiro_batch.WiroBatchTrigger"
+    assert WiroBatchTrigger(**json.loads(json.dumps(kwargs))).serialize() == first.serialize()
+    connection = json.loads(wiro.connection)
+    assert connection["password"] not in json.dumps(kwargs)
+
+
+async def running(trigger: WiroBatchTrigger) -> asyncio.Task[Any]:
+    task = asyncio.create_task(one_event(trigger))
+    await until(lambda: len(trigger._seen_running) == len(trigger.wiro_task_ids))
+    return task
+
+
+async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    asked = says(monkeypatch, False)
+    wiro.inject(Fault("stuck_running", times=5))
+    trigger = made(submitted(5))
+    task = await running(trigger)
+
+    await trigger.on_kill()
+    await cancelled(task)
+
+    assert asked == [Ti()]
+    assert [found.status for found in wiro.tasks] == [CANCELLED] * 5
+    assert "Stopped 5 Wiro tasks, as its Airflow task was stopped." in told
+
+
+async def test_a_move_to_another_triggerer_stops_nothing(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    says(monkeypatch, True)
+    wiro.inject(Fault("stuck_running", times=2))
+    trigger = made(submitted(2))
+    task = await running(trigger)
+
+    await trigger.on_kill()
+    await cancelled(task)
+
+    assert wiro.counts.tasks_stopped == 0
+    assert "This trigger moves on; 2 Wiro tasks are left running." in told
+
+
+async def test_cancel_on_kill_off_leaves_all_running(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = says(monkeypatch, False)
+    wiro.inject(Fault("stuck_running", times=2))
+
+    await made(submitted(2), cancel_on_kill=False).on_kill()
+
+    assert (asked, wiro.counts.tasks_stopped) == ([], 0)
+
+
+async def test_a_triggerer_out_of_order_is_no_reason_to_lose_sight_of_paid_tasks(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: str) -> Any:
+        raise RuntimeError("no secrets backend")
+
+    monkeypatch.setattr(version_compat, "get_connection_async", broken)
+
+    event = await one_event(made(["1"]))
+
+    assert (event["status"], event["message"]) == ("error", "RuntimeError in the triggerer.")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [None, {}, {"status": "success"}, {"status": "?", "ended": []}, {"status": "error", "ended": [1]}],
+)
+def test_what_is_no_event_of_it_is_an_error(event: Any) -> None:
+    with pytest.raises(WiroUsageError, match="Expected the event of a WiroBatchTrigger"):
+        ended_ids(event)
