@@ -184,13 +184,21 @@ HTTP_AND_S3 = {"boto3", "botocore", "requests", "requests_toolbelt", "urllib3", 
 
 
 @pytest.mark.parametrize(
-    "module", ["operators.wiro", "sensors.wiro", "transfers.wiro_to_s3", "links.wiro", "triggers.wiro"]
+    "module",
+    [
+        "operators.wiro",
+        "operators.wiro_batch",
+        "sensors.wiro",
+        "transfers.wiro_to_s3",
+        "links.wiro",
+        "triggers.wiro",
+    ],
 )
 def test_importing_brings_no_http_library_and_no_boto3(module: str) -> None:
     assert not HTTP_AND_S3 & {name.partition(".")[0] for name in brought_by(module)}
 
 
-@pytest.mark.parametrize("module", ["operators.wiro", "sensors.wiro"])
+@pytest.mark.parametrize("module", ["operators.wiro", "operators.wiro_batch", "sensors.wiro"])
 def test_what_only_a_running_task_needs_is_imported_by_it_alone(module: str) -> None:
     brought = brought_by(module)
 

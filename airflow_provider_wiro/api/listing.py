@@ -119,6 +119,8 @@ class TaskList(Generic[L]):
         self._speed = 0.0  # positions a second
         self._failures = 0
         self._closed_until: datetime | None = None
+        self._doubted_until: datetime | None = None
+        self._halved_at: datetime | None = None
         self._ended_at: dict[str, datetime] = {}
 
     def is_open(self, now: datetime) -> bool:
@@ -180,6 +182,9 @@ class TaskList(Generic[L]):
         :param asked_at: when it was asked for.
         """
         self._failures = 0
+        if self._halved_at is not None and asked_at > self._halved_at + DISTRUST:
+            # It need not have been the size: an error page of a proxy looks the same.
+            self.limit, self._halved_at = MAX_PAGE, None
         speeds = [
             (start + offset - one.place.rank) / (asked_at - one.place.seen_at).total_seconds()
             for one, offset in known
@@ -208,7 +213,8 @@ class TaskList(Generic[L]):
                 else:
                     one.place.note_absence(asked_at)
                     elsewhere.append(one)
-            elif is_newer and start == 0:
+            elif is_newer and start == 0 and not one.place.is_lost:
+                one.place.is_lost = True  # the list may be a moment behind, or never show this one
                 later.append(one)
             else:
                 if (is_newer or not tasks) and not one.place.is_lost:
@@ -224,14 +230,21 @@ class TaskList(Generic[L]):
 
         :return: seconds after which to look again, at the list or, if that is closed by then, elsewhere.
         """
+        if not self.is_open(now):
+            return 0.0
+        if self._doubted_until is not None and now < self._doubted_until:
+            # Several pages are on their way at once: what fails beside another says nothing new.
+            return (self._doubted_until - now).total_seconds()
         self._failures += 1
         if isinstance(error, WiroResponseError) and self.limit > SMALLEST_PAGE:
             self.limit //= 2  # it may have been too large
+            self._halved_at = now
+        elif not error.may_retry or self._failures > 1:
+            self._close_for(min(LONGEST_CLOSURE, FIRST_CLOSURE * 2 ** min(self._failures, 10)), now)
             return 0.0
-        if error.may_retry and self._failures == 1:
-            return backoff_seconds(1, random)
-        self._close_for(min(LONGEST_CLOSURE, FIRST_CLOSURE * 2 ** min(self._failures, 10)), now)
-        return 0.0
+        pause = backoff_seconds(1, random)
+        self._doubted_until = now + timedelta(seconds=pause)
+        return pause
 
     def ended(self, wiro_task_id: str, now: datetime) -> None:
         """Be told that Detail shows a task's end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -57,9 +58,11 @@ class Polling:
     def settled(self, adaptive_seconds: float, now: datetime) -> float:
         """Return an adaptive pause as this task takes it: its fixed one instead, and cut at the deadline."""
         pause = adaptive_seconds if self.interval_seconds is None else self.interval_seconds
-        if self.deadline is not None:
-            pause = min(pause, max(0.0, (self.deadline - now).total_seconds()))
-        return pause
+        return min(pause, self.seconds_left(now))
+
+    def seconds_left(self, now: datetime) -> float:
+        """Return the seconds until the deadline, infinity without one."""
+        return math.inf if self.deadline is None else max(0.0, (self.deadline - now).total_seconds())
 
     def is_over(self, now: datetime) -> bool:
         """Whether the deadline has passed."""

@@ -47,6 +47,7 @@ AUDIT = timedelta(seconds=30)
 STRETCH = 1.5
 MAX_STRETCH = 3.0
 RELAX = timedelta(minutes=1)
+AT_ONCE = timedelta(seconds=5)
 
 
 #: The status of a task that was not seen yet.
@@ -61,11 +62,14 @@ class Watched:
     :ivar patience_seconds: how long failing looks are ridden out, counted from the last that worked.
     :ivar due_at: when to look next.
     :ivar planned_at: when that was decided.
+    :ivar queued_for: when its entry in the queue comes up, at the latest at ``due_at``; None without one.
     :ivar is_away: a request about it is on its way.
+    :ivar is_called: something was heard of it meanwhile, so that the request's answer may be too old.
     :ivar is_followed: False once it is over.
     :ivar needs_detail: something says that it has ended; only Detail is believed.
     :ivar goes_alone: the next look is by Detail: a page of the list is not worth it.
     :ivar was_told: its end was heard of over the WebSocket, so that the next is not waited for.
+    :ivar was_misled: the list showed an end that Detail didn't, so that only Detail is asked from then on.
     """
 
     wiro_task_id: str
@@ -75,12 +79,19 @@ class Watched:
     planned_at: datetime
     last_seen_at: datetime
     last_status: str = UNKNOWN
+    queued_for: datetime | None = None
     is_away: bool = False
+    is_called: bool = False
     is_followed: bool = True
     needs_detail: bool = False
     goes_alone: bool = False
     was_told: bool = False
+    was_misled: bool = False
     place: Place = field(default_factory=Place)
+
+    @property
+    def wants_detail(self) -> bool:
+        return self.needs_detail or self.goes_alone or self.was_misled
 
 
 @dataclass(frozen=True)
@@ -177,32 +188,39 @@ class WatchPlan:
 
     def next_due_at(self) -> datetime | None:
         """Return when :meth:`looks` has something to do, None if never."""
-        while self._queue and not self._is_planned(self._queue[0]):
-            heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
+        watched = self._next()
+        return None if watched is None else watched.due_at
 
     def looks(self, now: datetime) -> list[Look]:
         """Return what to ask for now. Each look must be answered by one of the methods below."""
         due, early = self._take_due(now)
+        try:
+            return self._looks_at(due, early, now)
+        finally:
+            # Whoever is not needed now, and everyone after a bug.
+            for watched in (*due, *early):
+                if not watched.is_away:
+                    self._queue_up(watched)
+
+    def _looks_at(self, due: Sequence[Watched], early: Sequence[Watched], now: datetime) -> list[Look]:
         looks: list[Look] = []
         together: list[Watched] = []
         for watched in due:
-            goes_alone = watched.goes_alone or watched.needs_detail or watched.polling.is_over(now)
+            goes_alone = watched.wants_detail or watched.polling.is_over(now)
             if goes_alone or not (self._list.is_open(now) and watched.place.is_listed(now)):
                 looks.append(Detail(watched))
             else:
                 together.append(watched)
         if together:
             looks += self._audit(together, now)
-            together += [watched for watched in early if watched.place.is_listed(now)]
+            together += [
+                watched for watched in early if watched.place.is_listed(now) and not watched.wants_detail
+            ]
         for walk in self._list.walks(together):
             looks += self._begin(walk, now)
         for look in looks:
             for watched in _watched_by(look):
                 watched.is_away = True
-        for watched in early:
-            if not watched.is_away:
-                self._queue_up(watched)
         return looks
 
     def _audit(self, together: list[Watched], now: datetime) -> Iterable[Look]:
@@ -222,22 +240,31 @@ class WatchPlan:
         """Take from the queue who is due, and who is nearly due."""
         due: list[Watched] = []
         early: list[Watched] = []
-        while self._queue:
-            planned = self._queue[0]
-            watched = planned[2]
-            if self._is_planned(planned):
-                if watched.due_at > now:
-                    slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
-                    if not due or watched.due_at - now > slack:
-                        break
-                (due if watched.due_at <= now else early).append(watched)
-            heappop(self._queue)
+        while (watched := self._next()) is not None:
+            if watched.due_at > now:
+                slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
+                if not due or watched.due_at - now > slack:
+                    break
+            self._take_first()
+            (due if watched.due_at <= now else early).append(watched)
         return due, early
 
-    @staticmethod
-    def _is_planned(entry: tuple[datetime, int, Watched]) -> bool:
-        due_at, _, watched = entry
-        return watched.is_followed and not watched.is_away and watched.due_at == due_at
+    def _next(self) -> Watched | None:
+        """Return who is due next, and put the queue right as far as that."""
+        while self._queue:
+            queued_for, _, watched = self._queue[0]
+            is_waiting = watched.is_followed and not watched.is_away and watched.queued_for == queued_for
+            if is_waiting and watched.due_at == queued_for:
+                return watched
+            self._take_first()
+            if is_waiting:  # put off meanwhile
+                self._queue_up(watched)
+        return None
+
+    def _take_first(self) -> None:
+        queued_for, _, watched = heappop(self._queue)
+        if watched.queued_for == queued_for:
+            watched.queued_for = None
 
     @property
     def page_size(self) -> int:
@@ -246,8 +273,11 @@ class WatchPlan:
 
     def next_start(self, walk: Walk[Watched], now: datetime) -> int | None:
         """Return where a walk's next page begins, None if it is over; asked just before the page is."""
+        # A walk can be long: who has left or run out of time meanwhile doesn't go on.
+        gone = [one for one in walk.wanted if not one.is_followed or one.polling.is_over(now)]
+        walk.wanted = [one for one in walk.wanted if one.is_followed and not one.polling.is_over(now)]
         start, alone = self._list.next_start(walk, now)
-        for watched in alone:
+        for watched in (*gone, *alone):
             watched.is_away = False
             if watched.is_followed:
                 watched.goes_alone = True
@@ -257,7 +287,7 @@ class WatchPlan:
     def saw_task(self, detail: Detail, task: Task, now: datetime) -> list[News]:
         """Learn what Detail shows of a task."""
         watched = detail.watched
-        watched.is_away = watched.goes_alone = False
+        watched.is_away, watched.goes_alone = False, watched.is_called
         if not watched.is_followed:
             return []
         if task.is_terminal:
@@ -266,8 +296,7 @@ class WatchPlan:
             return [News(watched, task, _since(watched), is_over=True)]
         if watched.needs_detail:
             # What said that it had ended is not to be relied on for this one.
-            watched.needs_detail = False
-            watched.place.note_absence(now)
+            watched.needs_detail, watched.was_misled = False, True
         news = self._seen(watched, task, now)
         if watched.polling.is_over(now):
             return [*news, self._times_out(watched)]
@@ -291,8 +320,8 @@ class WatchPlan:
         found = self._list.read(walk, start, tasks, known, asked_at)
         news: list[News] = []
         for watched, task in found.shown:
-            if watched.is_away and id(watched) not in expected:
-                continue  # another request about it is on its way, and knows better
+            if (watched.is_away or watched.wants_detail) and id(watched) not in expected:
+                continue  # another request about it is on its way or due, and knows better
             watched.is_away = False
             if task.is_terminal:
                 watched.needs_detail = True
@@ -307,15 +336,26 @@ class WatchPlan:
                 self._plan(watched, now, 0.0)
         for watched in found.later:
             if watched.is_followed:
-                self._plan(watched, now, self._pause(watched, now))
+                # It was not seen: a whole pause more would let its end be seen two pauses late.
+                self._plan(watched, now, min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now)))
         return news
 
     def hasten(self, wiro_task_ids: Iterable[str], now: datetime) -> None:
         """Look at tasks now."""
         for wiro_task_id in wiro_task_ids:
             for watched in self._by_id.get(wiro_task_id, ()):
-                if not watched.is_away:
-                    self._plan(watched, now, 0.0)
+                self._call(watched, now)
+
+    def ask_alone(self, watched: Watched, now: datetime) -> None:
+        """Ask Detail for a task of which a page didn't tell enough."""
+        watched.goes_alone = True
+        self._call(watched, now)
+
+    def _call(self, watched: Watched, now: datetime) -> None:
+        if watched.is_away:
+            watched.is_called = True
+        else:
+            self._plan(watched, now, 0.0)
 
     def _end(self, walk: Walk[Watched], now: datetime, pause: float = 0.0) -> None:
         """Give up a walk; who was looked for is looked for again after a pause."""
@@ -328,8 +368,7 @@ class WatchPlan:
     def failed(self, look: Look, error: WiroError, now: datetime) -> list[News]:
         """Learn that a look brought nothing."""
         if isinstance(error, WiroRateLimitError):
-            self._stretch = min(MAX_STRETCH, self._stretch * STRETCH)
-            self._relax_at = now + RELAX
+            self._slow_down(now)
         if isinstance(look, Detail):
             look.watched.is_away = False
             return self._failed_alone(look.watched, error, now) if look.watched.is_followed else []
@@ -364,18 +403,23 @@ class WatchPlan:
             if watched.polling.is_over(now):
                 news.append(self._times_out(watched))
             else:
-                self._plan(watched, now, watched.polling.settled(seconds, now))
+                left = watched.polling.seconds_left(now)
+                self._plan(watched, now, min(seconds, left))
         for watched in early:
             self._queue_up(watched)
         return news
 
-    def heard(self, wiro_task_id: str, now: datetime) -> None:
-        """Be told over the WebSocket that a task has ended, or may have."""
+    def heard(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
+        """
+        Be told over the WebSocket that a task has ended.
+
+        :param is_end: False: it may have. That is looked at once; from then on the usual pauses are kept,
+            since a model can write to stderr many times a second.
+        """
         for watched in self._by_id.get(wiro_task_id, ()):
-            watched.was_told = True
-            if not watched.is_away:
-                watched.needs_detail = True
-                self._plan(watched, now, 0.0)
+            if is_end or not watched.was_told:
+                watched.was_told = watched.goes_alone = True
+                self._call(watched, now)
 
     def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
         since, watched.last_seen_at = _since(watched), now
@@ -390,12 +434,17 @@ class WatchPlan:
         return News(watched, error=error, is_over=True)
 
     def _plan(self, watched: Watched, now: datetime, pause: float) -> None:
+        if watched.is_called:
+            watched.is_called, pause = False, 0.0
         watched.planned_at = now
         watched.due_at = now + timedelta(seconds=pause)
         self._queue_up(watched)
 
     def _queue_up(self, watched: Watched) -> None:
-        heappush(self._queue, (watched.due_at, next(self._serial), watched))
+        """An entry that comes up sooner will do: many for one task would cost memory and time."""
+        if watched.queued_for is None or watched.due_at < watched.queued_for:
+            watched.queued_for = watched.due_at
+            heappush(self._queue, (watched.due_at, next(self._serial), watched))
 
     def _pause(self, watched: Watched, now: datetime, *, company: int = 0) -> float:
         """
@@ -414,6 +463,12 @@ class WatchPlan:
             pause = SHARE_OF_AGE * age * (0.8 + 0.2 * self._random())
         pause = max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now)
         return watched.polling.settled(min(LONGEST_PAUSE_SECONDS, pause), now)
+
+    def _slow_down(self, now: datetime) -> None:
+        """Stretch the pauses; once, for all the looks that one rate limit has refused."""
+        if self._relax_at is None or now > self._relax_at - RELAX + AT_ONCE:
+            self._stretch = min(MAX_STRETCH, self._stretch * STRETCH)
+            self._relax_at = now + RELAX
 
     def _stretched(self, now: datetime) -> float:
         while self._relax_at is not None and now >= self._relax_at:

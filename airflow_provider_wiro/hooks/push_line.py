@@ -64,6 +64,7 @@ class PushLine:
         self._ids_by_token: dict[str, str] = {}
         self._unsent: dict[str, str] = {}
         self._something_to_send = asyncio.Event()
+        self._is_stopped = False
         self._hearing: Hearing | None = None
         self._in_judgement: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
@@ -103,6 +104,7 @@ class PushLine:
 
     def stop(self) -> None:
         """Close the connection and tell nothing more; ``running`` ends a moment later."""
+        self._is_stopped = True
         self._hearing = None
         self.tokens.clear()
         self.running.cancel()
@@ -124,7 +126,8 @@ class PushLine:
 
     async def _keep(self) -> None:
         reconnects = self._exchange.reconnects
-        while True:
+        # Not for ever: a failure in the moment of the stop can swallow the cancellation.
+        while not self._is_stopped:
             if waiting := reconnects.wait_seconds(self._loop.time()):
                 await asyncio.sleep(waiting)
                 continue

@@ -13,6 +13,7 @@ from airflow_provider_wiro.hooks.push import PushChannel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.push import PushMessage
     from airflow_provider_wiro.api.watching import News, Watched, WatchPlan
@@ -50,6 +51,7 @@ class Listener:
         self._tell = tell
         self._channel = PushChannel(hook, heard=self._heard, registered=self._registered, log=log)
         self._listens: dict[str, set[Watched]] = {}
+        self._insisting: set[Watched] = set()
         self._heard_at: dict[str, float] = {}
         self._told_at: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
@@ -58,6 +60,8 @@ class Listener:
         """Listen to a task from the next look on, which tells its token."""
         if watch == "websocket" or (watch == "auto" and len(self._listens) < MAX_AUTO):
             self._listens.setdefault(watched.wiro_task_id, set()).add(watched)
+            if watch == "websocket":
+                self._insisting.add(watched)
 
     def discard(self, watched: Watched) -> None:
         """Listen to a task no more, if nobody else does."""
@@ -65,6 +69,7 @@ class Listener:
         if listens is None:
             return
         listens.discard(watched)
+        self._insisting.discard(watched)
         if not listens:
             wiro_task_id = watched.wiro_task_id
             del self._listens[wiro_task_id]
@@ -85,8 +90,19 @@ class Listener:
             since = self._loop.time() - (shell.now() - news.since).total_seconds()
             if self._heard_at.get(wiro_task_id, since) <= since:
                 self._channel.missed(wiro_task_id, since)
-        if news.task.token and not news.is_over:
-            self._channel.add(wiro_task_id, news.task.token)
+        if not news.is_over:
+            self.learn(news.watched, news.task)
+
+    def learn(self, watched: Watched, task: Task) -> None:
+        """Register a task whose token is known now."""
+        if watched.wiro_task_id not in self._listens or task.is_terminal:
+            return
+        if task.token:
+            self._channel.add(watched.wiro_task_id, task.token)
+        elif watched in self._insisting:  # the list may abridge; Detail shows all
+            self._insisting.discard(watched)
+            self._plan.ask_alone(watched, shell.now())
+            self._changed()
 
     async def aclose(self) -> None:
         """Hear nothing more."""
@@ -102,7 +118,7 @@ class Listener:
         self._heard_at[wiro_task_id] = now
         # Over the WebSocket task_error is a line on stderr; but a fatal failure's last word is one as well.
         if message.is_end or message.status == TaskStatus.ERROR:
-            self._plan.heard(wiro_task_id, shell.now())
+            self._plan.heard(wiro_task_id, shell.now(), is_end=message.is_end)
             self._changed()
         elif now >= self._told_at.get(wiro_task_id, 0.0) + _TELL_SECONDS:
             self._told_at[wiro_task_id] = now

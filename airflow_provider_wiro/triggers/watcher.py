@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 import random
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +26,6 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
-from airflow_provider_wiro.triggers.listening import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.polling import Polling, Watch
     from airflow_provider_wiro.api.push import PushMessage
     from airflow_provider_wiro.api.watching import Look, Watched
+    from airflow_provider_wiro.triggers.listening import Listener
 
 T = TypeVar("T")
 
@@ -42,6 +43,8 @@ T = TypeVar("T")
 MAX_REQUESTS = 16
 #: Walks down the list at once: its pages are large answers, and would keep the loop from everything else.
 MAX_WALKS = 4
+#: How long after its deadline a task's last look may be answered.
+_LAST_LOOK_SECONDS = 30.0
 #: For how long an answer to "was the connection changed?" is good for all that ask.
 _CHECK_SECONDS = 10.0
 
@@ -175,11 +178,7 @@ class Watcher:
             )
             wait = self._waits[watched] = _Wait()
             if watch != "poll" and connection.push_url is not None:
-                if self._listener is None:
-                    self._listener = Listener(
-                        self._hook, self._plan, changed=self._nudge, tell=self._tell_message
-                    )
-                self._listener.add(watched, watch)
+                self._listening().add(watched, watch)
             self._nudge()
             while True:
                 news = await wait.next()
@@ -201,6 +200,14 @@ class Watcher:
             self._users -= 1
             if not self._users:
                 await self._close()
+
+    def _listening(self) -> Listener:
+        if self._listener is None:
+            # Here and not above: it brings aiohttp, and DAG files are parsed all day long.
+            from airflow_provider_wiro.triggers.listening import Listener
+
+            self._listener = Listener(self._hook, self._plan, changed=self._nudge, tell=self._tell_message)
+        return self._listener
 
     async def is_outdated(self) -> bool:
         """Whether the connection is another one by now than the one this watcher works with."""
@@ -228,6 +235,8 @@ class Watcher:
             await asyncio.gather(*ending, return_exceptions=True)
             if self._listener is not None:
                 await self._listener.aclose()
+        except Exception:  # who waited has its answer, which this must not replace
+            log.exception("The push of connection %s was not closed well.", self._hook.wiro_conn_id)
         finally:
             await self._hook.close()
 
@@ -242,11 +251,11 @@ class Watcher:
                 else:
                     for look in self._plan.looks(now):
                         self._begin(look)
+                await self._sleep()
             except Exception:
                 # Whatever it is, the others that wait must not lose sight of tasks that are paid for.
                 log.exception("The watcher of connection %s goes on after an error.", self._hook.wiro_conn_id)
                 await asyncio.sleep(_AFTER_A_BUG_SECONDS)
-            await self._sleep()
 
     async def _sleep(self) -> None:
         """Sleep until something is due."""
@@ -294,8 +303,18 @@ class Watcher:
         self._nudge()
 
     async def _look_at_task(self, look: Detail) -> list[News]:
-        async with self._requests:
-            task = await self._call(endpoints.get_task(look.watched.wiro_task_id))
+        left = look.watched.polling.seconds_left(shell.now())
+        try:
+            # With requests that hang, there is no end of waiting for one's turn; but there is of a deadline.
+            async with (
+                asyncio.timeout(None if left == math.inf else left + _LAST_LOOK_SECONDS),
+                self._requests,
+            ):
+                task = await self._call(endpoints.get_task(look.watched.wiro_task_id))
+        except TimeoutError as error:
+            raise WiroConnectionError("No answer came before the deadline.") from error
+        if self._listener is not None:
+            self._listener.learn(look.watched, task)
         return self._plan.saw_task(look, task, shell.now())
 
     async def _walk(self, walk: Walk[Watched]) -> list[News]:

@@ -394,3 +394,70 @@ def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> No
 
 def _at(seconds: float) -> Any:
     return NOON + timedelta(seconds=seconds)
+
+
+# To be appended to tests/api/test_watching.py (each fails on dd2f142).
+
+
+def test_a_task_newer_than_all_that_the_list_shows_is_followed_by_detail() -> None:
+    """As in another team's context, whose list shows that team's older tasks."""
+    strangers = [Run(str(100 + number), 0.0, 1e9, is_watched=False) for number in range(20)]
+    tasks = runs(50)
+    for task in tasks:
+        task.is_listed = False
+    crowd = lived([*strangers, *tasks])
+
+    assert len(crowd.delays) == 50
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_a_fixed_interval_and_a_deadline_in_a_crowd_cost_one_look_at_the_deadline() -> None:
+    """Each page that showed the task by chance planned one more."""
+
+    def polling(run: Run) -> Polling:
+        is_slow = int(run.id) % 4 == 0
+        return Polling(_at(run.starts), _at(1000.0) if is_slow else None, 3600.0 if is_slow else None)
+
+    crowd = Crowd(runs(200, shortest=1500.0, longest=1501.0), polling=polling)
+    queued: list[int] = []
+    crowd.at(999.0, lambda _: queued.append(len(crowd.plan._queue)))
+    crowd.live(until=1005.0)
+
+    assert crowd.details <= 50 + 1000 / 30 + 5
+    assert queued[0] <= 300
+
+
+def test_what_is_heard_while_a_look_is_on_its_way_is_looked_at_once_more() -> None:
+    crowd = Crowd([Run("2221", 0.0, 500.0)])
+    crowd.at(499.85, lambda now: crowd.plan.hasten(["2221"], _at(now)))  # answered as of 499.95
+    crowd.at(500.01, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.live()
+
+    assert crowd.delays["2221"] < 1.0
+
+
+def test_lines_on_stderr_cost_one_look_and_leave_a_task_in_the_list() -> None:
+    crowd = Crowd(runs(50))
+
+    def line(run: Run, now: float) -> None:
+        if now < run.ends:
+            crowd.plan.heard(run.id, _at(now), is_end=False)
+            crowd.at(now + 0.1, lambda then: line(run, then))
+
+    for run in crowd.runs:
+        crowd.at(run.starts + 5.0, lambda now, run=run: line(run, now))
+    crowd.live()
+
+    assert len(crowd.delays) == 50
+    assert crowd.requests_per_task <= 4.0
+
+
+@pytest.mark.parametrize("error", [WiroServerError("502"), WiroResponseError("HTML of a proxy")])
+def test_half_a_second_without_the_list_costs_next_to_nothing(error: WiroError) -> None:
+    """Several pages are on their way at once; each of them failed."""
+    crowd = lived(
+        runs(5000),
+        fails=lambda look, now: error if isinstance(look, Walk) and 20.0 < now < 20.5 else None,
+    )
+
+    assert crowd.requests_per_task <= 1.6

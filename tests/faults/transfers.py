@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.processes import kill_task
@@ -50,6 +51,7 @@ def transfer_killed(stage: Stage) -> None:
             {"kind": "slow", "endpoint": "cdn", "delay_seconds": 600, "skip": PARTS_SERVED, "times": None},
         )
         run = stage.trigger()
+        # The first to fire is the one that made the outputs large.
         stage.wait_until_wiro("the CDN stalls", lambda seen: seen.faults_fired > 1, within_seconds=180)
         landed, under_way = _when_all_is_still(s3)
         kill_task(_instance(run, "land")["pid"], stage.stack.servers)
@@ -112,10 +114,12 @@ def _open_uploads(s3: S3Client) -> list[tuple[str, str]]:
 
 
 def _parts(s3: S3Client) -> dict[str, int]:
-    return {
-        key: len(s3.list_parts(Bucket=BUCKET, Key=key, UploadId=upload_id).get("Parts", []))
-        for key, upload_id in _open_uploads(s3)
-    }
+    found = {}
+    for key, upload_id in _open_uploads(s3):
+        with suppress(s3.exceptions.NoSuchUpload):  # it has just become an object
+            parts = s3.list_parts(Bucket=BUCKET, Key=key, UploadId=upload_id)
+            found[key] = len(parts.get("Parts", []))
+    return found
 
 
 def _sha256_of(s3: S3Client, key: str) -> str:

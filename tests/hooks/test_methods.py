@@ -43,7 +43,7 @@ def test_both_hooks_have_the_same_methods() -> None:
         return {name for name, value in vars(hook).items() if callable(value) and not name.startswith("_")}
 
     forms = {"get_ui_field_behaviour", "get_connection_form_widgets"}
-    only_blocking = forms | {"get_conn", "for_stopping", "interrupted_by", "pause"}
+    only_blocking = forms | {"get_conn", "for_stopping", "for_thread", "interrupted_by"}
     only_async = {"get_session", "get_wiro_connection"}
     assert methods(WiroHook) - only_blocking == methods(WiroAsyncHook) - only_async
 

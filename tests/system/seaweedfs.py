@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
+# Keys are made when they are first named (SSE-KMS).
+_CONFIG = {
+    "kms": {
+        "default_provider": "local",
+        "providers": {"local": {"type": "local", "enableOnDemandCreate": True}},
+    }
+}
 # SeaweedFS opens a gRPC port this far above each port it is given.
 _GRPC_OFFSET = 10_000
 
@@ -30,6 +37,7 @@ class SeaweedFS(Server):
 
     def __init__(self, folder: Path, *, log: Path) -> None:
         self.folder = folder
+        self._config = folder.with_name(f"{folder.name}.json")
         self.access_key, self.secret_key = secrets.token_hex(10), secrets.token_hex(20)
         s3, master, volume, filer = (free_port(_GRPC_OFFSET) for _ in range(4))
         self.endpoint = f"http://{HOST}:{s3}"
@@ -46,6 +54,7 @@ class SeaweedFS(Server):
                 Path(sys.executable).with_name("weed"),
                 "mini",
                 f"-dir={folder}",
+                f"-s3.config={self._config}",
                 f"-ip={HOST}",
                 f"-ip.bind={HOST}",
                 f"-s3.port={s3}",
@@ -66,6 +75,7 @@ class SeaweedFS(Server):
 
     def launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._config.write_text(json.dumps(_CONFIG))
         super().launch()
 
     def client(self, **overrides: str) -> S3Client:

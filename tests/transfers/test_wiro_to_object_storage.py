@@ -165,13 +165,15 @@ def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro,
 
 
 def test_one_that_fails_does_not_hinder_those_under_way(wiro: Wiro, store: Store) -> None:
-    failed = threading.Event()
+    begun, failed = threading.Event(), threading.Event()
 
     def fail(wire: Any) -> None:
+        assert begun.wait(10)
         answer(b"", 404)(wire)
         failed.set()
 
     def after(wire: Any) -> None:
+        begun.set()
         assert failed.wait(10)
         answer(PNG)(wire)
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -70,6 +72,25 @@ async def test_an_end_is_heard_and_costs_one_look(wiro: WiroEmulator, watch: str
     assert time.monotonic() - began < 20.0  # the next look was due after 27 s
     assert wiro.counts.requests["Task/Detail"] - looks_before == 30
     assert sockets == 1
+
+
+async def test_a_token_that_the_list_does_not_show_is_asked_for(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = endpoints.list_tasks
+
+    def abridged(**page: int) -> endpoints.ApiCall[tuple[Task, ...]]:
+        call = listed(**page)
+        return replace(call, read=lambda found: tuple(replace(task, token=None) for task in call.read(found)))
+
+    monkeypatch.setattr(endpoints, "list_tasks", abridged)
+    ids = stuck(wiro, 10)
+    waits = [following(one) for one in ids]
+    await registered(wiro, 10)
+    ended(wiro, ids)
+
+    assert all(task.is_cancelled for task in await asyncio.gather(*waits))
+    assert wiro.counts.requests["Task/List"] > 0
 
 
 async def test_poll_opens_no_websocket(wiro: WiroEmulator) -> None:

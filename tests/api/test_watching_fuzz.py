@@ -1,0 +1,361 @@
+"""WatchPlan under whatever comes: nobody who waits is forgotten, told twice, or asked for without end."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api.models import Task
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.watching import Detail, Look, News, Watched, WatchPlan
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroRateLimitError,
+    WiroResponseError,
+    WiroServerError,
+)
+from tests.api.world import NOON, quick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_provider_wiro.api.listing import Walk
+
+Page = tuple[Task, ...]
+
+#: In seconds: trouble ends, and every run has ended some time before the last is waited for.
+TROUBLE_ENDS = 100.0
+LATEST_END = 160.0
+#: The longest pause, stretched by nothing any more, and a few requests.
+IN_TIME = 30.0
+LONGEST_LATENCY = 3.0
+
+FAILURES: list[WiroError] = [
+    WiroConnectionError("reset"),
+    WiroServerError("502", http_status=502),
+    WiroResponseError("HTML"),
+    WiroRateLimitError("429", http_status=429),
+]
+#: What may be odd about a page of the list, for as long as there is trouble or for good.
+ODDITIES: dict[str, Callable[[Page, random.Random], Page]] = {
+    "nothing": lambda page, _: page,
+    "empty": lambda _page, _: (),
+    "short": lambda page, _: page[:5],
+    "twice": lambda page, _: page * 2,
+    "oldest first": lambda page, _: page[::-1],
+    "shuffled": lambda page, chance: tuple(chance.sample(page, len(page))),
+    "no status": lambda page, _: tuple(replace(task, status="") for task in page),
+    "no ids": lambda page, _: tuple(replace(task, id="") for task in page),
+    "lower ids": lambda page, _: tuple(replace(task, id=task.id[1:]) for task in page),
+    "ends that are none": lambda page, _: tuple(replace(task, status="task_cancel") for task in page),
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What goes wrong until ``TROUBLE_ENDS``; a list's oddity may stay."""
+
+    seed: int
+    tasks: int
+    failing: float
+    oddity: str
+    is_odd_for_good: bool
+    unlisted: float
+    ignores_start: bool
+    strangers: int
+    latency: float
+    told: int
+    leaving: float
+
+
+TROUBLES = st.builds(
+    Trouble,
+    seed=st.integers(0, 2**32),
+    tasks=st.integers(1, 40),
+    failing=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    oddity=st.sampled_from(sorted(ODDITIES)),
+    is_odd_for_good=st.booleans(),
+    unlisted=st.sampled_from([0.0, 0.3, 1.0]),
+    ignores_start=st.booleans(),
+    strangers=st.sampled_from([0, 5, 300]),
+    latency=st.sampled_from([0.05, 0.5, LONGEST_LATENCY]),
+    told=st.integers(0, 60),
+    leaving=st.sampled_from([0.0, 0.2]),
+)
+
+
+@dataclass
+class Wait:
+    """One that waits, and what it was told."""
+
+    watched: Watched
+    since: float
+    has_left: bool = False
+    news: list[News] = field(default_factory=list)
+    over_at: float | None = None
+    details: int = 0
+    calls: int = 0
+
+
+class Storm:
+    """A server in trouble, those who wait, and what must hold after each event."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        self.chance = random.Random(trouble.seed)
+        self.plan = WatchPlan(self.chance.random, lambda _: self.chance.random() < 0.3)
+        self.waits: dict[Watched, Wait] = {}
+        self.away: list[Look] = []
+        self.requests: Counter[int] = Counter()
+        self.crowd: Counter[int] = Counter()
+        self._events: list[tuple[float, int, Callable[[float], Any]]] = []
+        self._serial = count()
+        self._gate_closed_until = 0.0
+        self._ends: dict[str, float] = {}
+        self._starts: dict[str, float] = {}
+        self._listed: list[str] = []
+        first = 5000
+        for number in range(trouble.strangers):
+            self._add_run(first + number * 3, starts=-1.0, ends=1e9, is_listed=True)
+        for number in range(trouble.tasks):
+            starts = self.chance.choice([0.0, self.chance.uniform(0.0, TROUBLE_ENDS)])
+            ends = self.chance.uniform(starts, LATEST_END)
+            is_listed = self.chance.random() >= trouble.unlisted
+            name = self._add_run(first + 1000 + number, starts=starts, ends=ends, is_listed=is_listed)
+            for _ in range(self.chance.choice([1, 1, 1, 2])):
+                self.at(starts, lambda now, name=name: self._wait_for(name, now))
+        for _ in range(trouble.told):
+            self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._tell_something)
+        if self.chance.random() < 0.3:
+            self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._close_gate)
+
+    def _add_run(self, number: int, *, starts: float, ends: float, is_listed: bool) -> str:
+        name = str(number)
+        self._starts[name], self._ends[name] = starts, ends
+        if is_listed:
+            self._listed.insert(0, name)
+        return name
+
+    def at(self, seconds: float, what: Callable[[float], Any]) -> None:
+        heappush(self._events, (round(seconds, 6), next(self._serial), what))
+
+    def live(self) -> None:
+        """Let time pass until nobody waits any more."""
+        awake_at: float | None = None
+        for _ in range(60_000):
+            if not self._events:
+                break
+            now, _, what = heappop(self._events)
+            what(now)
+            due_at = self.plan.next_due_at()
+            self.check(now, due_at)
+            if due_at is not None:
+                seconds = max(now, (due_at - NOON).total_seconds())
+                if awake_at is None or awake_at <= now or seconds < awake_at:
+                    awake_at = seconds
+                    self.at(seconds, self._look)
+        assert not self._events, "it goes on for ever"
+
+    def check(self, now: float, due_at: datetime | None) -> None:
+        """Who waits is in the queue, or on the way with one request and no more."""
+        on_the_way = Counter(id(watched) for look in self.away for watched in _watched_by(look))
+        for wait in self.waits.values():
+            watched = wait.watched
+            if not watched.is_followed:
+                assert wait.has_left or wait.over_at is not None, "it was dropped without a word"
+                continue
+            assert watched.is_away == bool(on_the_way[id(watched)])
+            assert on_the_way[id(watched)] <= 1
+            if not watched.is_away:
+                assert due_at is not None, "nobody will look at it any more"
+                assert due_at <= watched.due_at
+                assert watched.due_at <= _moment(now + 3600.0)
+
+    def _wait_for(self, name: str, now: float) -> None:
+        polling = Polling(
+            _moment(self._starts[name]),
+            deadline=self.chance.choice([None, None, _moment(now + self.chance.uniform(0.0, 200.0))]),
+            interval_seconds=self.chance.choice([None, None, None, 0.5, 20.0]),
+        )
+        watched = self.plan.add(
+            name, polling, patience_seconds=300.0, is_seen=self.chance.random() < 0.5, now=_moment(now)
+        )
+        self.waits[watched] = Wait(watched, now)
+        if self.chance.random() < self.trouble.leaving:
+            self.at(now + self.chance.uniform(0.0, 60.0), lambda _: self._leave(watched))
+
+    def _leave(self, watched: Watched) -> None:
+        self.plan.remove(watched)
+        self.waits[watched].has_left = True
+
+    def _tell_something(self, now: float) -> None:
+        """What is heard may be true or not, and comes more than once."""
+        name = self.chance.choice(list(self._starts))
+        for wait in self.waits.values():
+            wait.calls += 3 * (wait.watched.wiro_task_id == name)
+        for _ in range(self.chance.choice([1, 2])):
+            if self.chance.random() < 0.5:
+                self.plan.heard(name, _moment(now))
+            else:
+                self.plan.hasten([name, name], _moment(now))
+
+    def _close_gate(self, now: float) -> None:
+        self._gate_closed_until = round(now + 20.0, 6)
+
+    def _look(self, now: float) -> None:
+        if now < self._gate_closed_until:
+            self.hear(self.plan.wait(_moment(now), self._gate_closed_until - now), now)
+            return
+        for look in self.plan.looks(_moment(now)):
+            self.away.append(look)
+            # Only so many requests go out at once: some begin a moment later.
+            self.at(
+                now + self.chance.choice([0.0, 0.0, 0.7]), lambda then, look=look: self._begin(look, then)
+            )
+
+    def _begin(self, look: Look, now: float) -> None:
+        if isinstance(look, Detail):
+            self._ask(look, 0, now)
+            if look.watched in self.waits:
+                self.waits[look.watched].details += 1
+            return
+        start = self.plan.next_start(look, _moment(now))
+        if start is None:
+            self.away.remove(look)
+        else:
+            self._ask(look, start, now)
+
+    def _ask(self, look: Look, start: int, now: float) -> None:
+        self.requests[int(now)] += 1
+        self.crowd[int(now)] = max(self.crowd[int(now)], len(self.plan))
+        is_trouble = now < TROUBLE_ENDS
+        failure = (
+            self.chance.choice(FAILURES)
+            if is_trouble and self.chance.random() < self.trouble.failing
+            else None
+        )
+        then = now + self.chance.uniform(0.01, self.trouble.latency if is_trouble else 0.2)
+        answer = None if failure else self._answer(look, start, (now + then) / 2)
+        self.at(then, lambda then: self._tell(look, start, answer, failure, now, then))
+
+    def _answer(self, look: Look, start: int, now: float) -> Any:
+        if isinstance(look, Detail):
+            return self._shown(look.watched.wiro_task_id, now)
+        first = 0 if self.trouble.ignores_start else start
+        there = [name for name in self._listed if self._starts[name] <= now]
+        page = tuple(self._shown(name, now) for name in there[first : first + self.plan.page_size])
+        is_odd = self.trouble.is_odd_for_good or now < TROUBLE_ENDS
+        return ODDITIES[self.trouble.oddity](page, self.chance) if is_odd else page
+
+    def _shown(self, name: str, now: float) -> Task:
+        return Task(name, "task_postprocess_end" if now >= self._ends[name] else "task_output", exit_code="0")
+
+    def _tell(
+        self, look: Look, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+    ) -> None:
+        moment = _moment(now)
+        if failure is not None:
+            self.away.remove(look)
+            self.hear(self.plan.failed(look, failure, moment), now)
+        elif isinstance(look, Detail):
+            self.away.remove(look)
+            self.hear(self.plan.saw_task(look, answer, moment), now)
+        else:
+            self.hear(self.plan.saw_page(look, start, answer, _moment(asked), moment), now)
+            self._begin(look, now)
+
+    def hear(self, news: list[News], now: float) -> None:
+        for one in news:
+            wait = self.waits[one.watched]
+            assert not wait.has_left
+            assert wait.over_at is None, "it was told after its end"
+            wait.news.append(one)
+            if one.is_over:
+                wait.over_at = now
+
+    def end_of(self, wait: Wait) -> float:
+        return self._ends[wait.watched.wiro_task_id]
+
+
+@quick
+@given(TROUBLES)
+def test_whatever_happens_each_one_that_waits_is_told_the_end_once_and_in_time(trouble: Trouble) -> None:
+    storm = Storm(trouble)
+    storm.live()
+
+    assert len(storm.plan) == 0
+    for wait in storm.waits.values():
+        if wait.has_left:
+            continue
+        assert wait.over_at is not None
+        assert [news.is_over for news in wait.news] == [False] * (len(wait.news) - 1) + [True]
+        task = wait.news[-1].task
+        assert task is None or task.is_terminal
+        polling = wait.watched.polling
+        deadline = None if polling.deadline is None else (polling.deadline - NOON).total_seconds()
+        if task is None:
+            assert deadline is not None
+            assert wait.over_at >= deadline
+        latest = max(storm.end_of(wait), TROUBLE_ENDS, wait.since) + IN_TIME + LONGEST_LATENCY
+        if deadline is not None:
+            # The one last look, and one that was on its way.
+            latest = min(latest, max(deadline, storm._gate_closed_until) + 3 * LONGEST_LATENCY)
+        assert wait.over_at <= latest
+
+
+@quick
+@given(TROUBLES)
+def test_whatever_happens_looks_are_no_storm(trouble: Trouble) -> None:
+    storm = Storm(trouble)
+    storm.live()
+
+    for second, requests in storm.requests.items():
+        assert requests <= 10 + 4 * storm.crowd[second]
+    for wait in storm.waits.values():
+        seconds = (wait.over_at or LATEST_END + IN_TIME) - wait.since
+        shortest = wait.watched.polling.interval_seconds or 0.8
+        assert wait.details <= 10 + wait.calls + 1.5 * seconds / shortest
+
+
+def test_a_task_that_is_newer_than_all_the_list_shows_is_followed_by_detail() -> None:
+    """As of a run in another team's context, whose list shows that team's tasks only."""
+    storm = Storm(
+        Trouble(
+            seed=1,
+            tasks=20,
+            failing=0.0,
+            oddity="nothing",
+            is_odd_for_good=False,
+            unlisted=1.0,
+            ignores_start=False,
+            strangers=5,
+            latency=0.05,
+            told=0,
+            leaving=0.0,
+        )
+    )
+    storm.live()
+
+    assert all(
+        wait.over_at is not None and wait.over_at <= storm.end_of(wait) + IN_TIME
+        for wait in storm.waits.values()
+        if wait.news[-1].task is not None
+    )
+
+
+def _watched_by(look: Detail | Walk[Watched]) -> list[Watched]:
+    return [look.watched] if isinstance(look, Detail) else look.wanted
+
+
+def _moment(seconds: float) -> Any:
+    return NOON + timedelta(seconds=seconds)
