@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults import many_workers, single_machine, transfers
+from tests.faults import batches, many_workers, single_machine, transfers
 from tests.faults.celery_stack import CeleryStack
 from tests.faults.engines import Redis, install_missing, running_postgres
 from tests.faults.scenario import Result, Scenario, perform_one_by_one, perform_together
@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 DAGS = HERE / "dags"
 SCRATCH = HERE.parents[1] / ".cache" / "faults"
 LAST_DAG = "many_workers"
-ONE_BY_ONE = (*single_machine.ONE_BY_ONE, *transfers.SCENARIOS)
+ONE_BY_ONE = (*single_machine.ONE_BY_ONE, *transfers.SCENARIOS, *batches.SCENARIOS)
 
 
 def main(arguments: list[str] | None = None) -> int:

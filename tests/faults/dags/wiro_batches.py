@@ -1,0 +1,27 @@
+"""The DAGs of the scenarios of `make test-faults` that disturb a batch, each named after its scenario."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+
+for name, deferrable, retries in (
+    ("batch_killed", False, 1),
+    ("batch_marked_failed", False, 0),
+    ("batch_marked_failed_deferred", True, 0),
+):
+    with DAG(dag_id=name, schedule=None, catchup=False, tags=["faults"]):
+        WiroBatchRunOperator(
+            task_id="run",
+            model="retroAIx/Retro-Cartoons",
+            inputs=[{"prompt": f"{name} {{{{ run_id }}}} {number}"} for number in range(40)],
+            parameters={"samples": 1, "width": 64, "height": 64},
+            max_active=10,
+            wiro_conn_id=f"wiro_{name}",
+            deferrable=deferrable,
+            retries=retries,
+            retry_delay=timedelta(seconds=2),
+        )
