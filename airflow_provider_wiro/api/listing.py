@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from statistics import median_low
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from airflow_provider_wiro.api.endpoints import MAX_PAGE
+from airflow_provider_wiro.api.endpoints import MAX_ID_LENGTH, MAX_PAGE
 from airflow_provider_wiro.api.retry import backoff_seconds
 from airflow_provider_wiro.exceptions import WiroError, WiroResponseError
 
@@ -198,11 +198,11 @@ class TaskList(Generic[L]):
         missing = [one for one in walk.wanted if id(one) not in shown]
         walk.barren_pages = walk.barren_pages + 1 if shown <= walk.shown else 0
         walk.shown |= shown
-        numbers = [int(task.id) for task in tasks if task.id.isdecimal()]
+        numbers = [number for task in tasks if (number := _number(task.id)) is not None]
         walk.next_start = start + len(tasks) + _distance(numbers, missing)
         walk.wanted, elsewhere, later = [], [], []
         for one in missing:
-            number = int(one.wiro_task_id) if one.wiro_task_id.isdecimal() else None
+            number = _number(one.wiro_task_id)
             is_newer = number is not None and number > max(numbers, default=number)
             if tasks and (number is None or not numbers or number < min(numbers)):
                 if walk.barren_pages < MAX_BARREN_PAGES:
@@ -240,7 +240,9 @@ class TaskList(Generic[L]):
             self.limit //= 2  # it may have been too large
             self._halved_at = now
         elif not error.may_retry or self._failures > 1:
-            self._close_for(min(LONGEST_CLOSURE, FIRST_CLOSURE * 2 ** min(self._failures, 10)), now)
+            self._close_for(
+                min(LONGEST_CLOSURE, FIRST_CLOSURE * 2 ** min(max(0, self._failures - 2), 10)), now
+            )
             return 0.0
         pause = backoff_seconds(1, random)
         self._doubted_until = now + timedelta(seconds=pause)
@@ -276,14 +278,19 @@ def _distance(numbers: Sequence[int], missing: Sequence[Listed]) -> int:
     if len(numbers) < 2 or not missing:
         return 0
     newest, oldest, one = max(numbers), min(numbers), missing[0]
-    if one.place.rank is not None or one.place.is_lost or not one.wiro_task_id.isdecimal():
+    number = _number(one.wiro_task_id)
+    if one.place.rank is not None or one.place.is_lost or number is None:
         return 0
-    away = oldest - int(one.wiro_task_id) - 1
+    away = oldest - number - 1
     return max(0, int(CAUTION * away * (len(numbers) - 1) / max(1, newest - oldest)))
 
 
 def _newest_first(one: Listed) -> tuple[int, int]:
     """Order by id, as the list does; ids that are no numbers by position."""
-    if one.wiro_task_id.isdecimal():
-        return 0, -int(one.wiro_task_id)
-    return 1, one.place.rank or 0
+    number = _number(one.wiro_task_id)
+    return (1, one.place.rank or 0) if number is None else (0, -number)
+
+
+def _number(wiro_task_id: str) -> int | None:
+    """Return an id as the number it usually is. Python reads no longer ones than some thousand digits."""
+    return int(wiro_task_id) if wiro_task_id.isdecimal() and len(wiro_task_id) <= MAX_ID_LENGTH else None

@@ -63,6 +63,7 @@ class Watched:
     :ivar due_at: when to look next.
     :ivar planned_at: when that was decided.
     :ivar queued_for: when its entry in the queue comes up, at the latest at ``due_at``; None without one.
+    :ivar asked_at: when Detail last showed it; before that, when it was first waited for.
     :ivar is_away: a request about it is on its way.
     :ivar is_called: something was heard of it meanwhile, so that the request's answer may be too old.
     :ivar is_followed: False once it is over.
@@ -78,6 +79,7 @@ class Watched:
     due_at: datetime
     planned_at: datetime
     last_seen_at: datetime
+    asked_at: datetime
     last_status: str = UNKNOWN
     queued_for: datetime | None = None
     is_away: bool = False
@@ -162,7 +164,7 @@ class WatchPlan:
 
         :param is_seen: it was looked at a moment ago, so begin with a pause.
         """
-        watched = Watched(wiro_task_id, polling, patience_seconds, now, now, last_seen_at=now)
+        watched = Watched(wiro_task_id, polling, patience_seconds, now, now, last_seen_at=now, asked_at=now)
         self._by_id.setdefault(wiro_task_id, []).append(watched)
         self._count += 1
         pause = GATHERING.total_seconds()
@@ -227,7 +229,9 @@ class WatchPlan:
         """Have one of the tasks asked for by itself now and then."""
         if self._audit_at is None or now >= self._audit_at:
             if self._audit_at is not None:
-                yield Detail(together.pop(0))
+                unasked = min(together, key=lambda watched: watched.asked_at)
+                together.remove(unasked)
+                yield Detail(unasked)
             self._audit_at = now + AUDIT
 
     def _begin(self, walk: Walk[Watched], now: datetime) -> Iterable[Look]:
@@ -287,7 +291,7 @@ class WatchPlan:
     def saw_task(self, detail: Detail, task: Task, now: datetime) -> list[News]:
         """Learn what Detail shows of a task."""
         watched = detail.watched
-        watched.is_away, watched.goes_alone = False, watched.is_called
+        watched.is_away, watched.goes_alone, watched.asked_at = False, watched.is_called, now
         if not watched.is_followed:
             return []
         if task.is_terminal:

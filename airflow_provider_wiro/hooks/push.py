@@ -32,7 +32,8 @@ MAX_SOCKETS = 32
 LINGER_SECONDS = 5.0
 #: A connection without traffic is asked so often whether it lives.
 HEARTBEAT_SECONDS = 30.0
-_CLOSING_SECONDS = 2.0
+#: Who waited for the last task gets its answer after this at the latest.
+_CLOSING_SECONDS = 0.5
 
 
 class PushChannel:

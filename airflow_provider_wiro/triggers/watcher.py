@@ -310,6 +310,8 @@ class Watcher:
                 asyncio.timeout(None if left == math.inf else left + _LAST_LOOK_SECONDS),
                 self._requests,
             ):
+                if not look.watched.is_followed:  # it has left while this waited for its turn
+                    return []
                 task = await self._call(endpoints.get_task(look.watched.wiro_task_id))
         except TimeoutError as error:
             raise WiroConnectionError("No answer came before the deadline.") from error
