@@ -41,6 +41,11 @@ def model_of(given: Any) -> str | None:
     return model if isinstance(model, str) else None
 
 
+def secrets_of(hook: WiroHook, task: Task) -> list[str]:
+    """Return what no manifest may hold: the connection's secrets and the task's token."""
+    return [*hook.connection.secrets, *([task.token] if task.token else [])]
+
+
 def landed(task: Task, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     Return what a transfer returns.

@@ -23,6 +23,7 @@ from airflow_provider_wiro.triggers.deferral import (
     defer_until_ended,
     is_stale_event,
     longest_deferral,
+    was_given_up,
 )
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -371,12 +372,10 @@ class WiroRunOperator(BaseOperator):
         When no triggerer ran until after the deadline, Airflow gives up on the deferral without any event,
         and would leave the Wiro task running.
         """
-        is_overdue = (
-            next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-        )
         ti = context["ti"]
         wiro_task_id = None
-        if is_overdue:  # by its index, or a mapped task gets the ids of all of them
+        if was_given_up(next_method, next_kwargs):
+            # By its index, or a mapped task gets the ids of all of them.
             wiro_task_id = ti.xcom_pull(
                 key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1)
             )

@@ -22,7 +22,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_timeout, one_of, whole_number
-from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral
+from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral, was_given_up
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -240,10 +240,7 @@ class WiroBatchRunOperator(BaseOperator):
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> BatchSummary:
         """Go on after a deferral, also after one that Airflow gave up, since no triggerer ran."""
-        is_overdue = (
-            next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
-        )
-        if is_overdue:
+        if was_given_up(next_method, next_kwargs):
             self.log.warning("No triggerer followed the batch's tasks. Looking at all of them here.")
             return self._go_on(context)
         result: BatchSummary = super().resume_execution(next_method, next_kwargs, context)

@@ -106,7 +106,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         from airflow_provider_wiro.landing import manifest as manifests
         from airflow_provider_wiro.landing import stored_destination as destination
         from airflow_provider_wiro.landing.crew import check_size
-        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
+        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of, secrets_of
         from airflow_provider_wiro.landing.landings import plan
         from airflow_provider_wiro.landing.masking import without
         from airflow_provider_wiro.landing.provenance import Origin
@@ -127,8 +127,9 @@ class WiroToObjectStorageOperator(BaseOperator):
             targets = [StoredOutput(landing.key) for landing in landings]
             files = self._land_all(task, list(zip(landings, targets, strict=True)))
             if manifest is not None:
-                secrets = [*self.hook.connection.secrets, *([task.token] if task.token else [])]
-                manifest.write(manifests.build(task, origin, landings, files, without(secrets)))
+                manifest.write(
+                    manifests.build(task, origin, landings, files, without(secrets_of(self.hook, task)))
+                )
             self._landed = tell(context, self.outlets, task, origin.model, files)
         told = {"manifest": manifest.uri if manifest else None} if self.manifest else {}
         return {**landed(task, files), **told}

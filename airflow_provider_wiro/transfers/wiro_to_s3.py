@@ -140,7 +140,7 @@ class WiroToS3Operator(BaseOperator):
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.landing import s3_destination as destination
         from airflow_provider_wiro.landing.books import Books, check_tags
-        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of
+        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of, secrets_of
         from airflow_provider_wiro.landing.provenance import Origin
         from airflow_provider_wiro.transfers.telling import tell
 
@@ -163,8 +163,7 @@ class WiroToS3Operator(BaseOperator):
             books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)
-            secrets = [*self.hook.connection.secrets, *([task.token] if task.token else [])]
-            books.close(files, secrets)
+            books.close(files, secrets_of(self.hook, task))
             self._landed = tell(context, self.outlets, books.task, origin.model, files)
             if self.delete_after:
                 self._delete(task)

@@ -69,6 +69,11 @@ def longest_deferral(until: datetime) -> timedelta:
     return max(timedelta(0), until - datetime.now(UTC)) + _GRACE
 
 
+def was_given_up(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
+    """Whether Airflow itself has ended a deferral at its limit, so that no event comes."""
+    return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
 def is_stale_event(event: object, context: Context) -> bool:
     """
     Whether an event of ours belongs to another try.
