@@ -99,17 +99,32 @@ class Cdn:
                 return response
             await asyncio.sleep(fault.delay_seconds)
             start = middle
-        await self._write(response, stored, start, stop)
+        speed = fault.bytes_per_second if fault is not None and fault.kind == "limited_speed" else None
+        await self._write(response, stored, start, stop, speed)
         await response.write_eof()
         return response
 
-    async def _write(self, response: web.StreamResponse, stored: StoredFile, start: int, stop: int) -> None:
+    async def _write(
+        self,
+        response: web.StreamResponse,
+        stored: StoredFile,
+        start: int,
+        stop: int,
+        bytes_per_second: int | None = None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        began, sent = loop.time(), 0
         for piece in stored.content.chunks(start, stop):
+            sent += len(piece)
+            if bytes_per_second is not None:
+                await asyncio.sleep(began + sent / bytes_per_second - loop.time())
             await response.write(piece)
             self._world.ledger.bytes_served += len(piece)
 
 
-_SERVED_DIFFERENTLY = frozenset({"expired_link", "slow_body", "wrong_size", "ignore_range", "truncated"})
+_SERVED_DIFFERENTLY = frozenset(
+    {"expired_link", "slow_body", "limited_speed", "wrong_size", "ignore_range", "truncated"}
+)
 
 
 def _headers(stored: StoredFile) -> dict[str, str]:

@@ -31,7 +31,7 @@ RESPONSE_KINDS = frozenset(
         "truncated",
     }
 )
-CDN_KINDS = frozenset({"expired_link", "slow_body", "wrong_size", "ignore_range"})
+CDN_KINDS = frozenset({"expired_link", "slow_body", "limited_speed", "wrong_size", "ignore_range"})
 SOCKET_KINDS = frozenset({"silent_socket", "missing_end"})
 TASK_KINDS = frozenset(
     {
@@ -102,6 +102,8 @@ class Fault:
     """`slow`: before the answer; `slow_body`: in the middle of the file."""
     after_bytes: int | None = None
     """`truncated`, `slow_body`, `wrong_size`: how many bytes are sent before it; half of them by default."""
+    bytes_per_second: int = 90_000_000
+    """`limited_speed`: what one answer gets; several at once get it each."""
     after_messages: int = 1
     """`drop_after` of a WebSocket: how many messages are sent before it."""
 
@@ -128,6 +130,8 @@ class Fault:
         known = RESPONSE_KINDS | CDN_KINDS | SOCKET_KINDS | TASK_KINDS
         if self.kind not in known:
             raise ValueError(f"unknown fault kind {self.kind!r}, expected one of {sorted(known)}")
+        if self.bytes_per_second < 1:
+            raise ValueError(f"something has to come, got bytes_per_second={self.bytes_per_second}")
         if self.times is not None and self.times < 1:
             raise ValueError(f"a fault fires at least once, got times={self.times}")
         object.__setattr__(self, "fields", tuple(self.fields))

@@ -37,14 +37,20 @@ class Load:
     ways: tuple[str, ...] = ("ours", "ours_again", "plain", "http_to_s3", "discard", "put")
     #: HttpToS3Operator opens all its connections anew for each file: of many it gets a few, counted up.
     share_of_http_to_s3: int = 1
+    #: What the CDN gives to one connection; None: all it can.
+    cdn_bytes_per_second: int | None = None
 
     def __str__(self) -> str:
         size = f"{self.size // MIB} MiB" if self.size >= MIB else f"{self.size // 1024} KiB"
-        return f"{self.count} x {size}"
+        limit = self.cdn_bytes_per_second
+        return f"{self.count} x {size}" + (f" at {limit // 10**6} MB/s a connection" if limit else "")
 
 
 LOADS = (
     Load(1, 1024 * MIB),
+    # Nobody's network is loopback: what Amazon says to expect of one connection to S3 (its "Performance
+    # design patterns": one concurrent request for each 85 to 90 MB/s).
+    Load(1, 1024 * MIB, cdn_bytes_per_second=90_000_000),
     Load(64, 16 * MIB, share_of_http_to_s3=4),
     Load(500, 200 * 1024, share_of_http_to_s3=25),
 )
@@ -77,6 +83,9 @@ def _measure(load: Load, folder: Path) -> dict[str, dict[str, float]]:
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         }
         task = _generate(emulator, load, environment)
+        if load.cdn_bytes_per_second:
+            speed = {"kind": "limited_speed", "times": None, "bytes_per_second": load.cdn_bytes_per_second}
+            _control(emulator, "faults", speed)
         with running_seaweedfs(folder / "s3", log=folder / "s3.log", bucket=BUCKET) as s3:
             environment["AIRFLOW_CONN_AWS_DEFAULT"] = s3.airflow_connection()
             _run(load, "put", "warm-up", task, emulator, environment)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -198,6 +199,22 @@ async def test_a_file_can_stall_in_the_middle(wiro: Caller) -> None:
     wiro.emulator.inject(Fault("slow_body", after_bytes=5, delay_seconds=30))
     async with wiro.session.get(url) as response:
         assert await response.content.readexactly(5) == b"\x89PNG\r"
+
+
+@pytest.mark.asyncio
+async def test_a_file_can_come_at_a_limited_speed(wiro: Caller) -> None:
+    wiro.emulator.inject(
+        Fault("big_output", bytes=20_000), Fault("limited_speed", bytes_per_second=1_000_000)
+    )
+    (output,) = (await wiro.finish())["outputs"]
+    began = time.monotonic()
+    assert len((await wiro.fetch(output["url"]))[2]) == 20_000
+    assert time.monotonic() - began >= 0.02
+
+
+def test_a_file_that_never_comes_is_no_speed() -> None:
+    with pytest.raises(ValueError, match="bytes_per_second=0"):
+        Fault("limited_speed", bytes_per_second=0)
 
 
 @pytest.mark.asyncio
