@@ -9,120 +9,30 @@ task costs a small part of a request a look, and one Detail at its end, which is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from heapq import heappop, heappush
-from itertools import count
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
-from airflow_provider_wiro.api.listing import Place, TaskList, Walk
-from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, SHARE_OF_AGE, SHORTEST_PAUSE_SECONDS, Polling
+from airflow_provider_wiro.api.due_queue import GATHERING, DueQueue
+from airflow_provider_wiro.api.listing import TaskList
+from airflow_provider_wiro.api.pace import Pace
+from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, SHORTEST_PAUSE_SECONDS
+from airflow_provider_wiro.api.watched import Detail, News, Watched, watched_by
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroRateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
+    from airflow_provider_wiro.api.listing import Walk
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.polling import Polling
+    from airflow_provider_wiro.api.watched import Look
 
-#: With this many tasks on a page a look costs next to nothing, and is taken more often.
-CROWD = 10
-SHARE_IN_A_CROWD = 0.13
-#: No pause is longer, so that with the request no end is seen more than 30 s late.
-LONGEST_PAUSE_SECONDS = 27.0
-#: Not more pages of a hundred tasks a second than eight, or, up to 1,000 tasks in flight, than five: young
-#: tasks would be looked at every second.
-TASKS_PER_SECOND = 800.0
-FEW_TASKS_PER_SECOND = 500.0
-FEW_TASKS = 1000
 #: Whoever looked before may have done so long ago: a triggerer that was down goes on with old tasks.
 LONGEST_FIRST_PAUSE_SECONDS = 2.0
-#: A look is taken this part of its pause early, if others on the page are due.
-EARLY = 0.3
-#: Or this much early: many that begin to wait one after the other are looked at together.
-GATHERING = timedelta(seconds=0.05)
 #: Once in this time, one task that the list shows is asked for by itself, to find a list that lags.
 AUDIT = timedelta(seconds=30)
-#: After a 429 all pauses are this much longer, up to three times; without one they shrink again.
-STRETCH = 1.5
-MAX_STRETCH = 3.0
-RELAX = timedelta(minutes=1)
-AT_ONCE = timedelta(seconds=5)
-
-
-#: The status of a task that was not seen yet.
-UNKNOWN = "unknown"
-
-
-@dataclass(eq=False)
-class Watched:
-    """
-    One wait for a task. Two waits for one task are two of these.
-
-    :ivar patience_seconds: how long failing looks are ridden out, counted from the last that worked.
-    :ivar due_at: when to look next.
-    :ivar planned_at: when that was decided.
-    :ivar queued_for: when its entry in the queue comes up, at the latest at ``due_at``; None without one.
-    :ivar asked_at: when Detail last showed it; before that, when it was first waited for.
-    :ivar is_away: a request about it is on its way.
-    :ivar is_called: something was heard of it meanwhile, so that the request's answer may be too old.
-    :ivar is_followed: False once it is over.
-    :ivar needs_detail: something says that it has ended; only Detail is believed.
-    :ivar goes_alone: the next look is by Detail: a page of the list is not worth it.
-    :ivar was_told: its end was heard of over the WebSocket, so that the next is not waited for.
-    :ivar was_misled: the list showed an end that Detail didn't, so that only Detail is asked from then on.
-    """
-
-    wiro_task_id: str
-    polling: Polling
-    patience_seconds: float
-    due_at: datetime
-    planned_at: datetime
-    last_seen_at: datetime
-    asked_at: datetime
-    last_status: str = UNKNOWN
-    queued_for: datetime | None = None
-    is_away: bool = False
-    is_called: bool = False
-    is_followed: bool = True
-    needs_detail: bool = False
-    goes_alone: bool = False
-    was_told: bool = False
-    was_misled: bool = False
-    place: Place = field(default_factory=Place)
-
-    @property
-    def wants_detail(self) -> bool:
-        return self.needs_detail or self.goes_alone or self.was_misled
-
-
-@dataclass(frozen=True)
-class Detail:
-    """A task to be asked for by itself."""
-
-    watched: Watched
-
-
-#: A walk is answered page by page.
-Look = Detail | Walk[Watched]
-
-
-@dataclass(frozen=True)
-class News:
-    """
-    What there is to tell to one who waits: a task whose status is another one now, or how the wait ends.
-
-    :ivar task: as it was seen.
-    :ivar since: when it was last seen otherwise; None if it wasn't.
-    :ivar error: why the wait is over without an end of the task.
-    :ivar is_over: nothing more comes.
-    """
-
-    watched: Watched
-    task: Task | None = None
-    since: datetime | None = None
-    error: WiroError | None = None
-    is_over: bool = False
 
 
 class WatchPlan:
@@ -141,11 +51,9 @@ class WatchPlan:
         self._list: TaskList[Watched] = TaskList()
         self._by_id: dict[str, list[Watched]] = {}
         self._count = 0
-        self._serial = count()
-        self._queue: list[tuple[datetime, int, Watched]] = []
+        self._queue = DueQueue()
+        self._pace = Pace(random)
         self._audit_at: datetime | None = None
-        self._stretch = 1.0
-        self._relax_at: datetime | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -190,19 +98,19 @@ class WatchPlan:
 
     def next_due_at(self) -> datetime | None:
         """Return when :meth:`looks` has something to do, None if never."""
-        watched = self._next()
+        watched = self._queue.first()
         return None if watched is None else watched.due_at
 
     def looks(self, now: datetime) -> list[Look]:
         """Return what to ask for now. Each look must be answered by one of the methods below."""
-        due, early = self._take_due(now)
+        due, early = self._queue.take_due(now)
         try:
             return self._looks_at(due, early, now)
         finally:
             # Whoever is not needed now, and everyone after a bug.
             for watched in (*due, *early):
                 if not watched.is_away:
-                    self._queue_up(watched)
+                    self._queue.put(watched)
 
     def _looks_at(self, due: Sequence[Watched], early: Sequence[Watched], now: datetime) -> list[Look]:
         looks: list[Look] = []
@@ -221,7 +129,7 @@ class WatchPlan:
         for walk in self._list.walks(together):
             looks += self._begin(walk, now)
         for look in looks:
-            for watched in _watched_by(look):
+            for watched in watched_by(look):
                 watched.is_away = True
         return looks
 
@@ -239,36 +147,6 @@ class WatchPlan:
         yield from (Detail(watched) for watched in alone if watched.due_at <= now)
         if start is not None:
             yield walk
-
-    def _take_due(self, now: datetime) -> tuple[list[Watched], list[Watched]]:
-        """Take from the queue who is due, and who is nearly due."""
-        due: list[Watched] = []
-        early: list[Watched] = []
-        while (watched := self._next()) is not None:
-            if watched.due_at > now:
-                slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
-                if not due or watched.due_at - now > slack:
-                    break
-            self._take_first()
-            (due if watched.due_at <= now else early).append(watched)
-        return due, early
-
-    def _next(self) -> Watched | None:
-        """Return who is due next, and put the queue right as far as that."""
-        while self._queue:
-            queued_for, _, watched = self._queue[0]
-            is_waiting = watched.is_followed and not watched.is_away and watched.queued_for == queued_for
-            if is_waiting and watched.due_at == queued_for:
-                return watched
-            self._take_first()
-            if is_waiting:  # put off meanwhile
-                self._queue_up(watched)
-        return None
-
-    def _take_first(self) -> None:
-        queued_for, _, watched = heappop(self._queue)
-        if watched.queued_for == queued_for:
-            watched.queued_for = None
 
     @property
     def page_size(self) -> int:
@@ -297,7 +175,7 @@ class WatchPlan:
         if task.is_terminal:
             self._list.ended(watched.wiro_task_id, now)
             self.remove(watched)
-            return [News(watched, task, _since(watched), is_over=True)]
+            return [News(watched, task, watched.seen_until, is_over=True)]
         if watched.needs_detail:
             # What said that it had ended is not to be relied on for this one.
             watched.needs_detail, watched.was_misled = False, True
@@ -372,7 +250,7 @@ class WatchPlan:
     def failed(self, look: Look, error: WiroError, now: datetime) -> list[News]:
         """Learn that a look brought nothing."""
         if isinstance(error, WiroRateLimitError):
-            self._slow_down(now)
+            self._pace.slow_down(now)
         if isinstance(look, Detail):
             look.watched.is_away = False
             return self._failed_alone(look.watched, error, now) if look.watched.is_followed else []
@@ -402,7 +280,7 @@ class WatchPlan:
     def wait(self, now: datetime, seconds: float) -> list[News]:
         """Put off who is due, while Wiro's rate limit lets nothing through; past its deadline a wait ends."""
         news = []
-        due, early = self._take_due(now)
+        due, early = self._queue.take_due(now)
         for watched in due:
             if watched.polling.is_over(now):
                 news.append(self._times_out(watched))
@@ -410,7 +288,7 @@ class WatchPlan:
                 left = watched.polling.seconds_left(now)
                 self._plan(watched, now, min(seconds, left))
         for watched in early:
-            self._queue_up(watched)
+            self._queue.put(watched)
         return news
 
     def heard(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
@@ -426,7 +304,7 @@ class WatchPlan:
                 self._call(watched, now)
 
     def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
-        since, watched.last_seen_at = _since(watched), now
+        since, watched.last_seen_at = watched.seen_until, now
         if task.status == watched.last_status:
             return []
         watched.last_status = task.status
@@ -442,13 +320,7 @@ class WatchPlan:
             watched.is_called, pause = False, 0.0
         watched.planned_at = now
         watched.due_at = now + timedelta(seconds=pause)
-        self._queue_up(watched)
-
-    def _queue_up(self, watched: Watched) -> None:
-        """An entry that comes up sooner will do: many for one task would cost memory and time."""
-        if watched.queued_for is None or watched.due_at < watched.queued_for:
-            watched.queued_for = watched.due_at
-            heappush(self._queue, (watched.due_at, next(self._serial), watched))
+        self._queue.put(watched)
 
     def _pause(self, watched: Watched, now: datetime, *, company: int = 0) -> float:
         """
@@ -457,33 +329,5 @@ class WatchPlan:
         :param company: how many the last page showed.
         """
         if not watched.was_told and self._is_pushed(watched.wiro_task_id):
-            return watched.polling.settled(LONGEST_PAUSE_SECONDS, now)
-        age = watched.polling.age_seconds(now)
-        if company >= CROWD:
-            # Not spread by chance: who was seen together is to be due together.
-            sweep = min(self._count, FEW_TASKS) / FEW_TASKS_PER_SECOND
-            pause = max(SHARE_IN_A_CROWD * age, sweep, self._count / TASKS_PER_SECOND)
-        else:
-            pause = SHARE_OF_AGE * age * (0.8 + 0.2 * self._random())
-        pause = max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now)
-        return watched.polling.settled(min(LONGEST_PAUSE_SECONDS, pause), now)
-
-    def _slow_down(self, now: datetime) -> None:
-        """Stretch the pauses; once, for all the looks that one rate limit has refused."""
-        if self._relax_at is None or now > self._relax_at - RELAX + AT_ONCE:
-            self._stretch = min(MAX_STRETCH, self._stretch * STRETCH)
-            self._relax_at = now + RELAX
-
-    def _stretched(self, now: datetime) -> float:
-        while self._relax_at is not None and now >= self._relax_at:
-            self._stretch = max(1.0, self._stretch / STRETCH)
-            self._relax_at = self._relax_at + RELAX if self._stretch > 1.0 else None
-        return self._stretch
-
-
-def _since(watched: Watched) -> datetime | None:
-    return None if watched.last_status == UNKNOWN else watched.last_seen_at
-
-
-def _watched_by(look: Look) -> Sequence[Watched]:
-    return (look.watched,) if isinstance(look, Detail) else look.wanted
+            return self._pace.longest_pause(watched.polling, now)
+        return self._pace.pause(watched.polling, now, in_flight=self._count, company=company)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.push import PushMessage
-    from airflow_provider_wiro.api.watching import News, Watched, WatchPlan
+    from airflow_provider_wiro.api.watched import News, Watched
+    from airflow_provider_wiro.api.watching import WatchPlan
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 #: With ``auto`` so many tasks of a connection are registered at most: with as many, push takes about as much

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.api.watching import Detail, News, WatchPlan
+from airflow_provider_wiro.api.watched import Detail, News
+from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling, Watch
     from airflow_provider_wiro.api.push import PushMessage
-    from airflow_provider_wiro.api.watching import Look, Watched
+    from airflow_provider_wiro.api.watched import Look, Watched
     from airflow_provider_wiro.triggers.listening import Listener
 
 T = TypeVar("T")

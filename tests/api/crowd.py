@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watching import Detail, Look, News, Watched, WatchPlan
+from airflow_provider_wiro.api.watched import Detail, Look, News, Watched
+from airflow_provider_wiro.api.watching import WatchPlan
 from tests.api.world import NOON
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_wiro.api.listing import Walk
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watching import Detail, Look
+from airflow_provider_wiro.api.watched import Detail, Look
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,
@@ -394,9 +394,6 @@ def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> No
 
 def _at(seconds: float) -> Any:
     return NOON + timedelta(seconds=seconds)
-
-
-# To be appended to tests/api/test_watching.py (each fails on dd2f142).
 
 
 def test_a_task_newer_than_all_that_the_list_shows_is_followed_by_detail() -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watching import Detail, Look, News, Watched, WatchPlan
+from airflow_provider_wiro.api.watched import Detail, Look, News, Watched
+from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
     WiroError,

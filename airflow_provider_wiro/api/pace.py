@@ -1,0 +1,76 @@
+"""How long many tasks of one connection pause between looks, each and together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.polling import SHARE_OF_AGE, SHORTEST_PAUSE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_provider_wiro.api.polling import Polling
+
+#: With this many tasks on a page a look costs next to nothing, and is taken more often.
+CROWD = 10
+SHARE_IN_A_CROWD = 0.13
+#: No pause is longer, so that with the request no end is seen more than 30 s late.
+LONGEST_PAUSE_SECONDS = 27.0
+#: Not more pages of a hundred tasks a second than eight, or, up to 1,000 tasks in flight, than five: young
+#: tasks would be looked at every second.
+TASKS_PER_SECOND = 800.0
+FEW_TASKS_PER_SECOND = 500.0
+FEW_TASKS = 1000
+#: After a 429 all pauses are this much longer, up to three times; without one they shrink again.
+STRETCH = 1.5
+MAX_STRETCH = 3.0
+RELAX = timedelta(minutes=1)
+AT_ONCE = timedelta(seconds=5)
+
+
+class Pace:
+    """
+    The pauses of all tasks of a connection.
+
+    :param random: a number from [0, 1); spreads single looks.
+    """
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._stretch = 1.0
+        self._relax_at: datetime | None = None
+
+    def longest_pause(self, polling: Polling, now: datetime) -> float:
+        """Return the pause, in seconds, of a task whose end is told without being asked for."""
+        return polling.settled(LONGEST_PAUSE_SECONDS, now)
+
+    def pause(self, polling: Polling, now: datetime, *, in_flight: int, company: int) -> float:
+        """
+        Return the pause before a task's next look, in seconds.
+
+        :param in_flight: how many tasks there are.
+        :param company: how many of them the last page showed.
+        """
+        age = polling.age_seconds(now)
+        if company >= CROWD:
+            # Not spread by chance: who was seen together is to be due together.
+            sweep = min(in_flight, FEW_TASKS) / FEW_TASKS_PER_SECOND
+            pause = max(SHARE_IN_A_CROWD * age, sweep, in_flight / TASKS_PER_SECOND)
+        else:
+            pause = SHARE_OF_AGE * age * (0.8 + 0.2 * self._random())
+        pause = max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now)
+        return polling.settled(min(LONGEST_PAUSE_SECONDS, pause), now)
+
+    def slow_down(self, now: datetime) -> None:
+        """Stretch the pauses; once, for all the looks that one rate limit has refused."""
+        if self._relax_at is None or now > self._relax_at - RELAX + AT_ONCE:
+            self._stretch = min(MAX_STRETCH, self._stretch * STRETCH)
+            self._relax_at = now + RELAX
+
+    def _stretched(self, now: datetime) -> float:
+        while self._relax_at is not None and now >= self._relax_at:
+            self._stretch = max(1.0, self._stretch / STRETCH)
+            self._relax_at = self._relax_at + RELAX if self._stretch > 1.0 else None
+        return self._stretch
