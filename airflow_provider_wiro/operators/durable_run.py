@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
+from airflow_provider_wiro.operators.stopping import TaskStoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +22,13 @@ if TYPE_CHECKING:
 _MAX_LOSSES = 3
 
 
-class TaskStoppedError(AirflowException):
-    """The Airflow task was told to stop. Raised only where no Run is on its way."""
-
-
 class Log(Protocol):
     """What is used of Airflow's logger, whose class differs by version."""
 
     def info(self, message: str, /, *args: object) -> object: ...
     def warning(self, message: str, /, *args: object) -> object: ...
     def error(self, message: str, /, *args: object) -> object: ...
+    def exception(self, message: str, /, *args: object) -> object: ...
 
 
 @dataclass(frozen=True)

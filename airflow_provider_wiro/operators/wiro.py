@@ -18,6 +18,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_timeout, one_of
+from airflow_provider_wiro.operators.stopping import RunStopper
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
     defer_until_ended,
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 
 #: The XCom that holds the Wiro task's id from the submission on.
 TASK_ID_KEY = "wiro_task_id"
-#: Airflow kills a worker's process 5 s after telling it to stop; the last request begins within patience.
-_KILL_TIMEOUT_SECONDS = 1.5
-_KILL_PATIENCE_SECONDS = 3.3
 #: A wait for a slot that is this long is long enough for any scheduler.
 _LONG_DEFERRAL_SECONDS = 30.0
 
@@ -142,11 +140,7 @@ class WiroRunOperator(BaseOperator):
         self.state_path = state_path
         self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
-        self._wiro_task_id: str | None = None
-        self._stopped_task_id: str | None = None
-        self._last_seen: Task | None = None
         self._narrators: dict[str, Narrator] = {}
-        self._is_killed = False
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -154,8 +148,14 @@ class WiroRunOperator(BaseOperator):
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
         hook = WiroHook(self.wiro_conn_id)
-        hook.interrupted_by(self._check_killed)
+        hook.interrupted_by(self._stopper.check)
         return hook
+
+    @cached_property
+    def _stopper(self) -> RunStopper:
+        return RunStopper(
+            self.log, cancel_on_kill=self.cancel_on_kill, cancel_on_timeout=self.cancel_on_timeout
+        )
 
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
@@ -193,7 +193,7 @@ class WiroRunOperator(BaseOperator):
                 except WiroConcurrencyLimitError as error:
                     refusals += 1
                     self._wait_for_slot(context, error, give_up_at, refusals)
-            self._know(begun.wiro_task_id)
+            self._stopper.know(begun.wiro_task_id, self.hook)
             if not begun.is_resumed:
                 self.log.info("Submitted %s to Wiro: task %s.", self.model, begun.wiro_task_id)
             context["ti"].xcom_push(key=TASK_ID_KEY, value=begun.wiro_task_id)
@@ -212,7 +212,7 @@ class WiroRunOperator(BaseOperator):
         project_id = self.project_id or self.hook.connection.project_id
 
         def submit() -> StartedRun:
-            self._check_killed()
+            self._stopper.check()
             started = self.hook.converse(
                 lambda outside: conversations.run_model(
                     outside,
@@ -225,7 +225,7 @@ class WiroRunOperator(BaseOperator):
                     waits_for_slot=False,
                 )
             )
-            self._wiro_task_id = started.wiro_task_id
+            self._stopper.aim_at(started.wiro_task_id, self.hook)
             return started
 
         ti = context["ti"]
@@ -280,7 +280,7 @@ class WiroRunOperator(BaseOperator):
             return
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
-        self._check_killed()
+        self._stopper.check()
         self.defer(
             trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
             method_name="execute_when_free",
@@ -300,7 +300,7 @@ class WiroRunOperator(BaseOperator):
         if self.deferrable:
             task = task or self._look(wiro_task_id)
             if task is None or not task.is_terminal:
-                self._check_killed()
+                self._stopper.check()
                 defer_until_ended(
                     self,
                     context,
@@ -323,7 +323,7 @@ class WiroRunOperator(BaseOperator):
                     observe=self._observe,
                 )
             except WiroTaskTimeoutError as error:
-                task = self._stop_after_timeout(error)
+                task = self._stopper.after_timeout(error, self.hook)
         return self._finish(context, task, is_resumed=begun.is_resumed)
 
     def _deadline(self, begun: BegunRun) -> datetime:
@@ -356,11 +356,11 @@ class WiroRunOperator(BaseOperator):
         with airflow_failures(), self.hook:
             outcome = TriggerOutcome.from_event(event)
             self.hook.get_conn()  # what on_kill needs: the connection, and the HTTP library loaded
-            self._know(outcome.wiro_task_id)
+            self._stopper.know(outcome.wiro_task_id, self.hook)
             try:
                 task = outcome.read_task(self.hook)
             except WiroTaskTimeoutError as error:
-                task = self._stop_after_timeout(error)
+                task = self._stopper.after_timeout(error, self.hook)
             return self._finish(context, task, is_resumed=is_resumed)
 
     def resume_execution(
@@ -387,15 +387,15 @@ class WiroRunOperator(BaseOperator):
         )
         with airflow_failures(), self.hook:
             self.hook.get_conn()
-            self._know(wiro_task_id)
-            return self._finish(context, self._stop_after_timeout(error), is_resumed=False)
+            self._stopper.know(wiro_task_id, self.hook)
+            return self._finish(context, self._stopper.after_timeout(error, self.hook), is_resumed=False)
 
     def _finish(self, context: Context, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
         from airflow_provider_wiro.api.outcomes import check_success, run_summary
 
         if task.is_cancelled:
-            self._check_killed()  # by our own stop: nobody's will but Airflow's, which decides about a retry
+            self._stopper.check()  # by our own stop: nobody's will but Airflow's, which decides about a retry
         if task.is_cancelled and is_resumed:
             # After a Clear, the task that an earlier try began can be stopped by that try while this one
             # follows it.
@@ -407,7 +407,7 @@ class WiroRunOperator(BaseOperator):
         return run_summary(task, model=self.model)
 
     def _observe(self, task: Task) -> None:
-        self._last_seen = task
+        self._stopper.last_seen = task
         self._narrator(task.id).observe(task)
 
     def _run_anew(self, context: Context) -> RunSummary:
@@ -421,67 +421,9 @@ class WiroRunOperator(BaseOperator):
             self._narrators[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)
         return self._narrators[wiro_task_id]
 
-    def _stop_after_timeout(self, error: WiroTaskTimeoutError) -> Task:
-        """
-        Stop the task and raise the timeout; but return a task that has ended by itself: a success is paid.
-        """
-        what = "It is left running (cancel_on_timeout=False)."
-        if self.cancel_on_timeout:
-            try:
-                task = self.hook.stop_task(error.wiro_task_id)
-            except WiroError as problem:
-                what = f"It could not be stopped and may still run: {problem}"
-            else:
-                if task is not None and task.is_terminal and not task.is_cancelled:
-                    return task  # it ended by itself meanwhile
-                what = "It was stopped."
-        raise WiroTaskTimeoutError(f"{error} {what}", wiro_task_id=error.wiro_task_id) from error
-
-    def _know(self, wiro_task_id: str) -> None:
-        """Note the task that a kill has to stop; if one came before its id was known, stop it now."""
-        self._wiro_task_id = wiro_task_id
-        if self._is_killed:
-            self.on_kill()
-            self._check_killed()
-
     def on_kill(self) -> None:
-        """
-        Stop the Wiro task. Airflow calls this in a signal handler, and execution goes on afterwards.
-
-        Nothing here may ask Airflow for anything, nor touch the session of the request that was interrupted.
-        """
-        self._is_killed = True
-        if self._wiro_task_id is None:
-            self.log.warning(
-                "If a Run is on its way, it is stopped as soon as its id is known. Should this process end "
-                "first, a retry picks it up."
-            )
-            return
-        if not self.cancel_on_kill:
-            self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self._wiro_task_id)
-            return
-        self._stop_now(self._wiro_task_id)
-
-    def _check_killed(self) -> None:
-        """End the work of a task that was told to stop; the hook asks this while it waits."""
-        if self._is_killed:
-            from airflow_provider_wiro.operators.durable_run import TaskStoppedError
-
-            raise TaskStoppedError("The Airflow task was stopped.")
-
-    def _stop_now(self, wiro_task_id: str) -> None:
-        if wiro_task_id == self._stopped_task_id:
-            return
-        try:
-            is_running = self._last_seen is not None and not self._last_seen.is_queued
-            with self.hook.for_stopping(_KILL_TIMEOUT_SECONDS) as hook:
-                hook.stop_task(wiro_task_id, is_running=is_running, patience_seconds=_KILL_PATIENCE_SECONDS)
-        except Exception:
-            # Airflow gives a dying task five seconds; an exception out of here would only hide the reason.
-            self.log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)
-        else:
-            self._stopped_task_id = wiro_task_id
-            self.log.info("Stopped Wiro task %s.", wiro_task_id)
+        """Stop the Wiro task. Airflow calls this in a signal handler, and execution goes on afterwards."""
+        self._stopper.kill()
 
 
 def __getattr__(name: str) -> Any:

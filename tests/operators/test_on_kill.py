@@ -43,6 +43,10 @@ def kill_when(work: Work, operator: WiroRunOperator, is_time: Callable[[], bool]
     operator.hook.pause = pause_and_kill  # type: ignore[method-assign]
 
 
+def was_seen(operator: WiroRunOperator) -> bool:
+    return operator._stopper.last_seen is not None
+
+
 def forbid_airflow(operator: WiroRunOperator) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a signal handler that asks Airflow for anything deadlocks")
@@ -68,7 +72,7 @@ def test_a_kill_stops_the_task_where_it_is_and_execution_ends_with_an_error(
 ) -> None:
     wiro.inject(Fault(where))
     operator = work.operator()
-    kill_when(work, operator, lambda: wiro.tasks[0].status == status and operator._last_seen is not None)
+    kill_when(work, operator, lambda: wiro.tasks[0].status == status and was_seen(operator))
 
     with pytest.raises(AirflowException, match="The Airflow task was stopped"):
         operator.execute(work.context)
@@ -141,7 +145,7 @@ def test_a_kill_while_the_answer_of_run_is_on_its_way_stops_the_task_right_after
 def test_a_kill_between_the_answer_and_its_record_stops_the_task_once(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_in_queue"))
     operator = work.operator()
-    work.store.after_set = lambda: work.started and not operator._is_killed and operator.on_kill()  # type: ignore[assignment, func-returns-value]
+    work.store.after_set = lambda: work.started and not operator._stopper._is_killed and operator.on_kill()  # type: ignore[assignment, func-returns-value]
 
     with pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
@@ -207,7 +211,7 @@ def test_a_kill_after_the_trigger_has_fired_stops_a_task_that_is_late(wiro: Wiro
 def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"))
     operator = work.operator(cancel_on_kill=False)
-    kill_when(work, operator, lambda: operator._last_seen is not None)
+    kill_when(work, operator, lambda: was_seen(operator))
 
     with pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
@@ -232,7 +236,7 @@ def test_a_task_that_starts_between_the_cancel_and_the_kill_is_killed(wiro: Wiro
         Fault("api_error", endpoint="Task/Cancel", code=1, message="Task is not in a cancellable state."),
     )
     operator = work.operator()
-    kill_when(work, operator, lambda: operator._last_seen is not None)
+    kill_when(work, operator, lambda: was_seen(operator))
 
     with pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
