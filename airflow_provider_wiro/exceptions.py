@@ -57,7 +57,7 @@ class WiroApiError(WiroError):
     Wiro answered that it won't do it.
 
     :param message: what a reader of the log needs, Wiro's own words included.
-    :param code: Wiro's error code (contract §2), None where the answer had none.
+    :param code: Wiro's error code, None where the answer had none.
     :param http_status: the HTTP status of the answer.
     """
 

@@ -1,5 +1,5 @@
 """
-What may be fetched as an output, and what of it may be believed (design §4.9).
+What may be fetched as an output, and what of it may be believed.
 
 Wiro names the URL, and whoever can make it name another could have a worker fetch from inside its network; so
 the addresses, redirects and headers are judged here, and a shell asks before it connects and before it reads.

@@ -1,5 +1,5 @@
 """
-Wiro's endpoints as values: what to send, and how to read what comes back (contract §3 to §7).
+Wiro's endpoints as values: what to send, and how to read what comes back.
 
 This is, with ``responses`` and ``models``, the only place that knows Wiro's wire words.
 """

@@ -2,7 +2,7 @@
 What Wiro tells us, as values: tasks, their outputs, models, uploaded files.
 
 Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.wire`), and an unknown status means
-"still running" (contract §4).
+"still running".
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Task:
     @property
     def has_succeeded(self) -> bool:
         """
-        Whether the task ended well: an allow-list (contract §4).
+        Whether the task ended well: an allow-list.
 
         ``task_postprocess_end`` alone says nothing. With an exit code, only ``0`` is success; without one (as
         in the reference's own sample), outputs have to be there.

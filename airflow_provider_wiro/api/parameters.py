@@ -1,5 +1,5 @@
 """
-What a user gives for a run, and the form it is sent in (contract §3): model slugs, parameters, files.
+What a user gives for a run, and the form it is sent in: model slugs, parameters, files.
 
 Bad input is refused here, before anything is sent: what was found, what was expected, what to do.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Spaces, control characters, and surrogates, which no encoding can send.
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
-#: Wiro takes files up to 100 MB (contract §6).
+#: Wiro takes files up to 100 MB, says its API reference.
 MAX_FILE_BYTES = 100 * 1000 * 1000
 
 FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
@@ -189,7 +189,7 @@ def _parameter_id(name: str, kinds: Mapping[str, str], *, is_model_known: bool) 
 
 
 def _fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormField]:
-    """Return the fields of one file parameter, in the way its kind is sent (the table of contract §3)."""
+    """Return the fields of one file parameter, in the way its kind is sent (by Wiro's API reference)."""
     if kind == "combinefileinput":
         return [(parameter, value.url if isinstance(value, FileUrl) else value) for value in given]
     contents: list[FormField] = [(parameter, value) for value in given if isinstance(value, FileContent)]

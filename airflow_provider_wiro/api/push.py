@@ -1,5 +1,5 @@
 """
-What is said over Wiro's WebSocket (contract §8): the registration of a task, and the messages about it.
+What is said over Wiro's WebSocket: the registration of a task, and the messages about it.
 
 Whatever a server sends, reading it raises nothing: a message that is not understood is None, one of an
 unknown type means "still running". What becomes of the connection is decided in

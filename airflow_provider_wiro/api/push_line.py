@@ -73,7 +73,7 @@ class Reconnects:
 
 
 class Sharing(Enum):
-    """How many tasks one connection can be registered for, which is not documented (contract §8)."""
+    """How many tasks one connection can be registered for, which Wiro's API reference doesn't say."""
 
     UNKNOWN = "unknown"
     MANY = "many"

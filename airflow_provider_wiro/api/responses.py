@@ -1,5 +1,5 @@
 """
-What an answer means: status, headers and bytes become an envelope, or one precise error (contract §2).
+What an answer means: status, headers and bytes become an envelope, or one precise error.
 
 Both failure shapes are understood: HTTP 200 with ``result: false``, and an HTTP status with JSON, HTML or
 nothing.

@@ -2,7 +2,7 @@
 What becomes of a run that an earlier try may have begun: the rules that keep one from being paid for twice.
 
 Wiro has no idempotency key. So the intent is recorded before a Run is sent, the task's id after it, and a try
-that finds a record decides here what to do about it (design §4.1 to 4.3).
+that finds a record decides here what to do about it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who we are to Wiro: the headers that authenticate one request (contract §1)."""
+"""Who we are to Wiro: the headers that authenticate one request."""
 
 from __future__ import annotations
 

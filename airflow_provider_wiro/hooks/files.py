@@ -23,7 +23,7 @@ from airflow_provider_wiro.hooks.stored_file import StoredFile, local_file, obje
 #: A local path, an object-storage URI or path, or an http(s) URL.
 FileSource = str | os.PathLike[str]
 
-#: What File/Upload takes (contract §6); a run's own file parameters take what their model does.
+#: What File/Upload takes by its API reference; a run's own file parameters take what their model does.
 UPLOAD_EXTENSIONS = frozenset(
     "jpg jpeg png gif webp heic mp4 webm mov mp3 wav m4a pdf csv docx xlsx pptx txt md epub zip".split()  # noqa: SIM905  a line for each word would be a page
 )

@@ -1,5 +1,5 @@
 """
-Push: Wiro tells of many tasks over its WebSocket (contract §8), so that polling needn't be frequent.
+Push: Wiro tells of many tasks over its WebSocket, so that polling needn't be frequent.
 
 It only says when to look. Polling stays the truth, and carries on alone wherever push doesn't work.
 """

@@ -1,4 +1,4 @@
-"""How files are sent: the table of contract §3."""
+"""How files are sent: each kind of parameter in its way."""
 
 from __future__ import annotations
 
