@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_wiro.api.flow import Outside
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS, RateGate
+from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Called with what each poll of a task shows.
 Observe = Callable[["Task"], None]
+
+#: How long a task is followed if nobody says how long.
+DEFAULT_TIMEOUT_SECONDS = 3600.0
 
 #: One rate gate for each base URL and key in this process: a 429 counts for the whole project.
 _GATES: dict[tuple[str, str], RateGate] = {}
@@ -52,14 +57,28 @@ def polling(
 ) -> Polling:
     """
     Return the plan for following a task; ``timeout`` is in seconds from now and goes before ``deadline``.
+
+    With neither it is followed for an hour: no wait is without an end.
     """
+    if timeout is None and deadline is None:
+        timeout = DEFAULT_TIMEOUT_SECONDS
     until = deadline if timeout is None else now() + timedelta(seconds=timeout)
     return Polling(started_at or now(), until, check_poll_interval(poll_interval))
 
 
 def poll_patience_seconds() -> float:
-    """Return for how long failing polls are ridden out."""
-    seconds: float = conf.getfloat("wiro", "poll_patience", fallback=POLL_PATIENCE_SECONDS)
+    """
+    Return for how long failing polls are ridden out.
+
+    :raises WiroUsageError: ``[wiro] poll_patience`` is no time.
+    """
+    found = conf.get("wiro", "poll_patience", fallback=str(POLL_PATIENCE_SECONDS))
+    try:
+        seconds = float(found)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise WiroUsageError(f"[wiro] poll_patience has to be seconds, 0 or more, got {found!r}.")
     return seconds
 
 

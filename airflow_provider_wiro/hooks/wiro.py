@@ -95,6 +95,7 @@ class WiroHook(BaseHook):
             self._connection = WiroConnection.from_airflow(self.get_connection(self.wiro_conn_id))
             for secret in self._connection.secrets:
                 version_compat.mask_secret(secret)
+            shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         return self._connection
 
     def get_conn(self) -> requests.Session:
@@ -205,7 +206,7 @@ class WiroHook(BaseHook):
         """
         Follow a task until it has ended, well or not.
 
-        :param timeout: seconds from now; or give ``deadline``, an aware datetime. Neither: no end.
+        :param timeout: seconds from now; or give ``deadline``, an aware datetime. Neither: an hour.
         :param poll_interval: seconds between polls, None for adaptive.
         :param started_at: when the task was submitted, for adaptive polling. Default: now.
         :param observe: called with what each poll shows.

@@ -73,6 +73,7 @@ class WiroAsyncHook(BaseHook):
             self._connection = WiroConnection.from_airflow(found)
             for secret in self._connection.secrets:
                 await version_compat.mask_secret_async(secret)
+            shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         return self._connection
 
     async def get_session(self) -> aiohttp.ClientSession:

@@ -31,8 +31,8 @@ class WiroTaskTrigger(BaseTrigger):
 
     :param wiro_task_id: the Wiro task to wait for.
     :param wiro_conn_id: the Airflow connection, of type ``wiro``.
-    :param deadline: Unix time in seconds at which to give up; None for never. Absolute, so that a restart of
-        the triggerer doesn't renew it.
+    :param deadline: Unix time in seconds at which to give up. Absolute, so that a restart of the triggerer
+        doesn't renew it; None is an hour, and is renewed.
     :param started_at: Unix time at which the task was submitted; adaptive polling counts its age from here.
     :param poll_interval: seconds between polls; None is adaptive.
     :param watch: how the end is learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.

@@ -14,6 +14,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
     WiroUsageError,
 )
+from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from tests.contract.scripts import answer, ok, refuse, reset
 
@@ -157,6 +158,26 @@ def test_wait_for_task_gives_up_at_its_deadline(server: HostileServer, twin: Twi
         twin.wait_for_task("2221", timeout=0.05, poll_interval=0.01)
     with pytest.raises(WiroTaskTimeoutError):
         twin.wait_for_task("2221", deadline=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_wait_for_task_has_an_end_even_if_nobody_names_one(
+    server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shell.DEFAULT_TIMEOUT_SECONDS == 3600
+    monkeypatch.setattr(shell, "DEFAULT_TIMEOUT_SECONDS", 0.05)
+    server.on(DETAIL, ok(tasklist=[task("task_start")]))
+    with pytest.raises(WiroTaskTimeoutError, match="task_start"):
+        twin.wait_for_task("2221", poll_interval=0.01)
+
+
+@pytest.mark.parametrize("patience", ["soon", "-1", "nan", "inf"])
+def test_a_patience_that_is_no_time_is_told_at_the_first_call(
+    server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, patience: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", patience)
+    with pytest.raises(WiroUsageError, match="poll_patience"):
+        twin.run_model("wiro/model", {})
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(("method", "path"), [("cancel_task", CANCEL), ("kill_task", KILL)])
