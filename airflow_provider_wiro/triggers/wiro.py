@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.triggers.class_path import class_path
 from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
 from airflow_provider_wiro.triggers.watcher import watch_task
 
@@ -68,7 +69,7 @@ class WiroTaskTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
         return (
-            _class_path(self),
+            class_path(self),
             {
                 "wiro_task_id": self.wiro_task_id,
                 "wiro_conn_id": self.wiro_conn_id,
@@ -163,13 +164,9 @@ class WiroPauseTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on."""
-        return _class_path(self), {"until": self.until, "try_number": self.try_number}
+        return class_path(self), {"until": self.until, "try_number": self.try_number}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
         await asyncio.sleep(max(0.0, self.until - datetime.now(UTC).timestamp()))
         yield TriggerEvent({"status": "success", "try_number": self.try_number})
-
-
-def _class_path(trigger: BaseTrigger) -> str:
-    return f"{type(trigger).__module__}.{type(trigger).__qualname__}"

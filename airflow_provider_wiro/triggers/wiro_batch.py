@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_wiro.api.batching import wakes_at
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.triggers.class_path import class_path
 from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
 from airflow_provider_wiro.triggers.watcher import watch_task
 
@@ -70,7 +71,7 @@ class WiroBatchTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
         return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
+            class_path(self),
             {
                 "wiro_task_ids": self.wiro_task_ids,
                 "started_at": self.started_at,
@@ -100,25 +101,25 @@ class WiroBatchTrigger(BaseTrigger):
         yield TriggerEvent({**event, "ended": self._ended, "try_number": self.try_number})
 
     async def _wait(self) -> dict[str, Any]:
-        following = {
-            asyncio.create_task(self._follow(wiro_task_id, started_at)): wiro_task_id
+        # A queue and not asyncio.wait(), which goes over all that are left each time that one has ended.
+        ends: asyncio.Queue[asyncio.Task[str]] = asyncio.Queue()
+        following = [
+            asyncio.create_task(self._follow(wiro_task_id, started_at))
             for wiro_task_id, started_at in zip(self.wiro_task_ids, self.started_at, strict=True)
-        }
-        waiting = set(following)
+        ]
+        for task in following:
+            task.add_done_callback(ends.put_nowait)
         try:
             while True:
-                seconds = self._seconds_to_wait(len(waiting))
+                seconds = self._seconds_to_wait(len(following) - len(self._ended))
                 if seconds is not None and seconds <= 0:
                     return {"status": "success"}
-                if not waiting:
-                    await asyncio.sleep(seconds or 0)
+                try:
+                    async with asyncio.timeout(seconds):
+                        task = await ends.get()
+                except TimeoutError:
                     continue
-                done, waiting = await asyncio.wait(
-                    waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-                )
-                for task in done:
-                    task.result()
-                    self._ended.append(following[task])
+                self._ended.append(task.result())
         finally:
             for task in following:
                 task.cancel()
@@ -128,7 +129,9 @@ class WiroBatchTrigger(BaseTrigger):
         wakes = wakes_at(len(self._ended), waiting, deferred_at=self.deferred_at, wake_at=self.wake_at)
         return None if wakes is None else wakes - datetime.now(UTC).timestamp()
 
-    async def _follow(self, wiro_task_id: str, started_at: float) -> None:
+    async def _follow(self, wiro_task_id: str, started_at: float) -> str:
+        """Return the id when the task has ended, or can't be followed."""
+
         def observe(task: Task) -> None:
             if not task.is_queued:
                 self._seen_running.add(wiro_task_id)
@@ -140,6 +143,7 @@ class WiroBatchTrigger(BaseTrigger):
             )
         except WiroError as error:
             self.log.warning("Wiro task %s can't be followed here: %s", wiro_task_id, error)
+        return wiro_task_id
 
     async def on_kill(self) -> None:
         """Stop all Wiro tasks, if a user has ended the Airflow task. See WiroTaskTrigger.on_kill."""

@@ -79,6 +79,34 @@ async def test_fewer_are_gathered_for_a_while(wiro: WiroEmulator) -> None:
     assert time.time() >= deferred_at + 0.3
 
 
+async def test_the_end_of_one_of_thousands_costs_no_look_at_all_the_others(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`asyncio.wait` adds a callback to each task it waits for, each time."""
+    added = 0
+
+    class Counting(asyncio.Task[Any]):
+        def add_done_callback(self, *args: Any, **kwargs: Any) -> None:
+            nonlocal added
+            added += 1
+            super().add_done_callback(*args, **kwargs)
+
+    async def end_in_turn(_: str, wiro_task_id: str, *args: Any, **kwargs: Any) -> None:
+        for _turn in range(int(wiro_task_id)):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("airflow_provider_wiro.triggers.wiro_batch.watch_task", end_in_turn)
+    trigger = made([str(number) for number in range(200)], deferred_at=time.time() + 0.3)
+    asyncio.get_running_loop().set_task_factory(
+        lambda loop, coroutine, **settings: Counting(coroutine, loop=loop, **settings)
+    )
+
+    event = await one_event(trigger)
+
+    assert len(event["ended"]) == 200
+    assert added <= 3 * 200
+
+
 async def test_it_fires_at_its_moment_whatever_has_ended(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("stuck_running", times=2))
     ids = submitted(2)
