@@ -29,10 +29,6 @@ class DueQueue:
         self._serial = count()
         self._heap: list[tuple[datetime, int, Watched]] = []
 
-    def __len__(self) -> int:
-        """How many entries there are, also those that are passed over later."""
-        return len(self._heap)
-
     def put(self, watched: Watched) -> None:
         """Have a wait come up when it is due; an entry that comes up sooner will do."""
         if watched.queued_for is None or watched.due_at < watched.queued_for:

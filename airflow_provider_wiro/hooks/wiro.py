@@ -95,7 +95,6 @@ class WiroHook(BaseHook):
             self._connection = WiroConnection.from_airflow(self.get_connection(self.wiro_conn_id))
             for secret in self._connection.secrets:
                 version_compat.mask_secret(secret)
-            shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         return self._connection
 
     def get_conn(self) -> requests.Session:
@@ -158,6 +157,7 @@ class WiroHook(BaseHook):
         :param project_id: the project to bill, instead of the connection's.
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
+        shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         resolved = resolve_files(files)
         return self.converse(
             lambda outside: conversations.run_model(

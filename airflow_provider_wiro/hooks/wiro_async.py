@@ -73,7 +73,6 @@ class WiroAsyncHook(BaseHook):
             self._connection = WiroConnection.from_airflow(found)
             for secret in self._connection.secrets:
                 await version_compat.mask_secret_async(secret)
-            shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         return self._connection
 
     async def get_session(self) -> aiohttp.ClientSession:
@@ -109,6 +108,7 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_model`."""
         from asgiref.sync import sync_to_async
 
+        shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         connection = await self.get_wiro_connection()
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files)

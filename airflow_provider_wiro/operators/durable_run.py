@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
@@ -16,19 +16,11 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.resume import Resumption, WantedRun
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.run_record import RecordStore
 
 #: A Run that is lost, settled as not started, and lost again is a fault that a person should see.
 _MAX_LOSSES = 3
-
-
-class Log(Protocol):
-    """What is used of Airflow's logger, whose class differs by version."""
-
-    def info(self, message: str, /, *args: object) -> object: ...
-    def warning(self, message: str, /, *args: object) -> object: ...
-    def error(self, message: str, /, *args: object) -> object: ...
-    def exception(self, message: str, /, *args: object) -> object: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.operators.durable_run import Log
+    from airflow_provider_wiro.operators.log import Log
 
 #: Airflow kills a worker's process 5 s after telling it to stop; the last request begins within patience.
 _KILL_TIMEOUT_SECONDS = 1.5

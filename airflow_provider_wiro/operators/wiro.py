@@ -151,11 +151,18 @@ class WiroRunOperator(BaseOperator):
         hook.interrupted_by(self._stopper.check)
         return hook
 
-    @cached_property
+    @property
     def _stopper(self) -> RunStopper:
-        return RunStopper(
-            self.log, cancel_on_kill=self.cancel_on_kill, cancel_on_timeout=self.cancel_on_timeout
-        )
+        found: RunStopper | None = self.__dict__.get("_the_stopper")
+        if found is None:
+            # A signal can come in here and make one too. setdefault has both go on with the same.
+            found = self.__dict__.setdefault(
+                "_the_stopper",
+                RunStopper(
+                    self.log, cancel_on_kill=self.cancel_on_kill, cancel_on_timeout=self.cancel_on_timeout
+                ),
+            )
+        return found
 
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
@@ -182,7 +189,10 @@ class WiroRunOperator(BaseOperator):
         :param give_up_at: wait for a slot until then.
         :param refusals: how many times Wiro had none.
         """
+        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
+
         with airflow_failures(), self.hook:
+            poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
             # Also reads the connection before anything can be killed: on_kill must not ask Airflow for it.
             base_url = self.hook.connection.base_url
             run = self._durable_run(context, give_up_at)

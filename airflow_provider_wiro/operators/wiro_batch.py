@@ -260,10 +260,12 @@ class WiroBatchRunOperator(BaseOperator):
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.hooks.files import resolve_files
+        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
 
         ti = context["ti"]
         with airflow_failures(), self.hook, ExitStack() as opened:
             split_slug(self.model)
+            poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
             # Airflow is asked for everything here, before the loop begins: there it must not be.
             connection = self.hook.connection
             job = self._job(ti, project_id=self.project_id or connection.project_id)

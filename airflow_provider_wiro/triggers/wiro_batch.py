@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -101,25 +102,31 @@ class WiroBatchTrigger(BaseTrigger):
         yield TriggerEvent({**event, "ended": self._ended, "try_number": self.try_number})
 
     async def _wait(self) -> dict[str, Any]:
-        # A queue and not asyncio.wait(), which goes over all that are left each time that one has ended.
-        ends: asyncio.Queue[asyncio.Task[str]] = asyncio.Queue()
+        # Not asyncio.wait(), which goes over all that are left each time that one has ended.
+        ends: list[asyncio.Task[str]] = []
+        has_more = asyncio.Event()
+
+        def note(task: asyncio.Task[str]) -> None:
+            ends.append(task)
+            has_more.set()
+
         following = [
             asyncio.create_task(self._follow(wiro_task_id, started_at))
             for wiro_task_id, started_at in zip(self.wiro_task_ids, self.started_at, strict=True)
         ]
         for task in following:
-            task.add_done_callback(ends.put_nowait)
+            task.add_done_callback(note)
         try:
             while True:
+                has_more.clear()
+                self._ended += [task.result() for task in ends]
+                ends.clear()
                 seconds = self._seconds_to_wait(len(following) - len(self._ended))
                 if seconds is not None and seconds <= 0:
                     return {"status": "success"}
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(seconds):
-                        task = await ends.get()
-                except TimeoutError:
-                    continue
-                self._ended.append(task.result())
+                        await has_more.wait()
         finally:
             for task in following:
                 task.cancel()

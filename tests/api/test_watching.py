@@ -417,7 +417,7 @@ def test_a_fixed_interval_and_a_deadline_in_a_crowd_cost_one_look_at_the_deadlin
 
     crowd = Crowd(runs(200, shortest=1500.0, longest=1501.0), polling=polling)
     queued: list[int] = []
-    crowd.at(999.0, lambda _: queued.append(len(crowd.plan._queue)))
+    crowd.at(999.0, lambda _: queued.append(len(crowd.plan._queue._heap)))
     crowd.live(until=1005.0)
 
     assert crowd.details <= 50 + 1000 / 30 + 5

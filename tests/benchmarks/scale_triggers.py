@@ -38,7 +38,7 @@ WAYS = {
 }
 #: Few enough that the naive way, with a socket for each task, leaves the others room on this machine.
 _MOST_NAIVE = 1_000
-#: Up to 2,000 tasks "auto" is "websocket".
+#: For the first 1,000 tasks "auto" is "websocket".
 _USUAL = ("naive", "poll", "auto")
 
 

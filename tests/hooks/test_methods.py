@@ -171,13 +171,17 @@ def test_wait_for_task_has_an_end_even_if_nobody_names_one(
 
 
 @pytest.mark.parametrize("patience", ["soon", "-1", "nan", "inf"])
-def test_a_patience_that_is_no_time_is_told_at_the_first_call(
+def test_a_patience_that_is_no_time_starts_nothing_and_keeps_nothing_from_being_stopped(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, patience: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", patience)
-    with pytest.raises(WiroUsageError, match="poll_patience"):
-        twin.run_model("wiro/model", {})
+    for _ in range(2):
+        with pytest.raises(WiroUsageError, match="poll_patience"):
+            twin.run_model("wiro/model", {})
     assert server.requests == []
+
+    server.on(CANCEL, ok(tasklist=[task("task_cancel")]))
+    assert twin.cancel_task("2221").is_cancelled
 
 
 @pytest.mark.parametrize(("method", "path"), [("cancel_task", CANCEL), ("kill_task", KILL)])

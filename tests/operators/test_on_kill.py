@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks import wiro as hooks
+from airflow_provider_wiro.operators.stopping import RunStopper, TaskStoppedError
 from tests.operators.fakes import CANCELLED, DONE, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from airflow_provider_wiro.operators.wiro import WiroRunOperator
 
@@ -248,6 +251,39 @@ def test_a_kill_before_anything_was_begun_does_nothing(work: Work) -> None:
     work.operator().on_kill()
 
     assert work.wiro.received == []
+
+
+def test_a_kill_is_remembered_whenever_the_signal_comes(work: Work) -> None:
+    """Also while the operator makes what remembers it: the handler runs in between, in the same thread."""
+    moments = 0
+    while True:
+        operator, moments = work.operator(), moments + 1
+        if not killed_at(moments, operator):
+            break
+        with pytest.raises(TaskStoppedError):
+            operator._stopper.check()
+    assert moments > 5
+
+
+def killed_at(moment: int, operator: WiroRunOperator) -> bool:
+    """Have on_kill called at a line of what makes the stopper; return whether there are so many lines."""
+    lines, before = 0, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if frame.f_code.co_name == "_stopper" or isinstance(frame.f_locals.get("self"), RunStopper):
+            lines += event == "line"
+            if lines == moment and event == "line":
+                sys.settrace(None)
+                operator.on_kill()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        _ = operator._stopper
+    finally:
+        sys.settrace(before)
+    return lines >= moment
 
 
 @pytest.mark.parametrize("how", ["gone", "silent"])

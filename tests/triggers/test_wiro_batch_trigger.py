@@ -107,6 +107,22 @@ async def test_the_end_of_one_of_thousands_costs_no_look_at_all_the_others(
     assert added <= 3 * 200
 
 
+async def test_all_that_have_ended_are_told_also_those_of_the_last_moment(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    async def end_together(*args: Any, **kwargs: Any) -> None:
+        await gate.wait()
+
+    monkeypatch.setattr("airflow_provider_wiro.triggers.wiro_batch.watch_task", end_together)
+    telling = asyncio.create_task(one_event(made([str(n) for n in range(100)], deferred_at=time.time() - 60)))
+    await asyncio.sleep(0)
+    gate.set()
+
+    assert len((await telling)["ended"]) == 100
+
+
 async def test_it_fires_at_its_moment_whatever_has_ended(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("stuck_running", times=2))
     ids = submitted(2)
