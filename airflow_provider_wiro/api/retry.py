@@ -1,8 +1,8 @@
 """
 Whether to send a call again, and when.
 
-The rule that protects the user's money: a Run is repeated only when it certainly did not reach Wiro (contract
-§2). Everything else is safe to repeat, so its only limit is patience, counted in time and not in tries.
+The rule that protects the user's money: a Run is repeated only when it certainly did not reach Wiro.
+Everything else is safe to repeat, so its only limit is patience, counted in time and not in tries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may call: §1 of the contract, both modes, and the memory of used nonces."""
+"""Who may call: both modes of authentication, and the memory of used nonces."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """
 What Wiro wraps its answers in, and the errors it gives, word for word.
 
-The texts come from §2 of the contract and from the error reference of Wiro's public documentation (April
-2026). Only the wording for a select value outside its options and for a repeated nonce are the emulator's
-own: neither is documented.
+The texts come from the error reference of Wiro's public documentation (April 2026). Only the wording for a
+select value outside its options and for a repeated nonce are the emulator's own: neither is documented.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def events_of(task: Task) -> list[Event]:
 
 
 def message_of(event: Event, task: Task, world: World) -> dict[str, Any]:
-    """Return the JSON of a message (§8)."""
+    """Return the JSON of a message."""
     return {
         "type": event.type,
         "id": task.id,

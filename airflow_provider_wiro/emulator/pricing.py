@@ -1,4 +1,4 @@
-"""What a successful run costs (§7 of the contract). Failed and cancelled runs cost nothing."""
+"""What a successful run costs. Failed and cancelled runs cost nothing."""
 
 from __future__ import annotations
 

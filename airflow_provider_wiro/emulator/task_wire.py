@@ -1,4 +1,4 @@
-"""A task as Wiro's answers show it (§4): numbers as text, times of "0" for "not yet"."""
+"""A task as Wiro's answers show it: numbers as text, times of "0" for "not yet"."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Twist:
 
     @property
     def succeeds(self) -> bool:
-        """Tell whether the run ends well; a missing or empty exit code is no failure (§4)."""
+        """Tell whether the run ends well; a missing or empty exit code is no failure."""
         return self.exit_code in {"0", "", None}
 
     @property

@@ -1,5 +1,5 @@
 """
-The WebSocket (§8): register a token, hear of its task.
+The WebSocket: register a token, hear of its task.
 
 It tells what happens from the registration on. What happened before is not told again, and a task that is
 over already is silent: neither is documented, so a client must read Detail once after connecting, and here it

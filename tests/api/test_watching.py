@@ -50,7 +50,7 @@ def pages_fail(error: WiroError, *, until: float = 10_000.0) -> Callable[[Look, 
     return lambda look, now: error if isinstance(look, Walk) and now < until else None
 
 
-# The numbers of the design.
+# The numbers that are aimed at.
 
 
 @pytest.mark.parametrize("within", [1.0, 5.0, 60.0])

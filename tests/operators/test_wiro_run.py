@@ -31,7 +31,7 @@ BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "de
 
 
 @BOTH
-def test_the_run_summary_is_what_the_design_promises(work: Work, deferrable: bool) -> None:
+def test_the_run_summary_is_what_is_promised(work: Work, deferrable: bool) -> None:
     summary = work.run(deferrable=deferrable)
 
     [task] = work.wiro.tasks

@@ -1,7 +1,7 @@
 """
 Models that make pictures.
 
-`retroAIx/Retro-Cartoons` is the user's own model, parameter by parameter as in §3 of the contract. The others
+`retroAIx/Retro-Cartoons` is the user's own model, parameter by parameter as Wiro lists it. The others
 stand for the ways in which a real model takes files; their ids and defaults follow real ones
 (`wiro/image-edit-general`, and the "Virtual Try-On" of Wiro's documentation).
 """

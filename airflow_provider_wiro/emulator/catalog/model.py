@@ -31,7 +31,7 @@ FILE_TYPES = frozenset({"fileinput", "multifileinput", "combinefileinput"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One input of a model, as `Tool/Detail` describes it (§3 of the contract)."""
+    """One input of a model, as `Tool/Detail` describes it."""
 
     id: str
     type: ParameterType
@@ -75,7 +75,7 @@ class ParameterGroup:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One entry of `dynamicprice` (§7). `inputs` empty fits every call."""
+    """One entry of `dynamicprice`. `inputs` empty fits every call."""
 
     price: float
     method: str

@@ -1,4 +1,4 @@
-"""Uploads and folders: `File/Upload` and `File/FolderCreate` (§6)."""
+"""Uploads and folders: `File/Upload` and `File/FolderCreate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /Run/{owner}/{model}` (§3)."""
+"""`POST /Run/{owner}/{model}`."""
 
 from __future__ import annotations
 

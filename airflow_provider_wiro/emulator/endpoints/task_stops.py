@@ -1,4 +1,4 @@
-"""Stopping tasks and removing their files: `Task/Cancel`, `Task/Kill`, `Task/InputOutputDelete` (§5, §6)."""
+"""Stopping tasks and removing their files: `Task/Cancel`, `Task/Kill`, `Task/InputOutputDelete`."""
 
 from __future__ import annotations
 

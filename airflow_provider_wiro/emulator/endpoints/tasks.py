@@ -1,4 +1,4 @@
-"""Looking at tasks: `Task/Detail` and `Task/List` (§4)."""
+"""Looking at tasks: `Task/Detail` and `Task/List`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The catalogue: `Tool/List`, `Tool/Detail` and `Tool/Explore` (§7; the last one as the official client calls
+The catalogue: `Tool/List`, `Tool/Detail` and `Tool/Explore` (the last one as the official client calls
 it).
 """
 

@@ -20,7 +20,7 @@ _LONG_WORDS = re.compile(r"[^\W\d_]{4,}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A structured answer: `thinking[i]` belongs to `answer[i]` (§4 of the contract)."""
+    """A structured answer: `thinking[i]` belongs to `answer[i]`."""
 
     prompt: str
     thinking: tuple[str, ...]
