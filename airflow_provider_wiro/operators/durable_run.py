@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
-from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroLostRunError,
+    WiroRecordError,
+)
 from airflow_provider_wiro.operators.stopping import TaskStoppedError
 
 if TYPE_CHECKING:
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.run_record import RecordStore
 
-#: A Run that is lost, settled as not started, and lost again is a fault that a person should see.
+#: A Run that is lost, settled as not started, and lost again uses up one of the task's tries.
 _MAX_LOSSES = 3
 
 
@@ -84,6 +89,7 @@ class DurableRun:
         :raises WiroRecordError: the record can't be read, or the intent can't be kept; nothing was started.
         :raises WiroLostRunError: the Run's answer was lost, what became of it can't be found out, and there
             is no record by which a later try could.
+        :raises WiroConnectionError: the answers of several Runs were lost, none of which has started a task.
         """
         record = self._store.read() if self._store else None
         found = self._hook.converse(
@@ -144,7 +150,10 @@ class DurableRun:
             return self._pick_up(found, found.record, is_resumed=False)
         self._losses += 1
         if self._losses >= _MAX_LOSSES:
-            raise lost
+            raise WiroConnectionError(
+                f"{self._losses} Runs in a row brought no answer that could be read, and Wiro has started no "
+                f"task for any of them. The last time: {lost.__cause__}"
+            ) from lost
         return self._start(intent)
 
     def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:

@@ -457,13 +457,22 @@ def test_a_server_that_knows_no_list_is_not_taken_for_an_empty_project(
     assert (work.started, wiro.counts.requests["Run"]) == (1, 1)
 
 
-def test_a_run_that_is_lost_again_and_again_is_for_a_person(wiro: WiroEmulator, work: Work) -> None:
-    wiro.inject(Fault("drop_before", endpoint="Run", times=None))
+@pytest.mark.parametrize("how", ["drop_before", "html"])
+def test_runs_that_certainly_started_nothing_again_and_again_use_up_a_try_and_say_so(
+    wiro: WiroEmulator, work: Work, how: str
+) -> None:
+    """And not: that Wiro may have started one, which a person would look for in vain."""
+    wiro.inject(Fault(how, endpoint="Run", times=3))
 
-    with pytest.raises(AirflowFailException, match="its answer is lost"):
+    with pytest.raises(WiroConnectionError, match="Wiro has started no task for any of them") as failure:
         work.run()
 
+    assert failure.value.may_retry
+    assert "may have started" not in str(failure.value)
     assert (work.started, wiro.counts.requests["Run"]) == (0, 3)
+    work.retry()
+    assert work.run()["status"] == DONE
+    assert (work.started, wiro.counts.requests["Run"]) == (1, 4)
 
 
 def test_refusals_for_want_of_a_slot_do_not_count_as_losses(
