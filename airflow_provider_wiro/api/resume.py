@@ -17,12 +17,18 @@ from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness, likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
 from airflow_provider_wiro.api.wire import moment
-from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroOrphanedRunError
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroNotFoundError,
+    WiroOrphanedRunError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.exceptions import WiroLostRunError
 
 RECORD_VERSION = 1
 
@@ -32,6 +38,8 @@ BASELINE_PATIENCE_SECONDS = 10.0
 CLOCK_DOUBT = timedelta(days=1)
 #: A Run whose answer was lost may still be on its way; only after this long is "not in the list" believed.
 SETTLING = timedelta(seconds=30)
+#: A Run that is lost, found not to have started anything, and lost again, is sent this often in one try.
+MAX_LOSSES = 3
 #: The list is read this far back at most: 50 requests.
 MAX_LISTED = 50 * endpoints.MAX_PAGE
 
@@ -281,6 +289,14 @@ def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resu
         f"The answer of an earlier Run of {wanted.model} was lost, and it can't be told which task it has "
         f"started, if any: {ids}. Look at them in the dashboard at wiro.ai. on_orphaned_intent='resubmit' "
         "starts a new run."
+    )
+
+
+def never_started(losses: Sequence[WiroLostRunError]) -> WiroConnectionError:
+    """Return the error of Runs whose answers were all lost, and of which none has started a task."""
+    return WiroConnectionError(
+        f"{len(losses)} Runs in a row brought no answer that could be read, and Wiro has started no task for "
+        f"any of them. The last time: {losses[-1].__cause__}"
     )
 
 

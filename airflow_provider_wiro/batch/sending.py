@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import Attempt
+from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.settling import Settler
     from airflow_provider_wiro.batch.submitting import StoppableHook, Submitter
 
-#: A Run that is lost, settled as not started, and lost again is a fault that a person should see.
-_MAX_LOSSES = 3
 #: After a Run that failed through no fault of its item's (an outage), nothing is sent for so long.
 TROUBLE_PAUSE_SECONDS = 5.0
 
@@ -56,7 +55,7 @@ class Sending:
         self._settler = settler
         self._limit = limit
         self._follows = follows
-        self._losses: dict[int, int] = {}
+        self._losses: dict[int, list[WiroLostRunError]] = {}
         self._trouble_since: float | None = None
 
     @property
@@ -82,7 +81,7 @@ class Sending:
             self._hook.check()
             started = await self._submitter.send(spec, attempt.intended_at + self._job.timeout_seconds)
         except WiroLostRunError as error:
-            await self._lose(item, error)
+            self._lose(item, error)
             return False
         except Exception as error:
             self._going.ledger.note(batch_record.gone(item))
@@ -113,11 +112,8 @@ class Sending:
         else:
             going.end_all(error)
 
-    async def _lose(self, item: int, error: WiroLostRunError) -> None:
-        self._losses[item] = self._losses.get(item, 0) + 1
-        if self._losses[item] >= _MAX_LOSSES:
-            await self._going.fail(item, error, is_final=True, keeps_task=True)
-            return
+    def _lose(self, item: int, error: WiroLostRunError) -> None:
+        self._losses.setdefault(item, []).append(error)
         self._job.log.warning(
             "%s: %s Looking for it among the project's latest tasks.", self._going.inputs.name(item), error
         )
@@ -146,7 +142,11 @@ class Sending:
                 self._job.log.info(
                     "Lost run of %s: Wiro has started no task for it.", self._going.inputs.name(item)
                 )
-                self._going.pend(item)
+                losses = self._losses.get(item, [])
+                if len(losses) < MAX_LOSSES:
+                    self._going.pend(item)
+                else:
+                    await self._going.fail(item, never_started(losses), is_final=True)
             for item, reason in verdict.doubts.items():
                 await self._doubt(item, reason)
             # What comes of it may be more to do, or the end.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.resume import RunRecord, newest_task_id, resume, settle
-from airflow_provider_wiro.exceptions import (
-    WiroConnectionError,
-    WiroError,
-    WiroLostRunError,
-    WiroRecordError,
+from airflow_provider_wiro.api.resume import (
+    MAX_LOSSES,
+    RunRecord,
+    never_started,
+    newest_task_id,
+    resume,
+    settle,
 )
+from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
 from airflow_provider_wiro.operators.stopping import TaskStoppedError
 
 if TYPE_CHECKING:
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.run_record import RecordStore
-
-#: A Run that is lost, settled as not started, and lost again uses up one of the task's tries.
-_MAX_LOSSES = 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class DurableRun:
         self._resubmits_orphans = resubmits_orphans
         self._log = log
         self._now = now
-        self._losses = 0
+        self._losses: list[WiroLostRunError] = []
 
     def begin(self) -> BegunRun:
         """
@@ -148,12 +147,9 @@ class DurableRun:
         self._log.info("Lost run: %s.", found.reason)
         if found.record is not None:
             return self._pick_up(found, found.record, is_resumed=False)
-        self._losses += 1
-        if self._losses >= _MAX_LOSSES:
-            raise WiroConnectionError(
-                f"{self._losses} Runs in a row brought no answer that could be read, and Wiro has started no "
-                f"task for any of them. The last time: {lost.__cause__}"
-            ) from lost
+        self._losses.append(lost)
+        if len(self._losses) >= MAX_LOSSES:
+            raise never_started(self._losses) from lost
         return self._start(intent)
 
     def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:
