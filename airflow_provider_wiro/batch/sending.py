@@ -55,6 +55,7 @@ class Sending:
         self._settler = settler
         self._limit = limit
         self._follows = follows
+        #: In a row, of items that have no task yet: errors hold frames, so they go when it has one.
         self._losses: dict[int, list[WiroLostRunError]] = {}
         self._trouble_since: float | None = None
 
@@ -88,6 +89,7 @@ class Sending:
             await self._not_started(item, error)
             return False
         self._trouble_since = None
+        self._losses.pop(item, None)
         self._limit.accepted()
         await self._going.ledger.started(item, started.wiro_task_id)
         return True
@@ -136,6 +138,7 @@ class Sending:
                     self._going.inputs.name(item),
                     wiro_task_id,
                 )
+                self._losses.pop(item, None)
                 await self._going.ledger.started(item, wiro_task_id)
                 self._follows(item)
             for item in verdict.not_started:
@@ -146,7 +149,7 @@ class Sending:
                 if len(losses) < MAX_LOSSES:
                     self._going.pend(item)
                 else:
-                    await self._going.fail(item, never_started(losses), is_final=True)
+                    await self._going.fail(item, never_started(self._losses.pop(item)), is_final=True)
             for item, reason in verdict.doubts.items():
                 await self._doubt(item, reason)
             # What comes of it may be more to do, or the end.
