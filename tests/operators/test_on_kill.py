@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -315,23 +316,27 @@ def test_a_kill_never_raises_and_is_over_before_airflow_kills_the_process(
     assert "Could not stop Wiro task 2221; it may still run." in work.told
 
 
-def test_a_real_signal_in_the_middle_of_a_poll_stops_the_task(
-    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_real_signal_in_the_middle_of_a_poll_stops_the_task(wiro: WiroEmulator, work: Work) -> None:
     """The handler runs inside the request that it interrupted, on the same thread."""
-    import os
-    import signal
-
     wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Task/Detail", delay_seconds=0.3, times=None))
     operator = work.operator()
     before = signal.signal(signal.SIGUSR1, lambda *_: operator.on_kill())
-    timer = threading.Timer(0.15, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.start()
+    main, over = threading.get_ident(), threading.Event()
+
+    def send_signal() -> None:
+        while not wiro.counts.requests["Task/Detail"]:
+            if over.wait(0.005):
+                return
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    sender = threading.Thread(target=send_signal, daemon=True)
+    sender.start()
     try:
         with pytest.raises(AirflowException):
             operator.execute(work.context)
     finally:
-        timer.join()
+        over.set()
+        sender.join()
         signal.signal(signal.SIGUSR1, before)
 
     assert work.statuses == [CANCELLED]
