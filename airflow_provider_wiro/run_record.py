@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api.resume import RunRecord
+from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api.fingerprint import Likeness, fingerprint, likeness
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
-from airflow_provider_wiro.api.resume import RunRecord
+from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
 from airflow_provider_wiro.run_record import (
     FileRecordStore,

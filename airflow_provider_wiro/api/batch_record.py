@@ -18,7 +18,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any
 
-from airflow_provider_wiro.api.resume import Baseline
+from airflow_provider_wiro.api.later_tasks import Baseline
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 RECORD_VERSION = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.fingerprint import Likeness
-from airflow_provider_wiro.api.resume import Baseline, compare, tasks_since
+from airflow_provider_wiro.api.later_tasks import Baseline, compare, tasks_since
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

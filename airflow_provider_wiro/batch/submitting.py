@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.api.resume import newest_task_id
+from airflow_provider_wiro.api.later_tasks import newest_task_id
 from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroNotFoundError
 from airflow_provider_wiro.hooks.files import resolve_files

@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.resume import (
-    MAX_LOSSES,
-    RunRecord,
-    never_started,
-    newest_task_id,
-    resume,
-    settle,
-)
+from airflow_provider_wiro.api.later_tasks import newest_task_id
+from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume, settle
+from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
 from airflow_provider_wiro.operators.stopping import TaskStoppedError
 

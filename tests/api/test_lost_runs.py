@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_wiro.api.later_tasks import Baseline
 from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
-from airflow_provider_wiro.api.resume import Baseline
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from tests.api.world import NO_TASK_YET, NOON, World, ok, quick
 

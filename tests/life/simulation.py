@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.api.flow import Flow, Outside, Send, drive
 from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.resume import RunRecord
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroRecordError
 

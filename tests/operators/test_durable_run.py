@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api import endpoints, resume
+from airflow_provider_wiro.api import conversations, endpoints, flow, later_tasks
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -31,8 +31,8 @@ OTHER = {**SMALL, "prompt": "a robot in a garden"}
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each call but a Run fail at its first failure, so that a test needn't wait a minute for it."""
-    monkeypatch.setitem(resume.call.__kwdefaults__, "patience_seconds", 0.0)
-    monkeypatch.setitem(resume.look_at_task.__kwdefaults__, "patience_seconds", 0.0)
+    monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.0)
+    monkeypatch.setitem(conversations.look_at_task.__kwdefaults__, "patience_seconds", 0.0)
 
 
 def die_after_submission(work: Work, **settings: Any) -> None:
@@ -394,7 +394,7 @@ def test_in_doubt_a_user_may_choose_to_pay_twice(wiro: WiroEmulator, work: Work)
 def test_where_wiro_did_not_tell_what_was_there_before_an_equal_task_is_a_doubt(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resume, "BASELINE_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(later_tasks, "BASELINE_PATIENCE_SECONDS", 0.0)
     wiro.inject(Fault("server_error", endpoint="Task/List"), Fault("drop_after", endpoint="Run"))
 
     with pytest.raises(AirflowFailException, match="2221"):
@@ -407,7 +407,7 @@ def test_too_many_tasks_to_look_through_are_a_doubt_too(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_PAGE", 2)
-    monkeypatch.setattr(resume, "MAX_LISTED", 4)
+    monkeypatch.setattr(later_tasks, "MAX_LISTED", 4)
     start_others(work, *(f"robot {number}" for number in range(5)))
     wiro.inject(Fault("drop_before", endpoint="Run", skip=5))
 
@@ -622,8 +622,8 @@ def test_durable_off_touches_no_store_and_each_try_pays(work: Work) -> None:
 def test_an_unreachable_wiro_leaves_no_record(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = json.loads(work.wiro.connection) | {"host": "http://127.0.0.1:9/v1"}
     monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps(gone))
-    monkeypatch.setitem(resume.call.__kwdefaults__, "patience_seconds", 0.0)
-    monkeypatch.setattr(resume, "BASELINE_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.0)
+    monkeypatch.setattr(later_tasks, "BASELINE_PATIENCE_SECONDS", 0.0)
 
     with pytest.raises(WiroConnectionError):
         work.run()
