@@ -5,11 +5,18 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.airflow_home import AirflowHome, isolate_airflow
 
 # At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
 _HOME = isolate_airflow()
+
+# A test that is slow for once says something of the machine, not of what is promised.
+settings.register_profile(
+    "untimed", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 
 def pytest_unconfigure() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from airflow_provider_wiro.api.flow import Outside, Pause, Send
 from airflow_provider_wiro.api.responses import Answer
@@ -20,8 +20,8 @@ T = TypeVar("T")
 KEY, SECRET, TOKEN = "k-7f3c9a51e2", "s-c04d8b96aa", "eDcCtoken5a1f0"
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
-#: For properties: enough to find what a table forgot, few enough to stay fast; leaves no database behind.
-quick = settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+#: For properties: enough to find what a table forgot, few enough to stay fast.
+quick = settings(max_examples=60)
 
 Outcome = Answer | NoAnswer
 Script = Callable[[Send], Outcome]

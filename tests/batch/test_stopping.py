@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro.batch import following, runner
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.work import prompts
@@ -149,43 +151,40 @@ def test_airflows_timeout_stops_everything_wherever_it_strikes(
 ) -> None:
     work.wiro.inject(Fault("stuck_running", times=None))
     operator = work.operator(prompts(3))
-    from airflow_provider_wiro.batch import following, runner
-
     strikes = iter([TimeoutOfAirflowsError()])
-    if place == "child":
-        original = following.watch_task
+    watched: set[str] = set()
+    watch, work_on = following.watch_task, runner.BatchRunner.work
 
-        async def watch(*args: Any, **kwargs: Any) -> Any:
-            if len(work.wiro.tasks) == 3 and (error := next(strikes, None)):
-                raise error
-            return await original(*args, **kwargs)
+    def strike() -> None:
+        if len(watched) == 3 and (error := next(strikes, None)):
+            raise error
 
-        monkeypatch.setattr(following, "watch_task", watch)
-    else:
-        work_on = runner.BatchRunner.work
+    async def watch_and_strike(connection: str, wiro_task_id: str, *args: Any, **settings: Any) -> Any:
+        watched.add(wiro_task_id)
+        if place == "child":
+            strike()
+        return await watch(connection, wiro_task_id, *args, **settings)
 
-        def strike() -> None:
-            raise next(strikes)
+    async def work_and_strike(self: Any, **settings: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        select = loop._selector.select  # type: ignore[attr-defined]
 
-        async def and_strike(self: Any, **settings: Any) -> Any:
-            import asyncio
+        def strike_often() -> None:
+            strike()
+            loop.call_later(0.05, strike_often)
 
-            loop = asyncio.get_running_loop()
-            if place == "callback":
-                loop.call_later(0.5, strike)
-            else:
-                select = loop._selector.select  # type: ignore[attr-defined]
-                until = loop.time() + 0.5
+        def select_and_strike(timeout: float | None = None) -> Any:
+            strike()
+            return select(timeout)
 
-                def interrupted(timeout: Any = None) -> Any:
-                    if loop.time() > until and (error := next(strikes, None)):
-                        raise error
-                    return select(min(0.05, timeout or 0.05))
+        if place == "callback":
+            strike_often()
+        if place == "select":
+            loop._selector.select = select_and_strike  # type: ignore[attr-defined]
+        return await work_on(self, **settings)
 
-                loop._selector.select = interrupted  # type: ignore[attr-defined]
-            return await work_on(self, **settings)
-
-        monkeypatch.setattr(runner.BatchRunner, "work", and_strike)
+    monkeypatch.setattr(following, "watch_task", watch_and_strike)
+    monkeypatch.setattr(runner.BatchRunner, "work", work_and_strike)
 
     with pytest.raises(TimeoutOfAirflowsError):
         operator.execute(work.context)

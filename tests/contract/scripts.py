@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip as gzip_format
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.contract.hostile import Script, Wire
 
@@ -94,6 +95,21 @@ def late(seconds: float, script: Script) -> Script:
 
     def waiting(wire: Wire) -> None:
         wire.wait(seconds)
+        script(wire)
+
+    return waiting
+
+
+def once(wait: Callable[[float], object], script: Script) -> Script:
+    """Play a script when something has happened: ``wait`` of a threading.Event or Barrier. Else hang up."""
+
+    def waiting(wire: Wire) -> None:
+        try:
+            has_happened = wait(20) is not False
+        except threading.BrokenBarrierError:
+            has_happened = False
+        if not has_happened:
+            wire.close()
         script(wire)
 
     return waiting

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
+import threading
 import time
 import warnings
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import pytest
 
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from tests.contract.hostile import wait_until
-from tests.contract.scripts import late, ok, silence
+from tests.contract.scripts import ok, once, silence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,53 +28,49 @@ TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
 pytestmark = pytest.mark.usefixtures("connect")
 
 
-class Heartbeat:
-    """The longest the loop was silent while it ran."""
-
-    longest = 0.0
-
-    async def __aenter__(self) -> Heartbeat:
-        self._task = asyncio.create_task(self._beat())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-
-    async def _beat(self) -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            self.longest = max(self.longest, time.perf_counter() - before)
-
-
 async def test_a_slow_answer_keeps_nobody_else_waiting(server: HostileServer) -> None:
-    server.on(DETAIL, late(0.2, TASK))
+    others_went_on = threading.Event()
+    server.on(DETAIL, once(others_went_on.wait, TASK))
+
+    async def others() -> None:
+        await asyncio.to_thread(wait_until, lambda: bool(server.to(DETAIL)))
+        others_went_on.set()
+
     async with WiroAsyncHook() as hook:
-        await hook.get_wiro_connection()
-        await hook.get_session()
-        async with Heartbeat() as heart:
-            await hook.get_task("7")
-    assert heart.longest < 0.1
+        await asyncio.gather(hook.get_task("7"), others())
 
 
-async def test_a_large_upload_keeps_nobody_else_waiting(server: HostileServer, tmp_path: Path) -> None:
+async def test_a_file_is_opened_and_read_off_the_loop(
+    server: HostileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: set[int] = set()
+
+    class Observed(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            readers.add(threading.get_ident())
+            return super().read(-1 if size is None else size)
+
+    def observed(path: Path, mode: str) -> Observed:
+        readers.add(threading.get_ident())
+        return Observed(path, mode)
+
     file = tmp_path / "big.mp4"
-    with file.open("wb") as opened:
-        opened.truncate(50_000_000)
+    file.write_bytes(b"\0" * 1_000_000)
+    monkeypatch.setattr(type(file), "open", observed)
     server.on("/v1/File/Upload", ok(list=[{"id": "1", "url": "https://files.test/1"}]))
     async with WiroAsyncHook() as hook:
-        await hook.get_session()
-        async with Heartbeat() as heart:
-            await hook.upload_file(file)
-    assert heart.longest < 0.15
+        await hook.upload_file(file)
+
+    assert readers
+    assert threading.get_ident() not in readers
+    assert server.requests[0].body_size > 1_000_000
 
 
 async def test_slow_requests_run_side_by_side(server: HostileServer) -> None:
-    server.on(DETAIL, late(0.1, TASK))
+    all_are_there = threading.Barrier(10)
+    server.on(DETAIL, once(all_are_there.wait, TASK))
     async with WiroAsyncHook() as hook:
-        began = time.perf_counter()
-        await asyncio.gather(*(hook.get_task("7") for _ in range(20)))
-    assert time.perf_counter() - began < 1.0
+        await asyncio.gather(*(hook.get_task("7") for _ in range(all_are_there.parties)))
 
 
 async def test_two_tasks_on_a_fresh_hook_share_one_session() -> None:

@@ -132,7 +132,7 @@ jumps = st.dictionaries(st.integers(1, 60), st.floats(-7200, 7200), max_size=3)
 store_failures = st.lists(st.booleans(), max_size=10)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(fates=fates, ends=ends, crashes=crashes, jumps=jumps, store_failures=store_failures)
 def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_in_silence(
     fates: list[str],
@@ -154,7 +154,7 @@ def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_in_silenc
     assert life.longest_try_seconds <= limit, "silence past the deadline"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(fates=fates, crashes=crashes)
 def test_a_retry_after_success_returns_the_same_task_and_a_clear_starts_another(
     fates: list[str], crashes: set[int]
