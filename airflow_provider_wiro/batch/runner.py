@@ -81,7 +81,7 @@ class BatchRunner:
             if self._interruption is not None:
                 raise self._interruption
             self._submit_more()
-            is_at_work = bool(self._children or self._settler.items)
+            is_at_work = self._children or self._is_settling
             if not is_at_work and (going.is_closed or not going.has_pending):
                 break
             if not waits and self._has_only_to_wait():
@@ -142,9 +142,14 @@ class BatchRunner:
             self._going.active.add(item)
             self._settler.sends()
             self._begin(self._submit(item))
-        if self._settler.items and (self._settling is None or self._settling.done()):
+        if self._settler.items and not self._is_settling:
             self._settling = asyncio.create_task(self._sending.settle())
             self._settling.add_done_callback(self._end_child)
+
+    @property
+    def _is_settling(self) -> bool:
+        """Whether lost runs are looked for, or what has become of them is being written down."""
+        return self._settling is not None and not self._settling.done()
 
     def _may_submit(self) -> bool:
         now = self._job.now()
@@ -191,7 +196,7 @@ class BatchRunner:
 
     def _has_only_to_wait(self) -> bool:
         return (
-            not self._settler.items
+            not self._is_settling
             and not self._settler.on_their_way
             and not self._sending.is_in_trouble
             and len(self._children) == len(self._following.watched)

@@ -421,10 +421,17 @@ class WiroBatchRunOperator(BaseOperator):
         if failed and self.on_item_failure == "fail":
             kind = AirflowException if record.may_retry else AirflowFailException
             raise kind(_failure(record.total, failed, failures, manifest))
+        succeeded = record.count(ItemState.DONE)
+        if succeeded + failed != record.total:
+            # A bug of ours. What is lost by saying so is a retry; by a summary, the items.
+            raise AirflowException(
+                f"Only {succeeded + failed:,} of {record.total:,} items are over, though nothing is left to "
+                "do. A retry goes on with the others."
+            )
         summary: BatchSummary = {
             "model": self.model,
             "total": record.total,
-            "succeeded": record.count(ItemState.DONE),
+            "succeeded": succeeded,
             "failed": failed,
             "cost_usd": record.cost_usd,
             **({} if found.lander is None else {"total_bytes": record.total_bytes}),

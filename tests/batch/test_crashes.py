@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.api import resume
+from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from tests.airflow_home import ROOT
@@ -47,6 +50,33 @@ def test_a_journal_cut_off_at_any_byte_costs_nothing_but_a_look(work: BatchWork)
         assert summary["succeeded"] == 3, length
         assert work.started_once(inputs), length
         assert [line["wiro_task_id"] for line in work.manifest] == [line["wiro_task_id"] for line in results]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
+def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    """A journal can be slow: all other items may be over before the last id is durable."""
+    inputs = prompts(3)
+    work.run(inputs, max_active=3)
+    whole = work.journal.read_bytes()
+    work.journal.write_bytes(whole[: whole.index(b'{"what":"id"')])
+    started = Ledger.started
+
+    async def started_last(ledger: Ledger, item: int, wiro_task_id: str) -> None:
+        await started(ledger, item, wiro_task_id)
+        for _ in range(1000):
+            if len(ledger._ended) + ledger.record.count(ItemState.DONE) == item:
+                break
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)  # until that is noticed
+
+    monkeypatch.setattr(Ledger, "started", started_last)
+
+    summary = work.run(inputs, max_active=3, deferrable=deferrable)
+
+    assert summary["succeeded"] == 3
+    assert work.started_once(inputs)
 
 
 def test_a_journal_cut_off_before_its_first_entry_begins_anew(work: BatchWork) -> None:

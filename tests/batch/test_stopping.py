@@ -43,7 +43,7 @@ def killed_when(work: BatchWork, is_time: Callable[[], bool], inputs: Any, **set
 
 
 def test_a_kill_stops_everything_that_runs_and_submits_nothing_more(work: BatchWork) -> None:
-    work.wiro.inject(Fault("stuck_running", times=6), Fault("stuck_in_queue", times=6))
+    work.wiro.inject(Fault("stuck_running", times=6), Fault("stuck_in_queue", skip=6, times=6))
 
     killed_when(work, lambda: len(work.wiro.tasks) == 12, prompts(50), max_active=12)
 

@@ -23,7 +23,7 @@ Connect = Callable[..., None]
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat at once, and not for long: nobody here tests how long a pause is."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.002)
-    monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 1.5)
 
 
 @pytest.fixture
