@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators import wiro as operators
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
@@ -204,6 +205,25 @@ def test_a_journal_that_fails_in_the_middle_ends_the_batch_and_a_retry_pays_for_
 
     assert work.run(inputs, max_active=4)["succeeded"] == 30
     assert work.started_once(inputs)
+
+
+def test_no_summary_is_given_while_items_are_neither_done_nor_failed(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever bug of ours ends the work early: a retry finds the rest."""
+    inputs = prompts(3)
+    with monkeypatch.context() as bug:
+
+        async def nothing(*_: Any, **__: Any) -> None:
+            return
+
+        bug.setattr(BatchRunner, "work", nothing)
+        with pytest.raises(AirflowException, match="Only 0 of 3 items are over") as failure:
+            work.run(inputs)
+    assert not isinstance(failure.value, AirflowFailException)
+    work.retry()
+
+    assert work.run(inputs)["succeeded"] == 3
 
 
 def test_a_journal_that_cannot_be_read_starts_nothing(work: BatchWork) -> None:
