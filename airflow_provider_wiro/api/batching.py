@@ -9,7 +9,7 @@ from airflow_provider_wiro.api.polling import slot_pause_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: After so many seconds without a refusal, one more run is tried.
+#: After so many seconds without a refusal, more runs are tried.
 RAISE_AFTER_SECONDS = 15.0
 #: A scheduler that lags takes the end of a shorter deferral for the task's failure (seen on 3.3.2).
 SHORTEST_DEFERRAL_SECONDS = 10.0
@@ -25,12 +25,13 @@ class ActiveLimit:
     """
     How many runs may be on their way: ``most``, or as many as the account's concurrency limit (code 96) took.
 
-    A refusal lowers it to what was on its way, time without one raises it step by step: the account's limit
-    moves with its balance, and with what else it runs.
+    A refusal lowers it to what was on its way; time without one raises it, by steps that double, so that a
+    batch of hundreds is back within minutes. The account's limit moves with its balance, and with what else
+    it runs. A refused Run costs a request, and nothing else.
 
     :param most: the user's ``max_active``; never more than that.
     :param random: from [0, 1), spreads batches that are refused together.
-    :param current: what an earlier part of the batch has learned.
+    :param current: what an earlier part of the batch, before a deferral, has learned.
     """
 
     def __init__(self, most: int, random: Callable[[], float], *, current: int | None = None) -> None:
@@ -38,7 +39,9 @@ class ActiveLimit:
         self.current = most if current is None else max(1, min(most, current))
         self._random = random
         self._refusals_in_a_row = 0
-        self._raise_at: float | None = None
+        # A deferral is time without a refusal, and such a part may not live long enough to raise it later.
+        self._raise_at: float | None = None if current is None else 0.0
+        self._step = 1 if current is None else max(1, self.current // 2)
         self._not_before = 0.0
 
     def allows(self, active: int, now: float) -> bool:
@@ -60,6 +63,7 @@ class ActiveLimit:
         self._refusals_in_a_row += 1
         self.current = max(1, min(self.current, active))
         self._raise_at = now + RAISE_AFTER_SECONDS
+        self._step = 1
         if not active:  # no end of a run of ours will free a slot
             self._not_before = now + slot_pause_seconds(self._refusals_in_a_row, self._random())
 
@@ -74,10 +78,9 @@ class ActiveLimit:
         return self._raise_at if self.current < self.most else None
 
     def _raise_when_due(self, now: float) -> None:
-        if self._raise_at is None and self.current < self.most:  # learned by an earlier part of the batch
-            self._raise_at = now + RAISE_AFTER_SECONDS
         if self._raise_at is not None and now >= self._raise_at:
-            self.current = min(self.most, self.current + 1)
+            self.current = min(self.most, self.current + self._step)
+            self._step *= 2
             self._raise_at = now + RAISE_AFTER_SECONDS if self.current < self.most else None
 
 

@@ -35,15 +35,35 @@ def test_a_refusal_lowers_it_to_what_is_on_its_way() -> None:
     assert found.allows(4, NOW)
 
 
-def test_time_without_a_refusal_raises_it_step_by_step_to_the_users_and_never_above() -> None:
-    found = limit(7)
+def test_time_without_a_refusal_raises_it_by_steps_that_double_to_the_users_and_never_above() -> None:
+    found = limit(20)
     found.refused(5, NOW)
-    for step in range(1, 5):
+    for step, raised in enumerate([6, 8, 12, 20, 20], 1):
         found.allows(0, NOW + step * RAISE_AFTER_SECONDS)
-        assert found.current == min(7, 5 + step)
+        assert found.current == raised
         found.allows(0, NOW + step * RAISE_AFTER_SECONDS + 1)
-        assert found.current == min(7, 5 + step)
-    assert found.next_change_at(7) is None
+        assert found.current == raised
+    assert found.next_change_at(20) is None
+
+
+def test_hundreds_are_back_two_minutes_after_the_last_refusal() -> None:
+    found = limit(500)
+    found.refused(1, NOW)
+    for second in range(136):
+        found.allows(0, NOW + second)
+
+    assert found.current == 500
+
+
+def test_after_a_refusal_the_steps_are_small_again() -> None:
+    found = limit(100)
+    found.refused(5, NOW)
+    for step in (1, 2, 3):
+        found.allows(0, NOW + step * RAISE_AFTER_SECONDS)
+    found.refused(9, NOW + 50)
+    found.allows(0, NOW + 50 + RAISE_AFTER_SECONDS)
+
+    assert found.current == 10
 
 
 def test_a_probe_that_is_refused_lowers_it_again() -> None:
@@ -81,11 +101,12 @@ def test_where_nothing_runs_no_end_frees_a_slot_so_it_waits_longer_and_longer() 
     assert (found.next_change_at(0) or 0) - now == 5
 
 
-def test_what_an_earlier_part_has_learned_is_taken_over_and_raised_in_time() -> None:
-    found = limit(20, current=3)
+def test_what_an_earlier_part_has_learned_is_taken_over_and_raised_since_it_was_deferred() -> None:
+    """A part that only fills what has become free lives for a second: it would never raise it otherwise."""
+    found = limit(20, current=4)
 
-    assert not found.allows(3, NOW)
-    assert found.allows(3, NOW + RAISE_AFTER_SECONDS)
+    assert found.allows(5, NOW)
+    assert not found.allows(6, NOW)
     assert limit(20, current=50).current == 20
     assert limit(20, current=0).current == 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api.later_tasks import Baseline
 from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
-from airflow_provider_wiro.exceptions import WiroOrphanedRunError
-from tests.api.world import NO_TASK_YET, NOON, World, ok, quick
+from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
+from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 MODEL = "owner/model"
 
@@ -34,12 +37,16 @@ def task(number: int, parameters: dict[str, Any] | None, **more: Any) -> dict[st
     }
 
 
-def found(runs: list[LostRun], *tasks: dict[str, Any], known: set[str] = frozenset()) -> Findings:  # type: ignore[assignment]
+def found(
+    runs: list[LostRun], *tasks: dict[str, Any], known: Container[str] = frozenset(), most_a_page: int = 100
+) -> Findings:
     def answer(send: Any) -> Any:
+        body = json.loads(send.body.json)
         if send.path == "Task/List":
-            listed = sorted(tasks, key=lambda one: -int(one["id"]))
+            start, limit = int(body["start"]), min(int(body["limit"]), most_a_page)
+            listed = sorted(tasks, key=lambda one: -int(one["id"]))[start : start + limit]
             return ok(tasklist=listed) if listed else NO_TASK_YET
-        wanted = json.loads(send.body.json)["taskid"]
+        wanted = body["taskid"]
         return ok(tasklist=[one for one in tasks if one["id"] == wanted])
 
     world = World(answer)
@@ -99,6 +106,70 @@ def test_a_task_that_does_not_show_enough_is_a_doubt_for_all_it_may_be() -> None
 
 def test_without_a_newest_task_before_nothing_is_certain() -> None:
     assert found([lost(0, A, None)], task(101, A)) == Findings({}, {0: ["101"]})
+
+
+@pytest.mark.parametrize("most_a_page", [1, 3, 20])
+def test_a_page_that_is_shorter_than_asked_for_is_not_the_end(most_a_page: int) -> None:
+    """Wiro may give fewer at once than are asked for. To take that for the end would be to pay twice."""
+    others = [task(number, B) for number in range(102, 150)]
+
+    assert found([lost(0, A)], task(101, A), *others, most_a_page=most_a_page).tasks == {0: "101"}
+
+
+def test_a_list_that_is_too_long_for_an_answer_is_read_in_smaller_pages() -> None:
+    """As that of tasks which show their texts is."""
+    tasks = [task(number, B, debugoutput="x" * 50_000) for number in range(102, 140)] + [task(101, A)]
+
+    assert found([lost(0, A)], *tasks).tasks == {0: "101"}
+
+
+def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
+    tasks = [*(task(number, B) for number in range(110, 101, -1)), task(101, A), task(100, A)]
+
+    def answer(send: Any) -> Any:
+        tasks.insert(0, task(200 + len(tasks), B))
+        start = int(json.loads(send.body.json)["start"])
+        return ok(tasklist=tasks[start : start + 2]) if tasks[start:] else NO_TASK_YET
+
+    world = World(answer)
+
+    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).tasks == {0: "101"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (ok(tasklist=[task(102, B)]), "same tasks on each page"),
+        (refused(1, "no such page", status=404), "no such page"),
+    ],
+    ids=["not paged", "not offered"],
+)
+def test_a_list_that_cannot_be_searched_is_a_doubt(answer: Any, says: str) -> None:
+    world = World(answer)
+
+    with pytest.raises(WiroOrphanedRunError, match=f"{says}.*dashboard") as failure:
+        world.drive(find_lost(world.outside, [lost(0, A)], set()))
+    assert "on_orphaned_intent='resubmit'" in str(failure.value)
+
+
+@pytest.mark.parametrize("answer", [HTML_502, refused(98, "no", status=401)], ids=["outage", "wrong key"])
+def test_a_wiro_that_cannot_be_asked_is_no_doubt(answer: Any) -> None:
+    world = World(answer)
+
+    with pytest.raises(WiroError) as failure:
+        world.drive(find_lost(world.outside, [lost(0, A)], set()))
+    assert not isinstance(failure.value, WiroOrphanedRunError)
+
+
+def test_a_listed_task_that_has_no_detail_is_a_doubt() -> None:
+    def answer(send: Any) -> Any:
+        if send.path == "Task/List" and json.loads(send.body.json)["start"] == "0":
+            return ok(tasklist=[task(101, None)])
+        return NO_TASK_YET
+
+    world = World(answer)
+
+    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).doubts == {0: ["101"]}
 
 
 def test_a_list_that_is_not_newest_first_cannot_be_searched() -> None:

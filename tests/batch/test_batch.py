@@ -411,6 +411,28 @@ def test_a_strangers_task_that_fits_as_well_is_for_a_person_to_look_at(work: Bat
     assert work.run(inputs, on_orphaned_intent="resubmit")["succeeded"] == 1
 
 
+@pytest.mark.parametrize("on_orphaned_intent", ["fail", "resubmit"])
+def test_where_wiro_has_no_list_a_lost_answer_is_a_doubt_about_its_item_alone(
+    work: BatchWork, on_orphaned_intent: str
+) -> None:
+    work.wiro.inject(
+        Fault("api_error", endpoint="Task/List", status=404, code=1, message="not found", times=None),
+        Fault("drop_after", endpoint="Run", skip=2),
+    )
+
+    summary = work.run(
+        prompts(8), max_active=2, on_item_failure="continue", on_orphaned_intent=on_orphaned_intent
+    )
+
+    resubmitted = on_orphaned_intent == "resubmit"
+    assert (summary["succeeded"], summary["failed"]) == ((8, 0) if resubmitted else (7, 1))
+    assert work.wiro.counts.tasks_started == (9 if resubmitted else 8)
+    [told] = [line["error"] for line in work.manifest if line["status"] == "failed"] or [None]
+    if not resubmitted:
+        assert "Wiro's task list, where its task would be, can't be read" in told
+        assert "Look in the dashboard" in told
+
+
 def test_wiros_list_is_asked_for_its_newest_task_once_and_not_for_each_run(work: BatchWork) -> None:
     work.run(prompts(40), max_active=40, poll_interval=0.3)
 
