@@ -122,10 +122,10 @@ def tasks_since(outside: Outside, baseline: Baseline, known_ids: Container[str])
         ids = [task.id for task in page]
         repeats = repeats + 1 if seen.issuperset(ids) else 0
         if repeats == _MOST_REPEATS:
-            raise _unsearchable("shows the same tasks on each page.")
+            raise _unsearchable("shows the same tasks on each page")
         numbers = [int(one) for one in ids if one.isdecimal()]
         if numbers != sorted(numbers, reverse=True):
-            raise _unsearchable("is not newest first.")
+            raise _unsearchable("is not newest first")
         for listed in page:
             if baseline.had(listed):
                 return list(found.values())
@@ -144,8 +144,9 @@ def tasks_since(outside: Outside, baseline: Baseline, known_ids: Container[str])
 
 def _unsearchable(why: str) -> WiroOrphanedRunError:
     return WiroOrphanedRunError(
-        f"The answer of an earlier Run was lost, and Wiro's task list, where its task would be, {why} Look "
-        "in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new run."
+        "The answer of an earlier Run was lost, and Wiro's task list, where its task would be, "
+        f"{why.rstrip('.')}. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+        "run."
     )
 
 
