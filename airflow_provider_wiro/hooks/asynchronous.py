@@ -7,6 +7,7 @@ import functools
 import io
 import socket
 import ssl
+import time
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from yarl import URL
 
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
+from airflow_provider_wiro.api.ranges import Patience
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
@@ -208,6 +210,7 @@ class AsyncOutputStream:
         size = downloads.bytes_to_read(self._output, size, self.received, announced=self.announced)
         pieces: list[bytes] = []
         missing = size
+        patience = Patience(time.monotonic())
         try:
             while missing:
                 # Besides aiohttp's own timeout, which a broken chunk disables (seen with 3.14.5).
@@ -217,6 +220,9 @@ class AsyncOutputStream:
                     break
                 pieces.append(some)
                 missing -= len(some)
+                patience.note(size - missing, now := time.monotonic())
+                if patience.is_over(now):
+                    raise TimeoutError("It came too slowly.")  # noqa: TRY301  one of FAILURES
         except FAILURES as error:
             raise downloads.cut_off(
                 self._output, f"{type(error).__name__} after {self.received + size - missing} bytes"
@@ -245,9 +251,11 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
             proxy = proxy_for(connection, url)
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             try:
-                response = await session.get(
-                    _as_it_is(url), headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
-                )
+                # Besides aiohttp's own, which begin anew with each byte.
+                async with asyncio.timeout(connection.connect_timeout + connection.read_timeout):
+                    response = await session.get(
+                        _as_it_is(url), headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
+                    )
             except FAILURES as error:
                 raise guard.refusal or WiroOutputUnavailableError(
                     f"No answer from the CDN for output {output.index} ({output.name!r}): "

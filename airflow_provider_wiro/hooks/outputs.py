@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_provider_wiro.api import downloads
+from airflow_provider_wiro.api.ranges import Patience
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.blocking import lower_case, open_session
+from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from urllib3.connection import HTTPConnection
 
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
@@ -33,9 +35,10 @@ class OutputStream:
     :ivar announced: bytes the CDN announces, None if it doesn't.
     """
 
-    def __init__(self, output: Output, response: requests.Response) -> None:
+    def __init__(self, output: Output, response: requests.Response, read_timeout: float) -> None:
         self._output = output
         self._response = response
+        self._read_timeout = read_timeout
         headers = lower_case(response.headers)
         self.announced = downloads.check_answer(output, response.status_code, headers)
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -49,17 +52,34 @@ class OutputStream:
         :raises WiroOutputRefusedError: more or fewer bytes than Wiro announced.
         """
         size = downloads.bytes_to_read(self._output, size, self.received, announced=self.announced)
-        try:
-            piece: bytes = self._response.raw.read(size, decode_content=False)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise downloads.cut_off(
-                self._output, f"{type(error).__name__} after {self.received} bytes"
-            ) from error
+        piece, failure = self._read(size)
         self.received += len(piece)
+        if failure is not None:
+            raise downloads.cut_off(self._output, f"{failure} after {self.received} bytes")
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
         return piece
+
+    def _read(self, size: int) -> tuple[bytes, str | None]:
+        """Return what came of ``size`` bytes, and why no more, None if that is their end."""
+        pieces: list[bytes] = []
+        received = 0
+        patience = Patience(time.monotonic())
+        while received < size:
+            allow_read(self._response, self._read_timeout)
+            try:
+                piece: bytes = self._response.raw.read1(size - received, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                return b"".join(pieces), type(error).__name__
+            if not piece:
+                break
+            pieces.append(piece)
+            received += len(piece)
+            patience.note(received, now := time.monotonic())
+            if patience.is_over(now):
+                return b"".join(pieces), "it came too slowly,"
+        return b"".join(pieces), None
 
     def interrupt(self) -> None:
         """Let a read that waits for bytes fail at once. For a signal handler that came in between."""
@@ -75,7 +95,7 @@ def open_output(connection: WiroConnection, output: Output) -> Iterator[OutputSt
     :raises WiroOutputError: see :mod:`airflow_provider_wiro.api.downloads`.
     """
     with OutputSession(connection) as session, session.get(output, downloads.REQUEST_HEADERS) as response:
-        yield OutputStream(output, response)
+        yield OutputStream(output, response, connection.read_timeout)
 
 
 class OutputSession:
@@ -83,10 +103,14 @@ class OutputSession:
     Gets outputs from the CDN over connections that are kept, and never from a private address.
 
     Usable from several threads: each has connections of its own.
+
+    :param silence_seconds: how long the CDN may be silent, and how long the head of its answer may take.
+        Default: the connection's ``read_timeout``.
     """
 
-    def __init__(self, connection: WiroConnection) -> None:
+    def __init__(self, connection: WiroConnection, silence_seconds: float | None = None) -> None:
         self._connection = connection
+        self._silence = connection.read_timeout if silence_seconds is None else silence_seconds
         self._of_this_thread = threading.local()
         self._sessions: list[requests.Session] = []
         self._connected: dict[int, HTTPConnection] = {}
@@ -110,10 +134,11 @@ class OutputSession:
         url = downloads.output_url(output)
         for hops in range(downloads.MAX_REDIRECTS + 1):
             try:
+                allow_request(session, url, self._connection.connect_timeout + self._silence)
                 response = session.get(
                     url,
                     headers=dict(headers),
-                    timeout=(self._connection.connect_timeout, self._connection.read_timeout),
+                    timeout=(self._connection.connect_timeout, self._silence),
                     stream=True,
                     allow_redirects=False,
                 )
@@ -146,7 +171,7 @@ class OutputSession:
         return mine.session, mine.guard
 
 
-class _GuardingAdapter(HTTPAdapter):
+class _GuardingAdapter(BoundedAdapter):
     """
     Refuses connections to private addresses: by name before connecting, and by the connected socket.
 
@@ -164,16 +189,8 @@ class _GuardingAdapter(HTTPAdapter):
         self._connected = connected
         super().__init__()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        is_new = proxy not in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if is_new:
-            manager.pool_classes_by_scheme = _guarded_pools(self, is_proxied=True)
-        return manager
+    def traits(self, *, is_proxied: bool) -> tuple[type, ...]:
+        return (_guarded(self, is_proxied=is_proxied),)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         self.check_name(urllib3.util.parse_url(request.url or "").hostname or "")
@@ -198,10 +215,8 @@ class _GuardingAdapter(HTTPAdapter):
         self._connected[id(connection)] = connection
 
 
-def _guarded_pools(
-    guard: _GuardingAdapter, *, is_proxied: bool = False
-) -> dict[str, type[HTTPConnectionPool]]:
-    """Return pools whose connections are registered, and checked before a byte is sent unless proxied."""
+def _guarded(guard: _GuardingAdapter, *, is_proxied: bool) -> type:
+    """Return what makes a connection registered, and checked before a byte is sent unless proxied."""
 
     class Guarded:
         def _new_conn(self) -> Any:
@@ -219,11 +234,4 @@ def _guarded_pools(
             super().connect()  # type: ignore[misc]
             guard.register(self)  # type: ignore[arg-type]
 
-    def pool(base: type[HTTPConnectionPool], connection: type[HTTPConnection]) -> type[HTTPConnectionPool]:
-        guarded = type(f"Guarded{connection.__name__}", (Guarded, connection), {})
-        return type(f"Guarded{base.__name__}", (base,), {"ConnectionCls": guarded})
-
-    return {
-        "http": pool(HTTPConnectionPool, HTTPConnection),
-        "https": pool(HTTPSConnectionPool, HTTPSConnection),
-    }
+    return Guarded

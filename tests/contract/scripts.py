@@ -183,6 +183,19 @@ def drip(start: bytes, piece: bytes, seconds_between: float) -> Script:
     return script
 
 
+def trickling(start: bytes, piece: bytes, end: bytes, *, seconds: float = 4.0) -> Script:
+    """Send a start, the same piece again and again for a while, and then a good end, for who has waited."""
+
+    def script(wire: Wire) -> None:
+        wire.send(start)
+        for _ in range(int(seconds / 0.02)):
+            wire.wait(0.02)
+            wire.send(piece)
+        wire.send(end)
+
+    return script
+
+
 def redirect(to: str, status: int = 302, **headers: object) -> Script:
     """Redirect."""
     return answer(b"", status, location=to, **headers)

@@ -36,6 +36,7 @@ from tests.contract.scripts import (
     silence,
     then_close,
     then_drop_next,
+    trickling,
     truncated,
 )
 
@@ -101,6 +102,20 @@ TOO_SLOW: dict[str, Script] = {
         head(200, transfer_encoding="chunked"), b"xyz\r\n", seconds_between=0.02, then_close=False
     ),
     "a body that drips": drip(head(200, content_length=1000), b"{", 0.02),
+    "a header that drips": trickling(b"HTTP/1.1 200 OK\r\nx: ", b"a", b"\r\n\r\n" + STARTED_BODY),
+    "interim answers without end": trickling(
+        b"", head(100) * 99, head(200, content_length=len(STARTED_BODY)) + STARTED_BODY
+    ),
+    "the length of a chunk that drips": trickling(
+        head(200, transfer_encoding="chunked") + b"%x;" % len(STARTED_BODY),
+        b"a",
+        b"\r\n" + STARTED_BODY + b"\r\n0\r\n\r\n",
+    ),
+    "trailers that drip": trickling(
+        head(200, transfer_encoding="chunked") + b"%x\r\n%s\r\n0\r\n" % (len(STARTED_BODY), STARTED_BODY),
+        b"x: y\r\n",
+        b"\r\n",
+    ),
 }
 
 

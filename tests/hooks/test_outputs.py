@@ -32,6 +32,7 @@ from tests.contract.scripts import (
     redirect,
     reset,
     silence,
+    trickling,
     truncated,
     until_close,
 )
@@ -158,6 +159,37 @@ def test_a_cdn_that_falls_silent_is_left(
 
     with pytest.raises(WiroOutputUnavailableError):
         twin.fetch(at(cdn, start_and_stall))
+
+
+IN_CHUNKS = head(200, transfer_encoding="chunked") + b"%x" % len(PNG)
+#: Good answers in the end, for who waits for it: no timeout between two bytes ends them.
+TRICKLES: dict[str, Script] = {
+    "a header": trickling(b"HTTP/1.1 200 OK\r\nx: ", b"a", b"\r\n\r\n" + PNG),
+    "interim answers": trickling(b"", head(100), head(200, content_length=len(PNG)) + PNG),
+    "a flood of interim answers": trickling(b"", head(100) * 999, head(200, content_length=len(PNG)) + PNG),
+    "the length of a chunk": trickling(IN_CHUNKS + b";", b"a", b"\r\n" + PNG + b"\r\n0\r\n\r\n"),
+    "trailers": trickling(IN_CHUNKS + b"\r\n" + PNG + b"\r\n0\r\n", b"x: y\r\n", b"\r\n"),
+    "the body": trickling(head(200, content_length=len(PNG)), PNG[:1], PNG[200:]),
+}
+
+
+@pytest.mark.parametrize("trickle", TRICKLES)
+def test_nothing_of_an_answer_trickles_on_for_ever(
+    cdn: HostileServer, connect: Connect, twin: Twin, trickle: str
+) -> None:
+    connect(read_timeout=0.5, connect_timeout=0.5)
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, TRICKLES[trickle]))
+
+
+HEAD = head(200, content_type="image/png", content_length=len(PNG), etag='"v1"')
+
+
+@pytest.mark.parametrize("cut", [len(HEAD) - 1, HEAD.index(b"4808") + 2, HEAD.index(b"t-length"), 12, 20])
+def test_a_header_that_was_cut_is_no_answer(cdn: HostileServer, twin: Twin, cut: int) -> None:
+    """However much of it came, it tells nothing: half of a number is another number."""
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, raw(HEAD[:cut])))
 
 
 def test_an_announced_web_page_may_be_one(cdn: HostileServer, twin: Twin) -> None:

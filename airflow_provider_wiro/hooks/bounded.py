@@ -1,0 +1,144 @@
+"""
+Connections on which nothing goes on without an end, and no half answer passes for a whole one.
+
+The timeouts of requests are between two bytes, so that a header, a chunk's length or a trailer that trickles
+holds a thread for ever; and http.client takes a header that was cut in the middle for one that has ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+
+if TYPE_CHECKING:
+    import socket
+
+    import requests
+
+
+class BoundedAdapter(HTTPAdapter):
+    """
+    Makes connections that keep a time limit, for one request at a time.
+
+    :ivar until: the limit of the next request by ``time.monotonic``. Its answer takes it over.
+    """
+
+    until = math.inf
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._bind(self.poolmanager, is_proxied=False)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            self._bind(manager, is_proxied=True)
+        return manager
+
+    def traits(self, *, is_proxied: bool) -> tuple[type, ...]:
+        """Return what else connections are to have, as classes to mix in."""
+        return ()
+
+    def _bind(self, manager: Any, *, is_proxied: bool) -> None:
+        traits = (*self.traits(is_proxied=is_proxied), _bounded(self))
+
+        def bound(pool: Any) -> Any:
+            connection = type(f"Bounded{pool.ConnectionCls.__name__}", (*traits, pool.ConnectionCls), {})
+            return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+        classes = manager.pool_classes_by_scheme
+        manager.pool_classes_by_scheme = {scheme: bound(pool) for scheme, pool in classes.items()}
+
+
+def allow_request(session: requests.Session, url: str, seconds: float) -> None:
+    """Give the next request of a session so many seconds from now, the reading of its answer included."""
+    adapter = session.get_adapter(url)
+    if isinstance(adapter, BoundedAdapter):  # whoever asked a hook for its session may have mounted another
+        adapter.until = time.monotonic() + seconds
+
+
+def allow_read(response: requests.Response, seconds: float) -> None:
+    """Give an answer so many seconds from now, instead of those of its request, for what is read of it."""
+    original = response.raw._original_response
+    if isinstance(original, _BoundedResponse):
+        original.reads.until = time.monotonic() + seconds
+
+
+def _bounded(adapter: BoundedAdapter) -> type:
+    class Bounded:
+        sock: socket.socket | None
+        timeout: float | None
+
+        @property
+        def response_class(self) -> Any:
+            return functools.partial(_BoundedResponse, until=adapter.until)
+
+        def send(self, data: Any) -> None:
+            if self.sock is not None:
+                _set_timeout(self.sock, self.timeout, adapter.until)
+            super().send(data)  # type: ignore[misc]  # urllib3's connection, mixed in above
+
+    return Bounded
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """
+    An answer whose head has to be whole, and in time.
+
+    :ivar reads: what is read of the socket for it.
+    """
+
+    def __init__(self, sock: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.reads = _Reads(self.fp.detach(), sock, until)
+        self.fp = io.BufferedReader(self.reads)
+
+    def begin(self) -> None:
+        super().begin()
+        if self.reads.has_ended:  # nothing is read beyond the head here, so that this was inside of it
+            self.close()
+            raise http.client.RemoteDisconnected("The connection ended inside the header of the answer.")
+
+
+class _Reads(io.RawIOBase):
+    """
+    A socket's bytes, until a moment.
+
+    :ivar until: that moment.
+    :ivar has_ended: the other side has closed.
+    """
+
+    def __init__(self, raw: Any, sock: socket.socket, until: float) -> None:
+        self.until = until
+        self.has_ended = False
+        self._raw = raw
+        self._sock = sock
+        self._silence = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        _set_timeout(self._sock, self._silence, self.until)
+        count: int | None = self._raw.readinto(buffer)
+        self.has_ended = count == 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _set_timeout(sock: socket.socket, silence: float | None, until: float) -> None:
+    """Wait for the next bytes no longer than ``silence``, and not beyond ``until``."""
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("It took too long as a whole.")
+    sock.settimeout(left if silence is None else min(left, silence))
