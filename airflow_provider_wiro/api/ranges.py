@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 #: What counts as getting somewhere. With the patience, the slowest CDN that is put up with: about 1 KiB/s.
 PROGRESS_BYTES = 64 * 1024
+#: A connection that is silent for so long is cut: a fresh one is likely to do better, and the patience has to
+#: last for some.
+SILENCE_SECONDS = 20.0
+#: A try that brings so much is no failure after which to wait longer and longer.
+STEP_BYTES = 1024
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
 _PASSING = frozenset({408, 425, 429})
@@ -117,10 +122,11 @@ def read_first(output: Output, part_bytes: int | None, status: int, headers: Map
     :param part_bytes: the first so many were asked for; None: all of it.
     :raises WiroOutputError: it is not what was asked for, or not what Wiro announced.
     """
-    if part_bytes is None or status != 206:
+    if status != 206:
         announced, is_ranged = downloads.check_answer(output, status, headers), False
-    else:
-        announced, is_ranged = _check_part(output, 0, part_bytes, headers, output.size), True
+    else:  # some answer so even if asked for all of it
+        is_ranged = part_bytes is not None
+        announced = _check_part(output, 0, part_bytes, headers, output.size)
     size = output.size if output.size is not None else announced
     return Edition(size, announced, headers.get("etag", ""), headers.get("last-modified", ""), is_ranged)
 
@@ -138,20 +144,24 @@ def check_further(
 
     :raises WiroOutputError: it is not what was asked for.
     """
-    if start == 0 and stop is None:
-        downloads.check_answer(output, status, headers)
-    elif status != 206:
-        raise downloads.bad_status(output, status)
-    else:
+    if status == 206:
         total = _check_part(output, start, stop, headers, edition.size)
         if edition.size is not None and total is not None and total != edition.size:
             raise _wrong_part(output, f"the file was {edition.size} bytes and is {total} now")
+    elif start == 0 and stop is None:
+        downloads.check_answer(output, status, headers)
+    else:
+        raise downloads.bad_status(output, status)
 
 
 def _check_part(
     output: Output, start: int, stop: int | None, headers: Mapping[str, str], size: int | None
 ) -> int | None:
-    """Judge a 206; return the size of the whole, None if it doesn't say."""
+    """
+    Judge a 206; return the size of the whole, None if it doesn't say.
+
+    It may bring fewer bytes than were asked for (RFC 9110 §15.3.7): that is as good as a cut after them.
+    """
     found = headers.get("content-range", "").strip()
     match = _CONTENT_RANGE.fullmatch(found)
     if match is None:
@@ -164,7 +174,7 @@ def _check_part(
     if whole is None:
         raise _wrong_part(output, f"Content-Range {found!r}, which doesn't say how large the whole is")
     asked_end = whole if stop is None else min(stop, whole)
-    if (first, end) != (start, asked_end):
+    if first != start or not start < end <= asked_end:
         raise _wrong_part(output, f"bytes {first} to {end - 1} came for {start} to {asked_end - 1}")
     length = whole_number(headers.get("content-length"))
     if length is not None and length != end - start:
@@ -201,9 +211,18 @@ def _what(output: Output) -> str:
     return f"output {output.index} ({output.name!r})"
 
 
+def silence_seconds(read_timeout: float) -> float:
+    """Return how long a connection may be silent before another is made, at most ``read_timeout``."""
+    return min(read_timeout, SILENCE_SECONDS)
+
+
 class Patience:
     """
     How long to go on without getting anywhere: counted in time, not in tries.
+
+    What comes gives back time in proportion, over however many connections it comes. The first cut always has
+    another try, with all the time there is: a connection that was forgotten by a router on the way is silent,
+    and the next one is good.
 
     :ivar may_renew: the link was not renewed since the last progress.
     """
@@ -212,13 +231,21 @@ class Patience:
         self.may_renew = True
         self._since = now
         self._best = 0
+        self._progress = 0
+        self._step = 0
         self._tries = 0
 
     def note(self, received: int, now: float) -> None:
         """Take note of how far it has come."""
-        if received - self._best >= PROGRESS_BYTES:
-            self._best, self._since = received, now
-            self._tries, self.may_renew = 0, True
+        gained = max(0, received - self._best)
+        self._best += gained
+        self._step += gained
+        self._progress += gained
+        self._since = min(now, self._since + gained * PATIENCE_SECONDS / PROGRESS_BYTES)
+        if self._step >= STEP_BYTES:
+            self._step, self._tries = 0, min(self._tries, 1)
+        if self._progress >= PROGRESS_BYTES:
+            self._progress, self._tries, self.may_renew = 0, 0, True
 
     def is_over(self, now: float) -> bool:
         """Whether it has gone on for too long."""
@@ -231,6 +258,8 @@ class Patience:
         :param asked: what the CDN asked for. Without that the first try is at once: most cuts are just that.
         """
         self._tries += 1
+        if self._tries == 1 and asked is None:
+            self._since = now
         seconds = asked or 0.0
         if asked is not None or self._tries > 1:
             seconds = max(seconds, retry.backoff_seconds(max(1, self._tries - 1), random))

@@ -222,7 +222,7 @@ class AsyncOutputStream:
                 missing -= len(some)
                 patience.note(size - missing, now := time.monotonic())
                 if patience.is_over(now):
-                    raise TimeoutError("It came too slowly.")  # noqa: TRY301  one of FAILURES
+                    raise TimeoutError("It came too slowly.")
         except FAILURES as error:
             raise downloads.cut_off(
                 self._output, f"{type(error).__name__} after {self.received + size - missing} bytes"

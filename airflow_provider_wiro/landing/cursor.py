@@ -14,6 +14,7 @@ from airflow_provider_wiro.api import downloads, ranges, retry
 from airflow_provider_wiro.api.ranges import Patience, Step
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.blocking import lower_case
+from airflow_provider_wiro.hooks.bounded import allow_read
 
 if TYPE_CHECKING:
     from typing import Self
@@ -72,15 +73,17 @@ class Cursor:
         filled = 0
         while filled < len(view) and not self.is_at_end:
             self._fetcher.check()
+            cut = None
             try:
                 self.connect(patience)
                 filled += self._read(view[filled:])
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                patience.note(filled, time.monotonic())
-                self._disconnect()
-                self._wait(patience, self._cut_off(f"{type(error).__name__} after {self.position} bytes"))
+                cut = self._cut_off(f"{type(error).__name__} after {self.position} bytes")
             patience.note(filled, now := time.monotonic())
-            if patience.is_over(now):
+            if cut is not None:
+                self._disconnect()
+                self._wait(patience, cut)
+            elif patience.is_over(now):
                 raise self._cut_off(f"it came too slowly, {self.position} bytes so far")
             if self.position == self._end():
                 self._finish()
@@ -137,7 +140,7 @@ class Cursor:
         end = self._end()
         wanted = min(len(view), PIECE_BYTES, PIECE_BYTES if end is None else end - self.position)
         # read1 and not read: a body that drips must not hold us until the whole piece is there.
-        piece = self._raw.read1(wanted, decode_content=False) if wanted else b""
+        piece = self._read1(wanted) if wanted else b""
         view[: len(piece)] = piece
         self.position += len(piece)
         if wanted and not piece:
@@ -156,7 +159,7 @@ class Cursor:
     def _finish(self) -> None:
         """All has come. If there is more, it is not the file that was announced."""
         with suppress(urllib3.exceptions.HTTPError, OSError):  # what we need is there
-            if self._response is not None and self._raw.read1(1, decode_content=False):
+            if self._response is not None and self._read1(1):
                 edition = self._download.edition
                 if self._stop is None:
                     downloads.check_received(
@@ -175,12 +178,13 @@ class Cursor:
             return size
         return self._stop if size is None else min(self._stop, size)
 
-    @property
-    def _raw(self) -> urllib3.HTTPResponse:
+    def _read1(self, size: int) -> bytes:
         if self._response is None:
             raise AssertionError("connect() comes first")
-        raw: urllib3.HTTPResponse = self._response.raw
-        return raw
+        # Anew for each piece: what holds one up, even byte by byte, is as good as silent.
+        allow_read(self._response, self._fetcher.silence_seconds)
+        piece: bytes = self._response.raw.read1(size, decode_content=False)
+        return piece
 
     def _wait(self, patience: Patience, error: WiroError, *, asked: float | None = None) -> None:
         """Rest before another try, or raise if there have been enough."""

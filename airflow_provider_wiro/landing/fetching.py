@@ -29,11 +29,13 @@ class Fetcher:
     What the downloads of one task have in common: connections, links, and the way to stop them.
 
     :param check: raises what is to end them, called before and while waiting.
+    :ivar silence_seconds: how long a connection may be silent before another is made.
     """
 
     def __init__(self, hook: WiroHook, task: Task, check: Callable[[], None]) -> None:
         self.check = check
-        self.session = OutputSession(hook.connection)
+        self.silence_seconds = ranges.silence_seconds(hook.connection.read_timeout)
+        self.session = OutputSession(hook.connection, self.silence_seconds)
         self._hook = hook
         self._task_id = task.id
         self._outputs = {output.index: output for output in task.outputs}

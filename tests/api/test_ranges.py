@@ -97,7 +97,7 @@ def test_a_file_shorter_than_a_part_tells_so() -> None:
         ({"content-range": "bytes 0-9"}, WiroOutputUnavailableError),
         ({"content-range": "bytes */100"}, WiroOutputUnavailableError),
         ({"content-range": "bytes 1-9/100"}, WiroOutputUnavailableError),
-        ({"content-range": "bytes 0-8/100"}, WiroOutputUnavailableError),
+        ({"content-range": "bytes 0-8/100", "content-length": "10"}, WiroOutputUnavailableError),
         ({"content-range": "bytes 0-10/100"}, WiroOutputUnavailableError),
         ({"content-range": "bytes \u0660-9/100"}, WiroOutputUnavailableError),
         ({"content-range": "bytes 0-9/101"}, WiroOutputRefusedError),
@@ -119,7 +119,9 @@ def test_a_first_part_that_is_not_what_was_asked_for(
         (200, {"content-length": "90"}),
         (204, {}),
         (304, {}),
-        (206, {"content-range": "bytes 10-18/100"}),
+        (206, {"content-range": "bytes 10-9/100"}),
+        (206, {"content-range": "bytes 10-20/100"}),
+        (206, {"content-range": "bytes 11-19/100"}),
         (206, {"content-range": "bytes 0-9/100"}),
         (206, {"content-range": "bytes 10-19/99"}),
         (206, {"content-range": "bytes 10-19/100", "content-length": "100"}),
@@ -128,6 +130,20 @@ def test_a_first_part_that_is_not_what_was_asked_for(
 def test_a_further_part_that_is_not_what_was_asked_for(status: int, headers: dict[str, str]) -> None:
     with pytest.raises(WiroOutputError):
         ranges.check_further(OUTPUT, edition(), 10, 20, status, headers)
+
+
+def test_a_part_may_be_shorter_than_was_asked_for() -> None:
+    found = ranges.read_first(OUTPUT, 10, 206, {"content-range": "bytes 0-8/100", "content-length": "9"})
+    assert (found.size, found.is_ranged) == (100, True)
+    ranges.check_further(OUTPUT, edition(), 10, 20, 206, {"content-range": "bytes 10-10/100"})
+
+
+def test_all_of_it_may_come_as_a_part() -> None:
+    """Some say 206 even to a request without a range; such a file is not known to be served in parts."""
+    whole = {"content-range": "bytes 0-99/100", "content-length": "100"}
+    found = ranges.read_first(OUTPUT, None, 206, whole)
+    assert (found.size, found.is_ranged) == (100, False)
+    ranges.check_further(OUTPUT, edition(), 0, None, 206, whole)
 
 
 def test_a_renewed_link_is_to_the_same_file() -> None:
@@ -151,6 +167,44 @@ def test_a_busy_cdn_is_left_alone_for_as_long_as_it_asks() -> None:
     assert (Patience(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
     assert (Patience(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
     assert Patience(0.0).pause(0.0, 0.5, asked=ranges.PATIENCE_SECONDS + 1) is None
+
+
+def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
+    """So does each that follows upon progress, but not a connection that is silent again."""
+    patience, long = Patience(0.0), ranges.PATIENCE_SECONDS * 3
+    assert patience.pause(long, 0.5) == 0
+    assert not patience.is_over(long)
+    assert patience.pause(2 * long, 0.5) is None
+    patience.note(ranges.PROGRESS_BYTES, 2 * long)
+    assert patience.pause(3 * long, 0.5) == 0
+
+
+def test_a_silent_connection_leaves_time_for_others() -> None:
+    assert 2 * ranges.silence_seconds(3600.0) < ranges.PATIENCE_SECONDS
+    assert ranges.silence_seconds(5.0) == 5.0
+
+
+def test_progress_adds_up_over_connections_that_bring_little() -> None:
+    """100 kB in pieces of 5 kB: no cut is waited for longer than the one before, and it never ends."""
+    patience, now = Patience(0.0), 0.0
+    for received in range(5_000, 100_000, 5_000):
+        patience.note(received, now)
+        pause = patience.pause(now, 0.999)
+        assert pause is not None
+        assert pause <= 1.0
+        now += pause
+
+
+def test_a_cdn_that_brings_next_to_nothing_on_each_connection_is_given_up() -> None:
+    patience, now = Patience(0.0), 0.0
+    for received in range(10, 10_000, 10):
+        now += 1.0
+        patience.note(received, now)
+        pause = patience.pause(now, 0.5)
+        if pause is None:
+            break
+        now += pause
+    assert now < 3 * ranges.PATIENCE_SECONDS
 
 
 def test_a_trickle_is_no_progress() -> None:

@@ -27,6 +27,8 @@ from tests.contract.scripts import (
     raw,
     redirect,
     reset,
+    silence,
+    trickling,
     truncated,
     until_close,
     wanted_range,
@@ -34,6 +36,7 @@ from tests.contract.scripts import (
 from tests.transfers.staging import BIG, DETAIL, MIB, PNG, transfer
 
 if TYPE_CHECKING:
+    from tests.contract.fixtures import Connect
     from tests.contract.hostile import Script
     from tests.transfers.s3 import S3
     from tests.transfers.staging import Wiro
@@ -190,6 +193,113 @@ def test_what_comes_after_a_cut_is_of_the_same_version(wiro: Wiro, s3: S3, cdn: 
     assert_landed(transfer(), s3, OTHER)
 
 
+@pytest.mark.parametrize(("read_timeout", "patience"), [(0.4, 1.5), (60, 0.3)])
+def test_a_connection_that_falls_silent_goes_on_over_another(
+    wiro: Wiro,
+    s3: S3,
+    cdn: HostileServer,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    read_timeout: float,
+    patience: float,
+) -> None:
+    """Also where its silence alone takes longer than the patience."""
+    monkeypatch.setattr(ranges, "SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(ranges, "PATIENCE_SECONDS", patience)
+    connect(read_timeout=read_timeout)
+
+    def falls_silent(wire: Any) -> None:
+        wire.send(
+            head(206, content_length=8 * MIB, content_range=f"bytes {8 * MIB}-{16 * MIB - 1}/{len(BIG)}")
+        )
+        wire.send(BIG[:MIB])
+        silence(wire)
+
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, falls_silent, else_=ranged(BIG))))
+    assert_landed(transfer(), s3, BIG)
+    assert len(cdn.requests) >= 4
+
+
+HEAD_OF_PART = head(
+    206, content_length=8 * MIB, content_range=f"bytes 0-{8 * MIB - 1}/{len(BIG)}", etag='"v1"'
+)
+
+
+@pytest.mark.parametrize(
+    "cut", [b"206 ", b"\r\n", b"content-length: 8", b"content-r", b"0-83", b"/17", b"etag: ", b'"v1"\r\n']
+)
+def test_a_cut_inside_of_a_header_is_a_cut_like_any_other(
+    wiro: Wiro, s3: S3, cdn: HostileServer, cut: bytes
+) -> None:
+    """Nothing of such a header is believed: half of a number is another number."""
+    part_of_it = raw(HEAD_OF_PART[: HEAD_OF_PART.index(cut) + len(cut)])
+    wiro.shows(wiro.file(BIG, plays(part_of_it, at_range(8 * MIB, part_of_it, else_=ranged(BIG)))))
+    assert_landed(transfer(), s3, BIG)
+    assert len(cdn.requests) == 5
+
+
+def test_half_of_a_content_length_is_no_other_size(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    wiro.shows(wiro.file(PNG, plays(raw(head(200, content_length=len(PNG))[:-5]), ranged(PNG))))
+    assert_landed(transfer(), s3, PNG)
+    assert asked(cdn) == ["all", "all"]
+
+
+IN_CHUNKS = head(200, transfer_encoding="chunked") + b"%x" % len(PNG)
+
+
+@pytest.mark.parametrize(
+    "trickle",
+    [
+        trickling(b"HTTP/1.1 200 OK\r\nx: ", b"a", b"\r\n\r\n" + PNG),
+        trickling(b"", head(100), head(200, content_length=len(PNG)) + PNG),
+        trickling(IN_CHUNKS + b";", b"a", b"\r\n" + PNG + b"\r\n0\r\n\r\n"),
+    ],
+)
+def test_an_answer_that_trickles_is_asked_for_again(
+    wiro: Wiro, s3: S3, cdn: HostileServer, connect: Connect, trickle: Script
+) -> None:
+    connect(read_timeout=0.3, connect_timeout=0.3)
+    wiro.shows(wiro.file(PNG, plays(trickle, ranged(PNG))))
+    assert_landed(transfer(), s3, PNG)
+    assert len(cdn.requests) >= 2
+
+
+def test_trailers_without_end_hold_nothing_up(wiro: Wiro, s3: S3, connect: Connect) -> None:
+    connect(read_timeout=0.3, connect_timeout=0.3)
+    trailers = trickling(IN_CHUNKS + b"\r\n" + PNG + b"\r\n0\r\n", b"x: y\r\n", b"\r\n", seconds=60)
+    wiro.shows(wiro.file(PNG, trailers))
+    assert_landed(transfer(), s3, PNG)
+
+
+def test_a_cdn_that_brings_a_little_on_each_connection_is_outlasted(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(PNG, ranged(PNG, cut_after=1100)))
+    assert_landed(transfer(), s3, PNG)
+
+
+@pytest.mark.parametrize("limit", [MIB, 3 * MIB])
+def test_parts_that_are_shorter_than_asked_for_are_gone_on_from(
+    wiro: Wiro, s3: S3, cdn: HostileServer, limit: int
+) -> None:
+    """RFC 9110 §15.3.7: a server may send fewer bytes than it was asked for."""
+
+    def at_most(wire: Any) -> None:
+        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+        stop = min(stop, first + limit)
+        shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
+        wire.send(head(206, content_length=stop - first, content_range=shown, etag='"v1"') + BIG[first:stop])
+
+    wiro.shows(wiro.file(BIG, at_most))
+    assert_landed(transfer(), s3, BIG)
+    assert f"bytes={limit}-{8 * MIB - 1}" in asked(cdn)
+
+
+def test_all_of_a_file_may_come_as_its_only_part(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+    shown = f"bytes 0-{len(PNG) - 1}/{len(PNG)}"
+    wiro.shows(wiro.file(PNG, answer(PNG, 206, content_range=shown)))
+    assert_landed(transfer(), s3, PNG)
+    assert asked(cdn) == ["all"]
+
+
 # -- an overloaded CDN, and one that is away
 
 
@@ -295,7 +405,7 @@ def renews(wiro: Wiro, server: HostileServer, stale: list[Any], fresh: list[Any]
 
 LIES: dict[str, Script] = {
     "another range": lying(BIG, "bytes 1-{last}/{size}"),
-    "a shorter range": lying(BIG, "bytes {first}-100/{size}", sent=101),
+    "a shorter range": lying(BIG, "bytes {first}-100/{size}"),
     "a longer range": lying(BIG, "bytes {first}-99999999/{size}"),
     "another size of the whole": lying(BIG, "bytes {first}-{last}/99999999"),
     "a negative range": lying(BIG, "bytes {first}--1/{size}"),
