@@ -91,15 +91,19 @@ def redirect_url(output: Output, url: str, headers: Mapping[str, str], hops: int
     location = headers.get("location", "").strip()
     if not location:
         raise WiroOutputRefusedError(f"Output {output.index} redirects without saying where to.")
-    try:
-        target = urljoin(url, location)
-    except ValueError as error:
-        raise WiroOutputRefusedError(
-            f"Output {output.index} redirects to something that is no URL."
-        ) from error
+    target = _joined(url, location)
+    if target is None:
+        raise WiroOutputRefusedError(f"Output {output.index} redirects to something that is no URL.")
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
         raise WiroOutputRefusedError(f"Output {output.index} redirects from https to plain http.")
     return _checked(output, target)
+
+
+def _joined(url: str, location: str) -> str | None:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # its text quotes the URL, which may hold a secret: nothing of it goes on
+        return None
 
 
 def _checked(output: Output, url: str) -> str:
@@ -107,6 +111,20 @@ def _checked(output: Output, url: str) -> str:
         return check_web_url(url, f"output {output.index}")
     except WiroUsageError as error:
         raise WiroOutputRefusedError(str(error)) from error
+
+
+def no_url(output: Output, how: str) -> WiroOutputRefusedError:
+    """Return the error for an output whose URL nothing can be asked at."""
+    return WiroOutputRefusedError(
+        f"Output {output.index} ({output.name!r}) is at something that is no usable URL: {how}."
+    )
+
+
+def no_answer(output: Output, how: str) -> WiroOutputUnavailableError:
+    """Return the error for a CDN that can't be reached, or says nothing."""
+    return WiroOutputUnavailableError(
+        f"No answer from the CDN for output {output.index} ({output.name!r}): {how}."
+    )
 
 
 def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:

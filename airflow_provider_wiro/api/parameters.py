@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
 
 #: Spaces, control characters, and surrogates, which no encoding can send.
+_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Wiro takes files up to 100 MB, says its API reference.
@@ -233,7 +234,22 @@ def check_web_url(url: str, what: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        # Without its query: that of a presigned URL is a secret.
-        shown = str(url).partition("?")[0][:200]
-        raise WiroUsageError(f"Expected an http(s) URL for {what}, found {shown!r}.")
+        raise WiroUsageError(f"Expected an http(s) URL for {what}, found {shown_url(url)!r}.")
     return stripped
+
+
+def shown_url(url: object) -> str:
+    """
+    Return what may be shown of a URL, even of one that is none.
+
+    Without its query, since that of a presigned one is a secret, and without a user and password.
+    """
+    text = str(url)
+    shown = re.split(r"[?#]", text, maxsplit=1)[0]
+    scheme = _SCHEME.match(text)
+    begin = scheme[0] if scheme else ""
+    if "@" in shown:
+        shown = f"{begin}…@{shown.rpartition('@')[2]}"
+    elif "@" in text:  # of a password with a "?" in it, half would be left
+        shown = f"{begin}…"
+    return shown[:200]

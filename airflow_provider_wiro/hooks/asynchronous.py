@@ -23,10 +23,11 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.ranges import Patience
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
 from airflow_provider_wiro.api.retry import NoAnswer
-from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOutputRefusedError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.compression import decompressed
 from airflow_provider_wiro.hooks.connection import total_seconds
+from airflow_provider_wiro.hooks.reasons import reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -211,6 +212,7 @@ class AsyncOutputStream:
         pieces: list[bytes] = []
         missing = size
         patience = Patience(time.monotonic())
+        failure = None
         try:
             while missing:
                 # Besides aiohttp's own timeout, which a broken chunk disables (seen with 3.14.5).
@@ -224,11 +226,11 @@ class AsyncOutputStream:
                 if patience.is_over(now):
                     raise TimeoutError("It came too slowly.")
         except FAILURES as error:
-            raise downloads.cut_off(
-                self._output, f"{type(error).__name__} after {self.received + size - missing} bytes"
-            ) from error
+            failure = type(error).__name__
         piece = b"".join(pieces)
         self.received += len(piece)
+        if failure is not None:  # without a cause: the library's error may quote the URL
+            raise downloads.cut_off(self._output, f"{failure} after {self.received} bytes")
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
@@ -250,17 +252,19 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
         for hops in range(downloads.MAX_REDIRECTS + 1):
             proxy = proxy_for(connection, url)
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
+            failure: WiroOutputError | None = None
             try:
                 # Besides aiohttp's own, which begin anew with each byte.
                 async with asyncio.timeout(connection.connect_timeout + connection.read_timeout):
                     response = await session.get(
                         _as_it_is(url), headers=downloads.REQUEST_HEADERS, proxy=proxy, allow_redirects=False
                     )
+            except (aiohttp.InvalidURL, UnicodeError) as error:  # the latter: a host that is no name
+                failure = downloads.no_url(output, reason(error))
             except FAILURES as error:
-                raise guard.refusal or WiroOutputUnavailableError(
-                    f"No answer from the CDN for output {output.index} ({output.name!r}): "
-                    f"{type(error).__name__}."
-                ) from error
+                failure = guard.refusal or downloads.no_answer(output, reason(error))
+            if failure is not None:
+                raise failure  # out here and without a cause: the library's error may quote the URL
             opened.callback(response.close)
             if response.status not in downloads.REDIRECT_STATUSES:
                 break

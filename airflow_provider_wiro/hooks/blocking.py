@@ -17,6 +17,7 @@ from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.hooks import bounded
 from airflow_provider_wiro.hooks.compression import decompressed
 from airflow_provider_wiro.hooks.connection import total_seconds
+from airflow_provider_wiro.hooks.reasons import causes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,18 +123,11 @@ def _may_have_been_sent(error: BaseException) -> bool:
     """
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
         return False
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
+    for cause in causes(error):
         if isinstance(cause, NewConnectionError | NameResolutionError | ssl.SSLCertVerificationError):
             return False
         if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
             return False  # the proxy's no to CONNECT
-        reason = getattr(cause, "reason", None) or getattr(cause, "original_error", None)
-        if reason is None and cause.args and isinstance(cause.args[0], BaseException):
-            reason = cause.args[0]
-        cause = reason if isinstance(reason, BaseException) else None
     return True
 
 

@@ -105,6 +105,9 @@ class _BoundedResponse(http.client.HTTPResponse):
         if self.reads.has_ended:  # nothing is read beyond the head here, so that this was inside of it
             self.close()
             raise http.client.RemoteDisconnected("The connection ended inside the header of the answer.")
+        # Of a header that is none urllib3 would log a warning, with the URL and thus an output's signature.
+        self.msg.defects.clear()
+        self.msg.set_payload(None)
 
 
 class _Reads(io.RawIOBase):

@@ -16,6 +16,7 @@ from airflow_provider_wiro.api.parameters import (
     FileUrl,
     FileValue,
     check_web_url,
+    shown_url,
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.stored_file import StoredFile, local_file, object_file
@@ -82,7 +83,7 @@ def resolve_upload(source: Any) -> FileContent:
     """
     if _is_web_url(source):
         raise WiroUsageError(
-            f"Expected a file to upload, found the URL {source.partition('?')[0][:200]!r}. "
+            f"Expected a file to upload, found the URL {shown_url(source)!r}. "
             "Wiro fetches URLs itself: give it to `files` of the run as it is."
         )
     content = resolve_content(source)

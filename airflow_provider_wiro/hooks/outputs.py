@@ -13,10 +13,11 @@ import urllib3
 
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.ranges import Patience
-from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroOutputError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.blocking import lower_case, open_session
 from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
+from airflow_provider_wiro.hooks.reasons import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
+
+
+#: What requests, and urllib3 below it, raise for text that passed our own look and is no URL to them.
+_NO_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationValueError,
+)
 
 
 class OutputStream:
@@ -133,25 +143,30 @@ class OutputSession:
         guard.output = output
         url = downloads.output_url(output)
         for hops in range(downloads.MAX_REDIRECTS + 1):
-            try:
-                allow_request(session, url, self._connection.connect_timeout + self._silence)
-                response = session.get(
-                    url,
-                    headers=dict(headers),
-                    timeout=(self._connection.connect_timeout, self._silence),
-                    stream=True,
-                    allow_redirects=False,
-                )
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise WiroOutputUnavailableError(
-                    f"No answer from the CDN for output {output.index} ({output.name!r}): "
-                    f"{type(error).__name__}."
-                ) from error
+            response = self._ask(session, output, url, headers)
             if response.status_code not in downloads.REDIRECT_STATUSES:
                 break
             with response:
                 url = downloads.redirect_url(output, url, lower_case(response.headers), hops)
         return response
+
+    def _ask(
+        self, session: requests.Session, output: Output, url: str, headers: Mapping[str, str]
+    ) -> requests.Response:
+        try:
+            allow_request(session, url, self._connection.connect_timeout + self._silence)
+            return session.get(
+                url,
+                headers=dict(headers),
+                timeout=(self._connection.connect_timeout, self._silence),
+                stream=True,
+                allow_redirects=False,
+            )
+        except _NO_URL as error:
+            failure: WiroOutputError = downloads.no_url(output, reason(error))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            failure = downloads.no_answer(output, reason(error))
+        raise failure  # out here and without a cause: the library's error quotes the URL and its signature
 
     def interrupt(self) -> None:
         """Let all that waits for the CDN fail at once. For a signal handler: it takes no lock."""

@@ -273,3 +273,22 @@ def test_a_bad_url_is_named_without_its_query_which_may_be_a_signature() -> None
     with pytest.raises(WiroUsageError, match=r"found 'ftp://host/picture\.png'") as failure:
         check_web_url("ftp://host/picture.png?X-Amz-Signature=s3cret", "a file")
     assert "s3cret" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://user:s3cret@a.example:99999/x", "http://…@a.example:99999/x"),
+        ("http://user:s3@cret@a.example:99999/x?y", "http://…@a.example:99999/x"),
+        ("http://user:s3?cret@a.example:99999/x", "http://…"),
+        ("http://user:s3#cret@a.example:99999/x", "http://…"),
+        ("ftp://x@a.example/://user:s3cret@b.example", "ftp://…@b.example"),
+        ("user:s3cret@a.example", "…@a.example"),
+        ("https:user:s3cret@a.example", "…@a.example"),
+        ("https://a.example:99999/x#s3cret", "https://a.example:99999/x"),
+    ],
+)
+def test_a_bad_url_is_named_without_user_and_password(url: str, shown: str) -> None:
+    with pytest.raises(WiroUsageError) as failure:
+        check_web_url(url, "a file")
+    assert f"found {shown!r}" in str(failure.value)

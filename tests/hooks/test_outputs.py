@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,6 +191,70 @@ def test_a_header_that_was_cut_is_no_answer(cdn: HostileServer, twin: Twin, cut:
     """However much of it came, it tells nothing: half of a number is another number."""
     with pytest.raises(WiroOutputUnavailableError):
         twin.fetch(at(cdn, raw(HEAD[:cut])))
+
+
+SIGNED = f"{PATH}?X-Amz-Signature=s3cret"
+NAMELESS = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nno header\r\n\r\n" % len(PNG)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        hang_up,
+        reset,
+        raw(b"garbage\r\n\r\n"),
+        raw(HEAD[:-9]),
+        raw(NAMELESS[:-9], then=silence),
+        silence,
+        truncated(PNG[:99]),
+        chunked(PNG[:99], is_complete=False),
+        answer(b"", 403),
+        redirect("ftp://user:s3cret@a.example/?s3cret"),
+        redirect("http://user:s3cret@[/?s3cret"),
+        redirect("http://user:s3cret@a.example:99999/"),
+        redirect("http://user:s3cret@127.0.0.1:9/?s3cret"),
+    ],
+)
+def test_no_error_shows_the_signature_of_a_url(
+    cdn: HostileServer, connect: Connect, twin: Twin, caplog: pytest.LogCaptureFixture, fault: Script
+) -> None:
+    """Airflow logs an exception with all that it was raised from."""
+    connect(read_timeout=0.3, connect_timeout=0.3)
+    cdn.on(SIGNED, fault)
+    with pytest.raises(WiroOutputError) as failure:
+        twin.fetch(output(cdn.origin + SIGNED))
+    assert_secret(failure.value, caplog)
+
+
+def test_a_refused_connection_is_named_as_that(twin: Twin, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(WiroOutputUnavailableError, match="Connection refused") as failure:
+        twin.fetch(output("http://user:s3cret@127.0.0.1:9/0.png?X-Amz-Signature=s3cret"))
+    assert_secret(failure.value, caplog)
+
+
+def test_a_header_that_is_none_is_passed_over_in_silence(
+    cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """urllib3 would warn of it, with the URL. aiohttp doesn't take such an answer."""
+    cdn.on(SIGNED, raw(NAMELESS, PNG))
+    with suppress(WiroOutputUnavailableError):
+        twin.fetch(output(cdn.origin + SIGNED))
+    assert_secret(None, caplog)
+
+
+def assert_secret(error: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:
+    """Assert that nothing of a signature or password is in an error, its causes, or the log."""
+    shown = [record.getMessage() + str(record.exc_info) for record in caplog.records]
+    while error is not None:
+        shown.append(f"{error} {error!r} {vars(error)}")
+        error = error.__cause__ or error.__context__
+    assert "s3cret" not in "".join(shown)
+
+
+@pytest.mark.parametrize("url", ["http://a..example/x", f"http://{'a' * 70}.example/x"])
+def test_what_is_no_url_to_the_library_is_refused_for_good(twin: Twin, url: str) -> None:
+    with pytest.raises(WiroOutputRefusedError, match="no usable URL"):
+        twin.fetch(output(url))
 
 
 def test_an_announced_web_page_may_be_one(cdn: HostileServer, twin: Twin) -> None:
