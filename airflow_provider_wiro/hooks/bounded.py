@@ -107,7 +107,7 @@ class _BoundedResponse(http.client.HTTPResponse):
             raise http.client.RemoteDisconnected("The connection ended inside the header of the answer.")
         # Of a header that is none urllib3 would log a warning, with the URL and thus an output's signature.
         self.msg.defects.clear()
-        self.msg.set_payload(None)
+        self.msg.set_payload("")
 
 
 class _Reads(io.RawIOBase):

@@ -55,25 +55,36 @@ _WEB_PAGE = re.compile(
 )
 
 
-def settled_content_type(announced: str, head: bytes, what: str) -> str:
+def settled_content_type(announced: str, head: bytes, what: str, *, given: str | None = None) -> str:
     """
     Return the content type to store: the announced one, or that of the bytes where they contradict it.
+
+    A type that the user gave is stored as it is; a web page is refused all the same.
 
     :param announced: the type Wiro announced, or its name suggests.
     :param head: the first bytes, ``HEAD_BYTES`` if there are as many.
     :param what: the output in words, for the message.
+    :param given: the type that the user gave, if any.
     :raises WiroOutputRefusedError: a web page came in place of a picture, a sound, a film or a document.
     """
-    plain = announced.partition(";")[0].strip().lower()
+    plain = _plain(announced)
+    if given is not None and plain in _SAYS_NOTHING:
+        announced, plain = given, _plain(given)
     family = _family(plain)
     if family is not None and _WEB_PAGE.match(head):
         raise WiroOutputRefusedError(
             f"Expected {announced} for {what}, found a web page in its bytes; nothing was kept."
         )
+    if given is not None:
+        return given
     if family is None and plain not in _SAYS_NOTHING:
         return announced  # a type without a signature that we know: formats are built upon formats
     found = _found(head)
     return announced if found is None or found in (family or ()) else found
+
+
+def _plain(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _family(content_type: str) -> frozenset[str] | None:

@@ -102,6 +102,27 @@ def test_a_web_page_in_place_of_a_file_is_refused(announced: str, page: bytes) -
         settled_content_type(announced, page, "output 0 ('0.png')")
 
 
+@pytest.mark.parametrize(
+    ("announced", "given"),
+    [
+        ("image/png", "image/png"),
+        ("image/png", "application/x-mine"),
+        ("image/png", "text/html"),
+        ("application/octet-stream", "image/png"),
+    ],
+)
+def test_a_type_of_the_users_excuses_no_web_page(announced: str, given: str) -> None:
+    with pytest.raises(WiroOutputRefusedError, match="found a web page"):
+        settled_content_type(announced, PAGES[0], "output 0", given=given)
+
+
+@pytest.mark.parametrize(
+    ("announced", "head"), [("text/html", PAGES[0]), ("image/png", JPEG), ("image/png", b"")]
+)
+def test_a_type_of_the_users_is_not_corrected(announced: str, head: bytes) -> None:
+    assert settled_content_type(announced, head, "output 0", given="image/png") == "image/png"
+
+
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(
     "announced", ["text/html", "text/plain; charset=utf-8", "image/svg+xml", "application/octet-stream"]

@@ -150,12 +150,15 @@ def test_what_the_user_says_it_is_it_is(wiro: Wiro, s3: S3) -> None:
     assert file["content_type"] == s3.head(KEY)["ContentType"] == "image/x-mine"
 
 
+@pytest.mark.parametrize("given", [{}, {"ContentType": "image/png"}])
 @pytest.mark.parametrize("padding", [0, 9 * MIB])
-def test_a_web_page_that_calls_itself_a_picture_leaves_nothing(wiro: Wiro, s3: S3, padding: int) -> None:
+def test_a_web_page_that_calls_itself_a_picture_leaves_nothing(
+    wiro: Wiro, s3: S3, padding: int, given: dict[str, str]
+) -> None:
     page = b"<!DOCTYPE html><html><body>This link has expired.</body></html>".ljust(padding)
     wiro.shows(wiro.file(page, answer(page, content_type="image/png")))
     with pytest.raises(AirflowFailException, match="found a web page"):
-        land()
+        land(extra_args=given)
     assert s3.keys == s3.open_uploads == []
 
 
