@@ -18,8 +18,8 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
 
-#: Spaces, control characters, and surrogates, which no encoding can send.
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
+#: Spaces, control characters, and surrogates, which no encoding can send.
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 #: Wiro takes files up to 100 MB, says its API reference.
