@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.landing.s3_errors import answer_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,7 +47,7 @@ class OnlyIfAbsent:
         try:
             return call(**arguments, IfNoneMatch="*")
         except ClientError as error:
-            found = _names_of(error)
+            found = set(answer_of(error))
             if found & _TAKEN:
                 raise KeyTakenError(arguments.get("Key")) from error
             if not found & _NOT_KNOWN:
@@ -71,20 +73,12 @@ def delete_if_unchanged(client: Any, etag: str, **where: Any) -> None:
         try:
             client.delete_object(**where, IfMatch=f'"{etag}"')
         except ClientError as error:
-            if not _names_of(error) & _NOT_KNOWN:
+            if _NOT_KNOWN.isdisjoint(answer_of(error)):
                 raise
             client.delete_object(**where)
     except Exception as error:
-        if isinstance(error, ClientError) and _names_of(error) & _TAKEN:
+        if not _TAKEN.isdisjoint(answer_of(error)):
             return
         log.warning(
             "Could not delete s3://%s/%s, which is damaged.", where["Bucket"], where["Key"], exc_info=True
         )
-
-
-def _names_of(error: Any) -> set[str]:
-    response = error.response
-    return {
-        str(response.get("Error", {}).get("Code")),
-        str(response.get("ResponseMetadata", {}).get("HTTPStatusCode")),
-    }

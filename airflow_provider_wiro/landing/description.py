@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.s3_errors import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,8 +77,7 @@ class Description:
         try:
             yield
         except Exception as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code")
-            if self.tags is not None and code in {"AccessDenied", "403"}:
+            if self.tags is not None and not {"AccessDenied", "403"}.isdisjoint(answer_of(error)):
                 log.error(  # noqa: TRY400  the error itself goes on
                     "S3 denied an object with tags. With tags=…, the role of the S3 connection needs "
                     "s3:PutObjectTagging beside s3:PutObject."

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.landing.s3_errors import answer_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -126,8 +128,7 @@ def _logged(what: str) -> Iterator[None]:
 
 def is_gone(error: BaseException) -> bool:
     """Whether S3 says that there is no such upload: it was aborted, or has become an object."""
-    found: Mapping[str, Any] = getattr(error, "response", {}).get("Error", {})
-    return found.get("Code") == "NoSuchUpload"
+    return "NoSuchUpload" in answer_of(error)
 
 
 def _moment_of(answer: Mapping[str, Any]) -> datetime:

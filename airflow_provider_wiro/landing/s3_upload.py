@@ -12,6 +12,7 @@ from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputU
 from airflow_provider_wiro.landing.conditional import OnlyIfAbsent, delete_if_unchanged
 from airflow_provider_wiro.landing.leftovers import Leftovers
 from airflow_provider_wiro.landing.parts import move
+from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_target import (
     ALSO_FOR_ABORT,
     ALSO_FOR_HEAD,
@@ -78,7 +79,7 @@ class S3Upload:
         try:
             found = self.client.head_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
         except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            if "404" in answer_of(error):
                 return None
             raise
         metadata = found.get("Metadata", {})
@@ -121,7 +122,7 @@ class S3Upload:
         try:
             found = self.client.get_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
         except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+            if "404" in answer_of(error):
                 return None
             raise
         with found["Body"] as body:

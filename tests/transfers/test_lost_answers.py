@@ -1,0 +1,71 @@
+"""S3 that doesn't answer, or whose answer is lost: said plainly, nothing left open, nothing forgotten."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from tests.transfers.lost import Wire
+from tests.transfers.s3 import BUCKET
+from tests.transfers.staging import BIG, PNG
+from tests.transfers.watching import Calls, land
+
+if TYPE_CHECKING:
+    from tests.transfers.s3 import S3
+    from tests.transfers.staging import Wiro
+
+pytestmark = pytest.mark.usefixtures("connect")
+
+KEY = "wiro/2221/0-0.png"
+BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    return Wire(monkeypatch)
+
+
+# -- connections that bring no answer
+
+
+@pytest.mark.parametrize("tags", [False, True])
+@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart"])
+def test_a_connection_that_s3_closes_is_the_error_that_is_told(
+    wiro: Wiro, s3: S3, wire: Wire, operation: str, tags: bool
+) -> None:
+    wiro.shows(wiro.file(PNG if operation == "PutObject" else BIG))
+    wire.closed = {operation}
+    with pytest.raises(ConnectionClosedError, match=f"Connection was closed .*{KEY}"):
+        land(tags=tags)
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_an_abort_that_gets_no_answer_does_not_hide_why(
+    wiro: Wiro, s3: S3, wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(operation: str, arguments: object) -> None:
+        if operation == "UploadPart":
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
+
+    Calls(monkeypatch).before = refuse
+    wiro.shows(wiro.file(BIG))
+    wire.closed = {"AbortMultipartUpload"}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        land()
+    assert "Could not abort the upload" in caplog.text
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
+def test_what_is_left_over_stops_no_transfer_when_s3_does_not_answer_about_it(
+    wiro: Wiro, s3: S3, wire: Wire, operation: str
+) -> None:
+    s3.client.create_multipart_upload(Bucket=BUCKET, Key=KEY)
+    wiro.shows(wiro.file(BIG))
+    wire.closed = {operation}
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2)
+    (file,) = land(ti=ti)["files"]
+    assert not file["skipped"]
+    assert s3.get(KEY) == BIG
