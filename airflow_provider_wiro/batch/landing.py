@@ -117,9 +117,8 @@ class ItemLander:
                 crew.stop()
             try:
                 one = S3Landing(s3, books, fetcher, crew, settings.replace, settings.part_size)
-                files = crew.run(one.land, landings)
-                s3.leftovers.settle(fetcher.pause)
-                return files
+                with s3.leftovers.settled(fetcher.pause):
+                    return crew.run(one.land, landings)
             finally:
                 self._at_work.discard(work)
                 s3.abort_open_uploads()

@@ -1,6 +1,11 @@
-"""What an error of boto3's says that S3 answered."""
+"""What an error of boto3's says that S3 answered, and whether an answer may have been lost."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def answer_of(error: BaseException) -> tuple[str, str]:
@@ -15,3 +20,14 @@ def answer_of(error: BaseException) -> tuple[str, str]:
     code = response.get("Error", {}).get("Code")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return str(code or ""), str(status or "")
+
+
+def was_repeated(answer: Mapping[str, Any]) -> bool:
+    """Whether boto3 made a call more than once: S3 may have done before what it answers only now."""
+    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))
+
+
+def may_be_done(error: BaseException) -> bool:
+    """Whether S3 may have done what a call asked for although the call failed."""
+    response = getattr(error, "response", None)
+    return was_repeated(response) if isinstance(response, dict) else True

@@ -96,10 +96,11 @@ class S3Target:
             **self._s3.arguments,
             **self._description.arguments(first),
         }
-        with self._description.explained():
+        with self._description.explained(), self._s3.leftovers.begins(self._where["Key"]) as answered:
             answer = self._s3.client.create_multipart_upload(**self._where, **creation)
-        self._upload_id = answer["UploadId"]
-        self._s3.open_targets.add(self)
+            self._upload_id = answer["UploadId"]
+            self._s3.open_targets.add(self)
+            answered(answer)
 
     def put_part(self, number: int, body: bytearray) -> None:
         with self._begun_anew_if_aborted():

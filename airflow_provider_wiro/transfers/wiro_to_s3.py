@@ -205,9 +205,8 @@ class WiroToS3Operator(BaseOperator):
                 crew.stop()
             try:
                 one = S3Landing(s3, books, fetcher, crew, self.replace, self.part_size)
-                files = crew.run(one.land, landings)
-                s3.leftovers.settle(fetcher.pause)
-                return files
+                with s3.leftovers.settled(fetcher.pause):
+                    return crew.run(one.land, landings)
             finally:
                 s3.abort_open_uploads()
                 self._crew = self._fetcher = None

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from airflow_provider_wiro.landing.leftovers import QUIET_SECONDS, Leftovers
 
@@ -240,3 +240,109 @@ def test_a_task_that_is_stopped_does_not_wait(s3: S3, clock: Clock) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         leftovers.settle(stopped)
+
+
+# -- answers that were lost
+
+
+def answer_of_begin(upload_id: str, *, repeats: int) -> dict[str, Any]:
+    return {"UploadId": upload_id, "ResponseMetadata": {"RetryAttempts": repeats}}
+
+
+def begin_twice(s3: S3, clock: Clock, leftovers: Leftovers) -> None:
+    """Begin an upload, the first answer to which is lost."""
+    with leftovers.begins(KEY) as answered:
+        s3.begin("unheard")
+        clock.seconds += 2
+        s3.begin("known")
+        answered(answer_of_begin("known", repeats=1))
+
+
+def test_an_upload_whose_begin_was_not_heard_of_is_removed_and_the_known_one_is_kept(
+    s3: S3, clock: Clock
+) -> None:
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    with leftovers.settled(clock.pause):
+        begin_twice(s3, clock, leftovers)
+        clock.seconds += 10
+    assert list(s3.uploads) == ["known"]
+    assert sum(clock.pauses) == pytest.approx(QUIET_SECONDS - 12, abs=2)
+
+
+def test_an_upload_that_another_run_began_at_that_moment_is_left_alone_once_it_has_a_part(
+    s3: S3, clock: Clock
+) -> None:
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    with leftovers.settled(clock.pause):
+        s3.begin("alive")
+        begin_twice(s3, clock, leftovers)
+        clock.meanwhile = lambda: s3.put_part("alive")
+    assert list(s3.uploads) == ["alive", "known"]
+
+
+def test_an_upload_that_another_run_began_earlier_is_not_taken_for_one(s3: S3, clock: Clock) -> None:
+    s3.begin("alive")
+    clock.seconds += 40
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    with leftovers.settled(clock.pause):
+        begin_twice(s3, clock, leftovers)
+    assert list(s3.uploads) == ["alive", "known"]
+
+
+def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -> None:
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    with leftovers.settled(clock.pause), leftovers.begins(KEY) as answered:
+        s3.begin("known")
+        answered(answer_of_begin("known", repeats=0))
+    with pytest.raises(ClientError), leftovers.begins(KEY):
+        raise error("AccessDenied", "CreateMultipartUpload")
+    assert s3.asked == []
+
+
+def test_when_no_begin_was_answered_all_of_them_are_removed_and_the_error_is_told(
+    s3: S3, clock: Clock
+) -> None:
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+
+    def begin() -> None:
+        with leftovers.settled(clock.pause), leftovers.begins(KEY):
+            s3.begin("first")
+            s3.begin("second")
+            raise ConnectionClosedError(endpoint_url="http://s3.test")
+
+    with pytest.raises(ConnectionClosedError):
+        begin()
+    assert s3.uploads == {}
+
+
+def test_a_transfer_that_fails_waits_for_nothing_that_an_earlier_try_left(s3: S3, clock: Clock) -> None:
+    s3.begin("dead")
+    clock.seconds += 1
+    leftovers = try_again(s3, clock)
+    leftovers.remove(KEY)
+    with pytest.raises(ZeroDivisionError), leftovers.settled(clock.pause):
+        raise ZeroDivisionError
+    assert clock.pauses == []
+
+
+def test_a_task_that_is_stopped_tells_why_it_failed_and_does_not_wait(
+    s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stopped(seconds: float) -> None:
+        raise RuntimeError("The Airflow task was stopped.")
+
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    begin_twice(s3, clock, leftovers)
+    with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError), leftovers.settled(stopped):
+        raise ZeroDivisionError
+    assert "The Airflow task was stopped." in caplog.text
+
+
+def test_where_open_uploads_may_not_be_listed_that_is_said(
+    s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    s3.denied.add("ListMultipartUploads")
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    with caplog.at_level(logging.INFO), leftovers.settled(clock.pause):
+        begin_twice(s3, clock, leftovers)
+    assert "AccessDenied" in caplog.text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from airflow_provider_wiro.landing import leftovers
+from tests.contract.scripts import ranged
 from tests.transfers.lost import Wire
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import BIG, PNG
@@ -15,11 +18,13 @@ from tests.transfers.watching import Calls, land
 
 if TYPE_CHECKING:
     from tests.transfers.s3 import S3
+    from tests.transfers.seaweed import Bucket
     from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 
 KEY = "wiro/2221/0-0.png"
+SHA256 = hashlib.sha256(BIG).hexdigest()
 BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
 
 
@@ -69,3 +74,22 @@ def test_what_is_left_over_stops_no_transfer_when_s3_does_not_answer_about_it(
     (file,) = land(ti=ti)["files"]
     assert not file["skipped"]
     assert s3.get(KEY) == BIG
+
+
+# -- the answer to the begin of an upload
+
+
+@pytest.mark.parametrize("times", [1, 100], ids=["once", "always"])
+def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
+    wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 1.0)
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    wire.lost = {"CreateMultipartUpload": times}
+    if times == 1:
+        assert land()["files"][0]["sha256"] == bucket.sha256(KEY) == SHA256
+    else:
+        with pytest.raises(ConnectionClosedError):
+            land()
+    assert wire.lost["CreateMultipartUpload"] < times
+    assert bucket.open_uploads == []
