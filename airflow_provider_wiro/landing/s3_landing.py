@@ -81,7 +81,8 @@ class S3Landing:
         """
         Return the object that is there if it is this very output.
 
-        Its metadata tells so where a transfer of ours wrote it; of anything else the bytes are compared.
+        Its metadata tells so where a transfer of ours wrote it; of anything else the bytes are compared,
+        whatever digest it claims.
         """
         if existing is None:
             raise WiroOutputUnavailableError(
@@ -91,9 +92,9 @@ class S3Landing:
             if self.books.identity(landing).items() <= existing.metadata.items():
                 known = existing.sha256 or self.books.digest(landing, existing.etag)
                 return replace(existing, sha256=known)
-            stored = existing if existing.sha256 else replace(existing, sha256=self.s3.sha256(landing.key))
-            if stored.sha256 == self._sha256(landing):
-                return stored
+            found = self.s3.sha256(landing.key)
+            if found == self._sha256(landing):
+                return replace(existing, sha256=found)
         raise WiroOutputRefusedError(
             f"{uri} is there already and is not output {landing.output.index} of Wiro task "
             f"{self.books.origin.wiro_task_id}. Choose another s3_key, or overwrite it with replace=True."

@@ -41,7 +41,7 @@ class StoredObject:
     An object that is in S3.
 
     :ivar size: bytes.
-    :ivar sha256: of its bytes; None if that is not known without reading them.
+    :ivar sha256: of its bytes, as it says itself; None if that is not known without reading them.
     :ivar metadata: the user metadata it carries.
     """
 

@@ -85,7 +85,7 @@ class S3Upload:
         metadata = found.get("Metadata", {})
         return StoredObject(
             found["ContentLength"],
-            metadata.get("sha256"),
+            _digest(metadata.get("sha256")),
             etag_of(found),
             metadata,
             str(found.get("ContentType", "")),
@@ -112,8 +112,7 @@ class S3Upload:
         except ClientError as error:
             log.info("Could not read the tags of s3://%s/%s: %s", self.bucket, key, error)
             return None
-        found = {tag["Key"]: tag["Value"] for tag in tags["TagSet"]}.get("sha256", "")
-        return found if _SHA256.fullmatch(found) else None
+        return _digest({tag["Key"]: tag["Value"] for tag in tags["TagSet"]}.get("sha256"))
 
     def read(self, key: str, max_bytes: int) -> bytes | None:
         """Return a small object's bytes, at most so many; None if there is none."""
@@ -180,6 +179,11 @@ class S3Upload:
     def also(self, names: frozenset[str]) -> dict[str, Any]:
         """Return those of the user's arguments that belong to another call as well."""
         return {name: value for name, value in self.arguments.items() if name in names}
+
+
+def _digest(text: str | None) -> str | None:
+    """Return a digest as a transfer of ours writes it, None if it is anything else."""
+    return text if text is not None and _SHA256.fullmatch(text) else None
 
 
 def _calculates_checksums(client: Any) -> bool:

@@ -122,6 +122,30 @@ def test_another_tasks_output_of_the_same_size_is_something_else(wiro: Wiro, s3:
     assert s3.get("same.png") == PNG
 
 
+def test_a_digest_beside_no_identity_of_ours_is_not_believed(wiro: Wiro, s3: S3) -> None:
+    """Whoever put the object may have copied it, or mean the digest of something else."""
+    theirs = PNG[:-1] + b"!"
+    s3.put(KEY, theirs, Metadata={"sha256": hashlib.sha256(PNG).hexdigest()})
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match="is there already and is not output 0"):
+        land(delete_after=True)
+    assert s3.get(KEY) == theirs
+
+
+def test_the_same_bytes_beside_a_digest_that_is_none_are_found_by_reading_them(wiro: Wiro, s3: S3) -> None:
+    s3.put(KEY, PNG, Metadata={"sha256": "nonsense"})
+    wiro.shows(wiro.file(PNG))
+    (file,) = land()["files"]
+    assert (file["skipped"], file["sha256"]) == (True, hashlib.sha256(PNG).hexdigest())
+
+
+def test_what_is_no_digest_is_not_told_as_one(wiro: Wiro, s3: S3) -> None:
+    s3.put(KEY, PNG, Metadata={"wiro-task-id": "2221", "wiro-output": "0", "sha256": "nonsense"})
+    wiro.shows(wiro.file(PNG))
+    (file,) = land()["files"]
+    assert (file["skipped"], file["sha256"]) == (True, None)
+
+
 def test_an_output_of_the_same_task_that_changed_its_size_is_something_else(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG))
     land()
