@@ -27,6 +27,13 @@ IDENTITY = ("wiro-task-id", "wiro-output")
 MAX_METADATA_BYTES = 2048
 #: What a SHA-256 takes of it: it is added last, when the bytes are known.
 _SHA256_BYTES = len("sha256") + 64
+#: What is left for the user's own beside the digest and the identity, of an id longer than Wiro's are.
+_MAX_USER_METADATA_BYTES = MAX_METADATA_BYTES - _SHA256_BYTES - len("".join(IDENTITY)) - 64
+#: No user may write these: an object is known again by them, and its bytes are.
+_OURS_ALONE = frozenset({*IDENTITY, "sha256"})
+#: What HTTP takes as the name of a header, and every S3 server as a value.
+_METADATA_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_METADATA_VALUE = re.compile(r"[ -~]*")
 
 MAX_TAGS = 10
 _MAX_TAG_KEY = 128
@@ -129,6 +136,42 @@ class Origin:
             if len(tags) < MAX_TAGS - 1:  # one is kept for the digest
                 tags.setdefault(name, value)
         return tags
+
+
+def check_metadata(given: object) -> None:
+    """
+    Raise if S3 wouldn't take a user's metadata, or a transfer writes something of that name itself.
+
+    :param given: ``Metadata`` of the upload's arguments.
+    :raises WiroUsageError: it can't be right.
+    """
+    if not isinstance(given, Mapping):
+        raise WiroUsageError(f"Expected Metadata in extra_args as a dict of text to text, found {given!r}.")
+    names: dict[str, str] = {}
+    for name, value in given.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise WiroUsageError(
+                f"Expected Metadata in extra_args as text to text, found {name!r}: {value!r}."
+            )
+        if not _METADATA_NAME.fullmatch(name) or not _METADATA_VALUE.fullmatch(value):
+            raise WiroUsageError(
+                f"Metadata in extra_args has {name!r}: {value!r}. It becomes an HTTP header: give a name of "
+                "ASCII letters, digits, - and _, and a value of printable ASCII."
+            )
+        if name.lower() in _OURS_ALONE:
+            raise WiroUsageError(
+                f"Metadata in extra_args has {name!r}, which the transfer writes itself. Give another name."
+            )
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            raise WiroUsageError(
+                f"Metadata in extra_args has {other!r} and {name!r}, which S3 takes for one. Leave one out."
+            )
+    if (size := _bytes_of(given)) > _MAX_USER_METADATA_BYTES:
+        raise WiroUsageError(
+            f"Metadata in extra_args is {size} bytes of names and values. S3 takes {MAX_METADATA_BYTES} for "
+            f"an object, of which {_MAX_USER_METADATA_BYTES} are left for yours."
+        )
 
 
 def user_tags(tagging: object, more: object) -> dict[str, str]:

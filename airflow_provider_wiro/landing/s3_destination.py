@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.filenames import check_key_template
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.crew import check_size
 from airflow_provider_wiro.landing.landings import PLACEHOLDERS
+from airflow_provider_wiro.landing.provenance import check_metadata
 from airflow_provider_wiro.landing.s3_upload import MAX_PART_BYTES, MIN_PART_BYTES, S3Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: As many connections a client of boto3's keeps by default.
 _KEPT_CONNECTIONS = 10
@@ -46,8 +49,7 @@ def upload_arguments(
             f"extra_args has {', '.join(of_one_object)}, which would have to differ from output to output. "
             "To have S3 check each, give ChecksumAlgorithm."
         )
-    if not isinstance(arguments.get("Metadata", {}), Mapping):
-        raise WiroUsageError("Expected Metadata in extra_args as a dict of text to text.")
+    check_metadata(arguments.get("Metadata", {}))
     if encrypt:
         arguments["ServerSideEncryption"] = "AES256"
     if acl_policy:

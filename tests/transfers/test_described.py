@@ -128,6 +128,46 @@ def test_a_role_that_may_not_tag_is_told_so(
     assert s3.keys == s3.open_uploads == []
 
 
+# -- the user's own metadata
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"sha256": "nonsense"}, "'sha256', which the transfer writes itself"),
+        ({"SHA256": "x"}, "'SHA256', which the transfer writes itself"),
+        ({"wiro-task-id": "x"}, "'wiro-task-id', which the transfer"),
+        ({"Wiro-Output": "x"}, "'Wiro-Output', which the transfer"),
+        ({"team": "a", "Team": "b"}, "'team' and 'Team', which S3 takes for one"),
+        ({"who": 5}, "text to text, found 'who': 5"),
+        ({"who": None}, "text to text, found 'who': None"),
+        ({5: "who"}, "text to text, found 5: 'who'"),
+        ({"who": "Jürgen"}, "'who': 'Jürgen'"),
+        ({"who": "a\r\nX-Evil: 1"}, "'who'"),
+        ({"wh o": "x"}, "'wh o'"),
+        ({"wh\u00f6": "x"}, "'whö'"),
+        ({"": "x"}, "''"),
+        ({"who": "x" * 2048}, "2051 bytes"),
+        ("text", "found 'text'"),
+    ],
+)
+def test_metadata_that_s3_would_not_take_or_that_is_ours_is_refused_before_anything_is_asked(
+    server: HostileServer, s3: S3, metadata: Any, said: str
+) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        land(extra_args={"Metadata": metadata})
+    assert said in str(caught.value)
+    assert "Metadata in extra_args" in str(caught.value)
+    assert server.connections == 0
+
+
+def test_a_user_may_say_in_any_case_whose_model_it_is(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(PNG))
+    land(extra_args={"Metadata": {"Wiro-Model": "mine", "who": "J. D. <j@x.test>, 50 %"}})
+    metadata = s3.head(KEY)["Metadata"]
+    assert {"wiro-model": "mine", "who": "J. D. <j@x.test>, 50 %"}.items() <= metadata.items()
+
+
 # -- content type
 
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1" + b"x" * 500
