@@ -19,7 +19,11 @@ _TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "
 
 
 class KeyTakenError(Exception):
-    """Somebody else has put, or is putting, an object of this key. Nothing of ours is there."""
+    """
+    There is, or will be, an object of this key, as a rule somebody else's.
+
+    It is our own where the answer to a first call was lost and boto3 has repeated that.
+    """
 
 
 class OnlyIfAbsent:

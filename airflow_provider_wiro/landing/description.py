@@ -71,6 +71,15 @@ class Description:
         """Whether an object's metadata says that it is this very output, whoever put it."""
         return all(metadata.get(name) == self.metadata.get(name) for name in IDENTITY)
 
+    def is_of_this_run(self, metadata: Mapping[str, str]) -> bool:
+        """
+        Whether an object's metadata says that this very Airflow task put it.
+
+        An earlier try of it that is still alive says the same. It can't be told apart, and what it put is as
+        much this task's own.
+        """
+        return {name.lower(): value for name, value in self.metadata.items()}.items() <= metadata.items()
+
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Say what is missing where S3 forbids the creation of an object with tags."""

@@ -48,11 +48,11 @@ class S3Landing:
         uri = f"s3://{self.s3.bucket}/{landing.key}"
         existing = None if self.replaces else self.s3.head(landing.key)
         stored = None if existing is not None else self._put(landing)
-        is_new = stored is not None
-        if stored is not None:
+        if stored is None:
+            stored = self._already_landed(landing, uri, existing or self.s3.head(landing.key))
+        if stored.is_new:
             log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", stored.content_type)
         else:
-            stored = self._already_landed(landing, uri, existing or self.s3.head(landing.key))
             log.info("Skipped %s: it is there already, identical.", uri)
         return {
             "uri": uri,
@@ -61,11 +61,11 @@ class S3Landing:
             "sha256": stored.sha256,
             "content_type": stored.content_type,
             "etag": stored.etag,
-            "skipped": not is_new,
+            "skipped": not stored.is_new,
         }
 
     def _put(self, landing: Landing) -> StoredObject | None:
-        """Return the new object, None if another task was quicker."""
+        """Return the object, None if another task was quicker and what it put has yet to be looked at."""
         try:
             return self.s3.put(
                 landing.key,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
@@ -43,6 +44,7 @@ class StoredObject:
     :ivar size: bytes.
     :ivar sha256: of its bytes, as it says itself; None if that is not known without reading them.
     :ivar metadata: the user metadata it carries.
+    :ivar is_new: whether this transfer has put it.
     """
 
     size: int
@@ -50,6 +52,7 @@ class StoredObject:
     etag: str
     metadata: Mapping[str, str]
     content_type: str
+    is_new: bool = False
 
 
 class S3Target:
@@ -75,10 +78,12 @@ class S3Target:
         self._parts: dict[int, dict[str, Any]] = {}
         self._upload_id: str | None = None
         self._aborted_id: str | None = None
+        self._size, self._sha256 = 0, ""
         self.etag = ""
         self.confirmed: StoredObject | None = None
 
     def put(self, body: bytes | bytearray, sha256: str) -> None:
+        self._size, self._sha256 = len(body), sha256
         creation = {**self._s3.arguments, **self._description.arguments(body, sha256)}
         with self._description.explained():
             answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
@@ -116,6 +121,7 @@ class S3Target:
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
     def complete(self, size: int, sha256: str) -> None:
+        self._size, self._sha256 = size, sha256
         parts = [self._parts[number] for number in sorted(self._parts)]
         with self._begun_anew_if_aborted():
             answer = self._finally(
@@ -128,7 +134,31 @@ class S3Target:
         self.etag = etag_of(answer)
         self._upload_id = None
         self._s3.open_targets.discard(self)
-        self._description.tag_digest(self._s3.client, sha256, **self._where, **self._s3.also(ALSO_FOR_ABORT))
+        self._tag_digest()
+
+    def found_there(self, there: StoredObject) -> StoredObject | None:
+        """
+        Return the object that kept this one from being put, with its digest, if it is the very same.
+
+        It may even be this one: boto3 repeats a call whose answer was lost, and is told that there is an
+        object by now. Parts are compared by the ETag that S3 makes of theirs, for their digest stands nowhere
+        in the metadata. Where ETags are no MD5 sums, as with SSE-KMS, that tells nothing.
+        """
+        if there.size != self._size or not self._description.is_of_the_same(there.metadata):
+            return None
+        is_same = there.etag == _etag_of_parts(self._parts) if self._parts else there.sha256 == self._sha256
+        if not is_same:
+            return None
+        is_ours = self._description.is_of_this_run(there.metadata)
+        if is_ours and self._parts:
+            self._tag_digest()
+        return replace(there, sha256=self._sha256, is_new=is_ours)
+
+    def _tag_digest(self) -> None:
+        """Add the digest to the tags of an object in parts, which were given before it was known."""
+        self._description.tag_digest(
+            self._s3.client, self._sha256, **self._where, **self._s3.also(ALSO_FOR_ABORT)
+        )
 
     def abort(self) -> None:
         """Throw an upload's parts away. If this fails it is only logged, lest it hide why it was done."""
@@ -175,6 +205,15 @@ class S3Target:
 def etag_of(answer: Mapping[str, Any]) -> str:
     """Return the ETag that an answer of S3's names, empty if it names none."""
     return str(answer.get("ETag", "")).strip('"')
+
+
+def _etag_of_parts(parts: Mapping[int, Mapping[str, Any]]) -> str | None:
+    """Return the ETag that S3 gives an object of such parts, None if theirs are no MD5 sums."""
+    try:
+        sums = b"".join(bytes.fromhex(etag_of(parts[number])) for number in sorted(parts))
+    except ValueError:
+        return None
+    return f"{hashlib.md5(sums, usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def _unconditionally(call: Callable[..., Any], **arguments: Any) -> Any:

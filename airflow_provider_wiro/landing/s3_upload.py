@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
-from airflow_provider_wiro.landing.conditional import OnlyIfAbsent, delete_if_unchanged
+from airflow_provider_wiro.landing.conditional import KeyTakenError, OnlyIfAbsent, delete_if_unchanged
 from airflow_provider_wiro.landing.leftovers import Leftovers
 from airflow_provider_wiro.landing.parts import move
 from airflow_provider_wiro.landing.s3_errors import answer_of
@@ -140,27 +140,31 @@ class S3Upload:
         """
         Store an output, or bytes; nothing of ours is left behind if it fails.
 
+        Returns the object, which isn't new if another run has put the very same meanwhile.
+
         :param crew: who moves an output; bytes need nobody.
         :param only_if_absent: overwrite nothing, where the server knows conditional puts.
         :param description: what it says of itself. One that fits into a single part also gets its ``sha256``
             as metadata; of a larger one it is known only after S3 has taken the metadata.
         :raises WiroOutputUnavailableError: S3 shows less than it was given, or somebody else's object.
-        :raises KeyTakenError: there is, or will be, an object of somebody else's.
+        :raises KeyTakenError: there is, or will be, an object of somebody else's that isn't known to be the
+            very same.
         """
         target = S3Target(self, key, description, only_if_absent=only_if_absent)
-        if isinstance(source, bytes):
-            size, sha256 = len(source), hashlib.sha256(source).hexdigest()
-            target.put(source, sha256)
-        else:
-            if crew is None:
-                raise TypeError("An output needs a crew that moves it.")
-            size, sha256 = move(source, target, crew)
+        try:
+            size, sha256 = _put(target, source, crew)
+        except KeyTakenError:
+            there = self.head(key)
+            found = None if there is None else target.found_there(there)
+            if found is None:
+                raise
+            return found
         stored = target.confirmed or self.head(key)
         if stored is None:
             raise WiroOutputUnavailableError(f"S3 took {size} bytes for {key!r} and now shows nothing.")
         is_ours = stored.etag == target.etag
         if stored.size == size and (is_ours or description.is_of_the_same(stored.metadata)):
-            return replace(stored, sha256=sha256)
+            return replace(stored, sha256=sha256, is_new=True)
         if not is_ours:
             raise WiroOutputUnavailableError(
                 f"Another task has overwritten s3://{self.bucket}/{key} as soon as it was there; its object "
@@ -179,6 +183,17 @@ class S3Upload:
     def also(self, names: frozenset[str]) -> dict[str, Any]:
         """Return those of the user's arguments that belong to another call as well."""
         return {name: value for name, value in self.arguments.items() if name in names}
+
+
+def _put(target: S3Target, source: Download | bytes, crew: Crew[Any, Any] | None) -> tuple[int, str]:
+    """Put an output, or bytes; return the size and the digest."""
+    if isinstance(source, bytes):
+        sha256 = hashlib.sha256(source).hexdigest()
+        target.put(source, sha256)
+        return len(source), sha256
+    if crew is None:
+        raise TypeError("An output needs a crew that moves it.")
+    return move(source, target, crew)
 
 
 def _digest(text: str | None) -> str | None:

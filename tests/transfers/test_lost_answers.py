@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import threading
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -93,3 +95,66 @@ def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
             land()
     assert wire.lost["CreateMultipartUpload"] < times
     assert bucket.open_uploads == []
+
+
+# -- the answer to the call that makes an object
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
+def test_an_object_whose_making_was_not_answered_is_this_runs_own_and_fully_told_of(
+    wiro: Wiro, bucket: Bucket, wire: Wire, operation: str
+) -> None:
+    """boto3 repeats the call, and S3 says that there is an object of this key: ours."""
+    body = PNG if operation == "PutObject" else BIG
+    sha256 = hashlib.sha256(body).hexdigest()
+    wiro.shows(wiro.file(body, ranged(body)))
+    wire.lost = {operation: 1}
+    (file,) = land(tags=True, manifest=True)["files"]
+    assert wire.lost[operation] == 0
+    assert (file["skipped"], file["sha256"], file["size"]) == (False, sha256, len(body))
+    assert file["etag"] == bucket.head(KEY)["ETag"].strip('"')
+    tags = bucket.client.get_object_tagging(Bucket=BUCKET, Key=KEY)["TagSet"]
+    assert {"Key": "sha256", "Value": sha256} in tags
+    manifest = bucket.client.get_object(Bucket=BUCKET, Key="wiro/2221/manifest.json")["Body"].read()
+    assert json.loads(manifest)["outputs"][0]["sha256"] == sha256
+    assert bucket.open_uploads == []
+
+
+@BOTH
+def test_the_same_object_of_another_run_that_came_meanwhile_is_skipped_with_its_digest(
+    wiro: Wiro, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    other = SimpleNamespace(dag_id="other", run_id="r", task_id="t", map_index=-1, try_number=1)
+    is_there = threading.Event()
+
+    def before(operation: str, arguments: object) -> None:
+        if operation in {"PutObject", "CompleteMultipartUpload"} and not is_there.is_set():
+            is_there.set()
+            assert not land(ti=other)["files"][0]["skipped"]
+
+    calls = Calls(monkeypatch)
+    calls.before = before
+    wiro.shows(wiro.file(body, ranged(body)))
+    (file,) = land(tags=True)["files"]
+    assert (file["skipped"], file["sha256"]) == (True, hashlib.sha256(body).hexdigest())
+    assert bucket.head(KEY)["Metadata"]["airflow-dag-id"] == "other"
+    assert not calls.of("PutObjectTagging")
+    assert not bucket.client.get_object_tagging(Bucket=BUCKET, Key=KEY)["TagSet"]
+
+
+def test_another_object_of_the_same_run_and_size_is_not_taken_for_what_was_put(
+    wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is known again by its identity, as always; but nobody says it has the digest of what was fetched."""
+    metadata: dict[str, str] = {}
+
+    def before(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "CreateMultipartUpload":
+            metadata.update(arguments["Metadata"])
+        if operation == "CompleteMultipartUpload":
+            bucket.client.put_object(Bucket=BUCKET, Key=KEY, Body=BIG[:-1] + b"!", Metadata=metadata)
+
+    Calls(monkeypatch).before = before
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    (file,) = land()["files"]
+    assert (file["skipped"], file["sha256"]) == (True, None)
