@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from airflow_provider_wiro.api.endpoints import check_task_id
 from airflow_provider_wiro.api.models import Task, TaskStatus
-from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError
+from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError, WiroUsageError
 
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
 RunSummary = dict[str, Any]
@@ -80,4 +81,18 @@ def task_id_of(value: object) -> str:
 
     :raises WiroUsageError: it is neither.
     """
-    return check_task_id(value.get("wiro_task_id") if isinstance(value, Mapping) else value)
+    if not isinstance(value, Mapping):
+        return check_task_id(value)
+    if "wiro_task_id" not in value:
+        raise WiroUsageError(
+            "Expected the id of a Wiro task, such as '2221', or a run summary, which has it as "
+            f"`wiro_task_id`, found {_names_in(value)}."
+        )
+    return check_task_id(value["wiro_task_id"])
+
+
+def _names_in(value: Mapping[Any, Any]) -> str:
+    """Say what is in a dict, without quoting more than its first names."""
+    names = [repr(name)[:40] for name in islice(value, 5)]
+    more = f" and {len(value) - len(names)} more" if len(value) > len(names) else ""
+    return f"a dict of {', '.join(names)}{more}" if names else "an empty dict"

@@ -124,7 +124,25 @@ def test_an_id_or_a_run_summary_names_the_task(handed_on: object) -> None:
     assert task_id_of(handed_on) == "2221"
 
 
-@pytest.mark.parametrize("odd", [None, "", "None", {}, {"wiro_task_id": None}, [], ["2221"], True, "a b"])
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ({"x": 1, "y": 2}, "found a dict of 'x', 'y'."),
+        ({}, "found an empty dict."),
+        (dict.fromkeys(range(1000), ""), "found a dict of 0, 1, 2, 3, 4 and 995 more."),
+        ({"x" * 5000: 1}, "found a dict of 'xxx"),
+    ],
+)
+def test_of_a_dict_that_is_no_run_summary_it_is_said_what_is_in_it(odd: object, told: str) -> None:
+    with pytest.raises(
+        WiroUsageError, match="Expected the id of a Wiro task, such as '2221', or a run"
+    ) as raised:
+        task_id_of(odd)
+    assert told in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("odd", [None, "", "None", {"wiro_task_id": None}, [], ["2221"], True, "a b"])
 def test_anything_else_is_refused_and_the_message_says_what_was_expected(odd: object) -> None:
     with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task, such as '2221', found"):
         task_id_of(odd)
