@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import (
+    WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
     WiroConcurrencyLimitError,
@@ -59,6 +60,8 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     ),
 }
 
+#: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
+_TOO_LARGE = 413
 
 #: For Airflow's retry policies: how long each passing error deserves to be left alone.
 _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
@@ -74,10 +77,20 @@ _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
 }
 
 
-def explain(error: WiroError) -> str:
-    """Return an error's message, followed by what to do about it where that is known."""
+def explain(error: WiroError, then: str = "") -> str:
+    """
+    Return an error's message, followed by what to do about it where that is known.
+
+    :param then: further sentences.
+    """
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
-    return f"{error} {advice}".rstrip()
+    if isinstance(error, WiroApiError) and error.http_status == _TOO_LARGE:
+        advice = "What was sent is too large for the server: send a smaller file, or the URL of one."
+    rest = " ".join(filter(None, (advice, then)))
+    message = str(error)
+    if rest and not message.endswith((".", "!", "?", "…")):
+        message += "."
+    return f"{message} {rest}".rstrip()
 
 
 @contextmanager

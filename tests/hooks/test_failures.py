@@ -96,3 +96,20 @@ def test_other_errors_and_none_pass_through() -> None:
         _ = 1 / 0
     with airflow_failures():
         pass
+
+
+def test_what_is_too_large_for_the_server_has_no_parameters_to_correct() -> None:
+    error = WiroValidationError("Wiro refused the call (HTTP 413): a web page ('<html>')", http_status=413)
+    with pytest.raises(AirflowFailException) as caught, airflow_failures():
+        raise error
+    assert "too large for the server" in str(caught.value)
+    assert "parameters" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("an empty body", "an empty body. "), ("no.", "no. "), ("really?", "really? ")]
+)
+def test_advice_is_a_sentence_of_its_own(said: str, told: str) -> None:
+    with pytest.raises(AirflowFailException) as caught, airflow_failures():
+        raise WiroAuthenticationError(said)
+    assert str(caught.value).startswith(f"{told}Check the Wiro connection")
