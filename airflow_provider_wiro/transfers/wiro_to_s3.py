@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import airflow_failures, explain
@@ -72,7 +72,7 @@ class WiroToS3Operator(BaseOperator):
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
         is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
-        another object is in the way.
+        another object is in the way, the connection may not delete Wiro's copies.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached, a link has expired.
     """
 
@@ -216,14 +216,18 @@ class WiroToS3Operator(BaseOperator):
         return AirflowException("The Airflow task was stopped.")
 
     def _delete(self, task: Task) -> None:
-        """Delete Wiro's copies; whatever fails here, a retry may mend, since it finds all outputs in S3."""
+        """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
             raise self._stopped()
         try:
             self.hook.delete_task_files(task.id)
         except WiroError as error:
-            raise AirflowException(
-                f"All outputs are safe in S3, but Wiro's copies could not be deleted: {explain(error)} A "
-                "retry skips what landed and tries to delete them again."
+            kind, then = (
+                (AirflowException, "A retry skips what landed and tries to delete them again.")
+                if error.may_retry
+                else (AirflowFailException, "Then clear this task: it skips what landed and deletes them.")
+            )
+            raise kind(
+                "All outputs are safe in S3, but Wiro's copies could not be deleted: " + explain(error, then)
             ) from error
         self.log.info("Deleted the files of Wiro task %s from Wiro.", task.id)

@@ -82,21 +82,14 @@ def test_nothing_is_deleted_while_anything_is_missing(
 
 
 @pytest.mark.usefixtures("no_repeats")
-@pytest.mark.parametrize(
-    "script",
-    [
-        reset,
-        answer(b"", 502),
-        refuse(0, "Project authorization is not valid.", 401),
-        refuse(1, "task-not-exist"),
-    ],
-)
+@pytest.mark.parametrize("script", [reset, answer(b"", 502)])
 def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again(
     wiro: Wiro, s3: S3, server: HostileServer, cdn: HostileServer, script: Script
 ) -> None:
     server.on(DELETE, script)
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
-    with pytest.raises(AirflowException, match="All outputs are safe in S3") as caught:
+    expected = r"All outputs are safe in S3, .*\. A retry skips what landed and tries to delete them again\."
+    with pytest.raises(AirflowException, match=expected) as caught:
         land(delete_after=True)
     assert not isinstance(caught.value, AirflowFailException)
     assert TOKEN not in str(caught.value)
@@ -107,6 +100,28 @@ def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again
     assert file["skipped"]
     assert cdn.requests == []
     assert deletions(server)[-1] == {"tasktoken": TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("script", "advice"),
+    [
+        (answer(b"", 403), r"an empty body\. Check the Wiro connection: .* IP address\."),
+        (refuse(0, "Project authorization is not valid.", 401), r"not valid\. Check the Wiro connection: .*"),
+        (refuse(1, "task-not-exist"), r"task-not-exist\. Check the model's .*"),
+    ],
+)
+def test_a_deletion_that_no_retry_mends_fails_for_good_and_says_what_to_do(
+    wiro: Wiro, s3: S3, server: HostileServer, script: Script, advice: str
+) -> None:
+    server.on(DELETE, script)
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
+    expected = rf"^All outputs are safe in S3, .* {advice} Then clear this task: .*\.$"
+    with pytest.raises(AirflowFailException, match=expected) as caught:
+        land(delete_after=True)
+    assert TOKEN not in str(caught.value)
+    assert s3.get("wiro/2221/0-0.png") == PNG
+    server.on(DELETE, ok())
+    assert land(delete_after=True)["files"][0]["skipped"]
 
 
 def test_files_that_are_gone_already_are_no_error(wiro: Wiro, s3: S3, server: HostileServer) -> None:
