@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 _SLICE_SECONDS = 0.1
 #: How long what is under way may take to end by itself once all was stopped. Airflow kills after 5 s.
 GRACE_SECONDS = 1.5
+#: The same where nobody kills: Airflow's own timeout is raised in this process, which then ends by itself.
+UNHURRIED_SECONDS = 10.0
 
 
 #: More threads than this only wait for each other, and take memory for it.
@@ -64,6 +66,7 @@ class Crew(Generic[Item, Result]):
         self._size = size
         self._stopped = stopped
         self._is_stopping = False
+        self._grace = GRACE_SECONDS
         self._changed = threading.Condition()
         self._waiting: deque[tuple[int, Item]] = deque()
         self._shared: list[SharedWork] = []
@@ -72,10 +75,17 @@ class Crew(Generic[Item, Result]):
         self._busy = 0
         self._mine = threading.local()
 
-    def run(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def run(
+        self,
+        work: Callable[[Item], Result],
+        items: Sequence[Item],
+        interrupt: Callable[[], None] | None = None,
+    ) -> list[Result]:
         """
         Return what ``work`` makes of each item, in their order.
 
+        :param interrupt: lets what waits for a server that may never answer fail at once. With it, there is
+            time for all else to end in good order when Airflow's timeout comes.
         :raises BaseException: the first that any of them raised.
         """
         self._waiting.extend(enumerate(items))
@@ -89,7 +99,11 @@ class Crew(Generic[Item, Result]):
                 thread.start()
             self._wait_for_all()
         except BaseException:  # a timeout of Airflow's, for one, is raised right here
+            if interrupt is not None and not self._is_stopping:  # else a kill is what comes next
+                self._grace = UNHURRIED_SECONDS
             self.stop()
+            if interrupt is not None:
+                interrupt()
             self._wait_for_all()
             raise
         if self._is_stopping:
@@ -136,7 +150,7 @@ class Crew(Generic[Item, Result]):
             while work.hands and (deadline is None or time.monotonic() < deadline):
                 self._changed.wait(_SLICE_SECONDS)
                 if self._is_stopping and deadline is None:
-                    deadline = time.monotonic() + GRACE_SECONDS / 2
+                    deadline = time.monotonic() + self._grace / 2
         if work.error is not None:
             raise work.error
         self.check()
@@ -155,7 +169,7 @@ class Crew(Generic[Item, Result]):
             while self._busy or (self._waiting and not self._is_stopping):
                 self._changed.wait(_SLICE_SECONDS)
                 if self._is_stopping and deadline is None:
-                    deadline = time.monotonic() + GRACE_SECONDS
+                    deadline = time.monotonic() + self._grace
                 if deadline is not None and time.monotonic() > deadline:
                     return
             self._changed.notify_all()

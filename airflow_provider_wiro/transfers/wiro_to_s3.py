@@ -206,7 +206,7 @@ class WiroToS3Operator(BaseOperator):
             try:
                 one = S3Landing(s3, books, fetcher, crew, self.replace, self.part_size)
                 with s3.leftovers.settled(fetcher.pause):
-                    return crew.run(one.land, landings)
+                    return crew.run(one.land, landings, fetcher.session.interrupt)
             finally:
                 s3.abort_open_uploads()
                 self._crew = self._fetcher = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro.landing import crew as crew_of_the_engine
 from airflow_provider_wiro.landing.crew import Abandoned, Crew
 from airflow_provider_wiro.landing.parts import OrderedDigest
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
@@ -347,6 +348,32 @@ def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3:
             transfer()
     finally:
         Crew._wait_for_all = real  # type: ignore[method-assign]
+    assert s3.keys == s3.open_uploads == []
+
+
+def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_begin(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody kills the process after a timeout, and an upload whose id isn't known yet can't be aborted."""
+    monkeypatch.setattr(crew_of_the_engine, "GRACE_SECONDS", 0.05)
+    beginning = threading.Event()
+
+    def slow(operation: str, arguments: dict[str, Any], answer: Any) -> None:
+        if operation == "CreateMultipartUpload":
+            beginning.set()
+            time.sleep(0.5)
+
+    def timed_out(self: Crew[Any, Any], *args: Any) -> None:
+        monkeypatch.setattr(Crew, "_wait_for_all", real)
+        assert beginning.wait(10)
+        raise TimeoutError("execution_timeout")
+
+    Calls(monkeypatch).after = slow
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    real = Crew._wait_for_all
+    monkeypatch.setattr(Crew, "_wait_for_all", timed_out)
+    with pytest.raises(TimeoutError, match="execution_timeout"):
+        transfer()
     assert s3.keys == s3.open_uploads == []
 
 
