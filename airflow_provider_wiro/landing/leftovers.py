@@ -151,12 +151,11 @@ class Leftovers:
         with _logged(f"look for uploads of s3://{self._bucket}/{key} that S3 began without our knowing"):
             uploads, s3_now = self._open_uploads(key)
             since = s3_now - timedelta(seconds=self._now() - began) - _SLACK
-            doubtful = {upload.upload_id for upload in self._doubtful} | {known}
-            self._doubtful |= {
-                replace(upload, is_unheard=True)
-                for upload in uploads
-                if upload.begun >= since and upload.upload_id not in doubtful
-            }
+            # A copy of the set: other threads begin uploads meanwhile.
+            others = {known, *(upload.upload_id for upload in list(self._doubtful))}
+            for upload in uploads:
+                if upload.begun >= since and upload.upload_id not in others:
+                    self._doubtful.add(replace(upload, is_unheard=True))
 
     def _open_uploads(self, key: str) -> tuple[list[_Upload], datetime]:
         """Return the open uploads of a key, and S3's time."""

@@ -28,6 +28,13 @@ def was_repeated(answer: Mapping[str, Any]) -> bool:
 
 
 def may_be_done(error: BaseException) -> bool:
-    """Whether S3 may have done what a call asked for although the call failed."""
-    response = getattr(error, "response", None)
-    return was_repeated(response) if isinstance(response, dict) else True
+    """
+    Whether S3 may have done what a call asked for although the call failed.
+
+    Not so where it couldn't even be reached in the end: then it can't be asked about it, either.
+    """
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return was_repeated(error.response)
+    return isinstance(error, exceptions.HTTPClientError) and not isinstance(error, exceptions.ConnectionError)

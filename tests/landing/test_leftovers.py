@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from airflow_provider_wiro.landing.leftovers import QUIET_SECONDS, Leftovers
 
@@ -294,8 +294,17 @@ def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -
     with leftovers.settled(clock.pause), leftovers.begins(KEY) as answered:
         s3.begin("known")
         answered(answer_of_begin("known", repeats=0))
-    with pytest.raises(ClientError), leftovers.begins(KEY):
-        raise error("AccessDenied", "CreateMultipartUpload")
+    assert s3.asked == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [error("AccessDenied", "CreateMultipartUpload"), EndpointConnectionError(endpoint_url="http://s3.test")],
+    ids=["denied", "not reached"],
+)
+def test_a_begin_that_surely_was_not_done_costs_no_look(s3: S3, clock: Clock, refusal: Exception) -> None:
+    with pytest.raises(type(refusal)), Leftovers(s3, BUCKET, {}, clock).begins(KEY):
+        raise refusal
     assert s3.asked == []
 
 
