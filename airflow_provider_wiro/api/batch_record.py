@@ -207,7 +207,7 @@ class BatchRecord:
         self._states = bytearray(total)
         self._starts = bytearray(total)
         self._failures = bytearray(total)
-        self._parts = array("L", bytes(array("L").itemsize * total))
+        self._parts = array("Q", bytes(array("Q").itemsize * total))
         self._rows = array("L", bytes(array("L").itemsize * total))
         self._counts = Counter({ItemState.PENDING: total})
         self._cost = Decimal(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import tempfile
 from contextlib import contextmanager
 from itertools import groupby
@@ -34,6 +35,9 @@ WINDOW = 250
 #: Failures that are told in the message of a failed batch.
 FAILURES_TOLD = 5
 _PART = re.compile(r"(\d{6,})\.jsonl")
+#: The number of a part: who has written it, a random number, then which of its parts it is.
+_WRITER_BITS = 42
+_COUNT_BITS = 20
 
 
 def result_of(
@@ -74,6 +78,9 @@ class Parts:
     """
     The results of items that are over.
 
+    A part has a number that no other process takes: two tries of a task can be alive at once, and the journal
+    tells of each result where it is.
+
     :param uri: of their folder.
     """
 
@@ -81,10 +88,10 @@ class Parts:
         self._place = open_place(uri)
         with _records(f"the results below {uri}"):
             self.numbers = {int(found[1]) for found in map(_PART.fullmatch, self._place.names()) if found}
-        self._next = max(self.numbers, default=0) + 1
+        self._next = secrets.randbits(_WRITER_BITS) << _COUNT_BITS
 
     def take_number(self) -> int:
-        """Return the number of a part that is not there."""
+        """Return the number of a part that is not there, and that nobody else writes."""
         self._next += 1
         return self._next - 1
 
@@ -99,15 +106,25 @@ class Parts:
             self._place.write(_name(number), body.encode())
         self.numbers.add(number)
 
-    def read(self, number: int) -> list[Result]:
+    def pick(self, number: int, rows: dict[int, int]) -> dict[int, Result]:
         """
-        Return a part.
+        Return results of a part.
 
-        :raises WiroRecordError: it can't be read.
+        :param rows: item → the row of its result.
+        :raises WiroRecordError: they can't be read, or are not there.
         """
-        with _records(f"part {number} of the results below {self._place.uri}"):
+        what = f"part {number} of the results below {self._place.uri}"
+        with _records(what):
             body = self._place.read(_name(number))
-            return [json.loads(line) for line in (body or b"").decode().splitlines()]
+            results = [json.loads(line) for line in (body or b"").decode().splitlines()]
+        missing = [item for item, row in rows.items() if row >= len(results)]
+        if missing:
+            raise WiroRecordError(
+                f"Expected {max(rows.values()) + 1} results in {what}, as the journal tells, found "
+                f"{len(results)}. Delete that part: a retry then asks Wiro for these results again, and "
+                "starts nothing."
+            )
+        return {item: results[row] for item, row in rows.items()}
 
     def delete(self) -> None:
         """Delete what the manifest has. What can't be deleted is in nobody's way."""
@@ -153,8 +170,7 @@ def _window(items: range, record: BatchRecord, parts: Parts) -> Iterator[dict[st
     places = sorted((record.place(item), item) for item in items if record.state(item) in is_over)
     results: dict[int, Result] = {}
     for part, of_part in groupby(places, key=lambda found: found[0][0]):
-        rows = parts.read(part)
-        results |= {item: rows[row] for (_, row), item in of_part}
+        results |= parts.pick(part, {item: row for (_, row), item in of_part})
     for item in items:
         attempt = record.attempts.get(item)
         missing = result_of(

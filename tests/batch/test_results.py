@@ -1,0 +1,64 @@
+"""The results of items: kept in parts that nobody else writes, and in the manifest each item has its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
+from airflow_provider_wiro.batch.results import Parts, result_of, write_manifest
+from airflow_provider_wiro.exceptions import WiroRecordError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def results(*ids: str) -> list[dict[str, object]]:
+    return [result_of("succeeded", 1, None, wiro_task_id=wiro_task_id) for wiro_task_id in ids]
+
+
+def done(*places: tuple[int, int]) -> BatchRecord:
+    record = BatchRecord(len(places), try_number=1)
+    for item, place in enumerate(places):
+        record.apply(batch_record.intent(item, Attempt("digest", None, 0.0, 1)))
+        record.apply(batch_record.done(item, place, cost=None, size=None))
+    return record
+
+
+def test_two_live_processes_of_a_task_never_write_the_same_part(tmp_path: Path) -> None:
+    """A worker whose heartbeat was lost, and its retry: both have listed the folder when it was empty."""
+    first, second = Parts(str(tmp_path)), Parts(str(tmp_path))
+    mine, theirs = first.take_number(), second.take_number()
+    first.write(mine, results("mine"))
+    second.write(theirs, results("theirs"))
+
+    assert first.pick(mine, {0: 0})[0]["wiro_task_id"] == "mine"
+    assert second.pick(theirs, {0: 0})[0]["wiro_task_id"] == "theirs"
+
+
+def test_the_record_takes_the_largest_number_that_a_part_can_have(tmp_path: Path) -> None:
+    largest = (2**42 - 1 << 20) + 2**20 - 1
+
+    assert done((largest, 3)).place(0) == (largest, 3)
+
+
+def test_parts_of_a_try_are_found_by_the_next_one(tmp_path: Path) -> None:
+    first = Parts(str(tmp_path))
+    numbers = [first.take_number() for _ in range(3)]
+    for number in numbers:
+        first.write(number, results("a"))
+
+    assert Parts(str(tmp_path)).numbers == set(numbers)
+
+
+def test_a_part_with_fewer_results_than_the_journal_tells_of_is_named(tmp_path: Path) -> None:
+    parts = Parts(f"{tmp_path}/parts")
+    number = parts.take_number()
+    parts.write(number, results("a", "b"))
+
+    with pytest.raises(WiroRecordError, match=f"Expected 3 results in part {number} .*, found 2. Delete"):
+        write_manifest(f"{tmp_path}/manifest.jsonl", done((number, 0), (number, 2)), parts, lambda: None)
+
+    assert not (tmp_path / "manifest.jsonl").exists()
