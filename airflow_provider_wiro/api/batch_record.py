@@ -240,16 +240,17 @@ class BatchRecord:
     def is_over(self) -> bool:
         return self._counts[ItemState.DONE] + self._counts[ItemState.FAILED] == self.total
 
-    def apply(self, entry: Mapping[str, Any]) -> None:
+    def apply(self, entry: Mapping[str, Any], where: str | None = None) -> None:
         """
         Take an entry in.
 
+        :param where: it stands, if it was read.
         :raises WiroOrphanedRunError: it is none of ours; it is never taken for nothing.
         """
         try:
             _APPLY[entry["what"]](self, entry)
         except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError) as error:
-            raise damaged(entry) from error
+            raise damaged(entry, where) from error
 
     def _item(self, entry: Mapping[str, Any]) -> int:
         item: int = entry["item"]
@@ -359,18 +360,27 @@ _APPLY = {
 }
 
 
-def damaged(entry: object) -> WiroOrphanedRunError:
-    """Return the error for an entry that is none of ours."""
+def damaged(entry: object, where: str | None = None) -> WiroOrphanedRunError:
+    """
+    Return the error for an entry that is none of ours.
+
+    :param where: it stands, if it was read.
+    """
+    stands = "" if where is None else f" at {where}"
     return WiroOrphanedRunError(
-        f"Expected an entry of a batch's journal, version {RECORD_VERSION}, found {str(entry)[:200]!r}. Look "
-        "in the dashboard at wiro.ai what was started, then delete the journal."
+        f"Expected an entry of a batch's journal, version {RECORD_VERSION}{stands}, found "
+        f"{str(entry)[:200]!r}. Nothing was started. What a journal doesn't tell is forgotten: without this "
+        "line its item, and without the journal every item, may be run and paid for again. So look first in "
+        "the dashboard at wiro.ai what was started, and keep a copy; then mend the line, or delete what you "
+        "can do without."
     )
 
 
-def read_begin(entry: Mapping[str, Any]) -> tuple[str, int]:
+def read_begin(entry: Mapping[str, Any], where: str | None = None) -> tuple[str, int]:
     """
     Return the fingerprint and the number of items of the inputs that a journal is about.
 
+    :param where: the entry stands.
     :raises WiroOrphanedRunError: it doesn't begin as it should.
     """
     is_whole = (
@@ -381,5 +391,5 @@ def read_begin(entry: Mapping[str, Any]) -> tuple[str, int]:
         and entry["total"] >= 0
     )
     if not is_whole:
-        raise damaged(entry)
+        raise damaged(entry, where)
     return entry["fingerprint"], entry["total"]

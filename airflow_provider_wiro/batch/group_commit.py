@@ -48,6 +48,16 @@ class GroupCommit:
             self._writing = asyncio.create_task(self._write_all(self._store))
         await durable
 
+    async def check(self) -> None:
+        """
+        Return if the journal still is this process's.
+
+        :raises OvertakenError: another process has taken it over.
+        :raises WiroRecordError: it can't be told.
+        """
+        if self._store is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._store.check)
+
     async def _write_all(self, store: JournalStore) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:

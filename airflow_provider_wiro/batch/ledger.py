@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PART_RESULTS = 100
 PART_BYTES = 1024 * 1024
 PART_SECONDS = 5.0
+#: How often is asked whether another process has taken the journal over. That one takes a Run for not started
+#: after `api.resume.SETTLING`; before that, a Run that waits here (for a rate limit) must have been given up.
+CHECK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Ledger:
         self._ended_bytes = 0
         self._keep_by: float | None = None
         self._keeping = asyncio.Lock()
+        self._check_at = job.now() + CHECK_SECONDS
 
     @property
     def unkept(self) -> list[Result]:
@@ -97,6 +102,22 @@ class Ledger:
             self._keep_by = self._job.now() + PART_SECONDS
         if len(self._ended) >= PART_RESULTS or self._ended_bytes >= PART_BYTES:
             await self.keep()
+
+    async def check_if_due(self) -> None:
+        """
+        Ask now and then whether the journal still is this process's, which a write would show as well.
+
+        :raises OvertakenError: another process has taken it over.
+        """
+        if self._job.now() < self._check_at:
+            return
+        try:
+            await self._journal.check()
+        except OvertakenError:
+            raise
+        except WiroRecordError as error:  # whose Runs would need it says so
+            self._job.log.warning("%s", error)
+        self._check_at = self._job.now() + CHECK_SECONDS
 
     async def keep_if_due(self) -> None:
         """Keep the results that have waited long enough."""

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow_provider_wiro.batch.journal import (
+from airflow_provider_wiro.batch.journal_file import LocalJournal
+from airflow_provider_wiro.batch.places import open_place
+from airflow_provider_wiro.batch.segments import (
     OBJECT_SEGMENT_BYTES,
     TASK_STATE_SEGMENT_BYTES,
-    LocalJournal,
-    PlaceSlots,
     SegmentedJournal,
-    TaskStateSlots,
 )
-from airflow_provider_wiro.batch.places import open_place
+from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.run_record import file_name, record_location
 

@@ -49,13 +49,13 @@ def open_record(
     if first is None:
         store.replace([batch_record.begin(inputs.fingerprint, len(inputs))])
         return fresh, None
-    found = batch_record.read_begin(first)
+    found = batch_record.read_begin(first, store.position)
     is_same = found == (inputs.fingerprint, len(inputs))
     record = BatchRecord(
         found[1], try_number=try_number, existing_parts=existing_parts, keeps_all=not is_same
     )
     for entry in entries:
-        record.apply(entry)
+        record.apply(entry, store.position)
     if record.spent is not None:
         if is_same and record.spent["lifetime"] == lifetime:
             return record, record.spent["summary"]

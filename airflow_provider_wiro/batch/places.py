@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,15 @@ class Place(Protocol):
 
     def write(self, name: str, body: bytes) -> None:
         """Put a file in place of the one before."""
+
+    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+        """
+        Put a file in place of this very one, or of none.
+
+        Where that can't be told to the store, of two at the very same moment the last one wins.
+
+        :return: whether it is there now; False if another was.
+        """
 
     def upload(self, name: str, file: Path) -> None:
         """Put a local file, of any size, in place of the one before."""
@@ -75,6 +85,13 @@ def open_place(uri: str) -> Place:
         raise WiroRecordError(f"Can't open {uri}: {type(error).__name__}: {error}") from error
 
 
+def _swap(place: Place, name: str, body: bytes, before: bytes | None) -> bool:
+    found = place.read(name)
+    if found == before:
+        place.write(name, body)
+    return found in {before, body}
+
+
 class LocalPlace:
     """A folder on this machine. A crash leaves the file before or the new one, never half of one."""
 
@@ -92,6 +109,10 @@ class LocalPlace:
     def write(self, name: str, body: bytes) -> None:
         """See :class:`Place`."""
         self._replace(name, lambda file: file.write(body))
+
+    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+        """See :class:`Place`."""
+        return _swap(self, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""
@@ -146,6 +167,25 @@ class S3Place:
         """See :class:`Place`."""
         self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body)
 
+    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+        """See :class:`Place`."""
+        found = self._find(name)
+        etag = None
+        if found is not None:
+            etag = found["ETag"]
+            with found["Body"] as stream:
+                current = stream.read()
+            if current != before:
+                return bool(current == body)
+        elif before is not None:
+            return False
+        try:
+            put_if_unchanged(self._client, etag, Bucket=self._bucket, Key=self._prefix + name, Body=body)
+        except KeyTakenError:
+            # Or it is ours: boto3 repeats a put whose answer was lost, and then that is in its own way.
+            return self.read(name) == body
+        return True
+
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""
         self._client.upload_file(str(file), self._bucket, self._prefix + name)
@@ -171,10 +211,14 @@ class S3Place:
         self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
     def _get(self, name: str) -> Any:
+        found = self._find(name)
+        return None if found is None else found["Body"]
+
+    def _find(self, name: str) -> Any:
         from botocore.exceptions import ClientError
 
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)["Body"]
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "NoSuchKey":
                 return None
@@ -203,6 +247,10 @@ class StoragePlace:
         """See :class:`Place`."""
         with self._open_for_writing(name) as target:
             target.write(body)
+
+    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+        """See :class:`Place`."""
+        return _swap(self, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""

@@ -142,7 +142,7 @@ def write_manifest(
     """
     Write the manifest: JSON Lines, a line an item, in the order of the inputs.
 
-    :param check: called now and then, raises what is to end this.
+    :param check: called now and then, and right before it is there; raises what is to end this.
     :return: the first items that failed, with why.
     :raises WiroRecordError: it can't be written.
     """
@@ -158,6 +158,7 @@ def write_manifest(
                         failures.append((line["item"], line["error"]))
         folder, name = split_uri(uri)
         place = open_place(folder)
+        check()
         with _records(f"the manifest {uri}"):
             place.upload(name, Path(copy))
     finally:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batching import LONGEST_WITHOUT_RAISE_SECONDS
 from airflow_provider_wiro.batch.job import Waiting
+from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.sending import Sending
 from airflow_provider_wiro.exceptions import WiroError
@@ -71,6 +72,7 @@ class BatchRunner:
 
         :param waits: False returns, with what there is to wait for, as soon as nothing is left but to wait.
         :raises BatchStoppedError: the hook was told to stop.
+        :raises OvertakenError: another process goes on with the batch.
         :raises BaseException: what interrupted the loop, such as Airflow's timeout.
         """
         going = self._going
@@ -80,6 +82,7 @@ class BatchRunner:
             self._hook.check()
             if self._interruption is not None:
                 raise self._interruption
+            await self._check_owner()
             self._submit_more()
             is_at_work = self._children or self._is_settling
             if not is_at_work and (going.is_closed or not going.has_pending):
@@ -92,6 +95,7 @@ class BatchRunner:
             await going.sleep(_TICK_SECONDS)
         await self.leave()
         await self._keep(is_last=True)
+        await self._check_owner()
         self._progress.tell(self._job.now(), running=len(going.active), is_last=True)
         return waiting
 
@@ -127,6 +131,12 @@ class BatchRunner:
             if self._must_look is None or attempt.wiro_task_id in self._must_look or is_overdue:
                 self._following.must_look.add(item)
             self._follow(item)
+
+    async def _check_owner(self) -> None:
+        """Leave at once when another process has the journal: it follows what runs, nothing is kept here."""
+        await self._going.ledger.check_if_due()
+        if isinstance(self._going.fatal, OvertakenError):
+            raise self._going.fatal
 
     async def _keep(self, *, is_last: bool) -> None:
         ledger = self._going.ledger

@@ -1,4 +1,4 @@
-"""Puts that overwrite nothing, deletions of nothing but ours: where the S3 server knows such conditions."""
+"""Puts that overwrite nothing, or nothing but ours, and such deletions: where an S3 server knows of them."""
 
 from __future__ import annotations
 
@@ -62,6 +62,30 @@ class OnlyIfAbsent:
                 "but one that another task puts at the very same moment may be."
             )
         return call(**arguments)
+
+
+def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
+    """
+    Put an object in place of the one that has this ETag, or, if that is None, of none.
+
+    Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
+
+    :raises KeyTakenError: there is another one, or none any more.
+    """
+    from botocore.exceptions import ClientError
+
+    if etag is None:
+        OnlyIfAbsent()(client.put_object, **arguments)
+        return
+    try:
+        client.put_object(**arguments, IfMatch=etag)
+    except ClientError as error:
+        found = _names_of(error)
+        if found & (_TAKEN | {"NoSuchKey"}):
+            raise KeyTakenError(arguments.get("Key")) from error
+        if not found & _NOT_KNOWN:
+            raise
+        client.put_object(**arguments)
 
 
 def delete_if_unchanged(client: Any, etag: str, **where: Any) -> None:

@@ -407,8 +407,14 @@ class WiroBatchRunOperator(BaseOperator):
         from airflow_provider_wiro.batch.results import write_manifest
 
         record = found.record
+
+        def check() -> None:
+            self._check_killed()
+            if found.store is not None:
+                found.store.check()  # a later try, if there is one, knows more
+
         try:
-            failures = write_manifest(manifest, record, found.parts, self._check_killed)
+            failures = write_manifest(manifest, record, found.parts, check)
         except WiroError as error:
             if fatal is None:
                 raise

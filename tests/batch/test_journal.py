@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.batch.group_commit import GroupCommit
-from airflow_provider_wiro.batch.journal import LocalJournal, PlaceSlots, SegmentedJournal, TaskStateSlots
-from airflow_provider_wiro.batch.places import open_place
+from airflow_provider_wiro.batch.journal import OvertakenError
+from airflow_provider_wiro.batch.journal_file import LocalJournal
+from airflow_provider_wiro.batch.places import S3Place, open_place
+from airflow_provider_wiro.batch.segments import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
+from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_wiro.batch.journal import JournalStore
+    from tests.transfers.s3 import S3
 
 Entries = list[dict[str, Any]]
 
@@ -86,6 +92,248 @@ def test_a_group_larger_than_a_segment_is_kept(open_again: Callable[[], JournalS
     assert list(open_again().read()) == entries(201)
 
 
+# Two processes of one task instance: a worker whose heartbeat was lost, and its retry.
+
+
+def test_who_reads_a_journal_takes_it_over(open_again: Callable[[], JournalStore]) -> None:
+    first = begun(open_again(), entries(3))
+    second = open_again()
+    assert list(second.read()) == entries(3)
+
+    with pytest.raises(OvertakenError, match="Another process writes this batch's journal"):
+        first.append(entries(1, start=77))
+    with pytest.raises(OvertakenError):
+        first.check()
+    with pytest.raises(OvertakenError):
+        first.replace(entries(1, start=78))
+    second.check()
+    second.append(entries(2, start=3))
+    with pytest.raises(OvertakenError):
+        first.append(entries(1, start=79))
+
+    assert list(open_again().read()) == entries(5)
+
+
+def test_of_two_that_begin_a_journal_at_once_one_does(open_again: Callable[[], JournalStore]) -> None:
+    first, second = open_again(), open_again()
+    assert list(first.read()) == list(second.read()) == []
+    first.replace(entries(2))
+
+    with pytest.raises(OvertakenError):
+        second.replace(entries(2, start=50))
+
+    first.append(entries(1, start=2))
+    assert list(open_again().read()) == entries(3)
+
+
+class Interrupted:
+    """Slots of one process; before its operation of a given number another process has its turn."""
+
+    where = "memory"
+
+    def __init__(
+        self, texts: dict[str, str], turn: Callable[[], None] | None = None, at: int | None = None
+    ) -> None:
+        self.operations = 0
+        self._texts = texts
+        self._turn = turn
+        self._at = at
+
+    def _operate(self) -> None:
+        self.operations += 1
+        if self.operations == self._at and self._turn is not None:
+            self._turn()
+
+    def at(self, name: str) -> str:
+        return name
+
+    def get(self, name: str) -> str | None:
+        self._operate()
+        return self._texts.get(name)
+
+    def put(self, name: str, text: str) -> None:
+        self._operate()
+        self._texts[name] = text
+
+    def swap(self, name: str, text: str, before: str | None) -> bool:
+        self._operate()
+        if self._texts.get(name) not in {before, text}:
+            return False
+        self._texts[name] = text
+        return True
+
+    def delete(self, name: str) -> None:
+        self._operate()
+        self._texts.pop(name, None)
+
+
+@pytest.mark.parametrize("earlier", [0, 9], ids=["own segments", "segments of another before"])
+def test_whoever_takes_over_at_any_moment_knows_every_entry_that_was_not_refused(earlier: int) -> None:
+    refused = accepted = 0
+    for at in range(1, 100):
+        texts: dict[str, str] = {}
+        begun(SegmentedJournal(Interrupted(texts), 60), entries(1 + earlier))
+        found: list[Any] = []
+
+        def turn(texts: dict[str, str] = texts, found: list[Any] = found) -> None:
+            second = SegmentedJournal(Interrupted(texts), 60)
+            found.extend(second.read())
+            second.append(entries(2, start=500))
+
+        slots = Interrupted(texts)
+        first = SegmentedJournal(slots, 60)
+        list(first.read())
+        slots.operations, slots._turn, slots._at = 0, turn, at
+        try:
+            first.append(entries(2, start=100))
+        except OvertakenError:
+            refused += 1
+        else:
+            accepted += 1
+            assert not found or entries(2, start=100)[-1] in found
+        if not found:
+            break
+        again = list(SegmentedJournal(Interrupted(texts), 60).read())
+        assert again == [*found, *entries(2, start=500)]
+    else:
+        raise AssertionError("an append has no end")
+    assert refused > 2
+    assert accepted == 1
+
+
+def test_of_two_that_open_a_journal_at_once_only_one_goes_on() -> None:
+    for at in range(1, 100):
+        texts: dict[str, str] = {}
+        begun(SegmentedJournal(Interrupted(texts), 60), entries(5))
+        others: list[SegmentedJournal] = []
+
+        def turn(texts: dict[str, str] = texts, others: list[SegmentedJournal] = others) -> None:
+            second = SegmentedJournal(Interrupted(texts), 60)
+            assert list(second.read()) == entries(5)
+            second.append(entries(1, start=500))
+            others.append(second)
+
+        first = SegmentedJournal(Interrupted(texts, turn, at), 60)
+        found = list(first.read())
+        if not others:
+            break
+        goes_on = []
+        for journal, number in ((first, 600), (others[0], 700)):
+            try:
+                journal.append(entries(1, start=number))
+            except OvertakenError:
+                continue
+            goes_on.append(number)
+        assert len(goes_on) == 1
+        known = [*entries(5), *entries(1, start=500)]
+        assert goes_on == [700] or found == known
+        again = list(SegmentedJournal(Interrupted(texts), 60).read())
+        assert again == [*known, *entries(1, start=goes_on[0])]
+    assert at > 5
+
+
+def test_a_journal_that_is_opened_often_does_not_become_many_segments() -> None:
+    """A deferrable batch opens it each time it comes back."""
+    store = DictStore()
+    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(1))
+    for number in range(1, 200):
+        journal = SegmentedJournal(TaskStateSlots(store), 1000)
+        assert len(list(journal.read())) == number
+        journal.append(entries(1, start=number))
+
+    assert len(store.values) < 12
+    assert list(SegmentedJournal(TaskStateSlots(store), 1000).read()) == entries(200)
+
+
+def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
+    store = DictStore()
+    lines = "".join(json.dumps(entry) + "\n" for entry in entries(2))
+    store.set("wiro_batch_head", '{"version": 1, "generation": 3}')
+    store.set("wiro_batch_3-000001", f'{{"lines":2}}\n{lines}')
+    journal = SegmentedJournal(TaskStateSlots(store), 1000)
+    assert list(journal.read()) == entries(2)
+    journal.append(entries(1, start=2))
+
+    assert list(SegmentedJournal(TaskStateSlots(store), 1000).read()) == entries(3)
+
+
+def test_a_journal_whose_segments_are_gone_is_not_taken_for_none() -> None:
+    store = DictStore()
+    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(2))
+    for key in [key for key in store.values if key != "wiro_batch_head"]:
+        store.delete(key)
+
+    with pytest.raises(WiroOrphanedRunError, match="no segment"):
+        list(SegmentedJournal(TaskStateSlots(store), 1000).read())
+
+
+# A conditional put in S3.
+
+
+def test_s3_swaps_only_what_is_still_there(s3: S3) -> None:
+    place = open_place(f"s3://aws_default@{BUCKET}/a")
+
+    assert place.swap("head", b"1", None)
+    assert not place.swap("head", b"2", None)
+    assert not place.swap("head", b"2", b"0")
+    assert place.swap("head", b"2", b"1")
+    assert place.swap("head", b"2", b"1"), "it is there already"
+    assert not place.swap("none", b"2", b"1")
+
+
+@pytest.mark.parametrize("before", [None, b"before"], ids=["of none", "of another"])
+def test_a_swap_in_s3_that_another_forestalls_is_refused_by_the_server(s3: S3, before: bytes | None) -> None:
+    place = open_place(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Place)
+    if before is not None:
+        place.write("head", before)
+    put = place._client.put_object
+
+    def late(**arguments: Any) -> Any:
+        s3.put("a/head", b"theirs")
+        return put(**arguments)
+
+    place._client.put_object = late
+
+    assert not place.swap("head", b"mine", before)
+    assert s3.get("a/head") == b"theirs"
+
+
+def test_a_swap_in_s3_whose_answer_was_lost_is_not_taken_for_another_process(s3: S3) -> None:
+    """Boto3 puts it again, and is refused by what it has put itself."""
+    place = open_place(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Place)
+    put = place._client.put_object
+
+    def twice(**arguments: Any) -> Any:
+        put(**arguments)
+        return put(**arguments)
+
+    place._client.put_object = twice
+
+    assert place.swap("head", b"1", None)
+    assert place.swap("head", b"2", b"1")
+
+
+def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> None:
+    from botocore.exceptions import ClientError
+
+    place = open_place(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Place)
+    put = place._client.put_object
+
+    def old(**arguments: Any) -> Any:
+        if {"IfMatch", "IfNoneMatch"} & set(arguments):
+            raise ClientError({"Error": {"Code": "NotImplemented"}}, "PutObject")
+        return put(**arguments)
+
+    place._client.put_object = old
+
+    assert place.swap("head", b"1", None)
+    assert place.swap("head", b"2", b"1")
+    assert not place.swap("head", b"3", b"1")
+
+
 # A file.
 
 
@@ -137,17 +385,54 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pyt
     assert list(LocalJournal(path).read()) == entries(3)
 
 
-def test_two_processes_cannot_write_the_same_file(tmp_path: Path) -> None:
+def test_a_file_system_without_locks_keeps_a_journal_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
     path = tmp_path / "journal.jsonl"
     first = begun(LocalJournal(path), entries(2))
     second = LocalJournal(path)
     list(second.read())
-    second.append(entries(1, start=2))
 
-    with pytest.raises(WiroRecordError, match="Another process writes the journal"):
+    with pytest.raises(OvertakenError):
         first.append(entries(1, start=3))
 
-    assert list(LocalJournal(path).read()) == entries(3)
+    assert list(LocalJournal(path).read()) == entries(2)
+
+
+def test_what_takes_a_file_over_waits_for_an_entry_that_is_being_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    first = begun(LocalJournal(path), entries(2))
+    second = LocalJournal(path)
+    found: list[Any] = []
+    reader = threading.Thread(target=lambda: found.extend(second.read()))
+    fsync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        if threading.current_thread() is not reader and not reader.ident:
+            reader.start()
+            reader.join(0.2)
+            assert not found, "it read while another process was writing"
+        fsync(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", slow)
+        first.append(entries(3, start=2))
+    reader.join(10)
+
+    assert found == entries(5)
+
+
+def test_a_damaged_line_is_named_with_what_its_deletion_means(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    begun(LocalJournal(path), entries(2))
+    path.write_bytes(path.read_bytes() + b"\x00\x00\n")
+
+    with pytest.raises(WiroOrphanedRunError, match=f"line 3 of {path}, found .* paid for again"):
+        list(LocalJournal(path).read())
 
 
 # Segments.
@@ -156,19 +441,31 @@ def test_two_processes_cannot_write_the_same_file(tmp_path: Path) -> None:
 def test_a_segment_that_is_gone_is_an_error() -> None:
     store = DictStore()
     begun(SegmentedJournal(TaskStateSlots(store), 100), entries(20))
-    store.delete("wiro_batch_1-000003")
+    [third] = (key for key in store.values if key.endswith("-000003"))
+    store.delete(third)
 
-    with pytest.raises(WiroOrphanedRunError, match="no segment 3"):
+    with pytest.raises(WiroOrphanedRunError, match=f"at {third} in .*no such segment"):
         list(SegmentedJournal(TaskStateSlots(store), 100).read())
+
+
+def test_a_damaged_line_of_a_segment_is_named() -> None:
+    store = DictStore()
+    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(20))
+    [segment] = (key for key in store.values if key.endswith("-000001"))
+    store.values[segment] = store.values[segment].replace("13}", "13")
+
+    with pytest.raises(WiroOrphanedRunError, match=f"at line 15 of {segment} in Airflow's task state store"):
+        list(SegmentedJournal(TaskStateSlots(store), 1000).read())
 
 
 def test_half_a_segment_is_an_error() -> None:
     """A store that doesn't put as a whole, such as a file system behind sftp://, can leave one."""
     store = DictStore()
     begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(20))
-    text = json.loads(store.values["wiro_batch_1-000001"])
+    [segment] = (key for key in store.values if key.endswith("-000001"))
+    text = json.loads(store.values[segment])
     for cut in (text[: len(text) // 2], text[: text.rindex("\n", 0, -1) + 1], text[:-1], ""):
-        store.values["wiro_batch_1-000001"] = json.dumps(cut)
+        store.values[segment] = json.dumps(cut)
         with pytest.raises(WiroOrphanedRunError):
             list(SegmentedJournal(TaskStateSlots(store), 1000).read())
 
@@ -228,8 +525,6 @@ def test_a_store_that_fails_is_not_taken_for_an_empty_one(call: str) -> None:
 
 
 def test_no_value_is_larger_than_airflow_takes() -> None:
-    from airflow_provider_wiro.batch.journal import TASK_STATE_SEGMENT_BYTES
-
     store = DictStore()
     journal = begun(SegmentedJournal(TaskStateSlots(store), TASK_STATE_SEGMENT_BYTES), [])
     for start in range(0, 3000, 7):

@@ -1,0 +1,95 @@
+"""Two live processes of one task instance: a worker whose heartbeat was lost, and its retry."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wiro.batch import ledger, results
+from airflow_provider_wiro.batch.journal import OvertakenError
+from airflow_provider_wiro.batch.submitting import Submitter
+from tests.batch.work import prompts
+from tests.operators.fakes import FakeTi
+from tests.transfers.s3 import BUCKET
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.batch.inputs import Item
+    from tests.batch.work import BatchWork
+
+
+@pytest.fixture(params=["file", "task state", "s3"])
+def settings(request: pytest.FixtureRequest, work: BatchWork) -> dict[str, Any]:
+    """Return settings for each place that a journal can be in."""
+    work.has_state_store = request.param == "task state"
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return {"state_path": f"s3://aws_default@{BUCKET}/state"}
+    return {}
+
+
+def retries_at(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, run: int, inputs: Any, **settings: Any
+) -> list[Any]:
+    """Have the next try begin, and end, while an earlier one is about to send a Run; return its result."""
+    returned: list[Any] = []
+    second = work.operator(inputs, **settings)
+    context = {**work.context, "ti": FakeTi(try_number=2)}
+    send = Submitter.send
+    sent = 0
+
+    async def interrupted(submitter: Submitter, item: Item, until: float) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == run:
+            # To its end, though the one who waits for it here may be left.
+            await asyncio.to_thread(lambda: returned.append(second.execute(context)))
+        return await send(submitter, item, until)
+
+    monkeypatch.setattr(Submitter, "send", interrupted)
+    return returned
+
+
+@pytest.mark.parametrize("run", [1, 5])
+def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtaken(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], run: int
+) -> None:
+    monkeypatch.setattr(ledger, "CHECK_SECONDS", 0.05)
+    inputs = prompts(12)
+    returned = retries_at(work, monkeypatch, run, inputs, **settings)
+
+    with pytest.raises(OvertakenError, match="Another process writes this batch's journal"):
+        work.run(inputs, max_active=3, **settings)
+
+    assert returned[0]["succeeded"] == 12
+    assert work.started_once(inputs)
+    by_id = {task.id: task.parameters["prompt"] for task in work.wiro.tasks}
+    assert [by_id[line["wiro_task_id"]] for line in work.manifest] == [item["prompt"] for item in inputs]
+
+
+def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    """It was done with everything but the manifest when the later try began."""
+    inputs = prompts(3)
+    write = results.write_manifest
+    first = work.operator(inputs, **settings)
+    context = work.context
+
+    def late(*arguments: Any) -> Any:
+        monkeypatch.setattr(results, "write_manifest", write)
+        work.retry()
+        assert work.run(inputs, **settings)["succeeded"] == 3
+        (work.folder / "manifest.jsonl").write_text("of the later try\n")
+        return write(*arguments)
+
+    monkeypatch.setattr(results, "write_manifest", late)
+
+    with pytest.raises(OvertakenError) as failure:
+        first.execute(context)
+
+    assert not isinstance(failure.value, AirflowFailException)
+    assert (work.folder / "manifest.jsonl").read_text() == "of the later try\n"
+    assert work.started_once(inputs)
