@@ -53,6 +53,26 @@ def test_parts_of_a_try_are_found_by_the_next_one(tmp_path: Path) -> None:
     assert Parts(str(tmp_path)).numbers == set(numbers)
 
 
+def test_a_manifest_is_not_put_when_the_last_check_before_it_fails(tmp_path: Path) -> None:
+    """Another process may have taken the batch over while it was put together."""
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise WiroRecordError("overtaken")
+
+    parts = Parts(f"{tmp_path}/parts")
+    number = parts.take_number()
+    parts.write(number, results("a"))
+
+    with pytest.raises(WiroRecordError, match="overtaken"):
+        write_manifest(f"{tmp_path}/manifest.jsonl", done((number, 0)), parts, check)
+
+    assert not (tmp_path / "manifest.jsonl").exists()
+
+
 def test_a_part_with_fewer_results_than_the_journal_tells_of_is_named(tmp_path: Path) -> None:
     parts = Parts(f"{tmp_path}/parts")
     number = parts.take_number()

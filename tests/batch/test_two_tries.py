@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.batch import ledger, results
+from airflow_provider_wiro.api import resume
+from airflow_provider_wiro.batch import ledger, results, runner
 from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.submitting import Submitter
 from tests.batch.work import prompts
@@ -52,16 +54,20 @@ def retries_at(
     return returned
 
 
-@pytest.mark.parametrize("run", [1, 5])
+@pytest.mark.parametrize(("run", "max_active"), [(2, 1), (5, 3)], ids=["alone", "with others"])
 def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtaken(
-    work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], run: int
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], run: int, max_active: int
 ) -> None:
-    monkeypatch.setattr(ledger, "CHECK_SECONDS", 0.05)
+    """Also one whose only Run waits, for a rate limit say, and which has nothing to write meanwhile."""
+    # As in earnest it is long: by then the earlier try has asked whose the journal is.
+    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=2))
+    monkeypatch.setattr(runner, "_TICK_SECONDS", 0.02)
+    monkeypatch.setattr(ledger, "CHECK_SECONDS", 0.02)
     inputs = prompts(12)
     returned = retries_at(work, monkeypatch, run, inputs, **settings)
 
     with pytest.raises(OvertakenError, match="Another process writes this batch's journal"):
-        work.run(inputs, max_active=3, **settings)
+        work.run(inputs, max_active=max_active, **settings)
 
     assert returned[0]["succeeded"] == 12
     assert work.started_once(inputs)
