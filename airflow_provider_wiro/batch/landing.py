@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
 from airflow_provider_wiro.landing import s3_landing
 from airflow_provider_wiro.landing.books import Books, check_tags
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.landings import Landing
+
+log = logging.getLogger(__name__)
 
 #: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"
@@ -81,6 +85,29 @@ class ItemLander:
     @property
     def bucket(self) -> str:
         return self._s3.bucket
+
+    def check_bucket(self) -> None:
+        """
+        Return unless S3 says for certain that there is no such bucket.
+
+        Whoever may only put objects is refused an answer (without ``s3:ListBucket``), so that no other error
+        tells anything.
+
+        :raises WiroUsageError: there is none.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            self._s3.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status == HTTPStatus.NOT_FOUND:
+                raise WiroUsageError(
+                    f"Expected a bucket {self.bucket!r} for the outputs, found none: S3 answered 404 by the "
+                    f"connection {self._settings.aws_conn_id!r}. Correct s3_bucket (or s3_key, or the "
+                    "connection), or create the bucket; no run is paid for before."
+                ) from error
+            log.info("Could not ask for the bucket %s, which may be there: %s", self.bucket, error)
 
     def __enter__(self) -> Self:
         # A line for each object would bury what a reader of a batch's log looks for.

@@ -306,6 +306,8 @@ class WiroBatchRunOperator(BaseOperator):
             if summary is not None:
                 self.log.info("The batch was done by an earlier try; its result is returned again.")
                 return dict(summary)
+            if lander is not None:
+                lander.check_bucket()
             push_task_url(context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             found = Resources(connection, inputs, resolve_files(self.files), record, store, parts, lander)
             self._batch = BatchAtWork(job, found)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from botocore.awsrequest import AWSResponse
 
+from airflow_provider_wiro.batch.landing import ItemLander
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.landing import s3_destination as destination
 from tests.batch.work import prompts
 from tests.operators.fakes import DONE
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.batch.work import BatchWork
     from tests.transfers.s3 import S3
 
@@ -56,7 +62,7 @@ def test_an_output_that_cannot_be_had_is_fetched_again_and_the_run_is_not_paid_f
     lands(work)
     inputs = prompts(2)
     with monkeypatch.context() as short:
-        short.setattr("airflow_provider_wiro.api.ranges.PATIENCE_SECONDS", 0.1, raising=False)
+        short.setattr("airflow_provider_wiro.api.ranges.PATIENCE_SECONDS", 0.1)
         work.wiro.inject(Fault("wrong_size", times=None))
         with pytest.raises(AirflowException):
             work.run(inputs, max_item_retries=0)
@@ -84,10 +90,63 @@ def test_another_object_in_the_way_fails_the_item_and_nothing_is_overwritten(wor
     assert work.started_once(prompts(3))
 
 
-def test_a_bucket_that_is_not_there_stops_the_batch_and_a_retry_lands_what_was_paid(
-    work: BatchWork, s3: S3
+def test_a_bucket_that_is_not_there_is_told_before_anything_is_paid(work: BatchWork, s3: S3) -> None:
+    lands(work, s3_bucket="nowhere", manifest_uri=str(work.folder / "manifest.jsonl"))
+
+    with pytest.raises(AirflowFailException, match=r"Expected a bucket 'nowhere' .*404.* Correct s3_bucket"):
+        work.run(prompts(6))
+
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+class Empty(io.BytesIO):
+    """The body of an answer to HEAD, as urllib3 has it."""
+
+    def stream(self, *_: object) -> Iterator[bytes]:
+        return iter(())
+
+
+@pytest.mark.parametrize("status", [403, 400, 301])
+def test_a_bucket_that_may_not_be_asked_for_is_landed_into(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """To put objects, nobody needs s3:ListBucket."""
+    lands(work)
+    asked: list[str] = []
+
+    def refuse(request: Any, **_: Any) -> Any:
+        asked.append(request.url)
+        return AWSResponse(request.url, status, {}, Empty())
+
+    opened = destination.open_s3
+
+    def open_s3(*arguments: Any, **settings: Any) -> Any:
+        found = opened(*arguments, **settings)
+        found.client.meta.events.register("before-send.s3.HeadBucket", refuse)
+        return found
+
+    monkeypatch.setattr(destination, "open_s3", open_s3)
+
+    assert work.run(prompts(2))["succeeded"] == 2
+    assert asked
+
+
+def test_a_batch_that_was_done_returns_its_result_though_its_bucket_is_gone(work: BatchWork, s3: S3) -> None:
+    lands(work, manifest_uri=str(work.folder / "manifest.jsonl"))
+    first = work.run(prompts(2))
+    for key in s3.keys:
+        s3.client.delete_object(Bucket=BUCKET, Key=key)
+    s3.client.delete_bucket(Bucket=BUCKET)
+    work.retry()
+
+    assert work.run(prompts(2)) == first
+
+
+def test_a_bucket_that_goes_away_stops_the_batch_and_a_retry_lands_what_was_paid(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lands(work, s3_bucket="nowhere", manifest_uri=str(work.folder / "manifest.jsonl"))
+    monkeypatch.setattr(ItemLander, "check_bucket", lambda _: None)  # it was there then
     inputs = prompts(6)
     with pytest.raises(Exception, match=r"NoSuchBucket|Not Found|404"):
         work.run(inputs, max_active=2)
