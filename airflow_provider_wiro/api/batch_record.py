@@ -366,13 +366,12 @@ def damaged(entry: object, where: str | None = None) -> WiroOrphanedRunError:
 
     :param where: it stands, if it was read.
     """
-    stands = "" if where is None else f" at {where}"
+    stands = "" if where is None else f", at {where}"
     return WiroOrphanedRunError(
         f"Expected an entry of a batch's journal, version {RECORD_VERSION}{stands}, found "
-        f"{str(entry)[:200]!r}. Nothing was started. What a journal doesn't tell is forgotten: without this "
-        "line its item, and without the journal every item, may be run and paid for again. So look first in "
-        "the dashboard at wiro.ai what was started, and keep a copy; then mend the line, or delete what you "
-        "can do without."
+        f"{str(entry)[:200]!r}. What a journal doesn't tell is forgotten: without this line its item, "
+        "without the journal every item may be run and paid for again. So look first in the dashboard at "
+        "wiro.ai what was started, and keep a copy; then mend the line, or delete what you can do without."
     )
 
 

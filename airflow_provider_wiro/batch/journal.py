@@ -93,7 +93,8 @@ def from_line(line: str | bytes, where: str) -> Entry:
     except ValueError:
         entry = None
     if not isinstance(entry, dict):
-        raise damaged(line, where)
+        text = line if isinstance(line, str) else line.decode(errors="backslashreplace")
+        raise damaged(text.rstrip("\n"), where)
     return entry
 
 

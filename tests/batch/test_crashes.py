@@ -95,14 +95,15 @@ def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
     work.run(inputs)
     lines = work.journal.read_bytes().splitlines(keepends=True)
     damages = [
-        [lines[0], b"?" * len(lines[1]) + b"\n", *lines[2:]],
-        [*lines[1:]],
-        [lines[0], b'{"what":"id","item":7,"id":"1"}\n', *lines[1:]],
-        [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]],
+        (2, [lines[0], b"?" * len(lines[1]) + b"\n", *lines[2:]]),
+        (1, [*lines[1:]]),
+        (2, [lines[0], b'{"what":"id","item":7,"id":"1"}\n', *lines[1:]]),
+        (1, [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]]),
     ]
-    for damage in damages:
+    for line, damage in damages:
         work.journal.write_bytes(b"".join(damage))
-        with pytest.raises(AirflowFailException, match="Expected an entry of a batch's journal") as failure:
+        names = f"Expected an entry of a batch's journal, .* at line {line} of {work.journal}, found .*paid"
+        with pytest.raises(AirflowFailException, match=names) as failure:
             work.run(inputs)
         assert isinstance(failure.value.__cause__, WiroOrphanedRunError)
 

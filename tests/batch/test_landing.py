@@ -106,7 +106,7 @@ class Empty(io.BytesIO):
         return iter(())
 
 
-@pytest.mark.parametrize("status", [403, 400, 301])
+@pytest.mark.parametrize("status", [403, 400])
 def test_a_bucket_that_may_not_be_asked_for_is_landed_into(
     work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
