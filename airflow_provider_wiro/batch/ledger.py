@@ -74,10 +74,16 @@ class Ledger:
         self.record.apply(entry)
 
     async def started(self, item: int, wiro_task_id: str) -> None:
-        """Note the task of a Run. It is running by now, so failing would lose more than it saves."""
+        """
+        Note the task of a Run. It is running by now, so failing would lose more than it saves.
+
+        :raises OvertakenError: another process goes on with the batch; it finds the task in Wiro's list.
+        """
         self.note(batch_record.task_id(item, wiro_task_id))
         try:
             await self._journal.write()
+        except OvertakenError:
+            raise
         except WiroRecordError as error:
             self._job.log.warning("%s Wiro task %s is written down with the next entry.", error, wiro_task_id)
 

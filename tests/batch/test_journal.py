@@ -35,7 +35,7 @@ def entries(count: int, start: int = 0) -> Entries:
     return [{"what": "gone", "item": number} for number in range(start, start + count)]
 
 
-@pytest.fixture(params=["file", "folder", "task state", "s3"])
+@pytest.fixture(params=["file", "folder", "task state", "s3", "seaweedfs"])
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], JournalStore]:
     """Return what opens the same journal as another process would."""
     if request.param == "file":
@@ -45,7 +45,7 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], J
     if request.param == "task state":
         store = DictStore()
         return lambda: SegmentedJournal(TaskStateSlots(store), 500)
-    request.getfixturevalue("s3")
+    request.getfixturevalue("s3" if request.param == "s3" else "bucket")
     return lambda: SegmentedJournal(PlaceSlots(open_place(f"s3://aws_default@{BUCKET}/a/b")), 500)
 
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.api import resume
 from airflow_provider_wiro.batch import ledger, results, runner
 from airflow_provider_wiro.batch.journal import OvertakenError
+from airflow_provider_wiro.batch.journal_file import LocalJournal
 from airflow_provider_wiro.batch.submitting import Submitter
 from tests.batch.work import prompts
 from tests.operators.fakes import FakeTi
@@ -73,6 +74,32 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
     assert work.started_once(inputs)
     by_id = {task.id: task.parameters["prompt"] for task in work.wiro.tasks}
     assert [by_id[line["wiro_task_id"]] for line in work.manifest] == [item["prompt"] for item in inputs]
+
+
+def test_a_try_asks_whose_the_journal_is_long_before_its_runs_count_as_not_started() -> None:
+    assert 2 * (ledger.CHECK_SECONDS + runner._TICK_SECONDS) < resume.SETTLING.total_seconds()
+
+
+def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later try finds the task in Wiro's list, by the intent."""
+    inputs = prompts(2)
+    started = ledger.Ledger.started
+
+    async def late(self: ledger.Ledger, item: int, wiro_task_id: str) -> None:
+        monkeypatch.setattr(ledger.Ledger, "started", started)
+        assert list(LocalJournal(work.journal).read())
+        await started(self, item, wiro_task_id)
+
+    monkeypatch.setattr(ledger.Ledger, "started", late)
+    with pytest.raises(OvertakenError):
+        work.run(inputs, max_active=1)
+    assert "is written down with the next entry" not in work.told
+    work.retry()
+
+    assert work.run(inputs)["succeeded"] == 2
+    assert work.started_once(inputs)
 
 
 def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
