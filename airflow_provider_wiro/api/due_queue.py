@@ -47,18 +47,24 @@ class DueQueue:
                 self.put(watched)
         return None
 
-    def take_due(self, now: datetime) -> tuple[list[Watched], list[Watched]]:
-        """Take out who is due, and who is so nearly due that it can be looked at with them."""
+    def take_due(self, now: datetime) -> list[Watched]:
+        """Take out who is due."""
         due: list[Watched] = []
+        while (watched := self.first()) is not None and watched.due_at <= now:
+            self._take_first()
+            due.append(watched)
+        return due
+
+    def take_early(self, now: datetime) -> list[Watched]:
+        """Take out who is so nearly due that it can be looked at with those who are."""
         early: list[Watched] = []
         while (watched := self.first()) is not None:
-            if watched.due_at > now:
-                slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
-                if not due or watched.due_at - now > slack:
-                    break
+            slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
+            if watched.due_at - now > slack:
+                break
             self._take_first()
-            (due if watched.due_at <= now else early).append(watched)
-        return due, early
+            early.append(watched)
+        return early
 
     def _take_first(self) -> None:
         queued_for, _, watched = heappop(self._heap)

@@ -54,6 +54,7 @@ class WatchPlan:
         self._queue = DueQueue()
         self._pace = Pace(random)
         self._audit_at: datetime | None = None
+        self._alone: set[Watched] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -87,6 +88,7 @@ class WatchPlan:
             return
         watched.is_followed = False
         self._count -= 1
+        self._alone.discard(watched)
         waiting = self._by_id[watched.wiro_task_id]
         waiting.remove(watched)
         if not waiting:
@@ -103,19 +105,19 @@ class WatchPlan:
 
     def looks(self, now: datetime) -> list[Look]:
         """Return what to ask for now. Each look must be answered by one of the methods below."""
-        due, early = self._queue.take_due(now)
+        taken = self._queue.take_due(now)
         try:
-            return self._looks_at(due, early, now)
+            return self._looks_at(taken, now)
         finally:
             # Whoever is not needed now, and everyone after a bug.
-            for watched in (*due, *early):
+            for watched in taken:
                 if not watched.is_away:
                     self._queue.put(watched)
 
-    def _looks_at(self, due: Sequence[Watched], early: Sequence[Watched], now: datetime) -> list[Look]:
+    def _looks_at(self, taken: list[Watched], now: datetime) -> list[Look]:
         looks: list[Look] = []
         together: list[Watched] = []
-        for watched in due:
+        for watched in taken:
             goes_alone = watched.wants_detail or watched.polling.is_over(now)
             if goes_alone or not (self._list.is_open(now) and watched.place.is_listed(now)):
                 looks.append(Detail(watched))
@@ -123,6 +125,9 @@ class WatchPlan:
                 together.append(watched)
         if together:
             looks += self._audit(together, now)
+            # Only now: where all are looked at one by one, going through a crowd for each would take long.
+            early = self._queue.take_early(now)
+            taken += early
             together += [
                 watched for watched in early if watched.place.is_listed(now) and not watched.wants_detail
             ]
@@ -163,7 +168,7 @@ class WatchPlan:
             watched.is_away = False
             if watched.is_followed:
                 watched.goes_alone = True
-                self._plan(watched, now, 0.0)
+                self._plan_anew(watched, now, 0.0)
         return start
 
     def saw_task(self, detail: Detail, task: Task, now: datetime) -> list[News]:
@@ -215,7 +220,7 @@ class WatchPlan:
             watched.is_away = False
         for watched in found.elsewhere:
             if watched.is_followed:
-                self._plan(watched, now, 0.0)
+                self._plan_anew(watched, now, 0.0)
         for watched in found.later:
             if watched.is_followed:
                 # It was not seen: a whole pause more would let its end be seen two pauses late.
@@ -244,7 +249,7 @@ class WatchPlan:
         for watched in walk.wanted:
             watched.is_away = False
             if watched.is_followed:
-                self._plan(watched, now, watched.polling.settled(pause, now))
+                self._plan_anew(watched, now, watched.polling.settled(pause, now))
         walk.wanted = []
 
     def failed(self, look: Look, error: WiroError, now: datetime) -> list[News]:
@@ -280,15 +285,12 @@ class WatchPlan:
     def wait(self, now: datetime, seconds: float) -> list[News]:
         """Put off who is due, while Wiro's rate limit lets nothing through; past its deadline a wait ends."""
         news = []
-        due, early = self._queue.take_due(now)
-        for watched in due:
+        for watched in self._queue.take_due(now):
             if watched.polling.is_over(now):
                 news.append(self._times_out(watched))
             else:
                 left = watched.polling.seconds_left(now)
                 self._plan(watched, now, min(seconds, left))
-        for watched in early:
-            self._queue.put(watched)
         return news
 
     def heard(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
@@ -322,12 +324,23 @@ class WatchPlan:
         watched.due_at = now + timedelta(seconds=pause)
         self._queue.put(watched)
 
+    def _plan_anew(self, watched: Watched, now: datetime, pause: float) -> None:
+        """Plan a look after one that brought nothing; who was only taken along isn't due before it was."""
+        self._plan(watched, now, max(pause, (watched.due_at - now).total_seconds()))
+
     def _pause(self, watched: Watched, now: datetime, *, company: int = 0) -> float:
         """
         Return the pause before the next look, in seconds.
 
-        :param company: how many the last page showed.
+        :param company: how many the last page showed; 0 for one that was asked for by itself.
         """
-        if not watched.was_told and self._is_pushed(watched.wiro_task_id):
+        is_pushed = not watched.was_told and self._is_pushed(watched.wiro_task_id)
+        if company or is_pushed:
+            self._alone.discard(watched)
+        else:
+            self._alone.add(watched)
+        if is_pushed:
             return self._pace.longest_pause(watched.polling, now)
-        return self._pace.pause(watched.polling, now, in_flight=self._count, company=company)
+        return self._pace.pause(
+            watched.polling, now, in_flight=self._count, company=company, alone=len(self._alone)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import replace
 from datetime import timedelta
@@ -147,6 +148,55 @@ def test_a_list_that_is_out_of_order_costs_requests_and_no_task(error: WiroError
     assert len(crowd.delays) == 100
     assert max(crowd.delays.values()) <= 30.0
     assert crowd.pages <= 20  # it is not asked again and again
+
+
+@pytest.mark.parametrize(
+    "error",
+    [WiroNotFoundError("gone", http_status=404), WiroResponseError("HTML")],
+    ids=["missing", "HTML"],
+)
+def test_without_the_list_a_thousand_tasks_are_fifty_looks_a_second_and_no_end_is_late(
+    error: WiroError,
+) -> None:
+    crowd = lived(runs(1000), fails=pages_fail(error))
+
+    assert len(crowd.delays) == 1000
+    assert crowd.requests_per_task <= 7.0
+    assert crowd.median_share <= 0.125
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_what_the_list_does_not_show_of_a_crowd_shares_the_fifty_looks_a_second() -> None:
+    tasks = runs(400, shortest=25.0, longest=45.0)
+    for task in tasks[:300]:
+        task.is_listed = False
+
+    crowd = lived(tasks)
+
+    assert crowd.requests_per_task <= 8.0
+    assert max(crowd.delays.values()) <= 10.0
+
+
+def test_ten_thousand_looked_at_one_by_one_are_seen_in_time_and_not_all_at_once() -> None:
+    tasks = runs(10_000, shortest=100.0, longest=101.0)
+    for task in tasks:
+        task.starts, task.waited_for_from = 0.0, 50.0
+    crowd = Crowd(tasks, fails=pages_fail(WiroNotFoundError("gone", http_status=404)))
+    seen: list[int] = []
+    for second in range(70, 99):
+        crowd.at(float(second), lambda _: seen.append(crowd.details))
+    crowd.live()
+
+    assert max(crowd.delays.values()) <= 30.0
+    assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= 3000
+
+
+def test_among_few_a_young_task_keeps_its_quick_looks() -> None:
+    crowd = lived(
+        runs(20, within=0.0, shortest=4.0, longest=8.0), fails=pages_fail(WiroNotFoundError("gone"))
+    )
+
+    assert max(crowd.delays.values()) <= 2.0
 
 
 def test_a_list_that_is_back_is_used_again() -> None:
