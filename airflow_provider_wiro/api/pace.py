@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.polling import SHARE_OF_AGE, SHORTEST_PAUSE_SECONDS
+from airflow_provider_wiro.api.retry import backoff_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,17 @@ class Pace:
             spread = 0.8 + 0.2 * self._random()
         pause = min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now))
         return polling.settled(max(SHORTEST_PAUSE_SECONDS, pause * spread), now)
+
+    def pause_after_failure(self, usual: float, failures: int, *, failing: int) -> float:
+        """
+        Return the pause after a single look that failed: short at first, so that an end isn't seen a whole
+        pause later for it, but never longer than the usual.
+
+        :param failures: how many of the task's looks have failed in a row.
+        :param failing: how many tasks' last looks have failed: a server that is down is not to be asked more
+            often the more tasks there are.
+        """
+        return min(usual, max(backoff_seconds(failures, self._random()), failing / SINGLE_LOOKS_PER_SECOND))
 
     def slow_down(self, now: datetime) -> None:
         """Stretch the pauses; once, for all the looks that one rate limit has refused."""

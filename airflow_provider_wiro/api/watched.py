@@ -29,6 +29,7 @@ class Watched:
     :ivar planned_at: when that was decided.
     :ivar queued_for: when its entry in the queue comes up, at the latest at ``due_at``; None without one.
     :ivar asked_at: when Detail last showed it; before that, when it was first waited for.
+    :ivar failures: how many Details in a row, since it was last seen, brought nothing.
     :ivar is_away: a request about it is on its way.
     :ivar is_called: something was heard of it meanwhile, so that the request's answer may be too old.
     :ivar is_followed: False once it is over.
@@ -47,6 +48,7 @@ class Watched:
     asked_at: datetime
     last_status: str = UNKNOWN
     queued_for: datetime | None = None
+    failures: int = 0
     is_away: bool = False
     is_called: bool = False
     is_followed: bool = True

@@ -55,6 +55,7 @@ class WatchPlan:
         self._pace = Pace(random)
         self._audit_at: datetime | None = None
         self._alone: set[Watched] = set()
+        self._failing: set[Watched] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -89,6 +90,7 @@ class WatchPlan:
         watched.is_followed = False
         self._count -= 1
         self._alone.discard(watched)
+        self._failing.discard(watched)
         waiting = self._by_id[watched.wiro_task_id]
         waiting.remove(watched)
         if not waiting:
@@ -278,8 +280,14 @@ class WatchPlan:
         if not is_limited and (now - watched.last_seen_at).total_seconds() > watched.patience_seconds:
             self.remove(watched)
             return [News(watched, error=lost_sight(watched.wiro_task_id, error), is_over=True)]
-        pause = SHORTEST_PAUSE_SECONDS if is_limited else self._pause(watched, now)
-        self._plan(watched, now, pause)
+        if is_limited:
+            self._plan(watched, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
+            return []
+        watched.failures += 1
+        self._failing.add(watched)
+        usual = self._pause(watched, now)
+        failing = len(self._failing)
+        self._plan(watched, now, self._pace.pause_after_failure(usual, watched.failures, failing=failing))
         return []
 
     def wait(self, now: datetime, seconds: float) -> list[News]:
@@ -307,6 +315,8 @@ class WatchPlan:
 
     def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
         since, watched.last_seen_at = watched.seen_until, now
+        watched.failures = 0
+        self._failing.discard(watched)
         if task.status == watched.last_status:
             return []
         watched.last_status = task.status

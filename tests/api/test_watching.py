@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -323,6 +324,70 @@ def test_an_outage_beyond_patience_is_told_to_each() -> None:
     ends = [news[-1].error for news in crowd.told.values()]
     assert len(ends) == 50
     assert all(isinstance(error, WiroConnectionError) and "may still run" in str(error) for error in ends)
+
+
+class Failing:
+    """Has some looks by Detail fail, task by task: the first of each so many, from a moment on."""
+
+    def __init__(self, failures: int, *, of: int = 1_000_000, since: Callable[[Run], float]) -> None:
+        self._failures, self._of, self._since = failures, of, since
+        self._looks: Counter[str] = Counter()
+        self.crowd: Crowd
+
+    def __call__(self, look: Look, now: float) -> WiroError | None:
+        if not isinstance(look, Detail):
+            return None
+        name = look.watched.wiro_task_id
+        if now < self._since(self.crowd._by_id[name]):
+            return None
+        self._looks[name] += 1
+        fails = (self._looks[name] - 1) % self._of < self._failures
+        return WiroServerError("500", http_status=500) if fails else None
+
+
+def lived_failing(tasks: list[Run], failing: Failing) -> Crowd:
+    crowd = failing.crowd = Crowd(tasks, fails=failing)
+    crowd.live()
+    assert len(crowd.delays) == len(tasks)
+    return crowd
+
+
+def test_an_end_that_the_list_shows_is_asked_for_again_soon_when_detail_fails() -> None:
+    tasks = runs(100, shortest=60.0, longest=100.0)
+    calm = lived(tasks)
+
+    crowd = lived_failing(tasks, Failing(3, since=lambda run: run.ends))
+
+    assert max(crowd.delays.values()) <= max(calm.delays.values()) + 1 + 2 + 4 + 1.0
+
+
+def test_an_end_that_was_heard_of_is_asked_for_again_soon_when_detail_fails() -> None:
+    failing = Failing(2, since=lambda run: run.ends)
+    crowd = failing.crowd = Crowd([Run("2221", 0.0, 500.0)], fails=failing)
+    crowd.at(500.1, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.live()
+
+    assert crowd.delays["2221"] <= 1 + 2 + 1.0
+
+
+def test_a_look_that_failed_is_repeated_so_soon_that_no_end_is_late() -> None:
+    crowd = lived_failing(runs(5, shortest=900.0, longest=1000.0), Failing(1, of=2, since=lambda _: 0.0))
+
+    assert max(crowd.delays.values()) <= 30.0
+
+
+def test_a_server_that_is_down_is_not_asked_more_often_by_a_thousand_tasks() -> None:
+    crowd = Crowd(
+        runs(1000, shortest=300.0, longest=400.0),
+        fails=lambda _, now: WiroServerError("503", http_status=503) if now > 60 else None,
+    )
+    asked: list[int] = []
+    for second in (60, 80, 200):
+        crowd.at(float(second), lambda _: asked.append(crowd.requests))
+    crowd.live(until=200.0)
+
+    assert asked[1] - asked[0] <= 20 * 100  # each once more than usual, at first
+    assert asked[2] - asked[1] <= 120 * 60
 
 
 def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
