@@ -54,6 +54,8 @@ class Place:
     :ivar is_lost: it was not where it should be by now, so that no speed is reckoned with.
     :ivar absences: times in a row that the list didn't show it at all.
     :ivar absent_until: until then it is taken for one that the list doesn't show.
+    :ivar awaited_from: when the list, as far as it went, was first found to be older than the task.
+    :ivar awaited_until: when it was last.
     """
 
     rank: int | None = None
@@ -61,6 +63,8 @@ class Place:
     is_lost: bool = False
     absences: int = 0
     absent_until: datetime | None = None
+    awaited_from: datetime | None = None
+    awaited_until: datetime | None = None
 
     def is_listed(self, now: datetime) -> bool:
         return self.absent_until is None or now >= self.absent_until
@@ -70,6 +74,17 @@ class Place:
         self.rank = None
         self.absent_until = now + min(LONGEST_ABSENCE, FIRST_ABSENCE * 2 ** min(self.absences, 10))
         self.absences += 1
+
+    def note_wait(self, now: datetime) -> None:
+        """Remember that the list doesn't reach up to the task yet."""
+        self.awaited_from, self.awaited_until = self.awaited_from or now, now
+
+    @property
+    def was_late(self) -> bool:
+        """Whether a list that shows it now has done so late: such a list shows its end late, too."""
+        if self.awaited_from is None or self.awaited_until is None:
+            return False
+        return self.awaited_until - self.awaited_from >= MAX_LAG
 
 
 class Listed(Protocol):
@@ -192,6 +207,8 @@ class TaskList(Generic[L]):
         ]
         if speeds:
             self._speed = max(0.0, median_low(speeds))
+        if any(one.place.was_late for one, _ in known):
+            self._close_for(DISTRUST, asked_at)
         for one, offset in known:
             one.place = Place(start + offset, asked_at)
         shown = {id(one) for one, _ in known}
@@ -204,6 +221,8 @@ class TaskList(Generic[L]):
         for one in missing:
             number = _number(one.wiro_task_id)
             is_newer = number is not None and number > max(numbers, default=number)
+            if start == 0 and (is_newer or not tasks):
+                one.place.note_wait(asked_at)
             if tasks and (number is None or not numbers or number < min(numbers)):
                 if walk.barren_pages < MAX_BARREN_PAGES:
                     walk.wanted.append(one)  # it is further down

@@ -285,6 +285,15 @@ def test_a_list_that_lags_is_found_out() -> None:
     assert max(crowd.delays.values()) <= 60.0
 
 
+@pytest.mark.parametrize("lag", [12.0, 20.0, 30.0])
+def test_a_list_that_shows_tasks_late_is_not_relied_on_for_their_ends(lag: float) -> None:
+    crowd = lived(runs(300, within=0.0, shortest=25.0, longest=45.0), list_lag=lag)
+
+    assert crowd.median_share <= 0.15
+    assert max(crowd.delays.values()) <= 15.0
+    assert crowd.requests_per_task <= 9.0
+
+
 def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
     crowd = Crowd(runs(20))
     shown = Run.shown_at
