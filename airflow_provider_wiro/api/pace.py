@@ -28,6 +28,9 @@ FEW_TASKS = 1000
 #: Each takes a triggerer about 0.8 ms: that is 4 % of a core, and an end among 1,000 is seen 9 s late on
 #: average. Beyond 1,350 tasks the longest pause counts.
 SINGLE_LOOKS_PER_SECOND = 50.0
+#: A look that failed is repeated after no longer than this, however often it failed: six failures in a row
+#: must not make an end half a minute late. The single looks of all are limited all the same.
+LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS = 4.0
 #: After a 429 all pauses are this much longer, up to three times; without one they shrink again.
 STRETCH = 1.5
 MAX_STRETCH = 3.0
@@ -73,14 +76,15 @@ class Pace:
 
     def pause_after_failure(self, usual: float, failures: int, *, failing: int) -> float:
         """
-        Return the pause after a single look that failed: short at first, so that an end isn't seen a whole
-        pause later for it, but never longer than the usual.
+        Return the pause after a single look that failed: 1 s, doubling to 4 s, so that an end isn't seen a
+        whole pause later for it, but never longer than the usual.
 
         :param failures: how many of the task's looks have failed in a row.
         :param failing: how many tasks' last looks have failed: a server that is down is not to be asked more
             often the more tasks there are.
         """
-        return min(usual, max(backoff_seconds(failures, self._random()), failing / SINGLE_LOOKS_PER_SECOND))
+        backoff = min(LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS, backoff_seconds(failures, self._random()))
+        return min(usual, max(backoff, failing / SINGLE_LOOKS_PER_SECOND))
 
     def slow_down(self, now: datetime) -> None:
         """Stretch the pauses; once, for all the looks that one rate limit has refused."""

@@ -370,6 +370,12 @@ def test_an_end_that_the_list_shows_is_asked_for_again_soon_when_detail_fails() 
     assert max(crowd.delays.values()) <= max(calm.delays.values()) + 1 + 2 + 4 + 1.0
 
 
+def test_six_failures_in_a_row_do_not_make_an_end_half_a_minute_late() -> None:
+    crowd = lived_failing(runs(100, shortest=25.0, longest=45.0), Failing(6, since=lambda run: run.ends))
+
+    assert max(crowd.delays.values()) <= 30.0
+
+
 def test_an_end_that_was_heard_of_is_asked_for_again_soon_when_detail_fails() -> None:
     failing = Failing(2, since=lambda run: run.ends)
     crowd = failing.crowd = Crowd([Run("2221", 0.0, 500.0)], fails=failing)
