@@ -85,15 +85,19 @@ class Trust:
     What is known of the server, from all its connections so far.
 
     :ivar sharing: found out once and kept.
+    :ivar has_told: something was told since the server was last found to tell nothing. Until then nothing is
+        expected, or a proxy that eats all messages would be noticed by no more than the first late ends.
     """
 
     def __init__(self) -> None:
         self.sharing = Sharing.UNKNOWN
+        self.has_told = False
         self._misses_beside_others = 0
         self._misses_in_silence = 0
 
     def hear(self, *, proves_many: bool) -> None:
         """Something was told."""
+        self.has_told = True
         self._misses_in_silence = 0
         if proves_many and self.sharing is Sharing.UNKNOWN:
             self.sharing = Sharing.MANY
@@ -117,6 +121,7 @@ class Trust:
         if self._misses_in_silence < TELLING_MISSES:
             return False
         self._misses_in_silence = 0
+        self.has_told = False
         return True
 
 

@@ -107,12 +107,12 @@ class PushChannel:
     def is_working(self, wiro_task_id: str) -> bool:
         """
         Whether the end of this task can be expected to be told: it is registered on a standing connection,
-        and nothing was missed of it since it was last heard of.
+        something was told already, and nothing was missed of it since it was last heard of.
         """
         line = self._lines.get(wiro_task_id)
         return line is not None and line.is_working(wiro_task_id)
 
-    def missed(self, wiro_task_id: str, since: float) -> None:
+    def missed(self, wiro_task_id: str, since: float, *, is_end: bool) -> None:
         """
         Be told that a poll showed a task with another status than the poll before, and that it wasn't heard
         of in between.
@@ -121,10 +121,11 @@ class PushChannel:
         several misses follows that the server takes one task on each connection, or tells nothing at all.
 
         :param since: when the poll before was answered, in the event loop's time.
+        :param is_end: the task has ended; before anything is told, only that counts.
         """
         line = self._lines.get(wiro_task_id)
         if line is not None:
-            line.missed(wiro_task_id, since)
+            line.missed(wiro_task_id, since, is_end=is_end)
 
     async def aclose(self) -> None:
         """Close every connection; nothing is heard afterwards, and nothing can be added."""

@@ -86,17 +86,19 @@ class PushLine:
             self._forget(wiro_task_id, token)
 
     def is_working(self, wiro_task_id: str) -> bool:
-        """Whether a task is registered on a standing connection that has given no reason for doubt."""
-        hearing = self._hearing
+        """Whether a task is registered on a standing connection that can be relied on."""
+        hearing, trust = self._hearing, self._exchange.trust
         if hearing is None or not hearing.is_reliable(wiro_task_id):
             return False
-        return hearing.told_something or not self._exchange.trust.is_suspect
+        return hearing.told_something or (trust.has_told and not trust.is_suspect)
 
-    def missed(self, wiro_task_id: str, since: float) -> None:
+    def missed(self, wiro_task_id: str, since: float, *, is_end: bool) -> None:
         """See :meth:`~airflow_provider_wiro.hooks.push.PushChannel.missed`."""
         hearing, token = self._hearing, self.tokens.get(wiro_task_id)
         if hearing is None or token is None:
             return
+        if not (is_end or self._exchange.trust.has_told):
+            return  # nothing was expected yet, and not each step need be told
         self._in_judgement[wiro_task_id] += 1
         self._loop.call_later(
             GRACE_SECONDS, self._judge, wiro_task_id, token, since, hearing, context=contextvars.Context()

@@ -90,7 +90,7 @@ class Listener:
         if news.since is not None:
             since = self._loop.time() - (shell.now() - news.since).total_seconds()
             if self._heard_at.get(wiro_task_id, since) <= since:
-                self._channel.missed(wiro_task_id, since)
+                self._channel.missed(wiro_task_id, since, is_end=news.is_over)
         if not news.is_over:
             self.learn(news.watched, news.task)
 

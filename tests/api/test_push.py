@@ -275,6 +275,16 @@ class TestTrust:
         assert trust.take_silence()
         assert not trust.take_silence()
 
+    def test_nothing_is_expected_before_something_was_told_and_after_a_silence(self) -> None:
+        trust = Trust()
+        assert not trust.has_told
+        trust.hear(proves_many=False)
+        assert trust.has_told
+        for _ in range(3):
+            trust.miss(others_were_heard=False)
+        assert trust.take_silence()
+        assert not trust.has_told
+
     def test_anything_told_breaks_the_silence(self) -> None:
         trust = Trust()
         for _ in range(10):

@@ -76,17 +76,19 @@ class Following:
     async def are_registered(self, *ids: str, times: int = 1) -> None:
         await until(lambda: all(self.registered.count(wiro_task_id) >= times for wiro_task_id in ids))
 
-    async def miss(self, wiro_task_id: str) -> None:
+    async def miss(self, wiro_task_id: str, *, is_end: bool = True) -> None:
         """Be a poll that saw a change, two graces after the one before."""
         since = asyncio.get_running_loop().time()
         await asyncio.sleep(2 * GRACE)
-        self.channel.missed(wiro_task_id, since)
+        self.channel.missed(wiro_task_id, since, is_end=is_end)
         await asyncio.sleep(2 * GRACE)
 
 
 @asynccontextmanager
-async def following() -> AsyncIterator[Following]:
+async def following(*, has_told: bool = True) -> AsyncIterator[Following]:
+    """Give a channel; one to whom the server has told something before, unless the test says otherwise."""
     one = Following(logging.getLogger("tests.push"))
+    one.channel.trust.has_told = has_told
     try:
         yield one
     finally:
@@ -174,6 +176,29 @@ class TestOneConnectionForAll:
             assert wiro.counts.requests["socket"] == 1
             assert Counter(one.registered) == dict.fromkeys(ids, 1)
             assert max(message.progress.percentage for message in one.messages if message.progress) == 100
+
+    async def test_nothing_is_expected_of_a_server_before_it_has_told_something(
+        self, fake: FakeSocket
+    ) -> None:
+        async with following(has_told=False) as one:
+            one.add("1", "2")
+            await one.are_registered("1", "2")
+            assert not any(map(one.channel.is_working, "12"))
+            await fake.tell("1")
+            await until(lambda: all(map(one.channel.is_working, "12")))
+            await fake.open[0].close()
+            await one.are_registered("1", "2", times=2)
+            assert all(map(one.channel.is_working, "12"))
+
+    async def test_before_it_has_told_something_only_ends_can_be_missed(self, fake: FakeSocket) -> None:
+        async with following(has_told=False) as one:
+            one.add("1")
+            await one.are_registered("1")
+            for _ in range(5):
+                await one.miss("1", is_end=False)
+            await fake.tell("1")
+            await until(lambda: one.channel.is_working("1"))
+        assert len(fake.registrations) == 1
 
     async def test_it_connects_with_the_first_task_and_not_before(self, fake: FakeSocket) -> None:
         async with following() as one:
@@ -344,7 +369,7 @@ class TestWhatGoesWrong:
     async def test_a_server_that_tells_nothing_is_found_out_by_what_polls_see(
         self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with following() as one:
+        async with following(has_told=False) as one:
             one.add("1", "2", "3")
             await one.are_registered("1", "2", "3")
             await one.miss("1")
@@ -368,7 +393,9 @@ class TestWhatGoesWrong:
             for _ in range(3):
                 await one.miss("1")
             await one.are_registered("1", times=2)
-            assert one.channel.is_working("1")
+            assert not one.channel.is_working("1")
+            await fake.tell("1")
+            await until(lambda: one.channel.is_working("1"))
 
     async def test_a_miss_is_forgiven_when_the_message_is_only_late(self, fake: FakeSocket) -> None:
         async with following() as one:
@@ -376,7 +403,7 @@ class TestWhatGoesWrong:
             await one.are_registered("1", "2")
             since = asyncio.get_running_loop().time()
             for _ in range(5):
-                one.channel.missed("1", since)
+                one.channel.missed("1", since, is_end=False)
             one.channel.discard("1")  # as for a task whose end a poll saw: its message still counts
             await fake.tell("1", END)
             await asyncio.sleep(2 * GRACE)
@@ -394,7 +421,7 @@ class TestWhatGoesWrong:
             one.add("1")
             await one.are_registered("1")
             for _ in range(5):
-                one.channel.missed("1", before)
+                one.channel.missed("1", before, is_end=False)
             await asyncio.sleep(2 * GRACE)
             assert one.channel.is_working("1")
 
@@ -508,7 +535,7 @@ class TestOneTaskOnEachConnection:
             assert heard == {"one": ids[-1], "first": ids[0]}[carried]
             for wiro_task_id in ids:
                 if wiro_task_id != heard:
-                    one.channel.missed(wiro_task_id, since)
+                    one.channel.missed(wiro_task_id, since, is_end=False)
             await until(lambda: wiro.counts.socket_registrations == 8 and wiro.counts.open_sockets == 4)
             await one.are_registered(*ids, times=2)
             wiro.advance(60)
