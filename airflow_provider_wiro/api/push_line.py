@@ -23,6 +23,9 @@ GOOD_WHEN_SILENT_AFTER_SECONDS = 60.0
 GRACE_SECONDS = 2.0
 #: So many misses show that the server tells nothing at all, or only of one task on each connection.
 TELLING_MISSES = 3
+#: So often in a row must a connection that stood with one task be closed on a second one to show that the
+#: server takes no more: a connection may break at any moment.
+TELLING_CLOSURES = 2
 
 
 class Reconnects:
@@ -87,13 +90,37 @@ class Trust:
     :ivar sharing: found out once and kept.
     :ivar has_told: something was told since the server was last found to tell nothing. Until then nothing is
         expected, or a proxy that eats all messages would be noticed by no more than the first late ends.
+    :ivar is_cautious: a connection was closed soon after several tasks were registered, so that the next one
+        is to stand with one of them first.
     """
 
     def __init__(self) -> None:
         self.sharing = Sharing.UNKNOWN
         self.has_told = False
+        self.is_cautious = False
         self._misses_beside_others = 0
         self._misses_in_silence = 0
+        self._closures = 0
+
+    def broke(self, hearing: Hearing, now: float) -> bool:
+        """
+        Learn from a connection that broke.
+
+        :return: whether it shows, with those before, that a connection takes one task.
+        """
+        first, second = hearing.first_registered_at, hearing.second_registered_at
+        if self.sharing is not Sharing.UNKNOWN or first is None or second is None:
+            return False
+        if now > second + GRACE_SECONDS:
+            self.is_cautious, self._closures = False, 0
+        elif second < first + GRACE_SECONDS:
+            self.is_cautious = True
+        else:
+            self._closures += 1
+            if self._closures >= TELLING_CLOSURES:
+                self.sharing = Sharing.ONE
+                return True
+        return False
 
     def hear(self, *, proves_many: bool) -> None:
         """Something was told."""
@@ -141,6 +168,8 @@ class Hearing:
 
     def __init__(self) -> None:
         self.told_something = False
+        self.first_registered_at: float | None = None
+        self.second_registered_at: float | None = None
         self._registrations: dict[str, _Registration] = {}
         self._latest: _Registration | None = None
         self._heard_at = float("-inf")
@@ -154,6 +183,10 @@ class Hearing:
         """A task was registered."""
         if self._latest is not None:
             self._latest.superseded_at = now
+        if self.first_registered_at is None:
+            self.first_registered_at = now
+        elif self.second_registered_at is None:
+            self.second_registered_at = now
         self._latest = _Registration(is_first=self._latest is None, registered_at=now)
         self._registrations[wiro_task_id] = self._latest
 
@@ -174,6 +207,11 @@ class Hearing:
         superseded_at = registration.superseded_at
         if superseded_at is not None and now > superseded_at + GRACE_SECONDS:
             self._told_of_a_superseded_one = True
+
+    @property
+    def is_for_one(self) -> bool:
+        """Whether one task was registered so far."""
+        return self.first_registered_at is not None and self.second_registered_at is None
 
     @property
     def proves_many(self) -> bool:

@@ -121,7 +121,7 @@ class PushChannel:
         several misses follows that the server takes one task on each connection, or tells nothing at all.
 
         :param since: when the poll before was answered, in the event loop's time.
-        :param is_end: the task has ended; before anything is told, only that counts.
+        :param is_end: the task has ended; before a connection has told anything, only that counts.
         """
         line = self._lines.get(wiro_task_id)
         if line is not None:
@@ -214,6 +214,7 @@ class PushChannel:
         """Draw the conclusion from what was missed so far, if there is one."""
         if self.trust.sharing is Sharing.ONE and not self._is_split:
             self._is_split = True
+            self.reconnects.failures = 0  # those that showed it are explained
             self._log.info(
                 "%s: the server tells of one task on each connection. From now on up to %d tasks have one of "
                 "their own; the others are polled.",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: After the registrations were sent, so that Wiro has them when the tasks are looked at.
 SETTLING_SECONDS = 0.2
 _SEND_SECONDS = 30.0
+#: How many graces a connection is to stand with one task, where that is in question.
+_PROBATION = 1.5
 _AT_A_STRETCH = 50
 
 
@@ -48,7 +50,7 @@ class Exchange(Protocol):
         """Say that something unforeseen was raised, which is being handled."""
 
     def judged(self, *, told_something: bool) -> None:
-        """Say that the server was found to have missed something."""
+        """Say that the server was found to have missed something, or to take one task on each connection."""
 
 
 class PushLine:
@@ -97,7 +99,7 @@ class PushLine:
         hearing, token = self._hearing, self.tokens.get(wiro_task_id)
         if hearing is None or token is None:
             return
-        if not (is_end or self._exchange.trust.has_told):
+        if not (is_end or hearing.told_something):
             return  # nothing was expected yet, and not each step need be told
         self._in_judgement[wiro_task_id] += 1
         self._loop.call_later(
@@ -154,6 +156,7 @@ class PushLine:
             finally:
                 self._hearing = None
             now = self._loop.time()
+            takes_one = stood and not self._is_stopped and self._exchange.trust.broke(hearing, now)
             if stood:
                 counted = reconnects.broke(
                     now,
@@ -165,6 +168,8 @@ class PushLine:
                 counted = reconnects.failed(now, random.random())
             if counted:
                 self._exchange.failed(why)
+            if takes_one:
+                self._exchange.judged(told_something=hearing.told_something)
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse, hearing: Hearing) -> None:
         self._hearing = hearing
@@ -202,6 +207,10 @@ class PushLine:
             self._something_to_send.clear()
             sent: list[str] = []
             while self._unsent:
+                if self._exchange.trust.is_cautious and hearing.is_for_one:
+                    await asyncio.sleep(_PROBATION * GRACE_SECONDS)
+                    if not self._unsent:
+                        break
                 wiro_task_id = next(iter(self._unsent))
                 token = self._unsent.pop(wiro_task_id)
                 hearing.register(wiro_task_id, self._loop.time())

@@ -275,6 +275,41 @@ class TestTrust:
         assert trust.take_silence()
         assert not trust.take_silence()
 
+    def broke(self, trust: Trust, *registered_at: float, now: float) -> bool:
+        """A connection breaks on which tasks were registered at these moments."""
+        hearing = Hearing()
+        for number, moment in enumerate(registered_at):
+            hearing.register(str(number), moment)
+        return trust.broke(hearing, now)
+
+    def test_a_server_that_twice_closes_what_lived_until_a_second_registration_takes_one_task_each(
+        self,
+    ) -> None:
+        trust = Trust()
+        assert not self.broke(trust, 0.0, 0.0, 0.0, now=0.1)  # would it have stood with one?
+        assert trust.is_cautious
+        assert not self.broke(trust, 10.0, 13.0, now=13.1)
+        assert trust.sharing is Sharing.UNKNOWN
+        assert self.broke(trust, 20.0, 50.0, now=50.1)
+        assert trust.sharing is Sharing.ONE
+
+    def test_connections_that_break_anyhow_say_nothing_of_how_many_tasks_they_take(self) -> None:
+        trust = Trust()
+        for began in range(0, 1000, 100):
+            self.broke(trust, began, now=began + 0.1)
+            self.broke(trust, began, began, now=began + 0.1)
+            self.broke(trust, began, began + 3.0, now=began + 3.1)
+            self.broke(trust, began, began + 3.0, now=began + 6.0)  # took two
+            assert not trust.is_cautious
+        assert trust.sharing is Sharing.UNKNOWN
+
+    def test_what_was_proved_once_is_not_shaken_by_closed_connections(self) -> None:
+        trust = Trust()
+        trust.hear(proves_many=True)
+        for _ in range(10):
+            assert not self.broke(trust, 0.0, 3.0, now=3.1)
+        assert trust.sharing is Sharing.MANY
+
     def test_nothing_is_expected_before_something_was_told_and_after_a_silence(self) -> None:
         trust = Trust()
         assert not trust.has_told

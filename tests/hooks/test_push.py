@@ -190,8 +190,11 @@ class TestOneConnectionForAll:
             await one.are_registered("1", "2", times=2)
             assert all(map(one.channel.is_working, "12"))
 
-    async def test_before_it_has_told_something_only_ends_can_be_missed(self, fake: FakeSocket) -> None:
-        async with following(has_told=False) as one:
+    @pytest.mark.parametrize("has_told", [False, True])
+    async def test_before_a_connection_has_told_something_only_ends_can_be_missed(
+        self, fake: FakeSocket, *, has_told: bool
+    ) -> None:
+        async with following(has_told=has_told) as one:
             one.add("1")
             await one.are_registered("1")
             for _ in range(5):
@@ -403,7 +406,7 @@ class TestWhatGoesWrong:
             await one.are_registered("1", "2")
             since = asyncio.get_running_loop().time()
             for _ in range(5):
-                one.channel.missed("1", since, is_end=False)
+                one.channel.missed("1", since, is_end=True)
             one.channel.discard("1")  # as for a task whose end a poll saw: its message still counts
             await fake.tell("1", END)
             await asyncio.sleep(2 * GRACE)
@@ -421,7 +424,7 @@ class TestWhatGoesWrong:
             one.add("1")
             await one.are_registered("1")
             for _ in range(5):
-                one.channel.missed("1", before, is_end=False)
+                one.channel.missed("1", before, is_end=True)
             await asyncio.sleep(2 * GRACE)
             assert one.channel.is_working("1")
 
@@ -541,6 +544,25 @@ class TestOneTaskOnEachConnection:
             wiro.advance(60)
             await until(lambda: sorted(one.heard_of()) == sorted(ids))
         assert "one task on each connection" in caplog.text
+
+    async def test_a_server_that_closes_on_a_second_registration_gets_connections_for_one_each(
+        self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+
+        async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
+            if len(fake.registrations[connection]) == 2:
+                await socket.close()
+
+        fake.answer = answer
+        async with following() as one:
+            one.add("1", "2", "3")
+            await one.are_registered("1", "2", "3")
+            await until(lambda: len(fake.open) == 3)
+            assert all(map(one.channel.is_working, "123"))
+            assert one.channel.reconnects.failures == 0
+        assert len(fake.registrations) <= 6
+        assert caplog.text.count("one task on each connection") == 1
 
     async def test_connections_are_limited_and_the_next_task_gets_a_free_one(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
