@@ -67,6 +67,21 @@ async def test_all_tasks_of_a_connection_share_its_session_and_its_pages(wiro: W
     assert nobody_is_left()
 
 
+async def test_many_that_end_together_are_asked_for_over_no_more_than_32_sockets(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running", times=50))
+    ids = submitted(50)
+    for one in ids:
+        stop(wiro, one)
+    wiro.inject(Fault("slow", endpoint="Task/Detail", delay_seconds=0.5, times=None))
+    waits = [watching(one) for one in ids]
+    sockets = 0
+    while not all(wait.done() for wait in waits):
+        sockets = max(sockets, wiro.counts.open_connections)
+        await asyncio.sleep(0.02)
+
+    assert 32 <= sockets <= 33  # the list's own may not be closed yet
+
+
 async def test_the_connection_is_read_once_for_all(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
