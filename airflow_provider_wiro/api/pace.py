@@ -19,10 +19,10 @@ CROWD = 10
 SHARE_IN_A_CROWD = 0.13
 #: No pause is longer, so that with the request no end is seen more than 30 s late.
 LONGEST_PAUSE_SECONDS = 27.0
-#: Not more pages of a hundred tasks a second than eight, or, up to 1,000 tasks in flight, than five: young
-#: tasks would be looked at every second.
+#: Not more pages of a hundred tasks a second than eight, or, up to 1,000 tasks in flight, than four: young
+#: tasks would be looked at every second, also those of which push will soon tell.
 TASKS_PER_SECOND = 800.0
-FEW_TASKS_PER_SECOND = 500.0
+FEW_TASKS_PER_SECOND = 400.0
 FEW_TASKS = 1000
 #: Not more single looks a second at all tasks together, where the list is missing or shows nothing of them.
 #: Each takes a triggerer about 0.8 ms: that is 4 % of a core, and an end among 1,000 is seen 9 s late on

@@ -110,8 +110,8 @@ class Listener:
         await self._channel.aclose()
 
     def _registered(self, wiro_task_ids: Sequence[str]) -> None:
-        # What happened before the registration is not told.
-        self._plan.hasten(wiro_task_ids, shell.now())
+        # What happened before the registration is not told. Nobody waits for what isn't relied on.
+        self._plan.hasten(filter(self.is_working, wiro_task_ids), shell.now())
         self._changed()
 
     def _heard(self, message: PushMessage) -> None:
