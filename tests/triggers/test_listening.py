@@ -74,6 +74,19 @@ async def test_an_end_is_heard_and_costs_one_look(wiro: WiroEmulator, watch: str
     assert sockets == 1
 
 
+async def test_registrations_that_nobody_relies_on_yet_cost_no_look(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("silent_socket", times=None))
+    ids = stuck(wiro, 10)
+    waits = [following(one) for one in ids]
+    await registered(wiro, 10)
+    looks = wiro.counts.requests["Task/List"] + wiro.counts.requests["Task/Detail"]
+    for wait in waits:
+        wait.cancel()
+    await asyncio.wait(waits)
+
+    assert looks == 1
+
+
 async def test_a_token_that_the_list_does_not_show_is_asked_for(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
