@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -39,25 +38,6 @@ def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] |
     if not isinstance(wanted, bool | Mapping):
         raise WiroUsageError(f"Expected tags as True, False or a dict of text to text, found {wanted!r}.")
     return user_tags(arguments.get("Tagging"), wanted) if wanted else None
-
-
-@dataclass
-class _WithGivenType(Description):
-    """
-    The description of an object whose type the user gave: it stays, but its bytes must be no web page.
-
-    :ivar announced: the type that would be stored otherwise.
-    """
-
-    announced: str = ""
-
-    def settle(self, first: bytes | bytearray) -> None:
-        if self.unchecked is not None:
-            from airflow_provider_wiro.landing.sniffing import HEAD_BYTES, settled_content_type
-
-            head = bytes(first[:HEAD_BYTES])
-            settled_content_type(self.announced, head, self.unchecked, given=self.content_type)
-        self.unchecked = None
 
 
 class Books:
@@ -130,14 +110,13 @@ class Books:
     def describe(self, landing: Landing) -> Description:
         """Return what an object is to say of itself."""
         arguments = self._s3.arguments
-        described = (
+        return Description(
+            landing.content_type,
             self.origin.metadata(_name(landing), arguments.get("Metadata")),
             None if self._tags is None else self.origin.tags(self._tags),
             None if landing.body is not None else f"output {landing.output.index} ({landing.output.name!r})",
+            arguments.get("ContentType"),
         )
-        if "ContentType" in arguments:
-            return _WithGivenType(arguments["ContentType"], *described, announced=landing.content_type)
-        return Description(landing.content_type, *described)
 
     def close(self, files: Sequence[Mapping[str, Any]], secrets: Collection[str]) -> None:
         """

@@ -80,7 +80,7 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
     try:
         client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
-        found = _names_of(error)
+        found = set(answer_of(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise KeyTakenError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:

@@ -25,13 +25,15 @@ class Description:
     :ivar metadata: without ``sha256``.
     :ivar tags: without ``sha256``; None: none of ours, and the user's as they are.
     :ivar unchecked: the output in words whose first bytes are still to be compared with its type. None where
-        the type is certain: the user gave it, or we wrote the bytes.
+        we wrote the bytes.
+    :ivar given: the type that the user gave, which is stored whatever the bytes are, unless a web page.
     """
 
     content_type: str
     metadata: Mapping[str, str]
     tags: Mapping[str, str] | None = None
     unchecked: str | None = None
+    given: str | None = None
 
     def settle(self, first: bytes | bytearray) -> None:
         """
@@ -40,11 +42,13 @@ class Description:
         :raises WiroOutputRefusedError: they are a web page.
         """
         if self.unchecked is None:
+            self.content_type = self.given or self.content_type
             return
         from airflow_provider_wiro.landing.sniffing import HEAD_BYTES, settled_content_type
 
-        found = settled_content_type(self.content_type, bytes(first[:HEAD_BYTES]), self.unchecked)
-        if found != self.content_type:
+        head = bytes(first[:HEAD_BYTES])
+        found = settled_content_type(self.content_type, head, self.unchecked, given=self.given)
+        if found not in {self.content_type, self.given}:
             log.warning(
                 "Wiro announced %s as %s; by its first bytes it is %s, and is stored as that.",
                 self.unchecked,
