@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
@@ -16,6 +15,7 @@ from airflow_provider_wiro.landing.books import Books, check_tags
 from airflow_provider_wiro.landing.crew import Crew
 from airflow_provider_wiro.landing.fetching import Fetcher
 from airflow_provider_wiro.landing.provenance import Origin
+from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_landing import S3Landing
 from airflow_provider_wiro.landing.s3_upload import S3Upload
 
@@ -100,8 +100,7 @@ class ItemLander:
         try:
             self._s3.client.head_bucket(Bucket=self.bucket)
         except ClientError as error:
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if status == HTTPStatus.NOT_FOUND:
+            if "404" in answer_of(error):
                 raise WiroUsageError(
                     f"Expected a bucket {self.bucket!r} for the outputs, found none: S3 answered 404 by the "
                     f"connection {self._settings.aws_conn_id!r}. Correct s3_bucket (or s3_key, or the "
