@@ -25,7 +25,7 @@ TASKS_PER_SECOND = 800.0
 FEW_TASKS_PER_SECOND = 400.0
 FEW_TASKS = 1000
 #: Not more single looks a second at all tasks together, where the list is missing or shows nothing of them.
-#: Each takes a triggerer about a millisecond: 5 % of a core, and an end among 1,000 is seen 9 s late on average.
+#: Each takes a triggerer about a millisecond: 5 % of a core. An end among 1,000 is seen 9 s late on average.
 #: Beyond 1,350 tasks the longest pause counts.
 SINGLE_LOOKS_PER_SECOND = 50.0
 #: A look that failed is repeated after no longer than this, however often it failed: six failures in a row
