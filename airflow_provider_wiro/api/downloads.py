@@ -122,9 +122,7 @@ def no_url(output: Output, how: str) -> WiroOutputRefusedError:
 
 def no_answer(output: Output, how: str) -> WiroOutputUnavailableError:
     """Return the error for a CDN that can't be reached, or says nothing."""
-    return WiroOutputUnavailableError(
-        f"No answer from the CDN for output {output.index} ({output.name!r}): {how}."
-    )
+    return WiroOutputUnavailableError(f"No answer from the CDN for {output.label}: {how}.")
 
 
 def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:
@@ -146,13 +144,12 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
 
 def bad_status(output: Output, status: int) -> WiroOutputUnavailableError:
     """Return the error for an answer that brings no file."""
-    what = f"output {output.index} ({output.name!r})"
     if status in EXPIRED_STATUSES:
         return WiroOutputUnavailableError(
-            f"The CDN answered HTTP {status} for {what}: its link has expired or was deleted. A fresh link "
-            "comes with the task's Detail."
+            f"The CDN answered HTTP {status} for {output.label}: its link has expired or was deleted. A "
+            "fresh link comes with the task's Detail."
         )
-    return WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {what}.")
+    return WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {output.label}.")
 
 
 def check_content(output: Output, headers: Mapping[str, str]) -> None:
@@ -161,7 +158,7 @@ def check_content(output: Output, headers: Mapping[str, str]) -> None:
 
     :raises WiroOutputRefusedError: compressed, or a web page that nobody announced.
     """
-    what = f"output {output.index} ({output.name!r})"
+    what = output.label
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in {"", "identity"}:
         raise WiroOutputRefusedError(
@@ -183,8 +180,7 @@ def is_web_page(output: Output) -> bool:
 def wrong_size(output: Output, found: str) -> WiroOutputRefusedError:
     """Return the error for an output whose size is not what Wiro said."""
     return WiroOutputRefusedError(
-        f"Wiro said output {output.index} ({output.name!r}) has {output.size} bytes, {found}; nothing was "
-        "kept."
+        f"Wiro said {output.label} has {output.size} bytes, {found}; nothing was kept."
     )
 
 
@@ -232,4 +228,4 @@ def _too_many(output: Output, limit: int, expected: int | None) -> WiroOutputErr
 
 def cut_off(output: Output, how: str) -> WiroOutputUnavailableError:
     """Return the error for a body that broke off."""
-    return WiroOutputUnavailableError(f"The CDN cut off output {output.index} ({output.name!r}): {how}.")
+    return WiroOutputUnavailableError(f"The CDN cut off {output.label}: {how}.")

@@ -70,6 +70,11 @@ class Output:
     url: str | None
     content: Mapping[str, Any] | None = None
 
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        return f"output {self.index} ({self.name!r})"
+
     @classmethod
     def from_wire(cls, index: int, item: Mapping[str, Any]) -> Self:
         content = item.get("content")

@@ -185,7 +185,7 @@ def _check_part(
 
 def _wrong_part(output: Output, found: str) -> WiroOutputUnavailableError:
     return WiroOutputUnavailableError(
-        f"The CDN sent another part of {_what(output)} than was asked for: {found}. Nothing was kept."
+        f"The CDN sent another part of {output.label} than was asked for: {found}. Nothing was kept."
     )
 
 
@@ -202,13 +202,9 @@ def check_renewed(old: Output, new: Output | None) -> Output:
     """
     if new is None or new.url is None or (old.name, old.size) != (new.name, new.size):
         raise WiroOutputRefusedError(
-            f"The link of {_what(old)} has expired, and Wiro's Detail has no fresh one for the same file."
+            f"The link of {old.label} has expired, and Wiro's Detail has no fresh one for the same file."
         )
     return new
-
-
-def _what(output: Output) -> str:
-    return f"output {output.index} ({output.name!r})"
 
 
 def silence_seconds(read_timeout: float) -> float:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
+from airflow_provider_wiro.landing.s3_errors import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
+
+T = TypeVar("T")
 
 _COPIED_BYTES = 1024 * 1024
 
@@ -85,11 +88,14 @@ def open_place(uri: str) -> Place:
         raise WiroRecordError(f"Can't open {uri}: {type(error).__name__}: {error}") from error
 
 
-def _swap(place: Place, name: str, body: bytes, before: bytes | None) -> bool:
-    found = place.read(name)
+def swap_by_look(
+    read: Callable[[str], T | None], write: Callable[[str, T], None], name: str, new: T, before: T | None
+) -> bool:
+    """Swap where a store knows no condition: of two at the very same moment the last one wins."""
+    found = read(name)
     if found == before:
-        place.write(name, body)
-    return found in {before, body}
+        write(name, new)
+    return found in {before, new}
 
 
 class LocalPlace:
@@ -112,7 +118,7 @@ class LocalPlace:
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Place`."""
-        return _swap(self, name, body, before)
+        return swap_by_look(self.read, self.write, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""
@@ -220,7 +226,7 @@ class S3Place:
         try:
             return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+            if "NoSuchKey" in answer_of(error):
                 return None
             raise
 
@@ -250,7 +256,7 @@ class StoragePlace:
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Place`."""
-        return _swap(self, name, body, before)
+        return swap_by_look(self.read, self.write, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.batch_record import damaged
@@ -25,10 +26,11 @@ from airflow_provider_wiro.batch.journal import OvertakenError, from_line, to_li
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_wiro.api.batch_record import Entry
     from airflow_provider_wiro.batch.slots import Slots
+    from airflow_provider_wiro.exceptions import WiroRecordError
 
 #: Airflow warns of values of more than 65,535 bytes; quotes take two each in there.
 TASK_STATE_SEGMENT_BYTES = 40_000
@@ -68,7 +70,7 @@ class SegmentedJournal:
 
     def read(self) -> Iterator[Entry]:
         """See :class:`JournalStore`."""
-        try:
+        with self._failures(unreadable):
             before, self._copied_before = self._take_over()
             self._number, self._tail = 0, ""
             self._chain, self._copied = [], []
@@ -80,48 +82,42 @@ class SegmentedJournal:
                 if number:
                     self._chain.append((owner, number))
             self._take_tail_along()
-        except WiroError:
-            raise
-        except Exception as error:
-            raise unreadable(self._slots.where, error) from error
 
     def append(self, entries: list[Entry]) -> None:
         """See :class:`JournalStore`."""
-        try:
+        with self._failures(unwritable):
             self._list()
             for lines in _portions(entries, self._segment_bytes):
                 self._append(lines)
             self._check()
-        except WiroError:
-            raise
-        except Exception as error:
-            raise unwritable(self._slots.where, error) from error
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See :class:`JournalStore`."""
         before = [*self._chain, *self._copied_before, *self._copied, (self._owner, None)]
-        try:
+        with self._failures(unwritable):
             self._owner, self._number, self._tail = _new_owner(), 0, ""
             for lines in _portions(entries, self._segment_bytes):
                 self._append(lines)
             self._copied = []
             self._put_head([(self._owner, None)])
             self._check()
-        except WiroError:
-            raise
-        except Exception as error:
-            raise unwritable(self._slots.where, error) from error
         self._chain, self._is_listed = [], True
         self._forget([_name(owner, 1) for owner, _ in before])
 
     def check(self) -> None:
         """See :class:`JournalStore`."""
-        try:
+        with self._failures(unreadable):
             self._check()
+
+    @contextmanager
+    def _failures(self, told: Callable[[str, Exception], WiroRecordError]) -> Iterator[None]:
+        """Let what the slots' store raises leave as an error of ours."""
+        try:
+            yield
         except WiroError:
             raise
         except Exception as error:
-            raise unreadable(self._slots.where, error) from error
+            raise told(self._slots.where, error) from error
 
     # Whose it is.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_wiro.api.batch_record import damaged
+from airflow_provider_wiro.batch.places import swap_by_look
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.places import Place
@@ -65,10 +66,7 @@ class TaskStateSlots:
         The store knows no condition, so that of two at the very same moment the last one wins. Airflow itself
         refuses what an earlier try writes once the next one is scheduled.
         """
-        found = self.get(name)
-        if found == before:
-            self.put(name, text)
-        return found in {before, text}
+        return swap_by_look(self.get, self.put, name, text, before)
 
     def delete(self, name: str) -> None:
         """See :class:`Slots`."""

@@ -114,7 +114,7 @@ class Books:
             landing.content_type,
             self.origin.metadata(_name(landing), arguments.get("Metadata")),
             None if self._tags is None else self.origin.tags(self._tags),
-            None if landing.body is not None else f"output {landing.output.index} ({landing.output.name!r})",
+            None if landing.body is not None else landing.output.label,
             arguments.get("ContentType"),
         )
 
