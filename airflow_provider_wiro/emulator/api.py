@@ -11,6 +11,7 @@ from airflow_provider_wiro.emulator.endpoints import ENDPOINTS
 from airflow_provider_wiro.emulator.endpoints.runs import run
 from airflow_provider_wiro.emulator.envelope import ApiError, unknown_endpoint
 from airflow_provider_wiro.emulator.fault_answers import answer_badly, drop
+from airflow_provider_wiro.emulator.faults import LATE_START
 from airflow_provider_wiro.emulator.recording import ReceivedRequest
 
 if TYPE_CHECKING:
@@ -64,16 +65,28 @@ class Api:
         self._world.ledger.faults_fired[fault.kind] += 1
         if fault.kind == "drop_before":
             return drop(request)
+        if fault.kind == LATE_START:
+            # The server doesn't cancel a handler whose client has gone.
+            carry_out_at = self._world.now() + fault.seconds
+            return await self._handle(request, endpoint, segments, record, carry_out_at=carry_out_at)
         response = await self._handle(request, endpoint, segments, record) if _is_processed(fault) else None
         return await answer_badly(request, fault, response)
 
     async def _handle(
-        self, request: web.Request, endpoint: str, segments: list[str], record: ReceivedRequest
+        self,
+        request: web.Request,
+        endpoint: str,
+        segments: list[str],
+        record: ReceivedRequest,
+        *,
+        carry_out_at: float | None = None,
     ) -> web.Response:
         try:
             body = await read_body(request, self._world.directory)
             record.fields = body.fields
             record.file_names = tuple(file.name for file in body.files)
+            if carry_out_at is not None:
+                await self._world.until(carry_out_at)
             return web.json_response(self._call(endpoint, segments, body))
         except ApiError as error:
             return _error(error)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow_provider_wiro.emulator.clock import Clock, ManualClock
 from airflow_provider_wiro.emulator.faults import Fault
 from airflow_provider_wiro.emulator.server import EmulatorServer
-from airflow_provider_wiro.emulator.settings import DEFAULT_API_KEY, DEFAULT_API_SECRET, Settings
+from airflow_provider_wiro.emulator.settings import Settings
 from airflow_provider_wiro.emulator.snapshots import TaskSnapshot, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_wiro.emulator.recording import Counts, ReceivedRequest
-    from airflow_provider_wiro.emulator.settings import SocketRegistrations
 
 Result = TypeVar("Result")
 
@@ -43,35 +42,16 @@ class WiroEmulator:
     def __init__(
         self,
         *,
-        api_key: str = DEFAULT_API_KEY,
-        api_secret: str | None = DEFAULT_API_SECRET,
         port: int = 0,
-        speed: float = 1.0,
         clock: Clock | None = None,
-        max_active: int | None = None,
-        balance_usd: float | None = None,
-        output_bytes: int | None = None,
-        link_lifetime_seconds: float = 24 * 3600.0,
-        socket_registrations: SocketRegistrations = "many",
+        **settings: Any,
     ) -> None:
         """
-        Prepare an emulator; nothing listens before `start`.
+        Prepare an emulator on a port, 0 for a free one; nothing listens before `start`.
 
-        `api_secret=None` makes a key-only project. `output_bytes` makes every run give one file of that many
-        bytes, reproducible and never held in memory. `link_lifetime_seconds` is how long an output's URL
-        works. `socket_registrations` is what a WebSocket connection tells of: "many" tasks, "one" (the last
-        that was registered), or the "first" alone.
+        Every other keyword is one of `Settings`, which says what it does.
         """
-        self._settings = Settings(
-            api_key=api_key,
-            api_secret=api_secret,
-            speed=speed,
-            max_active=max_active,
-            balance_usd=balance_usd,
-            output_bytes=output_bytes,
-            link_lifetime_seconds=link_lifetime_seconds,
-            socket_registrations=socket_registrations,
-        )
+        self._settings = Settings(**settings)
         self._port = port
         self._clock = clock
         self._server: EmulatorServer | None = None

@@ -6,7 +6,9 @@ A fault is armed in advance and fires when a request, or a new task, matches it.
 * `RESPONSE_KINDS` change how any endpoint answers, the API's and the CDN's;
 * `CDN_KINDS` change how a file is served;
 * `SOCKET_KINDS` change what a WebSocket connection tells: nothing at all, or everything but a task's end;
-* `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`.
+* `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`;
+* `LATE_START`, of `Run` alone, carries the request out only after some seconds, whether or not its client
+  still waits for the answer.
 """
 
 from __future__ import annotations
@@ -38,6 +40,10 @@ TASK_KINDS = frozenset(
         "exit_code",
         "no_exit_code",
         "fatal_error",
+        "requeue",
+        "slow_assign",
+        "late_cost",
+        "billed_kill",
         "cancelled_by_hand",
         "stuck_in_queue",
         "stuck_running",
@@ -50,7 +56,9 @@ TASK_KINDS = frozenset(
         "output_url",
     }
 )
+LATE_START = "late_start"
 ANYWHERE = "*"
+AFTER_A_FATAL_ERROR = ("requeue", "exit", "cancel", "stay")
 _LEAST_TELLING_FIELDS = (
     "pexit",
     "uuid",
@@ -110,8 +118,22 @@ class Fault:
     task_id: str | None = None
     model: str | None = None
     exit_code: str = "1"
+    """`exit_code`, and `fatal_error` with `then="exit"`: the task's `pexit`."""
     debug_error: str = "Traceback (most recent call last):\nRuntimeError: CUDA out of memory."
     """`exit_code`, `fatal_error`: what the task's `debugerror` says."""
+    then: str = "requeue"
+    """
+    `fatal_error`: what follows the `task_error`. "requeue": the task waits in the queue again, runs, succeeds
+    and is billed; "exit": it ends with `exit_code`; "cancel": it ends as cancelled; "stay": nothing, ever.
+    """
+    seconds: float = 2.0
+    """
+    How long it lasts, on the emulator's clock and whatever its speed. `fatal_error`: the `task_error`;
+    `requeue`: the second wait in the queue; `slow_assign`: how much longer a worker is waited for;
+    `late_cost`: from the end until the cost is recorded; `late_start`: from the request to the task.
+    """
+    missing: bool = False
+    """`late_cost`: until then `totalcost` is missing, not "0"."""
     task_status: str = "task_warp"
     """`unknown_status`: the status to show."""
     forever: bool = False
@@ -127,9 +149,15 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse a kind that does not exist: a test that injects nothing proves nothing."""
-        known = RESPONSE_KINDS | CDN_KINDS | SOCKET_KINDS | TASK_KINDS
+        known = RESPONSE_KINDS | CDN_KINDS | SOCKET_KINDS | TASK_KINDS | {LATE_START}
         if self.kind not in known:
             raise ValueError(f"unknown fault kind {self.kind!r}, expected one of {sorted(known)}")
+        if self.then not in AFTER_A_FATAL_ERROR:
+            raise ValueError(
+                f"a fatal_error is followed by one of {AFTER_A_FATAL_ERROR}, not by {self.then!r}"
+            )
+        if self.seconds < 0:
+            raise ValueError(f"nothing lasts less than no time, got seconds={self.seconds}")
         if self.bytes_per_second < 1:
             raise ValueError(f"something has to come, got bytes_per_second={self.bytes_per_second}")
         if self.times is not None and self.times < 1:
@@ -179,11 +207,12 @@ class FaultBook:
 
     def take_for_request(self, endpoint: str) -> Fault | None:
         """Return the fault for this request, if any, and use it up by one."""
-        kinds = RESPONSE_KINDS | {"cdn": CDN_KINDS, "socket": SOCKET_KINDS}.get(endpoint, frozenset())
+        of_one_place = {"cdn": CDN_KINDS, "socket": SOCKET_KINDS, "Run": frozenset({LATE_START})}
+        kinds = RESPONSE_KINDS | of_one_place.get(endpoint, frozenset())
         for armed in self._armed:
             fault = armed.fault
             # Those that fit one place only fit it whatever else is said.
-            places = {ANYWHERE} if fault.kind in CDN_KINDS | SOCKET_KINDS else {fault.endpoint}
+            places = {fault.endpoint} if fault.kind in RESPONSE_KINDS else {ANYWHERE}
             if fault.kind in kinds and (ANYWHERE in places or endpoint in places) and self._fires(armed):
                 return fault
         return None

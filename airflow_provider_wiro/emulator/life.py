@@ -33,7 +33,12 @@ class Status(StrEnum):
     ERROR = "task_error"
 
 
-TERMINAL = frozenset({Status.POSTPROCESS_END, Status.CANCEL, Status.ERROR})
+TERMINAL = frozenset({Status.POSTPROCESS_END, Status.CANCEL})
+"""The only statuses that end a task. A `task_error` waits for a requeue."""
+
+
+BEFORE_A_WORKER = frozenset({Status.ACCEPT, Status.PREPROCESS_START, Status.PREPROCESS_END})
+"""Out of the queue, and not assigned yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +88,17 @@ TRANSITIONS: dict[str, Transition] = {
 @dataclass(frozen=True, slots=True)
 class Detour:
     """
-    A row put in place of one of `TRANSITIONS`: how a task goes wrong.
+    A row put in place of one of `TRANSITIONS`, once: how a task goes wrong.
 
-    `to=None` means that the task never leaves `leaving`. `back_to` names the status that follows `to`;
-    without it `to` is the last one.
+    `to=None` means that the task never leaves `leaving`. `back_to` names the status that follows `to`, after
+    `stay_seconds` (whatever the speed) or, without them, after as long as `leaving` lasted; from there on the
+    table is followed again. Without `back_to` the status `to` is the last one.
     """
 
     leaving: str
     to: str | None
     back_to: str | None = None
+    stay_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,10 @@ class Life:
         """Return when `status` began, in Unix seconds, or `None` while it has not."""
         return next((step.moment for step in self.history(now) if step.status == status), None)
 
+    def last_moment_of(self, status: str, now: float) -> float | None:
+        """Return when `status` last began: after a requeue a task passes the same one again."""
+        return next((step.moment for step in reversed(self.history(now)) if step.status == status), None)
+
     def is_terminal_at(self, now: float) -> bool:
         """Tell whether the task is over at `now`, well or badly."""
         return self.status_at(now) in TERMINAL
@@ -149,12 +160,20 @@ class Life:
         return replace(self, stopped_at=moment)
 
 
-def plan(timing: Timing, *, created: float, speed: float = 1.0, detour: Detour | None = None) -> Life:
+def plan(
+    timing: Timing,
+    *,
+    created: float,
+    speed: float = 1.0,
+    detour: Detour | None = None,
+    assign_delay: float = 0.0,
+) -> Life:
     """
     Lay out a life from its first step to its last.
 
-    `speed` divides every duration: the moments stay real moments, so that they can be compared with the
-    caller's own clock, and only the waiting gets shorter.
+    `speed` divides the model's durations: the moments stay real moments, so that they can be compared with
+    the caller's own clock, and only the waiting gets shorter. `assign_delay` is how many seconds longer,
+    whatever the speed, the task waits for the worker that it is assigned to.
     """
     steps = [Step(Status.QUEUE, created)]
     while True:
@@ -166,14 +185,18 @@ def plan(timing: Timing, *, created: float, speed: float = 1.0, detour: Detour |
             steps.append(Step(detour.to, here.moment + timing.of(share.phase) * share.share / speed))
             if detour.back_to is None:
                 break
-            last = steps[-1].moment
-            # As long again as the status it was entered from, so that a poll can see it.
-            steps.append(Step(detour.back_to, last + timing.of(share.phase) * max(share.share, 0.1) / speed))
+            stay = detour.stay_seconds
+            if stay is None:
+                # As long again as the status it was entered from, so that a poll can see it.
+                stay = timing.of(share.phase) * max(share.share, 0.1) / speed
+            steps.append(Step(detour.back_to, steps[-1].moment + stay))
+            detour = None
             continue
         transition = TRANSITIONS.get(here.status)
         if transition is None:
             break
-        steps.append(
-            Step(transition.to, here.moment + timing.of(transition.phase) * transition.share / speed)
-        )
+        lasts = timing.of(transition.phase) * transition.share / speed
+        if transition.to == Status.ASSIGN:
+            lasts += assign_delay
+        steps.append(Step(transition.to, here.moment + lasts))
     return Life(tuple(steps))

@@ -33,6 +33,9 @@ def events_of(task: Task) -> list[Event]:
     """Return every message of a task's whole course, in the order of sending."""
     events: list[Event] = []
     steps = task.life.history(math.inf)
+    # A failure before the model ran has been said by then, as a step of its own.
+    failed_before = any(step.status == Status.ERROR for step in steps)
+    has_complained = bool(task.twist.debug_error) and not failed_before
     for step, following in zip_longest(steps, steps[1:]):
         if step.status == Status.OUTPUT:
             span = following.moment - step.moment if following else 0.0
@@ -40,10 +43,10 @@ def events_of(task: Task) -> list[Event]:
             shares = [number / _OUTPUTS_PER_RUN for number in range(1, _OUTPUTS_PER_RUN + 1)]
             events += [Event(step.moment + span * 0.99 * share, Status.OUTPUT, share) for share in shares]
             continue
-        if step.status == Status.OUTPUT_FULL and task.twist.debug_error:
+        if step.status == Status.OUTPUT_FULL and has_complained:
             events.append(Event(step.moment, Status.ERROR))
         events.append(Event(step.moment, step.status))
-        if step.status == Status.OUTPUT_FULL and task.twist.debug_error:
+        if step.status == Status.OUTPUT_FULL and has_complained:
             events.append(Event(step.moment, "task_error_full"))
     return events
 

@@ -1,4 +1,4 @@
-"""What a successful run costs. Failed and cancelled runs cost nothing."""
+"""What a run costs, if it is billed."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class Reckoning:
     succeeded: Counter[str] = field(default_factory=Counter)
     last_run: dict[str, float] = field(default_factory=dict)
     spent_usd: Decimal = Decimal(0)
-    _costs: dict[str, Decimal | None] = field(default_factory=dict)
-    """What each task that has ended has cost, `None` if it failed."""
+    _ended: dict[str, tuple[bool, Decimal]] = field(default_factory=dict)
+    """Whether each task that has ended succeeded, and what it has cost."""
     _ends: list[tuple[float, int, Task, Life]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
@@ -54,8 +54,8 @@ class Reckoning:
 
     def begin_anew(self, task: Task) -> None:
         """Forget how a task ended or was to end: its course has changed."""
-        if task.id in self._costs:
-            self._count(task, self._costs.pop(task.id), -1)
+        if task.id in self._ended:
+            self._count(task, *self._ended.pop(task.id), times=-1)
         self._expect(task)
 
     def at(self, now: float) -> Reckoning:
@@ -63,8 +63,8 @@ class Reckoning:
         while self._ends and self._ends[0][0] <= now:
             moment, _, task, life = heapq.heappop(self._ends)
             if task.life is life:  # else another end was expected since
-                self._costs[task.id] = cost = task.cost(moment) if task.has_succeeded(moment) else None
-                self._count(task, cost, 1)
+                self._ended[task.id] = end = task.has_succeeded(moment), task.cost(moment)
+                self._count(task, *end, times=1)
         return self
 
     def _expect(self, task: Task) -> None:
@@ -72,9 +72,8 @@ class Reckoning:
         if moment is not None:
             heapq.heappush(self._ends, (moment, next(self._numbers), task, task.life))
 
-    def _count(self, task: Task, cost: Decimal | None, times: int) -> None:
+    def _count(self, task: Task, succeeded: bool, cost: Decimal, *, times: int) -> None:
         model = task.inputs.model.id
         self.ended[model] += times
-        if cost is not None:
-            self.succeeded[model] += times
-            self.spent_usd += times * cost
+        self.succeeded[model] += times * succeeded
+        self.spent_usd += times * cost

@@ -8,29 +8,52 @@ from typing import Literal, get_args
 DEFAULT_API_KEY = "emulator-key"
 DEFAULT_API_SECRET = "emulator-secret"  # noqa: S105 - printed at every start, and opens nothing but the emulator
 
-#: See `Settings`.
+# For each of these see the setting of its name.
 SocketRegistrations = Literal["many", "one", "first"]
+KillFrom = Literal["assign", "accept"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "socket_registrations": get_args(SocketRegistrations),
+    "kill_from": get_args(KillFrom),
+}
+"""What the settings that name one of several things can be."""
+_AMOUNTS = ("late_cost_seconds",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """
-    The settings; every amount of seconds is on the emulator's clock.
-
-    `api_secret=None` makes a project in key-only mode. `speed` divides the durations of a task's life.
-    `max_active` is the number of tasks that may be under way at once; without it the documented rule for
-    `balance_usd` applies, and without a balance there is no limit. `socket_registrations` is what a WebSocket
-    connection tells of: `"many"` tasks, or `"one"`, the last that was registered, or the `"first"` alone.
-    """
+    """The settings; every amount of seconds is on the emulator's clock."""
 
     api_key: str = DEFAULT_API_KEY
     api_secret: str | None = DEFAULT_API_SECRET
+    """`None` makes a project in key-only mode."""
     speed: float = 1.0
+    """Divides the durations of a task's life."""
     max_active: int | None = None
+    """
+    How many tasks may be under way at once. `None`: as many as the documented rule for `balance_usd` allows,
+    any number without a balance.
+    """
     balance_usd: float | None = None
+    """The balance before the first run; what runs cost is taken from it. `None`: there is no end to it."""
     output_bytes: int | None = None
+    """Makes every run give one file of that many bytes, reproducible and never held in memory."""
     link_lifetime_seconds: float = 24 * 3600.0
+    """How long an output's URL works."""
     socket_registrations: SocketRegistrations = "many"
+    """
+    What a WebSocket connection tells of: "many" tasks, or "one", the last that was registered, or the "first"
+    alone.
+    """
+    kill_from: KillFrom = "assign"
+    """
+    The status from which `Task/Kill` works. With "assign", as documented, neither Cancel nor Kill can stop a
+    task from `task_accept` until `task_assign`.
+    """
+    bill_killed: bool = False
+    """Charges a task that is killed after it was assigned the price of a success."""
+    late_cost_seconds: float = 0.0
+    """How long after its end a task's `totalcost` still says "0"."""
 
     def __post_init__(self) -> None:
         """Refuse settings that can't mean anything."""
@@ -38,10 +61,11 @@ class Settings:
             raise ValueError("the emulator needs an API key")
         if self.api_secret is not None and not self.api_secret:
             raise ValueError("an empty API secret means nothing; None makes a key-only project")
-        if self.socket_registrations not in get_args(SocketRegistrations):
-            raise ValueError(
-                f"socket_registrations must be one of {get_args(SocketRegistrations)}, got "
-                f"{self.socket_registrations!r}"
-            )
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}")
+        for name in _AMOUNTS:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be below zero, got {getattr(self, name)}")
         if self.speed <= 0:
             raise ValueError(f"speed must be above zero, got {self.speed}")

@@ -41,11 +41,11 @@ def task_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> dict
     fields = _record(task, cdn_url, now)
     fields |= {
         "debugoutput": _debug_output(task, now),
-        "debugerror": task.twist.debug_error if task.ended(now) is not None else "",
+        "debugerror": _debug_error(task, now),
         "outputs": outputs,
         "size": str(sum(int(output.get("size", 0)) for output in outputs)),
     }
-    return _twisted(fields, task)
+    return _twisted(fields, task, now)
 
 
 def task_to_wire_abridged(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def task_to_wire_abridged(task: Task, cdn_url: str, now: float) -> dict[str, Any
 
     The list is known from the official client only, which copes with a shorter form: that is what it gets.
     """
-    return _twisted(_record(task, cdn_url, now), task)
+    return _twisted(_record(task, cdn_url, now), task, now)
 
 
 def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
         "status": history[-1].status if history else task.status(now),
         "pexit": _exit_code(task, now),
         "elapsedseconds": f"{task.elapsed_seconds(now):.4f}",
-        "totalcost": _amount(task.cost(now)),
+        "totalcost": _amount(task.cost(now)) if task.cost_is_recorded(now) else "0",
         "cps": model.cps,
         "createtime": str(int(task.life.steps[0].moment)),
         "canceltime": _moment(began.get(Status.CANCEL)),
@@ -115,6 +115,12 @@ def _exit_code(task: Task, now: float) -> str | None:
     return None
 
 
+def _debug_error(task: Task, now: float) -> str:
+    # From the failure on, also after a requeue: a log isn't taken back.
+    failed = task.life.moment_of(Status.ERROR, now) is not None
+    return task.twist.debug_error if failed or task.ended(now) is not None else ""
+
+
 def _debug_output(task: Task, now: float) -> str:
     if task.life.moment_of(Status.END, now) is None:
         return ""
@@ -123,9 +129,11 @@ def _debug_output(task: Task, now: float) -> str:
     return ""
 
 
-def _twisted(fields: dict[str, Any], task: Task) -> dict[str, Any]:
+def _twisted(fields: dict[str, Any], task: Task, now: float) -> dict[str, Any]:
     if task.twist.exit_code is None:
         del fields["pexit"]
+    if task.twist.cost_is_missing and not task.cost_is_recorded(now):
+        del fields["totalcost"]
     for name in task.twist.missing_fields:
         fields.pop(name, None)
     if task.twist.numbers_as_numbers:

@@ -73,10 +73,10 @@ class Task:
         """Return when the model stopped working, in Unix seconds; `None` while it works or before it."""
         if self.life.stopped_at is not None and self.life.stopped_at <= now:
             return self.life.stopped_at
-        last = self.life.history(now)[-1:]
-        if last and last[0].status in {Status.CANCEL, Status.ERROR}:
-            return last[0].moment
-        return self.life.moment_of(Status.END, now)
+        for status in (Status.CANCEL, Status.END, Status.POSTPROCESS_END):
+            if (moment := self.life.moment_of(status, now)) is not None:
+                return moment
+        return None
 
     def elapsed_seconds(self, now: float) -> float:
         """
@@ -84,7 +84,7 @@ class Task:
 
         They are the model's, not the wall's: a run at fifty times the speed costs what it costs at one.
         """
-        accepted = self.life.moment_of(Status.ACCEPT, now)
+        accepted = self.life.last_moment_of(Status.ACCEPT, now)  # a requeued task is billed for one run
         if accepted is None:
             return 0.0
         end = self.ended(now)
@@ -92,10 +92,20 @@ class Task:
         return round(((now if end is None else end) - accepted) * self.speed, 4)
 
     def cost(self, now: float) -> Decimal:
-        """Return what the task has cost, in USD."""
-        if not self.has_succeeded(now):
+        """Return what the task has cost, in USD: a success, and a killed one where the settings say so."""
+        if not (self.has_succeeded(now) or self._was_killed_and_is_billed(now)):
             return Decimal(0)
         return cost_usd(self.inputs, self.rendering, self.elapsed_seconds(now))
+
+    def cost_is_recorded(self, now: float) -> bool:
+        """Tell whether `totalcost` shows the cost yet."""
+        over = self.life.ends_at
+        return over is None or now >= over + self.twist.late_cost_seconds
+
+    def _was_killed_and_is_billed(self, now: float) -> bool:
+        if not self.twist.billed_when_killed or self.status(now) != Status.CANCEL:
+            return False
+        return self.life.moment_of(Status.ASSIGN, now) is not None
 
     @property
     def rendering(self) -> Rendering:

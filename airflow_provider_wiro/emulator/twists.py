@@ -9,6 +9,7 @@ from airflow_provider_wiro.emulator.life import Detour, Status
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.faults import Fault
+    from airflow_provider_wiro.emulator.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +19,13 @@ class Twist:
     exit_code: str | None = "0"
     debug_error: str = ""
     detour: Detour | None = None
+    assign_delay: float = 0.0
     missing_fields: tuple[str, ...] = ()
     numbers_as_numbers: bool = False
     without_outputs: bool = False
+    billed_when_killed: bool = False
+    late_cost_seconds: float = 0.0
+    cost_is_missing: bool = False
     output_bytes: int | None = None
     output_count: int = 1
     output_name: str | None = None
@@ -37,12 +42,27 @@ class Twist:
         return self.succeeds and not self.without_outputs
 
 
+#: What follows a `task_error`, by `Fault.then`.
+_AFTER_AN_ERROR = {
+    "requeue": Status.QUEUE,
+    "exit": Status.POSTPROCESS_END,
+    "cancel": Status.CANCEL,
+    "stay": None,
+}
 _DETOURS = {
     "stuck_in_queue": Detour(Status.QUEUE, None),
     "stuck_running": Detour(Status.OUTPUT, None),
-    "fatal_error": Detour(Status.PREPROCESS_START, Status.ERROR),
     "cancelled_by_hand": Detour(Status.OUTPUT, Status.CANCEL),
 }
+
+
+def ordinary_twist(settings: Settings) -> Twist:
+    """Return how every task deviates under these settings, before any fault."""
+    return Twist(
+        billed_when_killed=settings.bill_killed,
+        late_cost_seconds=settings.late_cost_seconds,
+        output_bytes=settings.output_bytes,
+    )
 
 
 def twisted_by(twist: Twist, fault: Fault) -> Twist:
@@ -53,7 +73,17 @@ def twisted_by(twist: Twist, fault: Fault) -> Twist:
         case "no_exit_code":
             return replace(twist, exit_code=None)
         case "fatal_error":
-            return replace(twist, detour=_DETOURS[fault.kind], debug_error=fault.debug_error)
+            detour = Detour(Status.PREPROCESS_START, Status.ERROR, _AFTER_AN_ERROR[fault.then], fault.seconds)
+            exit_code = fault.exit_code if fault.then == "exit" else twist.exit_code
+            return replace(twist, detour=detour, debug_error=fault.debug_error, exit_code=exit_code)
+        case "requeue":
+            return replace(twist, detour=Detour(Status.ASSIGN, Status.QUEUE, Status.ACCEPT, fault.seconds))
+        case "slow_assign":
+            return replace(twist, assign_delay=fault.seconds)
+        case "late_cost":
+            return replace(twist, late_cost_seconds=fault.seconds, cost_is_missing=fault.missing)
+        case "billed_kill":
+            return replace(twist, billed_when_killed=True)
         case "stuck_in_queue" | "stuck_running" | "cancelled_by_hand":
             return replace(twist, detour=_DETOURS[fault.kind])
         case "unknown_status":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.auth import Project
-from airflow_provider_wiro.emulator.clock import Clock, Pulse
+from airflow_provider_wiro.emulator.clock import Clock, Pulse, wait_for
 from airflow_provider_wiro.emulator.faults import Fault, FaultBook
 from airflow_provider_wiro.emulator.files import FileStore
 from airflow_provider_wiro.emulator.life import Life, Status, plan
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.emulator.reckoning import Reckoning
     from airflow_provider_wiro.emulator.settings import Settings
+
+_CLOCK = "the clock"
+"""What is listened to, in place of a task's id, by what waits for a moment only."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,11 @@ class World:
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
         return self.clock.now()
+
+    async def until(self, moment: float) -> None:
+        """Return once the clock has reached `moment`."""
+        while self.now() < moment:
+            await wait_for(self.pulse.listen(_CLOCK), self.clock, moment)
 
     @property
     def reckoning(self) -> Reckoning:
@@ -87,7 +95,13 @@ class World:
         created = task.life.steps[0].moment
         self._change_life(
             task,
-            plan(task.inputs.model.timing, created=created, speed=task.speed, detour=twist.detour),
+            plan(
+                task.inputs.model.timing,
+                created=created,
+                speed=task.speed,
+                detour=twist.detour,
+                assign_delay=twist.assign_delay,
+            ),
         )
 
     def stop(self, task: Task) -> None:

@@ -258,7 +258,8 @@ async def test_the_exit_code_of_a_success_can_be_missing_or_empty(wiro: Caller, 
 @pytest.mark.parametrize(
     ("fault", "status"),
     [
-        (Fault("fatal_error"), "task_error"),
+        (Fault("fatal_error", then="stay"), "task_error"),
+        (Fault("fatal_error", then="cancel"), "task_cancel"),
         (Fault("cancelled_by_hand"), "task_cancel"),
         (Fault("stuck_in_queue"), "task_queue"),
         (Fault("stuck_running"), "task_output"),

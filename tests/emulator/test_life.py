@@ -63,6 +63,7 @@ def test_a_stop_ends_a_life_at_its_moment_and_keeps_what_came_before(stop: float
         (Detour(Status.QUEUE, None), "task_queue"),
         (Detour(Status.OUTPUT, None), "task_output"),
         (Detour(Status.PREPROCESS_START, Status.ERROR), "task_error"),
+        (Detour(Status.PREPROCESS_START, Status.ERROR, Status.QUEUE, 30), "task_postprocess_end"),
         (Detour(Status.START, "task_warp"), "task_warp"),
         (Detour(Status.START, "task_warp", Status.OUTPUT), "task_postprocess_end"),
     ],

@@ -9,7 +9,7 @@ from airflow_provider_wiro.emulator.catalog import find_model
 from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, ApiError, no_such_model, success
 from airflow_provider_wiro.emulator.inputs import Inputs
 from airflow_provider_wiro.emulator.life import plan
-from airflow_provider_wiro.emulator.twists import Twist, twisted_by
+from airflow_provider_wiro.emulator.twists import ordinary_twist, twisted_by
 from airflow_provider_wiro.emulator.validation import check_parameters, sources_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,14 @@ def start(world: World, model: Model, body: Body, *, speed: float) -> Task:
     inputs = Inputs(model, body, _digests(world, model, body))
     faults = world.faults.take_for_run(model.slug)
     world.ledger.faults_fired.update(fault.kind for fault in faults)
-    twist = reduce(twisted_by, faults, Twist(output_bytes=world.settings.output_bytes))
-    life = plan(model.timing, created=world.now(), speed=speed, detour=twist.detour)
+    twist = reduce(twisted_by, faults, ordinary_twist(world.settings))
+    life = plan(
+        model.timing,
+        created=world.now(),
+        speed=speed,
+        detour=twist.detour,
+        assign_delay=twist.assign_delay,
+    )
     task = world.tasks.add(inputs, life, twist, speed)
     _keep_input_files(world, task)
     return task

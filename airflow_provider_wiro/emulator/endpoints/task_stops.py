@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.endpoints.tasks import named_task
 from airflow_provider_wiro.emulator.envelope import NOT_FOUND, VALIDATION, ApiError, success
+from airflow_provider_wiro.emulator.life import BEFORE_A_WORKER
 from airflow_provider_wiro.emulator.task_wire import task_to_wire
 
 if TYPE_CHECKING:
@@ -28,12 +29,17 @@ def cancel(world: World, body: Body) -> dict[str, Any]:
 
 
 def kill(world: World, body: Body) -> dict[str, Any]:
-    """Stop a task that a worker has."""
+    """
+    Stop a task that a worker has. One that was taken out of the queue and has no worker yet can be stopped
+    by neither call.
+    """
     task = named_task(world, body, by="socketaccesstoken")
     if not world.queue_is_left(task):
         raise ApiError(NOT_FOUND, "Task could not be killed: it is still in the queue.")
     if task.is_terminal(world.now()):
         raise ApiError(NOT_FOUND, "Task could not be killed: it is not running.")
+    if world.settings.kill_from == "assign" and task.status(world.now()) in BEFORE_A_WORKER:
+        raise ApiError(NOT_FOUND, "Task could not be killed: it is not assigned to a worker yet.")
     return _stopped(world, task)
 
 
