@@ -173,6 +173,7 @@ class Hearing:
         self._registrations: dict[str, _Registration] = {}
         self._latest: _Registration | None = None
         self._heard_at = float("-inf")
+        self._dropped_at = float("-inf")
         self._told_of_a_later_one = False
         self._told_of_a_superseded_one = False
 
@@ -207,6 +208,14 @@ class Hearing:
         superseded_at = registration.superseded_at
         if superseded_at is not None and now > superseded_at + GRACE_SECONDS:
             self._told_of_a_superseded_one = True
+
+    def drop(self, now: float) -> None:
+        """A message was too long to be read, and did not say at its beginning which task it was about."""
+        self._dropped_at = now
+
+    def may_have_dropped(self, since: float) -> bool:
+        """Whether what was missed since then may have been in a message that was dropped."""
+        return self._dropped_at >= since - GRACE_SECONDS
 
     @property
     def is_for_one(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from airflow_provider_wiro.api.push import MAX_MESSAGE_BYTES
+from airflow_provider_wiro.api.push import MAX_FRAME_BYTES
 from airflow_provider_wiro.api.push_line import Reconnects, Sharing, Trust
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.asynchronous import open_session, proxy_for
@@ -164,7 +164,7 @@ class PushChannel:
                 url,
                 proxy=proxy_for(connection, url),
                 heartbeat=HEARTBEAT_SECONDS,
-                max_msg_size=MAX_MESSAGE_BYTES,
+                max_msg_size=MAX_FRAME_BYTES,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSING_SECONDS),
             )
         if self.reconnects.failures:

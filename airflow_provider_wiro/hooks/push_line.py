@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 
-from airflow_provider_wiro.api.push import read_message, registration
+from airflow_provider_wiro.api.push import MAX_MESSAGE_CHARACTERS, read_message, registration
 from airflow_provider_wiro.api.push_line import GRACE_SECONDS, Hearing, Reconnects, Trust
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks.asynchronous import FAILURES
@@ -116,8 +116,9 @@ class PushLine:
     def _judge(self, wiro_task_id: str, token: str, since: float, hearing: Hearing) -> None:
         self._in_judgement[wiro_task_id] -= 1
         if hearing is self._hearing and hearing.has_missed(wiro_task_id, since):
-            self._exchange.trust.miss(others_were_heard=hearing.heard_of_any(since))
-            self._exchange.judged(told_something=hearing.told_something)
+            if not hearing.may_have_dropped(since):  # else it says nothing of the server
+                self._exchange.trust.miss(others_were_heard=hearing.heard_of_any(since))
+                self._exchange.judged(told_something=hearing.told_something)
         if not self._in_judgement[wiro_task_id]:
             del self._in_judgement[wiro_task_id]
             if wiro_task_id not in self.tokens:
@@ -195,6 +196,8 @@ class PushLine:
     def _hear(self, frame: str, hearing: Hearing) -> None:
         message = read_message(frame, self._ids_by_token, hearing)
         if message is None:
+            if len(frame) > MAX_MESSAGE_CHARACTERS:
+                hearing.drop(self._loop.time())
             return
         hearing.hear(message.wiro_task_id, self._loop.time())
         self._exchange.trust.hear(proves_many=hearing.proves_many)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.push import Progress, PushMessage, read_message, registration
+from airflow_provider_wiro.api.push import (
+    MAX_MESSAGE_CHARACTERS,
+    Progress,
+    PushMessage,
+    read_message,
+    registration,
+)
 from airflow_provider_wiro.api.push_line import Hearing, Reconnects, Sharing, Trust
 from tests.api.test_wire import JSON_VALUES
 from tests.api.world import TOKEN, quick
@@ -154,6 +160,79 @@ class TestMessages:
         message = read(frame)
         assert message is None or message.wiro_task_id == "2221"
         assert TOKEN not in repr(message)
+
+
+def said_today(kind: str, message: Any = None, **more: Any) -> dict[str, Any]:
+    """Return a message in today's dialect, which names no token."""
+    return {
+        "type": kind,
+        "id": "2221",
+        "message": message,
+        "result": True,
+        "success": None,
+        "terminal": False,
+        "exitCode": None,
+        **more,
+    }
+
+
+class TestTodaysDialect:
+    @pytest.mark.parametrize(
+        ("kind", "success", "exit_code"),
+        [
+            ("task_postprocess_end", True, 0),
+            ("task_postprocess_end", False, 1),
+            ("task_cancel", False, None),
+            ("task_expired", False, None),
+        ],
+    )
+    def test_terminal_says_the_end_also_of_a_status_that_is_not_known(
+        self, kind: str, success: bool, exit_code: int | None
+    ) -> None:
+        message = read(said_today(kind, [], success=success, terminal=True, exitCode=exit_code))
+        assert message == PushMessage("2221", kind, terminal=True)
+        assert message.is_end
+
+    @pytest.mark.parametrize("terminal", [True, False, None])
+    def test_a_task_error_is_no_end_whatever_it_says(self, terminal: bool | None) -> None:
+        message = read(said_today("task_error", "no such checkpoint", terminal=terminal))
+        assert message is not None
+        assert not message.is_end
+
+    @pytest.mark.parametrize("terminal", ["true", 1, None, [], {}])
+    def test_only_true_is_terminal(self, terminal: object) -> None:
+        message = read(said_today("task_output", IMAGE, terminal=terminal))
+        assert message is not None
+        assert not message.is_end
+        assert message.progress is not None
+
+    def test_what_a_turn_of_a_realtime_session_costs_is_of_no_interest(self) -> None:
+        cost = {"turnCost": "0.01", "cumulativeCost": "0.02", "usage": {}}
+        assert read(said_today("task_cost", cost)) is None
+
+
+class TestLongMessages:
+    LONG = {"raw": "x" * MAX_MESSAGE_CHARACTERS}
+
+    @pytest.mark.parametrize("dialect", [said, said_today])
+    @pytest.mark.parametrize("kind", ["task_output", "task_postprocess_end"])
+    def test_of_a_long_message_its_type_and_its_task_are_read(self, dialect: Any, kind: str) -> None:
+        assert read(dialect(kind, self.LONG)) == PushMessage("2221", kind)
+        assert read(dialect(kind, self.LONG, id=2221)) == PushMessage("2221", kind)
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            {"message": LONG, "type": "task_cancel", "id": "2221"},
+            {"message": '{"type": "task_cancel", "id": "2221", ' + "x" * MAX_MESSAGE_CHARACTERS},
+            {"type": "task_cancel", "id": "1", "message": LONG},
+            {"type": "x" * MAX_MESSAGE_CHARACTERS, "id": "2221", "message": ""},
+            " " * (MAX_MESSAGE_CHARACTERS + 1),
+        ],
+        ids=["told later", "a text that looks like a message", "another task", "a long type", "blanks"],
+    )
+    def test_one_that_does_not_begin_with_them_is_nothing(self, frame: Any) -> None:
+        assert read(frame) is None
 
 
 class TestReconnecting:

@@ -441,10 +441,44 @@ class TestWhatGoesWrong:
             await until(lambda: one.heard_of() == ["1"])
             assert len(one.messages) == 1
 
+    async def test_a_long_message_costs_nobody_the_line(self, fake: FakeSocket) -> None:
+        """The snapshots of long answers have more than a megabyte."""
+
+        async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
+            snapshot = {"type": "task_output", "id": token[-1], "message": {"raw": "字" * 2**21}}
+            for _ in range(3):
+                await socket.send_json(snapshot)
+            await socket.send_json({"message": "x" * 2**21, "type": "task_output", "id": token[-1]})
+
+        fake.answer = answer
+        async with following() as one:
+            one.add("1", "2")
+            await until(lambda: len(one.messages) == 6)
+            await fake.tell("2", END)
+            await until(lambda: one.heard_of() == ["2"])
+            await fake.open[0].send_json({"type": END, "id": "1", "message": ["x" * 2**21]})
+            await until(lambda: one.heard_of() == ["2", "1"])
+        assert len(fake.registrations) == 1
+
+    async def test_ends_in_messages_too_long_to_be_read_say_nothing_against_the_server(
+        self, fake: FakeSocket
+    ) -> None:
+        async with following() as one:
+            one.add("1", "2")
+            await one.are_registered("1", "2")
+            for _ in range(5):
+                await fake.tell("2")
+                await fake.open[0].send_json({"message": "x" * 2**21, "type": END, "id": "1"})
+                await one.miss("1")
+            assert not one.channel.is_working("1")
+            assert one.channel.is_working("2")
+        assert len(fake.registrations) == 1
+        assert one.channel.trust.sharing is decisions.Sharing.UNKNOWN
+
     async def test_a_message_without_measure_ends_its_connection_only(self, fake: FakeSocket) -> None:
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
             if connection == 0:
-                await socket.send_json({"type": "task_output", "tasktoken": token, "message": "x" * 2**20})
+                await socket.send_json({"type": "task_output", "tasktoken": token, "message": "x" * 2**24})
             else:
                 await socket.send_json({"type": END, "tasktoken": token})
 
