@@ -1,8 +1,8 @@
 """
 What is said over Wiro's WebSocket: the registration of a task, and the messages about it.
 
-Wiro has two dialects, and both are read: today's ``{type, id, message, result, success, terminal, exitCode}``,
-and the older ``{type, id, tasktoken, message, result}``.
+Wiro has two dialects, and both are read: today's ``{type, id, message, result, success, terminal,
+exitCode}``, and the older ``{type, id, tasktoken, message, result}``.
 
 Whatever a server sends, reading it raises nothing: a message that is not understood is None, one of an
 unknown type means "still running". What becomes of the connection is decided in
@@ -22,7 +22,7 @@ from airflow_provider_wiro.api.wire import number, text
 
 #: Of a longer message, such as the snapshot of a long answer, only the type and the id are read.
 MAX_MESSAGE_CHARACTERS = 1024 * 1024
-#: A larger frame ends its connection: the WebSocket client takes a frame into memory as a whole, or not at all.
+#: A larger frame ends its connection: the WebSocket client takes a whole frame into memory, or none of it.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 #: What ends a task over the WebSocket. ``task_error`` doesn't: there it is a line on stderr.
 END_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL})

@@ -8,16 +8,16 @@ import ipaddress
 import logging
 import shlex
 import signal
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.background import connection_json
 from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import (
+    CHOICES,
     DEFAULT_API_KEY,
     DEFAULT_API_SECRET,
     Settings,
-    SocketRegistrations,
 )
 
 if TYPE_CHECKING:
@@ -46,17 +46,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--max-active", type=int, help="code 96 above this many active tasks (default: no limit)"
     )
-    parser.add_argument("--balance", type=float, help="USD to spend before code 97 (default: no end)")
+    parser.add_argument("--balance", type=float, help="USD at first; code 97 below $0.50 (default: no end)")
     parser.add_argument("--output-bytes", type=int, help="make every output one file of this many bytes")
     parser.add_argument(
         "--link-lifetime", type=float, default=24 * 3600.0, help="seconds until an output's URL expires"
     )
-    parser.add_argument(
-        "--socket-registrations",
-        choices=get_args(SocketRegistrations),
-        default="many",
-        help="tasks a WebSocket connection tells of: many, one (the last registered), or the first alone",
-    )
+    _add_peculiarities(parser)
     parser.add_argument(
         "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
     )
@@ -66,6 +61,35 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
             f"--host {options.host} can be reached from other machines; add --allow-remote to mean it"
         )
     return options
+
+
+def _add_peculiarities(parser: argparse.ArgumentParser) -> None:
+    """Add what Wiro may do one way or another."""
+    group = parser.add_argument_group("what Wiro may do one way or another (the default comes first)")
+    for name, help_text in (
+        ("nonces", "refuse a repeated nonce, or let it through, as the official Node client needs"),
+        ("socket_dialect", "how the WebSocket's messages look"),
+        (
+            "socket_registrations",
+            "tasks a WebSocket connection tells of: many, one (the last registered), or the first alone",
+        ),
+        ("kill_from", "status from which a kill works"),
+        ("task_fields", "a task's id and outputs, or, as the kits read them, taskid and output"),
+    ):
+        choices = CHOICES[name]
+        group.add_argument(f"--{name.replace('_', '-')}", choices=choices, default=choices[0], help=help_text)
+    for name, help_text in (
+        ("require_user_agent", "refuse requests without a User-Agent other than their library's"),
+        ("bill_killed", "charge tasks that are killed while they run"),
+        ("parameters_as_text", "show a task's parameters as JSON text"),
+    ):
+        group.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=help_text)
+    group.add_argument(
+        "--late-cost-seconds", type=float, default=0.0, help="seconds until an ended task's cost is known"
+    )
+    group.add_argument(
+        "--teammates", type=int, default=0, help="other members of the team who start every run, too"
+    )
 
 
 async def serve(options: argparse.Namespace) -> None:
@@ -78,7 +102,16 @@ async def serve(options: argparse.Namespace) -> None:
         balance_usd=options.balance,
         output_bytes=options.output_bytes,
         link_lifetime_seconds=options.link_lifetime,
+        nonces=options.nonces,
+        require_user_agent=options.require_user_agent,
+        socket_dialect=options.socket_dialect,
         socket_registrations=options.socket_registrations,
+        kill_from=options.kill_from,
+        bill_killed=options.bill_killed,
+        late_cost_seconds=options.late_cost_seconds,
+        teammates=options.teammates,
+        parameters_as_text=options.parameters_as_text,
+        task_fields=options.task_fields,
     )
     clock = ManualClock() if options.manual_clock else WallClock()
     stopping = asyncio.Event()

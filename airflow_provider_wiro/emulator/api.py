@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from airflow_provider_wiro.emulator.auth import names_itself
 from airflow_provider_wiro.emulator.bodies import Body, read_body
 from airflow_provider_wiro.emulator.endpoints import ENDPOINTS
 from airflow_provider_wiro.emulator.endpoints.runs import run
 from airflow_provider_wiro.emulator.envelope import ApiError, unknown_endpoint
-from airflow_provider_wiro.emulator.fault_answers import answer_badly, drop
+from airflow_provider_wiro.emulator.fault_answers import answer_badly, drop, proxy_page
 from airflow_provider_wiro.emulator.faults import LATE_START
 from airflow_provider_wiro.emulator.recording import ReceivedRequest
 
@@ -53,6 +54,8 @@ class Api:
     ) -> web.StreamResponse:
         if endpoint is None or request.method != "POST":
             return _error(unknown_endpoint())
+        if self._world.settings.require_user_agent and not names_itself(request.headers):
+            return proxy_page(403)
         try:
             # Before any fault, so that a nonce that was sent is used up whatever happens to the answer.
             self._world.project.authorize(request.headers)

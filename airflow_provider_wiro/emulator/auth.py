@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,15 @@ def signature_of(api_key: str, api_secret: str, nonce: str) -> str:
     return hmac.new(api_key.encode(), (api_secret + nonce).encode(), hashlib.sha256).hexdigest()
 
 
+_LIBRARIES = frozenset({"python-requests", "python-urllib", "python", "aiohttp", "curl", "node", "undici"})
+
+
+def names_itself(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request has a `User-Agent` of its own, other than its HTTP library's."""
+    product = headers.get("User-Agent", "").strip().lower().partition("/")[0]
+    return bool(product) and product not in _LIBRARIES
+
+
 @dataclass(slots=True)
 class Project:
     """
@@ -31,6 +41,9 @@ class Project:
 
     api_key: str
     api_secret: str | None
+    refuses_repeated_nonces: bool = True
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """The member of the team to whom the key belongs."""
     nonces_repeated: int = 0
     failures: int = 0
     _seen_nonces: set[str] = field(default_factory=set)
@@ -65,7 +78,11 @@ class Project:
             raise ApiError(0, "Project authorization is not valid.", http_status=401)
         if nonce in self._seen_nonces:
             self.nonces_repeated += 1
-            raise ApiError(
-                0, "x-nonce has already been used; every request needs a fresh one.", http_status=403
-            )
+            if self.refuses_repeated_nonces:
+                raise ApiError(
+                    0,
+                    "x-nonce has already been used. That is refused by the emulator's own strictness "
+                    '(nonces="strict"), not by a documented rule of Wiro; every request needs a fresh one.',
+                    http_status=403,
+                )
         self._seen_nonces.add(nonce)

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow_provider_wiro.emulator.clock import Clock, ManualClock
+from airflow_provider_wiro.emulator.endpoints.runs import start_beside_the_api
 from airflow_provider_wiro.emulator.faults import Fault
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import Settings
@@ -132,6 +133,20 @@ class WiroEmulator:
         made = [fault if isinstance(fault, Fault) else Fault.from_json(fault) for fault in faults]
         for fault in made:
             self._on_loop(lambda fault=fault: world.arm(fault))  # type: ignore[misc]
+
+    def start_teammates_task(
+        self, model: str, parameters: Mapping[str, Any], *, seconds: float | None = None
+    ) -> str:
+        """
+        Let another member of the team start a run, and return its task's id.
+
+        `seconds` is how long it lasts; `None`: as long as the model takes. It is in the list, and in none of
+        the counters.
+        """
+        world = self._started().world
+        return self._on_loop(
+            lambda: start_beside_the_api(world, model, parameters, seconds=(seconds,), teammate=True)[0].id
+        )
 
     def clear_faults(self) -> None:
         """Disarm every fault that has not fired yet."""

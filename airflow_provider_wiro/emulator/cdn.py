@@ -53,7 +53,12 @@ class Cdn:
             elif fault.kind not in _SERVED_DIFFERENTLY:
                 return await answer_badly(request, fault, None)
         stored = self._world.files.find(request.match_info["key"])
-        if stored is None or stored.name != request.match_info["name"]:
+        # A name may come with a query, which is no part of the path.
+        if (
+            stored is None
+            or stored.name.partition("?")[0] != request.match_info["name"]
+            or self._world.now() < stored.appears
+        ):
             return web.Response(status=404, text="no such file")
         if stored.expires <= self._world.now() or (fault is not None and fault.kind == "expired_link"):
             status = 403 if fault is None or fault.status is None else fault.status

@@ -6,22 +6,17 @@ They need no credentials: the emulator listens on loopback, and whoever reaches 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from airflow_provider_wiro.emulator.bodies import Body
-from airflow_provider_wiro.emulator.catalog import find_model
 from airflow_provider_wiro.emulator.clock import ManualClock
-from airflow_provider_wiro.emulator.endpoints.runs import start
-from airflow_provider_wiro.emulator.envelope import ApiError, no_such_model
+from airflow_provider_wiro.emulator.endpoints.runs import start_beside_the_api
+from airflow_provider_wiro.emulator.envelope import ApiError
 from airflow_provider_wiro.emulator.faults import Fault
 from airflow_provider_wiro.emulator.snapshots import snapshot_of
-from airflow_provider_wiro.emulator.validation import check_parameters
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.catalog.model import Model
     from airflow_provider_wiro.emulator.world import World
 
 
@@ -64,25 +59,26 @@ class Control:
 
     async def start_tasks(self, request: web.Request) -> web.Response:
         """
-        `POST {"model": "owner/model", "parameters": {…}, "seconds": [60, 61.5, …]}`: put a task in flight for
-        each number, which lasts so many seconds of the emulator's clock; answers their ids in order.
+        `POST {"model": "owner/model", "parameters": {…}, "seconds": [60, 61.5, …], "teammate": false}`: put a
+        task in flight for each number, which lasts so many seconds of the emulator's clock; answers their ids
+        in order. With `"teammate": true` another member of the team has started them.
 
         Beside the API, so that a benchmark needs no ten thousand calls of Run. No limit counts, and no
         balance.
         """
         try:
             given = await request.json()
-            owner, project = given["model"].split("/")
-            model, body = find_model(owner, project), Body(dict(given["parameters"]))
-            if model is None:
-                raise no_such_model()
-            check_parameters(model, body)
-            speeds = [_speed(model, seconds) for seconds in given["seconds"]]
+            tasks = start_beside_the_api(
+                self._world,
+                given["model"],
+                given["parameters"],
+                seconds=given["seconds"],
+                teammate=given.get("teammate", False) is True,
+            )
         except (ValueError, TypeError, KeyError, AttributeError, ApiError) as error:
             return _refusal(
                 f'expected {{"model": "owner/model", "parameters": {{}}, "seconds": [8]}}: {error!r}'
             )
-        tasks = [start(self._world, model, body, speed=speed) for speed in speeds]
         return web.json_response({"task_ids": [task.id for task in tasks]})
 
     async def list_faults(self, request: web.Request) -> web.Response:
@@ -127,12 +123,6 @@ class Control:
     def _clock(self) -> dict[str, Any]:
         clock = self._world.clock
         return {"now": clock.now(), "manual": isinstance(clock, ManualClock)}
-
-
-def _speed(model: Model, seconds: float) -> float:
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"a task lasts longer than nothing and not forever, got {seconds} seconds")
-    return model.timing.total / seconds
 
 
 def _refusal(reason: str) -> web.Response:

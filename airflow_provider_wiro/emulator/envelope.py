@@ -61,8 +61,13 @@ def files_required(name: str) -> ApiError:
 
 
 def no_such_task() -> ApiError:
-    """Return the answer to an id or token that no task has."""
+    """Return the answer to an id that no task has."""
     return ApiError(NOT_FOUND, "There is no task yet.")
+
+
+def no_such_token() -> ApiError:
+    """Return the answer to a token that no task has."""
+    return ApiError(NOT_FOUND, "task-not-founded")
 
 
 def no_such_model() -> ApiError:

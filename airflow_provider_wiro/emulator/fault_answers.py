@@ -50,7 +50,7 @@ def faulty_response(fault: Fault) -> web.Response:
             error = fault.message if fault.bare else {"code": fault.code, "message": fault.message}
             return web.json_response({"result": False, "errors": [error]}, status=fault.status or 200)
         case "html":
-            return _page(fault.status or 200)
+            return proxy_page(fault.status or 200)
         case "empty":
             return web.Response(status=fault.status or 200)
         case "redirect":
@@ -91,7 +91,7 @@ def _server_error(fault: Fault, hint: dict[str, str]) -> web.Response:
                 failure(VALIDATION, "Internal server error."), status=status, headers=hint
             )
         case "html":
-            return _page(status, hint)
+            return proxy_page(status, hint)
         case "text":
             return web.Response(text="upstream connect error", status=status, headers=hint)
         case "empty":
@@ -100,7 +100,8 @@ def _server_error(fault: Fault, hint: dict[str, str]) -> web.Response:
             raise ValueError(f"server_error has a body of json, html, text or empty, not {fault.body!r}")
 
 
-def _page(status: int, headers: dict[str, str] | None = None) -> web.Response:
+def proxy_page(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Return the HTML that a proxy in front of the API answers by itself."""
     title = f"{status} {HTTPStatus(status).phrase}"
     return web.Response(
         text=_PROXY_PAGE.format(title=title), status=status, content_type="text/html", headers=headers

@@ -5,7 +5,8 @@ A fault is armed in advance and fires when a request, or a new task, matches it.
 
 * `RESPONSE_KINDS` change how any endpoint answers, the API's and the CDN's;
 * `CDN_KINDS` change how a file is served;
-* `SOCKET_KINDS` change what a WebSocket connection tells: nothing at all, or everything but a task's end;
+* `SOCKET_KINDS` change what a WebSocket connection tells: nothing at all, everything but a task's end,
+  snapshots of any length, or what only realtime sessions have, besides;
 * `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`;
 * `LATE_START`, of `Run` alone, carries the request out only after some seconds, whether or not its client
   still waits for the answer.
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.emulator.media.prose import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +37,7 @@ RESPONSE_KINDS = frozenset(
     }
 )
 CDN_KINDS = frozenset({"expired_link", "slow_body", "limited_speed", "wrong_size", "ignore_range"})
-SOCKET_KINDS = frozenset({"silent_socket", "missing_end"})
+SOCKET_KINDS = frozenset({"silent_socket", "missing_end", "long_snapshots", "realtime"})
 TASK_KINDS = frozenset(
     {
         "exit_code",
@@ -54,6 +57,9 @@ TASK_KINDS = frozenset(
         "big_output",
         "output_name",
         "output_url",
+        "output_size",
+        "late_link",
+        "answer_shape",
     }
 )
 LATE_START = "late_start"
@@ -130,10 +136,23 @@ class Fault:
     """
     How long it lasts, on the emulator's clock and whatever its speed. `fatal_error`: the `task_error`;
     `requeue`: the second wait in the queue; `slow_assign`: how much longer a worker is waited for;
-    `late_cost`: from the end until the cost is recorded; `late_start`: from the request to the task.
+    `late_cost`: from the end until the cost is recorded; `late_link`: until the outputs can be fetched;
+    `late_start`: from the request to the task.
     """
     missing: bool = False
-    """`late_cost`: until then `totalcost` is missing, not "0"."""
+    """`late_cost`: until then `totalcost` is missing, not "0"; `output_size`: there is no `size` at all."""
+    until_then: str = "empty"
+    """`late_link`: "empty", the `url` is empty until then; "404", it is there and the CDN doesn't know it."""
+    size: str = "0"
+    """`output_size`: the `size` that every output gets."""
+    shape: str = "segments"
+    """`answer_shape`: what a language model's `content` consists of, one of `prose.SHAPES`."""
+    finish_reason: str = "stop"
+    """`answer_shape`: its `finishreason`, in the shapes that have one."""
+    debug_output: str | None = None
+    """`no_outputs`, `answer_shape`: what `debugoutput` says; `None`: what it always says."""
+    message_bytes: int = 2 * 1024 * 1024
+    """`long_snapshots`: how much longer each `task_output` gets."""
     task_status: str = "task_warp"
     """`unknown_status`: the status to show."""
     forever: bool = False
@@ -156,6 +175,10 @@ class Fault:
             raise ValueError(
                 f"a fatal_error is followed by one of {AFTER_A_FATAL_ERROR}, not by {self.then!r}"
             )
+        if self.until_then not in {"empty", "404"}:
+            raise ValueError(f"a late_link is 'empty' or '404' until then, not {self.until_then!r}")
+        if self.shape not in SHAPES:
+            raise ValueError(f"an answer has one of the shapes {sorted(SHAPES)}, not {self.shape!r}")
         if self.seconds < 0:
             raise ValueError(f"nothing lasts less than no time, got seconds={self.seconds}")
         if self.bytes_per_second < 1:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.emulator.contents import MemoryContent
+from airflow_provider_wiro.emulator.media.png import encode_png
+from airflow_provider_wiro.emulator.media.poster import draw_poster
+
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.contents import Content
+
+
+SAMPLE_INPUTS = "sampleinputs"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,6 +30,10 @@ class StoredFile:
     access_key: str
     added: float
     expires: float
+    appears: float = 0.0
+    """Before this moment the CDN doesn't have it yet."""
+    is_upload: bool = False
+    """It came by `File/Upload`."""
 
     def url(self, cdn_url: str) -> str:
         """Return the address at which whoever knows it gets the file."""
@@ -55,7 +67,15 @@ class FileStore:
     _folders: dict[str, str] = field(default_factory=dict)
 
     def add(
-        self, name: str, content_type: str, content: Content, *, parent_id: str, now: float
+        self,
+        name: str,
+        content_type: str,
+        content: Content,
+        *,
+        parent_id: str,
+        now: float,
+        appears: float = 0.0,
+        is_upload: bool = False,
     ) -> StoredFile:
         """Store a file under a fresh key; its link lives for `lifetime_seconds`."""
         stored = StoredFile(
@@ -67,9 +87,24 @@ class FileStore:
             access_key=secrets.token_urlsafe(24),
             added=now,
             expires=now + self.lifetime_seconds,
+            appears=appears,
+            is_upload=is_upload,
         )
         self._files[stored.access_key] = stored
         return stored
+
+    def add_sample_input(self, now: float) -> None:
+        """Store the picture below `/sampleinputs/`, which anybody may give to a run and nobody removes."""
+        self._files[SAMPLE_INPUTS] = StoredFile(
+            id=secrets.token_hex(16),
+            name="robot.png",
+            content_type="image/png",
+            content=MemoryContent(encode_png(draw_poster(64, 64, "a robot", "sample input"))),
+            parent_id=SAMPLE_INPUTS,
+            access_key=SAMPLE_INPUTS,
+            added=now,
+            expires=math.inf,
+        )
 
     def find(self, access_key: str) -> StoredFile | None:
         """Return the file behind a key, expired or not."""

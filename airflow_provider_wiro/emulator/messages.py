@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.emulator.life import Status
+from airflow_provider_wiro.emulator.life import TERMINAL, Status
 from airflow_provider_wiro.emulator.task_wire import outputs_to_wire
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.world import World
 
 _OUTPUTS_PER_RUN = 10
+# Only the older dialect repeats in them what was said before.
+_EMPTY = frozenset({Status.OUTPUT_FULL, "task_error_full"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,26 @@ def events_of(task: Task) -> list[Event]:
 
 
 def message_of(event: Event, task: Task, world: World) -> dict[str, Any]:
-    """Return the JSON of a message."""
+    """Return the JSON of a message, in the dialect that the settings name."""
+    content = _content(event, task, world)
+    if world.settings.socket_dialect == "old":
+        return {
+            "type": event.type,
+            "id": task.id,
+            "tasktoken": task.token,
+            "message": content,
+            "result": True,
+        }
+    is_end = event.type in TERMINAL
+    has_run = event.type == Status.POSTPROCESS_END
     return {
         "type": event.type,
         "id": task.id,
-        "tasktoken": task.token,
-        "message": _content(event, task, world),
+        "message": "" if event.type in _EMPTY else content,
         "result": True,
+        "success": has_run and task.twist.succeeds if is_end else None,
+        "terminal": is_end,
+        "exitCode": int(task.twist.exit_code or 0) if has_run else None,
     }
 
 
@@ -66,7 +81,10 @@ def _content(event: Event, task: Task, world: World) -> Any:
     answer = task.rendering.answer
     match event.type:
         case Status.OUTPUT:
-            return _progress(event, task) if answer is None else _partial_answer(event, task, answer)
+            if answer is None:
+                return _progress(event, task)
+            snapshot = _partial_answer(event, task, answer)
+            return snapshot if world.settings.socket_dialect == "old" else snapshot | _segments(snapshot)
         case Status.OUTPUT_FULL:
             return {"raw": "100%|##########| done"} if answer is None else _whole_answer(answer)
         case Status.ERROR:
@@ -115,6 +133,11 @@ def _partial_answer(event: Event, task: Task, answer: Answer) -> dict[str, Any]:
         "speedType": "words/s",
         "elapsedTime": f"{seconds:.0f}s",
     }
+
+
+def _segments(snapshot: dict[str, Any]) -> dict[str, Any]:
+    kinds = ("thinking", "answer")
+    return {"segments": [{"type": kind, "text": text} for kind in kinds for text in snapshot[kind]]}
 
 
 def _whole_answer(answer: Answer) -> dict[str, Any]:

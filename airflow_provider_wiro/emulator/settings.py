@@ -10,14 +10,20 @@ DEFAULT_API_SECRET = "emulator-secret"  # noqa: S105 - printed at every start, a
 
 # For each of these see the setting of its name.
 SocketRegistrations = Literal["many", "one", "first"]
+SocketDialect = Literal["new", "old"]
+Nonces = Literal["strict", "reusable"]
 KillFrom = Literal["assign", "accept"]
+TaskFields = Literal["documented", "kits"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "socket_registrations": get_args(SocketRegistrations),
+    "socket_dialect": get_args(SocketDialect),
+    "nonces": get_args(Nonces),
     "kill_from": get_args(KillFrom),
+    "task_fields": get_args(TaskFields),
 }
 """What the settings that name one of several things can be."""
-_AMOUNTS = ("late_cost_seconds",)
+_AMOUNTS = ("late_cost_seconds", "teammates")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +33,17 @@ class Settings:
     api_key: str = DEFAULT_API_KEY
     api_secret: str | None = DEFAULT_API_SECRET
     """`None` makes a project in key-only mode."""
+    nonces: Nonces = "strict"
+    """
+    "strict" refuses a nonce that was used before; that is the emulator's own strictness, Wiro documents no
+    such rule. "reusable" lets it through, as the official clients need that sign several calls within a
+    millisecond. Either way it is counted.
+    """
+    require_user_agent: bool = False
+    """
+    Turns a request away that has no `User-Agent`, or the one that an HTTP library sends by itself, as a CDN
+    in front of the API may. Handshakes of the WebSocket, too.
+    """
     speed: float = 1.0
     """Divides the durations of a task's life."""
     max_active: int | None = None
@@ -45,6 +62,11 @@ class Settings:
     What a WebSocket connection tells of: "many" tasks, or "one", the last that was registered, or the "first"
     alone.
     """
+    socket_dialect: SocketDialect = "new"
+    """
+    How the WebSocket speaks: "new" names no token, and says `terminal`, `success` and `exitCode`; "old" names
+    the token, and says none of these.
+    """
     kill_from: KillFrom = "assign"
     """
     The status from which `Task/Kill` works. With "assign", as documented, neither Cancel nor Kill can stop a
@@ -54,6 +76,15 @@ class Settings:
     """Charges a task that is killed after it was assigned the price of a success."""
     late_cost_seconds: float = 0.0
     """How long after its end a task's `totalcost` still says "0"."""
+    teammates: int = 0
+    """
+    How many other members of the team start the same run whenever a Run is accepted. Their tasks are in the
+    list, with a `uuid` and a `projectid` of their own, and in none of the counters.
+    """
+    parameters_as_text: bool = False
+    """Shows a task's `parameters` as JSON text."""
+    task_fields: TaskFields = "documented"
+    """With "kits" a task has `taskid` and `output` where the reference has `id` and `outputs`."""
 
     def __post_init__(self) -> None:
         """Refuse settings that can't mean anything."""

@@ -39,6 +39,7 @@ class TaskSnapshot:
     elapsed_seconds: float
     callback_url: str
     project_id: str
+    is_teammates: bool
     created_at: float
 
     @property
@@ -73,5 +74,6 @@ def snapshot_of(task: Task, world: World) -> TaskSnapshot:
         elapsed_seconds=task.elapsed_seconds(now),
         callback_url=task.callback_url,
         project_id=task.project_id,
+        is_teammates=task.is_teammates,
         created_at=task.life.steps[0].moment,
     )

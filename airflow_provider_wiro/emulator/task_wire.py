@@ -6,13 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.life import Status
+from airflow_provider_wiro.emulator.media.prose import shaped
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from airflow_provider_wiro.emulator.files import FileStore
+    from airflow_provider_wiro.emulator.files import FileStore, StoredFile
     from airflow_provider_wiro.emulator.tasks import Task
 
+OWN_PROJECT_ID = "1"
+TEAMMATES_PROJECT_ID = "2"
 _TIMES = {
     "accepttime": Status.ACCEPT,
     "preprocessstarttime": Status.PREPROCESS_START,
@@ -58,7 +61,7 @@ def task_to_wire_abridged(task: Task, cdn_url: str, now: float) -> dict[str, Any
 
 
 def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
-    model = task.inputs.model
+    model, parameters = task.inputs.model, _parameters(task, cdn_url)
     history = task.life.history(now)
     ended = task.ended(now)
     # The first of its kind, should a detour lead to the same status twice.
@@ -67,7 +70,7 @@ def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
         "id": task.id,
         "uuid": task.uuid,
         "socketaccesstoken": task.token,
-        "parameters": _parameters(task, cdn_url),
+        "parameters": json.dumps(parameters) if task.twist.parameters_as_text else parameters,
         "status": history[-1].status if history else task.status(now),
         "pexit": _exit_code(task, now),
         "elapsedseconds": f"{task.elapsed_seconds(now):.4f}",
@@ -77,7 +80,8 @@ def _record(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
         "canceltime": _moment(began.get(Status.CANCEL)),
         "endtime": _moment(ended),
         **{name: _moment(began.get(status)) for name, status in _TIMES.items()},
-        "projectid": task.project_id or "1",
+        "projectid": TEAMMATES_PROJECT_ID if task.is_teammates else task.project_id or OWN_PROJECT_ID,
+        "outputfolderid": "0" if task.files_deleted else task.folder_id,
         "modelid": model.id,
         "modelslugowner": model.clean_owner,
         "modelslugproject": model.clean_project,
@@ -93,11 +97,22 @@ def outputs_to_wire(task: Task, store: FileStore, cdn_url: str, now: float) -> l
     if not task.has_succeeded(now) or task.files_deleted or not task.twist.makes_outputs:
         return []
     if task.rendering.answer is not None:
-        return [{"contenttype": "raw", "content": task.rendering.answer.to_wire()}]
-    entries = [file.to_wire(cdn_url) for file in task.outputs(store, now)]
-    if task.twist.output_url is not None:
-        entries = [{**entry, "url": task.twist.output_url} for entry in entries]
-    return entries
+        content = shaped(task.rendering.answer, task.twist.answer_shape, task.twist.finish_reason)
+        return [{"contenttype": "raw", "content": content}]
+    return [_output(file, task, cdn_url, now) for file in task.outputs(store, now)]
+
+
+def _output(file: StoredFile, task: Task, cdn_url: str, now: float) -> dict[str, Any]:
+    twist, entry = task.twist, file.to_wire(cdn_url) | {"uuid": task.uuid}
+    if twist.output_url is not None:
+        entry["url"] = twist.output_url
+    if twist.hides_late_links and now < file.appears:
+        entry["url"] = ""
+    if twist.output_size is not None:
+        entry["size"] = twist.output_size
+    if twist.without_output_size:
+        del entry["size"]
+    return entry
 
 
 def _parameters(task: Task, cdn_url: str) -> dict[str, Any]:
@@ -124,6 +139,8 @@ def _debug_error(task: Task, now: float) -> str:
 def _debug_output(task: Task, now: float) -> str:
     if task.life.moment_of(Status.END, now) is None:
         return ""
+    if task.twist.debug_output is not None:
+        return task.twist.debug_output
     if task.twist.succeeds and task.rendering.answer is not None:
         return task.rendering.answer.merged
     return ""
@@ -144,6 +161,10 @@ def _twisted(fields: dict[str, Any], task: Task, now: float) -> dict[str, Any]:
             fields["pexit"] = _as_number(fields["pexit"])
         for output in fields.get("outputs", ()):
             output.update({key: _as_number(output[key]) for key in ("size", "addedtime") if key in output})
+    if task.twist.kit_fields:
+        for documented, kits in (("id", "taskid"), ("outputs", "output")):
+            if documented in fields:
+                fields[kits] = fields.pop(documented)
     return fields
 
 

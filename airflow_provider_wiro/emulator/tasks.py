@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import string
-import uuid
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,9 @@ class Task:
     life: Life
     speed: float
     twist: Twist = field(default_factory=Twist)
-    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    uuid: str
+    """The member of the team who started it."""
+    is_teammates: bool = False
     folder_id: str = field(default_factory=lambda: secrets.token_hex(16))
     input_files: dict[str, list[StoredFile]] = field(default_factory=dict)
     files_deleted: bool = False
@@ -121,16 +122,28 @@ class Task:
         if self._outputs is None:
             finished = self.life.moment_of(Status.POSTPROCESS_END, now) or now
             self._outputs = [
-                store.add(name, content_type, content, parent_id=self.folder_id, now=finished)
+                store.add(
+                    name,
+                    content_type,
+                    content,
+                    parent_id=self.folder_id,
+                    now=finished,
+                    appears=finished + self.twist.late_link_seconds,
+                )
                 for name, content_type, content in self._contents()
             ]
         return self._outputs
 
-    def delete_files(self, store: FileStore) -> None:
-        """Remove every input and output; the record stays."""
+    def delete_files(self, store: FileStore, cdn_url: str) -> None:
+        """
+        Remove every input and output; the record stays. What was uploaded before and given to the run by its
+        URL is an input, too, also where other runs still need it.
+        """
         self.files_deleted = True
         inputs = (file for files in self.input_files.values() for file in files)
-        for file in (*inputs, *(self._outputs or ())):
+        named = (store.find_by_url(url, cdn_url) for url in _texts(self.parameters))
+        uploads = (file for file in named if file is not None and file.is_upload)
+        for file in (*inputs, *uploads, *(self._outputs or ())):
             store.remove(file.access_key)
 
     def _contents(self) -> Iterator[tuple[str, str, Content]]:
@@ -146,9 +159,20 @@ class Task:
             yield twist.output_name or art.name, art.content_type, MemoryContent(art.draw())
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a parameter's value; several URLs come separated by commas."""
+    match value:
+        case str():
+            yield from (part.strip() for part in value.split(","))
+        case list():
+            yield from (text for item in value for text in _texts(item))
+        case dict():
+            yield from (text for item in value.values() for text in _texts(item))
+
+
 @dataclass(slots=True)
 class TaskStore:
-    """All tasks of the project, oldest first."""
+    """All tasks of the project and of its teammates, oldest first."""
 
     _by_id: dict[str, Task] = field(default_factory=dict)
     _by_token: dict[str, Task] = field(default_factory=dict)
@@ -159,10 +183,19 @@ class TaskStore:
         return iter(tuple(self._by_id.values()))
 
     def __len__(self) -> int:
-        """Return how many tasks were ever accepted."""
+        """Return how many tasks there are."""
         return len(self._by_id)
 
-    def add(self, inputs: Inputs, life: Life, twist: Twist, speed: float) -> Task:
+    def add(
+        self,
+        inputs: Inputs,
+        life: Life,
+        twist: Twist,
+        speed: float,
+        *,
+        uuid: str,
+        is_teammates: bool = False,
+    ) -> Task:
         """Record an accepted run under the next id."""
         alphabet = string.ascii_letters + string.digits
         task = Task(
@@ -172,10 +205,13 @@ class TaskStore:
             life=life,
             speed=speed,
             twist=twist,
+            uuid=uuid,
+            is_teammates=is_teammates,
         )
         self._by_id[task.id] = task
         self._by_token[task.token] = task
-        self.reckoning.begin(task)
+        if not is_teammates:
+            self.reckoning.begin(task)
         return task
 
     def by_id(self, task_id: str) -> Task | None:

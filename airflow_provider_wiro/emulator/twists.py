@@ -30,6 +30,15 @@ class Twist:
     output_count: int = 1
     output_name: str | None = None
     output_url: str | None = None
+    output_size: str | None = None
+    without_output_size: bool = False
+    late_link_seconds: float = 0.0
+    hides_late_links: bool = False
+    answer_shape: str = "full"
+    finish_reason: str = "stop"
+    debug_output: str | None = None
+    parameters_as_text: bool = False
+    kit_fields: bool = False
 
     @property
     def succeeds(self) -> bool:
@@ -61,6 +70,8 @@ def ordinary_twist(settings: Settings) -> Twist:
     return Twist(
         billed_when_killed=settings.bill_killed,
         late_cost_seconds=settings.late_cost_seconds,
+        parameters_as_text=settings.parameters_as_text,
+        kit_fields=settings.task_fields == "kits",
         output_bytes=settings.output_bytes,
     )
 
@@ -94,7 +105,20 @@ def twisted_by(twist: Twist, fault: Fault) -> Twist:
         case "numbers_as_numbers":
             return replace(twist, numbers_as_numbers=True)
         case "no_outputs":
-            return replace(twist, without_outputs=True)
+            return replace(twist, without_outputs=True, debug_output=fault.debug_output)
+        case "answer_shape":
+            return replace(
+                twist,
+                answer_shape=fault.shape,
+                finish_reason=fault.finish_reason,
+                debug_output=fault.debug_output,
+            )
+        case "late_link":
+            return replace(
+                twist, late_link_seconds=fault.seconds, hides_late_links=fault.until_then == "empty"
+            )
+        case "output_size":
+            return replace(twist, output_size=fault.size, without_output_size=fault.missing)
         case "big_output":
             return replace(twist, output_bytes=fault.bytes, output_count=fault.outputs)
         case "output_name":

@@ -27,6 +27,8 @@ def check_parameters(model: Model, body: Body) -> None:
             if parameter.required and not sources_of(parameter, body):
                 raise files_required(parameter.id)
             continue
+        if model.wants_every_parameter and parameter.id not in body.fields:
+            raise parameter_required(parameter.id)
         value = body.fields.get(parameter.id)
         if isinstance(value, (dict, list)) and parameter.type != "checkbox":
             raise invalid_parameters()

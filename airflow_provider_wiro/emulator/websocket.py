@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
+from airflow_provider_wiro.emulator.auth import names_itself
 from airflow_provider_wiro.emulator.clock import wait_for
-from airflow_provider_wiro.emulator.fault_answers import drop, faulty_response
+from airflow_provider_wiro.emulator.fault_answers import drop, faulty_response, proxy_page
 from airflow_provider_wiro.emulator.faults import SOCKET_KINDS
-from airflow_provider_wiro.emulator.life import Status
+from airflow_provider_wiro.emulator.life import TERMINAL, Status
 from airflow_provider_wiro.emulator.messages import events_of, message_of
 from airflow_provider_wiro.emulator.recording import ReceivedRequest
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.world import World
 
 _GOING_AWAY = 1001
-_ENDS = frozenset({Status.POSTPROCESS_END, Status.CANCEL})
+_TURN_COST = {"turnCost": "0.0001", "cumulativeCost": "0.0002", "usage": {"total_tokens": 12}}
 
 
 class Socket:
@@ -46,6 +47,8 @@ class Socket:
         record = self._world.ledger.record(
             ReceivedRequest("socket", request.raw_path, request.method, headers, self._world.now())
         )
+        if self._world.settings.require_user_agent and not names_itself(request.headers):
+            return proxy_page(403)
         fault = self._world.faults.take_for_request("socket")
         if fault is not None:
             record.fault = fault.kind
@@ -110,8 +113,10 @@ class _Conversation:
         self._world = world
         self._request = request
         self._socket = socket
-        self._is_silent = fault is not None and fault.kind == "silent_socket"
-        self._tells_ends = fault is None or fault.kind != "missing_end"
+        self._kind = "" if fault is None else fault.kind
+        self._is_silent = self._kind == "silent_socket"
+        self._tells_ends = self._kind != "missing_end"
+        self._message_bytes = 0 if fault is None else fault.message_bytes
         self._messages_left: int | None = None
         if fault is not None and fault.kind in {"drop_after", "truncated"}:
             self._messages_left = fault.after_messages
@@ -154,9 +159,15 @@ class _Conversation:
 
     async def _tell(self, event: Event, task: Task) -> bool:
         """Send a message; returns whether the connection is still there."""
-        if event.type in _ENDS and not self._tells_ends:
+        if event.type in TERMINAL and not self._tells_ends:
             return True
-        await self._socket.send_json(message_of(event, task, self._world))
+        message = message_of(event, task, self._world)
+        if event.type == Status.OUTPUT and self._kind == "realtime":
+            await self._socket.send_bytes(b"\0sound" * 100)
+            await self._socket.send_json(message | {"type": "task_cost", "message": _TURN_COST})
+        if event.type == Status.OUTPUT and self._kind == "long_snapshots":
+            message["message"] |= {"raw": "x" * self._message_bytes}
+        await self._socket.send_json(message)
         if self._messages_left is not None:
             self._messages_left -= 1
             if self._messages_left <= 0:

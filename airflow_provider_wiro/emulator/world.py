@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,11 +43,17 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     project: Project = field(init=False)
     files: FileStore = field(init=False)
+    teammates: list[str] = field(init=False)
+    """The `uuid` of each other member who starts what the project starts."""
 
     def __post_init__(self) -> None:
         """Make the project and the file store that the settings ask for."""
-        self.project = Project(self.settings.api_key, self.settings.api_secret)
-        self.files = FileStore(self.settings.link_lifetime_seconds)
+        settings = self.settings
+        strict = settings.nonces == "strict"
+        self.project = Project(settings.api_key, settings.api_secret, refuses_repeated_nonces=strict)
+        self.teammates = [str(uuid.uuid4()) for _ in range(settings.teammates)]
+        self.files = FileStore(settings.link_lifetime_seconds)
+        self.files.add_sample_input(self.now())
 
     @property
     def cdn_url(self) -> str:
@@ -109,24 +116,27 @@ class World:
         now = self.now()
         if task.is_terminal(now):
             return
-        self.ledger.tasks_stopped += 1
+        if not task.is_teammates:
+            self.ledger.tasks_stopped += 1
         self._change_life(task, task.life.stopped(now))
 
     def _change_life(self, task: Task, life: Life) -> None:
         task.life = life
-        self.tasks.reckoning.begin_anew(task)
+        if not task.is_teammates:
+            self.tasks.reckoning.begin_anew(task)
         self.pulse.wake(task.id)
 
     def counts(self) -> Counts:
-        """Return the counters of this moment."""
+        """Return the counters of this moment; a teammate's tasks are in none of them."""
         now = self.now()
+        own = [task for task in self.tasks if not task.is_teammates]
         return Counts(
             requests=self.ledger.requests.copy(),
             faults_fired=self.ledger.faults_fired.copy(),
-            tasks_started=len(self.tasks),
+            tasks_started=len(own),
             tasks_stopped=self.ledger.tasks_stopped,
             tasks_active=self.active_tasks(),
-            tasks_by_status=Counter(str(task.status(now)) for task in self.tasks),
+            tasks_by_status=Counter(str(task.status(now)) for task in own),
             nonces_repeated=self.project.nonces_repeated,
             auth_failures=self.project.failures,
             callbacks_sent=self.ledger.callbacks_sent,

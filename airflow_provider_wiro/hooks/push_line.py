@@ -115,10 +115,10 @@ class PushLine:
 
     def _judge(self, wiro_task_id: str, token: str, since: float, hearing: Hearing) -> None:
         self._in_judgement[wiro_task_id] -= 1
-        if hearing is self._hearing and hearing.has_missed(wiro_task_id, since):
-            if not hearing.may_have_dropped(since):  # else it says nothing of the server
-                self._exchange.trust.miss(others_were_heard=hearing.heard_of_any(since))
-                self._exchange.judged(told_something=hearing.told_something)
+        has_missed = hearing is self._hearing and hearing.has_missed(wiro_task_id, since)
+        if has_missed and not hearing.may_have_dropped(since):  # else it says nothing of the server
+            self._exchange.trust.miss(others_were_heard=hearing.heard_of_any(since))
+            self._exchange.judged(told_something=hearing.told_something)
         if not self._in_judgement[wiro_task_id]:
             del self._in_judgement[wiro_task_id]
             if wiro_task_id not in self.tokens:

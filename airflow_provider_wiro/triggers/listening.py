@@ -117,8 +117,7 @@ class Listener:
     def _heard(self, message: PushMessage) -> None:
         wiro_task_id, now = message.wiro_task_id, self._loop.time()
         self._heard_at[wiro_task_id] = now
-        # Over the WebSocket task_error is a line on stderr or a failure before the model ran: worth a look, no
-        # end.
+        # A task_error is a line on stderr or a failure before the model ran: no end, but worth asking Detail.
         if message.is_end or message.status == TaskStatus.ERROR:
             self._plan.heard(wiro_task_id, shell.now(), is_end=message.is_end)
             self._changed()

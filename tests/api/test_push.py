@@ -211,14 +211,15 @@ class TestTodaysDialect:
         assert read(said_today("task_cost", cost)) is None
 
 
-class TestLongMessages:
-    LONG = {"raw": "x" * MAX_MESSAGE_CHARACTERS}
+LONG = {"raw": "x" * MAX_MESSAGE_CHARACTERS}
 
+
+class TestLongMessages:
     @pytest.mark.parametrize("dialect", [said, said_today])
     @pytest.mark.parametrize("kind", ["task_output", "task_postprocess_end"])
     def test_of_a_long_message_its_type_and_its_task_are_read(self, dialect: Any, kind: str) -> None:
-        assert read(dialect(kind, self.LONG)) == PushMessage("2221", kind)
-        assert read(dialect(kind, self.LONG, id=2221)) == PushMessage("2221", kind)
+        assert read(dialect(kind, LONG)) == PushMessage("2221", kind)
+        assert read(dialect(kind, LONG, id=2221)) == PushMessage("2221", kind)
 
     @pytest.mark.parametrize(
         "frame",

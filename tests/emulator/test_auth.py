@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from airflow_provider_wiro.emulator.auth import Project, signature_of
@@ -57,8 +58,40 @@ async def test_a_nonce_works_once(wiro: Caller) -> None:
     assert (await wiro.post("Tool/List", {}, headers=headers))[0] == 200
     status, answer = await wiro.post("Tool/List", {}, headers=headers)
     assert status == 403
-    assert "nonce" in answer["errors"][0]["message"]
+    assert "the emulator's own strictness" in answer["errors"][0]["message"]
     assert wiro.emulator.counts.nonces_repeated == 1
+
+
+@pytest.mark.asyncio
+async def test_a_nonce_can_be_let_through_again_and_is_counted(calling: Callable[..., Calling]) -> None:
+    async with calling(nonces="reusable") as wiro:
+        headers = wiro.headers()
+        assert [(await wiro.post("Tool/List", {}, headers=headers))[0] for _ in range(3)] == [200] * 3
+        headers["x-signature"] = "0" * 64
+        assert (await wiro.post("Tool/List", {}, headers=headers))[0] == 401
+        assert wiro.emulator.counts.nonces_repeated == 2
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("agent", "is_let_in"),
+    [("airflow-provider-wiro", True), ("node-red/3", True), ("", False), ("python-requests/2.32", False),
+     ("Python/3.11 aiohttp/3.14", False), ("node", False)],
+)  # fmt: skip
+async def test_a_request_may_need_a_user_agent_of_its_own(
+    calling: Callable[..., Calling], agent: str, is_let_in: bool
+) -> None:
+    async with calling(require_user_agent=True) as wiro:
+        headers = wiro.headers() | {"User-Agent": agent}
+        async with wiro.session.post(f"{wiro.emulator.url}/Tool/List", json={}, headers=headers) as response:
+            assert response.status == (200 if is_let_in else 403)
+            assert response.content_type == ("application/json" if is_let_in else "text/html")
+        handshake = wiro.session.ws_connect(wiro.emulator.websocket_url, headers={"User-Agent": agent})
+        if is_let_in:
+            async with handshake:
+                return
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await handshake
 
 
 def test_a_nonce_is_decimal_text() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,35 @@ async def test_a_kill_by_somebody_else_can_be_charged_too(wiro: Caller) -> None:
     task = await wiro.finish()
     assert task["status"] == "task_cancel"
     assert float(task["totalcost"]) == pytest.approx(wiro.emulator.counts.spent_usd)
+
+
+TRAINING = "wiro/train-flux-lora-portrait"
+TRAINED = {"trainModelName": "me", "triggerWord": "sks", "trainingSteps": 10, "learningRate": "0.0004"}
+
+
+@pytest.mark.parametrize(
+    ("balance", "model", "body", "is_enough"),
+    [
+        (0.49, RETRO, SMALL, False),
+        (0.5, RETRO, SMALL, True),
+        (9.99, TRAINING, TRAINED, False),
+        (10, TRAINING, TRAINED, True),
+    ],
+)
+async def test_a_balance_below_half_a_dollar_or_ten_for_a_training_is_code_97(
+    calling: Callable[..., Calling], balance: float, model: str, body: dict[str, Any], is_enough: bool
+) -> None:
+    async with calling(balance_usd=balance) as wiro:
+        answer = await wiro(f"Run/{model}", body)
+    assert answer["errors"] == ([] if is_enough else [{"code": 97, "message": "Insufficient balance"}])
+
+
+async def test_what_runs_cost_is_taken_from_the_balance(calling: Callable[..., Calling]) -> None:
+    async with calling(balance_usd=12) as wiro:
+        (weights,) = (await wiro.finish(TRAINING, TRAINED))["outputs"]
+        assert weights["name"] == "0.safetensors"
+        assert (await wiro(f"Run/{TRAINING}", TRAINED))["errors"][0]["code"] == 97
+        assert (await wiro(f"Run/{RETRO}", SMALL))["result"] is True
 
 
 def test_a_cost_that_is_known_before_the_end_is_refused() -> None:

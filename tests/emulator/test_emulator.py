@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import signal
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from airflow_provider_wiro.emulator import Fault, ManualClock, WallClock, WiroEmulator
 from airflow_provider_wiro.emulator.__main__ import parse_arguments
+from airflow_provider_wiro.emulator.settings import Settings
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
@@ -215,6 +217,14 @@ def test_the_command_listens_beyond_this_machine_only_when_told_twice(
     assert "--allow-remote" in capsys.readouterr().err
     assert parse_arguments(["--host", "0.0.0.0", "--allow-remote"]).allow_remote  # noqa: S104
     assert parse_arguments(["--host", "::1"]).port == 8900
+
+
+def test_the_command_lines_defaults_are_the_settings() -> None:
+    options = vars(parse_arguments([]))
+    defaults = {item.name: item.default for item in dataclasses.fields(Settings)}
+    shared = defaults.keys() & options.keys()
+    assert {"nonces", "socket_dialect", "kill_from", "teammates", "task_fields"} <= shared
+    assert {name: options[name] for name in shared} == {name: defaults[name] for name in shared}
 
 
 @pytest.mark.asyncio

@@ -190,10 +190,3 @@ async def test_the_documented_limit_follows_from_the_balance(calling: Callable[.
         await wiro.run()
         await wiro.run()
         assert "$25.00" in (await wiro(f"Run/{RETRO}", SMALL))["errors"][0]["message"]
-
-
-async def test_a_balance_that_is_used_up_is_code_97(calling: Callable[..., Calling]) -> None:
-    async with calling(balance_usd=0.003) as wiro:
-        await wiro.finish()
-        answer = await wiro(f"Run/{RETRO}", SMALL)
-        assert answer["errors"] == [{"code": 97, "message": "Insufficient balance"}]

@@ -22,7 +22,7 @@ Socket = aiohttp.ClientWebSocketResponse
 @asynccontextmanager
 async def registered(wiro: Caller, *tokens: str) -> AsyncIterator[Socket]:
     """Connect and register; a refused token's answer marks that the ones before it are registered."""
-    async with wiro.session.ws_connect(wiro.emulator.websocket_url) as socket:
+    async with wiro.session.ws_connect(wiro.emulator.websocket_url, max_msg_size=0) as socket:
         for token in (*tokens, "nobody's"):
             await socket.send_json({"type": "task_info", "tasktoken": token})
         assert (await socket.receive_json(timeout=5))["result"] is False
@@ -71,9 +71,10 @@ async def test_a_registered_task_tells_every_step_to_its_end(wiro: Caller) -> No
     async with registered(wiro, token) as socket:
         wiro.emulator.advance(60)
         messages = await until(socket, "task_postprocess_end")
-    assert {(message["id"], message["tasktoken"], message["result"]) for message in messages} == {
-        ("2221", token, True)
-    }
+    assert {(message["id"], message["result"]) for message in messages} == {("2221", True)}
+    assert token not in str(messages)
+    assert {(m["terminal"], m["success"], m["exitCode"]) for m in messages[:-1]} == {(False, None, None)}
+    assert [messages[-1][name] for name in ("terminal", "success", "exitCode")] == [True, True, 0]
     assert list(dict.fromkeys(message["type"] for message in messages)) == [
         "task_accept",
         "task_preprocess_start",
@@ -111,6 +112,10 @@ async def test_a_language_model_tells_all_it_said_so_far(wiro: Caller) -> None:
     assert said[-1]["isThinking"] is False
     answers = [" ".join(item["answer"]) for item in said]
     assert all(later.startswith(earlier) for earlier, later in pairwise(answers))
+    assert said[-1]["segments"] == [
+        {"type": "thinking", "text": said[-1]["thinking"][0]},
+        {"type": "answer", "text": said[-1]["answer"][0]},
+    ]
     final = messages[-1]["message"][0]["content"]
     assert (said[-1]["answer"], said[-1]["thinking"]) == (final["answer"], final["thinking"])
 
@@ -128,20 +133,76 @@ async def test_a_cancelled_task_says_so(wiro: Caller) -> None:
     token = await start(wiro)
     async with registered(wiro, token) as socket:
         await wiro("Task/Cancel", {"taskid": "2221"})
-        assert [message["type"] for message in await until(socket, "task_cancel")] == ["task_cancel"]
+        (message,) = await until(socket, "task_cancel")
+    assert (message["terminal"], message["success"], message["exitCode"]) == (True, False, None)
 
 
-async def test_the_errors_of_a_failed_run_are_told_before_its_end(wiro: Caller) -> None:
-    wiro.emulator.inject(Fault("exit_code", debug_error="warning\nboom"))
+@pytest.mark.parametrize(("dialect", "full"), [("new", ""), ("old", {"raw": "warning\nboom"})])
+async def test_the_errors_of_a_failed_run_are_told_before_its_end(
+    calling: Callable[..., Calling], dialect: str, full: Any
+) -> None:
+    async with calling(socket_dialect=dialect) as wiro:
+        wiro.emulator.inject(Fault("exit_code", exit_code="3", debug_error="warning\nboom"))
+        token = await start(wiro)
+        async with registered(wiro, token) as socket:
+            wiro.emulator.advance(60)
+            told = await until(socket, "task_postprocess_end")
+    messages = {message["type"]: message["message"] for message in told}
+    assert messages["task_error"] == "boom"
+    assert messages["task_error_full"] == full
+    assert messages["task_postprocess_end"] == []
+    end = [told[-1].get(name) for name in ("terminal", "success", "exitCode")]
+    assert end == ([True, False, 3] if dialect == "new" else [None] * 3)
+
+
+async def test_the_older_dialect_names_the_token_and_says_no_exit_code(
+    calling: Callable[..., Calling],
+) -> None:
+    async with calling(socket_dialect="old") as wiro:
+        token = await start(wiro)
+        async with registered(wiro, token) as socket:
+            wiro.emulator.advance(60)
+            messages = await until(socket, "task_postprocess_end")
+    assert {tuple(message) for message in messages} == {("type", "id", "tasktoken", "message", "result")}
+    assert {(message["id"], message["tasktoken"]) for message in messages} == {("2221", token)}
+    assert next(m for m in messages if m["type"] == "task_output_full")["message"] != ""
+
+
+async def test_a_failure_before_the_model_ran_is_told_and_is_no_end(wiro: Caller) -> None:
+    wiro.emulator.inject(Fault("fatal_error", debug_error="no such checkpoint"))
+    token = await start(wiro)
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(120)
+        messages = await until(socket, "task_postprocess_end")
+    (error,) = (message for message in messages if message["type"] == "task_error")
+    assert (error["message"], error["terminal"], error["success"]) == ("no such checkpoint", False, None)
+    types = [message["type"] for message in messages]
+    assert types.index("task_error") < types.index("task_queue") < types.index("task_start")
+    assert "task_error_full" not in types
+
+
+async def test_snapshots_can_have_any_length(wiro: Caller) -> None:
+    wiro.emulator.inject(Fault("long_snapshots", message_bytes=3_000_000))
+    token = await start(wiro, "openai/gpt-5-nano", {"prompt": "hello"})
+    async with registered(wiro, token) as socket:
+        wiro.emulator.advance(60)
+        messages = await until(socket, "task_postprocess_end")
+    snapshots = [message["message"] for message in messages if message["type"] == "task_output"]
+    assert {len(snapshot["raw"]) for snapshot in snapshots} == {3_000_000}
+
+
+async def test_a_realtime_session_sends_sound_and_costs_besides(wiro: Caller) -> None:
+    wiro.emulator.inject(Fault("realtime"))
     token = await start(wiro)
     async with registered(wiro, token) as socket:
         wiro.emulator.advance(60)
-        messages = {
-            message["type"]: message["message"] for message in await until(socket, "task_postprocess_end")
-        }
-    assert messages["task_error"] == "boom"
-    assert messages["task_error_full"] == {"raw": "warning\nboom"}
-    assert messages["task_postprocess_end"] == []
+        frames = []
+        while not frames or frames[-1].type is aiohttp.WSMsgType.BINARY or not frames[-1].json()["terminal"]:
+            frames.append(await socket.receive(timeout=5))
+    costs = [frame.json() for frame in frames if frame.type is aiohttp.WSMsgType.TEXT]
+    costs = [message for message in costs if message["type"] == "task_cost"]
+    assert len(costs) == sum(frame.type is aiohttp.WSMsgType.BINARY for frame in frames) == 10
+    assert {message["terminal"] for message in costs} == {False}
 
 
 async def test_what_happened_before_the_registration_is_not_told_again(wiro: Caller) -> None:
@@ -157,10 +218,10 @@ async def test_one_connection_carries_several_tasks(wiro: Caller) -> None:
     async with registered(wiro, *tokens) as socket:
         wiro.emulator.advance(60)
         ended: set[str] = set()
-        while ended != set(tokens):
+        while ended != {"2221", "2222"}:
             message = await socket.receive_json(timeout=5)
-            if message["type"] == "task_postprocess_end":
-                ended.add(message["tasktoken"])
+            if message["terminal"]:
+                ended.add(message["id"])
 
 
 async def test_what_is_no_registration_is_refused_and_binary_is_ignored(wiro: Caller) -> None:
@@ -234,15 +295,18 @@ async def test_how_many_tasks_a_connection_carries_is_a_setting(
             while len(ended) < len(heard):
                 message = await socket.receive_json(timeout=5)
                 if message["type"] == "task_postprocess_end":
-                    ended.add(message["tasktoken"])
-            assert ended == {tokens[number] for number in heard}
+                    ended.add(message["id"])
+            assert ended == {str(2221 + number) for number in heard}
             await is_silent(socket)
         assert wiro.emulator.counts.socket_registrations == 3
 
 
-def test_an_emulator_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="socket_registrations must be one of"):
-        WiroEmulator(socket_registrations="two")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "name", ["socket_registrations", "socket_dialect", "nonces", "kill_from", "task_fields"]
+)
+def test_an_emulator_of_no_known_kind_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be one of .*, got 'two'"):
+        WiroEmulator(**{name: "two"})
 
 
 async def test_a_task_registered_twice_is_told_of_once(wiro: Caller) -> None:

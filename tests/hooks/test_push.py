@@ -162,10 +162,11 @@ async def start(one: Following, count: int) -> dict[str, str]:
 
 
 class TestOneConnectionForAll:
+    @pytest.mark.parametrize("dialect", ["new", "old"])
     async def test_the_end_of_every_task_is_told_over_one_connection(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, dialect: str
     ) -> None:
-        async with emulator(monkeypatch) as wiro, following() as one:
+        async with emulator(monkeypatch, socket_dialect=dialect) as wiro, following() as one:
             ids = sorted(await start(one, 20))
             await one.are_registered(*ids)
             assert all(one.channel.is_working(wiro_task_id) for wiro_task_id in ids)
@@ -176,6 +177,36 @@ class TestOneConnectionForAll:
             assert wiro.counts.requests["socket"] == 1
             assert Counter(one.registered) == dict.fromkeys(ids, 1)
             assert max(message.progress.percentage for message in one.messages if message.progress) == 100
+
+    async def test_a_task_that_is_requeued_after_a_failure_is_followed_to_its_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with emulator(monkeypatch) as wiro, following() as one:
+            wiro.inject(Fault("fatal_error"))
+            [wiro_task_id] = await start(one, 1)
+            await one.are_registered(wiro_task_id)
+            wiro.advance(60)
+            await until(lambda: one.heard_of() == [wiro_task_id])
+        ends = [message.status for message in one.messages if message.is_end]
+        assert (ends, one.heard_of("task_error")) == ([END], [wiro_task_id])
+
+    async def test_what_only_realtime_sessions_have_is_passed_over(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with emulator(monkeypatch) as wiro, following() as one:
+            wiro.inject(Fault("realtime"))
+            [wiro_task_id] = await start(one, 1)
+            await one.are_registered(wiro_task_id)
+            wiro.advance(60)
+            await until(lambda: one.heard_of() == [wiro_task_id])
+        assert one.heard_of("task_cost") == []
+        assert len(one.heard_of("task_output")) == 10
+
+    async def test_the_handshake_says_who_connects(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with emulator(monkeypatch, require_user_agent=True) as wiro, following() as one:
+            await one.are_registered(*await start(one, 1))
+            agents = {request.headers["user-agent"] for request in wiro.received}
+        assert agents == {"airflow-provider-wiro"}
 
     async def test_nothing_is_expected_of_a_server_before_it_has_told_something(
         self, fake: FakeSocket

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.emulator.catalog.images import IMAGE_MODELS
 from airflow_provider_wiro.emulator.catalog.media import MEDIA_MODELS
 from airflow_provider_wiro.emulator.catalog.texts import TEXT_MODELS
+from airflow_provider_wiro.emulator.catalog.trainings import TRAINING_MODELS
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.catalog.model import Model
 
-MODELS: tuple[Model, ...] = (*IMAGE_MODELS, *MEDIA_MODELS, *TEXT_MODELS)
+MODELS: tuple[Model, ...] = (*IMAGE_MODELS, *MEDIA_MODELS, *TEXT_MODELS, *TRAINING_MODELS)
 
 
 def find_model(owner: str, project: str) -> Model | None:

@@ -122,4 +122,45 @@ CHATTERBOX = Model(
     ),
 )
 
-MEDIA_MODELS = (SEEDANCE, ANIMATED_LOGO, CHATTERBOX)
+# Refuses a run that leaves `multiPrompt` out, as its namesake does.
+KLING = Model(
+    id="2101",
+    owner="klingai",
+    project="kling-v3",
+    title="Kling 3",
+    description="A film of several shots from a text. It wants every parameter, unset ones as empty text.",
+    categories=("tool", "text-to-video", "image-to-video"),
+    output="video",
+    timing=Timing(queue=2, prepare=3, run=20, finish=3),
+    prices=(Price(0.04, "cp-outputVideoLength"),),
+    wants_every_parameter=True,
+    groups=(
+        ParameterGroup(
+            "Input",
+            (
+                Parameter(id="inputImage", type="fileinput", label="First picture"),
+                Parameter(id="prompt", type="textarea", label="Prompt"),
+                Parameter(id="negativePrompt", type="textarea"),
+                Parameter(id="multiPrompt", type="textarea"),
+            ),
+        ),
+        ParameterGroup(
+            "Settings",
+            (
+                Parameter(
+                    id="duration", type="select", required=True, default="5", options=choices("5", "10", "15")
+                ),
+                Parameter(
+                    id="ratio",
+                    type="select",
+                    required=True,
+                    default="16:9",
+                    options=choices("1:1", "16:9", "9:16"),
+                ),
+                Parameter(id="multiShot", type="select", default="false", options=choices("false", "true")),
+            ),
+        ),
+    ),
+)
+
+MEDIA_MODELS = (SEEDANCE, ANIMATED_LOGO, CHATTERBOX, KLING)

@@ -23,7 +23,7 @@ ParameterType = Literal[
     "multifileinput",
     "combinefileinput",
 ]
-OutputKind = Literal["image", "video", "audio", "document", "text"]
+OutputKind = Literal["image", "video", "audio", "document", "weights", "text"]
 
 NUMERIC_TYPES = frozenset({"number", "float", "range"})
 FILE_TYPES = frozenset({"fileinput", "multifileinput", "combinefileinput"})
@@ -108,6 +108,8 @@ class Model:
     timing: Timing = field(default_factory=Timing)
     prices: tuple[Price, ...] = ()
     cps: str = "0.000585"
+    wants_every_parameter: bool = False
+    """It refuses a run that leaves out an optional parameter; `""` stands for "not set"."""
 
     @property
     def slug(self) -> str:

@@ -72,6 +72,7 @@ def upload(world: World, body: Body) -> dict[str, Any]:
         file.content,
         parent_id=folder or _ROOT_FOLDER,
         now=world.now(),
+        is_upload=True,
     )
     return success(list=[stored.to_wire(world.cdn_url)])
 

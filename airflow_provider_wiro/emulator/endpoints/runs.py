@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import uuid
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.emulator.bodies import Body
 from airflow_provider_wiro.emulator.catalog import find_model
 from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, ApiError, no_such_model, success
 from airflow_provider_wiro.emulator.inputs import Inputs
@@ -13,12 +16,15 @@ from airflow_provider_wiro.emulator.twists import ordinary_twist, twisted_by
 from airflow_provider_wiro.emulator.validation import check_parameters, sources_of
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.bodies import Body
+    from collections.abc import Mapping, Sequence
+
     from airflow_provider_wiro.emulator.catalog.model import Model
     from airflow_provider_wiro.emulator.tasks import Task
     from airflow_provider_wiro.emulator.world import World
 
 _UNLIMITED_ABOVE_USD = 250
+_LEAST_BALANCE_USD = 0.5
+_LEAST_BALANCE_TO_TRAIN_USD = 10
 
 
 def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
@@ -27,16 +33,22 @@ def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
     if model is None:
         raise no_such_model()
     check_parameters(model, body)
-    _check_balance(world)
+    _check_balance(world, model)
     _check_concurrency(world)
     task = start(world, model, body, speed=world.settings.speed)
+    for teammate in world.teammates:
+        start(world, model, body, speed=world.settings.speed, teammate=teammate)
     return success(taskid=task.id, socketaccesstoken=task.token)
 
 
-def start(world: World, model: Model, body: Body, *, speed: float) -> Task:
-    """Start a task, with the faults that wait for one, at so many times the model's own pace."""
+def start(world: World, model: Model, body: Body, *, speed: float, teammate: str | None = None) -> Task:
+    """
+    Start a task, with the faults that wait for one, at so many times the model's own pace.
+
+    A `teammate` is the `uuid` of another member of the team who starts it; no fault waits for theirs.
+    """
     inputs = Inputs(model, body, _digests(world, model, body))
-    faults = world.faults.take_for_run(model.slug)
+    faults = world.faults.take_for_run(model.slug) if teammate is None else []
     world.ledger.faults_fired.update(fault.kind for fault in faults)
     twist = reduce(twisted_by, faults, ordinary_twist(world.settings))
     life = plan(
@@ -46,9 +58,47 @@ def start(world: World, model: Model, body: Body, *, speed: float) -> Task:
         detour=twist.detour,
         assign_delay=twist.assign_delay,
     )
-    task = world.tasks.add(inputs, life, twist, speed)
+    task = world.tasks.add(
+        inputs,
+        life,
+        twist,
+        speed,
+        uuid=teammate or world.project.uuid,
+        is_teammates=teammate is not None,
+    )
     _keep_input_files(world, task)
     return task
+
+
+def start_beside_the_api(
+    world: World,
+    slug: str,
+    parameters: Mapping[str, Any],
+    *,
+    seconds: Sequence[float | None] = (None,),
+    teammate: bool = False,
+) -> list[Task]:
+    """
+    Start a task for each of `seconds`, which is how long it lasts on the emulator's clock (`None`: as long as
+    the model takes at the emulator's speed). No limit counts, and no balance.
+
+    :raises ApiError: for a model or parameters that Run would refuse.
+    :raises ValueError: for a slug without a slash, or a duration that is none.
+    """
+    owner, project = slug.split("/")
+    model, body = find_model(owner, project), Body(dict(parameters))
+    if model is None:
+        raise no_such_model()
+    check_parameters(model, body)
+    speeds = [world.settings.speed if lasts is None else _speed(model, lasts) for lasts in seconds]
+    member = str(uuid.uuid4()) if teammate else None
+    return [start(world, model, body, speed=speed, teammate=member) for speed in speeds]
+
+
+def _speed(model: Model, seconds: float) -> float:
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"a task lasts longer than nothing and not forever, got {seconds} seconds")
+    return model.timing.total / seconds
 
 
 def concurrency_limit(world: World) -> int | None:
@@ -60,9 +110,10 @@ def concurrency_limit(world: World) -> int | None:
     return None if balance > _UNLIMITED_ABOVE_USD else max(1, int(balance * 0.1))
 
 
-def _check_balance(world: World) -> None:
+def _check_balance(world: World, model: Model) -> None:
     balance = world.settings.balance_usd
-    if balance is not None and balance - float(world.spent_usd()) <= 0:
+    least = _LEAST_BALANCE_TO_TRAIN_USD if "training" in model.categories else _LEAST_BALANCE_USD
+    if balance is not None and balance - float(world.spent_usd()) < least:
         raise ApiError(BALANCE, "Insufficient balance")
 
 

@@ -50,7 +50,7 @@ def delete_files(world: World, body: Body) -> dict[str, Any]:
         raise ApiError(NOT_FOUND, "task-not-exist")
     if not task.is_terminal(world.now()):
         raise ApiError(VALIDATION, "Task must be completed or cancelled before deleting files")
-    task.delete_files(world.files)
+    task.delete_files(world.files, world.cdn_url)
     return success()
 
 

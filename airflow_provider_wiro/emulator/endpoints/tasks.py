@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.catalog import MODELS
 from airflow_provider_wiro.emulator.endpoints.paging import page_of
-from airflow_provider_wiro.emulator.envelope import VALIDATION, ApiError, no_such_task, success
+from airflow_provider_wiro.emulator.envelope import VALIDATION, ApiError, no_such_task, no_such_token, success
 from airflow_provider_wiro.emulator.task_wire import task_to_wire, task_to_wire_abridged
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def named_task(world: World, body: Body, *, by: str | None = None) -> Task:
         raise ApiError(VALIDATION, f"{fields} is required")
     task = world.tasks.by_id(task_id) if task_id else world.tasks.by_token(token)
     if task is None:
-        raise no_such_task()
+        raise no_such_task() if task_id else no_such_token()
     return task
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,14 +43,67 @@ class Answer:
         """A count of tokens for the price: a quarter of the characters, in and out."""
         return max(1, (len(self.prompt) + len(self.raw)) // 4)
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the `content` of a `raw` output."""
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """Thoughts and answers in their order."""
+        pairs = zip(self.thinking, self.answer, strict=True)
+        return [
+            {"type": kind, "text": text}
+            for pair in pairs
+            for kind, text in zip(("thinking", "answer"), pair, strict=True)
+        ]
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """The tokens, as `content` counts them."""
+        read = min(self.tokens, len(self.prompt) // 4)
+        return {"input_tokens": read, "output_tokens": self.tokens - read, "total_tokens": self.tokens}
+
+    def to_wire(self, finish_reason: str = "stop") -> dict[str, Any]:
+        """Return the `content` of a `raw` output with everything in it."""
         return {
             "prompt": self.prompt,
             "raw": self.raw,
             "thinking": list(self.thinking),
             "answer": list(self.answer),
+            "segments": self.segments,
+            "finishreason": finish_reason,
+            "usage": self.usage,
         }
+
+
+SHAPES = frozenset({"full", "segments", "answer", "raw", "message", "tools", "null", "text", "json"})
+"""
+What a `content` can consist of: everything; the prompt and its segments; the list of answers alone; the
+whole output with its thinking in tags; a `message`; a call of a function in place of an answer; nothing;
+plain text; everything as JSON text.
+"""
+
+
+def shaped(answer: Answer, shape: str, finish_reason: str) -> Any:
+    """Return a `content` of one of the `SHAPES`."""
+    full = answer.to_wire(finish_reason)
+    match shape:
+        case "full":
+            return full
+        case "segments":
+            return {name: full[name] for name in ("prompt", "segments", "finishreason", "usage")}
+        case "answer" | "raw":
+            return {shape: full[shape]}
+        case "message":
+            return {"message": answer.merged}
+        case "tools":
+            call = {"type": "function_call", "name": "draw", "call_id": "call_1", "arguments": "{}"}
+            thoughts = [segment for segment in answer.segments if segment["type"] == "thinking"]
+            return {"prompt": answer.prompt, "segments": [*thoughts, call], "finishreason": finish_reason}
+        case "null":
+            return None
+        case "text":
+            return answer.merged
+        case "json":
+            return json.dumps(full)
+        case _:
+            raise ValueError(f"an answer has one of the shapes {sorted(SHAPES)}, not {shape!r}")
 
 
 def answer(inputs: Inputs) -> Answer:

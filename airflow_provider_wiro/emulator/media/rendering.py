@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Pictures larger than this are not worth their time: a person can't see more, and a test doesn't look.
 _SMALLEST, _LARGEST = 64, 2048
+_WEIGHTS_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ def render(inputs: Inputs) -> Rendering:
         case "document":
             name, content_type = DOCUMENT_TYPES[inputs.text("outputType")]
             return Rendering(files=(Artwork(name, content_type, partial(write_document, inputs)),))
+        case "weights":
+            weights = partial(hashlib.shake_256(inputs.variety.encode()).digest, _WEIGHTS_BYTES)
+            return Rendering(files=(Artwork("0.safetensors", "application/octet-stream", weights),))
         case "text":
             return Rendering(answer=answer(inputs))
 
