@@ -53,6 +53,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     _add_peculiarities(parser)
     parser.add_argument(
+        "--clock-offset",
+        type=float,
+        default=0.0,
+        help="seconds by which its clock is ahead of this machine's",
+    )
+    parser.add_argument(
         "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
     )
     options = parser.parse_args(arguments)
@@ -113,7 +119,7 @@ async def serve(options: argparse.Namespace) -> None:
         parameters_as_text=options.parameters_as_text,
         task_fields=options.task_fields,
     )
-    clock = ManualClock() if options.manual_clock else WallClock()
+    clock = ManualClock() if options.manual_clock else WallClock(options.clock_offset)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -27,15 +27,19 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The real time of this machine."""
+    """The real time of this machine, or a time that is ahead of it or behind it."""
+
+    def __init__(self, offset_seconds: float = 0.0) -> None:
+        """Be ahead of this machine's time by `offset_seconds`; below zero: behind it."""
+        self._offset = offset_seconds
 
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
-        return time.time()
+        return time.time() + self._offset
 
     def real_seconds_until(self, moment: float) -> float | None:
         """Return the seconds between now and `moment`, never below zero."""
-        return max(0.0, moment - time.time())
+        return max(0.0, moment - self.now())
 
 
 class ManualClock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -78,11 +79,16 @@ class EmulatorServer:
     def _count_connections(self) -> int:
         return 0 if self._runner.server is None else len(self._runner.server.connections)
 
+    async def _say_who_and_when(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        response.headers["Server"] = SERVER_NAME
+        # By the clock that the tasks' times come from: it may be another than the client's.
+        response.headers["Date"] = formatdate(self.world.now(), usegmt=True)
+
     def _application(self) -> web.Application:
         api, cdn = Api(self.world, self._callbacks), Cdn(self.world)
         control, page = Control(self.world), Page(self.world)
         application = web.Application(client_max_size=_LARGEST_BODY)
-        application.on_response_prepare.append(_name_the_server)
+        application.on_response_prepare.append(self._say_who_and_when)
         router = application.router
         router.add_get("/", page.serve)
         router.add_route("*", "/v1/{path:.*}", api.serve)
@@ -90,10 +96,6 @@ class EmulatorServer:
         router.add_get("/socket/v1", self._socket.serve)
         control.add_to(router)
         return application
-
-
-async def _name_the_server(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SERVER_NAME
 
 
 def _wake(loop: asyncio.AbstractEventLoop, world: World) -> None:

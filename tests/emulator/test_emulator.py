@@ -6,7 +6,9 @@ import json
 import signal
 import sys
 import threading
+import time
 import urllib.request
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -18,7 +20,10 @@ from airflow_provider_wiro.emulator.settings import Settings
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
-    from tests.emulator.conftest import Caller
+    from collections.abc import Callable
+
+    from airflow_provider_wiro.emulator import Clock
+    from tests.emulator.conftest import Caller, Calling
 
 
 def test_an_emulator_serves_a_caller_that_blocks() -> None:
@@ -270,3 +275,28 @@ async def test_it_needs_no_airflow() -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     assert output == b"[]\n"
+
+
+@pytest.mark.parametrize(
+    ("clock", "ahead"),
+    [
+        (WallClock(), 0.0),
+        (WallClock(-3600), -3600.0),
+        (ManualClock(4_000_000_000), 4_000_000_000 - time.time()),
+    ],
+    ids=["real", "behind", "by hand"],
+)
+async def test_every_answer_says_the_time_by_the_clock_of_the_tasks(
+    calling: Callable[..., Calling], clock: Clock, ahead: float
+) -> None:
+    async with calling(clock=clock) as wiro:
+        created = float((await wiro.detail(await wiro.run()))["createtime"])
+        async with wiro.session.post(f"{wiro.emulator.url}/Task/List", headers=wiro.headers()) as response:
+            said = parsedate_to_datetime(response.headers["Date"]).timestamp()
+    assert said - time.time() == pytest.approx(ahead, abs=30)
+    assert said - created == pytest.approx(0, abs=30)
+
+
+async def test_a_clock_that_is_behind_runs_at_the_real_pace() -> None:
+    clock = WallClock(-3600)
+    assert clock.real_seconds_until(clock.now() + 5) == pytest.approx(5, abs=1)
