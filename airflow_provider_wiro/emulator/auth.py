@@ -28,7 +28,7 @@ _LIBRARIES = frozenset({"python-requests", "python-urllib", "python", "aiohttp",
 
 
 def names_itself(headers: Mapping[str, str]) -> bool:
-    """Tell whether a request has a `User-Agent` of its own, other than its HTTP library's."""
+    """Return whether a request has a `User-Agent` of its own, other than its HTTP library's."""
     product = headers.get("User-Agent", "").strip().lower().partition("/")[0]
     return bool(product) and product not in _LIBRARIES
 

@@ -5,7 +5,7 @@ A fault is armed in advance and fires when a request, or a new task, matches it.
 
 * `RESPONSE_KINDS` change how any endpoint answers, the API's and the CDN's;
 * `CDN_KINDS` change how a file is served;
-* `SOCKET_KINDS` change what a WebSocket connection tells: nothing at all, everything but a task's end,
+* `SOCKET_KINDS` change what a WebSocket connection sends: nothing at all, everything but a task's end,
   snapshots of any length, or what only realtime sessions have, besides;
 * `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`;
 * `LATE_START`, of `Run` alone, carries the request out only after some seconds, whether or not its client
@@ -80,7 +80,8 @@ _LEAST_TELLING_FIELDS = (
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One fault. Only the fields that its kind reads matter; seconds are real seconds, whatever the clock.
+    One fault. Only the fields that its kind reads matter. `delay_seconds` are real seconds, whatever the
+    clock; `seconds` are the emulator's.
 
     Which request: `endpoint` ("Run", "Task/Detail", "cdn", "socket", "*" for all), after letting `skip`
     matching ones pass, `times` times (`None`: until cleared). Which task: `task_id`, else the next runs of

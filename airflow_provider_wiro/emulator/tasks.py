@@ -99,7 +99,7 @@ class Task:
         return cost_usd(self.inputs, self.rendering, self.elapsed_seconds(now))
 
     def cost_is_recorded(self, now: float) -> bool:
-        """Tell whether `totalcost` shows the cost yet."""
+        """Return whether `totalcost` shows the cost yet."""
         over = self.life.ends_at
         return over is None or now >= over + self.twist.late_cost_seconds
 

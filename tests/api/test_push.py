@@ -230,7 +230,7 @@ class TestLongMessages:
             {"type": "x" * MAX_MESSAGE_CHARACTERS, "id": "2221", "message": ""},
             " " * (MAX_MESSAGE_CHARACTERS + 1),
         ],
-        ids=["told later", "a text that looks like a message", "another task", "a long type", "blanks"],
+        ids=["named at the end", "a text that looks like a message", "another task", "a long type", "blanks"],
     )
     def test_one_that_does_not_begin_with_them_is_nothing(self, frame: Any) -> None:
         assert read(frame) is None

@@ -146,12 +146,12 @@ async def test_the_errors_of_a_failed_run_are_told_before_its_end(
         token = await start(wiro)
         async with registered(wiro, token) as socket:
             wiro.emulator.advance(60)
-            told = await until(socket, "task_postprocess_end")
-    messages = {message["type"]: message["message"] for message in told}
+            received = await until(socket, "task_postprocess_end")
+    messages = {message["type"]: message["message"] for message in received}
     assert messages["task_error"] == "boom"
     assert messages["task_error_full"] == full
     assert messages["task_postprocess_end"] == []
-    end = [told[-1].get(name) for name in ("terminal", "success", "exitCode")]
+    end = [received[-1].get(name) for name in ("terminal", "success", "exitCode")]
     assert end == ([True, False, 3] if dialect == "new" else [None] * 3)
 
 

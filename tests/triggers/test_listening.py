@@ -74,6 +74,23 @@ async def test_an_end_is_heard_and_costs_one_look(wiro: WiroEmulator, watch: str
     assert sockets == 1
 
 
+async def test_a_language_models_long_snapshots_keep_no_other_end_from_being_heard(
+    wiro: WiroEmulator,
+) -> None:
+    wiro.inject(Fault("long_snapshots", message_bytes=3 * 2**20))
+    ids = stuck(wiro, 5)
+    waits = [following(one) for one in ids]
+    await registered(wiro, 5)
+    with WiroHook() as hook:
+        verbose = hook.run_model("openai/gpt-5-nano", {"prompt": "hello"}).wiro_task_id
+    ended_first = await following(verbose)
+    ended(wiro, ids)
+
+    assert ended_first.has_succeeded
+    assert all(task.is_cancelled for task in await asyncio.gather(*waits))
+    assert wiro.counts.requests["socket"] == 1
+
+
 async def test_registrations_that_nobody_relies_on_yet_cost_no_look(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("silent_socket", times=None))
     ids = stuck(wiro, 10)

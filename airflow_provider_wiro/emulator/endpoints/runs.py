@@ -43,7 +43,7 @@ def run(world: World, owner: str, project: str, body: Body) -> dict[str, Any]:
 
 def start(world: World, model: Model, body: Body, *, speed: float, teammate: str | None = None) -> Task:
     """
-    Start a task, with the faults that wait for one, at so many times the model's own pace.
+    Start a task, with the faults that wait for one, `speed` times as fast as the model's own pace.
 
     A `teammate` is the `uuid` of another member of the team who starts it; no fault waits for theirs.
     """
