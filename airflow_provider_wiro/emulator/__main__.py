@@ -77,7 +77,7 @@ def _add_peculiarities(parser: argparse.ArgumentParser) -> None:
         ("socket_dialect", "how the WebSocket's messages look"),
         (
             "socket_registrations",
-            "tasks whose messages a WebSocket connection sends: many, one (the last registered), or the first",
+            "tasks whose messages a WebSocket connection sends: many, one (the last), or the first",
         ),
         ("kill_from", "status from which a kill works"),
         ("task_fields", "a task's id and outputs, or, as the kits read them, taskid and output"),

@@ -59,8 +59,8 @@ class Settings:
     """How long an output's URL works."""
     socket_registrations: SocketRegistrations = "many"
     """
-    Whose messages a WebSocket connection sends: of "many" tasks, of "one", the last that was registered, or of
-    the "first" alone.
+    Whose messages a WebSocket connection sends: of "many" tasks, of "one", the last that was registered, or
+    of the "first" alone.
     """
     socket_dialect: SocketDialect = "new"
     """
