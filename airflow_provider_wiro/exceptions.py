@@ -7,13 +7,14 @@ Everything that can go wrong with Wiro, as one tree.
      ├─ WiroUsageError                     no    what we were asked to send can't be right; nothing was sent
      ├─ WiroApiError                             Wiro understood the call and said no
      │   ├─ WiroAuthenticationError        no    key, secret, mode, nonce or IP address refused
+     │   ├─ WiroPermissionError            no    the account may not do this (codes 0 and 97, HTTP 403)
      │   ├─ WiroValidationError            no    a parameter is missing or out of range (code 0)
      │   ├─ WiroNotFoundError              no    no such model or task (code 1)
      │   ├─ WiroNotStoppableError          no    the task is not in a state to be cancelled or killed (code 1)
      │   ├─ WiroBalanceError               no    insufficient balance (code 97)
      │   ├─ WiroConcurrencyLimitError      yes   the account runs as many tasks as it may (code 96)
      │   ├─ WiroRateLimitError             yes   too many requests (HTTP 429)
-     │   └─ WiroServerError                yes   HTTP 5xx
+     │   └─ WiroServerError                yes   HTTP 5xx, 408 and the like, or an error that gives no reason
      ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut, too large
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
@@ -71,8 +72,12 @@ class WiroAuthenticationError(WiroApiError):
     """Key, secret, authentication mode, nonce or IP address refused (HTTP 401, 403, codes 98 and 99)."""
 
 
+class WiroPermissionError(WiroApiError):
+    """The key is right, but its account, team or project may not do this (codes 0 and 97, HTTP 403)."""
+
+
 class WiroValidationError(WiroApiError):
-    """A parameter is missing or not allowed, or the account may not do this (code 0)."""
+    """A parameter is missing or not allowed (code 0)."""
 
 
 class WiroNotFoundError(WiroApiError):
@@ -84,7 +89,7 @@ class WiroNotStoppableError(WiroApiError):
 
 
 class WiroBalanceError(WiroApiError):
-    """The account has too little balance for this run (code 97)."""
+    """The account has too little balance for this run (code 97, where its words are about balance)."""
 
 
 class WiroConcurrencyLimitError(WiroApiError):
@@ -100,7 +105,11 @@ class WiroRateLimitError(WiroApiError):
 
 
 class WiroServerError(WiroApiError):
-    """HTTP 5xx."""
+    """
+    The server failed: HTTP 5xx, or a status that says as little about the request (408, 409, 425, 499).
+
+    Also an error without a reason ("Something went wrong.") to a request that only names a task.
+    """
 
     may_retry = True
 

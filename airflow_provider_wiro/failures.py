@@ -23,6 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroNotFoundError,
     WiroOutputUnavailableError,
+    WiroPermissionError,
     WiroRateLimitError,
     WiroRecordError,
     WiroResponseError,
@@ -47,6 +48,9 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
         "Check the Wiro connection: the API key in `login` and the secret in `password` for a project in "
         "signature mode, the key alone in `password` for one in API-key-only mode; and that the project "
         "allows this machine's IP address."
+    ),
+    WiroPermissionError: (
+        "Ask whoever administers the Wiro account or team to allow it; the key itself was accepted."
     ),
     WiroBalanceError: "Add balance at wiro.ai, then clear this task.",
     WiroNotFoundError: (

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, retry
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.models import UNKNOWN_STATUS
+from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, Polling
-from airflow_provider_wiro.api.retry import RateGate
+from airflow_provider_wiro.api.stopping import stop_task as stop_task
 from airflow_provider_wiro.exceptions import (
-    WiroApiError,
-    WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroConnectionError,
     WiroError,
@@ -87,24 +87,41 @@ def try_connection(outside: Outside) -> Flow[str]:
 
 
 def look_at_task(
-    wiro_task_id: str, outside: Outside, *, patience_seconds: float = retry.POLL_PATIENCE_SECONDS
+    wiro_task_id: str,
+    outside: Outside,
+    *,
+    started_at: datetime | None = None,
+    deadline: datetime | None = None,
+    patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
 ) -> Flow[Task]:
     """
-    Look once at a task that is known to be there, with the patience that a paid task deserves.
+    Return a task that is known to be there, polled with the patience that a paid task deserves.
 
+    :param started_at: when it was submitted; None if that is not known: now. For half a minute from then on,
+        "There is no task yet." means that it is not there yet.
+    :param deadline: when its time is over, None for never. It is polled once all the same.
+    :raises WiroTaskTimeoutError: the deadline passed before a poll worked.
     :raises WiroConnectionError: patience is over; the task may still run.
+    :raises WiroError: polling can't go on.
     """
-    look = call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_seconds)
-    try:
-        return (yield from look)
-    except WiroError as error:
-        if not error.may_retry:
-            raise
-        raise lost_sight(wiro_task_id, error) from error
+    began_at = outside.now()
+    polling = Polling(started_at or began_at, deadline)
+    patience = PollPatience(patience_seconds, began_at)
+    attempt = 0
+    while True:
+        is_last_look = polling.is_over(outside.now())
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        if task is not None:
+            return task
+        if is_last_look:
+            raise out_of_time(wiro_task_id, UNKNOWN_STATUS)
+        attempt += 1
+        pause = retry.backoff_seconds(attempt, outside.random())
+        yield Pause(min(pause, polling.seconds_left(outside.now())))
 
 
 def lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
-    """Return the error of a wait that ends since looks have failed for too long."""
+    """Return the error of a wait that ends since polls have failed for too long."""
     return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
 
 
@@ -128,8 +145,8 @@ def wait_for_task(
     """
     Follow a task until it changes no more, and return it, whether it succeeded or not.
 
-    Failing polls (5xx, HTML, resets, rate limits) are ridden out for ``patience_seconds``, counted from the
-    last poll that worked. Past the deadline there is one last look.
+    Failing polls (5xx, HTML, resets) are ridden out for ``patience_seconds``, counted from the last poll that
+    worked. Past the deadline there is one last poll.
 
     :param observe: called with what each poll shows.
     :param is_seen: the task was polled a moment ago, so begin with a pause.
@@ -137,28 +154,15 @@ def wait_for_task(
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't go on.
     """
-    last_seen_at = outside.now()
-    last_status = "unknown"
+    patience = PollPatience(patience_seconds, outside.now())
+    last_status = UNKNOWN_STATUS
     if is_seen:
         yield Pause(polling.pause_seconds(outside.now(), outside.random()))
     while True:
         is_last_look = polling.is_over(outside.now())
-        try:
-            task = yield from call(
-                endpoints.get_task(wiro_task_id), outside, patience_seconds=0, deadline=polling.deadline
-            )
-        except WiroError as error:
-            now = outside.now()
-            is_not_yet = isinstance(error, WiroNotFoundError) and polling.age_seconds(now) < NOT_YET_SECONDS
-            if not error.may_retry and not is_not_yet:
-                raise
-            # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
-            is_out_of_patience = (now - last_seen_at).total_seconds() > patience_seconds
-            if is_out_of_patience and not polling.is_over(now):
-                raise lost_sight(wiro_task_id, error) from error
-        else:
-            last_seen_at = outside.now()
-            last_status = task.status
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        if task is not None:
+            last_status = task.status_with_reason
             observe(task)
             if task.is_terminal:
                 return task
@@ -167,49 +171,31 @@ def wait_for_task(
         yield Pause(polling.pause_seconds(outside.now(), outside.random()))
 
 
-def stop_task(
-    wiro_task_id: str,
-    outside: Outside,
-    *,
-    is_running: bool = False,
-    patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
+def _poll(
+    wiro_task_id: str, outside: Outside, polling: Polling, patience: PollPatience, *, is_last_look: bool
 ) -> Flow[Task | None]:
     """
-    Stop a task: cancel it while it is queued, kill it once it runs; one that has ended is left as it is.
+    Poll once, and return the task, None if that failed for a reason that may pass.
 
-    The task can start between the two calls, and a kill can come before the worker is ready for it, so that
-    the pair is tried again as long as Detail shows the task alive.
-
-    :param is_running: it was last seen running, so begin with the kill.
-    :param patience_seconds: how long to try in all, apart from what the last requests themselves take.
-    :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
-    :raises WiroError: it could not be stopped; it may still run.
+    :param is_last_look: don't wait for the rate limit that other calls ran into, nor repeat the poll.
+    :raises WiroConnectionError: patience is over.
+    :raises WiroError: polling again can't help.
     """
-    # Stopping doesn't queue behind a rate limit that other calls ran into: each minute of a task costs money.
-    outside = replace(outside, gate=RateGate())
-    began_at = outside.now()
-    stops = [endpoints.cancel_task(wiro_task_id), endpoints.kill_task(wiro_task_id)]
-    attempt = 0
-
-    def patience_left() -> float:
-        return max(0.0, patience_seconds - (outside.now() - began_at).total_seconds())
-
-    while True:
-        for stop in reversed(stops) if is_running else stops:
-            try:
-                return (yield from call(stop, outside, patience_seconds=patience_left()))
-            except WiroAuthenticationError:
-                raise
-            except WiroApiError as error:
-                if error.may_retry:
-                    raise
-                refusal = error
-        task = yield from call(endpoints.get_task(wiro_task_id), outside, patience_seconds=patience_left())
-        if task.is_terminal:
-            return task
-        attempt += 1
-        pause = retry.backoff_seconds(attempt, outside.random())
-        if pause > patience_left():
-            raise refusal
-        is_running = not task.is_queued
-        yield Pause(pause)
+    detail = endpoints.get_task(wiro_task_id)
+    if is_last_look:
+        poll = call(detail, replace(outside, gate=outside.gate.bypass()), patience_seconds=0)
+    else:
+        poll = call(detail, outside, patience_seconds=0, deadline=polling.deadline)
+    try:
+        task = yield from poll
+    except WiroError as error:
+        now = outside.now()
+        is_not_yet = isinstance(error, WiroNotFoundError) and polling.age_seconds(now) < NOT_YET_SECONDS
+        if not error.may_retry and not is_not_yet:
+            raise
+        # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
+        if patience.failed(now) and not polling.is_over(now):
+            raise lost_sight(wiro_task_id, error) from error
+        return None
+    patience.succeeded(outside.now())
+    return task

@@ -35,6 +35,8 @@ class ApiCall(Generic[T]):
     :ivar path: below the base URL, percent-encoded, without a leading slash.
     :ivar read: turns the envelope of a success into the value; raises WiroResponseError if it can't.
     :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
+    :ivar only_names_tasks: nothing in it comes from a model's parameters, so that an error that doesn't say
+        what is wrong with the request is the server's own, and passes.
     :ivar secrets: words of the body that no error message may repeat, should the answer echo them.
     """
 
@@ -42,6 +44,7 @@ class ApiCall(Generic[T]):
     body: Body
     read: Callable[[Envelope], T]
     is_repeatable: bool = True
+    only_names_tasks: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -74,7 +77,7 @@ def get_task(wiro_task_id: str) -> ApiCall[Task]:
             raise WiroResponseError(f"Asked for Wiro task {checked}, the answer was about another one.")
         return replace(task, id=checked)
 
-    return _json_call("Task/Detail", {"taskid": checked}, read)
+    return _task_call("Task/Detail", {"taskid": checked}, read)
 
 
 def list_tasks(
@@ -84,17 +87,17 @@ def list_tasks(
     fields = {"type": "model", "sort": "id", "order": "DESC", **_page(start, limit)}
     if model_name:
         fields["modelName"] = model_name
-    return _json_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
+    return _task_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
 
 
 def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
     """Task/Cancel: works only while the task is queued."""
-    return _json_call("Task/Cancel", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+    return _task_call("Task/Cancel", {"taskid": check_task_id(wiro_task_id)}, _only_task)
 
 
 def kill_task(wiro_task_id: str) -> ApiCall[Task | None]:
     """Task/Kill: works only once a worker has the task."""
-    return _json_call("Task/Kill", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+    return _task_call("Task/Kill", {"taskid": check_task_id(wiro_task_id)}, _only_task)
 
 
 def delete_task_files(token: str) -> ApiCall[None]:
@@ -157,6 +160,10 @@ def check_task_id(wiro_task_id: object) -> str:
 
 def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
     return ApiCall(path, Body(json=json.dumps(fields)), read)
+
+
+def _task_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
+    return replace(_json_call(path, fields, read), only_names_tasks=True)
 
 
 def _page(start: int, limit: int) -> dict[str, str]:

@@ -61,7 +61,8 @@ class Outside:
     """
     What a flow needs of the world, handed in.
 
-    :ivar now: the time, as an aware datetime.
+    :ivar now: the time, as an aware datetime, by a clock that is not set while the flow runs: absolute
+        deadlines are compared with it, and pauses are planned by it.
     :ivar random: a number from [0, 1).
     :ivar nonce: a random integer that was never handed out before.
     :ivar gate: shared by all calls of one connection in a process.
@@ -144,7 +145,7 @@ def call(
 
 def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
     """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
-    while waiting := outside.gate.wait_seconds(outside.now()):
+    while waiting := outside.gate.wait_seconds():
         remaining = (deadline - outside.now()).total_seconds()
         if remaining <= 0:
             raise WiroRateLimitError(
@@ -156,7 +157,10 @@ def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
 
 def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: tuple[str, ...]) -> T:
     if isinstance(outcome, Answer):
-        return api_call.read(responses.read(outcome, secrets=(*secrets, *api_call.secrets)))
+        envelope = responses.read(
+            outcome, secrets=(*secrets, *api_call.secrets), only_names_tasks=api_call.only_names_tasks
+        )
+        return api_call.read(envelope)
     reason = outcome.reason if outcome else "the request was not made"
     raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")
 
@@ -170,5 +174,5 @@ def _pause_before_repeat(
     asked = retry.retry_after_seconds(outcome.headers, outside.now()) if isinstance(outcome, Answer) else None
     pause = max(asked or 0.0, retry.backoff_seconds(attempt, outside.random()))
     if isinstance(failure, WiroRateLimitError):
-        outside.gate.close(outside.now(), pause)
+        outside.gate.close(pause)
     return pause

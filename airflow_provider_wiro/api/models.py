@@ -40,11 +40,15 @@ class TaskStatus(StrEnum):
     COST = "task_cost"
 
 
-#: With one of these in Task/Detail a task changes no more. ``task_end`` is not among them: files follow.
-TERMINAL_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL, TaskStatus.ERROR})
+#: With one of these in Task/Detail a task changes no more. ``task_end`` is not among them: files follow. Nor
+#: is ``task_error``, a failure before the model ran: the task waits for a requeue, may run and be billed.
+TERMINAL_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL})
 #: Still cancellable; everything else that is not terminal must be killed.
 QUEUED_STATUSES = frozenset({TaskStatus.QUEUE})
 KNOWN_STATUSES = frozenset(TaskStatus)
+
+#: Stands for the status of a task that no poll has shown.
+UNKNOWN_STATUS = "unknown"
 
 #: How many of the model's last error lines belong into a message.
 ERROR_LINES = 10
@@ -160,6 +164,17 @@ class Task:
     @property
     def is_queued(self) -> bool:
         return self.status in QUEUED_STATUSES
+
+    @property
+    def has_error_status(self) -> bool:
+        """Whether it failed before the model ran, and waits for a requeue: it has not ended."""
+        return self.status == TaskStatus.ERROR
+
+    @property
+    def status_with_reason(self) -> str:
+        """The status for a message, followed by the last line of ``debugerror`` where it is an error."""
+        lines = self.debug_error.strip().splitlines() if self.has_error_status else []
+        return f"{self.status[:100]}: {lines[-1].strip()[:500]}" if lines else self.status[:100]
 
     @property
     def is_cancelled(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.models import KNOWN_STATUSES
+from airflow_provider_wiro.api.models import KNOWN_STATUSES, TaskStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,12 +35,24 @@ class Narrator:
         self._warn = warn
         self._last_status: str | None = None
         self._unknown: set[str] = set()
+        self._has_warned_of_error = False
         self._told_percentage = 0.0
         self._progress_told_at: datetime | None = None
 
     def observe(self, task: Task) -> None:
-        """Tell a status that is not the one told last. An unknown one is told, as a warning, once."""
-        if task.is_known_status:
+        """
+        Log a status that is not the one logged last.
+
+        ``task_error`` is logged as a warning once, with its reason, and so is each status that is unknown.
+        """
+        if task.has_error_status and not self._has_warned_of_error:
+            self._has_warned_of_error = True
+            self._last_status = task.status
+            self._warn(
+                f"{self._task} failed before the model ran, and waits for Wiro to queue it again "
+                f"({task.status_with_reason}). It has not ended: it may still run and be billed."
+            )
+        elif task.is_known_status:
             self._status(task.status)
         elif task.status != self._last_status and task.status not in self._unknown:
             self._unknown.add(task.status)
@@ -52,7 +64,8 @@ class Narrator:
 
     def hear(self, message: PushMessage, now: datetime) -> None:
         """Tell what was heard over the WebSocket: a status, or how far the model is."""
-        if message.status in KNOWN_STATUSES:
+        # Over the WebSocket task_error is a line on stderr, and says nothing about the task's state.
+        if message.status in KNOWN_STATUSES and message.status != TaskStatus.ERROR:
             self._status(message.status)
         if message.progress is not None:
             self.progress(message.progress, now)

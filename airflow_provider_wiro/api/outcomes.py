@@ -66,8 +66,6 @@ def check_success(task: Task) -> Task:
 
 
 def _how(task: Task) -> str:
-    if task.status == TaskStatus.ERROR:
-        return "before the model ran"
     return (
         f"exit code {task.exit_code[:20]}"
         if task.exit_code

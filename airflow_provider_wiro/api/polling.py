@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 #: How the end of a task is learned: by polling alone, over the WebSocket too, or as the watcher thinks best.
 Watch = Literal["auto", "poll", "websocket"]
@@ -40,6 +40,11 @@ class Polling:
     started_at: datetime
     deadline: datetime | None = None
     interval_seconds: float | None = None
+
+    def shifted(self, by: timedelta) -> Polling:
+        """Return the same plan by a clock that is so much ahead."""
+        deadline = None if self.deadline is None else self.deadline + by
+        return replace(self, started_at=self.started_at + by, deadline=deadline)
 
     def age_seconds(self, now: datetime) -> float:
         """Seconds since the start; 0 if the clock has jumped back before it."""

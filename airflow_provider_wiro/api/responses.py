@@ -21,6 +21,7 @@ from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroNotFoundError,
     WiroNotStoppableError,
+    WiroPermissionError,
     WiroRateLimitError,
     WiroResponseError,
     WiroServerError,
@@ -49,17 +50,18 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def read(answer: Answer, *, secrets: Collection[str] = ()) -> Envelope:
+def read(answer: Answer, *, secrets: Collection[str] = (), only_names_tasks: bool = False) -> Envelope:
     """
     Return the envelope of a successful answer.
 
     :param secrets: words that no error message may repeat, should the answer echo them.
+    :param only_names_tasks: see :class:`~airflow_provider_wiro.api.endpoints.ApiCall`.
     :raises WiroApiError: one of its subclasses: Wiro said no.
     :raises WiroResponseError: the answer is not the API's.
     """
     envelope = _envelope(answer.body)
     if answer.status >= 400:
-        raise _refusal(answer, envelope, secrets)
+        raise _refusal(answer, envelope, secrets, only_names_tasks=only_names_tasks)
     if not 200 <= answer.status < 300:
         raise WiroResponseError(
             f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {_CHECK_BASE_URL}"
@@ -78,7 +80,7 @@ def read(answer: Answer, *, secrets: Collection[str] = ()) -> Envelope:
         return envelope
     # Only a plain no is a refusal: of a Run it means that nothing was started.
     if envelope.get("result") is False or result in {"false", "0"} or _errors(envelope):
-        raise _refusal(answer, envelope, secrets)
+        raise _refusal(answer, envelope, secrets, only_names_tasks=only_names_tasks)
     raise WiroResponseError(
         f'Wiro\'s API answered JSON whose "result" is neither true nor false. {_CHECK_BASE_URL}'
     )
@@ -108,11 +110,23 @@ def _errors(envelope: Envelope) -> list[tuple[int | None, str]]:
     return found
 
 
-#: Code 1 covers "not found" and "not in a state to be stopped"; only the words tell them apart.
+#: Statuses of a server or proxy that gave up: like a 5xx they don't say what became of the request.
+_AS_VAGUE_AS_5XX = frozenset({408, 409, 425, 499})
+
+# Codes are shared by errors that differ in what is to be done; only the words tell them apart.
+_NO_TASK = re.compile(r"no task yet|task-not-(founded|found|exist)", re.IGNORECASE)
 _NOT_STOPPABLE = re.compile(r"not in a cancell?able state|could not be (killed|cancell?ed)", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
-    r"authorization is not|requested ip|signature|nonce|sign.?in|bearer", re.IGNORECASE
+    r"authorization|requested ip|signature|nonce|sign.?in|bearer|api.?key", re.IGNORECASE
 )
+#: Narrow, since a Run's own parameters are quoted too: "The prompt was blocked" is about the prompt.
+_PERMISSION = re.compile(
+    r"permission|suspended|not available for your|spend(ing)?[ -]limit|team admin"
+    r"|(account|team|member|user|project)\b.{0,40}\b(blocked|banned|disabled|inactive|deactivated)",
+    re.IGNORECASE,
+)
+_BALANCE = re.compile(r"balance|fund|credit|top.?up", re.IGNORECASE)
+_ABOUT_THE_REQUEST = re.compile(r"\b(required|missing|must be)\b|parameters? (is|are) invalid", re.IGNORECASE)
 
 _BY_CODE: Mapping[int, type[WiroApiError]] = {
     0: WiroValidationError,
@@ -124,7 +138,9 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 }
 
 
-def _refusal(answer: Answer, envelope: Envelope | None, secrets: Collection[str]) -> WiroApiError:
+def _refusal(
+    answer: Answer, envelope: Envelope | None, secrets: Collection[str], *, only_names_tasks: bool
+) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
     # Hidden before it is cut, or a cut through a secret would leave its first half.
@@ -132,30 +148,44 @@ def _refusal(answer: Answer, envelope: Envelope | None, secrets: Collection[str]
     if not words:
         words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
-    return _refusal_class(answer.status, code, words)(
-        f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status
-    )
+    kind = _refusal_class(answer.status, code, words)
+    if only_names_tasks and envelope is not None and kind in {WiroValidationError, WiroApiError}:
+        kind = kind if _ABOUT_THE_REQUEST.search(words) else WiroServerError
+    return kind(f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status)
 
 
 def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiError]:
     if status == 429:
         return WiroRateLimitError
     by_code = _BY_CODE.get(code) if code is not None else None
-    if by_code in {WiroConcurrencyLimitError, WiroBalanceError}:  # certain, whatever status carries them
+    if by_code is WiroConcurrencyLimitError:  # certain, whatever status carries it, as is the next
         return by_code
-    if status >= 500:
+    if by_code is WiroBalanceError:
+        if _BALANCE.search(words):
+            return by_code
+        return WiroPermissionError if _PERMISSION.search(words) else WiroApiError
+    if status >= 500 or status in _AS_VAGUE_AS_5XX:
         return WiroServerError
+    by_words = _class_by_words(words)
     if status in {401, 403}:
-        return WiroAuthenticationError
-    if code == 1 and _NOT_STOPPABLE.search(words):
-        return WiroNotStoppableError
-    if code == 0 and _AUTHORIZATION.search(words):
-        return WiroAuthenticationError
+        return by_words if by_words is WiroPermissionError else WiroAuthenticationError
+    if by_words in {WiroNotFoundError, WiroNotStoppableError} or (by_words is not None and code == 0):
+        return by_words
     if by_code is not None:
         return by_code
     if status == 404:
         return WiroNotFoundError
     return WiroApiError if status == 200 else WiroValidationError
+
+
+def _class_by_words(words: str) -> type[WiroApiError] | None:
+    if _NO_TASK.search(words):
+        return WiroNotFoundError
+    if _NOT_STOPPABLE.search(words):
+        return WiroNotStoppableError
+    if _AUTHORIZATION.search(words):
+        return WiroAuthenticationError
+    return WiroPermissionError if _PERMISSION.search(words) else None
 
 
 def _describe(body: bytes, secrets: Collection[str]) -> str:

@@ -15,6 +15,7 @@ from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause
 from airflow_provider_wiro.api.later_tasks import compare, tasks_since
+from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroNotFoundError, WiroOrphanedRunError
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ def resume(
     *,
     stops_stale: bool = False,
     resubmits_orphans: bool = False,
+    timeout_seconds: float | None = None,
+    patience_seconds: float = POLL_PATIENCE_SECONDS,
 ) -> Flow[Resumption]:
     """
     Decide about the record an earlier try left.
 
+    :param timeout_seconds: how long the recorded task may take, from its submission; None for any time.
+    :param patience_seconds: for how long failing polls of the recorded task are ridden out.
     :param stops_stale: stop the task of a record that is about another run; otherwise it is left to end.
     :param resubmits_orphans: where it can't be told whether the earlier Run was started, start a new one.
     :raises WiroOrphanedRunError: it can't be told, and ``resubmits_orphans`` is off.
+    :raises WiroTaskTimeoutError: the recorded task's time is over, and Wiro can't be asked.
     :raises WiroError: Wiro can't be asked; the record stands.
     """
     if record is None:
@@ -88,7 +94,15 @@ def resume(
     if record.wiro_task_id is None:
         return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
     try:
-        task = yield from look_at_task(record.wiro_task_id, outside)
+        # A clock that was set back since would make the time longer.
+        started_at = min(record.intended_at_moment, outside.now())
+        task = yield from look_at_task(
+            record.wiro_task_id,
+            outside,
+            started_at=started_at,
+            deadline=None if timeout_seconds is None else started_at + timedelta(seconds=timeout_seconds),
+            patience_seconds=patience_seconds,
+        )
     except WiroNotFoundError as error:
         if resubmits_orphans:
             return Resumption(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")

@@ -7,8 +7,8 @@ Everything else is safe to repeat, so its only limit is patience, counted in tim
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from airflow_provider_wiro.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
 #: For how long a call is repeated through rate limits, 5xx and network errors before it fails.
 CALL_PATIENCE_SECONDS = 60.0
@@ -29,6 +30,10 @@ POLL_PATIENCE_SECONDS = 300.0
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+#: A rate limit holds back a connection's other calls no longer than this, whatever it asks for: a day without
+#: a poll would hide the ends of all tasks, and one request a minute tells whether the limit is over.
+LONGEST_CLOSURE_SECONDS = 60.0
+_SHORTEST_WAIT_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,21 @@ def certainly_not_started(error: WiroError, *, was_sent: bool) -> bool:
     return isinstance(error, WiroConnectionError) and not was_sent
 
 
-def backoff_seconds(attempt: int, random: float) -> float:
+def backoff_seconds(
+    attempt: int, random: float, *, first: float | None = None, longest: float | None = None
+) -> float:
     """
-    Return the pause before try ``attempt + 1``: doubling from 1 s to 30 s, each between half and all of it.
+    Return the pause before try ``attempt + 1``: doubling from the first to the longest, each between half and
+    all of it.
 
     :param attempt: how many tries have failed, from 1.
     :param random: from [0, 1).
+    :param first: seconds; None is 1.
+    :param longest: seconds; None is 30.
     """
-    ceiling = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
+    first = FIRST_PAUSE_SECONDS if first is None else first
+    longest = LONGEST_PAUSE_SECONDS if longest is None else longest
+    ceiling = min(longest, first * 2.0 ** min(attempt - 1, 10))
     return ceiling * (0.5 + random / 2)
 
 
@@ -85,22 +97,28 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
 
 class RateGate:
     """
-    One pause for all calls of a connection in a process: who is told to wait makes the others wait too.
+    One pause for all calls of a connection in a process: a call that has to wait makes the others wait too.
 
     A 429 counts for the whole Wiro project, so that 50 triggers of one connection must not each learn it.
+
+    :param steady: seconds of a clock that is never set. All calls of a process share it.
     """
 
-    def __init__(self) -> None:
-        self._closed_until: datetime | None = None
+    def __init__(self, steady: Callable[[], float]) -> None:
+        self._steady = steady
+        self._closed_until = -math.inf
 
-    def close(self, now: datetime, seconds: float) -> None:
-        """Let no call through for this long."""
-        until = now + timedelta(seconds=min(seconds, 24 * 3600.0))
-        if self._closed_until is None or until > self._closed_until:
-            self._closed_until = until
+    def close(self, seconds: float) -> None:
+        """Let no call through for this long, at most ``LONGEST_CLOSURE_SECONDS``."""
+        until = self._steady() + min(seconds, LONGEST_CLOSURE_SECONDS)
+        self._closed_until = max(self._closed_until, until)
 
-    def wait_seconds(self, now: datetime) -> float:
+    def wait_seconds(self) -> float:
         """Return how long the next call has to wait, 0 if not at all."""
-        if self._closed_until is None:
-            return 0.0
-        return max(0.0, (self._closed_until - now).total_seconds())
+        remaining = self._closed_until - self._steady()
+        # A pause shorter than a clock's resolution might not move it, and would be asked for without end.
+        return remaining if remaining > _SHORTEST_WAIT_SECONDS else 0.0
+
+    def bypass(self) -> RateGate:
+        """Return a gate for calls that must not wait for the others: a stop, and a last look."""
+        return RateGate(self._steady)

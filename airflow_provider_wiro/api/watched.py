@@ -6,17 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.listing import Place, Walk
+from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.patience import PollPatience
     from airflow_provider_wiro.api.polling import Polling
     from airflow_provider_wiro.exceptions import WiroError
-
-#: The status of a task that was not seen yet.
-UNKNOWN = "unknown"
 
 
 @dataclass(eq=False)
@@ -24,7 +23,7 @@ class Watched:
     """
     One wait for a task. Two waits for one task are two of these.
 
-    :ivar patience_seconds: how long failing looks are ridden out, counted from the last that worked.
+    :ivar patience: for how long failing looks are ridden out.
     :ivar due_at: when to look next.
     :ivar planned_at: when that was decided.
     :ivar queued_for: when its entry in the queue comes up, at the latest at ``due_at``; None without one.
@@ -41,12 +40,13 @@ class Watched:
 
     wiro_task_id: str
     polling: Polling
-    patience_seconds: float
+    patience: PollPatience
     due_at: datetime
     planned_at: datetime
     last_seen_at: datetime
     asked_at: datetime
-    last_status: str = UNKNOWN
+    last_status: str = UNKNOWN_STATUS
+    last_status_with_reason: str = UNKNOWN_STATUS
     queued_for: datetime | None = None
     failures: int = 0
     is_away: bool = False
@@ -66,7 +66,7 @@ class Watched:
     @property
     def seen_until(self) -> datetime | None:
         """When it was last seen; None if it wasn't."""
-        return None if self.last_status == UNKNOWN else self.last_seen_at
+        return None if self.last_status == UNKNOWN_STATUS else self.last_seen_at
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
 from airflow_provider_wiro.api.due_queue import GATHERING, DueQueue
 from airflow_provider_wiro.api.listing import TaskList
 from airflow_provider_wiro.api.pace import Pace
+from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, SHORTEST_PAUSE_SECONDS
 from airflow_provider_wiro.api.watched import Detail, News, Watched, watched_by
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroRateLimitError
@@ -74,7 +75,8 @@ class WatchPlan:
 
         :param is_seen: it was looked at a moment ago, so begin with a pause.
         """
-        watched = Watched(wiro_task_id, polling, patience_seconds, now, now, last_seen_at=now, asked_at=now)
+        patience = PollPatience(patience_seconds, now)
+        watched = Watched(wiro_task_id, polling, patience, now, now, last_seen_at=now, asked_at=now)
         self._by_id.setdefault(wiro_task_id, []).append(watched)
         self._count += 1
         pause = GATHERING.total_seconds()
@@ -215,6 +217,9 @@ class WatchPlan:
             if task.is_terminal:
                 watched.needs_detail = True
                 self._plan(watched, now, 0.0)
+            elif task.has_error_status and watched.last_status != task.status:
+                watched.goes_alone = True  # the list may abridge the reason, which is to be told
+                self._plan(watched, now, 0.0)
             else:
                 news += self._seen(watched, task, now)
                 self._plan(watched, now, self._pause(watched, now, company=len(known)))
@@ -276,13 +281,13 @@ class WatchPlan:
         # Past the deadline it is a timeout whatever the looks say: that error gets the task stopped.
         if watched.polling.is_over(now):
             return [self._times_out(watched)]
-        is_limited = isinstance(error, WiroRateLimitError)
-        if not is_limited and (now - watched.last_seen_at).total_seconds() > watched.patience_seconds:
-            self.remove(watched)
-            return [News(watched, error=lost_sight(watched.wiro_task_id, error), is_over=True)]
-        if is_limited:
+        if isinstance(error, WiroRateLimitError):
+            watched.patience.held_back(now)
             self._plan(watched, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
             return []
+        if watched.patience.failed(now):
+            self.remove(watched)
+            return [News(watched, error=lost_sight(watched.wiro_task_id, error), is_over=True)]
         watched.failures += 1
         self._failing.add(watched)
         usual = self._pause(watched, now)
@@ -290,16 +295,20 @@ class WatchPlan:
         self._plan(watched, now, self._pace.pause_after_failure(usual, watched.failures, failing=failing))
         return []
 
-    def wait(self, now: datetime, seconds: float) -> list[News]:
-        """Put off who is due, while Wiro's rate limit lets nothing through; past its deadline a wait ends."""
-        news = []
+    def wait(self, now: datetime, seconds: float) -> list[Detail]:
+        """
+        Put off the looks that are due, while Wiro's rate limit lets nothing through.
+
+        :return: those that aren't put off: the last looks of waits whose deadline has passed.
+        """
+        last_looks = []
         for watched in self._queue.take_due(now):
             if watched.polling.is_over(now):
-                news.append(self._times_out(watched))
+                watched.is_away = True
+                last_looks.append(Detail(watched))
             else:
-                left = watched.polling.seconds_left(now)
-                self._plan(watched, now, min(seconds, left))
-        return news
+                self._plan(watched, now, min(seconds, watched.polling.seconds_left(now)))
+        return last_looks
 
     def heard(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
         """
@@ -316,6 +325,8 @@ class WatchPlan:
     def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
         since, watched.last_seen_at = watched.seen_until, now
         watched.failures = 0
+        watched.patience.succeeded(now)
+        watched.last_status_with_reason = task.status_with_reason
         self._failing.discard(watched)
         if task.status == watched.last_status:
             return []
@@ -324,7 +335,7 @@ class WatchPlan:
 
     def _times_out(self, watched: Watched) -> News:
         self.remove(watched)
-        error = out_of_time(watched.wiro_task_id, watched.last_status)
+        error = out_of_time(watched.wiro_task_id, watched.last_status_with_reason)
         return News(watched, error=error, is_over=True)
 
     def _plan(self, watched: Watched, now: datetime, pause: float) -> None:

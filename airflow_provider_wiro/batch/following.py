@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.outcomes import check_success
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
 from airflow_provider_wiro.batch.results import result_of
 from airflow_provider_wiro.exceptions import (
     WiroError,
@@ -104,13 +104,13 @@ class Following:
                 self.must_look.discard(item)
                 self._going.wake()
 
-        started_at = moment(attempt.intended_at)
-        if attempt.wiro_task_id is None or started_at is None:
-            raise AssertionError("only a run with an id and a time can be followed")
+        if attempt.wiro_task_id is None:
+            raise AssertionError("only a run with an id can be followed")
+        started_at, deadline = map(self._job.wall, (attempt.intended_at, self.deadline(attempt)))
         return await watch_task(
             self._job.wiro_conn_id,
             attempt.wiro_task_id,
-            Polling(started_at, moment(self.deadline(attempt)), self._job.poll_interval),
+            Polling(started_at, deadline, self._job.poll_interval),
             watch=self._job.watch,
             is_seen=item not in self.must_look,
             observe=observe,
@@ -121,7 +121,7 @@ class Following:
         if not self._job.cancel_on_timeout:
             return False, None
         try:
-            task = await self._hook.stop_task(error.wiro_task_id)
+            task = await self._hook.stop_task(error.wiro_task_id, patience_seconds=STOP_PATIENCE_SECONDS)
         except WiroError as problem:
             self._job.log.warning(
                 "%s: Wiro task %s could not be stopped and may still run: %s",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Job:
     :ivar timeout_seconds: for each item, from its submission.
     :ivar try_number: of the Airflow task.
     :ivar random: from [0, 1).
-    :ivar now: Unix time in seconds.
+    :ivar now: Unix time in seconds, by a clock that is not set while the batch works.
     """
 
     model: str
@@ -47,6 +49,10 @@ class Job:
     log: Log
     random: Callable[[], float]
     now: Callable[[], float]
+
+    def wall(self, moment: float) -> datetime:
+        """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""
+        return datetime.fromtimestamp(moment - self.now() + time.time(), tz=UTC)
 
 
 @dataclass(frozen=True)

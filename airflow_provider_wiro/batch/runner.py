@@ -224,6 +224,6 @@ class BatchRunner:
         return Waiting(
             [attempt.wiro_task_id or "" for attempt in attempts],
             [attempt.intended_at for attempt in attempts],
-            min(wakes, default=None),
+            self._job.wall(min(wakes)).timestamp() if wakes else None,
             self._limit.current,
         )

@@ -9,7 +9,6 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api import endpoints, flow
 from airflow_provider_wiro.api.later_tasks import newest_task_id
-from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroNotFoundError
 from airflow_provider_wiro.hooks.files import resolve_files
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
@@ -127,7 +126,7 @@ class Submitter:
                 run,
                 outside,
                 patience_seconds=_PATIENCE_SECONDS,
-                deadline=moment(until),
+                deadline=self._job.wall(until),
                 gives_up_on=(WiroConcurrencyLimitError,),
             )
         )

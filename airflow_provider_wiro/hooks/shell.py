@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -31,20 +32,50 @@ _GATES: dict[tuple[str, str], RateGate] = {}
 
 
 def now() -> datetime:
-    """Return the time, aware."""
+    """Return the wall clock's time, aware: for moments that are stored, or come from elsewhere."""
     return datetime.now(UTC)
 
 
+class SteadyClock:
+    """
+    The time, aware, by a clock that is not set: the wall clock's time when this is made, and from then on the
+    monotonic clock's.
+
+    Waits are planned by it. A wall clock that is set an hour back would make each an hour longer, and one set
+    forward would end it early. Made when a wait begins, so that absolute deadlines mean what they say.
+    """
+
+    def __init__(self) -> None:
+        self._began_at = datetime.now(UTC)
+        self._began = time.monotonic()
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self._began_at + timedelta(seconds=time.monotonic() - self._began)
+
+    def timestamp(self) -> float:
+        """Return the time, as Unix time."""
+        return self().timestamp()
+
+    def from_wall(self, moment: datetime) -> datetime:
+        """Return a moment of the wall clock, such as a deadline from a record, as a moment of this one."""
+        return self() + (moment - now())
+
+    def to_wall(self, moment: datetime) -> datetime:
+        """Return a moment of this clock, to be stored or handed on, as a moment of the wall clock."""
+        return now() + (moment - self())
+
+
 def outside(connection: WiroConnection) -> Outside:
-    """Return the world for a flow on this connection."""
+    """Return the world for a flow on this connection, which begins now."""
     key = (connection.base_url, connection.credentials.key)
     return Outside(
         credentials=connection.credentials,
-        now=now,
+        now=SteadyClock(),
         random=random.random,
         # 63 random bits: unique among all workers without their talking to each other.
         nonce=lambda: secrets.randbits(63),
-        gate=_GATES.setdefault(key, RateGate()),
+        gate=_GATES.setdefault(key, RateGate(time.monotonic)),
     )
 
 

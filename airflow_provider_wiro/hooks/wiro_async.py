@@ -127,11 +127,19 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_task`."""
         return await self._call(endpoints.get_task(wiro_task_id))
 
-    async def look_at_task(self, wiro_task_id: str) -> Task:
+    async def look_at_task(
+        self, wiro_task_id: str, *, started_at: datetime | None = None, deadline: datetime | None = None
+    ) -> Task:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.look_at_task`."""
         patience = shell.poll_patience_seconds()
         return await self.converse(
-            lambda outside: conversations.look_at_task(wiro_task_id, outside, patience_seconds=patience)
+            lambda outside: conversations.look_at_task(
+                wiro_task_id,
+                outside,
+                started_at=started_at,
+                deadline=deadline,
+                patience_seconds=patience,
+            )
         )
 
     async def list_tasks(

@@ -28,8 +28,8 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
     task = hook.get_task(wiro_task_id)
     if not task.is_terminal:
         raise WiroUsageError(
-            f"Wiro task {wiro_task_id} has not ended yet ({task.status[:100]}). Put a WiroTaskSensor before "
-            "this task, or let the run wait for completion."
+            f"Wiro task {wiro_task_id} has not ended yet ({task.status_with_reason}). Put a WiroTaskSensor "
+            "before this task, or let the run wait for completion."
         )
     require_success(task)
     return task

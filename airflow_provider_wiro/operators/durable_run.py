@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.later_tasks import newest_task_id
 from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume, settle
+from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
 from airflow_provider_wiro.operators.stopping import TaskStoppedError
@@ -47,6 +48,8 @@ class DurableRun:
     :param try_number: of the Airflow task.
     :param stops_stale: stop the task of an earlier run with other parameters.
     :param resubmits_orphans: start anew where it can't be told whether an earlier Run was started.
+    :param timeout_seconds: how long an earlier try's task may take, from its submission; None for any time.
+    :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class DurableRun:
         resubmits_orphans: bool,
         log: Log,
         now: Callable[[], datetime],
+        timeout_seconds: float | None = None,
+        patience_seconds: float = POLL_PATIENCE_SECONDS,
     ) -> None:
         self._hook = hook
         self._store = store
@@ -71,6 +76,8 @@ class DurableRun:
         self._resubmits_orphans = resubmits_orphans
         self._log = log
         self._now = now
+        self._timeout_seconds = timeout_seconds
+        self._patience_seconds = patience_seconds
         self._losses: list[WiroLostRunError] = []
 
     def begin(self) -> BegunRun:
@@ -78,6 +85,7 @@ class DurableRun:
         Return the run, of which Wiro has the task when this returns.
 
         :raises WiroConcurrencyLimitError: no slot is free; nothing was started.
+        :raises WiroTaskTimeoutError: the time of an earlier try's task is over, and Wiro can't be asked.
         :raises WiroOrphanedRunError: an earlier Run may have been started, and it can't be told which task it
             is.
         :raises WiroRecordError: the record can't be read, or the intent can't be kept; nothing was started.
@@ -93,6 +101,8 @@ class DurableRun:
                 self._wanted,
                 stops_stale=self._stops_stale,
                 resubmits_orphans=self._resubmits_orphans,
+                timeout_seconds=self._timeout_seconds,
+                patience_seconds=self._patience_seconds,
             )
         )
         if record is not None:

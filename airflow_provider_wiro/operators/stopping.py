@@ -102,10 +102,12 @@ class RunStopper:
 
         :raises WiroTaskTimeoutError: it has not.
         """
+        from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
+
         what = "It is left running (cancel_on_timeout=False)."
         if self._cancel_on_timeout:
             try:
-                task = hook.stop_task(error.wiro_task_id)
+                task = hook.stop_task(error.wiro_task_id, patience_seconds=STOP_PATIENCE_SECONDS)
             except WiroError as problem:
                 what = f"It could not be stopped and may still run: {problem}"
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.hooks.shell import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
     from airflow_provider_wiro.run_record import RecordStore
@@ -151,6 +153,13 @@ class WiroRunOperator(BaseOperator):
         hook.interrupted_by(self._stopper.check)
         return hook
 
+    @cached_property
+    def _clock(self) -> SteadyClock:
+        """The clock by which this process waits; moments that are stored are the wall clock's."""
+        from airflow_provider_wiro.hooks.shell import SteadyClock
+
+        return SteadyClock()
+
     @property
     def _stopper(self) -> RunStopper:
         found: RunStopper | None = self.__dict__.get("_the_stopper")
@@ -180,13 +189,14 @@ class WiroRunOperator(BaseOperator):
         # `airflow dags test` hands over the event alone.
         if give_up_at is None or is_stale_event(event, context):
             return self._run_anew(context)
-        return self._run(context, give_up_at=datetime.fromtimestamp(give_up_at, tz=UTC), refusals=refusals)
+        until = self._clock.from_wall(datetime.fromtimestamp(give_up_at, tz=UTC))
+        return self._run(context, give_up_at=until, refusals=refusals)
 
     def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
         """
         Begin the run and see it through.
 
-        :param give_up_at: wait for a slot until then.
+        :param give_up_at: wait for a slot until then, by the steady clock.
         :param refusals: how many times Wiro had none.
         """
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
@@ -197,14 +207,21 @@ class WiroRunOperator(BaseOperator):
             base_url = self.hook.connection.base_url
             run = self._durable_run(context, give_up_at)
             while True:
+                asked_at = self._clock()
                 try:
                     begun = run.begin()
                     break
+                except WiroTaskTimeoutError as error:
+                    # The time of an earlier try's task is over, and it could not be polled before.
+                    task = self._stopper.after_timeout(error, self.hook)
+                    return self._finish(context, task, is_resumed=True)
                 except WiroConcurrencyLimitError as error:
                     refusals += 1
                     self._wait_for_slot(context, error, give_up_at, refusals)
             self._stopper.know(begun.wiro_task_id, self.hook)
             if not begun.is_resumed:
+                # A clock that was set forward since would make its time shorter.
+                begun = replace(begun, started_at=max(begun.started_at, self._clock.to_wall(asked_at)))
                 self.log.info("Submitted %s to Wiro: task %s.", self.model, begun.wiro_task_id)
             context["ti"].xcom_push(key=TASK_ID_KEY, value=begun.wiro_task_id)
             push_task_url(context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
@@ -215,6 +232,7 @@ class WiroRunOperator(BaseOperator):
         from airflow_provider_wiro.api.fingerprint import fingerprint
         from airflow_provider_wiro.api.resume import WantedRun
         from airflow_provider_wiro.hooks.files import resolve_files
+        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
         from airflow_provider_wiro.operators.durable_run import DurableRun
 
         files = resolve_files(self.files)
@@ -231,7 +249,7 @@ class WiroRunOperator(BaseOperator):
                     files,
                     callback_url=self.callback_url,
                     project_id=project_id,
-                    deadline=give_up_at,
+                    deadline=self._clock.to_wall(give_up_at),
                     waits_for_slot=False,
                 )
             )
@@ -250,6 +268,8 @@ class WiroRunOperator(BaseOperator):
             resubmits_orphans=self.on_orphaned_intent == "resubmit",
             log=self.log,
             now=lambda: datetime.now(UTC),
+            timeout_seconds=self.timeout if self.cancel_on_timeout else None,
+            patience_seconds=poll_patience_seconds(),
         )
 
     def _record_store(self, context: Context) -> RecordStore | None:
@@ -281,8 +301,7 @@ class WiroRunOperator(BaseOperator):
             # A scheduler that lags takes the end of a part for the task's failure, if the next is queued by
             # then, and uses up a retry (seen on 3.3.2). So no deferral is a short one.
             pause = max(pause, min(4 * pause, _LONG_DEFERRAL_SECONDS))
-        free_at = datetime.now(UTC) + timedelta(seconds=pause)
-        if free_at > give_up_at:
+        if self._clock() + timedelta(seconds=pause) > give_up_at:
             raise error
         self.log.info("%s Asking again in %.0f s.", error, pause)
         if not self.deferrable:
@@ -291,10 +310,11 @@ class WiroRunOperator(BaseOperator):
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
         self._stopper.check()
+        free_at = datetime.now(UTC) + timedelta(seconds=pause)
         self.defer(
             trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
             method_name="execute_when_free",
-            kwargs={"give_up_at": give_up_at.timestamp(), "refusals": refusals},
+            kwargs={"give_up_at": self._clock.to_wall(give_up_at).timestamp(), "refusals": refusals},
             timeout=longest_deferral(free_at),
         )
 
@@ -340,8 +360,9 @@ class WiroRunOperator(BaseOperator):
         """
         Return when the run has to be over: counted from its submission, also by the tries after the first.
         """
-        deadline = begun.started_at + timedelta(seconds=self.timeout)
         now = datetime.now(UTC)
+        # A clock that was set back since would make its time longer.
+        deadline = min(begun.started_at, now) + timedelta(seconds=self.timeout)
         if begun.is_resumed and not self.cancel_on_timeout and deadline < now:
             # It was left running on purpose, to be waited for again.
             return now + timedelta(seconds=self.timeout)
@@ -421,7 +442,7 @@ class WiroRunOperator(BaseOperator):
         self._narrator(task.id).observe(task)
 
     def _run_anew(self, context: Context) -> RunSummary:
-        give_up_at = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        give_up_at = self._clock() + timedelta(seconds=self.timeout)
         return self._run(context, give_up_at=give_up_at, refusals=0)
 
     def _narrator(self, wiro_task_id: str) -> Narrator:

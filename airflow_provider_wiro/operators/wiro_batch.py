@@ -320,6 +320,7 @@ class WiroBatchRunOperator(BaseOperator):
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
         from airflow_provider_wiro.batch.job import Job
+        from airflow_provider_wiro.hooks.shell import SteadyClock
 
         return Job(
             model=self.model,
@@ -338,7 +339,7 @@ class WiroBatchRunOperator(BaseOperator):
             try_number=ti.try_number,
             log=self.log,
             random=random.random,
-            now=time.time,
+            now=SteadyClock().timestamp,
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:

@@ -7,11 +7,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.models import TaskStatus
-from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.push import PushChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Watch
@@ -35,6 +35,7 @@ class Listener:
 
     Belongs to one event loop, and to a hook whose connection has a ``push_url``.
 
+    :param now: the clock of the plan.
     :param changed: called when the plan may have become due.
     :param tell: passes on a message that one who waits may want to know.
     """
@@ -44,10 +45,12 @@ class Listener:
         hook: WiroAsyncHook,
         plan: WatchPlan,
         *,
+        now: Callable[[], datetime],
         changed: Callable[[], None],
         tell: Callable[[PushMessage], None],
     ) -> None:
         self._plan = plan
+        self._now = now
         self._changed = changed
         self._tell = tell
         self._channel = PushChannel(hook, heard=self._heard, registered=self._registered, log=log)
@@ -88,7 +91,7 @@ class Listener:
         if news.task is None or wiro_task_id not in self._listens:
             return
         if news.since is not None:
-            since = self._loop.time() - (shell.now() - news.since).total_seconds()
+            since = self._loop.time() - (self._now() - news.since).total_seconds()
             if self._heard_at.get(wiro_task_id, since) <= since:
                 self._channel.missed(wiro_task_id, since, is_end=news.is_over)
         if not news.is_over:
@@ -102,7 +105,7 @@ class Listener:
             self._channel.add(watched.wiro_task_id, task.token)
         elif watched in self._insisting:  # the list may abridge; Detail shows all
             self._insisting.discard(watched)
-            self._plan.ask_alone(watched, shell.now())
+            self._plan.ask_alone(watched, self._now())
             self._changed()
 
     async def aclose(self) -> None:
@@ -111,7 +114,7 @@ class Listener:
 
     def _registered(self, wiro_task_ids: Sequence[str]) -> None:
         # What happened before the registration is not told. Nobody waits for what isn't relied on.
-        self._plan.hasten(filter(self.is_working, wiro_task_ids), shell.now())
+        self._plan.hasten(filter(self.is_working, wiro_task_ids), self._now())
         self._changed()
 
     def _heard(self, message: PushMessage) -> None:
@@ -119,7 +122,7 @@ class Listener:
         self._heard_at[wiro_task_id] = now
         # A task_error is a line on stderr or a failure before the model ran: no end, but worth asking Detail.
         if message.is_end or message.status == TaskStatus.ERROR:
-            self._plan.heard(wiro_task_id, shell.now(), is_end=message.is_end)
+            self._plan.heard(wiro_task_id, self._now(), is_end=message.is_end)
             self._changed()
         elif now >= self._told_at.get(wiro_task_id, 0.0) + _TELL_SECONDS:
             self._told_at[wiro_task_id] = now

@@ -14,6 +14,7 @@ import logging
 import math
 import random
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -138,6 +139,8 @@ class Watcher:
         self.is_closed = False
         self._hook = hook
         self._plan = WatchPlan(random.random, self._is_pushed)
+        #: All moments of the plan are this clock's.
+        self._now = shell.SteadyClock()
         self._listener: Listener | None = None
         self._waits: dict[Watched, _Wait] = {}
         self._users = 0
@@ -171,12 +174,13 @@ class Watcher:
                 connection = await self._hook.get_wiro_connection()
             if self._watching is None:
                 self._watching = _in_no_context(self._watch())
+            now = self._now()
             watched = self._plan.add(
                 wiro_task_id,
-                polling,
+                polling.shifted(now - shell.now()),  # its moments are the wall clock's
                 patience_seconds=shell.poll_patience_seconds(),
                 is_seen=is_seen,
-                now=shell.now(),
+                now=now,
             )
             wait = self._waits[watched] = _Wait()
             if watch != "poll" and connection.push_url is not None:
@@ -208,7 +212,9 @@ class Watcher:
             # Here and not above: it brings aiohttp, and DAG files are parsed all day long.
             from airflow_provider_wiro.triggers.listening import Listener
 
-            self._listener = Listener(self._hook, self._plan, changed=self._nudge, tell=self._tell_message)
+            self._listener = Listener(
+                self._hook, self._plan, now=self._now, changed=self._nudge, tell=self._tell_message
+            )
         return self._listener
 
     async def is_outdated(self) -> bool:
@@ -246,13 +252,10 @@ class Watcher:
         outside = shell.outside(await self._hook.get_wiro_connection())
         while True:
             try:
-                now = shell.now()
-                closed_for = outside.gate.wait_seconds(now)
-                if closed_for:
-                    self._tell(self._plan.wait(now, closed_for))
-                else:
-                    for look in self._plan.looks(now):
-                        self._begin(look)
+                now = self._now()
+                closed_for = outside.gate.wait_seconds()
+                for look in self._plan.wait(now, closed_for) if closed_for else self._plan.looks(now):
+                    self._begin(look)
                 await self._sleep()
             except Exception:
                 # Whatever it is, the others that wait must not lose sight of tasks that are paid for.
@@ -274,7 +277,7 @@ class Watcher:
 
     def _seconds_to_sleep(self) -> float | None:
         due_at = self._plan.next_due_at()
-        return None if due_at is None else max(0.0, (due_at - shell.now()).total_seconds())
+        return None if due_at is None else max(0.0, (due_at - self._now()).total_seconds())
 
     def _nudge(self) -> None:
         """Wake the watcher if something is due before it would wake."""
@@ -296,16 +299,16 @@ class Watcher:
             else:
                 news = await self._walk(look)
         except WiroError as error:
-            news = self._plan.failed(look, error, shell.now())
+            news = self._plan.failed(look, error, self._now())
         except Exception as error:
             log.exception("A look of the watcher of connection %s failed.", self._hook.wiro_conn_id)
             failure = WiroConnectionError(f"{type(error).__name__} while looking.")
-            news = self._plan.failed(look, failure, shell.now())
+            news = self._plan.failed(look, failure, self._now())
         self._tell(news)
         self._nudge()
 
     async def _look_at_task(self, look: Detail) -> list[News]:
-        left = look.watched.polling.seconds_left(shell.now())
+        left = look.watched.polling.seconds_left(self._now())
         try:
             # With requests that hang, there is no end of waiting for one's turn; but there is of a deadline.
             async with (
@@ -314,26 +317,32 @@ class Watcher:
             ):
                 if not look.watched.is_followed:  # it has left while this waited for its turn
                     return []
-                task = await self._call(endpoints.get_task(look.watched.wiro_task_id))
+                detail = endpoints.get_task(look.watched.wiro_task_id)
+                task = await self._call(detail, is_last_look=look.watched.polling.is_over(self._now()))
         except TimeoutError as error:
             raise WiroConnectionError("No answer came before the deadline.") from error
         if self._listener is not None:
             self._listener.learn(look.watched, task)
-        return self._plan.saw_task(look, task, shell.now())
+        return self._plan.saw_task(look, task, self._now())
 
     async def _walk(self, walk: Walk[Watched]) -> list[News]:
         async with self._walks:
-            while (start := self._plan.next_start(walk, shell.now())) is not None:
-                asked_at = shell.now()
+            while (start := self._plan.next_start(walk, self._now())) is not None:
+                asked_at = self._now()
                 async with self._requests:
                     tasks = await self._call(endpoints.list_tasks(start=start, limit=self._plan.page_size))
-                self._tell(self._plan.saw_page(walk, start, tasks, asked_at, shell.now()))
+                self._tell(self._plan.saw_page(walk, start, tasks, asked_at, self._now()))
                 self._nudge()
         return []
 
-    async def _call(self, call: endpoints.ApiCall[T]) -> T:
-        # One try: the plan knows when to try again, and what else to ask meanwhile.
-        return await self._hook.converse(lambda outside: flow.call(call, outside, patience_seconds=0))
+    async def _call(self, call: endpoints.ApiCall[T], *, is_last_look: bool = False) -> T:
+        def conversation(outside: flow.Outside) -> flow.Flow[T]:
+            if is_last_look:  # which comes at its time, whatever the rate limit that others ran into
+                outside = replace(outside, gate=outside.gate.bypass())
+            # One try: the plan knows when to try again, and what else to ask meanwhile.
+            return flow.call(call, outside, patience_seconds=0)
+
+        return await self._hook.converse(conversation)
 
     def _is_pushed(self, wiro_task_id: str) -> bool:
         return self._listener is not None and self._listener.is_working(wiro_task_id)

@@ -100,6 +100,7 @@ class WiroTaskTrigger(BaseTrigger):
             narrator.observe(task)
 
         try:
+            now = shell.SteadyClock()
             polling = shell.polling(
                 deadline=_moment(self.deadline),
                 started_at=_moment(self.started_at),
@@ -113,7 +114,7 @@ class WiroTaskTrigger(BaseTrigger):
                 # The worker looked before it deferred.
                 is_seen=True,
                 observe=observe,
-                hear=lambda message: narrator.hear(message, shell.now()),
+                hear=lambda message: narrator.hear(message, now()),
             )
         except WiroTaskTimeoutError as error:
             return self._event("timeout", str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -31,6 +31,7 @@ class Run:
     """
     A task on the server: from ``starts`` to ``ends``, in seconds from noon.
 
+    :ivar errs_from: from when on it is shown at ``task_error``, until ``errs_until``.
     :ivar waited_for_from: when somebody begins to wait for it; default: when it starts.
     """
 
@@ -40,9 +41,13 @@ class Run:
     is_watched: bool = True
     is_listed: bool = True
     waited_for_from: float | None = None
+    errs_from: float = 1e9
+    errs_until: float = 1e9
 
     def shown_at(self, now: float) -> Task:
         status = "task_postprocess_end" if now >= self.ends else "task_output"
+        if self.errs_from <= now < self.errs_until:
+            return Task(self.id, "task_error", debug_error="Traceback\nno machine")
         return Task(self.id, status, exit_code="0")
 
 
@@ -138,7 +143,9 @@ class Crowd:
         if isinstance(look, Detail):
             return self._by_id[look.watched.wiro_task_id].shown_at(now)
         there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
-        return tuple(run.shown_at(now - self.list_lag) for run in there[start : start + self.plan.page_size])
+        page = there[start : start + self.plan.page_size]
+        # As the list abridges it.
+        return tuple(replace(run.shown_at(now - self.list_lag), debug_error="") for run in page)
 
     def _tell(
         self, look: Look, start: int, answer: Any, failure: WiroError | None, asked: float, now: float

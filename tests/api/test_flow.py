@@ -7,7 +7,6 @@ import pytest
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Send, call
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
-from airflow_provider_wiro.api.retry import RateGate
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
@@ -17,6 +16,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
     WiroNotFoundError,
+    WiroPermissionError,
     WiroRateLimitError,
     WiroResponseError,
     WiroServerError,
@@ -168,6 +168,36 @@ def test_a_run_lost_at_its_second_try_is_lost() -> None:
     assert len(world.sends) == 2
 
 
+@pytest.mark.parametrize(
+    "status", [408, 409, 425, 499, 500, 502, 504, 520, 521, 522, 523, 524, 525, 526, 530]
+)
+@pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "Timeout"}]}])
+def test_a_status_that_does_not_say_what_became_of_a_run_leaves_it_lost(status: int, body: object) -> None:
+    world = World(answered(status, body))
+    with pytest.raises(WiroLostRunError):
+        world.drive(call(RUN, world.outside))
+    assert len(world.sends) == 1
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 499, 504, 522])
+def test_any_other_call_rides_it_out(status: int) -> None:
+    world = World(answered(status), answered(status), detail("task_start"))
+    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
+
+
+def test_a_vague_error_passes_for_a_call_that_only_names_tasks_and_stays_for_a_run() -> None:
+    vague = refused(0, "Something went wrong.")
+    for api_call in (DETAIL, endpoints.list_tasks(), endpoints.cancel_task("1"), endpoints.kill_task("1")):
+        world = World(vague, detail("task_start"))
+        world.drive(call(api_call, world.outside))
+        assert len(world.sends) == 2
+
+    world = World(vague)
+    with pytest.raises(WiroValidationError):
+        world.drive(call(RUN, world.outside))
+    assert len(world.sends) == 1
+
+
 def test_a_lost_run_keeps_what_went_wrong_as_its_cause() -> None:
     world = World(CUT_OFF)
     with pytest.raises(WiroLostRunError, match="connection reset") as raised:
@@ -188,8 +218,9 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (refused(0), WiroValidationError),
-        (refused(97), WiroBalanceError),
+        (refused(0, "Request parameter [x] required"), WiroValidationError),
+        (refused(97, "Insufficient balance"), WiroBalanceError),
+        (refused(97, "Only a team admin can perform this action"), WiroPermissionError),
         (NO_TASK_YET, WiroNotFoundError),
         (answered(401), WiroAuthenticationError),
         (answered(403), WiroAuthenticationError),
@@ -281,8 +312,8 @@ def test_a_pause_beyond_patience_is_not_begun() -> None:
 
 
 def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
-    gate = RateGate()
-    hit, other = World(TOO_MANY, gate=gate), World(detail("task_start"), gate=gate)
+    other = World(detail("task_start"))
+    hit = World(TOO_MANY, gate=other.outside.gate)
     with pytest.raises(WiroRateLimitError):
         hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
 
@@ -293,8 +324,8 @@ def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
 
 @pytest.mark.parametrize("outcome", [answered(503, b"", retry_after="20"), refused(96), HTML_502])
 def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
-    gate = RateGate()
-    hit, other = World(outcome, gate=gate), World(detail("task_start"), gate=gate)
+    other = World(detail("task_start"))
+    hit = World(outcome, gate=other.outside.gate)
     with pytest.raises(WiroError):
         hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
 
@@ -303,25 +334,36 @@ def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
 
 
 def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
-    gate = RateGate()
-    gate.close(NOON, 600)
-    world = World(detail("task_start"), gate=gate)
+    world = World(detail("task_start"))
+    world.outside.gate.close(600)
 
-    with pytest.raises(WiroRateLimitError, match="asks to wait 570 s more"):
+    with pytest.raises(WiroRateLimitError, match="asks to wait 30 s more"):
         world.drive(call(DETAIL, world.outside, deadline=NOON + timedelta(seconds=30)))
     assert world.elapsed == 30
     assert world.sends == []
 
 
 def test_without_a_deadline_patience_cuts_it() -> None:
-    gate = RateGate()
-    gate.close(NOON, 86_400)
-    world = World(STARTED, gate=gate)
+    world = World(STARTED)
+    world.outside.gate.close(50)
 
     with pytest.raises(WiroRateLimitError):
-        world.drive(call(RUN, world.outside, patience_seconds=60))
-    assert world.elapsed == 60
+        world.drive(call(RUN, world.outside, patience_seconds=40))
+    assert world.elapsed == 40
     assert world.sends == []
+
+
+@pytest.mark.parametrize("api_call", [DETAIL, RUN])
+def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
+    api_call: endpoints.ApiCall[object],
+) -> None:
+    world = World(detail("task_start") if api_call is DETAIL else STARTED)
+    hit = World(answered(429, b"", retry_after="86400"), gate=world.outside.gate)
+    with pytest.raises(WiroRateLimitError):
+        hit.drive(call(DETAIL, hit.outside))
+
+    world.drive(call(api_call, world.outside))
+    assert world.sent_at == [60]
 
 
 def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:

@@ -101,9 +101,7 @@ def test_the_queue_never_took_less_than_no_time() -> None:
     assert _task(createtime="1734513809", starttime="1734513807").queue_seconds == 0.0
 
 
-RUNNING = sorted(
-    set(TaskStatus) - {TaskStatus.QUEUE, TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL, TaskStatus.ERROR}
-)
+RUNNING = sorted(set(TaskStatus) - {TaskStatus.QUEUE, TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL})
 
 
 @pytest.mark.parametrize("status", [*RUNNING, "task_dreaming", ""])
@@ -118,8 +116,17 @@ def test_the_end_of_the_model_is_not_the_end_of_the_task() -> None:
     assert not _task(status="task_end", pexit="0").is_terminal
 
 
-@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel", "task_error"])
-def test_three_statuses_are_terminal_and_only_one_can_be_a_success(status: str) -> None:
+def test_an_error_before_the_model_ran_is_a_running_status_with_a_reason() -> None:
+    task = _task(status="task_error", debugerror="Traceback\nno such checkpoint \n\n")
+    assert not task.is_terminal
+    assert task.has_error_status
+    assert task.status_with_reason == "task_error: no such checkpoint"
+    assert _task(status="task_error", debugerror=None).status_with_reason == "task_error"
+    assert _task(status="task_start", debugerror="a warning").status_with_reason == "task_start"
+
+
+@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
+def test_two_statuses_are_terminal_and_only_one_can_be_a_success(status: str) -> None:
     task = _task(status=status, pexit="0")
     assert task.is_terminal
     assert task.has_succeeded is (status == "task_postprocess_end")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_provider_wiro.api.models import Output, Task
 from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.push import Progress
+from airflow_provider_wiro.api.push import Progress, PushMessage
 from tests.api.test_models import SAMPLE
 
 
@@ -43,6 +43,28 @@ def test_an_unknown_status_is_a_warning_and_said_once_even_when_it_comes_back() 
         "it is taken for still running."
     ]
     assert log.said == ["Wiro task 2221: task_start"]
+
+
+def test_an_error_before_the_model_ran_is_a_warning_with_its_reason_and_only_once() -> None:
+    log = Log()
+    failed = Task("2221", "task_error", debug_error="Traceback\nno such checkpoint")
+    for task in (failed, failed, Task("2221", "task_queue"), failed, Task("2221", "task_start")):
+        log.narrator.observe(task)
+
+    [warning] = log.warned
+    assert "task_error: no such checkpoint" in warning
+    assert "has not ended" in warning
+    assert log.said == [f"Wiro task 2221: {status}" for status in ("task_queue", "task_error", "task_start")]
+
+
+def test_a_line_on_stderr_is_no_status() -> None:
+    log = Log()
+    log.observe("task_start")
+    for status in ("task_error", "task_start", "task_output"):
+        log.narrator.hear(PushMessage("2221", status), datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert log.said == ["Wiro task 2221: task_start", "Wiro task 2221: task_output"]
+    assert log.warned == []
 
 
 def test_a_status_from_a_server_cannot_fill_the_log() -> None:

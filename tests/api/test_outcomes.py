@@ -101,11 +101,6 @@ def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
             "billed. The model left no error message.",
         ),
         (
-            {"status": "task_error", "debugoutput": "no worker"},
-            "Wiro task 2221 failed (before the model ran). Failed tasks are not billed. The model's last "
-            "lines:\nno worker",
-        ),
-        (
             {"pexit": "x" * 999},
             f"Wiro task 2221 failed (exit code {'x' * 20}). Failed tasks are not billed. The model left no "
             "error message.",

@@ -11,6 +11,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroNotFoundError,
     WiroNotStoppableError,
+    WiroPermissionError,
     WiroRateLimitError,
     WiroResponseError,
     WiroServerError,
@@ -43,7 +44,6 @@ def test_a_success_may_have_errors_that_are_empty_null_or_missing() -> None:
         (0, WiroValidationError),
         (1, WiroNotFoundError),
         (96, WiroConcurrencyLimitError),
-        (97, WiroBalanceError),
         (98, WiroAuthenticationError),
         (99, WiroAuthenticationError),
         (42, WiroApiError),
@@ -66,7 +66,11 @@ def test_each_code_has_its_error_whether_it_is_a_number_or_text(
         (401, WiroAuthenticationError),
         (403, WiroAuthenticationError),
         (404, WiroNotFoundError),
+        (408, WiroServerError),
+        (409, WiroServerError),
         (413, WiroValidationError),
+        (425, WiroServerError),
+        (499, WiroServerError),
         (429, WiroRateLimitError),
         (500, WiroServerError),
         (502, WiroServerError),
@@ -100,6 +104,22 @@ def test_each_status_has_its_error_whatever_the_body(status: int, expected: type
         (96, "Too many tasks", 400, WiroConcurrencyLimitError),
         (97, "Insufficient balance", 402, WiroBalanceError),
         (97, "Insufficient balance", 500, WiroBalanceError),
+        (97, "Your balance must be at least $10 to train a model.", 200, WiroBalanceError),
+        (97, "Only a team admin can perform this action", 200, WiroPermissionError),
+        (97, "", 200, WiroApiError),
+        (1, "task-not-founded", 200, WiroNotFoundError),
+        (0, "task-not-founded", 200, WiroNotFoundError),
+        (0, "There is no task yet.", 403, WiroAuthenticationError),
+        (42, "task-not-exist", 200, WiroNotFoundError),
+        (0, "Task could not be killed: gone", 200, WiroNotStoppableError),
+        (0, "You don't have any permission for this action.", 200, WiroPermissionError),
+        (0, "You don't have any permission for this action.", 403, WiroPermissionError),
+        (0, "This model is not available for your team", 200, WiroPermissionError),
+        (0, "Your account has been suspended.", 200, WiroPermissionError),
+        (0, "The spend limit of this team member is reached.", 200, WiroPermissionError),
+        (0, "Invalid signature.", 403, WiroAuthenticationError),
+        (0, "The prompt was blocked by the content filter.", 200, WiroValidationError),
+        (0, "Something went wrong.", 200, WiroValidationError),
     ],
 )
 def test_code_words_and_status_are_read_together(
@@ -108,12 +128,34 @@ def test_code_words_and_status_are_read_together(
     assert type(_error(refused(code, message, status=status))) is expected
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        (0, "Something went wrong.", WiroServerError),
+        (42, "oops", WiroServerError),
+        (0, "Request parameter [taskid] required", WiroValidationError),
+        (0, "Request parameters are invalid.", WiroValidationError),
+        (0, "limit must be between 1 and 100", WiroValidationError),
+        (0, "You don't have any permission for this action.", WiroPermissionError),
+        (0, "Project authorization is not valid.", WiroAuthenticationError),
+        (1, "slug-owner-project-not-exist", WiroNotFoundError),
+        (96, "limit", WiroConcurrencyLimitError),
+    ],
+)
+def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
+    code: int, message: str, expected: type[WiroApiError]
+) -> None:
+    with pytest.raises(WiroApiError) as raised:
+        read(refused(code, message), only_names_tasks=True)
+    assert type(raised.value) is expected
+
+
 def test_several_errors_and_bare_strings_are_all_told() -> None:
-    errors = ["first", {"code": "97", "message": "second"}, None, {"message": None}, 7]
+    errors = ["first", {"code": "97", "message": "no balance"}, None, {"message": None}, 7]
     error = _error(answered(200, {"result": False, "errors": errors}))
 
     assert type(error) is WiroBalanceError
-    assert str(error) == "Wiro refused the call (HTTP 200, code 97): first; second; 7"
+    assert str(error) == "Wiro refused the call (HTTP 200, code 97): first; no balance; 7"
 
 
 @pytest.mark.parametrize("errors", ["quota gone", ["quota gone"], [{"message": "quota gone"}]])

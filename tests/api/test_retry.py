@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,27 +99,50 @@ def test_a_run_that_never_left_has_not_started() -> None:
     assert certainly_not_started(WiroConnectionError("refused"), was_sent=False)
 
 
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 def test_an_open_gate_lets_through_at_once() -> None:
-    assert RateGate().wait_seconds(NOON) == 0.0
+    assert RateGate(Clock()).wait_seconds() == 0.0
 
 
 def test_a_closed_gate_opens_by_itself() -> None:
-    gate = RateGate()
-    gate.close(NOON, 10)
+    clock = Clock()
+    gate = RateGate(clock)
+    gate.close(10)
 
-    assert gate.wait_seconds(NOON) == 10.0
-    assert gate.wait_seconds(NOON + timedelta(seconds=4)) == 6.0
-    assert gate.wait_seconds(NOON + timedelta(seconds=10)) == 0.0
+    assert gate.wait_seconds() == 10.0
+    clock.seconds += 4
+    assert gate.wait_seconds() == 6.0
+    clock.seconds += 6
+    assert gate.wait_seconds() == 0.0
 
 
 def test_a_shorter_wait_does_not_open_a_gate_early() -> None:
-    gate = RateGate()
-    gate.close(NOON, 10)
-    gate.close(NOON, 2)
-    assert gate.wait_seconds(NOON) == 10.0
+    gate = RateGate(Clock())
+    gate.close(10)
+    gate.close(2)
+    assert gate.wait_seconds() == 10.0
 
 
-def test_no_server_closes_a_gate_for_more_than_a_day() -> None:
-    gate = RateGate()
-    gate.close(NOON, 999_999_999.0)
-    assert gate.wait_seconds(NOON) == 86_400.0
+@pytest.mark.parametrize("asked", [61.0, 86_400.0, 999_999_999.0])
+def test_no_server_holds_back_the_other_calls_for_more_than_a_minute(asked: float) -> None:
+    gate = RateGate(Clock())
+    gate.close(asked)
+    assert gate.wait_seconds() == 60.0
+
+
+def test_what_must_not_wait_bypasses_a_closed_gate_and_leaves_it_closed() -> None:
+    gate = RateGate(Clock())
+    gate.close(10)
+
+    assert gate.bypass().wait_seconds() == 0.0
+    gate.bypass().close(50)
+    assert gate.wait_seconds() == 10.0

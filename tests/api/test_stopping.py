@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.api.conversations import stop_task
-from airflow_provider_wiro.api.retry import RateGate
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,
+    WiroError,
     WiroNotFoundError,
     WiroNotStoppableError,
     WiroRateLimitError,
@@ -21,7 +21,6 @@ from tests.api.world import (
     CUT_OFF,
     HTML_502,
     NO_TASK_YET,
-    NOON,
     NOT_CANCELLABLE,
     NOT_KILLABLE,
     NOT_SENT,
@@ -30,6 +29,7 @@ from tests.api.world import (
     answered,
     detail,
     ok,
+    refused,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Wiro:
         if send.path == DETAIL:
             return detail(status)
         is_queued = status == "task_queue"
-        is_running = status in {"task_start", "task_assign"}
+        is_running = status in {"task_start", "task_assign", "task_error"}
         if is_queued if send.path == CANCEL else is_running:
             return STOPPED
         return NOT_CANCELLABLE if send.path == CANCEL else NOT_KILLABLE
@@ -99,7 +99,36 @@ def test_a_task_between_two_states_is_tried_again_until_it_stops() -> None:
     world = World(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
     world.drive(stop_task("2221", world.outside))
     assert world.paths == [CANCEL, KILL, DETAIL, KILL]
-    assert world.pauses == [0.75]
+    assert world.pauses == [0.375]
+
+
+def test_a_task_that_waits_for_a_requeue_is_killed_like_any_that_runs() -> None:
+    world = World(Wiro("task_error"))
+    world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL, KILL]
+
+
+def test_the_seconds_of_a_kill_have_room_for_several_tries_of_both_calls() -> None:
+    """Between accept and assign neither works; here that ends after 3 s."""
+
+    def answer(send: Send) -> Outcome:
+        if send.path == DETAIL:
+            return detail("task_accept")
+        if send.path == CANCEL:
+            return NOT_CANCELLABLE
+        return STOPPED if world.elapsed >= 3 else NOT_KILLABLE
+
+    world = World(answer)
+    world.drive(stop_task("2221", world.outside, patience_seconds=3.3))
+    assert world.paths.count(KILL) == 5
+    assert world.elapsed <= 3.3
+
+
+def test_a_task_in_the_gap_that_ends_by_itself_is_left_as_it_is() -> None:
+    world = World(Wiro(*["task_accept"] * 9, "task_postprocess_end"))
+    task = world.drive(stop_task("2221", world.outside))
+    assert task is not None
+    assert task.status == "task_postprocess_end"
 
 
 def test_a_task_that_went_back_to_the_queue_is_cancelled_first() -> None:
@@ -108,7 +137,7 @@ def test_a_task_that_went_back_to_the_queue_is_cancelled_first() -> None:
     assert world.paths == [KILL, CANCEL, DETAIL, CANCEL]
 
 
-@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel", "task_error"])
+@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
 @pytest.mark.parametrize("is_running", [False, True])
 def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is_running: bool) -> None:
     world = World(Wiro(status))
@@ -124,11 +153,34 @@ def test_a_stop_that_is_accepted_without_showing_the_task_is_believed() -> None:
     assert world.drive(stop_task("2221", world.outside)) is None
 
 
-def test_a_task_that_will_not_stop_is_given_up_on_after_patience() -> None:
+def test_a_task_that_will_not_stop_is_given_up_on_after_patience_and_said_to_run_on() -> None:
     world = World(Wiro("task_accept"))
-    with pytest.raises(WiroNotStoppableError):
+    with pytest.raises(WiroNotStoppableError) as raised:
         world.drive(stop_task("2221", world.outside, patience_seconds=60))
-    assert 30 <= world.elapsed <= 60
+    assert world.elapsed == 60
+    message = str(raised.value)
+    assert "2221 may still run" in message
+    assert "task_accept" in message
+    assert "could not be killed: not running" in message
+    assert "not in a cancellable state" in message
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [refused(1, "tool-not-accessible"), refused(0, "Something went wrong."), refused(0, "invalid")],
+)
+def test_no_refusal_is_for_good_while_the_task_is_alive(refusal: Outcome) -> None:
+    def answer(send: Send) -> Outcome:
+        if send.path == DETAIL:
+            return detail("task_assign")
+        return STOPPED if world.elapsed > 20 else refusal
+
+    world = World(answer)
+    world.drive(stop_task("2221", world.outside))
+
+    never = World(lambda send: detail("task_assign") if send.path == DETAIL else refusal)
+    with pytest.raises(WiroError, match="may still run"):
+        never.drive(stop_task("2221", never.outside))
 
 
 @pytest.mark.parametrize("outcome", [HTML_502, CUT_OFF, NOT_SENT])
@@ -148,7 +200,8 @@ def test_patience_is_not_counted_anew_for_each_request() -> None:
     world = World(answer)
     with pytest.raises(WiroServerError):
         world.drive(stop_task("2221", world.outside, patience_seconds=4))
-    assert world.paths == [CANCEL] * 3 + [KILL] * 2
+    assert world.paths[:5] == [CANCEL] * 3 + [KILL] * 2
+    assert set(world.paths[5:]) == {KILL}
     assert world.elapsed <= 4
 
 
@@ -159,9 +212,8 @@ def test_a_stop_rides_out_a_short_outage() -> None:
 
 
 def test_a_stop_does_not_wait_for_the_rate_limit_that_other_calls_ran_into() -> None:
-    gate = RateGate()
-    gate.close(NOON, 600)
-    world = World(Wiro("task_queue"), gate=gate)
+    world = World(Wiro("task_queue"))
+    world.outside.gate.close(600)
     world.drive(stop_task("2221", world.outside))
     assert world.sent_at == [0]
 
@@ -171,10 +223,20 @@ def test_a_stop_that_is_itself_limited_waits_as_asked_within_its_patience() -> N
     world.drive(stop_task("2221", world.outside))
     assert world.sent_at == [0, 10]
 
-    world = World(answered(429, b"", retry_after="100"), STOPPED)
-    with pytest.raises(WiroRateLimitError):
-        world.drive(stop_task("2221", world.outside))
-    assert world.elapsed == 0
+    assert world.outside.gate.wait_seconds() == 0.0
+
+
+def test_one_that_is_told_to_wait_longer_than_its_patience_tries_all_the_same() -> None:
+    """Each minute of a task costs money, and the limit can be over sooner."""
+    world = World(answered(429, b"", retry_after="86400"), answered(429, b"", retry_after="86400"), STOPPED)
+    world.drive(stop_task("2221", world.outside, patience_seconds=3.3))
+    assert world.elapsed <= 3.3
+
+    world = World(answered(429, b"", retry_after="86400"))
+    with pytest.raises(WiroRateLimitError, match="may still run"):
+        world.drive(stop_task("2221", world.outside, patience_seconds=60))
+    assert world.elapsed == 60
+    assert len(world.sends) <= 20
 
 
 @pytest.mark.parametrize("refusal", [answered(401), answered(403)])
@@ -185,8 +247,15 @@ def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) 
     assert world.paths == [CANCEL]
 
 
-def test_a_task_that_does_not_exist_is_an_error() -> None:
+def test_a_task_that_does_not_exist_is_an_error_after_half_a_minute() -> None:
     world = World(NO_TASK_YET)
     with pytest.raises(WiroNotFoundError):
         world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL, KILL, DETAIL]
+    assert 30 <= world.elapsed <= 40
+    assert world.paths[:3] == [CANCEL, KILL, DETAIL]
+
+
+def test_one_that_was_started_a_moment_ago_is_stopped_as_soon_as_it_is_known() -> None:
+    world = World(*[NO_TASK_YET] * 4, STOPPED)
+    world.drive(stop_task("2221", world.outside))
+    assert world.paths == [CANCEL, KILL, DETAIL, CANCEL, KILL]

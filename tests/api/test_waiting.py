@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_wiro.api.conversations import wait_for_task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.exceptions import (
+    WiroApiError,
     WiroAuthenticationError,
     WiroConnectionError,
     WiroError,
@@ -28,11 +29,25 @@ from tests.api.world import (
     World,
     answered,
     detail,
+    refused,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
+#: What says that something failed and not what.
+VAGUE = [
+    refused(0, "Something went wrong."),
+    refused(0, "Something went wrong.", status=400),
+    refused(42, "oops"),
+    answered(200, {"result": False, "errors": ["Something went wrong."]}),
+    answered(200, {"result": False}),
+    answered(408),
+    answered(409),
+    answered(425),
+    answered(499),
+    answered(521),
+]
 RUNNING, DONE = detail("task_start"), detail("task_postprocess_end", pexit="0")
 DEADLINE = NOON + timedelta(seconds=100)
 
@@ -76,7 +91,7 @@ def test_a_task_is_followed_to_its_end_and_each_poll_is_observed() -> None:
     assert set(watch.world.paths) == {"Task/Detail"}
 
 
-@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel", "task_error"])
+@pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
 def test_every_end_is_returned_and_not_judged(status: str) -> None:
     watch = Watch(World(detail(status)))
     assert watch.wait().status == status
@@ -87,6 +102,19 @@ def test_an_unknown_status_means_still_running() -> None:
     watch = Watch(World(detail("task_dreaming"), detail(""), DONE))
     watch.wait()
     assert watch.seen == ["task_dreaming", "", "task_postprocess_end"]
+
+
+def test_an_error_before_the_model_ran_is_followed_through_its_requeue() -> None:
+    watch = Watch(World(detail("task_error", debugerror="no machine"), detail("task_queue"), RUNNING, DONE))
+
+    assert watch.wait().has_succeeded
+    assert watch.seen == ["task_error", "task_queue", "task_start", "task_postprocess_end"]
+
+
+def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
+    watch = Watch(World(detail("task_error", debugerror="Traceback\nno machine")))
+    with pytest.raises(WiroTaskTimeoutError, match=r"\(last status: task_error: no machine\)"):
+        watch.wait(Polling(NOON, DEADLINE))
 
 
 def test_a_task_that_was_just_seen_is_not_looked_at_again_at_once() -> None:
@@ -190,6 +218,53 @@ def test_one_of_six_minutes_fails_with_what_the_last_poll_said(begin: float) -> 
     assert begin + 270 <= world.elapsed <= begin + 360
 
 
+@pytest.mark.parametrize("begin", [0, 50])
+def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up(begin: float) -> None:
+    """A frozen VM: the poll on its way fails after an hour, and Wiro was up all the time."""
+    world = World()
+
+    def answer(_: object) -> Outcome:
+        if begin <= world.elapsed < 3600:
+            world.now += timedelta(hours=1)
+            return CUT_OFF
+        return DONE if world.elapsed >= 3600 else RUNNING
+
+    world.answers = [answer]
+    assert Watch(world).wait().has_succeeded
+
+
+@pytest.mark.parametrize("interval", [200, 600, 3600])
+def test_a_single_poll_that_fails_is_ridden_out_however_seldom_polls_are(interval: float) -> None:
+    world = _down(World(), 1, interval + 1, ends_at=3 * interval)
+    assert Watch(world).wait(Polling(NOON, interval_seconds=interval)).has_succeeded
+
+
+@pytest.mark.parametrize("refusal", VAGUE)
+def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome) -> None:
+    assert Watch(_down(World(), 5, 240, refusal, ends_at=400)).wait().has_succeeded
+
+    with pytest.raises(WiroConnectionError, match="Lost sight"):
+        Watch(_down(World(), 5, 10**6, refusal)).wait()
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refused(0, "You don't have any permission for this action."),
+        refused(0, "Request parameter [taskid] required"),
+        refused(0, "Project authorization is not valid."),
+        refused(0, "Your account has been suspended."),
+        refused(97, "Only a team admin can perform this action"),
+    ],
+)
+def test_an_error_with_a_reason_that_stays_ends_the_wait_at_once(refusal: Outcome) -> None:
+    watch = Watch(World(RUNNING, refusal))
+    with pytest.raises(WiroApiError) as raised:
+        watch.wait()
+    assert not raised.value.may_retry
+    assert len(watch.world.sends) == 2
+
+
 def test_patience_begins_anew_with_each_poll_that_works() -> None:
     world = World()
     world.answers = [
@@ -210,6 +285,19 @@ def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> 
     with pytest.raises(WiroAuthenticationError):
         watch.wait()
     assert len(watch.world.sends) == 2
+
+
+def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
+    day = answered(429, b"", retry_after="86400")
+    ends_meanwhile = World(day, DONE)
+    assert Watch(ends_meanwhile).wait(Polling(NOON, DEADLINE)).has_succeeded
+    assert ends_meanwhile.sent_at == [0, 60]
+
+    other_calls_are_limited = World(DONE)
+    other_calls_are_limited.outside.gate.close(86_400)
+    soon = NOON + timedelta(seconds=20)
+    assert Watch(other_calls_are_limited).wait(Polling(NOON, soon)).has_succeeded
+    assert other_calls_are_limited.sent_at == [20]
 
 
 def test_a_rate_limit_is_waited_out_before_the_next_poll() -> None:
@@ -237,6 +325,18 @@ def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
     with pytest.raises(WiroNotFoundError):
         old.wait(Polling(NOON - timedelta(seconds=31)))
     assert len(old.world.sends) == 1
+
+
+@pytest.mark.parametrize("words", ["There is no task yet.", "task-not-founded", "task-not-exist"])
+@pytest.mark.parametrize("code", [0, 1, 42, None])
+def test_its_words_count_under_any_code(words: str, code: int | None) -> None:
+    errors: list[object] = [words] if code is None else [{"code": code, "message": words}]
+    not_yet = answered(200, {"result": False, "errors": errors})
+    watch = Watch(World(not_yet, not_yet, DONE))
+    assert watch.wait().has_succeeded
+
+    with pytest.raises(WiroNotFoundError):
+        Watch(World(not_yet)).wait(Polling(NOON - timedelta(seconds=31)))
 
 
 # Clocks

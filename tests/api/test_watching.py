@@ -451,7 +451,7 @@ def test_a_rate_limit_makes_all_looks_fewer_and_uses_up_no_patience() -> None:
     assert limited.requests <= calm.requests * 1.5
 
 
-def test_while_the_gate_is_closed_only_deadlines_count() -> None:
+def test_while_the_gate_is_closed_only_last_looks_are_made() -> None:
     crowd = Crowd(runs(3))
     plan = crowd.plan
     for number in range(3):
@@ -460,7 +460,9 @@ def test_while_the_gate_is_closed_only_deadlines_count() -> None:
 
     assert plan.wait(_at(1.0), 59.0) == []
     assert plan.next_due_at() == _at(10.0)
-    [news] = plan.wait(_at(10.0), 50.0)
+    [last_look] = plan.wait(_at(10.0), 50.0)
+    assert last_look.watched.wiro_task_id == "0"
+    [news] = plan.failed(last_look, WiroRateLimitError("slow down", http_status=429), _at(10.1))
     assert isinstance(news.error, WiroTaskTimeoutError)
     assert plan.next_due_at() == _at(60.0)
     assert len(plan) == 2
@@ -508,6 +510,55 @@ def test_what_is_heard_is_looked_at_at_once() -> None:
     crowd.live()
 
     assert crowd.delays["2221"] < 1.0
+
+
+def test_an_error_before_the_model_ran_is_followed_and_its_reason_is_asked_for() -> None:
+    """The list's items may be abridged, so that only Detail says why."""
+    tasks = runs(30)
+    tasks[7].errs_from, tasks[7].errs_until = tasks[7].starts + 5.0, tasks[7].starts + 20.0
+    crowd = lived(tasks)
+
+    assert len(crowd.delays) == 30
+    news = [one.task for one in crowd.told[tasks[7].id] if one.task]
+    assert [task.status for task in news] == [
+        "task_output",
+        "task_error",
+        "task_output",
+        "task_postprocess_end",
+    ]
+    assert news[1].status_with_reason == "task_error: no machine"
+
+
+def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
+    tasks = runs(30)
+    tasks[7].errs_from, tasks[7].errs_until = tasks[7].starts + 5.0, 1e9
+    tasks[7].ends = 1e9
+    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), _at(300.0)))
+
+    error = crowd.told[tasks[7].id][-1].error
+    assert isinstance(error, WiroTaskTimeoutError)
+    assert "last status: task_error: no machine" in str(error)
+
+
+def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up() -> None:
+    crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
+    plan = crowd.plan
+    watched = plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
+    [look] = plan.looks(_at(1.0))
+
+    assert isinstance(look, Detail)
+    assert plan.failed(look, WiroConnectionError("timeout"), _at(3600.0)) == []
+    assert watched.is_followed
+
+    for seconds in range(3610, 3740, 10):
+        assert watched.is_followed, "patience begins when the process goes on"
+        [look] = plan.looks(_at(float(seconds)))
+        plan.failed(look, WiroConnectionError("timeout"), _at(float(seconds)))
+    news = []
+    for seconds in range(3740, 3800, 10):
+        for look in plan.looks(_at(float(seconds))):
+            news += plan.failed(look, WiroConnectionError("timeout"), _at(float(seconds)))
+    assert "Lost sight" in str(news[-1].error)
 
 
 def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> None:

@@ -53,7 +53,7 @@ class World:
             now=lambda: self.now,
             random=chance if callable(chance) else lambda: chance,
             nonce=lambda: next(nonces),
-            gate=gate or RateGate(),
+            gate=gate or RateGate(lambda: self.elapsed),
         )
 
     @property

@@ -13,7 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_TERMINAL = frozenset({"task_postprocess_end", "task_cancel", "task_error"})
+_TERMINAL = frozenset({"task_postprocess_end", "task_cancel"})
 _POLL_SECONDS = 5.0
 
 

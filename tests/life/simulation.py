@@ -36,7 +36,11 @@ FATES = (
     "broken",  # 500, not carried out
     "broken_after",  # 502 from a gateway, carried out
     "html_after",  # a web page, carried out
+    "vague",  # code 0 without a reason, not carried out
+    "timeout",  # 408
 )
+ACCEPTED_SECONDS = 8.0
+ERROR_SECONDS = 20.0
 ENDS = ("success", "failure", "cancelled", "endless")
 
 
@@ -57,14 +61,23 @@ class SimulatedTask:
     stopped_at: float | None = None
 
     def status(self, now: float) -> str:
+        """
+        Return the status: after the queue each task is at ``task_accept`` for a while, where nothing stops
+        it, and each second one fails before its model runs, and is queued again.
+        """
         if self.stopped_at is not None and now >= self.stopped_at:
             return "task_cancel"
         if self.end != "endless" and now >= self.ends_at:
             return "task_cancel" if self.end == "cancelled" else "task_postprocess_end"
-        return "task_start" if now >= self.runs_from else "task_queue"
+        if now < self.runs_from:
+            return "task_queue"
+        if now < self.runs_from + ACCEPTED_SECONDS:
+            return "task_accept"
+        is_in_error = int(self.id) % 2 and now < self.runs_from + ACCEPTED_SECONDS + ERROR_SECONDS
+        return "task_error" if is_in_error else "task_start"
 
     def is_alive(self, now: float) -> bool:
-        return self.status(now) in {"task_queue", "task_start"}
+        return self.status(now) not in {"task_cancel", "task_postprocess_end"}
 
     def has_succeeded(self, now: float) -> bool:
         return self.status(now) == "task_postprocess_end" and self.end == "success"
@@ -146,6 +159,10 @@ class World:
                 return Answer(503, {}, b"")
             case "broken":
                 return Answer(500, {}, b'{"result": false, "errors": [{"code": 0, "message": "oops"}]}')
+            case "timeout":
+                return Answer(408, {}, b"")
+            case "vague" if not what.path.startswith("Run/"):
+                return _json({"result": False, "errors": [{"code": 0, "message": "Something went wrong."}]})
             case "full" if what.path.startswith("Run/"):
                 return _json({"result": False, "errors": [{"code": 96, "message": "limit"}]})
         done = self._carry_out(what)
@@ -181,9 +198,9 @@ class World:
         found = next((task for task in self.tasks if task.id == fields["taskid"]), None)
         if found is None:
             return _json({"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]})
-        needed = {"Task/Cancel": "task_queue", "Task/Kill": "task_start"}.get(what.path)
+        needed = {"Task/Cancel": {"task_queue"}, "Task/Kill": {"task_start", "task_error"}}.get(what.path)
         if needed is not None:
-            if found.status(self.time) != needed:
+            if found.status(self.time) not in needed:
                 text = "Task is not in a cancellable state."
                 return _json({"result": False, "errors": [{"code": 1, "message": text}]})
             found.stopped_at = self.time
@@ -199,17 +216,20 @@ class SimulatedHook:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        nonces = iter(range(1, 10**9))
-        self._outside = Outside(
-            credentials=Credentials("key-123", "secret-456"),
-            now=world.now,
-            random=lambda: 0.5,
-            nonce=lambda: next(nonces),
-            gate=RateGate(),
-        )
+        self._nonces = iter(range(1, 10**9))
+        self._gate = RateGate(lambda: world.time)
 
     def converse(self, make: Callable[[Outside], Flow[T]]) -> T:
-        return drive(make(self._outside), self._world.send, self._world.pause)
+        world = self._world
+        ahead = world.now() - datetime.fromtimestamp(world.time, tz=UTC)  # as it is when the wait begins
+        outside = Outside(
+            credentials=Credentials("key-123", "secret-456"),
+            now=lambda: datetime.fromtimestamp(world.time, tz=UTC) + ahead,
+            random=lambda: 0.5,
+            nonce=lambda: next(self._nonces),
+            gate=self._gate,
+        )
+        return drive(make(outside), world.send, world.pause)
 
 
 class SimulatedStore:

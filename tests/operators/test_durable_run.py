@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api import conversations, endpoints, flow, later_tasks
+from airflow_provider_wiro.api import endpoints, flow, later_tasks
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -32,7 +32,7 @@ OTHER = {**SMALL, "prompt": "a robot in a garden"}
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each call but a Run fail at its first failure, so that a test needn't wait a minute for it."""
     monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.0)
-    monkeypatch.setitem(conversations.look_at_task.__kwdefaults__, "patience_seconds", 0.0)
+    monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", "0")
 
 
 def die_after_submission(work: Work, **settings: Any) -> None:

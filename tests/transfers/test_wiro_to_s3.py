@@ -278,7 +278,9 @@ def test_a_content_type_of_the_user_is_the_one_that_is_told(wiro: Wiro, s3: S3) 
 # -- the task's end
 
 
-@pytest.mark.parametrize("status", ["task_queue", "task_start", "task_end", "task_of_the_future", ""])
+@pytest.mark.parametrize(
+    "status", ["task_queue", "task_start", "task_end", "task_error", "task_of_the_future", ""]
+)
 def test_a_task_that_has_not_ended_is_refused(wiro: Wiro, s3: S3, status: str) -> None:
     wiro.shows(status=status)
     with pytest.raises(AirflowFailException, match="WiroTaskSensor"):
@@ -289,7 +291,6 @@ def test_a_task_that_has_not_ended_is_refused(wiro: Wiro, s3: S3, status: str) -
     ("fields", "cause"),
     [
         ({"pexit": "1", "debugerror": "CUDA out of memory"}, WiroTaskFailedError),
-        ({"status": "task_error"}, WiroTaskFailedError),
         ({"pexit": ""}, WiroTaskFailedError),
         ({"status": "task_cancel"}, WiroTaskCancelledError),
     ],

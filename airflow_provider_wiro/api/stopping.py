@@ -1,0 +1,130 @@
+"""Stopping a task: a flow like ``flow.call``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_wiro.api import endpoints, retry
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.models import UNKNOWN_STATUS
+from airflow_provider_wiro.api.polling import NOT_YET_SECONDS
+from airflow_provider_wiro.exceptions import (
+    WiroApiError,
+    WiroAuthenticationError,
+    WiroError,
+    WiroNotFoundError,
+    WiroNotStoppableError,
+    WiroPermissionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.api.endpoints import ApiCall
+    from airflow_provider_wiro.api.models import Task
+
+T = TypeVar("T")
+
+#: For how long to try where nothing presses. Between accept and assign neither Cancel nor Kill works: that
+#: lasts as long as Wiro needs to find the task a machine, and a task that is left running is billed.
+STOP_PATIENCE_SECONDS = 300.0
+#: The pauses between tries double from the first to the longest: the 3.3 s of a kill have room for five.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+#: The last try begins when patience ends; where Wiro answers its first request at once, the second is sent.
+_LAST_TRY_SECONDS = 0.2
+
+
+def stop_task(
+    wiro_task_id: str,
+    outside: Outside,
+    *,
+    is_running: bool = False,
+    patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
+) -> Flow[Task | None]:
+    """
+    Stop a task: cancel it while it is queued, kill it once it runs; one that has ended is left as it is.
+
+    The task can start between the two calls, and between accept and assign neither works. So the pair is
+    tried again, also through outages, until one is accepted or Detail shows an end.
+
+    :param is_running: it was last seen running, so begin with the kill.
+    :param patience_seconds: how long to try: the last try begins by then.
+    :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
+    :raises WiroAuthenticationError: the key is refused; the task may still run.
+    :raises WiroPermissionError: the key may not do this; the task may still run.
+    :raises WiroNotFoundError: Wiro has no such task, nor half a minute after the first try.
+    :raises WiroError: patience is over and neither call was accepted; the task may still run.
+    """
+    began_at = outside.now()
+    last_status = UNKNOWN_STATUS
+    tries = 0
+
+    def patience_left() -> float:
+        return max(0.0, patience_seconds - (outside.now() - began_at).total_seconds())
+
+    def is_overdue() -> bool:
+        elapsed = (outside.now() - began_at).total_seconds()
+        return tries > 0 and elapsed > patience_seconds + _LAST_TRY_SECONDS
+
+    def request(api_call: ApiCall[T]) -> Flow[T]:
+        # A stop doesn't wait for a rate limit that other calls ran into: each minute of a task costs money.
+        unlimited = replace(outside, gate=outside.gate.bypass())
+        return (yield from call(api_call, unlimited, patience_seconds=patience_left()))
+
+    cancel, kill = endpoints.cancel_task(wiro_task_id), endpoints.kill_task(wiro_task_id)
+    while True:
+        failures: list[WiroError] = []
+        for stop in (kill, cancel) if is_running else (cancel, kill):
+            if failures and is_overdue():
+                raise _gave_up(wiro_task_id, patience_seconds, last_status, failures)
+            try:
+                return (yield from request(stop))
+            except (WiroAuthenticationError, WiroPermissionError):
+                raise
+            except WiroError as error:
+                failures.append(error)
+                if error.may_retry:
+                    is_running = stop is kill  # so that the next try begins with this one
+                    break
+        else:
+            try:
+                task = yield from request(endpoints.get_task(wiro_task_id))
+            except WiroError as error:
+                is_not_yet = (outside.now() - began_at).total_seconds() < min(
+                    NOT_YET_SECONDS, patience_seconds
+                )
+                if not error.may_retry and not (isinstance(error, WiroNotFoundError) and is_not_yet):
+                    raise
+                failures.append(error)
+            else:
+                if task.is_terminal:
+                    return task
+                last_status = task.status_with_reason
+                is_running = not task.is_queued
+        left = patience_left()
+        if not left:
+            raise _gave_up(wiro_task_id, patience_seconds, last_status, failures)
+        tries += 1
+        pause = retry.backoff_seconds(
+            tries, outside.random(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+        )
+        yield Pause(min(pause, left))
+
+
+def _gave_up(
+    wiro_task_id: str, patience_seconds: float, last_status: str, failures: Sequence[WiroError]
+) -> WiroError:
+    """Return the error of a stop whose patience is over: of the last failure's class if that may pass."""
+    reasons = " ".join(dict.fromkeys(map(str, failures)))
+    message = (
+        f"Wiro task {wiro_task_id} may still run: in {patience_seconds:g} s neither Cancel nor Kill was "
+        f"accepted (last status: {last_status}). {reasons}"
+    )
+    last = failures[-1]
+    if not last.may_retry:
+        return WiroNotStoppableError(message)
+    if isinstance(last, WiroApiError):
+        return type(last)(message, code=last.code, http_status=last.http_status)
+    return type(last)(message)
