@@ -89,16 +89,22 @@ def one_try(world: World, store: SimulatedStore, try_number: int, lifetime: int)
         resubmits_orphans=False,
         log=Silent(),
         now=world.now,
+        timeout_seconds=TIMEOUT_SECONDS,
     )
     while True:
         try:
             begun = run.begin()
             break
+        except WiroTaskTimeoutError as error:
+            late = error.wiro_task_id
+            hook.converse(lambda outside: conversations.stop_task(late, outside))
+            raise
         except WiroConcurrencyLimitError:
             if world.now().timestamp() + 30 > give_up_at:
                 raise
             world.pause(30)
-    polling = Polling(begun.started_at, begun.started_at + timedelta(seconds=TIMEOUT_SECONDS))
+    started_at = min(begun.started_at, world.now())
+    polling = Polling(started_at, started_at + timedelta(seconds=TIMEOUT_SECONDS))
     seen: list[Task] = []
     try:
         task = begun.task

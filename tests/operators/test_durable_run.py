@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_a_retry_returns_the_result_of_a_task_that_has_succeeded_meanwhile(
 
 
 @BOTH
-@pytest.mark.parametrize("end", ["exit_code", "fatal_error", "cancelled_by_hand"])
+@pytest.mark.parametrize("end", ["exit_code", "cancelled_by_hand"])
 def test_a_retry_submits_anew_what_has_failed_or_was_cancelled(
     wiro: WiroEmulator, work: Work, deferrable: bool, end: str
 ) -> None:
@@ -164,6 +165,44 @@ def test_a_retry_submits_anew_what_has_failed_or_was_cancelled(
     assert work.started == 2
     assert work.store.record is not None
     assert work.store.record["earlier_task_ids"] == ["2221"]
+
+
+@BOTH
+def test_a_retry_that_looks_during_an_error_before_the_model_ran_follows_the_same_task(
+    wiro: WiroEmulator, work: Work, deferrable: bool
+) -> None:
+    wiro.inject(Fault("fatal_error", seconds=6.0))
+    die_after_submission(work)
+    while wiro.tasks[0].status != "task_error":
+        time.sleep(0.05)
+
+    assert work.run(deferrable=deferrable)["wiro_task_id"] == "2221"
+    assert work.started == 1
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_retry_that_looks_before_wiro_knows_the_task_follows_it(
+    wiro: WiroEmulator, work: Work, code: int
+) -> None:
+    die_after_submission(work)
+    not_yet = {"code": code, "message": "There is no task yet."}
+    wiro.inject(Fault("api_error", endpoint="Task/Detail", times=2, **not_yet))
+
+    assert work.run()["wiro_task_id"] == "2221"
+    assert work.started == 1
+
+
+def test_a_retry_rides_out_an_outage_for_no_longer_than_the_operators_timeout(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    die_after_submission(work)
+    wiro.inject(Fault("server_error", endpoint="Task/Detail", times=None))
+
+    began_at = time.monotonic()
+    with pytest.raises(WiroTaskTimeoutError, match="2221 did not end before its deadline"):
+        work.run(timeout=3)
+    assert time.monotonic() - began_at < 20
+    assert [task.status for task in wiro.tasks] == ["task_cancel"]
 
 
 def test_a_retry_that_cannot_ask_about_the_earlier_task_starts_none(

@@ -182,13 +182,37 @@ def test_a_model_that_fails_raises_an_error_that_a_retry_may_mend(
 
 
 @BOTH
-def test_a_fatal_error_before_the_model_ran_is_a_failure(
+def test_an_error_before_the_model_ran_is_followed_through_its_requeue_and_reported_once(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
-    wiro.inject(Fault("fatal_error", debug_error="no such checkpoint"))
+    wiro.inject(Fault("fatal_error", debug_error="Traceback\nno such checkpoint", seconds=1.5))
 
-    with pytest.raises(WiroTaskFailedError, match=r"(?s)before the model ran.*no such checkpoint"):
+    assert work.run(deferrable=deferrable)["status"] == "task_postprocess_end"
+    assert work.started == 1
+    warnings = [line for line in work.told.lines if "failed before the model ran" in line]
+    assert len(warnings) == 1
+    assert "task_error: no such checkpoint" in warnings[0]
+
+
+@BOTH
+def test_one_that_ends_with_an_exit_code_is_a_failure(
+    wiro: WiroEmulator, work: Work, deferrable: bool
+) -> None:
+    wiro.inject(Fault("fatal_error", debug_error="no such checkpoint", then="exit", seconds=0.5))
+
+    with pytest.raises(WiroTaskFailedError, match=r"(?s)exit code 1.*no such checkpoint"):
         work.run(deferrable=deferrable)
+
+
+@BOTH
+def test_one_that_never_recovers_is_stopped_at_its_deadline_which_quotes_it(
+    wiro: WiroEmulator, work: Work, deferrable: bool
+) -> None:
+    wiro.inject(Fault("fatal_error", debug_error="no such checkpoint", then="stay"))
+
+    with pytest.raises(WiroTaskTimeoutError, match=r"last status: task_error: no such checkpoint.*stopped"):
+        work.run(deferrable=deferrable, timeout=3)
+    assert [task.status for task in wiro.tasks] == ["task_cancel"]
 
 
 @BOTH

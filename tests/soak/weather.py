@@ -55,7 +55,11 @@ class Weather:
         return self._random.choice(
             (
                 {"kind": "exit_code", "debug_error": _LAST_WORDS},
-                {"kind": "fatal_error", "debug_error": _LAST_WORDS},
+                {
+                    "kind": "fatal_error",
+                    "debug_error": _LAST_WORDS,
+                    "then": dice.choice(("requeue", "exit", "cancel")),
+                },
                 {"kind": "cancelled_by_hand"},
                 {"kind": "no_exit_code"},
                 {"kind": "unknown_status"},

@@ -86,12 +86,14 @@ async def cancelled(running: asyncio.Task[Any]) -> None:
     [
         ((), "success"),
         ((Fault("exit_code"),), "error"),
-        ((Fault("fatal_error"),), "error"),
+        ((Fault("fatal_error", seconds=0.5),), "success"),
+        ((Fault("fatal_error", then="exit", seconds=0.5),), "error"),
+        ((Fault("fatal_error", then="cancel", seconds=0.5),), "cancelled"),
         ((Fault("no_exit_code"), Fault("no_outputs")), "error"),
         ((Fault("no_exit_code"),), "success"),
         ((Fault("cancelled_by_hand"),), "cancelled"),
     ],
-    ids=["success", "failed", "fatal", "nothing", "outputs", "cancelled"],
+    ids=["success", "failed", "requeued", "exited", "given up", "nothing", "outputs", "cancelled"],
 )
 async def test_each_end_is_one_event_with_ids_only(
     wiro: WiroEmulator, told: Told, faults: tuple[Fault, ...], status: str
