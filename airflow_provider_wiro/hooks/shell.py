@@ -27,6 +27,8 @@ Observe = Callable[["Task"], None]
 #: How long a task is followed if nobody says how long.
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 
+_SMALLEST_STEP = timedelta(seconds=0.1)
+
 #: One rate gate for each base URL and key in this process: a 429 counts for the whole project.
 _GATES: dict[tuple[str, str], RateGate] = {}
 
@@ -59,11 +61,16 @@ class SteadyClock:
 
     def from_wall(self, moment: datetime) -> datetime:
         """Return a moment of the wall clock, such as a deadline from a record, as a moment of this one."""
-        return self() + (moment - now())
+        return moment + self._ahead_of_wall()
 
     def to_wall(self, moment: datetime) -> datetime:
         """Return a moment of this clock, to be stored or handed on, as a moment of the wall clock."""
-        return now() + (moment - self())
+        return moment - self._ahead_of_wall()
+
+    def _ahead_of_wall(self) -> timedelta:
+        ahead = self() - now()
+        # Less than this is no step of the clock, and a moment that goes to and fro stays what it was.
+        return ahead if abs(ahead) > _SMALLEST_STEP else timedelta(0)
 
 
 def outside(connection: WiroConnection) -> Outside:

@@ -96,8 +96,7 @@ def one_try(world: World, store: SimulatedStore, try_number: int, lifetime: int)
             begun = run.begin()
             break
         except WiroTaskTimeoutError as error:
-            late = error.wiro_task_id
-            hook.converse(lambda outside: conversations.stop_task(late, outside))
+            stop(hook, error.wiro_task_id)
             raise
         except WiroConcurrencyLimitError:
             if world.now().timestamp() + 30 > give_up_at:
@@ -115,13 +114,17 @@ def one_try(world: World, store: SimulatedStore, try_number: int, lifetime: int)
                 )
             )
     except WiroTaskTimeoutError:
-        hook.converse(lambda outside: conversations.stop_task(begun.wiro_task_id, outside))
+        stop(hook, begun.wiro_task_id)
         raise
     if not task.has_succeeded:
         raise _FailedError
     mark_spent(store, task.id, Silent())
     world.step()  # dies after the result is marked as used, before Airflow knows
     return task.id
+
+
+def stop(hook: SimulatedHook, wiro_task_id: str) -> None:
+    hook.converse(lambda outside: conversations.stop_task(wiro_task_id, outside))
 
 
 class _FailedError(WiroError):

@@ -195,6 +195,7 @@ def test_a_retry_that_looks_before_wiro_knows_the_task_follows_it(
 def test_a_retry_rides_out_an_outage_for_no_longer_than_the_operators_timeout(
     wiro: WiroEmulator, work: Work
 ) -> None:
+    wiro.inject(Fault("stuck_running"))
     die_after_submission(work)
     wiro.inject(Fault("server_error", endpoint="Task/Detail", times=None))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -293,7 +293,7 @@ def test_a_late_task_may_be_left_running(wiro: WiroEmulator, work: Work, deferra
 def test_a_late_task_that_cannot_be_stopped_is_a_timeout_all_the_same(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(hook: hooks.WiroHook, wiro_task_id: str) -> None:
+    def stop(hook: hooks.WiroHook, wiro_task_id: str, *, patience_seconds: float) -> None:
         raise WiroServerError("Wiro refused the call (HTTP 502): a web page.", http_status=502)
 
     wiro.inject(Fault("stuck_running"))
@@ -301,6 +301,17 @@ def test_a_late_task_that_cannot_be_stopped_is_a_timeout_all_the_same(
 
     with pytest.raises(WiroTaskTimeoutError, match=r"could not be stopped and may still run: .*502"):
         work.run(timeout=0.1)
+
+
+@BOTH
+def test_a_late_task_that_nothing_stops_before_it_is_assigned_is_stopped_once_it_is(
+    wiro: WiroEmulator, work: Work, deferrable: bool
+) -> None:
+    wiro.inject(Fault("slow_assign", seconds=4), Fault("stuck_running"))
+
+    with pytest.raises(WiroTaskTimeoutError, match=r"did not end before its deadline .* It was stopped"):
+        work.run(deferrable=deferrable, timeout=1)
+    assert [task.status for task in wiro.tasks] == ["task_cancel"]
 
 
 def test_a_task_that_ends_between_the_timeout_and_the_stop_is_returned_for_it_is_paid(
@@ -425,7 +436,8 @@ def test_a_rate_limited_run_waits_as_long_as_wiro_says(
 ) -> None:
     wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=40))
     waits: list[float] = []
-    monkeypatch.setattr(shell, "now", lambda: datetime.now(UTC) + timedelta(seconds=sum(waits)))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(waits))
+    monkeypatch.setattr(shell, "time", clock)
     operator = work.operator(deferrable=deferrable, wait_for_completion=False)
     operator.hook.pause = waits.append  # type: ignore[method-assign]
 

@@ -58,7 +58,7 @@ class Weather:
                 {
                     "kind": "fatal_error",
                     "debug_error": _LAST_WORDS,
-                    "then": dice.choice(("requeue", "exit", "cancel")),
+                    "then": self._random.choice(("requeue", "exit", "cancel")),
                 },
                 {"kind": "cancelled_by_hand"},
                 {"kind": "no_exit_code"},

@@ -141,6 +141,30 @@ async def test_one_that_runs_out_of_time_disturbs_nobody(wiro: WiroEmulator) -> 
         await late
 
 
+async def test_a_rate_limit_of_a_day_leaves_the_last_look_at_the_deadline(wiro: WiroEmulator) -> None:
+    wiro.inject(Fault("stuck_running"))
+    [one] = submitted(1)
+    wiro.inject(Fault("rate_limit", endpoint="Task/Detail", retry_after=86_400))
+    wait = watching(one, deadline=datetime.now(UTC) + timedelta(seconds=1.5))
+    await asyncio.sleep(0.5)
+    stop(wiro, one)
+
+    assert (await wait).is_cancelled
+    assert wiro.counts.requests["Task/Detail"] == 2
+
+
+async def test_an_error_without_a_reason_and_a_task_that_is_not_known_yet_are_ridden_out(
+    wiro: WiroEmulator,
+) -> None:
+    [one] = submitted(1)
+    wiro.inject(
+        Fault("api_error", endpoint="Task/Detail", times=2),
+        Fault("api_error", endpoint="Task/Detail", code=0, message="task-not-founded", times=2),
+    )
+
+    assert (await watching(one)).has_succeeded
+
+
 async def test_a_bug_of_one_that_waits_ends_its_own_wait_only(wiro: WiroEmulator) -> None:
     def breaks(_: Task) -> None:
         raise ZeroDivisionError
