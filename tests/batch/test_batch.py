@@ -249,9 +249,10 @@ def test_an_item_left_running_after_its_time_is_followed_again_and_not_started_t
 @BOTH
 @pytest.mark.parametrize("mode", ["fail", "continue"])
 def test_an_empty_balance_stops_the_batch_at_once(work: BatchWork, deferrable: bool, mode: str) -> None:
-    work.wiro.inject(code(97, skip=2, times=None))
+    empty = Fault("api_error", endpoint="Run", code=97, message="Insufficient balance", skip=2, times=None)
+    work.wiro.inject(empty)
 
-    with pytest.raises(AirflowFailException, match=r"no 97.*Add balance"):
+    with pytest.raises(AirflowFailException, match=r"Insufficient balance.*Add balance"):
         work.run(prompts(50), on_item_failure=mode, max_active=3, deferrable=deferrable)
 
     assert len(work.wiro.tasks) == 2

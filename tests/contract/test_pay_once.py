@@ -180,7 +180,7 @@ def test_a_run_that_was_refused_for_now_is_sent_again(
         (refuse(1, "slug-owner-project-not-exist"), WiroNotFoundError),
         (refuse(97, "Insufficient balance"), WiroBalanceError),
         (answer(b'{"result": false, "errors": ["bad"]}'), WiroError),
-        (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no"}]}'), WiroBalanceError),
+        (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no balance"}]}'), WiroBalanceError),
     ],
 )
 def test_a_run_that_was_refused_for_good_is_not_sent_again(
