@@ -218,7 +218,7 @@ class WatchPlan:
                 watched.needs_detail = True
                 self._plan(watched, now, 0.0)
             elif task.has_error_status and watched.last_status != task.status:
-                watched.goes_alone = True  # the list may abridge the reason, which is to be told
+                watched.goes_alone = True  # the list may leave out the reason, which belongs in the log
                 self._plan(watched, now, 0.0)
             else:
                 news += self._seen(watched, task, now)

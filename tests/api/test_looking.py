@@ -1,0 +1,89 @@
+"""conversations.look_at_task: one poll of a task that is known to be there, with a paid task's patience."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_wiro.api.conversations import look_at_task
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConnectionError,
+    WiroNotFoundError,
+    WiroTaskTimeoutError,
+)
+from tests.api.world import CUT_OFF, HTML_502, NO_TASK_YET, NOON, Outcome, World, answered, detail, refused
+
+RUNNING = detail("task_start")
+
+
+@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), refused(0, "Something went wrong.")])
+def test_an_outage_is_ridden_out_for_the_patience_and_no_longer(how: Outcome) -> None:
+    world = World(lambda _: RUNNING if world.elapsed >= 90 else how)
+    assert world.drive(look_at_task("2221", world.outside, patience_seconds=100)).status == "task_start"
+
+    for patience in (0.0, 20.0, 300.0):
+        world = World(how)
+        with pytest.raises(WiroConnectionError, match="Lost sight of Wiro task 2221"):
+            world.drive(look_at_task("2221", world.outside, patience_seconds=patience))
+        assert patience <= world.elapsed <= patience + 31
+
+
+def test_a_deadline_ends_it_sooner_as_a_timeout_so_that_the_task_gets_stopped() -> None:
+    world = World(HTML_502)
+    with pytest.raises(WiroTaskTimeoutError, match="2221 did not end before its deadline"):
+        world.drive(look_at_task("2221", world.outside, deadline=NOON + timedelta(seconds=40)))
+    assert world.elapsed == 40
+
+
+def test_after_the_deadline_it_is_polled_once_all_the_same() -> None:
+    past = NOON - timedelta(hours=1)
+    world = World(RUNNING)
+    assert world.drive(look_at_task("2221", world.outside, deadline=past)).status == "task_start"
+
+    world = World(HTML_502)
+    with pytest.raises(WiroTaskTimeoutError):
+        world.drive(look_at_task("2221", world.outside, deadline=past))
+    assert len(world.sends) == 1
+
+
+def test_the_last_poll_does_not_wait_for_a_rate_limit() -> None:
+    world = World(RUNNING)
+    world.outside.gate.close(50)
+    world.drive(look_at_task("2221", world.outside, deadline=NOON + timedelta(seconds=5)))
+    assert world.sent_at == [5]
+
+
+def test_a_task_of_the_last_half_minute_may_not_be_known_yet() -> None:
+    world = World(NO_TASK_YET, refused(0, "task-not-founded"), RUNNING)
+    started_at = NOON - timedelta(seconds=20)
+    assert world.drive(look_at_task("2221", world.outside, started_at=started_at)).status == "task_start"
+
+    world = World(NO_TASK_YET)
+    with pytest.raises(WiroNotFoundError):
+        world.drive(look_at_task("2221", world.outside, started_at=NOON - timedelta(seconds=31)))
+    assert len(world.sends) == 1
+
+    world = World(NO_TASK_YET)
+    with pytest.raises(WiroNotFoundError):
+        world.drive(look_at_task("2221", world.outside))
+    assert 30 <= world.elapsed <= 62, "counted from the first poll where the submission isn't known"
+
+
+def test_a_process_that_was_suspended_for_an_hour_polls_again() -> None:
+    def answer(_: object) -> Outcome:
+        if len(world.sends) == 1:
+            world.now += timedelta(hours=1)
+            return CUT_OFF
+        return RUNNING
+
+    world = World(answer)
+    assert world.drive(look_at_task("2221", world.outside)).status == "task_start"
+
+
+def test_credentials_that_are_refused_end_it_at_once() -> None:
+    world = World(answered(401))
+    with pytest.raises(WiroAuthenticationError):
+        world.drive(look_at_task("2221", world.outside))
+    assert len(world.sends) == 1
