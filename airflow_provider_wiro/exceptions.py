@@ -15,13 +15,15 @@ Everything that can go wrong with Wiro, as one tree.
      │   ├─ WiroConcurrencyLimitError      yes   the account runs as many tasks as it may (code 96)
      │   ├─ WiroRateLimitError             yes   too many requests (HTTP 429)
      │   └─ WiroServerError                yes   HTTP 5xx, 408 and the like, or an error that gives no reason
-     ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut, too large
+     ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut
+     │   └─ WiroAnswerTooLargeError        no    an answer larger than is read
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
      ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; a person has to look
      ├─ WiroRecordError                    yes   the durable record of a run can't be read or written
      ├─ WiroTaskError                            the task ended, but not well
      │   ├─ WiroTaskFailedError            yes   the model failed
+     │   ├─ WiroTooFewOutputsError         yes   it succeeded, with fewer outputs than `min_outputs`
      │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
      │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
      └─ WiroOutputError                          an output can't be had
@@ -115,9 +117,25 @@ class WiroServerError(WiroApiError):
 
 
 class WiroResponseError(WiroError):
-    """Something answered, but not in the API's form: HTML from a proxy, an empty, cut or oversized body."""
+    """Something answered, but not in the API's form: HTML from a proxy, an empty or cut body."""
 
     may_retry = True
+
+
+class WiroAnswerTooLargeError(WiroResponseError):
+    """
+    An answer has more bytes than are read. Asking again brings the same, hence no retry.
+
+    :param wiro_task_id: the task that was asked for, None where none was.
+    :param has_ended: that task is known to have succeeded, and to be paid for.
+    """
+
+    may_retry = False
+
+    def __init__(self, message: str, *, wiro_task_id: str | None = None, has_ended: bool = False) -> None:
+        super().__init__(message)
+        self.wiro_task_id = wiro_task_id
+        self.has_ended = has_ended
 
 
 class WiroConnectionError(WiroError):
@@ -162,6 +180,12 @@ class WiroTaskError(WiroError):
 
 class WiroTaskFailedError(WiroTaskError):
     """The model, or Wiro before it, failed. Failed tasks are not billed."""
+
+    may_retry = True
+
+
+class WiroTooFewOutputsError(WiroTaskError):
+    """The task succeeded, and is billed, but has fewer outputs than were asked for with ``min_outputs``."""
 
     may_retry = True
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
@@ -32,6 +33,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskError,
     WiroTaskFailedError,
     WiroTaskTimeoutError,
+    WiroTooFewOutputsError,
     WiroUsageError,
     WiroValidationError,
 )
@@ -70,6 +72,7 @@ _TOO_LARGE = 413
 #: For Airflow's retry policies: how long each passing error deserves to be left alone.
 _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
     WiroTaskFailedError: timedelta(seconds=30),
+    WiroTooFewOutputsError: timedelta(seconds=30),
     WiroTaskTimeoutError: timedelta(seconds=30),
     WiroConnectionError: timedelta(minutes=2),
     WiroResponseError: timedelta(minutes=2),
@@ -153,5 +156,9 @@ def wiro_retry_policy() -> ExceptionRetryPolicy:
         RetryRule(path(kind), action=RetryAction.RETRY, retry_delay=delay, reason=kind.__name__)
         for kind, delay in _RETRY_DELAYS.items()
     ]
-    permanent = RetryRule(path(WiroError), action=RetryAction.FAIL, reason="a retry can't help")
-    return ExceptionRetryPolicy(rules=[*rules, permanent])
+    # The first rule that fits counts, also for subclasses.
+    too_large, any_other = (
+        RetryRule(path(kind), action=RetryAction.FAIL, reason="a retry can't help")
+        for kind in (WiroAnswerTooLargeError, WiroError)
+    )
+    return ExceptionRetryPolicy(rules=[too_large, *rules, any_other])

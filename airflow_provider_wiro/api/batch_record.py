@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import IntEnum
 from typing import Any
 
+from airflow_provider_wiro.api.batch_costs import BatchCosts
 from airflow_provider_wiro.api.later_tasks import Baseline
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
@@ -126,13 +126,23 @@ def gone(item: int) -> Entry:
     return {"what": "gone", "item": item}
 
 
-def again(item: int, try_number: int, *, keeps_task: bool = False) -> Entry:
+def again(
+    item: int,
+    try_number: int,
+    *,
+    keeps_task: bool = False,
+    is_billed: bool = False,
+    cost: str | None = None,
+) -> Entry:
     """
     Return the entry for a failure that is followed by another attempt in the same try of the Airflow task.
 
     :param keeps_task: it is the same task that is followed, or landed, once more.
+    :param is_billed: the task succeeded all the same, and another one takes its place.
+    :param cost: of that task, None if not known yet.
     """
-    return {"what": "again", "item": item, "try": try_number, "keeps_task": keeps_task}
+    bill = {"is_billed": True, "cost": cost} if is_billed else {}
+    return {"what": "again", "item": item, "try": try_number, "keeps_task": keeps_task, **bill}
 
 
 def followed(item: int, at: float) -> Entry:
@@ -152,6 +162,7 @@ def failed(
     *,
     may_retry: bool,
     keeps_task: bool = False,
+    is_billed: bool = False,
     cost: str | None = None,
 ) -> Entry:
     """
@@ -159,10 +170,16 @@ def failed(
 
     :param may_retry: whether another try may help.
     :param keeps_task: its task, or its lost Run, is to be looked at by the next try, which starts no other.
-    :param cost: of a run that succeeded, but whose outputs could not be had.
+    :param is_billed: its run succeeded, but the outputs could not be had, or are too few.
+    :param cost: of such a run, None if not known yet.
     """
     entry = {"what": "failed", "item": item, "place": list(place), "try": try_number}
-    return {**entry, "may_retry": may_retry, "keeps_task": keeps_task, "cost": cost}
+    return {**entry, "may_retry": may_retry, "keeps_task": keeps_task, "is_billed": is_billed, "cost": cost}
+
+
+def cost(wiro_task_id: str, usd: str) -> Entry:
+    """Return the entry for a run's cost that was not known at its end, and is now."""
+    return {"what": "cost", "id": wiro_task_id, "cost": usd}
 
 
 def known(wiro_task_ids: list[str]) -> Entry:
@@ -210,8 +227,7 @@ class BatchRecord:
         self._parts = array("Q", bytes(array("Q").itemsize * total))
         self._rows = array("L", bytes(array("L").itemsize * total))
         self._counts = Counter({ItemState.PENDING: total})
-        self._cost = Decimal(0)
-        self._is_cost_known = True
+        self.costs = BatchCosts()
 
     def state(self, item: int) -> ItemState:
         return ItemState(self._states[item])
@@ -230,11 +246,6 @@ class BatchRecord:
     def place(self, item: int) -> tuple[int, int]:
         """Return part and row of the result of an item that is over."""
         return self._parts[item], self._rows[item]
-
-    @property
-    def cost_usd(self) -> str | None:
-        """What the runs that succeeded cost; None if Wiro didn't tell it of one."""
-        return f"{self._cost:f}" if self._is_cost_known else None
 
     @property
     def is_over(self) -> bool:
@@ -290,6 +301,8 @@ class BatchRecord:
         item = self._item(entry)
         if entry["try"] == self.try_number:
             self._failures[item] = min(_MOST_COUNTED, self._failures[item] + 1)
+        if entry.get("is_billed"):
+            self.costs.bill(self._task_of(item), entry["cost"])
         if not entry["keeps_task"]:
             self.attempts.pop(item, None)
             self._move(item, ItemState.PENDING)
@@ -300,25 +313,32 @@ class BatchRecord:
 
     def _apply_done(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
+        wiro_task_id = self._task_of(item)
         if not self._put(item, entry):
             return  # its attempt stands, so that its task is looked at again
         self._move(item, ItemState.DONE)
-        self._pay(entry["cost"])
+        self.costs.bill(wiro_task_id, entry["cost"])
         self.total_bytes += entry["bytes"] or 0
 
     def _apply_failed(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
         is_now = entry["try"] == self.try_number
-        if entry["keeps_task"] and not is_now:
-            return
-        if not is_now or not self._put(item, entry):
+        wiro_task_id = self._task_of(item)
+        is_kept = is_now and self._put(item, entry)
+        if entry["keeps_task"] and not is_kept:
+            return  # its task is looked at again
+        if entry.get("is_billed", entry["cost"] is not None):
+            self.costs.bill(wiro_task_id, entry["cost"])
+        if is_kept:
+            self._move(item, ItemState.FAILED)
+            self.may_retry = self.may_retry or bool(entry["may_retry"])
+        else:
             self.attempts.pop(item, None)
             self._move(item, ItemState.PENDING)
-            return
-        self._move(item, ItemState.FAILED)
-        self.may_retry = self.may_retry or bool(entry["may_retry"])
-        if entry["cost"] is not None:
-            self._pay(entry["cost"])
+
+    def _task_of(self, item: int) -> str | None:
+        attempt = self.attempts.get(item)
+        return None if attempt is None else attempt.wiro_task_id
 
     def _put(self, item: int, entry: Mapping[str, Any]) -> bool:
         part, row = entry["place"]
@@ -331,11 +351,8 @@ class BatchRecord:
             self.attempts.pop(item, None)
         return True
 
-    def _pay(self, cost: str | None) -> None:
-        if cost is None:
-            self._is_cost_known = False
-        else:
-            self._cost += Decimal(cost)
+    def _apply_cost(self, entry: Mapping[str, Any]) -> None:
+        self.costs.learn(str(entry["id"]), str(entry["cost"]))
 
     def _apply_known(self, entry: Mapping[str, Any]) -> None:
         for wiro_task_id in entry["ids"]:
@@ -355,6 +372,7 @@ _APPLY = {
     "followed": BatchRecord._apply_followed,
     "done": BatchRecord._apply_done,
     "failed": BatchRecord._apply_failed,
+    "cost": BatchRecord._apply_cost,
     "known": BatchRecord._apply_known,
     "spent": BatchRecord._apply_spent,
 }

@@ -31,6 +31,8 @@ MAX_UNANNOUNCED_BYTES = 10 * 1024**3
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
+#: With this one behind a link that Wiro's Detail has just shown, the file may be on its way to the CDN.
+NOT_YET_STATUS = 404
 #: Asked for, so that the bytes on the wire are the file's and can be counted.
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
@@ -70,8 +72,11 @@ def output_url(output: Output) -> str:
     Return the URL of an output.
 
     :raises WiroUsageError: the output is an LLM's answer, which has none.
+    :raises WiroOutputUnavailableError: Wiro has not shown it yet.
     :raises WiroOutputRefusedError: it is not an http(s) URL.
     """
+    if output.awaits_link:
+        raise no_link_yet(output)
     if output.url is None:
         raise WiroUsageError(
             f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in `content`."
@@ -117,6 +122,21 @@ def no_url(output: Output, how: str) -> WiroOutputRefusedError:
     """Return the error for an output whose URL nothing can be asked at."""
     return WiroOutputRefusedError(
         f"Output {output.index} ({output.name!r}) is at something that is no usable URL: {how}."
+    )
+
+
+def no_link_yet(output: Output) -> WiroOutputUnavailableError:
+    """Return the error for a file whose link Wiro doesn't show yet."""
+    return WiroOutputUnavailableError(
+        f"Wiro's Detail shows no link for {output.label} yet. It can come some time after the task's end."
+    )
+
+
+def no_file_yet(output: Output, status: int) -> WiroOutputUnavailableError:
+    """Return the error for a link that leads nowhere although Wiro's Detail shows it."""
+    return WiroOutputUnavailableError(
+        f"The CDN answers HTTP {status} for {output.label}, though Wiro's Detail shows this link: the file "
+        "may still be on its way to the CDN, or was deleted."
     )
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
+from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.parameters import Body, FileContent, FileValue, run_body, slug_path, split_slug
+from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES
 from airflow_provider_wiro.api.wire import text
 from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
 
@@ -37,6 +39,9 @@ class ApiCall(Generic[T]):
     :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
     :ivar only_names_tasks: nothing in it comes from a model's parameters, so that an error that doesn't say
         what is wrong with the request is the server's own, and passes.
+    :ivar max_body_bytes: the largest answer that is read.
+    :ivar read_beginning: turns the beginning of an answer that is larger into the value; None: it can't be.
+    :ivar instead: returns the call to make where that beginning doesn't tell enough.
     :ivar secrets: words of the body that no error message may repeat, should the answer echo them.
     """
 
@@ -45,6 +50,9 @@ class ApiCall(Generic[T]):
     read: Callable[[Envelope], T]
     is_repeatable: bool = True
     only_names_tasks: bool = False
+    max_body_bytes: int = MAX_BODY_BYTES
+    read_beginning: Callable[[bytes], T] | None = None
+    instead: Callable[[], ApiCall[T]] | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -77,14 +85,27 @@ def get_task(wiro_task_id: str) -> ApiCall[Task]:
             raise WiroResponseError(f"Asked for Wiro task {checked}, the answer was about another one.")
         return replace(task, id=checked)
 
-    return _task_call("Task/Detail", {"taskid": checked}, read)
+    def listed() -> ApiCall[Task]:
+        """Ask the task list, which mostly leaves out what makes a Detail large."""
+        fields = _newest_tasks(0, MAX_PAGE)
+        return _large_call("Task/List", fields, lambda found: task_from_list(checked, _tasks(found)))
+
+    return ApiCall(
+        "Task/Detail",
+        Body(json=json.dumps({"taskid": checked})),
+        read,
+        only_names_tasks=True,
+        max_body_bytes=LARGE_BODY_BYTES,
+        read_beginning=lambda body: task_from_beginning(checked, body),
+        instead=listed,
+    )
 
 
 def list_tasks(
     *, start: int = 0, limit: int = 20, model_name: str | None = None
 ) -> ApiCall[tuple[Task, ...]]:
     """Task/List: the project's latest tasks, newest first. Items may be abridged."""
-    fields = {"type": "model", "sort": "id", "order": "DESC", **_page(start, limit)}
+    fields = _newest_tasks(start, limit)
     if model_name:
         fields["modelName"] = model_name
     return _task_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
@@ -124,7 +145,7 @@ def get_model(model: str) -> ApiCall[Model]:
             raise WiroNotFoundError(f"Wiro has no model {owner}/{name}.")
         return Model.from_wire(found[0])
 
-    return _json_call("Tool/Detail", {"slugowner": owner, "slugproject": name}, read)
+    return _large_call("Tool/Detail", {"slugowner": owner, "slugproject": name}, read)
 
 
 def list_models(
@@ -136,7 +157,7 @@ def list_models(
         fields |= {"search": search, "sort": "relevance"}
     if categories:
         fields["categories"] = list(categories)
-    return _json_call(
+    return _large_call(
         "Tool/List",
         fields,
         lambda envelope: tuple(Model.from_wire(item) for item in _items(envelope, "tool")),
@@ -163,7 +184,15 @@ def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], 
 
 
 def _task_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
-    return replace(_json_call(path, fields, read), only_names_tasks=True)
+    return replace(_large_call(path, fields, read), only_names_tasks=True)
+
+
+def _large_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
+    return ApiCall(path, Body(json=json.dumps(fields)), read, max_body_bytes=LARGE_BODY_BYTES)
+
+
+def _newest_tasks(start: int, limit: int) -> dict[str, str]:
+    return {"type": "model", "sort": "id", "order": "DESC", **_page(start, limit)}
 
 
 def _page(start: int, limit: int) -> dict[str, str]:

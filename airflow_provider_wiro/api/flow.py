@@ -19,6 +19,7 @@ from airflow_provider_wiro.api import responses, retry
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroConnectionError,
     WiroError,
     WiroLostRunError,
@@ -41,12 +42,14 @@ class Send:
     :ivar headers: the authentication of this one request; a secret, and stale after it.
     :ivar needs_fresh_connection: don't reuse an idle connection: the server may have closed it a moment ago,
         and then nobody knows whether it got the request.
+    :ivar max_body_bytes: read one byte more than this of the answer, and then stop.
     """
 
     path: str
     body: Body
     headers: dict[str, str] = field(repr=False)
     needs_fresh_connection: bool = False
+    max_body_bytes: int = responses.MAX_BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,19 @@ def call(
         yield from _wait_for_gate(outside, deadline or began_at + timedelta(seconds=patience_seconds))
         headers = outside.credentials.headers(outside.nonce())
         outcome = yield Send(
-            api_call.path, api_call.body, headers, needs_fresh_connection=not api_call.is_repeatable
+            api_call.path,
+            api_call.body,
+            headers,
+            needs_fresh_connection=not api_call.is_repeatable,
+            max_body_bytes=api_call.max_body_bytes,
         )
         try:
             return _read(api_call, outcome, secrets=(*headers.values(), outside.credentials.secret or ""))
         except WiroError as error:
             attempt += 1
             failure = error
+        if isinstance(failure, WiroAnswerTooLargeError) and api_call.instead and not failure.has_ended:
+            return (yield from _ask_instead(api_call.instead(), outside, failure))
         sent = isinstance(outcome, Answer) or (isinstance(outcome, NoAnswer) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             raise WiroLostRunError(
@@ -143,6 +152,16 @@ def call(
         yield Pause(pause)
 
 
+def _ask_instead(instead: ApiCall[T], outside: Outside, failure: WiroAnswerTooLargeError) -> Flow[T]:
+    """Ask for what an answer that is too large doesn't tell; should that fail, it is as it was."""
+    try:
+        return (yield from call(instead, outside, patience_seconds=0))
+    except WiroError as error:
+        if isinstance(error, WiroAnswerTooLargeError) and error.has_ended:
+            raise
+        raise failure from None
+
+
 def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
     """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
     while waiting := outside.gate.wait_seconds():
@@ -157,9 +176,17 @@ def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
 
 def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: tuple[str, ...]) -> T:
     if isinstance(outcome, Answer):
-        envelope = responses.read(
-            outcome, secrets=(*secrets, *api_call.secrets), only_names_tasks=api_call.only_names_tasks
-        )
+        try:
+            envelope = responses.read(
+                outcome,
+                secrets=(*secrets, *api_call.secrets),
+                only_names_tasks=api_call.only_names_tasks,
+                max_body_bytes=api_call.max_body_bytes,
+            )
+        except WiroAnswerTooLargeError:
+            if api_call.read_beginning is None:
+                raise
+            return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
     reason = outcome.reason if outcome else "the request was not made"
     raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")

@@ -154,7 +154,7 @@ def _page(outside: Outside, start: int, limit: int, **patience: Any) -> Flow[tup
     """
     Return a page of the list, empty after its end, and how many tasks were asked for in the end.
 
-    An answer is read up to 1 MiB; a hundred tasks that show their texts can be more.
+    A hundred tasks that show their texts can be more than an answer may have.
 
     :param patience: as :func:`~airflow_provider_wiro.api.flow.call` takes it.
     """

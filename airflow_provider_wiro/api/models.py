@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.wire import flag, json_list, moment, money, number, text, whole_number
+from airflow_provider_wiro.api.llm_answers import Content, answer_text, content_of, finish_reason, usage
+from airflow_provider_wiro.api.wire import (
+    flag,
+    json_list,
+    json_object,
+    moment,
+    money,
+    number,
+    text,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,8 +73,10 @@ class Output:
     :ivar name: the server's name for it; never a path to trust.
     :ivar content_type: MIME type; ``raw`` is Wiro's word for an LLM's answer. Empty if unknown.
     :ivar size: bytes, None if unknown.
-    :ivar url: where to fetch it for a limited time, None for an LLM's answer. Public to whoever holds it.
-    :ivar content: the LLM's answer ``{prompt, raw, thinking, answer}``, None for files.
+    :ivar url: where to fetch it for a limited time, None for an LLM's answer and for a file whose link has
+        not come yet. Public to whoever holds it.
+    :ivar content: an LLM's answer as Wiro sent it, an object or a plain text, empty if Wiro sent none; None
+        for files.
     """
 
     index: int
@@ -72,7 +84,7 @@ class Output:
     content_type: str
     size: int | None
     url: str | None
-    content: Mapping[str, Any] | None = None
+    content: Content | None = None
 
     @property
     def label(self) -> str:
@@ -81,15 +93,22 @@ class Output:
 
     @classmethod
     def from_wire(cls, index: int, item: Mapping[str, Any]) -> Self:
-        content = item.get("content")
+        content_type = text(item.get("contenttype")).strip()
+        url = text(item.get("url")).strip() or None
         return cls(
             index=index,
             name=text(item.get("name")),
-            content_type=text(item.get("contenttype")).strip(),
-            size=whole_number(item.get("size")),
-            url=text(item.get("url")).strip() or None,
-            content=content if isinstance(content, Mapping) else None,
+            content_type=content_type,
+            # Wiro writes "0" also for files that are not empty, so that a 0 tells nothing.
+            size=whole_number(item.get("size")) or None,
+            url=url,
+            content=content_of(item, content_type=content_type, has_url=url is not None),
         )
+
+    @property
+    def awaits_link(self) -> bool:
+        """Whether it is a file whose link Wiro has not shown yet."""
+        return self.url is None and self.content is None
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,8 @@ class Task:
     :ivar model: ``owner/model``, None if the answer didn't name it.
     :ivar exit_code: the model's exit code (``pexit``), None where missing.
     :ivar elapsed_seconds: the model's run time.
-    :ivar cost_usd: what was billed, as Wiro wrote it.
+    :ivar cost_usd: what was billed, as Wiro wrote it; None if that is not known, or not known yet: the charge
+        of a run can be recorded after its end, and is missing or "0" until then.
     :ivar token: opens the task's WebSocket. A secret.
     """
 
@@ -131,9 +151,10 @@ class Task:
 
         owner, name = text(item.get("modelslugowner")).strip(), text(item.get("modelslugproject")).strip()
         outputs = item.get("outputs")
-        parameters = item.get("parameters")
+        if not isinstance(outputs, list):
+            outputs = item.get("output")
         return cls(
-            id=text(item.get("id")).strip(),
+            id=text(item.get("id")).strip() or text(item.get("taskid")).strip(),
             status=text(item.get("status")).strip(),
             model=f"{owner}/{name}" if owner and name else None,
             exit_code=text(item.get("pexit")).strip() or None,
@@ -143,11 +164,11 @@ class Task:
                 if isinstance(output, Mapping)
             ),
             elapsed_seconds=number(item.get("elapsedseconds")),
-            cost_usd=money(item.get("totalcost")),
+            cost_usd=_cost(item),
             created_at=moment(item.get("createtime")),
             started_at=moment(item.get("starttime")),
             ended_at=moment(item.get("endtime")),
-            parameters=parameters if isinstance(parameters, Mapping) else {},
+            parameters=json_object(item.get("parameters")) or {},
             debug_output=printed("debugoutput"),
             debug_error=printed("debugerror"),
             token=token,
@@ -202,11 +223,22 @@ class Task:
     @property
     def answer(self) -> str | None:
         """An LLM's answer as one text, None if the task has no such output."""
-        contents = [output.content for output in self.outputs if output.content is not None]
-        if not contents:
-            return None
-        parts = [part for content in contents for part in answer_parts(content)]
-        return "\n\n".join(parts) or self.debug_output
+        contents = self._contents
+        return answer_text(contents, self.debug_output) if contents else None
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why an LLM stopped, such as ``stop`` or ``length``; None if unknown."""
+        return finish_reason(self._contents)
+
+    @property
+    def usage(self) -> dict[str, int | None] | None:
+        """An LLM's ``{"input_tokens", "output_tokens", "total_tokens"}``; None if unknown."""
+        return usage(self._contents)
+
+    @property
+    def _contents(self) -> list[Content]:
+        return [output.content for output in self.outputs if output.content is not None]
 
     @property
     def last_error_lines(self) -> str:
@@ -217,11 +249,20 @@ class Task:
         return "\n".join(line[:500] for line in lines[-ERROR_LINES:])
 
 
-def answer_parts(content: Mapping[str, Any]) -> list[str]:
-    """Return the texts of an LLM's ``content``: its ``answer`` list, else the ``raw`` text."""
-    answer = content.get("answer")
-    parts = [text(part) for part in answer] if isinstance(answer, list) else [text(answer)]
-    return [part for part in parts if part] or [raw for raw in [text(content.get("raw"))] if raw]
+def _cost(item: Mapping[str, Any]) -> str | None:
+    """
+    Return what a task cost, None if that is not known yet.
+
+    A zero is believed only of tasks that are not billed: one that failed, one that never started. A run that
+    was killed can be charged later, as one that succeeded is.
+    """
+    cost = money(item.get("totalcost"))
+    if cost is None or number(cost) != 0:
+        return cost
+    status, exit_code = text(item.get("status")).strip(), text(item.get("pexit")).strip()
+    has_failed = status == TaskStatus.POSTPROCESS_END and exit_code != "" and number(exit_code) != 0
+    never_started = status == TaskStatus.CANCEL and moment(item.get("starttime")) is None
+    return cost if has_failed or never_started else None
 
 
 @dataclass(frozen=True)

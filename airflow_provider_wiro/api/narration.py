@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.models import KNOWN_STATUSES, TaskStatus
+from airflow_provider_wiro.api.outcomes import success_warnings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,8 +105,10 @@ class Narrator:
             facts.append(f"queued {task.queue_seconds:.0f} s")
         if task.elapsed_seconds is not None:
             facts.append(f"ran {task.elapsed_seconds:.0f} s")
-        facts.append(f"cost {task.cost_usd} USD" if task.cost_usd else "cost not told")
+        facts.append(f"cost {task.cost_usd} USD" if task.cost_usd else "cost not known yet")
         self._say(f"{self._task} succeeded: {', '.join(facts)}.")
+        for warning in success_warnings(task):
+            self._warn(warning)
 
 
 def _facts(progress: Progress) -> list[str]:

@@ -7,8 +7,14 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_wiro.api.endpoints import check_task_id
+from airflow_provider_wiro.api.llm_answers import CUT_SHORT, is_cut_short
 from airflow_provider_wiro.api.models import Task, TaskStatus
-from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError, WiroUsageError
+from airflow_provider_wiro.exceptions import (
+    WiroTaskCancelledError,
+    WiroTaskFailedError,
+    WiroTooFewOutputsError,
+    WiroUsageError,
+)
 
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
 RunSummary = dict[str, Any]
@@ -20,7 +26,9 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
 
     :param model: the model as the user named it; default: as Wiro names it.
     :return: ``{"wiro_task_id", "model", "status", "outputs": [{"index", "name", "content_type", "size"
-        (bytes), "url"}], "text", "elapsed_seconds", "cost_usd"}``; what is not known is None.
+        (bytes), "url"}], "text", "finish_reason", "usage", "elapsed_seconds", "cost_usd"}``; what is not
+        known is None. ``text`` is an LLM's answer, ``finish_reason`` why it stopped, ``usage`` its
+        ``{"input_tokens", "output_tokens", "total_tokens"}``.
     """
     return {
         "wiro_task_id": task.id,
@@ -37,6 +45,8 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
             for output in task.outputs
         ],
         "text": task.answer,
+        "finish_reason": task.finish_reason,
+        "usage": task.usage,
         "elapsed_seconds": task.elapsed_seconds,
         "cost_usd": task.cost_usd,
     }
@@ -47,22 +57,64 @@ def accepted_summary(wiro_task_id: str, model: str) -> RunSummary:
     return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
 
 
-def check_success(task: Task) -> Task:
+def check_success(task: Task, *, min_outputs: int | None = None) -> Task:
     """
     Return a task that has succeeded.
 
+    :param min_outputs: how many outputs it must have; None: any number, also none.
     :raises WiroTaskCancelledError: it was cancelled or killed.
     :raises WiroTaskFailedError: it failed; the message ends with the model's last error lines.
+    :raises WiroTooFewOutputsError: it has fewer outputs; the message ends with the model's last lines.
     """
     if task.has_succeeded:
-        return task
+        if has_enough_outputs(task, min_outputs):
+            return task
+        raise WiroTooFewOutputsError(
+            f"Wiro task {task.id} succeeded, and is billed, with {_outputs(task)}; min_outputs asks for "
+            f"{min_outputs} or more.{last_lines(task)}",
+            wiro_task_id=task.id,
+        )
     if task.is_cancelled:
         raise WiroTaskCancelledError(f"Wiro task {task.id} was cancelled.", wiro_task_id=task.id)
-    lines = task.last_error_lines
-    said = f" The model's last lines:\n{lines}" if lines else " The model left no error message."
     raise WiroTaskFailedError(
-        f"Wiro task {task.id} failed ({_how(task)}). Failed tasks are not billed.{said}", wiro_task_id=task.id
+        f"Wiro task {task.id} failed ({_how(task)}). Failed tasks are not billed.{last_lines(task)}",
+        wiro_task_id=task.id,
     )
+
+
+def has_enough_outputs(task: Task, min_outputs: int | None) -> bool:
+    """Whether a task has at least so many outputs. An LLM's answer is one."""
+    return min_outputs is None or len(task.outputs) >= min_outputs
+
+
+def success_warnings(task: Task) -> list[str]:
+    """
+    Return what a reader of the log should notice of a task that succeeded: it brought nothing, or only a part
+    of an answer.
+    """
+    if not task.outputs:
+        return [f"Wiro task {task.id} succeeded without outputs.{last_lines(task)}"]
+    return cut_short_warnings(task)
+
+
+def cut_short_warnings(task: Task) -> list[str]:
+    """Return the warning for an LLM's answer that is not whole, if it is not."""
+    reason = task.finish_reason
+    if reason is None or not is_cut_short(reason):
+        return []
+    why = f"finish_reason {reason!r}: {CUT_SHORT[reason.lower()]}"
+    return [f"The answer of Wiro task {task.id} is not whole ({why}). The run is billed all the same."]
+
+
+def _outputs(task: Task) -> str:
+    count = len(task.outputs)
+    return "no outputs" if not count else f"{count} output{'' if count == 1 else 's'}"
+
+
+def last_lines(task: Task) -> str:
+    """Return, as a further sentence, what the model wrote last."""
+    lines = task.last_error_lines
+    return f" The model's last lines:\n{lines}" if lines else " The model left no error message."
 
 
 def _how(task: Task) -> str:

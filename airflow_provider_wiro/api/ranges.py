@@ -7,7 +7,7 @@ Decided here without I/O and without a clock; :mod:`airflow_provider_wiro.landin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -196,15 +196,22 @@ def too_much(output: Output) -> WiroOutputUnavailableError:
 
 def check_renewed(old: Output, new: Output | None) -> Output:
     """
-    Return an output with its fresh link.
+    Return an output as Wiro's Detail shows it now: mostly with a fresh link, and for some time after the
+    task's end perhaps with none.
 
     :raises WiroOutputRefusedError: Wiro tells of another file now, or of none.
     """
-    if new is None or new.url is None or (old.name, old.size) != (new.name, new.size):
+    if new is None or old.name != new.name or _differ(old.size, new.size):
+        what = "has not come" if old.url is None else "has expired"
         raise WiroOutputRefusedError(
-            f"The link of {old.label} has expired, and Wiro's Detail has no fresh one for the same file."
+            f"The link of {old.label} {what}, and Wiro's Detail has no fresh one for the same file."
         )
-    return new
+    return replace(new, size=old.size) if new.size is None else new
+
+
+def _differ(old: int | None, new: int | None) -> bool:
+    """Whether two sizes are known and not the same."""
+    return old is not None and new is not None and old != new
 
 
 def silence_seconds(read_timeout: float) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_provider_wiro.api.wire import number, text
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
@@ -30,8 +31,12 @@ from airflow_provider_wiro.exceptions import (
 
 #: An API answer larger than this is refused; the shells stop reading there.
 MAX_BODY_BYTES = 1024 * 1024
+#: The same for answers that hold tasks or models: an LLM's has the prompt twice, and the answer four times.
+LARGE_BODY_BYTES = 16 * 1024 * 1024
 
 _CHECK_BASE_URL = "Check the base URL of the connection (its `host`) and any proxy in between."
+
+_OBJECT = re.compile(rb'\s*\{\s*"')
 
 Envelope = Mapping[str, Any]
 
@@ -42,7 +47,8 @@ class Answer:
     An HTTP answer, as a shell saw it.
 
     :ivar headers: names in lower case.
-    :ivar body: at most ``MAX_BODY_BYTES + 1`` bytes: a shell stops reading there. May hold a task's token.
+    :ivar body: at most one byte more than the call allows: a shell stops reading there. May hold a task's
+        token.
     """
 
     status: int
@@ -50,26 +56,35 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def read(answer: Answer, *, secrets: Collection[str] = (), only_names_tasks: bool = False) -> Envelope:
+def read(
+    answer: Answer,
+    *,
+    secrets: Collection[str] = (),
+    max_body_bytes: int = MAX_BODY_BYTES,
+    only_names_tasks: bool = False,
+) -> Envelope:
     """
     Return the envelope of a successful answer.
 
     :param secrets: words that no error message may repeat, should the answer echo them.
+    :param max_body_bytes: the largest body that is read.
     :param only_names_tasks: see :class:`~airflow_provider_wiro.api.endpoints.ApiCall`.
     :raises WiroApiError: one of its subclasses: Wiro said no.
+    :raises WiroAnswerTooLargeError: the answer is larger than that.
     :raises WiroResponseError: the answer is not the API's.
     """
-    envelope = _envelope(answer.body)
+    is_too_large = len(answer.body) > max_body_bytes
+    envelope = None if is_too_large else _envelope(answer.body)
     if answer.status >= 400:
         raise _refusal(answer, envelope, secrets, only_names_tasks=only_names_tasks)
     if not 200 <= answer.status < 300:
         raise WiroResponseError(
             f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {_CHECK_BASE_URL}"
         )
-    if len(answer.body) > MAX_BODY_BYTES:
-        raise WiroResponseError(
-            f"Wiro's API answered more than {MAX_BODY_BYTES} bytes; the rest was not read."
-        )
+    if is_too_large:
+        # What doesn't even begin as the API's JSON is somebody else's, and may pass.
+        kind = WiroAnswerTooLargeError if _OBJECT.match(answer.body) else WiroResponseError
+        raise kind(f"Wiro's API answered more than {max_body_bytes} bytes; the rest was not read.")
     if envelope is None:
         raise WiroResponseError(
             f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} (HTTP {answer.status}). "
@@ -88,8 +103,6 @@ def read(answer: Answer, *, secrets: Collection[str] = (), only_names_tasks: boo
 
 def _envelope(body: bytes) -> Envelope | None:
     """Return the JSON object that a body is, None if it is anything else."""
-    if len(body) > MAX_BODY_BYTES:
-        return None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -188,11 +201,17 @@ def _class_by_words(words: str) -> type[WiroApiError] | None:
     return WiroPermissionError if _PERMISSION.search(words) else None
 
 
+#: How much of a body is looked at to say what it is.
+_DESCRIBED_BYTES = 64 * 1024
+
+
 def _describe(body: bytes, secrets: Collection[str]) -> str:
     """Say what kind of body this is, without quoting more than its first words."""
     if not body.strip():
         return "an empty body"
-    words = _hide(text(body.decode("utf-8", "replace")), secrets).split(maxsplit=80)
+    # Cut first: of a large body a copy as text would be larger still. No secret is nearly as long as that.
+    beginning = body[:_DESCRIBED_BYTES].decode("utf-8", "replace")
+    words = _hide(text(beginning), secrets).split(maxsplit=80)
     start = " ".join(words)[:80]
     start = "".join(character if character.isprintable() else "?" for character in start)
     if re.match(r"(<!doctype|<html|<\?xml|<head|<body)", start, re.IGNORECASE):

@@ -15,6 +15,7 @@ from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.fingerprint import Likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause
 from airflow_provider_wiro.api.later_tasks import compare, tasks_since
+from airflow_provider_wiro.api.outcomes import has_enough_outputs
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroNotFoundError, WiroOrphanedRunError
 
@@ -36,6 +37,7 @@ class WantedRun:
     """
     What a task wants to run, as far as an earlier run is compared with it.
 
+    :ivar min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
     :ivar is_listed: False for a run billed to another project, which the key's own task list may not show.
     """
 
@@ -44,6 +46,7 @@ class WantedRun:
     fingerprint: str
     lifetime: int
     is_listed: bool = True
+    min_outputs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def resume(
         ) from error
     if task.is_terminal and not task.has_succeeded:
         return Resumption(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
+    if task.is_terminal and not has_enough_outputs(task, wanted.min_outputs):
+        return Resumption(None, task, f"Wiro task {task.id} of an earlier try has too few outputs")
     return Resumption(record, task, f"Wiro task {task.id} was started by an earlier try")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -63,6 +64,16 @@ def moment(value: object) -> datetime | None:
 def flag(value: object) -> bool:
     """Read a boolean that may come as a number or text."""
     return value is True or text(value).strip().lower() in {"1", "true", "yes"}
+
+
+def json_object(value: object) -> Mapping[str, Any] | None:
+    """Read an object that may come as JSON inside text; None if it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, Mapping) else None
 
 
 def json_list(value: object) -> list[Any]:

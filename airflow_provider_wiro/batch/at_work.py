@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batching import ActiveLimit
 from airflow_provider_wiro.batch.following import Following
 from airflow_provider_wiro.batch.going import Going
 from airflow_provider_wiro.batch.group_commit import GroupCommit
+from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.batch.settling import Settler
@@ -117,12 +119,15 @@ class BatchAtWork:
             if self._is_stopped:
                 self._stop()
             try:
-                return await runner.work(waits=waits)
+                waiting = await runner.work(waits=waits)
+                await _learn_costs(hook, going, waiting)
             except BaseException as error:
                 # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
                 is_stop = isinstance(error, BatchStoppedError) or not isinstance(error, Exception)
                 await self._end(going, following, settler, ledger, stops=is_stop)
                 raise
+            else:
+                return waiting
             finally:
                 self.fatal = going.fatal
 
@@ -159,3 +164,13 @@ class BatchAtWork:
             self._runner.interrupt(error)
         else:
             loop.default_exception_handler(context)
+
+
+async def _learn_costs(hook: StoppableHook, going: Going, waiting: Waiting | None) -> None:
+    """Once a batch is over, ask once more for the costs that were not known when their runs ended."""
+    unknown = list(going.record.costs.unknown_ids)
+    if waiting is not None or going.fatal is not None or not unknown:
+        return
+    for wiro_task_id, usd in (await read_costs(hook, unknown)).items():
+        going.ledger.note(batch_record.cost(wiro_task_id, usd))
+    await going.ledger.keep()

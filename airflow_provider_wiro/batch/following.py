@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.outcomes import check_success
+from airflow_provider_wiro.api.outcomes import check_success, success_warnings
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
 from airflow_provider_wiro.batch.results import result_of
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroError,
     WiroNotFoundError,
     WiroOrphanedRunError,
@@ -76,6 +77,9 @@ class Following:
                 task = ended
             except WiroNotFoundError as error:
                 await self._forgotten(item, attempt, error)
+                return
+            except WiroAnswerTooLargeError as error:  # its task is kept, or it would be paid for again
+                await going.fail(item, error, is_final=True, keeps_task=True)
                 return
             except WiroError as error:
                 going.active.discard(item)
@@ -147,7 +151,7 @@ class Following:
     async def _conclude(self, item: int, task: Task) -> None:
         """Do what is to be done with a task that has ended."""
         try:
-            check_success(task)
+            check_success(task, min_outputs=self._job.min_outputs)
         except WiroTaskCancelledError as error:
             self._hook.check()  # by our own stop
             if self._going.record.attempts[item].try_number != self._job.try_number:
@@ -158,6 +162,8 @@ class Following:
         except WiroError as error:
             await self._going.fail(item, error, task)
         else:
+            for warning in success_warnings(task):
+                self._job.log.warning("%s: %s", self._going.inputs.name(item), warning)
             await self._land(item, task)
 
     async def _land(self, item: int, task: Task) -> None:

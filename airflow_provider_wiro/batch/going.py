@@ -109,11 +109,20 @@ class Going:
         :param keeps_task: it goes on with the same task, or lost Run, in this try or in the next.
         """
         self.active.discard(item)
+        is_billed = task is not None and task.has_succeeded
         name = self.inputs.name(item)
         has_retries = self.record.failures(item) < self.job.max_item_retries
         if has_retries and error.may_retry and not is_final and not self.is_closed:
             self.job.log.warning("%s failed and is tried again: %s", name, error)
-            self.ledger.note(batch_record.again(item, self.job.try_number, keeps_task=keeps_task))
+            self.ledger.note(
+                batch_record.again(
+                    item,
+                    self.job.try_number,
+                    keeps_task=keeps_task,
+                    is_billed=is_billed and not keeps_task,
+                    cost=None if task is None else task.cost_usd,
+                )
+            )
             if not keeps_task:
                 self._again.append(item)
             self.wake()
@@ -128,14 +137,22 @@ class Going:
             wiro_task_id=attempt.wiro_task_id if attempt else None,
             error=str(error),
         )
-        await self.end(item, result, may_retry=error.may_retry, keeps_task=keeps_task)
+        await self.end(item, result, may_retry=error.may_retry, keeps_task=keeps_task, is_billed=is_billed)
         return False
 
     async def end(
-        self, item: int, result: dict[str, Any], *, may_retry: bool = False, keeps_task: bool = False
+        self,
+        item: int,
+        result: dict[str, Any],
+        *,
+        may_retry: bool = False,
+        keeps_task: bool = False,
+        is_billed: bool = False,
     ) -> None:
-        """Note the result of an item that is over."""
+        """Note the result of an item that is over, see :meth:`Ledger.end`."""
         try:
-            await self.ledger.end(item, result, may_retry=may_retry, keeps_task=keeps_task)
+            await self.ledger.end(
+                item, result, may_retry=may_retry, keeps_task=keeps_task, is_billed=is_billed
+            )
         except WiroError as error:
             self.end_all(error)

@@ -27,6 +27,7 @@ class Job:
 
     :ivar fails_fast: submit nothing more after the first item that failed for good.
     :ivar timeout_seconds: for each item, from its submission.
+    :ivar min_outputs: an item whose run succeeds with fewer outputs has failed.
     :ivar try_number: of the Airflow task.
     :ivar random: from [0, 1).
     :ivar now: Unix time in seconds, by a clock that is not set while the batch works.
@@ -45,6 +46,7 @@ class Job:
     cancel_on_kill: bool
     cancel_on_timeout: bool
     resubmits_orphans: bool
+    min_outputs: int | None
     try_number: int
     log: Log
     random: Callable[[], float]

@@ -35,6 +35,7 @@ class _Ended:
     result: Result
     may_retry: bool
     keeps_task: bool
+    is_billed: bool
 
 
 class Ledger:
@@ -93,16 +94,23 @@ class Ledger:
         self._journal.note(entry)
 
     async def end(
-        self, item: int, result: Result, *, may_retry: bool = False, keeps_task: bool = False
+        self,
+        item: int,
+        result: Result,
+        *,
+        may_retry: bool = False,
+        keeps_task: bool = False,
+        is_billed: bool = False,
     ) -> None:
         """
         Note the result of an item that is over.
 
         :param may_retry: of a failed one that another try may help.
         :param keeps_task: of a failed one whose task the next try is to look at.
+        :param is_billed: of a failed one whose run succeeded.
         :raises WiroRecordError: results may not be kept. The items count as running.
         """
-        self._ended.append(_Ended(item, result, may_retry, keeps_task))
+        self._ended.append(_Ended(item, result, may_retry, keeps_task, is_billed))
         self._ended_bytes += len(json.dumps(result))
         if self._keep_by is None:
             self._keep_by = self._job.now() + PART_SECONDS
@@ -161,5 +169,6 @@ class Ledger:
             self._job.try_number,
             may_retry=ended.may_retry,
             keeps_task=ended.keeps_task,
-            cost=result["cost_usd"] if ended.keeps_task else None,
+            is_billed=ended.is_billed,
+            cost=result["cost_usd"] if ended.is_billed else None,
         )

@@ -95,6 +95,12 @@ def _tasks_of_others(record: BatchRecord) -> Iterator[Entry]:
 def _carry_over(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
     """Yield the entries by which each item goes on as an earlier one with the same inputs."""
     yield from _tasks_of_others(record)
+    yield from _carried(inputs, record)
+    for wiro_task_id, usd in record.costs.learned.items():
+        yield batch_record.cost(wiro_task_id, usd)
+
+
+def _carried(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
     earlier: dict[str, list[int]] = defaultdict(list)
     for item in sorted(record.attempts, key=lambda item: _worth(record, item)):
         earlier[record.attempts[item].fingerprint].append(item)

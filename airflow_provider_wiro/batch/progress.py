@@ -48,15 +48,10 @@ class Progress:
         unkept_failed = sum(result["status"] == "failed" for result in unkept)
         done = record.count(ItemState.DONE) + len(unkept) - unkept_failed
         failed = record.count(ItemState.FAILED) + unkept_failed
-        cost = self._cost()
         facts = [f"{done:,} of {record.total:,} done", f"{failed:,} failed", f"{running:,} running"]
-        if cost is not None:
-            facts.append(f"{cost.normalize():f} USD so far")
+        costs = [result["cost_usd"] for result in unkept if result["status"] == "succeeded"]
+        known = Decimal(record.costs.known_usd) + sum(Decimal(cost) for cost in costs if cost is not None)
+        unknown = record.costs.unknown + costs.count(None)
+        not_known = f" (that of {unknown:,} not known yet)" if unknown else ""
+        facts.append(f"{known.normalize():f} USD so far{not_known}")
         return ", ".join(facts) + "."
-
-    def _cost(self) -> Decimal | None:
-        costs = [result["cost_usd"] for result in self._ledger.unkept if result["status"] == "succeeded"]
-        kept = self._ledger.record.cost_usd
-        if kept is None or None in costs:
-            return None
-        return Decimal(kept) + sum(map(Decimal, costs))

@@ -32,6 +32,8 @@ Result = dict[str, Any]
 
 #: The manifest is put together in windows of so many items; each part is read once for each window.
 WINDOW = 250
+#: A window whose results take more than this is made smaller: an LLM's answer can be of some MiB.
+WINDOW_BYTES = 32 * 1024 * 1024
 #: Failures that are told in the message of a failed batch.
 FAILURES_TOLD = 5
 _PART = re.compile(r"(\d{6,})\.jsonl")
@@ -66,6 +68,8 @@ def result_of(
         "elapsed_seconds": shown.get("elapsed_seconds"),
         "outputs": shown.get("outputs", []),
         "text": shown.get("text"),
+        "finish_reason": shown.get("finish_reason"),
+        "usage": shown.get("usage"),
     }
     if error is not None:
         result["error"] = error
@@ -106,9 +110,9 @@ class Parts:
             self._place.write(_name(number), body.encode())
         self.numbers.add(number)
 
-    def pick(self, number: int, rows: dict[int, int]) -> dict[int, Result]:
+    def pick(self, number: int, rows: dict[int, int]) -> dict[int, bytes]:
         """
-        Return results of a part.
+        Return results of a part, as JSON.
 
         :param rows: item → the row of its result.
         :raises WiroRecordError: they can't be read, or are not there.
@@ -116,7 +120,7 @@ class Parts:
         what = f"part {number} of the results below {self._place.uri}"
         with _records(what):
             body = self._place.read(_name(number))
-            results = [json.loads(line) for line in (body or b"").decode().splitlines()]
+            results = (body or b"").splitlines()
         missing = [item for item, row in rows.items() if row >= len(results)]
         if missing:
             raise WiroRecordError(
@@ -150,9 +154,8 @@ def write_manifest(
     handle, copy = tempfile.mkstemp(prefix="wiro-manifest-", suffix=".jsonl")
     try:
         with os.fdopen(handle, "w") as file:
-            for start in range(0, record.total, WINDOW):
-                check()
-                for line in _window(range(start, min(start + WINDOW, record.total)), record, parts):
+            for lines in _windows(record, parts, check):
+                for line in lines:
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     if line["status"] == "failed" and len(failures) < FAILURES_TOLD:
                         failures.append((line["item"], line["error"]))
@@ -166,21 +169,56 @@ def write_manifest(
     return failures
 
 
-def _window(items: range, record: BatchRecord, parts: Parts) -> Iterator[dict[str, Any]]:
+def _windows(
+    record: BatchRecord, parts: Parts, check: Callable[[], None]
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """Yield the lines of some items at a time, of as many as are held in memory together."""
+    start, size = 0, WINDOW
+    while start < record.total:
+        check()
+        items = range(start, min(start + size, record.total))
+        results = _results(items, record, parts)
+        if results is None:
+            size = len(items) // 2
+            continue
+        yield _lines(items, record, results)
+        start, size = items.stop, min(WINDOW, 2 * size)
+
+
+def _results(items: range, record: BatchRecord, parts: Parts) -> dict[int, bytes] | None:
+    """Return the results of items that are over; None if they are too large to be held together."""
     is_over = {ItemState.DONE, ItemState.FAILED}
     places = sorted((record.place(item), item) for item in items if record.state(item) in is_over)
-    results: dict[int, Result] = {}
+    results: dict[int, bytes] = {}
     for part, of_part in groupby(places, key=lambda found: found[0][0]):
         results |= parts.pick(part, {item: row for (_, row), item in of_part})
+        if len(items) > 1 and sum(map(len, results.values())) > WINDOW_BYTES:
+            return None
+    return results
+
+
+def _lines(items: range, record: BatchRecord, results: dict[int, bytes]) -> Iterator[dict[str, Any]]:
     for item in items:
         attempt = record.attempts.get(item)
-        missing = result_of(
-            "not_run",
-            record.starts(item),
-            None,
-            wiro_task_id=attempt.wiro_task_id if attempt else None,
+        result = (
+            _parsed(item, results[item])
+            if item in results
+            else result_of(
+                "not_run",
+                record.starts(item),
+                None,
+                wiro_task_id=attempt.wiro_task_id if attempt else None,
+            )
         )
-        yield {"item": item, **results.get(item, missing)}
+        if result["cost_usd"] is None:
+            result["cost_usd"] = record.costs.learned.get(result["wiro_task_id"])
+        yield {"item": item, **result}
+
+
+def _parsed(item: int, line: bytes) -> Result:
+    with _records(f"the result of item {item}"):
+        found: Result = json.loads(line)
+        return found
 
 
 def _name(number: int) -> str:

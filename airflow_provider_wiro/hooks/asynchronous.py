@@ -21,11 +21,11 @@ from yarl import URL
 from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.ranges import Patience
-from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
+from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOutputRefusedError
 from airflow_provider_wiro.hooks.addresses import private_address
-from airflow_provider_wiro.hooks.compression import decompressed
+from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, turn
 from airflow_provider_wiro.hooks.connection import total_seconds
 from airflow_provider_wiro.hooks.reasons import reason
 
@@ -49,18 +49,14 @@ def open_session(
     """Return a session with the connection's TLS and timeouts. Call it on the loop that uses it."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=guard),
-        timeout=_timeout(connection, total=None),
+        timeout=aiohttp.ClientTimeout(
+            total=None, connect=connection.connect_timeout, sock_read=connection.read_timeout
+        ),
         headers={"user-agent": "airflow-provider-wiro"},
         # An output's bytes are counted as they come; an answer is decompressed within limits.
         auto_decompress=False,
         trace_configs=trace_configs,
         # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
-    )
-
-
-def _timeout(connection: WiroConnection, *, total: float | None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        total=total, connect=connection.connect_timeout, sock_read=connection.read_timeout
     )
 
 
@@ -85,32 +81,58 @@ def proxy_for(connection: WiroConnection, url: str) -> str | None:
 
 async def send(session: aiohttp.ClientSession, connection: WiroConnection, what: Send) -> Answer | NoAnswer:
     """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
-    url = f"{connection.base_url}/{what.path}"
-    total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
     try:
-        with ExitStack() as opened:
-            content_type, data = await _body(what.body, opened)
-            headers = {**what.headers, **content_type, "accept-encoding": "identity"}
-            if what.needs_fresh_connection:
-                headers["connection"] = "close"
-            async with (
-                _session_for(session, connection, what) as chosen,
-                chosen.post(
-                    _as_it_is(url),
-                    data=data,
-                    headers=headers,
-                    proxy=proxy_for(connection, url),
-                    timeout=_timeout(connection, total=total),
-                    allow_redirects=False,
-                ) as response,
-            ):
-                answered = _lower_case(response)
-                return Answer(response.status, answered, decompressed(await _capped(response), answered))
+        # A large answer's turn ends here and not before its connection is released: that is a moment in which
+        # others would come first, while this answer is still to be read by the caller.
+        async with AsyncExitStack() as turns:
+            return await _answer(session, connection, what, turns)
     except FAILURES as error:
         cause = error.__cause__
         if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
             raise cause from cause.__cause__
         return NoAnswer(type(error).__name__, was_sent=not _failed_before_sending(error))
+
+
+async def _answer(
+    session: aiohttp.ClientSession, connection: WiroConnection, what: Send, turns: AsyncExitStack
+) -> Answer:
+    url = f"{connection.base_url}/{what.path}"
+    total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
+    with ExitStack() as opened:
+        content_type, data = await _body(what.body, opened)
+        headers = {**what.headers, **content_type, "accept-encoding": "identity"}
+        if what.needs_fresh_connection:
+            headers["connection"] = "close"
+        async with (
+            asyncio.timeout(total) as limit,
+            _session_for(session, connection, what) as chosen,
+            chosen.post(
+                _as_it_is(url),
+                data=data,
+                headers=headers,
+                proxy=proxy_for(connection, url),
+                allow_redirects=False,
+            ) as response,
+        ):
+            answered = _lower_case(response)
+            body = AnswerBody(answered, what.max_body_bytes)
+            while not body.is_full and (piece := await response.content.read(_PIECE_BYTES)):
+                body.add(piece)
+                if body.needs_turn:
+                    async with _paused(limit):
+                        await turns.enter_async_context(turn(connection))
+                    body.take_turn()
+            return Answer(response.status, answered, body.finish())
+
+
+@asynccontextmanager
+async def _paused(limit: asyncio.Timeout) -> AsyncIterator[None]:
+    """Don't count the time that is spent in here: nothing is read meanwhile."""
+    loop = asyncio.get_running_loop()
+    until, began_at = limit.when(), loop.time()
+    limit.reschedule(None)
+    yield
+    limit.reschedule(None if until is None else until + loop.time() - began_at)
 
 
 def _as_it_is(url: str) -> URL | str:
@@ -158,16 +180,6 @@ class _FilePayload(aiohttp.payload.IOBasePayload):
     @property
     def size(self) -> int:
         return self._known_size
-
-
-async def _capped(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    while len(body) <= MAX_BODY_BYTES:
-        piece = await response.content.read(_PIECE_BYTES)
-        if not piece:
-            break
-        body += piece
-    return bytes(body)
 
 
 def _failed_before_sending(error: BaseException) -> bool:

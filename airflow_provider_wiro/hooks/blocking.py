@@ -12,10 +12,10 @@ from requests_toolbelt.multipart.encoder import MultipartEncoder
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from airflow_provider_wiro.api.parameters import Body, FileContent
-from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer
+from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.hooks import bounded
-from airflow_provider_wiro.hooks.compression import decompressed
+from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, blocking_turn
 from airflow_provider_wiro.hooks.connection import total_seconds
 from airflow_provider_wiro.hooks.reasons import causes
 
@@ -88,7 +88,9 @@ def send(
                 )
             )
             headers = lower_case(response.headers)
-            return Answer(response.status_code, headers, decompressed(_capped(response), headers))
+            body = AnswerBody(headers, what.max_body_bytes)
+            _read(response, body, connection, opened)
+            return Answer(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         return NoAnswer(type(error).__name__, was_sent=_may_have_been_sent(error))
 
@@ -107,11 +109,21 @@ def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:
     return encoder.content_type, encoder
 
 
-def _capped(response: requests.Response) -> bytes:
-    body = bytearray()
-    while len(body) <= MAX_BODY_BYTES and (piece := response.raw.read1(_PIECE_BYTES, decode_content=False)):
-        body += piece
-    return bytes(body[: MAX_BODY_BYTES + 1])
+def _read(
+    response: requests.Response, body: AnswerBody, connection: WiroConnection, opened: ExitStack
+) -> None:
+    """
+    Read an answer; a large one waits for its turn, and keeps it until ``opened`` is closed.
+
+    Whoever reads a large one is through, or fails, within the limit of its own request.
+    """
+    while not body.is_full and (piece := response.raw.read1(_PIECE_BYTES, decode_content=False)):
+        body.add(piece)
+        if body.needs_turn:
+            turn = blocking_turn(connection)
+            with bounded.paused(response):
+                opened.enter_context(turn)
+            body.take_turn()
 
 
 def _may_have_been_sent(error: BaseException) -> bool:

@@ -12,12 +12,14 @@ import http.client
 import io
 import math
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     import requests
 
@@ -69,6 +71,16 @@ def allow_read(response: requests.Response, seconds: float) -> None:
     original = response.raw._original_response
     if isinstance(original, _BoundedResponse):
         original.reads.until = time.monotonic() + seconds
+
+
+@contextmanager
+def paused(response: requests.Response) -> Iterator[None]:
+    """Don't count the time that is spent in here as the answer's: nothing of it is read meanwhile."""
+    began_at = time.monotonic()
+    yield
+    original = response.raw._original_response
+    if isinstance(original, _BoundedResponse):
+        original.reads.until += time.monotonic() - began_at
 
 
 def _bounded(adapter: BoundedAdapter) -> type:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api.outcomes import last_lines
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.deleted import landings_of_manifest, plan_remembered, remembered
@@ -61,7 +62,8 @@ class Books:
         self.origin = origin
         #: With the outputs that only its run summary still lists, if Wiro shows none.
         self.task = remembered(task, summary)
-        self._is_remembered = not task.outputs
+        #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
+        self.is_remembered = not task.outputs
         self._s3 = s3
         self._tags = tags
         self._replaces = replaces
@@ -75,7 +77,7 @@ class Books:
         :param manifest: as the operator was given it.
         :raises WiroError: two objects would meet in one key; something else is where the manifest is to be.
         """
-        planned = plan_remembered if self._is_remembered else plan
+        planned = plan_remembered if self.is_remembered else plan
         landings = planned(self.task, key_template, model=self.origin.model)
         if isinstance(manifest, str):
             manifest = _key_in_bucket(manifest)
@@ -88,8 +90,9 @@ class Books:
         if not self._landings:
             log.warning(
                 "Wiro task %s has no outputs; nothing to land. If an earlier try has landed and deleted "
-                "them: a run summary as wiro_task_id, or a manifest, would tell where they are.",
+                "them: a run summary as wiro_task_id, or a manifest, would tell where they are.%s",
                 self.task.id,
+                last_lines(self.task),
             )
         return self._landings
 
@@ -128,7 +131,7 @@ class Books:
         if self._manifest is None or not self._landings:
             return
         told = manifests.build(self.task, self.origin, self._landings, files, without(secrets))
-        self._manifest.write(told, keep=self._is_remembered)
+        self._manifest.write(told, keep=self.is_remembered)
 
     @property
     def manifest_uri(self) -> str | None:

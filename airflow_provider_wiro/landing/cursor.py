@@ -94,8 +94,11 @@ class Cursor:
     def connect(self, patience: Patience) -> None:
         """Ask for the bytes from here on, until there is an answer that can be read."""
         while self._response is None:
-            headers = ranges.request_headers(self.position, self._stop, self._download.edition)
             self._fetcher.check()
+            if self._download.output.awaits_link:
+                self._await_link(patience)
+                continue
+            headers = ranges.request_headers(self.position, self._stop, self._download.edition)
             try:
                 response = self._fetcher.session.get(self._download.output, headers)
             except WiroOutputUnavailableError as error:
@@ -106,6 +109,12 @@ class Cursor:
             finally:
                 if self._response is not response:
                     response.close()
+
+    def _await_link(self, patience: Patience) -> None:
+        """Ask Wiro for a link that has not come yet, and rest if it still has not."""
+        self._download.output = self._fetcher.renew(self._download.output)
+        if self._download.output.awaits_link:
+            self._wait(patience, downloads.no_link_yet(self._download.output))
 
     def _take(self, response: requests.Response, *, is_ranged: bool, patience: Patience) -> None:
         """Do what an answer asks for: begin to read it, or prepare another request."""
@@ -120,6 +129,10 @@ class Cursor:
         if step is Step.RENEW and patience.may_renew:
             patience.may_renew = False
             download.output = self._fetcher.renew(download.output)
+            return
+        if step is Step.RENEW and status == downloads.NOT_YET_STATUS:
+            self._wait(patience, downloads.no_file_yet(download.output, status), asked=0.0)
+            patience.may_renew = True
             return
         if step is Step.REPEAT:
             asked = retry.retry_after_seconds(headers, datetime.now(UTC))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api.llm_answers import RAW
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.landing.landings import Landing, plan
 
@@ -29,13 +30,15 @@ def remembered(task: Task, summary: object) -> Task:
 
 def _output(index: int, item: Mapping[str, Any]) -> Output:
     position, size, url = item.get("index"), item.get("size"), item.get("url")
+    content_type = str(item.get("content_type") or "")
+    is_answer = not url and content_type.lower() in {RAW, ""}
     return Output(
         index=position if isinstance(position, int) else index,
         name=str(item.get("name") or ""),
-        content_type=str(item.get("content_type") or ""),
-        size=size if isinstance(size, int) else None,
+        content_type=content_type,
+        size=size or None if isinstance(size, int) else None,
         url=url if isinstance(url, str) and url else None,
-        content=None if url else {},
+        content={} if is_answer else None,
     )
 
 

@@ -55,13 +55,15 @@ class Fetcher:
         """
         Return an output with a fresh link, asking Wiro unless another thread has done so meanwhile.
 
-        :raises WiroError: Wiro can't be asked, or has no link for the same file.
+        A link that Wiro has not shown yet may be missing still.
+
+        :raises WiroError: Wiro can't be asked, or doesn't show the same file any more.
         """
         with self._renewing:
             if self._outputs[stale.index].url == stale.url:
                 fresh = {output.index: output for output in self._hook.get_task(self._task_id).outputs}
                 self._outputs = {
-                    index: ranges.check_renewed(known, fresh.get(index)) if known.url else known
+                    index: ranges.check_renewed(known, fresh.get(index)) if known.content is None else known
                     for index, known in self._outputs.items()
                 }
             return self._outputs[stale.index]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.outcomes import task_id_of
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.api import endpoints, flow
+from airflow_provider_wiro.api.outcomes import cut_short_warnings, task_id_of
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
 
 if TYPE_CHECKING:
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
+
+log = logging.getLogger(__name__)
+
+#: For how long a cost is asked for before a transfer does without.
+_COST_PATIENCE_SECONDS = 10.0
 
 
 def finished_task(hook: WiroHook, given: Any) -> Task:
@@ -32,7 +40,29 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
             "before this task, or let the run wait for completion."
         )
     require_success(task)
+    for warning in cut_short_warnings(task):
+        log.warning("%s", warning)
     return task
+
+
+def with_cost(hook: WiroHook, task: Task) -> Task:
+    """
+    Return a task with its cost, asked for once more if that was not known when it was read.
+
+    The charge of a run can be recorded some time after its end. It is no reason to fail a transfer.
+    """
+    if task.cost_usd is not None:
+        return task
+    try:
+        fresh = hook.converse(
+            lambda outside: flow.call(
+                endpoints.get_task(task.id), outside, patience_seconds=_COST_PATIENCE_SECONDS
+            )
+        )
+    except WiroError as error:
+        log.warning("What Wiro task %s has cost could not be read: %s", task.id, error)
+        return task
+    return replace(task, cost_usd=fresh.cost_usd)
 
 
 def model_of(given: Any) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_wiro.api.filenames import clean_name, fill_key
-from airflow_provider_wiro.api.models import answer_parts
+from airflow_provider_wiro.api.llm_answers import answer_text
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | 
         raise WiroOutputRefusedError(
             f"Output {output.index} is an answer nested too deeply to write."
         ) from error
-    plain = "\n\n".join(answer_parts(output.content)) or task.debug_output
+    plain = answer_text([output.content], task.debug_output)
     yield f"{stem}.json", "application/json", "json", f"{structured}\n".encode("utf-8", "replace")
     yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", f"{plain}\n".encode("utf-8", "replace")
 

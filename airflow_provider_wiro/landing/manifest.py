@@ -129,6 +129,8 @@ def build(
         "model": masked(origin.model, scrub),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if name.lower() == "seed"), None),
+        "finish_reason": masked(task.finish_reason, scrub),
+        "usage": task.usage,
         "cost_usd": task.cost_usd,
         "elapsed_seconds": masked(task.elapsed_seconds),
         "created_at": _moment(task.created_at),
@@ -201,4 +203,5 @@ def says_the_same(earlier: Mapping[str, Any] | None, manifest: Mapping[str, Any]
     if earlier is None:
         return False
     ours = json.loads(to_bytes(manifest))
-    return {**earlier, "airflow": None} == {**ours, "airflow": None}
+    # One of an earlier version lacks fields, which then say nothing.
+    return {**dict.fromkeys(ours), **earlier, "airflow": None} == {**ours, "airflow": None}

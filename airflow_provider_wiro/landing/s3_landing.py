@@ -104,7 +104,7 @@ class S3Landing:
         """Return a landing's bytes, or where to fetch them."""
         if landing.body is not None:
             return landing.body
-        if landing.output.url is None:
+        if landing.output.url is None and self.books.is_remembered:
             raise WiroOutputRefusedError(
                 f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
                 f"{landing.key!r} is not in the bucket."

@@ -27,6 +27,15 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def check_min_outputs(min_outputs: int | None) -> int | None:
+    """
+    Return a number of outputs as given.
+
+    :raises WiroUsageError: it is neither None nor a whole number from 1.
+    """
+    return None if min_outputs is None else whole_number("min_outputs", min_outputs, least=1, most=100_000)
+
+
 def whole_number(name: str, value: int, *, least: int, most: int) -> int:
     """
     Return a number as given.

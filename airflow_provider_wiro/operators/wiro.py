@@ -18,7 +18,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.operators.arguments import check_timeout, one_of
+from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of
 from airflow_provider_wiro.operators.stopping import RunStopper
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
@@ -76,6 +76,9 @@ class WiroRunOperator(BaseOperator):
     :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.
     :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped.
     :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
+    :param min_outputs: fail, so that a retry runs the model again, if a run succeeds with fewer outputs than
+        this (from 1): a content filter can leave none of them. Each such run is billed. None takes any
+        number.
     :param durable: keep a record of the run outside the worker, so that a retry picks it up instead of paying
         for another: in Airflow's task state store (3.3+), else in a file below ``state_path``.
     :param state_path: a path or object-storage URI for such files; default: ``[wiro] state_path``, and with
@@ -118,6 +121,7 @@ class WiroRunOperator(BaseOperator):
         timeout: float = 3600,
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        min_outputs: int | None = None,
         durable: bool = True,
         state_path: str | None = None,
         on_stale_state: Literal["leave", "stop"] = "leave",
@@ -138,6 +142,7 @@ class WiroRunOperator(BaseOperator):
         self.timeout = check_timeout(timeout)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.min_outputs = check_min_outputs(min_outputs)
         self.durable = durable
         self.state_path = state_path
         self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
@@ -261,7 +266,14 @@ class WiroRunOperator(BaseOperator):
         return DurableRun(
             self.hook,
             self._record_store(context),
-            WantedRun(self.model, parameters, digest, lifetime=ti.max_tries, is_listed=project_id is None),
+            WantedRun(
+                self.model,
+                parameters,
+                digest,
+                lifetime=ti.max_tries,
+                is_listed=project_id is None,
+                min_outputs=self.min_outputs,
+            ),
             submit=submit,
             try_number=ti.try_number,
             stops_stale=self.on_stale_state == "stop",
@@ -432,7 +444,7 @@ class WiroRunOperator(BaseOperator):
             # follows it.
             self.log.info("Wiro task %s of an earlier try was cancelled, so it is begun anew.", task.id)
             return self._run_anew(context)
-        check_success(task)
+        check_success(task, min_outputs=self.min_outputs)
         self._mark_spent(context, task.id)
         self._narrator(task.id).ended(task)
         return run_summary(task, model=self.model)

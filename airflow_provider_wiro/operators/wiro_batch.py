@@ -21,7 +21,7 @@ from airflow_provider_wiro.api.polling import check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.operators.arguments import check_timeout, one_of, whole_number
+from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of, whole_number
 from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral, was_given_up
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -55,8 +55,9 @@ class WiroBatchRunOperator(BaseOperator):
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
     from 0), "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs that were sent),
-    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "error"?, "files"?: [...]}``, with outputs as in
-    a run summary and files as WiroToS3Operator returns them. It is also written when the task fails.
+    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
+    [...]}``, with outputs, text, finish reason and usage as in a run summary and files as WiroToS3Operator
+    returns them. It is also written when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -80,6 +81,8 @@ class WiroBatchRunOperator(BaseOperator):
     :param cancel_on_kill: stop the Wiro tasks when the Airflow task is stopped.
     :param cancel_on_timeout: stop the Wiro task of an item whose ``timeout`` has passed. Left running, it is
         followed again by the item's retry.
+    :param min_outputs: an item fails, and is run again if it has retries left, if its run succeeds with fewer
+        outputs than this (from 1). Each such run is billed. None takes any number.
     :param state_path: a path or object-storage URI for the journal; default: Airflow's task state store
         (3.3+), else ``[wiro] state_path``, and with LocalExecutor a folder in ``AIRFLOW_HOME``.
     :param manifest_uri: a path or object-storage URI for the manifest; default: with a bucket
@@ -100,8 +103,10 @@ class WiroBatchRunOperator(BaseOperator):
     :param tags: tag the objects with where they come from. (templated)
     :param max_concurrency: how many items are landed at once.
     :param part_size: bytes of each part of a large output.
-    :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (None if Wiro didn't tell it of one),
-        "total_bytes" (if landed), "manifest_uri"}``.
+    :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
+        if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
+        are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
+        batch stays unknown.
     :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
     :raises AirflowException: items failed, and a retry of those and of what is missing may help.
     """
@@ -148,6 +153,7 @@ class WiroBatchRunOperator(BaseOperator):
         watch: Watch = "auto",
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = True,
+        min_outputs: int | None = None,
         state_path: str | None = None,
         manifest_uri: str | None = None,
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
@@ -182,6 +188,7 @@ class WiroBatchRunOperator(BaseOperator):
         one_of("watch", watch, ("auto", "poll", "websocket"))
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
+        self.min_outputs = check_min_outputs(min_outputs)
         self.state_path = state_path
         self.manifest_uri = manifest_uri
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
@@ -336,6 +343,7 @@ class WiroBatchRunOperator(BaseOperator):
             cancel_on_kill=self.cancel_on_kill,
             cancel_on_timeout=self.cancel_on_timeout,
             resubmits_orphans=self.on_orphaned_intent == "resubmit",
+            min_outputs=self.min_outputs,
             try_number=ti.try_number,
             log=self.log,
             random=random.random,
@@ -442,7 +450,9 @@ class WiroBatchRunOperator(BaseOperator):
             "total": record.total,
             "succeeded": succeeded,
             "failed": failed,
-            "cost_usd": record.cost_usd,
+            "cost_usd": record.costs.total_usd,
+            "known_cost_usd": record.costs.known_usd,
+            "unknown_costs": record.costs.unknown,
             **({} if found.lander is None else {"total_bytes": record.total_bytes}),
             "manifest_uri": manifest,
         }

@@ -103,10 +103,17 @@ class WiroToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
+        from airflow_provider_wiro.api.outcomes import last_lines
         from airflow_provider_wiro.landing import manifest as manifests
         from airflow_provider_wiro.landing import stored_destination as destination
         from airflow_provider_wiro.landing.crew import check_size
-        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of, secrets_of
+        from airflow_provider_wiro.landing.finished_task import (
+            finished_task,
+            landed,
+            model_of,
+            secrets_of,
+            with_cost,
+        )
         from airflow_provider_wiro.landing.landings import plan
         from airflow_provider_wiro.landing.masking import without
         from airflow_provider_wiro.landing.provenance import Origin
@@ -120,12 +127,13 @@ class WiroToObjectStorageOperator(BaseOperator):
             origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
             landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
-                self.log.warning("Wiro task %s has no outputs; nothing to land.", task.id)
+                self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
             manifest = destination.open_manifest(
                 self.manifest, template, landings, origin, replaces=self.replace
             )
             targets = [StoredOutput(landing.key) for landing in landings]
             files = self._land_all(task, list(zip(landings, targets, strict=True)))
+            task = with_cost(self.hook, task)
             if manifest is not None:
                 manifest.write(
                     manifests.build(task, origin, landings, files, without(secrets_of(self.hook, task)))

@@ -140,7 +140,13 @@ class WiroToS3Operator(BaseOperator):
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.landing import s3_destination as destination
         from airflow_provider_wiro.landing.books import Books, check_tags
-        from airflow_provider_wiro.landing.finished_task import finished_task, landed, model_of, secrets_of
+        from airflow_provider_wiro.landing.finished_task import (
+            finished_task,
+            landed,
+            model_of,
+            secrets_of,
+            with_cost,
+        )
         from airflow_provider_wiro.landing.provenance import Origin
         from airflow_provider_wiro.transfers.telling import tell
 
@@ -163,12 +169,13 @@ class WiroToS3Operator(BaseOperator):
             books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)
+            books.task = with_cost(self.hook, books.task)
             books.close(files, secrets_of(self.hook, task))
             self._landed = tell(context, self.outlets, books.task, origin.model, files)
             if self.delete_after:
                 self._delete(task)
         manifest = {"manifest": books.manifest_uri} if self.manifest else {}
-        return {**landed(task, files), **manifest}
+        return {**landed(books.task, files), **manifest}
 
     def on_kill(self) -> None:
         """

@@ -32,13 +32,59 @@ def test_an_item_goes_from_its_intent_over_its_task_to_its_end() -> None:
         states.append(found.state(0))
 
     assert states == [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
-    assert (found.place(0), found.cost_usd, found.total_bytes, found.attempts) == ((4, 2), "0.5", 7, {})
+    assert (found.place(0), found.costs.total_usd, found.total_bytes, found.attempts) == (
+        (4, 2),
+        "0.5",
+        7,
+        {},
+    )
     assert (found.count(ItemState.DONE), found.count(ItemState.PENDING), found.starts(0)) == (1, 2, 1)
     assert not found.is_over
 
 
-def test_a_cost_that_is_not_known_makes_the_sum_unknown() -> None:
-    assert record(*STARTED, entries.done(0, (1, 0), cost=None, size=None)).cost_usd is None
+def test_a_cost_that_is_not_known_makes_the_sum_unknown_until_it_is() -> None:
+    two = (entries.intent(1, ATTEMPT), entries.task_id(1, "2222"))
+    told = (
+        *STARTED,
+        entries.done(0, (1, 0), cost=None, size=None),
+        *two,
+        entries.done(1, (1, 1), cost="0.25", size=None),
+    )
+    costs = record(*told).costs
+    assert (costs.total_usd, costs.known_usd, costs.unknown) == (None, "0.25", 1)
+    assert list(costs.unknown_ids) == ["2221"]
+
+    for late in (entries.cost("2221", "0.5"), entries.cost("7", "9")):  # the latter of nobody who is counted
+        told = (*told, late, late)
+    costs = record(*told).costs
+    assert (costs.total_usd, costs.unknown, costs.learned) == ("0.75", 0, {"2221": "0.5"})
+
+
+def test_a_run_that_succeeded_in_vain_is_on_the_bill_in_this_try_and_in_the_next() -> None:
+    in_vain = entries.again(0, 1, is_billed=True, cost="0.1")
+    for_good = entries.failed(0, (1, 0), 1, may_retry=True, is_billed=True, cost="0.2")
+    second = (entries.intent(0, ATTEMPT), entries.task_id(0, "2222"))
+
+    for try_number, state in ((1, ItemState.FAILED), (2, ItemState.PENDING)):
+        found = record(*STARTED, in_vain, *second, for_good, try_number=try_number)
+        assert (found.state(0), found.costs.total_usd) == (state, "0.3")
+    unknown = record(*STARTED, entries.again(0, 1, is_billed=True))
+    assert list(unknown.costs.unknown_ids) == ["2221"]
+
+
+def test_a_journal_of_the_version_before_is_read_as_it_was() -> None:
+    kept = {**entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, cost="0.1")}
+    plain = {**entries.failed(0, (1, 0), 1, may_retry=False)}
+    for entry, total in ((kept, "0.1"), (plain, "0")):
+        del entry["is_billed"]
+        assert record(*STARTED, entry).costs.total_usd == total
+
+
+def test_a_failure_whose_result_is_lost_keeps_its_task() -> None:
+    kept = entries.failed(0, (4, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1")
+    found = record(*STARTED, kept, existing_parts={3})
+    assert (found.state(0), found.attempts[0].wiro_task_id) == (ItemState.RUNNING, "2221")
+    assert found.costs.total_usd == "0"
 
 
 def test_a_run_that_was_not_started_leaves_its_item_as_it_was() -> None:
@@ -71,12 +117,15 @@ def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
 def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_again(
     told: tuple[dict[str, Any], ...], state: ItemState
 ) -> None:
-    whole = (*told, entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, cost="0.1"))
+    whole = (
+        *told,
+        entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1"),
+    )
 
     assert record(*whole).state(0) is ItemState.FAILED
-    assert record(*whole).cost_usd == "0.1"
+    assert record(*whole).costs.total_usd == "0.1"
     again = record(*whole, try_number=2)
-    assert (again.state(0), again.cost_usd) == (state, "0")
+    assert (again.state(0), again.costs.total_usd) == (state, "0")
     assert again.attempts[0].fingerprint == "digest"
 
 
@@ -85,7 +134,7 @@ def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
 
     found = record(*told, existing_parts={3})
 
-    assert (found.state(0), found.cost_usd) == (ItemState.RUNNING, "0")
+    assert (found.state(0), found.costs.total_usd) == (ItemState.RUNNING, "0")
     assert found.attempts[0].wiro_task_id == "2221"
     assert record(*told, existing_parts={4}).state(0) is ItemState.DONE
 

@@ -144,8 +144,10 @@ def test_an_output_is_fetched_from_its_url() -> None:
     assert output_url(_output()) == URL
 
 
-def test_an_llms_answer_has_no_url() -> None:
+def test_an_llms_answer_has_no_url_and_a_file_may_have_none_yet() -> None:
     with pytest.raises(WiroUsageError, match="has no file to fetch"):
+        output_url(Output(0, "answer", "raw", None, None, content={}))
+    with pytest.raises(WiroOutputUnavailableError, match="shows no link for output 0"):
         output_url(_output(url=None))
 
 

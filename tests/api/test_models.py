@@ -15,7 +15,6 @@ from airflow_provider_wiro.api.models import (
     Task,
     TaskStatus,
     UploadedFile,
-    answer_parts,
 )
 from tests.api.test_wire import JSON_VALUES
 from tests.api.world import TOKEN, quick
@@ -164,22 +163,6 @@ def test_an_llms_answer_is_its_parts_as_one_text() -> None:
     assert task.outputs[0].content == LLM
 
 
-@pytest.mark.parametrize(
-    ("content", "parts"),
-    [
-        (LLM, ["because", "and so"]),
-        ({"answer": "one text"}, ["one text"]),
-        ({"answer": [], "raw": "all of it"}, ["all of it"]),
-        ({"answer": [None, ""], "raw": "all of it"}, ["all of it"]),
-        ({"raw": "all of it"}, ["all of it"]),
-        ({"answer": {"odd": 1}, "raw": None}, []),
-        ({}, []),
-    ],
-)
-def test_the_parts_of_an_answer_are_found_in_whatever_form(content: dict[str, Any], parts: list[str]) -> None:
-    assert answer_parts(content) == parts
-
-
 def test_an_empty_answer_falls_back_to_what_the_model_printed() -> None:
     assert _task(outputs=[{"contenttype": "raw", "content": {}}], debugoutput="merged").answer == "merged"
 
@@ -290,3 +273,35 @@ def test_no_json_in_any_field_breaks_a_task(item: dict[str, Any]) -> None:
 def test_no_json_in_any_field_breaks_a_model_or_a_file(item: dict[str, Any]) -> None:
     Model.from_wire(item)
     UploadedFile.from_wire(item)
+
+
+def test_the_names_that_some_kits_use_are_read_as_well() -> None:
+    named = {name: value for name, value in SAMPLE.items() if name not in {"id", "outputs"}}
+    task = Task.from_wire({**named, "taskid": 2221, "output": SAMPLE["outputs"]})
+
+    assert (task.id, task.outputs) == ("2221", _task().outputs)
+
+
+@pytest.mark.parametrize("given", [{"seed": "7"}, '{"seed": "7"}'])
+def test_parameters_may_come_as_json_text(given: object) -> None:
+    assert _task(parameters=given).parameters == {"seed": "7"}
+    assert _task(parameters="no json").parameters == {}
+
+
+@pytest.mark.parametrize("unknown", ["0", 0, "0.00", "", None, "-1", "large"])
+def test_a_size_of_zero_tells_nothing(unknown: object) -> None:
+    output = {"name": "0.png", "contenttype": "image/png", "url": "https://x/0.png", "size": unknown}
+    assert _task(outputs=[output]).outputs[0].size is None
+
+
+@pytest.mark.parametrize("unknown", ["0", 0, "0.000", "", None])
+def test_a_success_that_costs_nothing_has_a_cost_that_is_not_known_yet(unknown: object) -> None:
+    assert _task(totalcost=unknown).cost_usd is None
+    assert _task(status="task_output", totalcost=unknown).cost_usd is None
+
+
+def test_what_is_not_billed_costs_zero_and_what_was_killed_may_be_charged_yet() -> None:
+    assert _task(pexit="1", totalcost="0").cost_usd == "0"
+    assert _task(status="task_cancel", starttime="0", totalcost="0").cost_usd == "0"
+    assert _task(status="task_cancel", totalcost="0").cost_usd is None
+    assert _task(status="task_cancel", totalcost="0.02").cost_usd == "0.02"

@@ -86,7 +86,7 @@ def test_the_end_leaves_out_what_is_not_known() -> None:
     log = Log()
     outputs = (Output(0, "a", "", None, None), Output(1, "b", "", None, None))
     log.narrator.ended(Task("2221", "task_postprocess_end", outputs=outputs))
-    assert log.said == ["Wiro task 2221 succeeded: 2 outputs, cost not told."]
+    assert log.said == ["Wiro task 2221 succeeded: 2 outputs, cost not known yet."]
 
 
 def test_progress_is_told_every_quarter() -> None:

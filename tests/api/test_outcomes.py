@@ -32,6 +32,8 @@ def test_the_run_summary_is_the_one_promised() -> None:
             }
         ],
         "text": None,
+        "finish_reason": None,
+        "usage": None,
         "elapsed_seconds": 6.0,
         "cost_usd": "0.003510000000",
     }
@@ -46,6 +48,8 @@ def test_what_a_task_does_not_tell_is_null() -> None:
         "status": "task_postprocess_end",
         "outputs": [{"index": 0, "name": "", "content_type": None, "size": None, "url": None}],
         "text": None,
+        "finish_reason": None,
+        "usage": None,
         "elapsed_seconds": None,
         "cost_usd": None,
     }

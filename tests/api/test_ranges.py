@@ -149,6 +149,9 @@ def test_all_of_it_may_come_as_a_part() -> None:
 def test_a_renewed_link_is_to_the_same_file() -> None:
     fresh = Output(0, "0.png", "image/png", 100, "https://cdn1.wiro.ai/fresh")
     assert ranges.check_renewed(OUTPUT, fresh) is fresh
+    unsized = Output(0, "0.png", "image/png", None, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(OUTPUT, unsized) == fresh
+    assert ranges.check_renewed(unsized, fresh) is fresh
     for other in (None, Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
         with pytest.raises(WiroOutputRefusedError, match="no fresh one"):
             ranges.check_renewed(OUTPUT, other)

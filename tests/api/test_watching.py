@@ -15,6 +15,7 @@ from airflow_provider_wiro.api.listing import Walk
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.watched import Detail, Look
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroAuthenticationError,
     WiroConnectionError,
     WiroError,
@@ -138,7 +139,7 @@ def test_what_the_list_does_not_show_is_followed_by_detail() -> None:
         WiroNotFoundError("gone", http_status=404),
         WiroNotFoundError("There is no task yet.", code=1, http_status=200),
         WiroServerError("bad gateway", http_status=502),
-        WiroResponseError("more than 1048576 bytes"),
+        WiroAnswerTooLargeError("more than 16 MiB"),
         WiroConnectionError("no answer"),
     ],
     ids=["missing", "empty", "5xx", "too large", "no answer"],
@@ -212,7 +213,7 @@ def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> Non
 
     def too_large(look: Look, _: float) -> WiroError | None:
         is_large = isinstance(look, Walk) and crowd.plan.page_size > 25
-        return WiroResponseError("more than 1048576 bytes") if is_large else None
+        return WiroAnswerTooLargeError("more than 16 MiB") if is_large else None
 
     crowd.fails = too_large
     crowd.live()

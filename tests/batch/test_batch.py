@@ -48,7 +48,9 @@ def test_each_item_is_run_once_and_the_manifest_has_them_in_order(work: BatchWor
         "total": 25,
         "succeeded": 25,
         "failed": 0,
-        "cost_usd": f"{sum(Decimal(line['cost_usd']) for line in lines):f}",
+        "cost_usd": (cost := f"{sum(Decimal(line['cost_usd']) for line in lines):f}"),
+        "known_cost_usd": cost,
+        "unknown_costs": 0,
         "manifest_uri": str(work.folder / "manifest.jsonl"),
     }
     json.dumps(summary)

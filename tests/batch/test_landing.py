@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSResponse
 
 from airflow_provider_wiro.batch.landing import ItemLander
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.emulator import task_wire as emulated
 from airflow_provider_wiro.landing import s3_destination as destination
 from tests.batch.work import prompts
 from tests.operators.fakes import DONE
@@ -191,3 +192,27 @@ def test_the_journal_can_be_in_s3(work: BatchWork, s3: S3) -> None:
     assert summary["succeeded"] == 6
     assert len(work.wiro.tasks) == 7
     assert any(key.startswith("state/dag/manual__2026-11-23/generate/-1.batch/") for key in s3.keys)
+
+
+def test_links_that_come_late_are_waited_for(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each task's first Detail after its end shows no link yet, and a size of 0."""
+    lands(work)
+    shown, seen = emulated.outputs_to_wire, set[str]()
+
+    def late(task: Any, *args: Any) -> Any:
+        outputs = shown(task, *args)
+        if outputs and task.id not in seen:
+            seen.add(task.id)
+            return [{**output, "url": "", "size": "0"} for output in outputs]
+        return outputs
+
+    monkeypatch.setattr(emulated, "outputs_to_wire", late)
+
+    summary = work.run(prompts(3))
+
+    assert (summary["succeeded"], len(seen)) == (3, 3)
+    assert [key for key in s3.keys if key.startswith("night/")] == [f"night/{n}/0.png" for n in range(3)]
+    assert summary["total_bytes"] > 0
+    assert work.started_once(prompts(3))

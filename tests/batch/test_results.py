@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,8 +35,8 @@ def test_two_live_processes_of_a_task_never_write_the_same_part(tmp_path: Path) 
     first.write(mine, results("mine"))
     second.write(theirs, results("theirs"))
 
-    assert first.pick(mine, {0: 0})[0]["wiro_task_id"] == "mine"
-    assert second.pick(theirs, {0: 0})[0]["wiro_task_id"] == "theirs"
+    assert json.loads(first.pick(mine, {0: 0})[0])["wiro_task_id"] == "mine"
+    assert json.loads(second.pick(theirs, {0: 0})[0])["wiro_task_id"] == "theirs"
 
 
 def test_the_record_takes_the_largest_number_that_a_part_can_have(tmp_path: Path) -> None:

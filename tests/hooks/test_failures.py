@@ -7,6 +7,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro import exceptions
 from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
     WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
@@ -29,6 +30,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskError,
     WiroTaskFailedError,
     WiroTaskTimeoutError,
+    WiroTooFewOutputsError,
     WiroUsageError,
     WiroValidationError,
 )
@@ -48,6 +50,7 @@ FINAL = {
     WiroOrphanedRunError: "",
     WiroTaskError: "",
     WiroTaskCancelledError: "clear this task",
+    WiroAnswerTooLargeError: "",
     WiroOutputError: "",
     WiroOutputRefusedError: "",
 }
@@ -59,6 +62,7 @@ PASSING = [
     WiroConnectionError,
     WiroRecordError,
     WiroTaskFailedError,
+    WiroTooFewOutputsError,
     WiroTaskTimeoutError,
     WiroOutputUnavailableError,
 ]

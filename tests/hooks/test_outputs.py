@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -273,6 +274,8 @@ def test_an_output_of_unknown_size_is_read_to_a_limit(
 
 def test_an_output_without_a_url_says_so(cdn: HostileServer, twin: Twin) -> None:
     with pytest.raises(WiroUsageError, match="no file"):
+        twin.fetch(replace(output(None), content={}))
+    with pytest.raises(WiroOutputUnavailableError, match="shows no link"):
         twin.fetch(output(None))
 
 

@@ -37,7 +37,8 @@ def test_the_run_summary_is_what_is_promised(work: Work, deferrable: bool) -> No
     [task] = work.wiro.tasks
     assert json.loads(json.dumps(summary)) == summary
     assert set(summary) == {
-        "wiro_task_id", "model", "status", "outputs", "text", "elapsed_seconds", "cost_usd",
+        "wiro_task_id", "model", "status", "outputs", "text", "finish_reason", "usage", "elapsed_seconds",
+        "cost_usd",
     }  # fmt: skip
     [output] = summary["outputs"]
     assert set(output) == {"index", "name", "content_type", "size", "url"}
@@ -262,7 +263,7 @@ def test_missing_fields_become_nulls(wiro: WiroEmulator, work: Work, deferrable:
     summary = work.run(deferrable=deferrable)
 
     assert (summary["elapsed_seconds"], summary["cost_usd"]) == (None, None)
-    assert "cost not told" in work.told
+    assert "cost not known yet" in work.told
 
 
 # Timeouts.

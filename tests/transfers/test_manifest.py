@@ -33,6 +33,16 @@ def read(s3: S3, key: str = MANIFEST) -> dict[str, Any]:
     return found
 
 
+def test_one_of_the_version_before_is_kept_where_it_says_the_same(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(PNG), **TIMES)
+    land(manifest=True)
+    earlier = {name: value for name, value in read(s3).items() if name not in {"finish_reason", "usage"}}
+    s3.put(MANIFEST, json.dumps(earlier).encode())
+
+    land(manifest=True)
+    assert read(s3) == earlier
+
+
 def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG), LLM, parameters=PARAMETERS, elapsedseconds="6.0000", **TIMES)
     landed = land(manifest=True)
@@ -46,6 +56,8 @@ def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(wiro: Wi
         "model": "retroAIx/Retro-Cartoons",
         "parameters": {**PARAMETERS, "hfToken": "***"},
         "seed": "123456",
+        "finish_reason": None,
+        "usage": None,
         "cost_usd": "0.003510000000",
         "elapsed_seconds": 6.0,
         "created_at": "2024-12-18T09:23:27+00:00",

@@ -1,0 +1,189 @@
+"""Of a Detail that is too large to be read, its beginning still shows how the task is."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_wiro.api import conversations, endpoints, flow
+from airflow_provider_wiro.api.outcomes import check_success
+from airflow_provider_wiro.api.oversized import task_from_beginning
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, Answer
+from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
+    WiroLostRunError,
+    WiroResponseError,
+    WiroTaskFailedError,
+)
+from tests.api.test_models import SAMPLE
+from tests.api.world import HTML_502, World, detail, ok
+
+ENDED = "Wiro task 2221 has ended and is paid; its answer has more than 16 MiB"
+UNKNOWN = "it isn't shown whether the task has ended"
+
+
+def beginning(cut: int | None = None, **fields: Any) -> bytes:
+    """Return a Detail's first bytes, by default without the last one."""
+    task = {**SAMPLE, "parameters": {"prompt": 'x", "status": "task_cancel'}, **fields}
+    return json.dumps({"total": "1", "errors": [], "result": True, "tasklist": [task]}).encode()[
+        : -1 if cut is None else cut
+    ]
+
+
+def test_one_that_has_succeeded_is_paid_and_its_error_says_so() -> None:
+    for pexit in ({}, {"pexit": "0"}):
+        with pytest.raises(WiroAnswerTooLargeError, match=ENDED) as caught:
+            task_from_beginning("2221", beginning(**pexit))
+        assert (caught.value.wiro_task_id, caught.value.may_retry) == ("2221", False)
+        assert "Lost sight" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", ["task_queue", "task_start", "task_output", "task_end", "task_dreaming"])
+def test_one_that_runs_is_followed_on(status: str) -> None:
+    task = task_from_beginning("2221", beginning(status=status))
+    assert (task.id, task.status, task.is_terminal) == ("2221", status, False)
+
+
+def test_one_that_was_cancelled_or_has_failed_ends_as_that() -> None:
+    assert task_from_beginning("2221", beginning(status="task_cancel")).is_cancelled
+    fields = {name: value for name, value in SAMPLE.items() if name != "outputs"}
+    body = json.dumps({"tasklist": [{**fields, "pexit": "1", "outputs": []}]}).encode()[:-1]
+    with pytest.raises(WiroTaskFailedError, match="exit code 1"):
+        check_success(task_from_beginning("2221", body))
+
+
+def test_what_is_cut_off_before_the_status_is_not_guessed() -> None:
+    status_at = beginning().index(b'"status": "task_postprocess_end"')
+    for cut in (status_at, status_at + 12, 80, 10, 0):
+        with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN):
+            task_from_beginning("2221", beginning(cut))
+
+
+def test_a_status_inside_of_something_else_is_not_the_tasks() -> None:
+    inner = {"status": "task_cancel", "tasklist": [{"status": "task_cancel"}]}
+    body = json.dumps({"status": "task_cancel", "other": [inner], "tasklist": [{"id": "2221", "x": inner}]})
+    with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN):
+        task_from_beginning("2221", body.encode())
+
+
+def test_an_answer_about_another_task_is_not_about_this_one() -> None:
+    with pytest.raises(WiroResponseError, match="about another one") as caught:
+        task_from_beginning("7", beginning(status="task_start"))
+    assert caught.value.may_retry
+
+
+@given(st.binary(max_size=300))
+def test_whatever_comes_leads_to_a_clear_error_or_a_task(body: bytes) -> None:
+    with suppress(WiroResponseError):
+        assert task_from_beginning("2221", body).id == "2221"
+
+
+def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
+    for body in (b"[" * LARGE_BODY_BYTES, b'{"a": "' + b'\\"' * (LARGE_BODY_BYTES // 2)):
+        with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN):
+            task_from_beginning("2221", body)
+
+
+# -- which call may bring how much
+
+
+def ask(call: Any, *answers: Answer) -> Any:
+    world = World(*answers)
+    return world.drive(flow.call(call, world.outside))
+
+
+def padded(size: int, **fields: Any) -> Answer:
+    """Return an answer of exactly this size, its padding last."""
+    shown = json.dumps({"result": True, "taskid": "2221", "tasklist": [{**SAMPLE, "pexit": "0"}], **fields})
+    body = shown[:-1].encode() + b', "pad": "'
+    return Answer(200, {}, body + b"x" * (size - len(body) - 2) + b'"}')
+
+
+@pytest.mark.parametrize(
+    ("call", "limit"),
+    [
+        (endpoints.get_task("2221"), LARGE_BODY_BYTES),
+        (endpoints.list_tasks(), LARGE_BODY_BYTES),
+        (endpoints.get_model("a/b"), LARGE_BODY_BYTES),
+        (endpoints.list_models(), LARGE_BODY_BYTES),
+        (endpoints.cancel_task("2221"), MAX_BODY_BYTES),
+        (endpoints.kill_task("2221"), MAX_BODY_BYTES),
+    ],
+    ids=lambda value: getattr(value, "path", ""),
+)
+def test_tasks_and_models_may_take_16_mib_and_all_else_1(call: Any, limit: int) -> None:
+    tool = {"tool": [{"slugowner": "a", "slugproject": "b"}]}
+    assert ask(call, padded(limit, **tool)) is not None
+    with pytest.raises(WiroAnswerTooLargeError):
+        ask(call, padded(limit + 1, **tool))
+
+
+def test_a_run_whose_answer_is_too_large_is_a_lost_one() -> None:
+    with pytest.raises(WiroLostRunError, match="1048576"):
+        ask(endpoints.run_model("a/b", {}, {}), padded(MAX_BODY_BYTES + 1))
+
+
+def test_what_is_too_large_and_no_json_may_pass() -> None:
+    page = b"<html>" + b" " * LARGE_BODY_BYTES
+    whole = padded(MAX_BODY_BYTES * 2)
+    assert ask(endpoints.get_task("2221"), Answer(502, {}, page), Answer(200, {}, page), whole).has_succeeded
+
+
+def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end() -> None:
+    def oversized(**fields: Any) -> Answer:
+        return Answer(200, {}, beginning(**fields).ljust(LARGE_BODY_BYTES + 1))
+
+    world = World(oversized(status="task_start"), oversized(status="task_output"), oversized())
+    polling = Polling(world.now, world.now + timedelta(hours=1))
+    seen: list[str] = []
+    follow = conversations.wait_for_task(
+        "2221", world.outside, polling, observe=lambda task: seen.append(task.status)
+    )
+    with pytest.raises(WiroAnswerTooLargeError, match=ENDED):
+        world.drive(follow)
+    assert seen == ["task_start", "task_output"]
+
+
+LISTED = {"id": "2221", "status": "task_postprocess_end", "pexit": "0"}
+
+
+def large_and_shy() -> Answer:
+    """Return a Detail whose status comes after more than is read."""
+    task = {"id": "2221", "debugoutput": "x" * LARGE_BODY_BYTES, **LISTED}
+    whole = ok(tasklist=[task])
+    return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a shell stops
+
+
+def test_where_the_beginning_does_not_show_the_status_the_list_is_asked_once() -> None:
+    others = [{"id": "2223", "status": "task_start"}, {"id": "2222", "status": "task_cancel"}]
+    for listed, status in (("task_start", "task_start"), ("task_cancel", "task_cancel")):
+        answers = (large_and_shy(), ok(tasklist=[*others, {**LISTED, "status": listed}]))
+        assert ask(endpoints.get_task("2221"), *answers).status == status
+    with pytest.raises(WiroAnswerTooLargeError, match=ENDED) as caught:
+        ask(endpoints.get_task("2221"), large_and_shy(), ok(tasklist=[*others, LISTED]))
+    assert caught.value.has_ended
+
+
+@pytest.mark.parametrize("listed", [ok(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"])
+def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: Answer) -> None:
+    world = World(large_and_shy(), listed)
+    with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:
+        world.drive(flow.call(endpoints.get_task("2221"), world.outside))
+    assert not caught.value.has_ended
+    assert world.paths == ["Task/Detail", "Task/List"]
+
+
+def test_a_stop_whose_answer_is_too_large_is_looked_after() -> None:
+    world = World(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
+    stopped = world.drive(conversations.stop_task("2221", world.outside))
+    assert stopped is not None
+    assert stopped.is_cancelled
+    assert world.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]
