@@ -108,7 +108,8 @@ def list_tasks(
     fields = _newest_tasks(start, limit)
     if model_name:
         fields["modelName"] = model_name
-    return _task_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
+    call = _large_call("Task/List", fields, lambda envelope: tuple(_tasks(envelope)))
+    return replace(call, only_names_tasks=True)
 
 
 def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
@@ -184,7 +185,7 @@ def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], 
 
 
 def _task_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
-    return replace(_large_call(path, fields, read), only_names_tasks=True)
+    return replace(_json_call(path, fields, read), only_names_tasks=True)
 
 
 def _large_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
