@@ -281,7 +281,11 @@ class WiroHook(BaseHook):
         )
 
     def delete_task_files(self, wiro_task_id: str) -> None:
-        """Remove a finished task's inputs and outputs from Wiro. Doing it again is no error."""
+        """
+        Remove a finished task's inputs and outputs from Wiro. Doing it again is no error.
+
+        An upload that the run was given by its URL goes too, also while other runs need it.
+        """
         self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
 
     def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:
