@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -73,3 +74,13 @@ def json_list(value: object) -> list[Any]:
         except (ValueError, RecursionError):
             return []
     return value if isinstance(value, list) else []
+
+
+def json_object(value: object) -> Mapping[str, Any]:
+    """Read an object that may come as JSON inside text; empty if it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, Mapping) else {}

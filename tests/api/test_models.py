@@ -290,3 +290,24 @@ def test_no_json_in_any_field_breaks_a_task(item: dict[str, Any]) -> None:
 def test_no_json_in_any_field_breaks_a_model_or_a_file(item: dict[str, Any]) -> None:
     Model.from_wire(item)
     UploadedFile.from_wire(item)
+
+
+def test_parameters_may_come_as_json_text() -> None:
+    assert Task.from_wire({"id": "1", "parameters": '{"steps": "4"}'}).parameters == {"steps": "4"}
+
+
+@pytest.mark.parametrize("parameters", ["", "no JSON", "[1]", "[" * 100_000, None, 5])
+def test_parameters_that_are_no_object_are_none(parameters: object) -> None:
+    assert Task.from_wire({"id": "1", "parameters": parameters}).parameters == {}
+
+
+def test_what_the_model_printed_shows_no_token() -> None:
+    task = Task.from_wire(
+        {
+            "id": "1",
+            "socketaccesstoken": "tok-own-12345",
+            "parameters": {"previousTaskToken": "tok-previous-12345"},
+            "debugerror": "tok-own-12345 follows tok-previous-12345",
+        }
+    )
+    assert task.debug_error == "*** follows ***"
