@@ -19,7 +19,7 @@ try:
 except ImportError:  # Airflow < 3.2
     from airflow.exceptions import AirflowRescheduleException
 
-from airflow_provider_wiro.api import watching
+from airflow_provider_wiro.api import conversations, watching
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -342,7 +342,7 @@ def test_a_task_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulat
 def test_an_unknown_task_is_asked_for_again_and_then_fails_for_good(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
-    for module in (wiro_sensor, watching):
+    for module in (wiro_sensor, watching, conversations):
         monkeypatch.setattr(module, "NOT_YET_SECONDS", 0.3)
 
     with pytest.raises(AirflowFailException, match="belongs to the connection's project"):
