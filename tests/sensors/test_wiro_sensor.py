@@ -343,7 +343,8 @@ def test_an_unknown_task_is_asked_for_again_and_then_fails_for_good(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
     for module in (wiro_sensor, watching, conversations):
-        monkeypatch.setattr(module, "NOT_YET_SECONDS", 0.3)
+        monkeypatch.setattr(module, "NOT_YET_SECONDS", 1.0)
+    submitted(wiro)  # what has to be imported for a request is there now
 
     with pytest.raises(AirflowFailException, match="belongs to the connection's project"):
         wait(work, sensor("999", **way))
