@@ -134,7 +134,7 @@ class Task:
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
         token = text(item.get("socketaccesstoken")) or None
-        parameters = json_object(item.get("parameters"))
+        parameters = json_object(item.get("parameters")) or {}
         secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:

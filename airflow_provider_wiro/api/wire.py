@@ -66,6 +66,16 @@ def flag(value: object) -> bool:
     return value is True or text(value).strip().lower() in {"1", "true", "yes"}
 
 
+def json_object(value: object) -> Mapping[str, Any] | None:
+    """Read an object that may come as JSON inside text; None if it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, Mapping) else None
+
+
 def json_list(value: object) -> list[Any]:
     """Read a list that may come as JSON inside text."""
     if isinstance(value, str):
@@ -74,13 +84,3 @@ def json_list(value: object) -> list[Any]:
         except (ValueError, RecursionError):
             return []
     return value if isinstance(value, list) else []
-
-
-def json_object(value: object) -> Mapping[str, Any]:
-    """Read an object that may come as JSON inside text; empty if it is none."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return value if isinstance(value, Mapping) else {}
