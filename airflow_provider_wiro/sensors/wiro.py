@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from inspect import unwrap
@@ -71,7 +72,7 @@ class WiroTaskSensor(BaseSensorOperator):
     operator_extra_links = (WiroTaskLink(),)
     ui_color = "#e8e4ff"
 
-    #: The wait's start and deadline, and the trigger's report while it isn't read.
+    #: The wait's start and deadline; the trigger's report until it is read.
     _polling: Polling | None = None
     _outcome: TriggerOutcome | None = None
     _link_is_stored = False
@@ -134,7 +135,7 @@ class WiroTaskSensor(BaseSensorOperator):
     def _poke_until_ended(
         self, context: Context, started_at: datetime | None = None, deadline: datetime | None = None
     ) -> Any:
-        """Let the base class poke, which is all that it does in ``execute``, and judge what poking raises."""
+        """Let the base class poke: its ``execute`` repeats that, and judges what a poke raises."""
         started_at = started_at or datetime.now(UTC)
         deadline = deadline or started_at + timedelta(seconds=self.timeout)
         self._polling = Polling(started_at, deadline, self.poll_interval)
@@ -153,8 +154,7 @@ class WiroTaskSensor(BaseSensorOperator):
         """
         polling = self._polling or Polling(datetime.now(UTC))
         if not self.reschedule and not self.exponential_backoff:
-            # What the base class sleeps before it pokes again.
-            self.poke_interval = polling.pause_seconds(datetime.now(UTC), random.random())
+            self.poke_interval = self._pause_seconds(polling, datetime.now(UTC))
         try:
             with airflow_failures():
                 task = self._poll(context, self._shown_task_id(context), polling)
@@ -165,6 +165,17 @@ class WiroTaskSensor(BaseSensorOperator):
                 return PokeReturnValue(is_done=False)
         except WiroTaskTimeoutError as error:
             raise AirflowSensorTimeout(str(error)) from error
+
+    def _pause_seconds(self, polling: Polling, now: datetime) -> float:
+        """
+        Return what the base class is to sleep before it pokes again.
+
+        No longer than until the deadline, for a last poke there. Past it the base class ends the wait, or the
+        clock was set forward, and then a pause of no length would have it poke without end.
+        """
+        pause = replace(polling, deadline=None).pause_seconds(now, random.random())
+        left = polling.seconds_left(now)
+        return min(pause, left) if left else pause
 
     def _poll(self, context: Context, wiro_task_id: str, polling: Polling) -> Task | None:
         """

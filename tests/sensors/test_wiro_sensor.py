@@ -20,6 +20,7 @@ except ImportError:  # Airflow < 3.2
     from airflow.exceptions import AirflowRescheduleException
 
 from airflow_provider_wiro.api import conversations, watching
+from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -294,6 +295,18 @@ def test_the_poke_interval_is_the_users_where_it_counts(
     one.poke(work.context)
 
     assert one.poke_interval == 7
+
+
+def test_a_clock_that_was_set_past_the_deadline_does_not_have_the_sensor_poke_without_pause(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    one = sensor(submitted(wiro, Fault("stuck_running")), poll_interval=5)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    one._polling = Polling(an_hour_ago, an_hour_ago + timedelta(minutes=1), 5)
+
+    one.poke(work.context)
+
+    assert one.poke_interval == 5
 
 
 def test_in_a_worker_the_pauses_are_the_poll_intervals(wiro: WiroEmulator, work: Work) -> None:
