@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook, conf
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from airflow.providers.common.compat.sdk import BaseSensorOperator, Connection, Context
+    from airflow.providers.common.compat.sdk import Connection
 
 
 def mask_secret(secret: str) -> None:
@@ -39,20 +37,6 @@ async def mask_secret_async(secret: str) -> None:
     except ImportError:
         return
     await amask_secret(secret)
-
-
-def first_reschedule_date(sensor: BaseSensorOperator, context: Context) -> datetime | None:
-    """
-    Return when a rescheduled sensor poked for the first time since its first try; None if it does so now.
-    """
-    ti: Any = context["ti"]
-    if hasattr(ti, "get_first_reschedule_date"):  # 3.0+
-        found: datetime | None = ti.get_first_reschedule_date(context)
-    else:
-        base = import_module("airflow.sensors.base")  # 2.11
-        first_try = (ti.max_tries or 0) - (sensor.retries or 0) + 1
-        found = base._orig_start_date(ti.dag_id, ti.task_id, ti.run_id, ti.map_index, first_try)
-    return found
 
 
 async def get_connection_async(conn_id: str) -> Connection:

@@ -16,13 +16,12 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, Polling, check_poll_interval, check_watch
+from airflow_provider_wiro.api.polling import Polling, check_poll_interval, check_watch
 from airflow_provider_wiro.api.wire import moment
-from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroTaskTimeoutError
+from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
-from airflow_provider_wiro.version_compat import first_reschedule_date
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -157,8 +156,8 @@ class WiroTaskSensor(BaseSensorOperator):
             self.poke_interval = self._pause_seconds(polling, datetime.now(UTC))
         try:
             with airflow_failures():
-                task = self._poll(context, self._shown_task_id(context), polling)
-                if task is not None and task.is_terminal:
+                task = self._poll(self._shown_task_id(context), polling)
+                if task.is_terminal:
                     return PokeReturnValue(is_done=True, xcom_value=self._finish(task))
                 if self.deferrable:
                     self._defer(context, polling)
@@ -177,40 +176,23 @@ class WiroTaskSensor(BaseSensorOperator):
         left = polling.seconds_left(now)
         return min(pause, left) if left else pause
 
-    def _poll(self, context: Context, wiro_task_id: str, polling: Polling) -> Task | None:
+    def _poll(self, wiro_task_id: str, polling: Polling) -> Task:
         """
-        Return the task as Wiro shows it now; None if Wiro doesn't know it yet.
+        Return the task as Wiro shows it now.
 
-        :raises WiroTaskTimeoutError: the trigger reports that the deadline has passed.
+        :raises WiroTaskTimeoutError: the deadline has passed, as the trigger reports or in an outage.
         :raises WiroError: Wiro could not be asked, or its trigger has lost sight of the task.
         """
         # The report is read once: where silent_fail has the base class poke again, that asks Wiro.
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
             return outcome.read_task(self.hook)
-        try:
-            task = self._look(wiro_task_id, polling)
-        except WiroNotFoundError:
-            # Each reschedule is a process of its own, so that only Airflow knows when the first one poked.
-            first = first_reschedule_date(self, context) if self.reschedule else None
-            now = datetime.now(UTC)
-            if (now - (first or polling.started_at)).total_seconds() >= NOT_YET_SECONDS:
-                raise
-            self.log.info("Wiro doesn't know task %s yet.", wiro_task_id)
-            return None
+        # Within half a minute a task that was started a moment ago may be unknown yet. In each way of waiting
+        # that is waited for right here, or a process for each poke could not tell when it has passed.
+        task = self.hook.look_at_task(wiro_task_id, deadline=polling.deadline)
         if not task.is_terminal:
             self._narrator.observe(task)
         return task
-
-    def _look(self, wiro_task_id: str, polling: Polling) -> Task:
-        """Ask for the task; ride out an outage for ``[wiro] poll_patience``, at most until the deadline."""
-        from airflow_provider_wiro.api import conversations
-        from airflow_provider_wiro.hooks import shell
-
-        patience = min(shell.poll_patience_seconds(), polling.seconds_left(datetime.now(UTC)))
-        return self.hook.converse(
-            lambda outside: conversations.look_at_task(wiro_task_id, outside, patience_seconds=patience)
-        )
 
     def _defer(self, context: Context, polling: Polling) -> None:
         deadline = polling.deadline or polling.started_at + timedelta(seconds=self.timeout)

@@ -24,7 +24,6 @@ from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.sensors import wiro as wiro_sensor
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from tests.operators.fakes import DONE, RETRO, SMALL, fire
 
@@ -196,7 +195,7 @@ def test_an_outage_is_ridden_out_no_longer_than_the_sensors_timeout(wiro: WiroEm
     wiro.inject(Fault("server_error", "Task/Detail", status=503, times=None))
     began_at = time.monotonic()
 
-    with pytest.raises(WiroConnectionError):
+    with pytest.raises(AirflowSensorTimeout):
         wait(work, sensor(wiro_task_id, timeout=0.3))
 
     assert time.monotonic() - began_at < 10
@@ -355,7 +354,7 @@ def test_a_task_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulat
 def test_an_unknown_task_is_asked_for_again_and_then_fails_for_good(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
-    for module in (wiro_sensor, watching, conversations):
+    for module in (watching, conversations):
         monkeypatch.setattr(module, "NOT_YET_SECONDS", 1.0)
     submitted(wiro)  # what has to be imported for a request is there now
 
@@ -373,13 +372,6 @@ def test_a_task_that_is_not_listed_yet_is_waited_for(
     wiro.inject(Fault("api_error", "Task/Detail", code=1, message="There is no task yet."))
 
     assert wait(work, sensor(wiro_task_id, **way))["status"] == DONE
-
-
-def test_rescheduled_an_unknown_task_counts_from_the_first_poke(wiro: WiroEmulator, work: Work) -> None:
-    work.ti.first_reschedule_date = datetime.now(UTC) - timedelta(seconds=60)
-
-    with pytest.raises(AirflowFailException):
-        sensor("999", mode="reschedule").execute(work.context)
 
 
 def test_the_event_of_an_earlier_try_is_not_believed(wiro: WiroEmulator, work: Work) -> None:
