@@ -20,15 +20,15 @@ WAYS = pytest.mark.parametrize("way", ["blocking", "deferrable", "reschedule"])
 
 @pytest.fixture(autouse=True)
 def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Give Airflow before 3.3 a place for the records of runs, and a sensor no patience."""
+    """Give Airflow before 3.3 a place for the records of runs."""
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
-    monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", "0")
 
 
 @WAYS
 def test_an_outage_is_retried_although_the_sensor_may_skip(
-    airflow_home: AirflowHome, wiro: WiroEmulator, way: str
+    airflow_home: AirflowHome, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", "0")
     wiro.inject(Fault("server_error", endpoint="Task/Detail", status=503))
 
     done = airflow_home.run_dag(DAG_FILE, f"wiro_sensor_{way}")
