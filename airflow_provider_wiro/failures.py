@@ -8,6 +8,7 @@ about it.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -66,6 +67,8 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     ),
 }
 
+#: How Wiro names a parameter that it misses, required or not.
+_REQUIRED = re.compile(r"Request parameter \[([^\]]{1,100})\] required")
 #: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
 _TOO_LARGE = 413
 
@@ -93,6 +96,11 @@ def explain(error: WiroError, then: str = "") -> str:
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
     if isinstance(error, WiroApiError) and error.http_status == _TOO_LARGE:
         advice = "What was sent is too large for the server: send a smaller file, or the URL of one."
+    if isinstance(error, WiroValidationError) and (required := _REQUIRED.search(str(error))):
+        advice += (
+            f' Some models want their optional parameters, too: without a value for it, give "{required[1]}" '
+            'as "".'
+        )
     rest = " ".join(filter(None, (advice, then)))
     message = str(error)
     if rest and not message.endswith((".", "!", "?", "…")):

@@ -341,6 +341,10 @@ def shown(model: str | None = "a/b", **parameters: Any) -> Task:
         ({"l": ["a,b", "c"]}, {"l": '["a,b","c"]'}),
         ({"o": {"x": 1, "y": 2}}, {"o": {"y": 2, "x": 1}}),
         ({"o": {"x": 1}}, {"o": '{"x": 1}'}),
+        ({"l": [{"x": 1}, {"y": "é"}]}, {"l": '[{"x":1},{"y":"\\u00e9"}]'}),
+        ({"l": [{"x": 1}]}, {"l": ['{"x": 1}']}),
+        ({"l": '[{"x": 1}]'}, {"l": [{"x": 1}]}),
+        ({"o": '{"x": 1, "y": 2}'}, {"o": {"y": 2, "x": 1}}),
     ],
 )
 def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent: Any, seen: Any) -> None:
@@ -360,6 +364,9 @@ def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent
         ({"l": ["a"]}, {"l": ["a", "b"]}),
         ({"o": {"x": 1}}, {"o": {"x": 2}}),
         ({"o": {"x": 1}}, {"o": "x"}),
+        ({"o": '{"x": 1}'}, {"o": {"x": 2}}),
+        ({"l": "a"}, {"l": ["b"]}),
+        ({"l": [{"x": 1}]}, {"l": '[{"x": 1}, {"x": 1}]'}),
         ({"n": 4, "t": "a"}, {"n": 4, "t": "b"}),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api import endpoints, retry
+from airflow_provider_wiro.api import endpoints, retry, slug_forms
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.patience import PollPatience
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_wiro.api.endpoints import ApiCall
     from airflow_provider_wiro.api.models import ModelParameter, StartedRun, Task
     from airflow_provider_wiro.api.parameters import FileValue
 
@@ -53,14 +54,21 @@ def run_model(
     known: tuple[ModelParameter, ...] = ()
     if files:
         try:
-            known = (yield from call(endpoints.get_model(model), outside)).parameters
+            known = (yield from slug_forms.get_model(model, outside)).parameters
         except WiroNotFoundError:
             known = ()
-    run = endpoints.run_model(
-        model, parameters, files, known, callback_url=callback_url, project_id=project_id
-    )
+
+    def run(slug: str) -> ApiCall[StartedRun]:
+        return endpoints.run_model(
+            slug, parameters, files, known, callback_url=callback_url, project_id=project_id
+        )
+
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
-    return (yield from call(run, outside, deadline=deadline, gives_up_on=gives_up_on))
+    return (
+        yield from slug_forms.call_in_either_form(
+            model, run, outside, deadline=deadline, gives_up_on=gives_up_on
+        )
+    )
 
 
 def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:

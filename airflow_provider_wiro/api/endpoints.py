@@ -15,6 +15,7 @@ from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, 
 from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.parameters import Body, FileContent, FileValue, run_body, slug_path, split_slug
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES
+from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.api.wire import text
 from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
 
@@ -69,7 +70,11 @@ def run_model(
     extra = {"callbackUrl": callback_url, "projectid": project_id}
     given = {**parameters, **{name: value for name, value in extra.items() if value}}
     return ApiCall(
-        f"Run/{slug_path(model)}", run_body(given, files, known), _started_run, is_repeatable=False
+        f"Run/{slug_path(model)}",
+        run_body(given, files, known),
+        _started_run,
+        is_repeatable=False,
+        secrets=secret_values(parameters),
     )
 
 

@@ -96,7 +96,7 @@ def _is_same(sent: Any, seen: Any) -> bool:
     if isinstance(sent, list | tuple):
         listed = seen if isinstance(seen, list) else json_list(seen) or text(seen).split(",")
         return len(sent) == len(listed) and all(map(_is_same, sent, listed))
-    if isinstance(sent, Mapping):
+    if isinstance(sent, Mapping) or (isinstance(sent, str) and isinstance(seen, Mapping | list)):
         return _canonical(sent) == _canonical(seen)
     if isinstance(sent, bool):
         return flag(sent) == flag(seen)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.llm_answers import Content, answer_text, content_of, finish_reason, usage
+from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.api.wire import (
     flag,
     json_list,
@@ -144,10 +145,15 @@ class Task:
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
         token = text(item.get("socketaccesstoken")) or None
+        parameters = json_object(item.get("parameters")) or {}
+        secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:
-            """Return what the model printed, without the task's token, which Wiro's own errors can quote."""
-            return text(item.get(name)) if token is None else text(item.get(name)).replace(token, "***")
+            """Return what the model printed, without the tokens that Wiro's own errors can quote."""
+            shown = text(item.get(name))
+            for secret in filter(None, secrets):
+                shown = shown.replace(secret, "***")
+            return shown
 
         owner, name = text(item.get("modelslugowner")).strip(), text(item.get("modelslugproject")).strip()
         outputs = item.get("outputs")
@@ -168,7 +174,7 @@ class Task:
             created_at=moment(item.get("createtime")),
             started_at=moment(item.get("starttime")),
             ended_at=moment(item.get("endtime")),
-            parameters=json_object(item.get("parameters")) or {},
+            parameters=parameters,
             debug_output=printed("debugoutput"),
             debug_error=printed("debugerror"),
             token=token,

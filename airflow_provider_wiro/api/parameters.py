@@ -121,6 +121,7 @@ def run_body(
         ]
         for name, _ in file_fields:
             values.pop(name, None)
+        values |= _missing_partners(values, known)
         plain = [(name, part) for name, value in values.items() for part in _form_values(value)]
         return Body(form=(*plain, *file_fields))
     for parameter, kind, given in wanted:
@@ -195,20 +196,33 @@ def _fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormF
         return [(parameter, value.url if isinstance(value, FileUrl) else value) for value in given]
     contents: list[FormField] = [(parameter, value) for value in given if isinstance(value, FileContent)]
     urls = [value.url for value in given if isinstance(value, FileUrl)]
-    url_field = (f"{parameter}Url", ",".join(urls))
-    if kind == "fileinput":
-        return [*(contents or [(parameter, "")]), url_field]
-    if any("," in url for url in urls):
+    if kind != "fileinput" and any("," in url for url in urls):
         raise WiroUsageError(
             f"File parameter {parameter!r} takes several URLs separated by commas, so none may have a comma "
             "in it. Percent-encode it as %2C."
         )
-    return [*contents, url_field] if urls else contents
+    # Both fields are always there, as in the requests of Wiro's own clients; one of them may be empty.
+    return [*(contents or [(parameter, "")]), (f"{parameter}Url", ",".join(urls))]
+
+
+def _missing_partners(values: Mapping[str, Any], known: Sequence[ModelParameter]) -> dict[str, str]:
+    """Return the empty fields that a form has beside URLs which were given among the parameters."""
+    pairs = (
+        (parameter.id, f"{parameter.id}Url")
+        for parameter in known
+        if parameter.kind in {"fileinput", "multifileinput"}
+    )
+    return {name: "" for pair in pairs for name in pair if name not in values and set(pair) & values.keys()}
 
 
 def _form_values(value: Any) -> list[str]:
-    """Return a value as the text of one form field, or of several equally named ones for a list."""
-    if isinstance(value, list | tuple):
+    """
+    Return a value as the text of one form field, or of several equally named ones for a list.
+
+    A list of objects, such as the ``messages`` of an LLM, is one field of JSON text.
+    """
+    is_list = isinstance(value, list | tuple)
+    if is_list and not any(isinstance(item, Mapping | list | tuple) for item in value):
         return [_form_text(item) for item in value if item is not None]
     return [_form_text(value)]
 

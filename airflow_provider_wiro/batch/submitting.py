@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.api import endpoints, flow
+from airflow_provider_wiro.api import endpoints, slug_forms
 from airflow_provider_wiro.api.later_tasks import newest_task_id
 from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroNotFoundError
 from airflow_provider_wiro.hooks.files import resolve_files
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.endpoints import ApiCall
     from airflow_provider_wiro.api.models import ModelParameter, StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs import Item
@@ -81,6 +82,7 @@ class Submitter:
         self._shared = shared
         self._hook = hook
         self._record = record
+        self._slug = job.model
         self._known: tuple[ModelParameter, ...] | None = None
         self._learning = asyncio.Lock()
         self._newest: str | None = None
@@ -112,24 +114,34 @@ class Submitter:
         :raises WiroError: no task was started.
         """
         files = await self._files(item)
-        run = endpoints.run_model(
-            self._job.model,
-            item.parameters,
-            files,
-            await self._parameters_of_model(files),
-            callback_url=self._job.callback_url,
-            project_id=self._job.project_id,
-        )
+        known = await self._parameters_of_model(files)
+
+        def run(slug: str) -> ApiCall[StartedRun]:
+            return endpoints.run_model(
+                slug,
+                item.parameters,
+                files,
+                known,
+                callback_url=self._job.callback_url,
+                project_id=self._job.project_id,
+            )
+
         self._hook.check()
         return await self._hook.converse(
-            lambda outside: flow.call(
+            lambda outside: slug_forms.call_in_either_form(
+                self._slug,
                 run,
                 outside,
+                learn=self._learn_slug,
                 patience_seconds=_PATIENCE_SECONDS,
                 deadline=self._job.wall(until),
                 gives_up_on=(WiroConcurrencyLimitError,),
             )
         )
+
+    def _learn_slug(self, slug: str) -> None:
+        """Send later Runs under the form of the model's slug that Wiro knows."""
+        self._slug = slug
 
     async def _files(self, item: Item) -> dict[str, Sequence[FileValue]]:
         """Return an item's files, checked; those of all items are not looked at again."""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
-from airflow_provider_wiro.api import conversations, endpoints, flow
+from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
+from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
@@ -158,6 +159,8 @@ class WiroHook(BaseHook):
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
+        for secret in secret_values(parameters):
+            version_compat.mask_secret(secret)
         resolved = resolve_files(files)
         return self.converse(
             lambda outside: conversations.run_model(
@@ -270,7 +273,7 @@ class WiroHook(BaseHook):
 
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
-        return self._call(endpoints.get_model(model))
+        return self.converse(lambda outside: slug_forms.get_model(model, outside))
 
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
@@ -281,7 +284,11 @@ class WiroHook(BaseHook):
         )
 
     def delete_task_files(self, wiro_task_id: str) -> None:
-        """Remove a finished task's inputs and outputs from Wiro. Doing it again is no error."""
+        """
+        Remove a finished task's inputs and outputs from Wiro. Doing it again is no error.
+
+        An upload that the run was given by its URL goes too, also while other runs need it.
+        """
         self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
 
     def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:

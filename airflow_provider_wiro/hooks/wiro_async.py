@@ -10,9 +10,10 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import conversations, endpoints, flow
+from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
 from airflow_provider_wiro.api.flow import Flow, Outside, Send
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
+from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
@@ -110,6 +111,8 @@ class WiroAsyncHook(BaseHook):
 
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         connection = await self.get_wiro_connection()
+        for secret in secret_values(parameters):
+            await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files)
         return await self.converse(
@@ -202,7 +205,7 @@ class WiroAsyncHook(BaseHook):
 
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
-        return await self._call(endpoints.get_model(model))
+        return await self.converse(lambda outside: slug_forms.get_model(model, outside))
 
     async def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, flow
 from airflow_provider_wiro.api.outcomes import cut_short_warnings, task_id_of
+from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
 
@@ -72,8 +73,9 @@ def model_of(given: Any) -> str | None:
 
 
 def secrets_of(hook: WiroHook, task: Task) -> list[str]:
-    """Return what no manifest may hold: the connection's secrets and the task's token."""
-    return [*hook.connection.secrets, *([task.token] if task.token else [])]
+    """Return what no manifest may hold: the connection's secrets and the tokens of tasks."""
+    tokens = [*([task.token] if task.token else []), *secret_values(task.parameters)]
+    return [*hook.connection.secrets, *tokens]
 
 
 def landed(task: Task, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of
+from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.operators.stopping import RunStopper
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
@@ -50,7 +51,7 @@ TASK_ID_KEY = "wiro_task_id"
 _LONG_DEFERRAL_SECONDS = 30.0
 
 
-class WiroRunOperator(BaseOperator):
+class WiroRunOperator(MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model, wait for its end, and return the run summary.
 

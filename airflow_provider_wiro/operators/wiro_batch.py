@@ -22,6 +22,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of, whole_number
+from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral, was_given_up
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 BatchSummary = dict[str, Any]
 
 
-class WiroBatchRunOperator(BaseOperator):
+class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model for each of many inputs, and return a summary; the results are in a manifest.
 

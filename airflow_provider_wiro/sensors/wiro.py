@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
 
-from airflow_provider_wiro.api.polling import check_poll_interval, check_watch
-from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
+from airflow_provider_wiro.api.polling import Polling, check_poll_interval, check_watch
+from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
@@ -24,7 +26,7 @@ from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -41,12 +43,18 @@ class WiroTaskSensor(BaseSensorOperator):
 
     The task is somebody else's: it is never stopped from here.
 
-    :param wiro_task_id: the task's id, or a run summary. (templated)
+    A sensor like Airflow's own: its ``execute`` is the base class's, in all three ways of waiting, so that
+    ``timeout``, ``soft_fail``, ``silent_fail`` and ``never_fail`` mean what they mean there. ``soft_fail``
+    skips when the ``timeout`` has passed or a retry can't help; what may pass (Wiro can't be reached) is
+    raised, and Airflow retries.
+
+    :param wiro_task_id: the task's id, or a run summary. An id that Wiro doesn't know is asked for again for
+        30 s, since a task that was started a moment ago may not be listed yet. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
-    :param deferrable: wait in the triggerer, without a worker slot.
+    :param deferrable: wait in the triggerer, without a worker slot; ``mode`` doesn't matter then.
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
-        wait's age, never slower than every 30 s. In ``mode="reschedule"`` the usual ``poke_interval`` counts
-        instead.
+        wait's age, never slower than every 30 s. In ``mode="reschedule"``, and with
+        ``exponential_backoff``, the usual ``poke_interval`` counts instead.
     :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
         within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
         of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
@@ -54,15 +62,19 @@ class WiroTaskSensor(BaseSensorOperator):
     :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.
     :raises AirflowSensorTimeout: the sensor's own ``timeout`` (seconds, Airflow's default is a week) has
         passed.
-    :raises AirflowFailException: a retry can't help: the task was cancelled, is unknown, or the key is
-        refused.
-    :raises WiroError: a retry may help. As for every sensor, ``soft_fail=True`` or ``never_fail=True``
-        skips instead of failing.
+    :raises AirflowFailException: a retry can't help: the task failed, was cancelled, is unknown, or the key
+        is refused.
+    :raises WiroError: a retry may help: Wiro could not be reached for longer than ``[wiro] poll_patience``.
     """
 
     template_fields: Sequence[str] = ("wiro_task_id", "wiro_conn_id")
     operator_extra_links = (WiroTaskLink(),)
     ui_color = "#e8e4ff"
+
+    #: The wait's start and deadline; the trigger's report until it is read.
+    _polling: Polling | None = None
+    _outcome: TriggerOutcome | None = None
+    _link_is_stored = False
 
     def __init__(
         self,
@@ -81,93 +93,150 @@ class WiroTaskSensor(BaseSensorOperator):
         self.poll_interval = check_poll_interval(poll_interval)
         self.watch = check_watch(watch)
 
-    def execute(self, context: Context) -> Any:
-        """Wait here, by rescheduling, or in the triggerer."""
-        if self.reschedule and not self.deferrable:
-            return super().execute(context)
-        return self._wait(context)
+    @property
+    def reschedule(self) -> bool:
+        """Whether each poke that finds the task unfinished ends the process; a deferrable sensor defers."""
+        # The base class asks before __init__ has set it.
+        return bool(super().reschedule) and not getattr(self, "deferrable", False)
 
-    def _wait(self, context: Context) -> RunSummary:
-        with self._failures(), self._hook() as hook:
-            wiro_task_id = self._begin(context, hook)
-            started_at = datetime.now(UTC)
-            deadline = started_at + timedelta(seconds=self.timeout)
-            if self.deferrable:
-                task = hook.get_task(wiro_task_id)
-                if not task.is_terminal:
-                    defer_until_ended(
-                        self,
-                        context,
-                        wiro_task_id=wiro_task_id,
-                        wiro_conn_id=self.wiro_conn_id,
-                        started_at=started_at,
-                        deadline=deadline,
-                        poll_interval=self.poll_interval,
-                        watch=self.watch,
-                        cancel_on_kill=False,
-                    )
-                return self._finish(task)
-            return self._finish(
-                hook.wait_for_task(
-                    wiro_task_id,
-                    deadline=deadline,
-                    poll_interval=self.poll_interval,
-                    started_at=started_at,
-                    observe=self._narrator(wiro_task_id).observe,
-                )
-            )
-
-    def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; Airflow calls this in ``mode="reschedule"``."""
-        with self._failures(), self._hook() as hook:
-            task = hook.get_task(self._begin(context, hook))
-            if not task.is_terminal:
-                self.log.info("Wiro task %s: %s", task.id, task.status[:100])
-                return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._finish(task))
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> RunSummary:
-        """Go on after the trigger's event: read the task itself, and return its run summary."""
-        if is_stale_event(event, context):
-            return self._wait(context)
-        with self._failures(), self._hook() as hook:
-            outcome = TriggerOutcome.from_event(event)
-            return self._finish(outcome.read_task(hook))
-
-    def _hook(self) -> WiroHook:
+    @cached_property
+    def hook(self) -> WiroHook:
+        """The hook for the sensor's connection."""
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
         return WiroHook(self.wiro_conn_id)
 
-    def _begin(self, context: Context, hook: WiroHook) -> str:
-        """Return the id of the task to wait for, and show its link."""
+    def execute(self, context: Context) -> Any:
+        """Poke as every sensor does: in a loop here, once for each reschedule, or once and then defer."""
+        return self._poke_until_ended(context)
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        *,
+        waits_since: float | None = None,
+        waits_until: float | None = None,
+    ) -> Any:
+        """
+        Poke again after the trigger's event, and return the run summary.
+
+        :param waits_since: when the sensor began to wait, as a Unix time. None: now, as deferrals of earlier
+            versions don't say.
+        :param waits_until: when it has to end, as a Unix time. None: ``timeout`` from now.
+        """
+        if is_stale_event(event, context):
+            return self._poke_until_ended(context)
+        with airflow_failures():
+            self._outcome = TriggerOutcome.from_event(event)
+        return self._poke_until_ended(context, moment(waits_since), moment(waits_until))
+
+    def _poke_until_ended(
+        self, context: Context, started_at: datetime | None = None, deadline: datetime | None = None
+    ) -> Any:
+        """Let the base class poke: its ``execute`` repeats that, and judges what a poke raises."""
+        started_at = started_at or datetime.now(UTC)
+        deadline = deadline or started_at + timedelta(seconds=self.timeout)
+        self._polling = Polling(started_at, deadline, self.poll_interval)
+        with self.hook:
+            # Without Airflow's guard against an ``execute`` that the task runner doesn't call: it would warn,
+            # or raise with allow_nested_operators=False, since after a deferral the runner calls another
+            # method.
+            return unwrap(BaseSensorOperator.execute)(self, context)
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """
+        Ask Wiro for the task.
+
+        :return: its run summary, once it has ended well.
+        :raises TaskDeferred: it has not ended, and the sensor is deferrable.
+        """
+        polling = self._polling or Polling(datetime.now(UTC))
+        if not self.reschedule and not self.exponential_backoff:
+            self.poke_interval = self._pause_seconds(polling, datetime.now(UTC))
+        try:
+            with airflow_failures():
+                task = self._poll(self._shown_task_id(context), polling)
+                if task.is_terminal:
+                    return PokeReturnValue(is_done=True, xcom_value=self._finish(task))
+                if self.deferrable:
+                    self._defer(context, polling)
+                return PokeReturnValue(is_done=False)
+        except WiroTaskTimeoutError as error:
+            raise AirflowSensorTimeout(str(error)) from error
+
+    def _pause_seconds(self, polling: Polling, now: datetime) -> float:
+        """
+        Return what the base class is to sleep before it pokes again.
+
+        No longer than until the deadline, for a last poke there. Past it the base class ends the wait, or the
+        clock was set forward, and then a pause of no length would have it poke without end.
+        """
+        pause = replace(polling, deadline=None).pause_seconds(now, random.random())
+        left = polling.seconds_left(now)
+        return min(pause, left) if left else pause
+
+    def _poll(self, wiro_task_id: str, polling: Polling) -> Task:
+        """
+        Return the task as Wiro shows it now.
+
+        :raises WiroTaskTimeoutError: the deadline has passed, as the trigger reports or in an outage.
+        :raises WiroError: Wiro could not be asked, or its trigger has lost sight of the task.
+        """
+        # The report is read once: where silent_fail has the base class poke again, that asks Wiro.
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            return outcome.read_task(self.hook)
+        # Within half a minute a task that was started a moment ago may be unknown yet. In each way of waiting
+        # that is waited for right here, or a process for each poke could not tell when it has passed.
+        task = self.hook.look_at_task(wiro_task_id, deadline=polling.deadline)
+        if not task.is_terminal:
+            self._narrator.observe(task)
+        return task
+
+    def _defer(self, context: Context, polling: Polling) -> None:
+        deadline = polling.deadline or polling.started_at + timedelta(seconds=self.timeout)
+        wiro_task_id = self._shown_task_id(context)
+        if datetime.now(UTC) >= deadline:
+            raise WiroTaskTimeoutError(
+                f"Wiro task {wiro_task_id} did not end before the sensor's timeout of {self.timeout:g} s.",
+                wiro_task_id=wiro_task_id,
+            )
+        defer_until_ended(
+            self,
+            context,
+            wiro_task_id=wiro_task_id,
+            wiro_conn_id=self.wiro_conn_id,
+            started_at=polling.started_at,
+            deadline=deadline,
+            poll_interval=self.poll_interval,
+            watch=self.watch,
+            cancel_on_kill=False,
+            waits_since=polling.started_at.timestamp(),
+            waits_until=deadline.timestamp(),
+        )
+
+    def _shown_task_id(self, context: Context) -> str:
+        """Return the id of the task to wait for; its link is stored with the first poke."""
         from airflow_provider_wiro.api.outcomes import task_id_of
 
         wiro_task_id = task_id_of(self.wiro_task_id)
-        push_task_url(context, base_url=hook.connection.base_url, model=None, wiro_task_id=wiro_task_id)
+        if not self._link_is_stored:
+            base_url = self.hook.connection.base_url
+            push_task_url(context, base_url=base_url, model=None, wiro_task_id=wiro_task_id)
+            self._link_is_stored = True
         return wiro_task_id
 
-    def _narrator(self, wiro_task_id: str) -> Narrator:
+    @cached_property
+    def _narrator(self) -> Narrator:
         from airflow_provider_wiro.api.narration import Narrator
+        from airflow_provider_wiro.api.outcomes import task_id_of
 
-        return Narrator(wiro_task_id, self.log.info, self.log.warning)
+        return Narrator(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
         from airflow_provider_wiro.api.outcomes import run_summary
 
         require_success(task)
-        self._narrator(task.id).ended(task)
+        self._narrator.ended(task)
         return run_summary(task)
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Let failures leave as a sensor's: its own timeout, and skipped where the user asked for that."""
-        try:
-            with airflow_failures():
-                yield
-        except (WiroError, AirflowFailException) as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(str(error)) from error
-            if isinstance(error, WiroTaskTimeoutError):
-                raise AirflowSensorTimeout(str(error)) from error
-            raise

@@ -64,7 +64,11 @@ class WiroToS3Operator(BaseOperator):
         each object. True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and
         ``{model}``. (templated)
     :param delete_after: once everything is there and verified, delete the task's files, inputs included, from
-        Wiro, whose links are open to whoever holds them.
+        Wiro, whose links are open to whoever holds them. What was sent with the run goes; where the run was
+        given a file in Wiro's storage by its URL, such as one from
+        :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator` or another task's output,
+        nothing is deleted and the task fails with the reason after all outputs have landed.
+    :param delete_shared_inputs: let ``delete_after`` delete such a file as well: no other run needs it.
     :param max_concurrency: how many outputs, or parts of one, are moved at once.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
@@ -72,7 +76,7 @@ class WiroToS3Operator(BaseOperator):
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
         is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
-        another object is in the way, the connection may not delete Wiro's copies.
+        another object is in the way, the connection may not delete Wiro's copies, other runs may need them.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached, a link has expired.
     """
 
@@ -104,6 +108,7 @@ class WiroToS3Operator(BaseOperator):
         tags: bool | Mapping[str, str] = False,
         manifest: bool | str = False,
         delete_after: bool = False,
+        delete_shared_inputs: bool = False,
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
         **kwargs: Any,
@@ -122,6 +127,7 @@ class WiroToS3Operator(BaseOperator):
         self.tags = tags
         self.manifest = manifest
         self.delete_after = delete_after
+        self.delete_shared_inputs = delete_shared_inputs
         self.max_concurrency = max_concurrency
         self.part_size = part_size
         self._is_killed = False
@@ -226,6 +232,7 @@ class WiroToS3Operator(BaseOperator):
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
             raise self._stopped()
+        self._check_shared_inputs(task)
         try:
             self.hook.delete_task_files(task.id)
         except WiroError as error:
@@ -238,3 +245,19 @@ class WiroToS3Operator(BaseOperator):
                 "All outputs are safe in S3, but Wiro's copies could not be deleted: " + explain(error, then)
             ) from error
         self.log.info("Deleted the files of Wiro task %s from Wiro.", task.id)
+
+    def _check_shared_inputs(self, task: Task) -> None:
+        """Raise if the deletion would take a file from other runs, unless the DAG's author allows it."""
+        from airflow_provider_wiro.api.shared_inputs import shared_inputs
+
+        if self.delete_shared_inputs:
+            return
+        addresses = [self.hook.connection.base_url, *(output.url for output in task.outputs)]
+        names = shared_inputs(task.parameters, addresses)
+        if names:
+            raise AirflowFailException(
+                "All outputs are safe in S3, but nothing was deleted from Wiro: Wiro task "
+                f"{task.id} was given files in Wiro's storage ({', '.join(map(repr, names[:10]))}). "
+                "They would be deleted too, and other runs may need them. Set delete_shared_inputs=True if "
+                "none does, or delete_after=False; then clear this task: it skips what landed."
+            )

@@ -31,8 +31,12 @@ def _json(body: Body) -> Any:
     ("kind", "files", "sent"),
     [
         ("fileinput", [CAT], (("inputImage", CAT), ("inputImageUrl", ""))),
-        ("multifileinput", [CAT], (("inputImage", CAT),)),
-        ("multifileinput", [CAT, DOG], (("inputImage", CAT), ("inputImage", DOG))),
+        ("multifileinput", [CAT], (("inputImage", CAT), ("inputImageUrl", ""))),
+        (
+            "multifileinput",
+            [CAT, DOG],
+            (("inputImage", CAT), ("inputImage", DOG), ("inputImageUrl", "")),
+        ),
         (
             "multifileinput",
             [URL, CAT, OTHER],
@@ -60,11 +64,11 @@ def test_file_contents_are_sent_as_their_kind_asks(
     ("kind", "files", "sent"),
     [
         ("fileinput", [URL], {"inputImage": "", "inputImageUrl": "https://a.example/1.png"}),
-        ("multifileinput", [URL], {"inputImageUrl": "https://a.example/1.png"}),
+        ("multifileinput", [URL], {"inputImage": "", "inputImageUrl": "https://a.example/1.png"}),
         (
             "multifileinput",
             [URL, OTHER],
-            {"inputImageUrl": "https://a.example/1.png,https://a.example/2.png"},
+            {"inputImage": "", "inputImageUrl": "https://a.example/1.png,https://a.example/2.png"},
         ),
         ("combinefileinput", [URL], {"inputImage": ["https://a.example/1.png"]}),
         (
@@ -91,9 +95,47 @@ def test_a_url_of_one_parameter_travels_beside_the_content_of_another() -> None:
     )
 
 
+def test_the_urls_of_a_multifileinput_beside_the_content_of_another_have_their_empty_partner() -> None:
+    known = [ModelParameter("inputImage", "fileinput"), ModelParameter("inputDocs", "multifileinput")]
+    assert run_body({}, {"inputImage": [CAT], "inputDocs": [URL, OTHER]}, known).form == (
+        ("inputImage", CAT),
+        ("inputImageUrl", ""),
+        ("inputDocs", ""),
+        ("inputDocsUrl", "https://a.example/1.png,https://a.example/2.png"),
+    )
+
+
+@pytest.mark.parametrize("kind", ["fileinput", "multifileinput"])
+@pytest.mark.parametrize(("given", "partner"), [("inputDocs", "inputDocsUrl"), ("inputDocsUrl", "inputDocs")])
+def test_so_have_urls_that_are_given_among_the_parameters(kind: str, given: str, partner: str) -> None:
+    known = [ModelParameter("inputImage", "combinefileinput"), ModelParameter("inputDocs", kind)]
+    assert run_body({given: URL.url}, {"inputImage": [CAT]}, known).form == (
+        (given, URL.url),
+        (partner, ""),
+        ("inputImage", CAT),
+    )
+
+
+def test_a_list_of_objects_travels_as_one_field_of_json_text_beside_a_file() -> None:
+    messages = [{"role": "user", "content": "İyi günler"}, {"role": "assistant", "content": [1, None]}]
+    form = run_body({"messages": messages, "tools": [], "tags": ["a", "b"]}, {"inputImage": [CAT]}).form
+
+    assert form == (
+        ("messages", json.dumps(messages, ensure_ascii=False)),
+        ("tags", "a"),
+        ("tags", "b"),
+        ("inputImage", CAT),
+        ("inputImageUrl", ""),
+    )
+
+
 def test_without_knowing_the_model_one_file_is_a_fileinput_and_several_a_multifileinput() -> None:
     assert run_body({}, {"inputImage": [CAT]}).form == (("inputImage", CAT), ("inputImageUrl", ""))
-    assert run_body({}, {"inputImage": [CAT, DOG]}).form == (("inputImage", CAT), ("inputImage", DOG))
+    assert run_body({}, {"inputImage": [CAT, DOG]}).form == (
+        ("inputImage", CAT),
+        ("inputImage", DOG),
+        ("inputImageUrl", ""),
+    )
 
 
 @pytest.mark.parametrize("known", [(), _known("fileinput")])
@@ -106,7 +148,7 @@ def test_input_image_url_means_input_image(known: list[ModelParameter]) -> None:
 
 
 def test_a_parameter_called_nothing_but_url_keeps_its_name() -> None:
-    assert run_body({}, {"Url": [CAT, DOG]}).form == (("Url", CAT), ("Url", DOG))
+    assert run_body({}, {"Url": [CAT, DOG]}).form == (("Url", CAT), ("Url", DOG), ("UrlUrl", ""))
 
 
 def test_a_file_parameter_that_is_really_called_so_is_taken_by_its_name() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.api.models import ModelParameter
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 
 CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
@@ -66,3 +67,18 @@ def test_a_file_for_any_input_of_any_model_is_sent_under_its_name_and_its_url_un
             name.removesuffix("Url"): "",
             name: "https://a.example/1",
         }
+
+
+def test_several_files_for_any_input_of_any_model_have_the_empty_field_for_urls_beside_them() -> None:
+    for model, name in TAKES_A_FILE:
+        file = name.removesuffix("Url")
+        pair = ModelParameter(file, "multifileinput")
+
+        contents = endpoints.run_model(model["model"], _defaults(model), {name: [CAT, CAT]}, [pair]).body
+        assert contents.form[-3:] == ((file, CAT), (file, CAT), (name, ""))
+
+        urls = [FileUrl("https://a.example/1"), FileUrl("https://a.example/2")]
+        other = ModelParameter("inputOther", "fileinput")
+        mixed = {name: urls, "inputOther": [CAT]}
+        form = endpoints.run_model(model["model"], _defaults(model), mixed, [pair, other]).body.form
+        assert form[-4:-2] == ((file, ""), (name, "https://a.example/1,https://a.example/2"))

@@ -305,3 +305,24 @@ def test_what_is_not_billed_costs_zero_and_what_was_killed_may_be_charged_yet() 
     assert _task(status="task_cancel", starttime="0", totalcost="0").cost_usd == "0"
     assert _task(status="task_cancel", totalcost="0").cost_usd is None
     assert _task(status="task_cancel", totalcost="0.02").cost_usd == "0.02"
+
+
+def test_numbers_in_parameters_of_json_text_stay_text() -> None:
+    assert Task.from_wire({"id": "1", "parameters": '{"steps": "4"}'}).parameters == {"steps": "4"}
+
+
+@pytest.mark.parametrize("parameters", ["", "no JSON", "[1]", "[" * 100_000, None, 5])
+def test_parameters_that_are_no_object_are_none(parameters: object) -> None:
+    assert Task.from_wire({"id": "1", "parameters": parameters}).parameters == {}
+
+
+def test_what_the_model_printed_shows_no_token() -> None:
+    task = Task.from_wire(
+        {
+            "id": "1",
+            "socketaccesstoken": "tok-own-12345",
+            "parameters": {"previousTaskToken": "tok-previous-12345"},
+            "debugerror": "tok-own-12345 follows tok-previous-12345",
+        }
+    )
+    assert task.debug_error == "*** follows ***"

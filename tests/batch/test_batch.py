@@ -67,6 +67,19 @@ def test_a_thousand_items_are_each_submitted_once(work: BatchWork) -> None:
     assert work.wiro.counts.requests["Run"] == 1000
 
 
+def test_a_slug_that_wiro_knows_in_its_other_form_is_tried_in_it_once_for_the_whole_batch(
+    work: BatchWork,
+) -> None:
+    work.wiro.inject(
+        Fault("api_error", endpoint="Run", code=1, message="slug-owner-project-not-exist", times=1)
+    )
+
+    assert work.run(prompts(10), max_active=1)["succeeded"] == 10
+
+    runs = [request.path for request in work.wiro.received if "/Run/" in request.path]
+    assert [path.rpartition("Run/")[2] for path in runs] == [RETRO, *["retroaix/retro-cartoons"] * 10]
+
+
 def test_never_more_than_max_active_run_at_once(work: BatchWork) -> None:
     work.run(prompts(20), max_active=3)
 

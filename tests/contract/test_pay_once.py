@@ -177,7 +177,7 @@ def test_a_run_that_was_refused_for_now_is_sent_again(
         (refuse(0, "Request parameter [prompt] required"), WiroValidationError),
         (refuse(0, "Project authorization is not valid.", 401), WiroAuthenticationError),
         (refuse(0, "signature", 403), WiroAuthenticationError),
-        (refuse(1, "slug-owner-project-not-exist"), WiroNotFoundError),
+        (refuse(1, "tool-not-accessible"), WiroNotFoundError),
         (refuse(97, "Insufficient balance"), WiroBalanceError),
         (answer(b'{"result": false, "errors": ["bad"]}'), WiroError),
         (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no balance"}]}'), WiroBalanceError),
@@ -191,6 +191,21 @@ def test_a_run_that_was_refused_for_good_is_not_sent_again(
         twin.run_model(MODEL, {"prompt": "x"})
     assert not isinstance(caught.value, WiroLostRunError)
     assert len(server.requests) == 1
+
+
+def test_a_model_that_is_unknown_under_its_slug_is_run_once_under_the_other_form(
+    server: HostileServer, twin: Twin
+) -> None:
+    unknown = refuse(1, "slug-owner-project-not-exist")
+    other = "/v1/Run/retroaix/retro-cartoons"
+
+    server.on(RUN, unknown).on(other, STARTED)
+    assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
+    server.on(RUN, unknown, STARTED).on(other, unknown, STARTED)
+    with pytest.raises(WiroNotFoundError):
+        twin.run_model(MODEL, {"prompt": "x"})
+
+    assert [request.path for request in server.requests] == [RUN, other, RUN, other]
 
 
 def test_a_run_that_finds_the_door_shut_waits_for_it_to_open(connect: Connect, twin: Twin) -> None:

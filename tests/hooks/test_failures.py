@@ -112,6 +112,17 @@ def test_what_is_too_large_for_the_server_has_no_parameters_to_correct() -> None
     assert "parameters" not in str(caught.value)
 
 
+def test_a_parameter_that_wiro_misses_may_be_one_that_is_optional() -> None:
+    words = "Wiro refused the call (HTTP 200, code 0): Request parameter [multiPrompt] required"
+    with pytest.raises(AirflowFailException) as caught, airflow_failures():
+        raise WiroValidationError(words)
+    assert str(caught.value).endswith('without a value for it, give "multiPrompt" as "".')
+    for other in ("Request files [inputImage] required", "Request parameters are invalid."):
+        with pytest.raises(AirflowFailException) as caught, airflow_failures():
+            raise WiroValidationError(other)
+        assert "optional" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("said", "told"), [("an empty body", "an empty body. "), ("no.", "no. "), ("really?", "really? ")]
 )

@@ -14,6 +14,7 @@ from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_provider_wiro.emulator import WiroEmulator
 
@@ -37,6 +38,7 @@ class FakeTi:
     map_index: int = -1
     try_number: int = 1
     max_tries: int = 2
+    first_reschedule_date: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -46,8 +48,8 @@ class FakeTi:
         assert (task_ids, map_indexes) == (self.task_id, self.map_index), "that is another task's XCom"
         return self.xcoms.get(key)
 
-    def get_first_reschedule_date(self, context: Any) -> None:
-        return None
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first_reschedule_date
 
 
 class DictStore:

@@ -396,7 +396,7 @@ def test_a_bad_slug_is_a_clear_error_before_anything_is_sent(work: Work, model: 
             Fault("api_error", endpoint="Run", code=0, message="Request parameter [prompt] required"),
             r"\[prompt\]",
         ),
-        (Fault("api_error", endpoint="Run", code=1, message="slug-owner-project-not-exist"), "owner/model"),
+        (Fault("api_error", endpoint="Run", code=1, message="tool-not-accessible"), "owner/model"),
         (Fault("api_error", endpoint="Run", code=98, message="Sign-in required"), "connection"),
         (
             Fault("api_error", endpoint="Run", status=401, message="Project authorization is not valid."),
@@ -416,6 +416,19 @@ def test_what_a_retry_cannot_mend_fails_for_good_and_says_what_to_do(
     assert wiro.counts.requests["Run"] == 1
     assert work.started == 0
     assert work.store.record is None  # so that nothing has to be settled when the task is cleared
+
+
+def test_a_model_that_wiro_knows_in_neither_form_of_its_slug_fails_for_good(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("api_error", endpoint="Run", code=1, message="slug-owner-project-not-exist", times=2))
+
+    with pytest.raises(AirflowFailException, match="owner/model"):
+        work.run()
+
+    assert wiro.counts.requests["Run"] == 2
+    assert work.started == 0
+    assert work.store.record is None
 
 
 def test_a_wrong_key_fails_for_good(wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:

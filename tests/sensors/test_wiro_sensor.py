@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,8 @@ try:
 except ImportError:  # Airflow < 3.2
     from airflow.exceptions import AirflowRescheduleException
 
+from airflow_provider_wiro.api import conversations, watching
+from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -45,14 +48,18 @@ def sensor(wiro_task_id: Any, **settings: Any) -> WiroTaskSensor:
 
 
 def wait(work: Work, one: WiroTaskSensor) -> Any:
-    """Run a sensor to its end, as often as Airflow would call it."""
+    """Run a sensor to its end, as often as Airflow would call it, and in the ways it would."""
+    resumed: tuple[str, dict[str, Any]] | None = None
     for _ in range(200):
         try:
-            return one.execute(work.context)
+            return (
+                one.execute(work.context) if resumed is None else one.resume_execution(*resumed, work.context)
+            )
         except AirflowRescheduleException:
+            work.ti.first_reschedule_date = work.ti.first_reschedule_date or datetime.now(UTC)
             time.sleep(0.01)
         except TaskDeferred as deferred:
-            return one.execute_complete(work.context, fire(deferred), **(deferred.kwargs or {}))
+            resumed = (deferred.method_name, {**(deferred.kwargs or {}), "event": fire(deferred)})
     raise AssertionError("never ended")
 
 
@@ -114,34 +121,199 @@ def test_a_task_that_was_cancelled_fails_the_sensor_for_good(
         wait(work, sensor(wiro_task_id, **way))
 
 
+NO_PATIENCE = "AIRFLOW__WIRO__POLL_PATIENCE"
+
+
 @WAYS
-@pytest.mark.parametrize("choice", ["soft_fail", "never_fail"])
-def test_a_failure_can_be_a_skip(wiro: WiroEmulator, work: Work, way: dict[str, Any], choice: str) -> None:
+@pytest.mark.parametrize(
+    ("choice", "outcome"),
+    [
+        (None, AirflowFailException),
+        ("soft_fail", AirflowSkipException),
+        ("silent_fail", AirflowFailException),
+        ("never_fail", AirflowSkipException),
+    ],
+)
+def test_what_no_retry_mends_ends_as_in_airflows_own_sensors(
+    wiro: WiroEmulator, work: Work, way: dict[str, Any], choice: str | None, outcome: type[Exception]
+) -> None:
     wiro_task_id = submitted(wiro, Fault("exit_code"))
 
-    with pytest.raises(AirflowSkipException):
-        wait(work, sensor(wiro_task_id, **way, **{choice: True}))
+    with pytest.raises(outcome):
+        wait(work, sensor(wiro_task_id, **way, **({choice: True} if choice else {})))
 
 
-@pytest.mark.parametrize("way", [{}, {"deferrable": True}], ids=["blocking", "deferrable"])
-def test_the_timeout_is_the_sensors_own_and_stops_nothing(
+@WAYS
+@pytest.mark.parametrize(
+    ("choice", "outcome"),
+    [
+        (None, WiroConnectionError),
+        ("soft_fail", WiroConnectionError),
+        ("never_fail", AirflowSkipException),
+    ],
+)
+def test_what_may_pass_is_raised_so_that_airflow_retries(
+    wiro: WiroEmulator,
+    work: Work,
+    monkeypatch: pytest.MonkeyPatch,
+    way: dict[str, Any],
+    choice: str | None,
+    outcome: type[Exception],
+) -> None:
+    monkeypatch.setenv(NO_PATIENCE, "0")
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("server_error", "Task/Detail", status=503, times=3))
+
+    with pytest.raises(outcome):
+        wait(work, sensor(wiro_task_id, retries=3, **way, **({choice: True} if choice else {})))
+
+
+@WAYS
+def test_a_sensor_that_fails_silently_pokes_on(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
+) -> None:
+    monkeypatch.setenv(NO_PATIENCE, "0")
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("server_error", "Task/Detail", status=503, times=3))
+
+    assert wait(work, sensor(wiro_task_id, silent_fail=True, **way))["status"] == DONE
+    assert "Sensor poke failed" in work.told
+
+
+@WAYS
+def test_an_outage_is_ridden_out_as_long_as_patience_lasts(
     wiro: WiroEmulator, work: Work, way: dict[str, Any]
 ) -> None:
-    wiro_task_id = submitted(wiro, Fault("stuck_running"))
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("server_error", "Task/Detail", status=503, times=3))
+
+    assert wait(work, sensor(wiro_task_id, **way))["status"] == DONE
+
+
+def test_an_outage_is_ridden_out_no_longer_than_the_sensors_timeout(wiro: WiroEmulator, work: Work) -> None:
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("server_error", "Task/Detail", status=503, times=None))
+    began_at = time.monotonic()
 
     with pytest.raises(AirflowSensorTimeout):
-        wait(work, sensor(wiro_task_id, timeout=0.2, **way))
-    with pytest.raises(AirflowSkipException):
-        wait(work, sensor(wiro_task_id, timeout=0.2, soft_fail=True, **way))
+        wait(work, sensor(wiro_task_id, timeout=0.3))
+
+    assert time.monotonic() - began_at < 10
+
+
+@pytest.mark.parametrize(
+    ("choice", "outcome"),
+    [
+        (None, WiroConnectionError),
+        ("soft_fail", WiroConnectionError),
+        ("silent_fail", TaskDeferred),
+        ("never_fail", AirflowSkipException),
+    ],
+)
+def test_a_trigger_that_lost_sight_of_the_task_counts_as_a_poke_that_failed(
+    wiro: WiroEmulator, work: Work, choice: str | None, outcome: type[BaseException]
+) -> None:
+    wiro_task_id = submitted(wiro, Fault("stuck_running"))
+    lost = {"status": "error", "wiro_task_id": wiro_task_id, "try_number": 1, "message": "HTTP 502."}
+    one = sensor(wiro_task_id, deferrable=True, **({choice: True} if choice else {}))
+
+    with pytest.raises(outcome) as raised:
+        one.resume_execution("execute_complete", {"event": lost}, work.context)
+
+    if not isinstance(raised.value, TaskDeferred | AirflowSkipException):
+        assert "Lost sight" in str(raised.value)
+
+
+def test_a_sensor_that_defers_again_keeps_its_deadline(wiro: WiroEmulator, work: Work) -> None:
+    wiro_task_id = submitted(wiro, Fault("stuck_running"))
+    one = sensor(wiro_task_id, deferrable=True, timeout=600, silent_fail=True)
+    with pytest.raises(TaskDeferred) as first:
+        one.execute(work.context)
+    lost = {"status": "error", "wiro_task_id": wiro_task_id, "try_number": 1, "message": "HTTP 502."}
+    with pytest.raises(TaskDeferred) as again:
+        one.execute_complete(work.context, lost, **(first.value.kwargs or {}))
+
+    for name in ("started_at", "deadline"):
+        assert again.value.trigger.serialize()[1][name] == pytest.approx(
+            first.value.trigger.serialize()[1][name]
+        )
+
+
+def test_past_its_deadline_a_sensor_does_not_defer_again(wiro: WiroEmulator, work: Work) -> None:
+    wiro_task_id = submitted(wiro, Fault("stuck_running"))
+    lost = {"status": "error", "wiro_task_id": wiro_task_id, "try_number": 1, "message": "HTTP 502."}
+    one = sensor(wiro_task_id, deferrable=True, silent_fail=True)
+
+    with pytest.raises(AirflowSensorTimeout):
+        one.execute_complete(work.context, lost, waits_since=time.time() - 20, waits_until=time.time() - 1)
+
+
+def test_a_deferral_of_an_earlier_version_is_resumed(wiro: WiroEmulator, work: Work) -> None:
+    wiro_task_id = submitted(wiro)
+    WiroHook().wait_for_task(wiro_task_id, poll_interval=0.02)
+    event = {"status": "success", "wiro_task_id": wiro_task_id, "try_number": 1}
+
+    assert sensor(wiro_task_id, deferrable=True).execute_complete(work.context, event)["status"] == DONE
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("choice", "skips"),
+    # The base class lets never_fail skip what a poke raises, and its own timeout isn't that.
+    [(None, set()), ("soft_fail", {"", "deferrable", "mode"}), ("never_fail", {"deferrable"})],
+)
+def test_the_timeout_ends_as_in_airflows_own_sensors(
+    wiro: WiroEmulator, work: Work, way: dict[str, Any], choice: str | None, skips: set[str]
+) -> None:
+    wiro_task_id = submitted(wiro, Fault("stuck_running"))
+    outcome = AirflowSkipException if next(iter(way), "") in skips else AirflowSensorTimeout
+
+    with pytest.raises(outcome):
+        wait(work, sensor(wiro_task_id, timeout=0.2, **way, **({choice: True} if choice else {})))
 
     assert wiro.counts.tasks_stopped == 0
 
 
-def test_rescheduled_the_timeout_is_airflows(wiro: WiroEmulator, work: Work) -> None:
+def test_a_deferrable_sensor_is_never_rescheduled(wiro: WiroEmulator, work: Work) -> None:
     wiro_task_id = submitted(wiro, Fault("stuck_running"))
 
-    with pytest.raises(AirflowSensorTimeout):
-        wait(work, sensor(wiro_task_id, timeout=0, mode="reschedule"))
+    one = sensor(wiro_task_id, deferrable=True, mode="reschedule")
+
+    assert not one.reschedule
+    with pytest.raises(TaskDeferred):
+        one.execute(work.context)
+    assert sensor(wiro_task_id, mode="reschedule").reschedule
+
+
+@pytest.mark.parametrize("settings", [{"mode": "reschedule"}, {"exponential_backoff": True}])
+def test_the_poke_interval_is_the_users_where_it_counts(
+    wiro: WiroEmulator, work: Work, settings: dict[str, Any]
+) -> None:
+    one = sensor(submitted(wiro, Fault("stuck_running")), poke_interval=7, **settings)
+
+    one.poke(work.context)
+
+    assert one.poke_interval == 7
+
+
+def test_a_clock_that_was_set_past_the_deadline_does_not_have_the_sensor_poke_without_pause(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    one = sensor(submitted(wiro, Fault("stuck_running")), poll_interval=5)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    one._polling = Polling(an_hour_ago, an_hour_ago + timedelta(minutes=1), 5)
+
+    one.poke(work.context)
+
+    assert one.poke_interval == 5
+
+
+def test_in_a_worker_the_pauses_are_the_poll_intervals(wiro: WiroEmulator, work: Work) -> None:
+    one = sensor(submitted(wiro, Fault("stuck_running")), poll_interval=None, poke_interval=60)
+
+    one.poke(work.context)
+
+    assert one.poke_interval <= 1
 
 
 def test_rescheduled_each_call_looks_once_and_frees_the_worker(wiro: WiroEmulator, work: Work) -> None:
@@ -178,9 +350,28 @@ def test_a_task_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulat
     assert sensor(wiro_task_id, deferrable=True).execute(work.context)["status"] == DONE
 
 
-def test_an_unknown_task_fails_for_good(wiro: WiroEmulator, work: Work) -> None:
+@WAYS
+def test_an_unknown_task_is_asked_for_again_and_then_fails_for_good(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
+) -> None:
+    for module in (watching, conversations):
+        monkeypatch.setattr(module, "NOT_YET_SECONDS", 1.0)
+    submitted(wiro)  # what has to be imported for a request is there now
+
     with pytest.raises(AirflowFailException, match="belongs to the connection's project"):
-        wait(work, sensor("999", mode="reschedule"))
+        wait(work, sensor("999", **way))
+
+    assert wiro.counts.requests["Task/Detail"] > 1
+
+
+@WAYS
+def test_a_task_that_is_not_listed_yet_is_waited_for(
+    wiro: WiroEmulator, work: Work, way: dict[str, Any]
+) -> None:
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("api_error", "Task/Detail", code=1, message="There is no task yet."))
+
+    assert wait(work, sensor(wiro_task_id, **way))["status"] == DONE
 
 
 def test_the_event_of_an_earlier_try_is_not_believed(wiro: WiroEmulator, work: Work) -> None:
@@ -188,14 +379,6 @@ def test_the_event_of_an_earlier_try_is_not_believed(wiro: WiroEmulator, work: W
     stale = {"status": "timeout", "wiro_task_id": wiro_task_id, "try_number": 0, "message": "late"}
 
     assert sensor(wiro_task_id).execute_complete(work.context, stale)["status"] == DONE
-
-
-def test_a_trigger_that_lost_sight_of_the_task_is_retryable(wiro: WiroEmulator, work: Work) -> None:
-    wiro_task_id = submitted(wiro, Fault("stuck_running"))
-    lost = {"status": "error", "wiro_task_id": wiro_task_id, "try_number": 1, "message": "HTTP 502."}
-
-    with pytest.raises(WiroConnectionError, match="Lost sight"):
-        sensor(wiro_task_id).execute_complete(work.context, lost)
 
 
 def test_id_and_connection_are_templated() -> None:

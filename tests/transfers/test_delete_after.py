@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.contract.scripts import answer, ok, refuse, reset
 from tests.transfers.staging import BIG, LLM, PNG
 from tests.transfers.watching import Calls, land
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.contract.hostile import HostileServer, Script
     from tests.transfers.s3 import S3
     from tests.transfers.staging import Wiro
@@ -172,3 +176,80 @@ def test_without_summary_and_manifest_it_is_said_that_nothing_is_known(
     wiro.shows(socketaccesstoken=TOKEN)
     assert land(delete_after=True)["files"] == []
     assert "has landed and deleted them" in caplog.text
+
+
+#: A file in Wiro's storage, as File/Upload returns it.
+UPLOAD = "https://cdn1.wiro.ai/abc/robot.png"
+
+
+def test_a_file_that_other_runs_may_need_is_not_deleted_and_the_outputs_land_all_the_same(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(
+        wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImage": "", "inputImageUrl": UPLOAD}
+    )
+    with pytest.raises(AirflowFailException, match=r"'inputImageUrl'.*delete_shared_inputs=True") as caught:
+        land(delete_after=True)
+    assert str(caught.value).startswith("All outputs are safe in S3, but nothing was deleted")
+    assert UPLOAD not in str(caught.value)
+    assert deletions(server) == []
+    assert s3.get("wiro/2221/0-0.png") == PNG
+    (file,) = land(delete_after=False)["files"]
+    assert file["skipped"]
+
+
+def test_the_output_of_another_task_on_the_same_cdn_is_not_deleted(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    output = wiro.file(PNG)
+    wiro.shows(output, socketaccesstoken=TOKEN, parameters={"inputImageUrl": output["url"]})
+    with pytest.raises(AirflowFailException, match="other runs may need them"):
+        land(delete_after=True)
+
+
+def test_it_is_deleted_where_the_dags_author_says_that_no_other_run_needs_it(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImageUrl": UPLOAD})
+    land(delete_after=True, delete_shared_inputs=True)
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"inputImage": UPLOAD, "inputImageUrl": ""}, {"inputImageUrl": "https://shop.example/robot.png"}],
+    ids=["sent with the run", "fetched from elsewhere"],
+)
+def test_inputs_of_the_run_alone_go_with_its_outputs(
+    wiro: Wiro, s3: S3, server: HostileServer, parameters: dict[str, Any]
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters=parameters)
+    land(delete_after=True)
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+def test_one_upload_for_several_runs_survives_the_transfer_of_the_first(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    picture = tmp_path / "robot.png"
+    picture.write_bytes(PNG)
+    model = "wiro/image-edit-general"
+    with WiroEmulator(speed=100) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
+        with WiroHook() as hook:
+            upload = hook.upload_file(picture)
+            shared = hook.run_model(model, {"prompt": "a"}, {"inputImage": upload.url}).wiro_task_id
+            own = hook.run_model(model, {"prompt": "a"}, {"inputImage": picture}).wiro_task_id
+            for wiro_task_id in (shared, own):
+                hook.wait_for_task(wiro_task_id, poll_interval=0.02)
+
+            with pytest.raises(AirflowFailException, match="other runs may need them"):
+                land(shared, delete_after=True)
+            land(own, delete_after=True)
+
+            assert hook.get_task(shared).outputs
+            assert not hook.get_task(own).outputs
+    assert emulator.counts.requests["Task/InputOutputDelete"] == 1

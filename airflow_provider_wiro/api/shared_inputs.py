@@ -1,0 +1,79 @@
+"""
+Which of a task's inputs other runs may need too: InputOutputDelete would delete them as well.
+
+Wiro deletes the inputs of a run with its outputs. A file that was sent with the run is a copy of its own; one
+that the run was given by its URL (from File/Upload, or another task's output) may be an input of many runs.
+Nothing in Wiro's API tells how often a stored file is used, so what can't be told apart counts as shared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Wiro's own samples, which it spares.
+_SAMPLES = "/sampleinputs/"
+#: Wiro's storage; the API and the CDN are hosts of it, too.
+_WIRO = "wiro.ai"
+#: Fields of every Run that are no inputs of the model.
+_NO_INPUTS = frozenset({"callbackUrl"})
+_MAX_DEPTH = 20
+
+
+def shared_inputs(parameters: Mapping[str, Any], wiro_urls: Iterable[str | None]) -> list[str]:
+    """
+    Return the names of the parameters that name a file in Wiro's storage which isn't the run's alone.
+
+    A run's own copy stands in ``{id}`` beside an empty ``{id}Url``: that is how a file is sent with a run,
+    while a URL stands in ``{id}Url``. A ``combinefileinput`` has both in one field, hence counts as shared.
+
+    :param parameters: of the task, as Task/Detail shows them.
+    :param wiro_urls: URLs whose hosts are Wiro's beside ``wiro.ai``: the connection's, the task's outputs'.
+    """
+    hosts = {host for url in wiro_urls if (host := _host(url or "")) is not None}
+    return [
+        name
+        for name, value in parameters.items()
+        if name not in _NO_INPUTS
+        and not _was_sent_as_file(name, parameters)
+        and any(_is_stored_at_wiro(url, hosts) for url in _urls(value, _MAX_DEPTH))
+    ]
+
+
+def _was_sent_as_file(name: str, parameters: Mapping[str, Any]) -> bool:
+    partner = f"{name}Url"
+    return partner in parameters and parameters[partner] in (None, "", [])
+
+
+def _is_stored_at_wiro(url: str, hosts: Collection[str]) -> bool:
+    host = _host(url)
+    if host is None or _SAMPLES in url:
+        return False
+    return host == _WIRO or host.endswith(f".{_WIRO}") or host in hosts
+
+
+def _host(url: str) -> str | None:
+    """Return the host of an http(s) URL, None for anything else."""
+    with suppress(ValueError):  # what urlsplit makes of brackets that don't match
+        parts = urlsplit(url)
+        return parts.hostname if parts.scheme in {"http", "https"} else None
+    return None
+
+
+def _urls(value: Any, depth: int) -> Iterator[str]:
+    """Yield what may be URLs in a parameter: one, several separated by commas, a list, JSON inside text."""
+    if isinstance(value, str):
+        found: Any = None
+        if value.lstrip().startswith(("[", "{")):
+            with suppress(ValueError, RecursionError):
+                found = json.loads(value)
+        if found is None:
+            yield from (part.strip() for part in value.split(","))
+        elif depth:
+            yield from _urls(found, depth - 1)
+    elif isinstance(value, Mapping | list | tuple) and depth:
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _urls(item, depth - 1)

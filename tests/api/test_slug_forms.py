@@ -1,0 +1,134 @@
+"""A model is found under either form of its slug, and a Run is repeated for this one refusal only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_wiro.api import conversations, slug_forms
+from airflow_provider_wiro.api.parameters import split_slug
+from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroNotFoundError
+from tests.api.world import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.api.retry import NoAnswer
+
+CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
+STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+UNKNOWN = refused(1, "slug-owner-project-not-exist")
+LOGO = ok(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
+
+
+def run(world: World, model: str) -> str:
+    return world.drive(conversations.run_model(world.outside, model, {"prompt": "x"}, {})).wiro_task_id
+
+
+def test_a_slug_as_shown_is_tried_in_its_clean_form() -> None:
+    world = World(UNKNOWN, STARTED)
+
+    assert run(world, "retroAIx/Animated Logo") == "2221"
+    assert world.paths == ["Run/retroAIx/Animated%20Logo", "Run/retroaix/animated-logo"]
+
+
+def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
+    broken: dict[str, Any] = {"slugowner": None}
+    other = {"slugowner": "wiro", "slugproject": "Animated Logos"}
+    logo = {"slugowner": "wiro ", "slugproject": " Animated Logo"}
+    world = World(UNKNOWN, ok(tool=[broken, other, logo]), STARTED)
+
+    assert run(world, "wiro/animated-logo") == "2221"
+    assert world.paths == ["Run/wiro/animated-logo", "Tool/List", "Run/wiro/Animated%20Logo"]
+
+
+@pytest.mark.parametrize("catalogue", [ok(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")])
+def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: Answer) -> None:
+    world = World(UNKNOWN, catalogue)
+
+    with pytest.raises(WiroNotFoundError, match="slug-owner-project-not-exist"):
+        run(world, "wiro/no-such-model")
+    assert world.paths == ["Run/wiro/no-such-model", "Tool/List"]
+
+
+def test_a_model_that_there_is_in_neither_form_is_refused_in_the_words_for_the_first() -> None:
+    world = World(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
+
+    with pytest.raises(WiroNotFoundError) as raised:
+        run(world, "wiro/No Model")
+    assert "second" not in str(raised.value)
+    assert len(world.sends) == 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refused(1, "tool-not-accessible"),
+        refused(1, "There is no task yet."),
+        refused(0, "slug-owner-project-not-exist"),
+        refused(97, "Insufficient balance"),
+        answered(404, b"slug-owner-project-not-exist"),
+        refused(1, "slug-owner-project-not-exist", status=404),
+        refused(1, "slug-owner-project-not-exist", status=401),
+    ],
+)
+def test_no_other_refusal_repeats_a_run(refusal: Answer) -> None:
+    world = World(refusal, STARTED)
+
+    with pytest.raises(WiroError):
+        run(world, "wiro/Animated Logo")
+    assert len(world.sends) == 1
+
+
+@pytest.mark.parametrize("lost", [CUT_OFF, HTML_502, refused(1, "slug-owner-project-not-exist", status=502)])
+def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(lost: Answer | NoAnswer) -> None:
+    world = World(lost, STARTED)
+
+    with pytest.raises(WiroLostRunError):
+        run(world, "wiro/Animated Logo")
+    assert len(world.sends) == 1
+
+
+def test_the_second_form_is_lost_like_any_run() -> None:
+    world = World(UNKNOWN, CUT_OFF, STARTED)
+
+    with pytest.raises(WiroLostRunError):
+        run(world, "wiro/Animated Logo")
+    assert len(world.sends) == 2
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), ok(tool=[])])
+def test_a_models_parameters_are_found_in_either_form(unknown: Answer) -> None:
+    world = World(unknown, LOGO)
+
+    model = world.drive(slug_forms.get_model("wiro/Animated Logo", world.outside))
+
+    assert model.slug == "wiro/Animated Logo"
+    assert [json.loads(send.body.json or "") for send in world.sends] == [
+        {"slugowner": "wiro", "slugproject": "Animated Logo"},
+        {"slugowner": "wiro", "slugproject": "animated-logo"},
+    ]
+
+
+def test_who_sends_many_learns_the_form_that_is_known() -> None:
+    learned: list[str] = []
+    world = World(UNKNOWN, LOGO)
+
+    world.drive(
+        slug_forms.call_in_either_form(
+            "wiro/Animated Logo", slug_forms.endpoints.get_model, world.outside, learn=learned.append
+        )
+    )
+
+    assert learned == ["wiro/animated-logo"]
+
+
+@pytest.mark.parametrize("model", [model["model"].strip() for model in CATALOG])
+def test_every_real_model_has_a_clean_form(model: str) -> None:
+    clean = slug_forms.clean_slug(model)
+
+    assert set(clean) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._/")
+    assert len(split_slug(clean)) == 2
+    assert slug_forms.clean_slug(clean) == clean
