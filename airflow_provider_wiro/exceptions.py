@@ -20,7 +20,10 @@ Everything that can go wrong with Wiro, as one tree.
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
      ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; a person has to look
+     ├─ WiroUnsettledRunError              yes   a Run's answer is lost, and time ran out before it is certain
+     │                                           whether it started a task; a retry goes on with that
      ├─ WiroRecordError                    yes   the durable record of a run can't be read or written
+     │   └─ WiroOvertakenError             yes   another try has taken the record over
      ├─ WiroTaskError                            the task ended, but not well
      │   ├─ WiroTaskFailedError            yes   the model failed
      │   ├─ WiroTooFewOutputsError         yes   it succeeded, with fewer outputs than `min_outputs`
@@ -149,17 +152,38 @@ class WiroLostRunError(WiroError):
     A Run was sent and its answer never came: Wiro may have started, and will bill, a task we don't know.
 
     Repeating it blindly could pay twice, hence no retry.
+
+    :param was_cut_off: the connection was reset or closed before any byte of an answer, so that the request
+        is less likely to be still at work than after a timeout.
     """
+
+    def __init__(self, message: str, *, was_cut_off: bool = False) -> None:
+        super().__init__(message)
+        self.was_cut_off = was_cut_off
 
 
 class WiroOrphanedRunError(WiroError):
     """It can't be told whether, or as which task, an earlier try's Run was started. A person has to look."""
 
 
+class WiroUnsettledRunError(WiroError):
+    """
+    A Run's answer was lost, and the time for this ran out while Wiro could still start its task.
+
+    The record stays: a retry looks on, and sends nothing before it is certain that nothing was started.
+    """
+
+    may_retry = True
+
+
 class WiroRecordError(WiroError):
     """The durable record of a run can't be read or written. That is never taken for "there is none"."""
 
     may_retry = True
+
+
+class WiroOvertakenError(WiroRecordError):
+    """Another try of the Airflow task has taken the record over: nothing more is sent here."""
 
 
 class WiroTaskError(WiroError):

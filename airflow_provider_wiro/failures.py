@@ -35,6 +35,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskFailedError,
     WiroTaskTimeoutError,
     WiroTooFewOutputsError,
+    WiroUnsettledRunError,
     WiroUsageError,
     WiroValidationError,
 )
@@ -81,6 +82,7 @@ _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
     WiroResponseError: timedelta(minutes=2),
     WiroServerError: timedelta(minutes=2),
     WiroRecordError: timedelta(minutes=2),
+    WiroUnsettledRunError: timedelta(minutes=2),
     WiroOutputUnavailableError: timedelta(minutes=2),
     WiroRateLimitError: timedelta(minutes=5),
     WiroConcurrencyLimitError: timedelta(minutes=10),

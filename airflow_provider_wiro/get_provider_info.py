@@ -86,6 +86,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": None,
                         "default": "300",
                     },
+                    "lost_run_patience": {
+                        "description": (
+                            "For how many seconds after it was sent a Run whose answer timed out, or whose "
+                            "worker died, may still start its task. Until then it is looked for in Wiro's "
+                            "task list; it is sent again only after that."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "600",
+                    },
                 },
             }
         },

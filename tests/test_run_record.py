@@ -15,6 +15,7 @@ from airflow_provider_wiro.api.fingerprint import Likeness, fingerprint, likenes
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.run_record import RunRecord
+from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
 from airflow_provider_wiro.run_record import (
     FileRecordStore,
@@ -392,3 +393,63 @@ def test_an_input_that_wiro_shows_under_its_own_host_is_a_doubt_and_no_other_run
     assert likeness(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Likeness.OTHER
     assert likeness(shown(inputImageUrl="none"), "a/b", sent) is Likeness.OTHER
     assert likeness(shown(inputImageUrl="http://["), "a/b", sent) is Likeness.OTHER
+
+
+# A record of the version before, and of this one.
+
+
+def test_a_record_of_the_version_before_is_read() -> None:
+    stored = {
+        "version": 1,
+        "fingerprint": "f" * 64,
+        "intended_at": 1795420800.25,
+        "lifetime": 2,
+        "try_number": 1,
+        "newest_before": "2220",
+        "wiro_task_id": None,
+        "is_spent": False,
+        "earlier_task_ids": ["7"],
+    }
+
+    record = RunRecord.from_json(stored)
+
+    assert record.sending == Sending(1795420800.25, "2220")
+    assert (record.writer, record.references, record.files, record.lost_sendings) == (None, None, {}, ())
+
+
+def test_a_record_keeps_how_its_run_was_lost_and_all_earlier_sendings() -> None:
+    lost = RunRecord(
+        "f" * 64,
+        1795420800.25,
+        2,
+        1,
+        "2220",
+        wiro_at=1795420860.0,
+        loss=Loss.CUT_OFF,
+        lost_after=3.5,
+        writer="a1b2",
+        references="r" * 64,
+        files={"inputImage": ["c" * 64, None]},
+        lost_sendings=(Sending(1795420100.0, "", None, Loss.TIMEOUT, 60.0), Sending(1795420200.0)),
+    )
+
+    assert RunRecord.from_json(json.loads(json.dumps(lost.to_json()))) == lost
+    assert len(lost.sendings_before_next) == 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"loss": "somehow"},
+        {"lost_after": "long"},
+        {"wiro_at": []},
+        {"writer": 7},
+        {"files": ["x"]},
+        {"files": {"a": "x"}},
+        {"lost_sendings": [{}]},
+        {"lost_sendings": 7},
+    ],
+)
+def test_damage_in_a_later_field_is_damage_too(damage: dict[str, Any]) -> None:
+    with pytest.raises(WiroOrphanedRunError, match="then delete the record"):
+        RunRecord.from_json({**RECORD.to_json(), **damage})

@@ -12,13 +12,13 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 from airflow_provider_wiro.api.batch_costs import BatchCosts
-from airflow_provider_wiro.api.later_tasks import Baseline
+from airflow_provider_wiro.api.run_sending import Loss, Sending
+from airflow_provider_wiro.api.sent_files import Digests, read_digests
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 RECORD_VERSION = 1
@@ -45,8 +45,10 @@ class Attempt:
     """
     A run of an item that is not over.
 
+    :ivar newest_before: see :class:`~airflow_provider_wiro.api.run_sending.Sending`, as the further fields.
     :ivar intended_at: Unix time, taken before the Run was sent.
     :ivar try_number: of the Airflow task that sent it.
+    :ivar files: the digests of the files whose bytes are sent, as far as they are known.
     """
 
     fingerprint: str
@@ -54,10 +56,14 @@ class Attempt:
     intended_at: float
     try_number: int
     wiro_task_id: str | None = None
+    wiro_at: float | None = None
+    loss: Loss | None = None
+    lost_after: float | None = None
+    files: Digests = field(default_factory=dict)
 
     @property
-    def baseline(self) -> Baseline:
-        return Baseline(self.newest_before, datetime.fromtimestamp(self.intended_at, tz=UTC))
+    def sending(self) -> Sending:
+        return Sending(self.intended_at, self.newest_before, self.wiro_at, self.loss, self.lost_after)
 
 
 class TaskIds:
@@ -89,6 +95,10 @@ class TaskIds:
     def largest(self) -> str | None:
         return str(self._numbers[-1]) if self._numbers else None
 
+    def latest(self, count: int) -> list[str]:
+        """Return the largest ids that are numbers, the largest first."""
+        return [str(number) for number in reversed(self._numbers[-count:])]
+
 
 def _is_number(wiro_task_id: str) -> bool:
     return (
@@ -106,6 +116,12 @@ def begin(fingerprint: str, total: int) -> Entry:
 
 def intent(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent; the run may exist from here on."""
+    known = {
+        "wiro_at": attempt.wiro_at,
+        "loss": attempt.loss.value if attempt.loss else None,
+        "lost_after": attempt.lost_after,
+        "files": attempt.files or None,
+    }
     return {
         "what": "intent",
         "item": item,
@@ -113,7 +129,25 @@ def intent(item: int, attempt: Attempt) -> Entry:
         "newest_before": attempt.newest_before,
         "at": attempt.intended_at,
         "try": attempt.try_number,
+        **{name: value for name, value in known.items() if value is not None},
     }
+
+
+def leaving(item: int, attempt: Attempt) -> Entry:
+    """Return the entry for a Run that leaves later than a moment after its intent: it counts from now."""
+    return {
+        "what": "leaving",
+        "item": item,
+        "newest_before": attempt.newest_before,
+        "at": attempt.intended_at,
+        "wiro_at": attempt.wiro_at,
+    }
+
+
+def lost(item: int, sending: Sending) -> Entry:
+    """Return the entry for a Run whose answer was lost: how, and how long after it was sent."""
+    loss = sending.loss.value if sending.loss else None
+    return {"what": "lost", "item": item, "loss": loss, "lost_after": sending.lost_after}
 
 
 def task_id(item: int, wiro_task_id: str) -> Entry:
@@ -124,6 +158,16 @@ def task_id(item: int, wiro_task_id: str) -> Entry:
 def gone(item: int) -> Entry:
     """Return the entry for a Run that certainly started nothing, or whose task needn't be known any more."""
     return {"what": "gone", "item": item}
+
+
+def not_started(item: int, try_number: int) -> Entry:
+    """Return the entry for a lost Run that is taken for not started, and may be sent again."""
+    return {"what": "not_started", "item": item, "try": try_number}
+
+
+def checked(item: int) -> Entry:
+    """Return the entry for an item whose sendings that were taken for not started were looked at again."""
+    return {"what": "checked", "item": item}
 
 
 def again(
@@ -219,6 +263,9 @@ class BatchRecord:
         #: Whether another try of the Airflow task may help an item that failed.
         self.may_retry = False
         self.spent: Entry | None = None
+        #: Of items that were sent again: the sendings that were taken for not started.
+        self.lost_sendings: dict[int, tuple[Sending, ...]] = {}
+        self._losses: Counter[int] = Counter()
         self._existing_parts = existing_parts
         self._keeps_all = keeps_all
         self._states = bytearray(total)
@@ -242,6 +289,10 @@ class BatchRecord:
     def failures(self, item: int) -> int:
         """Return how often an item failed in this try and was begun, or followed, again."""
         return self._failures[item]
+
+    def losses(self, item: int) -> int:
+        """Return how many Runs of an item, which has no task yet, were lost and not started in this try."""
+        return self._losses[item]
 
     def place(self, item: int) -> tuple[int, int]:
         """Return part and row of the result of an item that is over."""
@@ -278,7 +329,17 @@ class BatchRecord:
         item, newest = self._item(entry), entry["newest_before"]
         if not isinstance(entry["fingerprint"], str) or not (newest is None or isinstance(newest, str)):
             raise TypeError(entry)
-        self.attempts[item] = Attempt(entry["fingerprint"], newest, float(entry["at"]), int(entry["try"]))
+        loss, after, wiro_at = entry.get("loss"), entry.get("lost_after"), entry.get("wiro_at")
+        self.attempts[item] = Attempt(
+            entry["fingerprint"],
+            newest,
+            float(entry["at"]),
+            int(entry["try"]),
+            wiro_at=None if wiro_at is None else float(wiro_at),
+            loss=None if loss is None else Loss(loss),
+            lost_after=None if after is None else float(after),
+            files=read_digests(entry.get("files", {})),
+        )
         self._starts[item] = min(_MOST_COUNTED, self._starts[item] + 1)
         self._move(item, ItemState.INTENDED)
 
@@ -288,6 +349,7 @@ class BatchRecord:
             raise TypeError(entry)
         self.attempts[item].wiro_task_id = entry["id"]
         self.known_ids.add(entry["id"])
+        self._losses.pop(item, None)
         self._move(item, ItemState.RUNNING)
 
     def _apply_gone(self, entry: Mapping[str, Any]) -> None:
@@ -296,6 +358,30 @@ class BatchRecord:
         if attempt is not None and attempt.wiro_task_id is None:
             self._starts[item] -= 1 if self._starts[item] < _MOST_COUNTED else 0
         self._move(item, ItemState.PENDING)
+
+    def _apply_leaving(self, entry: Mapping[str, Any]) -> None:
+        attempt, newest, wiro_at = self.attempts[self._item(entry)], entry["newest_before"], entry["wiro_at"]
+        if not (newest is None or isinstance(newest, str)):
+            raise TypeError(entry)
+        attempt.intended_at, attempt.newest_before = float(entry["at"]), newest
+        attempt.wiro_at = None if wiro_at is None else float(wiro_at)
+
+    def _apply_lost(self, entry: Mapping[str, Any]) -> None:
+        attempt = self.attempts[self._item(entry)]
+        attempt.loss = None if entry["loss"] is None else Loss(entry["loss"])
+        attempt.lost_after = None if entry["lost_after"] is None else float(entry["lost_after"])
+
+    def _apply_not_started(self, entry: Mapping[str, Any]) -> None:
+        item = self._item(entry)
+        attempt = self.attempts.get(item)
+        if attempt is not None and attempt.wiro_task_id is None:
+            self.lost_sendings[item] = (*self.lost_sendings.get(item, ()), attempt.sending)
+            if entry["try"] == self.try_number:
+                self._losses[item] += 1
+        self._apply_gone(entry)
+
+    def _apply_checked(self, entry: Mapping[str, Any]) -> None:
+        self.lost_sendings.pop(self._item(entry), None)
 
     def _apply_again(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -367,7 +453,11 @@ class BatchRecord:
 _APPLY = {
     "intent": BatchRecord._apply_intent,
     "id": BatchRecord._apply_id,
+    "leaving": BatchRecord._apply_leaving,
+    "lost": BatchRecord._apply_lost,
     "gone": BatchRecord._apply_gone,
+    "not_started": BatchRecord._apply_not_started,
+    "checked": BatchRecord._apply_checked,
     "again": BatchRecord._apply_again,
     "followed": BatchRecord._apply_followed,
     "done": BatchRecord._apply_done,

@@ -39,6 +39,7 @@ def run_model(
     project_id: str | None = None,
     deadline: datetime | None = None,
     waits_for_slot: bool = True,
+    before_send: Callable[[], None] | None = None,
 ) -> Flow[StartedRun]:
     """
     Start a task.
@@ -49,6 +50,7 @@ def run_model(
     :param deadline: wait out rate limits until then.
     :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
         waiting.
+    :param before_send: called right before each request that sends the Run; what it raises ends the flow.
     :raises WiroLostRunError: the task may have been started; its id is not known.
     """
     known: tuple[ModelParameter, ...] = ()
@@ -66,7 +68,7 @@ def run_model(
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
     return (
         yield from slug_forms.call_in_either_form(
-            model, run, outside, deadline=deadline, gives_up_on=gives_up_on
+            model, run, outside, deadline=deadline, gives_up_on=gives_up_on, before_send=before_send
         )
     )
 

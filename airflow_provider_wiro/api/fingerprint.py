@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
+from airflow_provider_wiro.api.sent_files import may_be_a_copy, web_host
 from airflow_provider_wiro.api.wire import flag, json_list, number, text
 
 if TYPE_CHECKING:
@@ -49,21 +49,23 @@ class Likeness(Enum):
     UNCLEAR = "unclear"  # the item is abridged: it doesn't show what tells them apart
 
 
-def likeness(task: Task, model: str, parameters: Mapping[str, Any]) -> Likeness:
+def likeness(task: Task, model: str, parameters: Mapping[str, Any], host: str = "") -> Likeness:
     """
-    Compare a listed task with a run.
+    Compare model and parameters of a listed task with those of a run.
 
     Wiro writes numbers as text, lower-cases slugs and adds defaults, so what was sent has to be there in any
-    of its forms, and what wasn't sent is not looked at. Files are not compared: Wiro keeps copies under names
-    of its own. To take the run's own task for another one would be paid for with a second run, so in doubt
-    two forms are the same.
+    of its forms, and what wasn't sent is not looked at. Files are compared elsewhere
+    (:mod:`~airflow_provider_wiro.api.sent_files`). To take the run's own task for another one would be paid
+    for with a second run, so in doubt two forms are the same.
+
+    :param host: of the connection's base URL. A URL may be shown as Wiro's own copy of it.
     """
     if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
         return Likeness.OTHER
     sent = clean_parameters(parameters)
     seen = task.parameters
     differing = [name for name, value in sent.items() if name in seen and not _is_same(value, seen[name])]
-    if not all(_may_be_a_copy(sent[name], seen[name]) for name in differing):
+    if not all(_may_be_copies(sent[name], seen[name], host) for name in differing):
         return Likeness.OTHER
     if differing:
         return Likeness.UNCLEAR
@@ -78,18 +80,8 @@ def _plain_slug(model: str) -> str:
     return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
 
 
-def _may_be_a_copy(sent: Any, seen: Any) -> bool:
-    """Whether a URL may stand for another: Wiro may show an input under its own host instead of ours."""
-    ours, shown = _web_host(sent), _web_host(seen)
-    return ours is not None and shown is not None and ours != shown
-
-
-def _web_host(value: Any) -> str | None:
-    """Return the host of an http(s) URL, None for anything else."""
-    with suppress(ValueError):  # what urlsplit makes of brackets that don't match
-        parts = urlsplit(text(value).strip())
-        return parts.hostname if parts.scheme in {"http", "https"} else None
-    return None
+def _may_be_copies(sent: Any, seen: Any, host: str) -> bool:
+    return web_host(sent) is not None and may_be_a_copy(text(sent).strip(), text(seen).strip(), host)
 
 
 def _is_same(sent: Any, seen: Any) -> bool:

@@ -2,15 +2,16 @@
 One call of the API as a generator: it says what to do next, a shell does it and sends back what came of it.
 
 A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.Answer` or a
-:class:`~airflow_provider_wiro.api.retry.NoAnswer`; it yields :class:`Pause` and gets None. What it returns is
-the result. So each decision (repeat or not, how long to wait, what an end means) stands once, for the
-blocking hook, the asynchronous one and the tests, which pass a day of polling in a millisecond. What takes
-several calls is composed of this one in :mod:`~airflow_provider_wiro.api.conversations`.
+:class:`~airflow_provider_wiro.api.retry.NoAnswer`; it yields :class:`Pause` or :class:`Confirm` and gets
+None, and :class:`Digest` and gets a file's digest. What it returns is the result. So each decision (repeat or
+not, how long to wait, what an end means) stands once, for the blocking hook, the asynchronous one and the
+tests, which pass a day of polling in a millisecond. What takes several calls is composed of this one in
+:mod:`~airflow_provider_wiro.api.conversations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +29,7 @@ from airflow_provider_wiro.exceptions import (
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.endpoints import ApiCall
-    from airflow_provider_wiro.api.parameters import Body
+    from airflow_provider_wiro.api.parameters import Body, FileContent
     from airflow_provider_wiro.api.signing import Credentials
 
 T = TypeVar("T")
@@ -60,6 +61,28 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """
+    Call ``check`` right before a request that must not be sent twice; what it raises ends the flow.
+
+    :ivar check: may return an awaitable, which the shell on an event loop awaits.
+    """
+
+    check: Callable[[], Awaitable[None] | None]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """
+    Read a file and send back its SHA-256 in hex digits; None if it can't be read, or is too large.
+
+    :ivar source: a URL that Wiro shows, fetched with the guards of a download; or a file of ours.
+    """
+
+    source: str | FileContent = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Outside:
     """
     What a flow needs of the world, handed in.
@@ -69,6 +92,7 @@ class Outside:
     :ivar random: a number from [0, 1).
     :ivar nonce: a random integer that was never handed out before.
     :ivar gate: shared by all calls of one connection in a process.
+    :ivar host: of the connection's base URL: files at this host or beside it are Wiro's own.
     """
 
     credentials: Credentials
@@ -76,16 +100,22 @@ class Outside:
     random: Callable[[], float]
     nonce: Callable[[], int]
     gate: RateGate
+    host: str = ""
 
 
-Flow = Generator[Send | Pause, Answer | NoAnswer | None, T]
+#: What a flow can yield.
+Step = Send | Pause | Confirm | Digest
+Flow = Generator[Step, Answer | NoAnswer | str | None, T]
 
 
 def drive(
-    conversation: Flow[T], send: Callable[[Send], Answer | NoAnswer], pause: Callable[[float], None]
+    conversation: Flow[T],
+    send: Callable[[Send], Answer | NoAnswer],
+    pause: Callable[[float], None],
+    digest: Callable[[Digest], str | None],
 ) -> T:
-    """Do what a flow says until it returns, where sending and pausing block."""
-    outcome: Answer | NoAnswer | None = None
+    """Do what a flow says until it returns, where sending, pausing and reading files block."""
+    outcome: Answer | NoAnswer | str | None = None
     while True:
         try:
             step = conversation.send(outcome)
@@ -95,6 +125,10 @@ def drive(
         outcome = None
         if isinstance(step, Send):
             outcome = send(step)
+        elif isinstance(step, Digest):
+            outcome = digest(step)
+        elif isinstance(step, Confirm):
+            step.check()
         else:
             pause(step.seconds)
 
@@ -106,6 +140,8 @@ def call(
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
     deadline: datetime | None = None,
     gives_up_on: tuple[type[WiroError], ...] = (),
+    before_send: Callable[[], Awaitable[None] | None] | None = None,
+    on_answer: Callable[[Answer], None] | None = None,
 ) -> Flow[T]:
     """
     Make one call, repeated as long as that is safe and patience lasts.
@@ -114,6 +150,8 @@ def call(
     :param deadline: wait out the connection's rate limit until this, whatever the patience. Default: what
         patience allows.
     :param gives_up_on: errors the caller has its own way of waiting for.
+    :param before_send: called right before each request, repeats included; what it raises ends the call.
+    :param on_answer: called with each answer, also one that is an error.
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
@@ -121,6 +159,8 @@ def call(
     attempt = 0
     while True:
         yield from _wait_for_gate(outside, deadline or began_at + timedelta(seconds=patience_seconds))
+        if before_send is not None:
+            yield Confirm(before_send)
         headers = outside.credentials.headers(outside.nonce())
         outcome = yield Send(
             api_call.path,
@@ -129,6 +169,8 @@ def call(
             needs_fresh_connection=not api_call.is_repeatable,
             max_body_bytes=api_call.max_body_bytes,
         )
+        if on_answer is not None and isinstance(outcome, Answer):
+            on_answer(outcome)
         try:
             return _read(api_call, outcome, secrets=(*headers.values(), outside.credentials.secret or ""))
         except WiroError as error:
@@ -140,7 +182,8 @@ def call(
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             raise WiroLostRunError(
                 f"The run was sent, but its answer is lost: {failure} Wiro may have started the task and "
-                "bill it; look for it in the dashboard at wiro.ai before running it again."
+                "bill it; look for it in the dashboard at wiro.ai before running it again.",
+                was_cut_off=isinstance(outcome, NoAnswer) and outcome.was_cut_off,
             ) from failure
         pause = _pause_before_repeat(failure, outcome, attempt, outside)
         if pause is None or isinstance(failure, gives_up_on):
@@ -174,7 +217,7 @@ def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
         yield Pause(min(waiting, remaining))
 
 
-def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: tuple[str, ...]) -> T:
+def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | str | None, *, secrets: tuple[str, ...]) -> T:
     if isinstance(outcome, Answer):
         try:
             envelope = responses.read(
@@ -188,12 +231,12 @@ def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | None, *, secrets: t
                 raise
             return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
-    reason = outcome.reason if outcome else "the request was not made"
+    reason = outcome.reason if isinstance(outcome, NoAnswer) else "the request was not made"
     raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")
 
 
 def _pause_before_repeat(
-    failure: WiroError, outcome: Answer | NoAnswer | None, attempt: int, outside: Outside
+    failure: WiroError, outcome: Answer | NoAnswer | str | None, attempt: int, outside: Outside
 ) -> float | None:
     """Return the seconds to wait before another try, None if another try can't help."""
     if not failure.may_retry:

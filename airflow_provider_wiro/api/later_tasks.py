@@ -1,17 +1,17 @@
 """
 Which of the project's tasks came after a Run: what was Wiro's newest task before it, and what is newer now.
 
-A Run whose answer was lost can only be one of those; whether one of them is that run, its parameters tell.
+A Run whose answer was lost can only be one of those; which one, :mod:`~airflow_provider_wiro.api.lost_runs`
+decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.fingerprint import Likeness, likeness
 from airflow_provider_wiro.api.flow import Flow, Outside, call
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
@@ -22,15 +22,13 @@ from airflow_provider_wiro.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Container
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.responses import Answer
 
 #: For how long Wiro is asked for its newest task before a Run goes without: a list out of order stops no run.
 BASELINE_PATIENCE_SECONDS = 10.0
-#: Where that isn't known, a clock has to do. Ours may be wrong, so that all tasks of a day are in doubt.
-CLOCK_DOUBT = timedelta(days=1)
 #: The list is read this far back at most: 50 requests.
 MAX_LISTED = 50 * endpoints.MAX_PAGE
 #: In so many requests, should Wiro give fewer at once.
@@ -41,84 +39,119 @@ _FEW = 20
 _SMALLEST_PAGE = 2
 #: So many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
 _MOST_REPEATS = 10
+#: What a page took is believed up to this; more would be our clock's being set.
+_LONGEST_ANSWER_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Baseline:
     """
-    What Wiro had when a Run was sent: only later tasks can be that run.
+    What Wiro had, and what its clock said, right before a Run.
 
     :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't tell.
-    :ivar at: when the Run was intended, which has to do where the newest task is not known.
+    :ivar wiro_at: Unix time by Wiro's clock; None if its answer had no date.
     """
 
     newest: str | None
-    at: datetime
-
-    def had(self, task: Task) -> bool:
-        """Whether a task was there before the Run was sent; so were all that the list shows after it."""
-        if self.newest is None:
-            return task.created_at is not None and task.created_at < self.at - CLOCK_DOUBT
-        if task.id.isdecimal() and self.newest.isdecimal():
-            return int(task.id) <= int(self.newest)
-        return task.id == self.newest
+    wiro_at: float | None
 
 
-def newest_task_id(outside: Outside) -> Flow[str | None]:
+@dataclass(frozen=True)
+class LaterTasks:
     """
-    Return the id of the project's newest task, empty if it has none, None if Wiro doesn't tell.
+    The project's tasks that came after a moment.
 
-    Asked once before a Run: it costs a request, and makes a lost answer a question of ids instead of clocks.
+    :ivar tasks: newest first.
+    :ivar now: Unix time by our clock when the list was asked for.
+    :ivar wiro_now: by Wiro's at that moment; None if not known.
+    :ivar earlier: the tasks on the last page that had been there before.
     """
+
+    tasks: list[Task]
+    now: float
+    wiro_now: float | None
+    earlier: list[Task]
+
+    def shows_project(self, project_id: str) -> bool:
+        """Whether the list shows tasks of a project at all."""
+        return any(task.project_id == project_id for task in (*self.tasks, *self.earlier))
+
+
+def ask_baseline(outside: Outside) -> Flow[Baseline]:
+    """
+    Return what Wiro has before a Run.
+
+    Asked once before a Run: it costs a request, and makes a lost answer a question of ids and of Wiro's own
+    clock, instead of ours.
+    """
+    dates = Dates()
     try:
         page, _ = yield from _page(
-            outside, 0, min(_FEW, endpoints.MAX_PAGE), patience_seconds=BASELINE_PATIENCE_SECONDS
+            outside,
+            0,
+            min(_FEW, endpoints.MAX_PAGE),
+            patience_seconds=BASELINE_PATIENCE_SECONDS,
+            on_answer=dates.note,
         )
     except WiroError:
-        return None  # the Run that follows says what is wrong, if it is
+        return Baseline(None, dates.latest)  # the Run that follows says what is wrong, if it is
     if not page:
-        return ""
+        return Baseline("", dates.latest)
     # The list is asked for newest first; should it come in another order, its largest id is still the newest.
     numbers = [int(task.id) for task in page if task.id.isdecimal()]
-    return str(max(numbers)) if numbers else page[0].id or None
+    return Baseline(str(max(numbers)) if numbers else page[0].id or None, dates.latest)
 
 
-def compare(
-    outside: Outside, listed: Task, model: str, parameters: Mapping[str, Any]
-) -> Flow[tuple[Likeness, Task]]:
-    """Compare a listed task with a run; the list abridges, so that in doubt its Detail is asked for."""
-    verdict = likeness(listed, model, parameters)
-    if verdict is not Likeness.UNCLEAR:
-        return verdict, listed
-    try:
-        task = yield from call(endpoints.get_task(listed.id), outside)
-    except WiroNotFoundError:
-        return Likeness.UNCLEAR, listed  # a person may find it in the dashboard
-    return likeness(task, model, parameters), task
-
-
-def tasks_since(outside: Outside, baseline: Baseline, known_ids: Container[str]) -> Flow[list[Task]]:
+class Dates:
     """
-    Return the project's tasks that may have been started after a moment, newest first.
+    Wiro's clock, as the ``Date`` of its answers tells it.
 
+    :ivar latest: Unix time of the last answer that had one, None before.
+    """
+
+    def __init__(self) -> None:
+        self.latest: float | None = None
+
+    def note(self, answer: Answer) -> None:
+        """Take in an answer."""
+        try:
+            self.latest = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        except (TypeError, ValueError, OverflowError):  # absent, or no date
+            return
+
+
+def tasks_since(
+    outside: Outside, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
+) -> Flow[LaterTasks]:
+    """
+    Return the project's tasks that may have been started after a moment.
+
+    :param was_before: whether a task was there at that moment; so were all that the list shows after it.
     :param known_ids: tasks that are known to be other runs; they are left out.
+    :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
     :raises WiroOrphanedRunError: there are too many, or the list can't be searched.
     :raises WiroError: Wiro can't be asked at the moment, or not with this key.
     """
+    asked_at, wiro_now = outside.now().timestamp(), None
+    dates = Dates()
     found: dict[str, Task] = {}
     seen: set[str] = set()
     repeats = 0
     start, limit = 0, endpoints.MAX_PAGE
     for _ in range(MAX_PAGES):
         try:
-            page, limit = yield from _page(outside, start, limit)
+            page, limit = yield from _page(outside, start, limit, on_answer=dates.note, **settings)
         except WiroError as error:
             if error.may_retry or isinstance(error, WiroAuthenticationError):
                 raise
             raise _unsearchable(f"can't be read: {error}") from error
+        if start == 0 and dates.latest is not None:
+            # What the list shows is no newer than the request, which the answer's date can be.
+            took = outside.now().timestamp() - asked_at
+            wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_ANSWER_SECONDS)
         # Only an empty page is the end. A short one can be all that Wiro gives at once.
         if not page:
-            return list(found.values())
+            return LaterTasks(list(found.values()), asked_at, wiro_now, [])
         ids = [task.id for task in page]
         repeats = repeats + 1 if seen.issuperset(ids) else 0
         if repeats == _MOST_REPEATS:
@@ -126,9 +159,9 @@ def tasks_since(outside: Outside, baseline: Baseline, known_ids: Container[str])
         numbers = [int(one) for one in ids if one.isdecimal()]
         if numbers != sorted(numbers, reverse=True):
             raise _unsearchable("is not newest first")
-        for listed in page:
-            if baseline.had(listed):
-                return list(found.values())
+        for position, listed in enumerate(page):
+            if was_before(listed):
+                return LaterTasks(list(found.values()), asked_at, wiro_now, list(page[position:]))
             if listed.id and listed.id not in known_ids:
                 found[listed.id] = listed
         seen.update(ids)
@@ -150,20 +183,20 @@ def _unsearchable(why: str) -> WiroOrphanedRunError:
     )
 
 
-def _page(outside: Outside, start: int, limit: int, **patience: Any) -> Flow[tuple[tuple[Task, ...], int]]:
+def _page(outside: Outside, start: int, limit: int, **settings: Any) -> Flow[tuple[tuple[Task, ...], int]]:
     """
     Return a page of the list, empty after its end, and how many tasks were asked for in the end.
 
     A hundred tasks that show their texts can be more than an answer may have.
 
-    :param patience: as :func:`~airflow_provider_wiro.api.flow.call` takes it.
+    :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
     """
     while True:
         # What can't be read may have been too large. A page of one task would not show the list's order.
         gives_up_on = (WiroResponseError,) if limit > _SMALLEST_PAGE else ()
         try:
             page = yield from call(
-                endpoints.list_tasks(start=start, limit=limit), outside, gives_up_on=gives_up_on, **patience
+                endpoints.list_tasks(start=start, limit=limit), outside, gives_up_on=gives_up_on, **settings
             )
         except gives_up_on:
             limit = max(_SMALLEST_PAGE, limit // 2)

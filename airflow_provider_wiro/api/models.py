@@ -124,6 +124,8 @@ class Task:
     :ivar elapsed_seconds: the model's run time.
     :ivar cost_usd: what was billed, as Wiro wrote it; None if that is not known, or not known yet: the charge
         of a run can be recorded after its end, and is missing or "0" until then.
+    :ivar project_id: the project that is billed, None if the answer didn't name it.
+    :ivar owner_uuid: whose task it is, None if the answer didn't name it.
     :ivar token: opens the task's WebSocket. A secret.
     """
 
@@ -141,6 +143,8 @@ class Task:
     debug_output: str = field(default="", repr=False)
     debug_error: str = field(default="", repr=False)
     token: str | None = field(default=None, repr=False)
+    project_id: str | None = None
+    owner_uuid: str | None = None
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
@@ -178,6 +182,8 @@ class Task:
             debug_output=printed("debugoutput"),
             debug_error=printed("debugerror"),
             token=token,
+            project_id=text(item.get("projectid")).strip() or None,
+            owner_uuid=text(item.get("uuid")).strip() or None,
         )
 
     @property

@@ -1,33 +1,39 @@
 """
 What becomes of a run that an earlier try may have begun: the rules that keep one from being paid for twice.
 
-Wiro has no idempotency key. So the intent is recorded before a Run is sent, the task's id after it, and a try
-that finds a record decides here what to do about it.
+The intent is recorded before a Run is sent, the task's id after it, and a try that finds a record decides
+here what to do about it. A Run whose answer was lost is judged by
+:mod:`~airflow_provider_wiro.api.lost_runs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.conversations import look_at_task, stop_task
-from airflow_provider_wiro.api.fingerprint import Likeness
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause
-from airflow_provider_wiro.api.later_tasks import compare, tasks_since
+from airflow_provider_wiro.api.lost_runs import LostRun, doubt, find_lost
 from airflow_provider_wiro.api.outcomes import has_enough_outputs
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
-from airflow_provider_wiro.exceptions import WiroConnectionError, WiroNotFoundError, WiroOrphanedRunError
+from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
+from airflow_provider_wiro.api.sent_files import SentFiles, with_digests
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroNotFoundError,
+    WiroOrphanedRunError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from airflow_provider_wiro.api.flow import Flow, Outside
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.run_record import RunRecord
+    from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.exceptions import WiroLostRunError
 
-#: A Run whose answer was lost may still be on its way; only after this long is "not in the list" believed.
-SETTLING = timedelta(seconds=30)
 #: A Run that is lost, found not to have started anything, and lost again, is sent this often in one try.
 MAX_LOSSES = 3
 
@@ -37,16 +43,37 @@ class WantedRun:
     """
     What a task wants to run, as far as an earlier run is compared with it.
 
+    :ivar fingerprint: of model, parameters and the content of files; empty where ``problem`` says why not.
+    :ivar files: as they are sent.
+    :ivar references: the same of model, parameters and the names of files, which needs no file to be there.
+    :ivar project_id: the project that it bills, None for the key's own, whose tasks the key's list shows.
+    :ivar problem: why the files can't be sent. It matters only where a new Run is needed.
+    :ivar patience_seconds: ``[wiro] lost_run_patience``.
     :ivar min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
-    :ivar is_listed: False for a run billed to another project, which the key's own task list may not show.
     """
 
     model: str
     parameters: Mapping[str, Any]
     fingerprint: str
     lifetime: int
-    is_listed: bool = True
+    files: SentFiles = field(default_factory=dict, repr=False)
+    references: str = ""
+    project_id: str | None = None
+    problem: WiroError | None = None
+    patience_seconds: float = LOST_RUN_PATIENCE_SECONDS
     min_outputs: int | None = None
+
+    def is_run_of(self, record: RunRecord) -> bool:
+        """
+        Whether a record is about this very run.
+
+        :raises WiroError: the files are gone, and the record doesn't have their names.
+        """
+        if self.problem is None:
+            return record.fingerprint == self.fingerprint
+        if record.references is None:
+            raise self.problem
+        return record.references == self.references
 
 
 @dataclass(frozen=True)
@@ -56,11 +83,14 @@ class Resumption:
 
     :ivar task: what Wiro showed of it a moment ago.
     :ivar reason: for the log.
+    :ivar open_for: seconds until a lost Run can be certain not to have started anything; until then nothing
+        is to be started, and the list to be looked at again. None: it is settled.
     """
 
     record: RunRecord | None
     task: Task | None
     reason: str
+    open_for: float | None = None
 
 
 def resume(
@@ -88,7 +118,7 @@ def resume(
         return Resumption(None, None, "there is no earlier run")
     if record.is_spent and record.lifetime != wanted.lifetime:
         return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
-    if record.fingerprint != wanted.fingerprint:
+    if not wanted.is_run_of(record):
         return (
             yield from _leave_stale(
                 outside, record, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
@@ -147,74 +177,92 @@ def settle(
     outside: Outside, record: RunRecord, wanted: WantedRun, *, resubmits_orphans: bool = False
 ) -> Flow[Resumption]:
     """
-    Find out what became of a Run whose answer was lost: look for it among the project's latest tasks.
+    Look once for the task of a Run whose answer was lost, or whose sender died.
 
-    :raises WiroOrphanedRunError: several tasks fit, or one that doesn't show enough, or there are too many to
-        look through; and ``resubmits_orphans`` is off.
+    :raises WiroOrphanedRunError: it can't be told what became of it, and ``resubmits_orphans`` is off.
     """
+    run = lost_run(0, record.sending, record, wanted)
     try:
-        return (yield from _settle(outside, record, wanted))
+        found = yield from find_lost(
+            outside,
+            [run],
+            record.earlier_task_ids,
+            own_ids=reversed(record.earlier_task_ids),
+            patience_seconds=wanted.patience_seconds,
+        )
+        if found.doubts:
+            raise doubt(wanted.model, found.doubts[0])
     except WiroOrphanedRunError:
         if not resubmits_orphans:
             raise
         reason = "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
         return Resumption(None, None, reason)
+    if found.tasks:
+        task = found.seen[found.tasks[0]]
+        reason = f"the answer of an earlier Run was lost; it had started Wiro task {task.id}"
+        return Resumption(_found(record, task), None, reason)
+    if found.open:
+        reason = "the answer of an earlier Run was lost; Wiro shows no task of it yet"
+        return Resumption(None, None, reason, open_for=found.open[0])
+    return Resumption(None, None, "the answer of an earlier Run was lost; Wiro has started no task for it")
 
 
-def _settle(outside: Outside, record: RunRecord, wanted: WantedRun) -> Flow[Resumption]:
-    # Not from the intent: a Run can leave long after it, when a rate limit makes it wait.
-    certain_at = max(outside.now(), record.intended_at_moment) + SETTLING
-    attempt = 0
-    while True:
-        same, unclear = yield from _candidates(outside, record, wanted)
-        if len(same) == 1 and not unclear:
-            [task] = same
-            reason = f"the answer of an earlier Run was lost; it had started Wiro task {task.id}"
-            return Resumption(replace(record, wiro_task_id=task.id), None, reason)
-        if same or unclear:
-            break
-        now = outside.now()
-        if now >= certain_at and not wanted.is_listed:
-            raise WiroOrphanedRunError(
-                f"The answer of an earlier Run of {wanted.model} was lost. It bills another project, and may "
-                "be missing from this one's list. Look in the dashboard at wiro.ai. "
-                "on_orphaned_intent='resubmit' starts a new run."
-            )
-        if now >= certain_at:
-            return Resumption(
-                None, None, "the answer of an earlier Run was lost; Wiro has started no task for it"
-            )
-        attempt += 1
-        yield Pause(min(2.0**attempt, (certain_at - now).total_seconds()))
-    ids = ", ".join(task.id for task in (*same, *unclear))
-    raise WiroOrphanedRunError(
-        f"The answer of an earlier Run of {wanted.model} was lost, and it can't be told which task it has "
-        f"started, if any: {ids}. Look at them in the dashboard at wiro.ai. on_orphaned_intent='resubmit' "
-        "starts a new run."
+def find_lost_run_now(
+    outside: Outside, record: RunRecord, wanted: WantedRun, *, patience_seconds: float = 1.0
+) -> Flow[str | None]:
+    """
+    Look once, without any wait, for the task of a Run that is on its way or lost: for a kill.
+
+    :param patience_seconds: how long to ask Wiro again if it can't be asked.
+    :return: the id of the task that certainly is this run; None if there is none, or in doubt.
+    :raises WiroError: Wiro can't be asked.
+    """
+    run = lost_run(0, record.sending, record, wanted)
+    try:
+        found = yield from find_lost(
+            outside,
+            [run],
+            record.earlier_task_ids,
+            own_ids=reversed(record.earlier_task_ids),
+            patience_seconds=wanted.patience_seconds,
+            call_patience_seconds=patience_seconds,
+        )
+    except WiroOrphanedRunError:
+        return None
+    return found.tasks.get(0)
+
+
+def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) -> LostRun:
+    """
+    Return one sending of a record's run, to be looked for.
+
+    :param item: what it is called in the findings.
+    """
+    files = with_digests(wanted.files, record.files)
+    return LostRun(
+        item, wanted.model, wanted.parameters, record.fingerprint, sending, files, wanted.project_id
     )
 
 
-def never_started(losses: Sequence[WiroLostRunError]) -> WiroConnectionError:
-    """Return the error of Runs whose answers were all lost, and of which none has started a task."""
+def _found(record: RunRecord, task: Task) -> RunRecord:
+    """
+    Return the record of a lost run that was found. Its time counts from when Wiro created its task.
+    """
+    found = replace(record, wiro_task_id=task.id)
+    if record.wiro_at is None or task.created_at is None:
+        return found
+    late = task.created_at.timestamp() - record.wiro_at
+    return replace(found, intended_at=record.intended_at + max(0.0, late))
+
+
+def never_started(count: int, last: WiroLostRunError | None) -> WiroConnectionError:
+    """
+    Return the error of Runs whose answers were all lost, and of which none has started a task.
+
+    :param last: how the last one was lost, if this process knows.
+    """
+    reason = "" if last is None else f" The last time: {last.__cause__}"
     return WiroConnectionError(
-        f"{len(losses)} Runs in a row brought no answer that could be read, and Wiro has started no task for "
-        f"any of them. The last time: {losses[-1].__cause__}"
+        f"{count} Runs in a row brought no answer that could be read, and Wiro has started no task for any "
+        f"of them.{reason}"
     )
-
-
-def _candidates(
-    outside: Outside, record: RunRecord, wanted: WantedRun
-) -> Flow[tuple[list[Task], list[Task]]]:
-    """
-    Return the tasks that are the run, and those that may be it, of all that were started after the intent.
-    """
-    same: dict[str, Task] = {}
-    unclear: dict[str, Task] = {}
-    listed = yield from tasks_since(outside, record.baseline, record.earlier_task_ids)
-    for task in listed:
-        verdict, seen = yield from compare(outside, task, wanted.model, wanted.parameters)
-        if verdict is Likeness.SAME and record.newest_before is not None:
-            same[seen.id] = seen
-        elif verdict is not Likeness.OTHER:
-            unclear[seen.id] = seen
-    return list(same.values()), list(unclear.values())

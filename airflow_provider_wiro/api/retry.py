@@ -43,10 +43,13 @@ class NoAnswer:
 
     :ivar reason: the cause in a few words, without secrets.
     :ivar was_sent: False only when the request certainly did not reach the server (refused, name not found).
+    :ivar was_cut_off: the connection was reset or closed before any byte of an answer, rather than silent
+        until the timeout.
     """
 
     reason: str
     was_sent: bool
+    was_cut_off: bool = False
 
 
 def certainly_not_started(error: WiroError, *, was_sent: bool) -> bool:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.later_tasks import Baseline
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.api.run_sending import Loss, Sending
+from airflow_provider_wiro.api.sent_files import Digests, read_digests
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
+if TYPE_CHECKING:
+    from airflow_provider_wiro.exceptions import WiroLostRunError
+
 RECORD_VERSION = 1
+#: Of a run that is sent again and again, the latest sendings are remembered.
+_MOST_LOST_SENDINGS = 10
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,23 @@ class RunRecord:
     The durable record of one run: small, JSON, without a secret.
 
     :ivar fingerprint: of what was to be run.
-    :ivar intended_at: Unix time in seconds, taken before the Run was sent.
+    :ivar intended_at: Unix time in seconds, taken right before the Run was sent.
     :ivar newest_before: the project's newest task before the Run was sent, empty if it had none; only later
         ones can be this run. None if Wiro didn't tell.
     :ivar wiro_task_id: None until Wiro has answered.
     :ivar lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
-    :ivar try_number: the try that sent the Run.
+    :ivar try_number: the try whose record it is.
     :ivar is_spent: the run's result was returned.
     :ivar earlier_task_ids: tasks of earlier runs of this task instance, which are not to be taken for this
         one.
+    :ivar wiro_at: ``intended_at`` by Wiro's clock, None if not known.
+    :ivar loss: how the Run's answer was lost, None if it wasn't, or nobody knows.
+    :ivar lost_after: seconds from the sending to that.
+    :ivar writer: of all processes that can be alive for the task instance, the one whose record it is. None
+        in records of the version before.
+    :ivar references: a digest of what was to be run by the names of its files. None likewise.
+    :ivar files: the digests of the files whose bytes are sent, as far as they are known.
+    :ivar lost_sendings: earlier sendings of this run that were taken for not started.
     """
 
     fingerprint: str
@@ -39,44 +52,72 @@ class RunRecord:
     wiro_task_id: str | None = None
     is_spent: bool = False
     earlier_task_ids: tuple[str, ...] = ()
+    wiro_at: float | None = None
+    loss: Loss | None = None
+    lost_after: float | None = None
+    writer: str | None = None
+    references: str | None = None
+    files: Digests = field(default_factory=dict)
+    lost_sendings: tuple[Sending, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as it is stored."""
-        return {"version": RECORD_VERSION, **asdict(self)}
+        """Return the record as it is stored; of the later fields, those that say something."""
+        known = {
+            **asdict(self),
+            "loss": None if self.loss is None else self.loss.value,
+            "lost_sendings": [sending.to_json() for sending in self.lost_sendings],
+        }
+        return {
+            "version": RECORD_VERSION,
+            **{name: value for name, value in known.items() if value or name in _ALWAYS_STORED},
+        }
 
     @classmethod
     def from_json(cls, stored: object) -> Self:
         """
-        Read a stored record.
+        Read a stored record; one of the version before lacks the later fields.
 
         :raises WiroOrphanedRunError: it is damaged or of a later version. It is never taken for no record.
         """
         found = stored if isinstance(stored, Mapping) else {}
-        task_id, newest = found.get("wiro_task_id"), found.get("newest_before")
-        is_whole = (
-            found.get("version") == RECORD_VERSION
-            and isinstance(found.get("fingerprint"), str)
-            and moment(found.get("intended_at")) is not None
-            and isinstance(found.get("lifetime"), int)
-            and isinstance(found.get("try_number"), int)
-            and isinstance(found.get("earlier_task_ids"), list | tuple)
-            and (task_id is None or isinstance(task_id, str))
-            and (newest is None or isinstance(newest, str))
-        )
-        if not is_whole:
+        try:
+            return cls._read(found)
+        except (KeyError, TypeError, ValueError) as error:
             raise WiroOrphanedRunError(
                 f"Expected the record of a Wiro run, version {RECORD_VERSION}, found {str(stored)[:200]!r}. "
                 "Look in the dashboard at wiro.ai whether the run was started, then delete the record."
-            )
+            ) from error
+
+    @classmethod
+    def _read(cls, found: Mapping[str, Any]) -> Self:
+        task_id, writer, references = (found.get(name) for name in ("wiro_task_id", "writer", "references"))
+        is_whole = (
+            found["version"] == RECORD_VERSION
+            and isinstance(found["fingerprint"], str)
+            and isinstance(found["lifetime"], int)
+            and isinstance(found["try_number"], int)
+            and isinstance(found["earlier_task_ids"], list | tuple)
+            and all(value is None or isinstance(value, str) for value in (task_id, writer, references))
+        )
+        if not is_whole:
+            raise ValueError("It is not whole.")
+        sending = Sending.from_json(found)
         return cls(
             found["fingerprint"],
-            float(found["intended_at"]),
+            sending.intended_at,
             found["lifetime"],
             found["try_number"],
-            newest,
+            sending.newest_before,
             task_id,
             bool(found.get("is_spent")),
             tuple(map(str, found["earlier_task_ids"])),
+            sending.wiro_at,
+            sending.loss,
+            sending.lost_after,
+            writer,
+            references,
+            read_digests(found.get("files", {})),
+            tuple(Sending.from_json(one) for one in found.get("lost_sendings", ())),
         )
 
     @property
@@ -92,5 +133,36 @@ class RunRecord:
         return datetime.fromtimestamp(self.intended_at, tz=UTC)
 
     @property
-    def baseline(self) -> Baseline:
-        return Baseline(self.newest_before, self.intended_at_moment)
+    def sending(self) -> Sending:
+        """The Run that this record is about."""
+        return Sending(self.intended_at, self.newest_before, self.wiro_at, self.loss, self.lost_after)
+
+    def lose(self, error: WiroLostRunError, after_seconds: float, files: Digests) -> Self:
+        """
+        Return the record with what is known of the loss of its Run's answer.
+
+        :param after_seconds: from the sending to the loss.
+        :param files: the digests of the files that were sent.
+        """
+        lost = self.sending.lose(error, after_seconds)
+        return replace(self, loss=lost.loss, lost_after=lost.lost_after, files=files)
+
+    @property
+    def sendings_before_next(self) -> tuple[Sending, ...]:
+        """The sendings that the next one remembers: those before, and this one if its task is not known."""
+        mine = () if self.wiro_task_id is not None else (self.sending,)
+        return (*self.lost_sendings, *mine)[-_MOST_LOST_SENDINGS:]
+
+
+_ALWAYS_STORED = frozenset(
+    {
+        "fingerprint",
+        "intended_at",
+        "lifetime",
+        "try_number",
+        "newest_before",
+        "wiro_task_id",
+        "is_spent",
+        "earlier_task_ids",
+    }
+)

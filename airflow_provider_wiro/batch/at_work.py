@@ -109,7 +109,7 @@ class BatchAtWork:
             submitter = Submitter(
                 job, hook, found.record, shared_files=found.inputs.files, shared=found.shared
             )
-            settler = Settler(job, hook, found.record, found.inputs)
+            settler = Settler(job, hook, found.record, found.inputs, submitter)
             following = Following(going, hook, found.lander)
             active_limit = ActiveLimit(job.max_active, job.random, current=limit)
             runner = BatchRunner(

@@ -85,9 +85,16 @@ class Going:
         self.active.discard(item)
         self._again.appendleft(item)
 
-    def pend(self, item: int) -> None:
-        """Let an item be submitted anew, without that being a failure of it."""
-        self.ledger.note(batch_record.gone(item))
+    def pend(self, item: int, *, was_lost: bool = False) -> None:
+        """
+        Let an item be submitted anew, without that being a failure of it.
+
+        :param was_lost: its Run was sent and is taken for not started.
+        """
+        if was_lost:
+            self.ledger.note(batch_record.not_started(item, self.job.try_number))
+        else:
+            self.ledger.note(batch_record.gone(item))
         self.active.discard(item)
         self._again.append(item)
         self.wake()

@@ -109,16 +109,27 @@ class Inputs:
 
     def _check(self) -> None:
         whole = hashlib.sha256()
-        seen: set[str] = set()
         for number, raw in enumerate(self._raw()):
             try:
                 item = self._merged(raw)
                 clean_parameters(item.parameters)
-                _check_files(item.files, seen)
             except WiroError as error:
                 raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
             whole.update(self.fingerprint_of(item).encode())
         self.fingerprint = whole.hexdigest()
+
+    def check_files(self) -> None:
+        """
+        Make sure that the items' local files are there, before anything is paid for.
+
+        :raises WiroUsageError: one isn't; says which, and of which item.
+        """
+        seen: set[str] = set()
+        for number in range(len(self)):
+            try:
+                _check_files(self[number].files, seen)
+            except WiroError as error:
+                raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
 
     def _raw(self) -> Iterator[Any]:
         for number in range(len(self)):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -28,6 +30,7 @@ class Job:
     :ivar fails_fast: submit nothing more after the first item that failed for good.
     :ivar timeout_seconds: for each item, from its submission.
     :ivar min_outputs: an item whose run succeeds with fewer outputs has failed.
+    :ivar lost_run_patience: ``[wiro] lost_run_patience``, in seconds.
     :ivar try_number: of the Airflow task.
     :ivar random: from [0, 1).
     :ivar now: Unix time in seconds, by a clock that is not set while the batch works.
@@ -51,6 +54,7 @@ class Job:
     log: Log
     random: Callable[[], float]
     now: Callable[[], float]
+    lost_run_patience: float = LOST_RUN_PATIENCE_SECONDS
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""

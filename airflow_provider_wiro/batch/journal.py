@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_wiro.api.batch_record import damaged
-from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.batch_record import Entry
 
 
-class OvertakenError(WiroRecordError):
+class OvertakenError(WiroOvertakenError):
     """Another process has taken the journal over."""
 
     def __init__(self, where: str) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PART_RESULTS = 100
 PART_BYTES = 1024 * 1024
 PART_SECONDS = 5.0
-#: How often is asked whether another process has taken the journal over. That one takes a Run for not started
-#: after `api.resume.SETTLING`; before that, a Run that waits here (for a rate limit) must have been given up.
+#: How often is asked whether another process has taken the journal over, so that an overtaken try doesn't
+#: wait in vain. Before a Run that is sent late it is asked anyway.
 CHECK_SECONDS = 5.0
 
 
@@ -71,6 +71,17 @@ class Ledger:
         :raises WiroRecordError: it may not be kept, so nothing may be sent.
         """
         entry = batch_record.intent(item, attempt)
+        await self._journal.write(entry)
+        self.record.apply(entry)
+
+    async def renew(self, item: int, attempt: Attempt) -> None:
+        """
+        Return when it is durable that a Run leaves only now, and thereby certain that it may.
+
+        :raises OvertakenError: another process goes on with the batch; nothing may be sent.
+        :raises WiroRecordError: it can't be kept, so nothing may be sent.
+        """
+        entry = batch_record.leaving(item, attempt)
         await self._journal.write(entry)
         self.record.apply(entry)
 

@@ -16,6 +16,7 @@ from airflow_provider_wiro.batch.job import Waiting
 from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.sending import Sending
+from airflow_provider_wiro.batch.stray_runs import StrayRuns
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class BatchRunner:
         self._limit = limit
         self._must_look = must_look
         self._sending = Sending(going, hook, submitter, settler, limit, self._follow)
+        self._strays = StrayRuns(going, hook, settler)
         self._children: set[asyncio.Task[None]] = set()
         self._settling: asyncio.Task[None] | None = None
         self._interruption: BaseException | None = None
@@ -92,9 +94,14 @@ class BatchRunner:
                 break
             self._progress.tell(self._job.now(), running=len(going.active))
             await self._keep(is_last=False)
+            if self._strays.is_due and is_at_work:
+                self._begin(self._strays.look())
             await going.sleep(_TICK_SECONDS)
         await self.leave()
         await self._keep(is_last=True)
+        if self._strays.is_due:
+            await self._strays.look()
+            await self._keep(is_last=True)
         await self._check_owner()
         self._progress.tell(self._job.now(), running=len(going.active), is_last=True)
         return waiting
@@ -206,7 +213,7 @@ class BatchRunner:
 
     def _has_only_to_wait(self) -> bool:
         return (
-            not self._is_settling
+            (not self._is_settling or self._settler.is_pausing)
             and not self._settler.on_their_way
             and not self._sending.is_in_trouble
             and len(self._children) == len(self._following.watched)
@@ -218,6 +225,9 @@ class BatchRunner:
         going, now = self._going, self._job.now()
         attempts = [going.record.attempts[item] for item in sorted(self._following.watched)]
         wakes = [self._following.deadline(attempt) for attempt in attempts]
+        look_at = self._settler.look_at(is_deferred=True)
+        if look_at is not None:
+            wakes.append(look_at)
         change_at = self._limit.next_change_at(len(going.active))
         if going.has_pending and not going.is_closed and change_at is not None:
             wakes.append(max(change_at, now + LONGEST_WITHOUT_RAISE_SECONDS) if attempts else change_at)

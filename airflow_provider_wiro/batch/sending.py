@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import Attempt
 from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started
+from airflow_provider_wiro.api.sent_files import digests_of
+from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -22,12 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_wiro.api.batching import ActiveLimit
+    from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.going import Going
     from airflow_provider_wiro.batch.settling import Settler
     from airflow_provider_wiro.batch.submitting import StoppableHook, Submitter
 
 #: After a Run that failed through no fault of its item's (an outage), nothing is sent for so long.
 TROUBLE_PAUSE_SECONDS = 5.0
+#: A Run that is sent longer than this after its intent became durable is sent only if the journal takes that.
+MOMENT_SECONDS = 1.0
 
 
 class Sending:
@@ -55,8 +62,8 @@ class Sending:
         self._settler = settler
         self._limit = limit
         self._follows = follows
-        #: In a row, of items that have no task yet: errors hold frames, so they go when it has one.
-        self._losses: dict[int, list[WiroLostRunError]] = {}
+        #: The last of each item that has no task yet: errors hold frames, so they go when it has one.
+        self._losses: dict[int, WiroLostRunError] = {}
         self._trouble_since: float | None = None
 
     @property
@@ -68,22 +75,36 @@ class Sending:
         """
         Send an item's Run, and return whether it has a task now.
 
+        :raises OvertakenError: another process goes on with the batch; nothing was sent.
         :raises WiroRecordError: the intent can't be kept; nothing was sent.
         """
         spec = self._going.inputs[item]
-        attempt = Attempt(
-            self._going.inputs.fingerprint_of(spec),
-            await self._submitter.newest_before(),
-            self._job.now(),
-            self._job.try_number,
-        )
-        await self._going.ledger.intend(item, attempt)
         try:
             self._hook.check()
-            started = await self._submitter.send(spec, attempt.intended_at + self._job.timeout_seconds)
-        except WiroLostRunError as error:
-            self._lose(item, error)
+            prepared = await self._submitter.prepare(spec)
+        except Exception as error:
+            await self._not_started(item, error)
             return False
+        baseline = await self._submitter.baseline()
+        attempt = Attempt(
+            self._going.inputs.fingerprint_of(spec),
+            baseline.newest,
+            self._job.now(),
+            self._job.try_number,
+            wiro_at=baseline.wiro_at,
+            files=digests_of(prepared.files),
+        )
+        await self._going.ledger.intend(item, attempt)
+        leaving = _Leaving(item, attempt, self._going, self._submitter)
+        try:
+            started = await self._submitter.send(
+                prepared, attempt.intended_at + self._job.timeout_seconds, leaving.confirm
+            )
+        except WiroLostRunError as error:
+            self._lose(item, error, leaving.seconds)
+            return False
+        except OvertakenError:
+            raise
         except Exception as error:
             self._going.ledger.note(batch_record.gone(item))
             await self._not_started(item, error)
@@ -114,8 +135,15 @@ class Sending:
         else:
             going.end_all(error)
 
-    def _lose(self, item: int, error: WiroLostRunError) -> None:
-        self._losses.setdefault(item, []).append(error)
+    def _lose(self, item: int, error: WiroLostRunError, after_seconds: float) -> None:
+        """
+        Look for a Run whose answer was lost.
+
+        :param after_seconds: from the sending to the loss.
+        """
+        self._losses[item] = error
+        sending = self._going.record.attempts[item].sending.lose(error, after_seconds)
+        self._going.ledger.note(batch_record.lost(item, sending))
         self._job.log.warning(
             "%s: %s Looking for it among the project's latest tasks.", self._going.inputs.name(item), error
         )
@@ -132,33 +160,85 @@ class Sending:
                 self._settler.give_up()
                 self._going.end_all(error)
                 return
-            for item, wiro_task_id in verdict.tasks.items():
-                self._job.log.info(
-                    "Lost run of %s: it had started Wiro task %s.",
-                    self._going.inputs.name(item),
-                    wiro_task_id,
-                )
-                self._losses.pop(item, None)
-                await self._going.ledger.started(item, wiro_task_id)
-                self._follows(item)
-            for item in verdict.not_started:
-                self._job.log.info(
-                    "Lost run of %s: Wiro has started no task for it.", self._going.inputs.name(item)
-                )
-                losses = self._losses.get(item, [])
-                if len(losses) < MAX_LOSSES:
-                    self._going.pend(item)
-                else:
-                    await self._going.fail(item, never_started(self._losses.pop(item)), is_final=True)
+            for item, wiro_task_id in verdict.found.tasks.items():
+                await self._found(item, verdict.found.seen[wiro_task_id])
+            for item in verdict.found.not_started:
+                await self._may_be_sent_again(item)
             for item, reason in verdict.doubts.items():
                 await self._doubt(item, reason)
             # What comes of it may be more to do, or the end.
             self._going.wake()
             await asyncio.sleep(0)
 
+    async def _found(self, item: int, task: Task) -> None:
+        going = self._going
+        self._job.log.info("Lost run of %s: it had started Wiro task %s.", going.inputs.name(item), task.id)
+        self._losses.pop(item, None)
+        sending = going.record.attempts[item].sending
+        await going.ledger.started(item, task.id)
+        if sending.wiro_at is not None and task.created_at is not None:
+            # Its time counts from when Wiro created the task, which can be minutes after the Run was sent.
+            late = task.created_at.timestamp() - sending.wiro_at
+            if late > 0:
+                going.ledger.note(batch_record.followed(item, sending.intended_at + late))
+        self._follows(item)
+
+    async def _may_be_sent_again(self, item: int) -> None:
+        going = self._going
+        self._job.log.info("Lost run of %s: Wiro has started no task for it.", going.inputs.name(item))
+        count = going.record.losses(item) + 1
+        if count < MAX_LOSSES:
+            going.pend(item, was_lost=True)
+            return
+        last = self._losses.pop(item, None)
+        going.ledger.note(batch_record.not_started(item, self._job.try_number))
+        await going.fail(item, never_started(count, last), is_final=True)
+
     async def _doubt(self, item: int, reason: str) -> None:
         if self._job.resubmits_orphans:
             self._job.log.warning("%s: %s Starting anew.", self._going.inputs.name(item), reason)
-            self._going.pend(item)
+            self._going.pend(item, was_lost=True)
         else:
             await self._going.fail(item, WiroOrphanedRunError(reason), is_final=True, keeps_task=True)
+
+
+class _Leaving:
+    """
+    The moment at which a Run leaves, and that it may.
+
+    :ivar seconds: since it left.
+    """
+
+    def __init__(self, item: int, attempt: Attempt, going: Going, submitter: Submitter) -> None:
+        self._item = item
+        self._attempt = attempt
+        self._going = going
+        self._submitter = submitter
+        self._clock = asyncio.get_running_loop().time
+        self._noted_at = self._left_at = self._clock()
+        self._noted_at_by_wall = time.time()
+
+    @property
+    def seconds(self) -> float:
+        return self._clock() - self._left_at
+
+    async def confirm(self) -> None:
+        """
+        Make sure that the batch is still this process's, where the intent is older than a moment.
+
+        :raises OvertakenError: it is another's.
+        :raises WiroRecordError: it can't be told.
+        """
+        # The loop's clock stands still while a machine is suspended, and the wall's can be set.
+        by_wall = abs(time.time() - self._noted_at_by_wall)
+        if max(self._clock() - self._noted_at, by_wall) > MOMENT_SECONDS:
+            baseline = await self._submitter.baseline(is_new=True)
+            self._attempt = replace(
+                self._attempt,
+                intended_at=self._going.job.now(),
+                newest_before=baseline.newest,
+                wiro_at=baseline.wiro_at,
+            )
+            await self._going.ledger.renew(self._item, self._attempt)
+            self._noted_at, self._noted_at_by_wall = self._clock(), time.time()
+        self._left_at = self._clock()

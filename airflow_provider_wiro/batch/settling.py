@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api import resume
+from airflow_provider_wiro.api import lost_runs
 from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
+from airflow_provider_wiro.api.sent_files import with_digests
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.batch.inputs import Inputs
     from airflow_provider_wiro.batch.job import Job
-    from airflow_provider_wiro.batch.submitting import StoppableHook
+    from airflow_provider_wiro.batch.submitting import StoppableHook, Submitter
 
-_LONGEST_PAUSE_SECONDS = 8.0
+#: Of the tasks that are known, so many are asked for whose ours are.
+_OWN_IDS = 3
+_PAUSES = (2.0, 30.0)
+#: The same where each look takes a worker from its queue.
+_DEFERRED_PAUSES = (15.0, 120.0)
+_SHORTEST_PAUSE_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
 class Verdict:
     """
     What has become of lost runs.
 
-    :ivar tasks: item → its task.
-    :ivar not_started: items whose Run has certainly started nothing.
+    :ivar found: the findings about the runs that are settled.
     :ivar doubts: item → why a person has to look.
     """
 
-    tasks: dict[int, str]
-    not_started: list[int]
-    doubts: dict[int, str]
+    def __init__(self, found: Findings, doubts: dict[int, str]) -> None:
+        self.found = found
+        self.doubts = doubts
 
 
 class Settler:
@@ -43,24 +47,31 @@ class Settler:
     nothing more is sent until all of these are answered, and it looks again.
     """
 
-    def __init__(self, job: Job, hook: StoppableHook, record: BatchRecord, inputs: Inputs) -> None:
+    def __init__(
+        self, job: Job, hook: StoppableHook, record: BatchRecord, inputs: Inputs, submitter: Submitter
+    ) -> None:
         #: Nothing may be sent while this is set.
         self.is_exclusive = False
+        #: Whether all lost runs were looked for, and it waits before it looks again.
+        self.is_pausing = False
         self._job = job
         self._hook = hook
         self._record = record
         self._inputs = inputs
-        self._certain_at: dict[int, float] = {}
+        self._submitter = submitter
+        self._items: set[int] = set()
+        #: Item → seconds until it can be certain, at the Unix time of the last look.
+        self._open: dict[int, float] = {}
+        self._looked_at = 0.0
         self._sent = 0
         self._on_their_way = 0
         self._answered = asyncio.Event()
         self._has_more = asyncio.Event()
-        self._looks = 0
 
     @property
     def items(self) -> list[int]:
         """The items whose runs are looked for."""
-        return list(self._certain_at)
+        return list(self._items)
 
     @property
     def on_their_way(self) -> int:
@@ -68,24 +79,49 @@ class Settler:
         return self._on_their_way
 
     def sends(self) -> None:
-        """Be told that a Run is sent."""
+        """Count a Run as in flight."""
         self._sent += 1
         self._on_their_way += 1
 
     def is_answered(self) -> None:
-        """Be told that a Run was answered, or its answer lost, and that the record knows."""
+        """Count a Run as answered or lost; to be called after the record knows."""
         self._on_their_way -= 1
         self._answered.set()
 
     def lose(self, item: int) -> None:
-        """Look for the Run of an item from now on. It may still be on its way, however old the intent is."""
-        self._certain_at[item] = self._job.now() + resume.SETTLING.total_seconds()
-        self._looks = 0
+        """Look for the Run of an item from now on."""
+        self._items.add(item)
+        self.is_pausing = False
         self._has_more.set()
 
     def give_up(self) -> None:
         """Look for nothing any more; a later try will."""
-        self._certain_at.clear()
+        self._items.clear()
+
+    def look_at(self, *, is_deferred: bool) -> float | None:
+        """
+        Return when to look again, as Unix time; None if nothing is looked for.
+
+        :param is_deferred: each look takes a worker from its queue, so that it comes more seldom.
+        """
+        if not self._items:
+            return None
+        shortest, longest = _DEFERRED_PAUSES if is_deferred else _PAUSES
+        pauses = [
+            max(
+                min(
+                    lost_runs.next_look_seconds(
+                        self._looked_at - self._record.attempts[item].intended_at,
+                        shortest=shortest,
+                        longest=longest,
+                    ),
+                    self._open.get(item, 0.0),
+                ),
+                _SHORTEST_PAUSE_SECONDS,
+            )
+            for item in self._items
+        ]
+        return self._looked_at + min(pauses)
 
     async def settle(self) -> Verdict:
         """
@@ -95,30 +131,22 @@ class Settler:
         """
         while True:
             self._has_more.clear()
-            began_at = self._job.now()
             try:
-                findings = await self._find()
+                found = await self._find()
             except WiroOrphanedRunError as error:
-                return self._verdict(Findings(), [], {item: str(error) for item in self.items})
-            overdue = [
-                item
-                for item, certain_at in self._certain_at.items()
-                if certain_at <= began_at and item not in findings.tasks and item not in findings.doubts
-            ]
-            doubts = {item: self._doubt(ids) for item, ids in findings.doubts.items()}
-            if self._job.project_id is not None:
-                doubts |= {item: self._unlisted() for item in overdue}
-                overdue = []
-            if findings.tasks or doubts or overdue:
-                return self._verdict(findings, overdue, doubts)
-            await self._pause()
+                doubts = {item: str(error) for item in self.items}
+                return self._verdict(Verdict(Findings(), doubts))
+            doubts = {item: str(lost_runs.doubt(self._job.model, ids)) for item, ids in found.doubts.items()}
+            if found.tasks or doubts or found.not_started:
+                return self._verdict(Verdict(found, doubts))
+            await self._pause(found)
 
     async def _find(self) -> Findings:
         sent = self._sent
         was_quiet = not self._on_their_way
-        findings = await self._look()
-        if findings.is_empty or (was_quiet and sent == self._sent):
-            return findings
+        found = await self._look()
+        if not found.has_tasks or (was_quiet and sent == self._sent):
+            return found
         self.is_exclusive = True
         try:
             while self._on_their_way:
@@ -129,40 +157,52 @@ class Settler:
             self.is_exclusive = False
 
     async def _look(self) -> Findings:
-        lost = [self._lost(item) for item in self._certain_at]
-        return await self._hook.converse(lambda outside: find_lost(outside, lost, self._record.known_ids))
-
-    def _lost(self, item: int) -> LostRun:
-        attempt = self._record.attempts[item]
-        return LostRun(
-            item, self._job.model, self._inputs[item].parameters, attempt.fingerprint, attempt.baseline
+        lost = [await self.lost_run(item, item, self._record.attempts[item].sending) for item in self._items]
+        return await self._hook.converse(
+            lambda outside: find_lost(
+                outside,
+                lost,
+                self._record.known_ids,
+                own_ids=self._record.known_ids.latest(_OWN_IDS),
+                patience_seconds=self._job.lost_run_patience,
+            )
         )
 
-    async def _pause(self) -> None:
-        self._looks += 1
-        until_certain = max(0.1, min(self._certain_at.values()) - self._job.now())
-        seconds = min(2.0 ** min(self._looks, 10), _LONGEST_PAUSE_SECONDS, until_certain)
+    async def lost_run(self, number: int, item: int, sending: Sending) -> LostRun:
+        """
+        Return a sending of an item, to be looked for.
+
+        :param number: what it is called in the findings.
+        """
+        spec = self._inputs[item]
+        files = await self._submitter.sent_files(spec)
+        attempt = self._record.attempts.get(item)
+        if attempt is not None:
+            files = with_digests(files, attempt.files)
+        return LostRun(
+            number,
+            self._job.model,
+            spec.parameters,
+            self._inputs.fingerprint_of(spec),
+            sending,
+            files,
+            self._job.project_id,
+        )
+
+    async def _pause(self, found: Findings) -> None:
+        self._looked_at, self._open = self._job.now(), found.open
+        if self._has_more.is_set():
+            return
+        self.is_pausing = True
+        until = self.look_at(is_deferred=False)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if until is None else until - self._looked_at):
                 await self._has_more.wait()
         except TimeoutError:
             return
+        finally:
+            self.is_pausing = False
 
-    def _verdict(self, findings: Findings, not_started: list[int], doubts: dict[int, str]) -> Verdict:
-        for item in (*findings.tasks, *not_started, *doubts):
-            del self._certain_at[item]
-        return Verdict(findings.tasks, not_started, doubts)
-
-    def _doubt(self, ids: list[str]) -> str:
-        return (
-            f"The answer of a Run of {self._job.model} was lost, and it can't be told which task it has "
-            f"started, if any: {', '.join(ids)}. Look at them in the dashboard at wiro.ai. "
-            "on_orphaned_intent='resubmit' starts a new run."
-        )
-
-    def _unlisted(self) -> str:
-        return (
-            f"The answer of a Run of {self._job.model} was lost. It bills another project, and may be "
-            "missing from this one's list. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' "
-            "starts a new run."
-        )
+    def _verdict(self, verdict: Verdict) -> Verdict:
+        self._items.difference_update(verdict.found.tasks, verdict.found.not_started, verdict.doubts)
+        return verdict

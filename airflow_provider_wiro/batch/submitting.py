@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api import endpoints, slug_forms
-from airflow_provider_wiro.api.later_tasks import newest_task_id
-from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroNotFoundError
-from airflow_provider_wiro.hooks.files import resolve_files
+from airflow_provider_wiro.api.later_tasks import Baseline, Dates, ask_baseline
+from airflow_provider_wiro.api.sent_files import sent_files
+from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroError, WiroNotFoundError
+from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.endpoints import ApiCall
     from airflow_provider_wiro.api.models import ModelParameter, StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.api.sent_files import SentFile
     from airflow_provider_wiro.batch.inputs import Item
     from airflow_provider_wiro.batch.job import Job
 
@@ -60,6 +63,19 @@ class StoppableHook(WiroAsyncHook):
         self.check()
 
 
+@dataclass(frozen=True)
+class PreparedItem:
+    """
+    What is sent for an item.
+
+    :ivar run: makes the call for a form of the model's slug.
+    :ivar files: to compare tasks with, should the answer be lost.
+    """
+
+    run: Callable[[str], ApiCall[StartedRun]]
+    files: dict[str, list[SentFile]]
+
+
 class Submitter:
     """
     Sends Runs.
@@ -87,31 +103,49 @@ class Submitter:
         self._learning = asyncio.Lock()
         self._newest: str | None = None
         self._asked_at: float | None = None
+        #: Wiro's clock in its last answer, and the loop's at that moment.
+        self._wiro_clock: tuple[float, float] | None = None
 
-    async def newest_before(self) -> str | None:
+    async def baseline(self, *, is_new: bool = False) -> Baseline:
         """
-        Return a task that was there before what is sent next; None if Wiro doesn't tell.
+        Return what was there before what is sent next, and Wiro's clock at this moment.
 
         Wiro's list is asked once, and not before each Run: from then on the batch's own latest task serves as
         well. Anything older than that can't be a Run that is sent after its answer came.
+
+        :param is_new: ask Wiro's list again.
         """
         async with self._learning:
             now = self._job.now()
-            if self._newest is None and (self._asked_at is None or now >= self._asked_at + _UNTOLD_SECONDS):
-                self._newest, self._asked_at = await self._hook.converse(newest_task_id), now
-        latest = self._record.known_ids.largest
-        if latest is None or (self._newest and not self._newest.isdecimal()):
-            return self._newest
-        return str(max(int(latest), int(self._newest or "0")))
+            is_due = self._newest is None and (
+                self._asked_at is None or now >= self._asked_at + _UNTOLD_SECONDS
+            )
+            if is_new or is_due:
+                found = await self._hook.converse(ask_baseline)
+                self._newest, self._asked_at = found.newest, now
+                self._note_time(found.wiro_at)
+        latest, newest = self._record.known_ids.largest, self._newest
+        if latest is not None and (not newest or newest.isdecimal()):
+            newest = str(max(int(latest), int(newest or "0")))
+        return Baseline(newest, self._wiro_now())
 
-    async def send(self, item: Item, until: float) -> StartedRun:
+    def _note_time(self, wiro_at: float | None) -> None:
+        if wiro_at is not None:
+            self._wiro_clock = wiro_at, asyncio.get_running_loop().time()
+
+    def _wiro_now(self) -> float | None:
+        """Return the time by Wiro's clock, reckoned on from its last answer to a Run, or for the list."""
+        if self._wiro_clock is None:
+            return None
+        wiro_at, at = self._wiro_clock
+        return wiro_at + asyncio.get_running_loop().time() - at
+
+    async def prepare(self, item: Item) -> PreparedItem:
         """
-        Send an item's Run.
+        Return what is sent for an item.
 
-        :param until: wait out Wiro's rate limit until this Unix time.
-        :raises WiroLostRunError: the task may have been started; its id is not known.
-        :raises WiroConcurrencyLimitError: no slot is free.
-        :raises WiroError: no task was started.
+        :raises WiroUsageError: its files, or its parameters, can't be sent.
+        :raises WiroError: its files, or the model's parameters, can't be had at the moment.
         """
         files = await self._files(item)
         known = await self._parameters_of_model(files)
@@ -126,18 +160,48 @@ class Submitter:
                 project_id=self._job.project_id,
             )
 
+        run(self._slug)  # what can't be sent is refused before anything is intended
+        return PreparedItem(run, sent_files(files))
+
+    async def send(
+        self, prepared: PreparedItem, until: float, before_send: Callable[[], Awaitable[None]]
+    ) -> StartedRun:
+        """
+        Send an item's Run.
+
+        :param until: wait out Wiro's rate limit until this Unix time.
+        :param before_send: awaited right before each request that sends it; what it raises is raised here.
+        :raises WiroLostRunError: the task may have been started; its id is not known.
+        :raises WiroConcurrencyLimitError: no slot is free.
+        :raises WiroError: no task was started.
+        """
         self._hook.check()
-        return await self._hook.converse(
-            lambda outside: slug_forms.call_in_either_form(
-                self._slug,
-                run,
-                outside,
-                learn=self._learn_slug,
-                patience_seconds=_PATIENCE_SECONDS,
-                deadline=self._job.wall(until),
-                gives_up_on=(WiroConcurrencyLimitError,),
+        dates = Dates()
+        try:
+            return await self._hook.converse(
+                lambda outside: slug_forms.call_in_either_form(
+                    self._slug,
+                    prepared.run,
+                    outside,
+                    learn=self._learn_slug,
+                    patience_seconds=_PATIENCE_SECONDS,
+                    deadline=self._job.wall(until),
+                    gives_up_on=(WiroConcurrencyLimitError,),
+                    before_send=before_send,
+                    on_answer=dates.note,
+                )
             )
-        )
+        finally:
+            self._note_time(dates.latest)
+
+    async def sent_files(self, item: Item) -> dict[str, list[SentFile]]:
+        """Return an item's files, to compare tasks with; of those that are gone only that there were some."""
+        try:
+            return sent_files(await self._files(item))
+        except WiroError:
+            from asgiref.sync import sync_to_async
+
+            return await sync_to_async(files_as_far_as_known)(item.files)
 
     def _learn_slug(self, slug: str) -> None:
         """Send later Runs under the form of the model's slug that Wiro knows."""
@@ -148,7 +212,7 @@ class Submitter:
         own = {
             name: sources
             for name, sources in item.files.items()
-            if sources is not self._shared_files.get(name)
+            if sources is not self._shared_files.get(name) or name not in self._shared
         }
         files = {name: values for name, values in self._shared.items() if name not in own}
         if own:

@@ -81,21 +81,36 @@ def proxy_for(connection: WiroConnection, url: str) -> str | None:
 
 async def send(session: aiohttp.ClientSession, connection: WiroConnection, what: Send) -> Answer | NoAnswer:
     """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
+    begun: list[bool] = []
     try:
         # A large answer's turn ends here and not before its connection is released: that is a moment in which
         # others would come first, while this answer is still to be read by the caller.
         async with AsyncExitStack() as turns:
-            return await _answer(session, connection, what, turns)
+            return await _answer(session, connection, what, turns, begun)
     except FAILURES as error:
         cause = error.__cause__
         if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
             raise cause from cause.__cause__
-        return NoAnswer(type(error).__name__, was_sent=not _failed_before_sending(error))
+        was_sent = not _failed_before_sending(error)
+        return NoAnswer(
+            type(error).__name__,
+            was_sent,
+            was_cut_off=was_sent and not begun and _was_cut_off(error),
+        )
 
 
 async def _answer(
-    session: aiohttp.ClientSession, connection: WiroConnection, what: Send, turns: AsyncExitStack
+    session: aiohttp.ClientSession,
+    connection: WiroConnection,
+    what: Send,
+    turns: AsyncExitStack,
+    begun: list[bool],
 ) -> Answer:
+    """
+    Send a request and return its answer.
+
+    :param begun: has an element once the first bytes of an answer are there.
+    """
     url = f"{connection.base_url}/{what.path}"
     total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
     with ExitStack() as opened:
@@ -114,6 +129,7 @@ async def _answer(
                 allow_redirects=False,
             ) as response,
         ):
+            begun.append(True)
             answered = _lower_case(response)
             body = AnswerBody(answered, what.max_body_bytes)
             while not body.is_full and (piece := await response.content.read(_PIECE_BYTES)):
@@ -190,6 +206,13 @@ def _failed_before_sending(error: BaseException) -> bool:
         | aiohttp.InvalidURL
         | aiohttp.ClientHttpProxyError,  # the proxy didn't let us through
     )
+
+
+def _was_cut_off(error: BaseException) -> bool:
+    """Whether the connection was reset or closed before any byte of an answer, and not after a silence."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return isinstance(error.message, str)  # else it is the part of an answer that came
+    return isinstance(error, aiohttp.ClientOSError | ConnectionError) and not isinstance(error, TimeoutError)
 
 
 def _lower_case(response: aiohttp.ClientResponse) -> dict[str, str]:

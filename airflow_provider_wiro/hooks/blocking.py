@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,8 @@ def send(
             _read(response, body, connection, opened)
             return Answer(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        return NoAnswer(type(error).__name__, was_sent=_may_have_been_sent(error))
+        was_sent = _may_have_been_sent(error)
+        return NoAnswer(type(error).__name__, was_sent, was_cut_off=was_sent and _was_cut_off(error))
 
 
 def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:
@@ -141,6 +143,17 @@ def _may_have_been_sent(error: BaseException) -> bool:
         if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
             return False  # the proxy's no to CONNECT
     return True
+
+
+def _was_cut_off(error: BaseException) -> bool:
+    """Whether the connection was reset or closed before any byte of an answer, and not after a silence."""
+    if not isinstance(error, requests.ConnectionError) or isinstance(error, requests.Timeout):
+        return False
+    found = [cause for cause in causes(error) if isinstance(cause, OSError | http.client.HTTPException)]
+    return any(
+        isinstance(cause, ConnectionError) and not isinstance(cause, bounded.CutInsideHeaderError)
+        for cause in found
+    )
 
 
 def lower_case(headers: Mapping[str, str]) -> dict[str, str]:

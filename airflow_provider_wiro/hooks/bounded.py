@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import requests
 
 
+class CutInsideHeaderError(http.client.RemoteDisconnected):
+    """The connection was closed after the first bytes of an answer, and before the end of its header."""
+
+
 class BoundedAdapter(HTTPAdapter):
     """
     Makes connections that keep a time limit, for one request at a time.
@@ -116,7 +120,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().begin()
         if self.reads.has_ended:  # nothing is read beyond the head here, so that this was inside of it
             self.close()
-            raise http.client.RemoteDisconnected("The connection ended inside the header of the answer.")
+            raise CutInsideHeaderError("The connection ended inside the header of the answer.")
         # Of a header that is none urllib3 would log a warning, with the URL and thus an output's signature.
         self.msg.defects.clear()
         self.msg.set_payload("")

@@ -18,7 +18,8 @@ from airflow_provider_wiro.api.parameters import (
     check_web_url,
     shown_url,
 )
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.api.sent_files import SentFile, sent_files
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.hooks.stored_file import StoredFile, local_file, object_file
 
 #: A local path, an object-storage URI or path, or an http(s) URL.
@@ -48,6 +49,30 @@ def resolve_files(files: Mapping[str, Any] | None) -> dict[str, list[FileValue]]
         if sources:
             resolved[name] = [resolve_file(source) for source in sources]
     return resolved
+
+
+def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Return file parameter → its sources, none of which is looked at; those without any are left out."""
+    if not isinstance(files, Mapping):
+        return {}
+    found = {
+        str(name): [source for source in flattened(given) if source is not None]
+        for name, given in files.items()
+    }
+    return {name: sources for name, sources in found.items() if sources}
+
+
+def files_as_far_as_known(files: Mapping[str, Any] | None) -> dict[str, list[SentFile]]:
+    """Return a run's files to compare tasks with; of those that are gone, only that there were some."""
+    found: dict[str, list[SentFile]] = {}
+    for name, sources in sources_of(files).items():
+        found[name] = []
+        for source in sources:
+            try:
+                found[name] += sent_files({name: [resolve_file(source)]})[name]
+            except WiroError:
+                found[name].append(SentFile())
+    return found
 
 
 def flattened(given: Any) -> Iterator[Any]:

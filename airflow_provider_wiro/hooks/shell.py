@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_wiro.api.flow import Outside
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS, RateGate
+from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ def outside(connection: WiroConnection) -> Outside:
         # 63 random bits: unique among all workers without their talking to each other.
         nonce=lambda: secrets.randbits(63),
         gate=_GATES.setdefault(key, RateGate(time.monotonic)),
+        host=urlsplit(connection.base_url).hostname or "",
     )
 
 
@@ -110,13 +113,26 @@ def poll_patience_seconds() -> float:
 
     :raises WiroUsageError: ``[wiro] poll_patience`` is no time.
     """
-    found = conf.get("wiro", "poll_patience", fallback=str(POLL_PATIENCE_SECONDS))
+    return _configured_seconds("poll_patience", POLL_PATIENCE_SECONDS)
+
+
+def lost_run_patience_seconds() -> float:
+    """
+    Return for how long Wiro may be at work on a Run whose answer timed out, counted from the sending.
+
+    :raises WiroUsageError: ``[wiro] lost_run_patience`` is no time.
+    """
+    return _configured_seconds("lost_run_patience", LOST_RUN_PATIENCE_SECONDS)
+
+
+def _configured_seconds(option: str, default: float) -> float:
+    found = conf.get("wiro", option, fallback=str(default))
     try:
         seconds = float(found)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise WiroUsageError(f"[wiro] poll_patience has to be seconds, 0 or more, got {found!r}.")
+        raise WiroUsageError(f"[wiro] {option} has to be seconds, 0 or more, got {found!r}.")
     return seconds
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import requests
 
-    from airflow_provider_wiro.api.flow import Flow, Outside, Send
+    from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Send
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
     from airflow_provider_wiro.hooks.outputs import OutputStream
@@ -318,13 +318,20 @@ class WiroHook(BaseHook):
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
         """
-        return flow.drive(make_flow(shell.outside(self.connection)), self._send, self.pause)
+        return flow.drive(make_flow(shell.outside(self.connection)), self._send, self.pause, self._digest)
 
     def _send(self, what: Send) -> Answer | NoAnswer:
         from airflow_provider_wiro.hooks import blocking
 
         timeouts = self._timeouts or (self.connection.connect_timeout, self.connection.read_timeout)
         return blocking.send(self.get_conn(), self.connection, what, timeouts)
+
+    def _digest(self, what: Digest) -> str | None:
+        from airflow_provider_wiro.hooks import digests
+
+        if isinstance(what.source, str):
+            return digests.fetched_digest(self.connection, what.source)
+        return digests.content_digest(what.source)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless interrupted (see :meth:`interrupted_by`)."""

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
-from airflow_provider_wiro.api.flow import Flow, Outside, Send
+from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, Outside, Send
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
@@ -246,7 +246,7 @@ class WiroAsyncHook(BaseHook):
 
         connection = await self.get_wiro_connection()
         conversation = make_flow(shell.outside(connection))
-        outcome: Answer | NoAnswer | None = None
+        outcome: Answer | NoAnswer | str | None = None
         while True:
             try:
                 step = conversation.send(outcome)
@@ -256,8 +256,24 @@ class WiroAsyncHook(BaseHook):
             outcome = None
             if isinstance(step, Send):
                 outcome = await asynchronous.send(await self.get_session(), connection, step)
+            elif isinstance(step, Digest):
+                outcome = await self._digest(connection, step)
+            elif isinstance(step, Confirm):
+                confirmed = step.check()
+                if confirmed is not None:
+                    await confirmed
             else:
                 await self.pause(step.seconds)
+
+    async def _digest(self, connection: WiroConnection, what: Digest) -> str | None:
+        from airflow_provider_wiro.hooks import digests
+
+        if isinstance(what.source, str):
+            return await digests.fetched_digest_async(connection, what.source)
+        from asgiref.sync import sync_to_async
+
+        # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
+        return await sync_to_async(digests.content_digest)(what.source)
 
     async def pause(self, seconds: float) -> None:
         """Wait between two requests."""

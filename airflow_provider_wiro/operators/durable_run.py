@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.later_tasks import newest_task_id
-from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume, settle
+from airflow_provider_wiro.api.later_tasks import ask_baseline
+from airflow_provider_wiro.api.lost_runs import next_look_seconds
+from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroRecordError
+from airflow_provider_wiro.api.sent_files import digests_of, learn_digests
+from airflow_provider_wiro.exceptions import (
+    WiroError,
+    WiroLostRunError,
+    WiroOvertakenError,
+    WiroRecordError,
+    WiroUnsettledRunError,
+)
+from airflow_provider_wiro.operators.record_fence import RecordFence
 from airflow_provider_wiro.operators.stopping import TaskStoppedError
 
 if TYPE_CHECKING:
@@ -18,9 +28,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.resume import Resumption, WantedRun
+    from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.run_record import RecordStore
+
+#: Between two looks for a lost run: from this, while it was lost a moment ago, to this.
+LOOK_PAUSES = (2.0, 30.0)
+#: The same where each look takes a worker from its queue.
+DEFERRED_LOOK_PAUSES = (15.0, 120.0)
+_SHORTEST_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,12 +61,18 @@ class DurableRun:
     Begins a run, or picks up the one that an earlier try began.
 
     :param store: keeps the record; None begins anew in every try.
-    :param submit: sends the Run once.
+    :param submit: sends the Run once; calls what it is given right before each request that sends it.
     :param try_number: of the Airflow task.
     :param stops_stale: stop the task of an earlier run with other parameters.
     :param resubmits_orphans: start anew where it can't be told whether an earlier Run was started.
     :param timeout_seconds: how long an earlier try's task may take, from its submission; None for any time.
     :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
+    :param began_at: when this try began; a Run that is lost again and again since then ends it.
+    :param seconds_left: for how long a lost run may still be looked for.
+    :param pause: waits between two looks for a lost run; may defer the Airflow task instead of returning,
+        since the record tells the rest. Default: the hook's.
+    :param pauses: the shortest and the longest of these waits, in seconds.
+    :param monotonic: seconds by a clock that nobody sets.
     """
 
     def __init__(
@@ -58,7 +81,7 @@ class DurableRun:
         store: RecordStore | None,
         wanted: WantedRun,
         *,
-        submit: Callable[[], StartedRun],
+        submit: Callable[[Callable[[], None]], StartedRun],
         try_number: int,
         stops_stale: bool,
         resubmits_orphans: bool,
@@ -66,9 +89,14 @@ class DurableRun:
         now: Callable[[], datetime],
         timeout_seconds: float | None = None,
         patience_seconds: float = POLL_PATIENCE_SECONDS,
+        began_at: datetime,
+        seconds_left: Callable[[], float],
+        pause: Callable[[float], None] | None = None,
+        pauses: tuple[float, float] = LOOK_PAUSES,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hook = hook
-        self._store = store
+        self._fence = RecordFence(store, try_number, now=now, monotonic=monotonic)
         self._wanted = wanted
         self._submit = submit
         self._try_number = try_number
@@ -78,7 +106,14 @@ class DurableRun:
         self._now = now
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
-        self._losses: list[WiroLostRunError] = []
+        self._began_at = began_at
+        self._seconds_left = seconds_left
+        self._pause = pause if pause is not None and store is not None else hook.pause
+        self._pauses = pauses
+        self._monotonic = monotonic
+        self._last_loss: WiroLostRunError | None = None
+        self._intent: RunRecord | None = None
+        self._sent_at = 0.0
 
     def begin(self) -> BegunRun:
         """
@@ -88,74 +123,159 @@ class DurableRun:
         :raises WiroTaskTimeoutError: the time of an earlier try's task is over, and Wiro can't be asked.
         :raises WiroOrphanedRunError: an earlier Run may have been started, and it can't be told which task it
             is.
+        :raises WiroUnsettledRunError: the same may be certain later, and time is out; the record stands.
+        :raises WiroOvertakenError: another try has taken the record over; nothing was started here.
         :raises WiroRecordError: the record can't be read, or the intent can't be kept; nothing was started.
         :raises WiroLostRunError: the Run's answer was lost, what became of it can't be found out, and there
             is no record by which a later try could.
         :raises WiroConnectionError: the answers of several Runs were lost, none of which has started a task.
         """
-        record = self._store.read() if self._store else None
-        found = self._hook.converse(
-            lambda outside: resume(
-                outside,
-                record,
-                self._wanted,
-                stops_stale=self._stops_stale,
-                resubmits_orphans=self._resubmits_orphans,
-                timeout_seconds=self._timeout_seconds,
-                patience_seconds=self._patience_seconds,
-            )
-        )
+        record = self._fence.read()
+        found = self._decide(record)
         if record is not None:
             self._log.info("Earlier run: %s.", found.reason)
         if found.record is None:
             return self._start(record)
         return self._pick_up(found, found.record, is_resumed=True)
 
-    def _start(self, earlier: RunRecord | None) -> BegunRun:
-        # Asked before the time is taken: it can take a minute, and settling counts from the intent.
-        newest_before = self._hook.converse(newest_task_id)
-        intent = RunRecord(
-            fingerprint=self._wanted.fingerprint,
-            intended_at=self._now().timestamp(),
-            lifetime=self._wanted.lifetime,
-            try_number=self._try_number,
-            newest_before=newest_before,
-            earlier_task_ids=earlier.known_task_ids if earlier else (),
+    def _decide(self, record: RunRecord | None) -> Resumption:
+        """Return what to do about a record, once that is certain."""
+        while True:
+            found = self._hook.converse(
+                lambda outside: resume(
+                    outside,
+                    record,
+                    self._wanted,
+                    stops_stale=self._stops_stale,
+                    resubmits_orphans=self._resubmits_orphans,
+                    timeout_seconds=self._timeout_seconds,
+                    patience_seconds=self._patience_seconds,
+                )
+            )
+            if record is None or found.open_for is None:
+                return found
+            self._wait(record, found.open_for)
+
+    def _wait(self, record: RunRecord, open_for: float) -> None:
+        """
+        Wait before the next look for a lost run.
+
+        :param open_for: seconds until it can be certain that nothing was started.
+        """
+        now = self._now()
+        left = self._seconds_left()
+        if left <= 0:
+            raise WiroUnsettledRunError(
+                f"The answer of a Run of {self._wanted.model} was lost, and for {open_for:.0f} s more Wiro "
+                "may still start its task: too long for this task's timeout. Its record is kept: a retry "
+                "goes on looking, and sends nothing before it is certain that nothing was started. Without "
+                "a retry, look in the dashboard at wiro.ai."
+            )
+        shortest, longest = self._pauses
+        age = now.timestamp() - record.intended_at
+        pause = min(next_look_seconds(age, shortest=shortest, longest=longest), open_for, left)
+        pause = max(pause, _SHORTEST_PAUSE_SECONDS)
+        self._log.info(
+            "A lost Run of %s may still start a task for %.0f s. Looking again in %.0f s.",
+            self._wanted.model,
+            open_for,
+            pause,
         )
-        if self._store:
-            self._store.write(intent)
+        self._pause(pause)
+
+    def _start(self, earlier: RunRecord | None) -> BegunRun:
+        if self._wanted.problem is not None:
+            raise self._wanted.problem
+        lost_sendings = self._lost_sendings(earlier)
+        count = sum(sending.intended_at >= self._began_at.timestamp() for sending in lost_sendings)
+        if count >= MAX_LOSSES:
+            raise never_started(count, self._last_loss) from self._last_loss
+        # Asked before the time is taken: it can take a while, and a lost run's time counts from the intent.
+        baseline = self._hook.converse(ask_baseline)
+        self._intent = self._fence.write(
+            RunRecord(
+                fingerprint=self._wanted.fingerprint,
+                intended_at=self._now().timestamp(),
+                lifetime=self._wanted.lifetime,
+                try_number=self._try_number,
+                newest_before=baseline.newest,
+                earlier_task_ids=earlier.known_task_ids if earlier else (),
+                wiro_at=baseline.wiro_at,
+                references=self._wanted.references or None,
+                files=digests_of(self._wanted.files),
+                lost_sendings=lost_sendings,
+            )
+        )
         try:
-            started = self._submit()
+            started = self._submit(self._confirm)
         except WiroLostRunError as lost:
-            return self._settle(intent, lost)
+            return self._settle(self._lose(lost), lost)
+        except WiroOvertakenError:
+            raise
         except (WiroError, TaskStoppedError):
             self._take_back(earlier)
             raise
-        self._keep_id(replace(intent, wiro_task_id=started.wiro_task_id))
-        return BegunRun(started.wiro_task_id, intent.intended_at_moment, None, is_resumed=False)
+        self._keep_id(replace(self._intent, wiro_task_id=started.wiro_task_id))
+        return BegunRun(started.wiro_task_id, self._intent.intended_at_moment, None, is_resumed=False)
 
-    def _settle(self, intent: RunRecord, lost: WiroLostRunError) -> BegunRun:
+    def _lost_sendings(self, earlier: RunRecord | None) -> tuple[Sending, ...]:
+        """Return the sendings of this very run that were taken for not started."""
+        if earlier is None or earlier.is_spent or earlier.fingerprint != self._wanted.fingerprint:
+            return ()
+        return earlier.sendings_before_next
+
+    def _confirm(self) -> None:
+        """
+        Make sure, right before the Run is sent, that the record is still this try's and tells when it left.
+
+        :raises WiroOvertakenError: it is another's; nothing is sent.
+        :raises WiroRecordError: it can't be told.
+        """
+        if not self._fence.is_fresh and self._intent is not None:
+            self._fence.check()
+            baseline = self._hook.converse(ask_baseline)
+            self._intent = self._fence.write(
+                replace(
+                    self._intent,
+                    intended_at=self._now().timestamp(),
+                    newest_before=baseline.newest,
+                    wiro_at=baseline.wiro_at,
+                )
+            )
+        self._sent_at = self._monotonic()
+
+    def _lose(self, lost: WiroLostRunError) -> RunRecord:
+        """Record how the Run's answer was lost, and the content of its files."""
+        if self._intent is None:
+            raise AssertionError("only a Run with an intent can be lost")
+        after = self._monotonic() - self._sent_at
+        learned = self._hook.converse(lambda _: learn_digests(self._wanted.files))
+        self._wanted = replace(self._wanted, files=learned)
+        record = self._intent.lose(lost, after, digests_of(learned))
+        try:
+            return self._fence.write(record)
+        except WiroOvertakenError:
+            raise
+        except WiroRecordError as error:
+            self._log.warning("%s A retry will take the answer for one that timed out.", error)
+            return record
+
+    def _settle(self, record: RunRecord, lost: WiroLostRunError) -> BegunRun:
         """
         Look for the task of a Run whose answer never came, and start again only if there certainly is none.
         """
+        self._last_loss = lost
         self._log.warning("%s Looking for it among the project's latest tasks.", lost)
         try:
-            found = self._hook.converse(
-                lambda outside: settle(
-                    outside, intent, self._wanted, resubmits_orphans=self._resubmits_orphans
-                )
-            )
+            found = self._decide(record)
         except WiroError as error:
-            if self._store is None and error.may_retry:
+            if not self._fence.is_kept and error.may_retry:
                 raise lost from error  # a retry would know nothing of this Run, and send another
             raise
         self._log.info("Lost run: %s.", found.reason)
         if found.record is not None:
             return self._pick_up(found, found.record, is_resumed=False)
-        self._losses.append(lost)
-        if len(self._losses) >= MAX_LOSSES:
-            raise never_started(self._losses) from lost
-        return self._start(intent)
+        return self._start(record)
 
     def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:
         if record.wiro_task_id is None:
@@ -165,10 +285,17 @@ class DurableRun:
         return BegunRun(record.wiro_task_id, record.intended_at_moment, found.task, is_resumed=is_resumed)
 
     def _keep_id(self, record: RunRecord) -> None:
-        """Record the id. The task is running by now, so failing would lose more than it saves."""
+        """
+        Record the id. The task is running by now, so failing would lose more than it saves.
+
+        :raises WiroOvertakenError: the record is another try's, which finds the task in Wiro's list.
+        """
         try:
-            if self._store:
-                self._store.write(record)
+            self._fence.write(record)
+        except WiroOvertakenError as error:
+            raise WiroOvertakenError(
+                f"{error} Wiro task {record.wiro_task_id} is left to that try, which finds it in Wiro's list."
+            ) from error
         except WiroRecordError as error:
             self._log.error(
                 "%s A retry will look for Wiro task %s by its parameters.", error, record.wiro_task_id
@@ -177,25 +304,30 @@ class DurableRun:
     def _take_back(self, earlier: RunRecord | None) -> None:
         """Undo the intent of a Run that certainly started nothing, so that no later try has to settle it."""
         try:
-            if self._store and earlier:
-                self._store.write(earlier)
-            elif self._store:
-                self._store.clear()
+            self._fence.put_back(earlier)
+        except WiroOvertakenError as error:
+            self._log.warning("%s", error)
         except WiroRecordError as error:
             self._log.warning("%s The next try will look for a run that was not started.", error)
 
 
-def mark_spent(store: RecordStore | None, wiro_task_id: str, log: Log) -> None:
+def mark_spent(
+    store: RecordStore | None, wiro_task_id: str, log: Log, *, try_number: int | None = None
+) -> None:
     """
     Note that a run's result is returned: after a Clear the task starts a new run.
 
     A retry, after a worker died between this and Airflow's noting the success, still returns the same result.
+
+    :param try_number: of the Airflow task; a record that a later try has taken over is left to that one.
     """
     if store is None:
         return
     try:
         record = store.read()
-        if record is not None and record.wiro_task_id == wiro_task_id and not record.is_spent:
+        if record is None or record.wiro_task_id != wiro_task_id or record.is_spent:
+            return
+        if record.writer is None or try_number is None or record.try_number <= try_number:
             store.write(replace(record, is_spent=True))
     except WiroError as error:
         log.warning("%s After a Clear, this task would return the same result again.", error)

@@ -32,7 +32,7 @@ from airflow_provider_wiro.triggers.deferral import (
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.shell import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
+    from airflow_provider_wiro.operators.wanted_run import PreparedRun
     from airflow_provider_wiro.run_record import RecordStore
 
 #: The XCom that holds the Wiro task's id from the submission on.
@@ -191,7 +192,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         give_up_at: float | None = None,
         refusals: int = 0,
     ) -> RunSummary:
-        """Ask again for a slot, after the pause that Wiro's concurrency limit made this task take."""
+        """Go on after a pause: ask again for a slot, or look again for a lost run, as the record says."""
         # `airflow dags test` hands over the event alone.
         if give_up_at is None or is_stale_event(event, context):
             return self._run_anew(context)
@@ -205,13 +206,15 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         :param give_up_at: wait for a slot until then, by the steady clock.
         :param refusals: how many times Wiro had none.
         """
-        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
+        from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds, poll_patience_seconds
 
         with airflow_failures(), self.hook:
-            poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
+            # What is wrong with them is reported before anything is paid for.
+            poll_patience_seconds()
+            lost_run_patience_seconds()
             # Also reads the connection before anything can be killed: on_kill must not ask Airflow for it.
             base_url = self.hook.connection.base_url
-            run = self._durable_run(context, give_up_at)
+            run = self._durable_run(context, give_up_at, refusals)
             while True:
                 asked_at = self._clock()
                 try:
@@ -233,48 +236,47 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             push_task_url(context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
             return self._see_through(context, begun)
 
-    def _durable_run(self, context: Context, give_up_at: datetime) -> DurableRun:
+    def _durable_run(self, context: Context, give_up_at: datetime, refusals: int) -> DurableRun:
         from airflow_provider_wiro.api import conversations
-        from airflow_provider_wiro.api.fingerprint import fingerprint
-        from airflow_provider_wiro.api.resume import WantedRun
-        from airflow_provider_wiro.hooks.files import resolve_files
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
-        from airflow_provider_wiro.operators.durable_run import DurableRun
+        from airflow_provider_wiro.operators.durable_run import (
+            DEFERRED_LOOK_PAUSES,
+            LOOK_PAUSES,
+            DurableRun,
+        )
 
-        files = resolve_files(self.files)
-        parameters = {} if self.parameters is None else self.parameters
-        project_id = self.project_id or self.hook.connection.project_id
+        ti = context["ti"]
+        run = self._prepared_run(context)
 
-        def submit() -> StartedRun:
+        def submit(before_send: Callable[[], None]) -> StartedRun:
+            def confirm() -> None:
+                self._stopper.check()
+                before_send()
+
             self._stopper.check()
             started = self.hook.converse(
                 lambda outside: conversations.run_model(
                     outside,
                     self.model,
-                    parameters,
-                    files,
+                    run.wanted.parameters,
+                    run.files,
                     callback_url=self.callback_url,
-                    project_id=project_id,
+                    project_id=run.wanted.project_id,
                     deadline=self._clock.to_wall(give_up_at),
                     waits_for_slot=False,
+                    before_send=confirm,
                 )
             )
             self._stopper.aim_at(started.wiro_task_id, self.hook)
             return started
 
-        ti = context["ti"]
-        digest = fingerprint(self.model, parameters, files, project_id)
+        def defer(seconds: float) -> None:
+            self._defer_pause(context, seconds, give_up_at, refusals)
+
         return DurableRun(
             self.hook,
             self._record_store(context),
-            WantedRun(
-                self.model,
-                parameters,
-                digest,
-                lifetime=ti.max_tries,
-                is_listed=project_id is None,
-                min_outputs=self.min_outputs,
-            ),
+            run.wanted,
             submit=submit,
             try_number=ti.try_number,
             stops_stale=self.on_stale_state == "stop",
@@ -283,6 +285,24 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             now=lambda: datetime.now(UTC),
             timeout_seconds=self.timeout if self.cancel_on_timeout else None,
             patience_seconds=poll_patience_seconds(),
+            began_at=self._clock.to_wall(give_up_at) - timedelta(seconds=self.timeout),
+            seconds_left=lambda: (give_up_at - self._clock()).total_seconds(),
+            pause=defer if self.deferrable else None,
+            pauses=DEFERRED_LOOK_PAUSES if self.deferrable else LOOK_PAUSES,
+        )
+
+    def _prepared_run(self, context: Context) -> PreparedRun:
+        from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds
+        from airflow_provider_wiro.operators.wanted_run import prepare_run
+
+        return prepare_run(
+            self.model,
+            self.parameters,
+            self.files,
+            project_id=self.project_id or self.hook.connection.project_id,
+            lifetime=context["ti"].max_tries,
+            patience_seconds=lost_run_patience_seconds(),
+            min_outputs=self.min_outputs,
         )
 
     def _record_store(self, context: Context) -> RecordStore | None:
@@ -301,7 +321,20 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.run_record import open_record_store
 
         if self.durable:
-            mark_spent(open_record_store(context, state_path=self.state_path), wiro_task_id, self.log)
+            mark_spent(
+                open_record_store(context, state_path=self.state_path),
+                wiro_task_id,
+                self.log,
+                try_number=context["ti"].try_number,
+            )
+
+    def _stop_strays(self, context: Context, wiro_task_id: str) -> None:
+        from airflow_provider_wiro.operators.stray_runs import stop_strays
+        from airflow_provider_wiro.run_record import open_record_store
+
+        if self.durable:
+            store = open_record_store(context, state_path=self.state_path)
+            stop_strays(self.hook, store, wiro_task_id, lambda: self._prepared_run(context).wanted, self.log)
 
     def _wait_for_slot(
         self, context: Context, error: WiroConcurrencyLimitError, give_up_at: datetime, refusals: int
@@ -320,10 +353,14 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         if not self.deferrable:
             self.hook.pause(pause)
             return
+        self._defer_pause(context, pause, give_up_at, refusals)
+
+    def _defer_pause(self, context: Context, seconds: float, give_up_at: datetime, refusals: int) -> None:
+        """Wait without a worker; the same try goes on with :meth:`execute_when_free`."""
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
+        free_at = datetime.now(UTC) + timedelta(seconds=seconds)
         self._stopper.check()
-        free_at = datetime.now(UTC) + timedelta(seconds=pause)
         self.defer(
             trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
             method_name="execute_when_free",
@@ -445,6 +482,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             # follows it.
             self.log.info("Wiro task %s of an earlier try was cancelled, so it is begun anew.", task.id)
             return self._run_anew(context)
+        self._stop_strays(context, task.id)
         check_success(task, min_outputs=self.min_outputs)
         self._mark_spent(context, task.id)
         self._narrator(task.id).ended(task)

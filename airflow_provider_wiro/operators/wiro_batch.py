@@ -267,7 +267,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.locations import manifest_uri, open_journal, parts_uri
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
-        from airflow_provider_wiro.hooks.files import resolve_files
+        from airflow_provider_wiro.batch.shared_files import shared_files
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
 
         ti = context["ti"]
@@ -317,7 +317,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             if lander is not None:
                 lander.check_bucket()
             push_task_url(context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
-            found = Resources(connection, inputs, resolve_files(self.files), record, store, parts, lander)
+            shared = shared_files(self.files, inputs, record)
+            found = Resources(connection, inputs, shared, record, store, parts, lander)
             self._batch = BatchAtWork(job, found)
             if self._is_killed:
                 self._batch.stop()
@@ -328,7 +329,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
         from airflow_provider_wiro.batch.job import Job
-        from airflow_provider_wiro.hooks.shell import SteadyClock
+        from airflow_provider_wiro.hooks.shell import SteadyClock, lost_run_patience_seconds
 
         return Job(
             model=self.model,
@@ -349,6 +350,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             log=self.log,
             random=random.random,
             now=SteadyClock().timestamp,
+            lost_run_patience=lost_run_patience_seconds(),
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.later_tasks import Baseline
 from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
+from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.resume import WantedRun, find_lost_run_now
+from airflow_provider_wiro.api.run_record import RunRecord
+from airflow_provider_wiro.api.run_sending import Loss, Sending
+from airflow_provider_wiro.api.sent_files import SentFile
 from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
 from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
+
 MODEL = "owner/model"
 
 
-def lost(item: int, parameters: dict[str, Any], newest: str | None = "100") -> LostRun:
-    return LostRun(item, MODEL, parameters, json.dumps(parameters, sort_keys=True), Baseline(newest, NOON))
+def lost(
+    item: int,
+    parameters: dict[str, Any],
+    newest: str | None = "100",
+    *,
+    files: dict[str, list[SentFile]] | None = None,
+    **sending: Any,
+) -> LostRun:
+    sent = Sending(NOON.timestamp(), newest, **{"wiro_at": NOON.timestamp(), **sending})
+    digest = json.dumps([parameters, repr(files)], sort_keys=True)
+    return LostRun(item, MODEL, parameters, digest, sent, files or {})
 
 
 def task(number: int, parameters: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
@@ -59,15 +76,15 @@ A, B = {"prompt": "a"}, {"prompt": "b"}
 def test_each_run_gets_the_task_that_shows_its_parameters() -> None:
     findings = found([lost(0, A), lost(1, B)], task(101, B), task(102, A))
 
-    assert findings == Findings({0: "102", 1: "101"}, {})
+    assert (findings.tasks, findings.doubts) == ({0: "102", 1: "101"}, {})
 
 
 def test_a_task_that_is_known_to_be_another_items_is_nobodys() -> None:
-    assert found([lost(0, A)], task(101, A), known={"101"}).is_empty
+    assert not found([lost(0, A)], task(101, A), known={"101"}).has_tasks
 
 
 def test_a_task_that_was_there_before_is_nobodys() -> None:
-    assert found([lost(0, A)], task(100, A), task(99, A)).is_empty
+    assert not found([lost(0, A)], task(100, A), task(99, A)).has_tasks
 
 
 def test_of_equal_runs_each_may_have_any_task_that_fits() -> None:
@@ -101,11 +118,11 @@ def test_a_task_that_shows_more_goes_to_the_run_that_demands_more() -> None:
 def test_a_task_that_does_not_show_enough_is_a_doubt_for_all_it_may_be() -> None:
     findings = found([lost(0, A), lost(1, B)], task(101, None))
 
-    assert findings == Findings({}, {0: ["101"], 1: ["101"]})
+    assert (findings.tasks, findings.doubts) == ({}, {0: ["101"], 1: ["101"]})
 
 
 def test_without_a_newest_task_before_nothing_is_certain() -> None:
-    assert found([lost(0, A, None)], task(101, A)) == Findings({}, {0: ["101"]})
+    assert found([lost(0, A, None)], task(101, A)).doubts == {0: ["101"]}
 
 
 @pytest.mark.parametrize("most_a_page", [1, 3, 20])
@@ -204,3 +221,268 @@ def test_no_task_is_given_twice_nor_to_a_run_it_is_not_nor_is_a_known_one(
         assert (len(free) > len(items)) == all(item in findings.doubts for item in items)
         if len(free) <= len(items):
             assert sorted(findings.tasks[item] for item in items if item in findings.tasks) == sorted(free)
+
+
+# When a task was created.
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("created_after", "sending", "verdict"),
+    [
+        (0.0, {}, "found"),
+        (540.0, {}, "found"),
+        (-20.0, {}, "found"),  # two machines' clocks
+        (HOUR, {}, "not it"),  # the next DAG run's
+        (-HOUR, {}, "not it"),
+        (50.0, {"loss": Loss.CUT_OFF, "lost_after": 0.1}, "found"),
+        (300.0, {"loss": Loss.CUT_OFF, "lost_after": 0.1}, "not it"),
+        (300.0, {"loss": Loss.TIMEOUT, "lost_after": 60.0}, "found"),
+        (900.0, {"loss": Loss.TIMEOUT, "lost_after": 880.0}, "found"),  # a long upload
+        (HOUR, {"wiro_at": None}, "doubt"),  # whose clock is wrong?
+        (3 * 24 * HOUR, {"wiro_at": None}, "not it"),
+        (3 * HOUR, {"wiro_at": NOON.timestamp() + 3 * HOUR}, "found"),  # Wiro's clock is
+        (0.0, {"wiro_at": NOON.timestamp() + 3 * HOUR}, "not it"),
+    ],
+)
+def test_a_task_is_a_runs_only_if_created_while_that_can_have_been_carried_out(
+    created_after: float, sending: dict[str, Any], verdict: str
+) -> None:
+    created = str(int(NOON.timestamp() + created_after))
+
+    findings = found([lost(0, A, **sending)], task(101, A, createtime=created))
+
+    expected = {"found": ({0: "101"}, {}), "not it": ({}, {}), "doubt": ({}, {0: ["101"]})}
+    assert (findings.tasks, findings.doubts) == expected[verdict]
+
+
+def test_a_task_that_does_not_show_when_it_was_created_is_a_doubt() -> None:
+    assert found([lost(0, A)], task(101, A, createtime=None)).doubts == {0: ["101"]}
+
+
+# How long it is looked for.
+
+
+@pytest.mark.parametrize(
+    ("sending", "holds"),
+    [
+        ({}, 600.0),  # the worker died
+        ({"loss": Loss.TIMEOUT, "lost_after": 60.0}, 600.0),
+        ({"loss": Loss.TIMEOUT, "lost_after": 580.0}, 640.0),
+        ({"loss": Loss.CUT_OFF, "lost_after": 3.0}, 63.0),
+    ],
+)
+def test_not_in_the_list_is_no_proof_before_wiro_can_no_longer_be_at_work(
+    sending: dict[str, Any], holds: float
+) -> None:
+    for elapsed in (0.0, holds - 1, holds + 1):
+        world = World(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
+        world.now += timedelta(seconds=elapsed)
+
+        findings = world.drive(find_lost(world.outside, [lost(0, A, **sending)], set()))
+
+        assert findings.not_started == ([0] if elapsed > holds else [])
+        assert findings.open == ({} if elapsed > holds else {0: pytest.approx(holds - elapsed)})
+
+
+@pytest.mark.parametrize("jump", [-2 * HOUR, 2 * HOUR])
+def test_a_clock_of_ours_that_was_set_makes_nothing_certain_and_delays_nothing(jump: float) -> None:
+    for elapsed, is_certain in ((300.0, False), (610.0, True)):
+        world = World(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
+        world.now += timedelta(seconds=elapsed + jump)
+
+        findings = world.drive(find_lost(world.outside, [lost(0, A)], set()))
+
+        assert bool(findings.not_started) is is_certain
+
+
+def test_without_wiros_clock_ours_has_to_do() -> None:
+    world = World(NO_TASK_YET)
+    world.now += timedelta(seconds=599)
+    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
+    world.now += timedelta(seconds=2)
+    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).not_started == [0]
+
+
+def test_the_configured_patience_is_what_counts() -> None:
+    world = World(NO_TASK_YET)
+    world.now += timedelta(seconds=31)
+
+    look = find_lost(world.outside, [lost(0, A)], set(), patience_seconds=30.0)
+
+    assert world.drive(look).not_started == [0]
+
+
+def dated(answer: Answer, at: float) -> Answer:
+    return Answer(answer.status, {**answer.headers, "date": formatdate(at, usegmt=True)}, answer.body)
+
+
+# Whose files they are.
+
+OWN = "https://cdn1.wiro.ai/x/1.png"
+FOREIGN = "https://pictures.example.com/cat.png"
+CAT, DOG = "c" * 64, "d" * 64
+
+
+def by_files(
+    sent: list[SentFile], shown: dict[str, Any], digests: dict[str, str | None] | None = None
+) -> str:
+    listed = task(101, {**A, **shown})
+    world = World(
+        lambda send: (
+            ok(tasklist=[listed])
+            if send.path == "Task/Detail" or json.loads(send.body.json)["start"] == "0"
+            else NO_TASK_YET
+        ),
+        digests=digests,
+    )
+    findings = world.drive(
+        find_lost(world.outside, [lost(0, A, files={"inputImage": sent} if sent else {})], set())
+    )
+    return "found" if findings.tasks else "doubt" if findings.doubts else "not it"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown", "digests", "verdict"),
+    [
+        # URLs count as they were sent.
+        ([SentFile(FOREIGN)], {"inputImageUrl": FOREIGN, "inputImage": ""}, {}, "found"),
+        ([SentFile(FOREIGN)], {"inputImage": FOREIGN}, {}, "found"),
+        ([SentFile(FOREIGN)], {"inputImageUrl": FOREIGN.replace("cat", "dog")}, {}, "not it"),
+        ([SentFile(FOREIGN + "?sig=1")], {"inputImageUrl": FOREIGN}, {}, "doubt"),
+        ([SentFile(FOREIGN + "?id=1")], {"inputImageUrl": FOREIGN + "?id=2"}, {}, "not it"),
+        ([SentFile(FOREIGN)], {"inputImageUrl": OWN}, {}, "doubt"),  # a copy of Wiro's?
+        ([SentFile(FOREIGN)], {}, {}, "doubt"),
+        ([SentFile(FOREIGN), SentFile(OWN)], {"inputImageUrl": f"{OWN},{FOREIGN}"}, {}, "found"),
+        ([SentFile(FOREIGN)], {"inputImage": [FOREIGN, OWN]}, {}, "doubt"),  # another run has more
+        ([SentFile(FOREIGN), SentFile(OWN)], {"inputImageUrl": FOREIGN}, {}, "not it"),
+        # An upload that was sent by its URL, and another one.
+        ([SentFile(OWN)], {"inputImageUrl": OWN + "2"}, {OWN: CAT, OWN + "2": DOG}, "not it"),
+        ([SentFile(OWN)], {"inputImageUrl": OWN + "2"}, {OWN: CAT, OWN + "2": CAT}, "found"),
+        ([SentFile(OWN)], {"inputImageUrl": OWN + "2"}, {OWN: CAT}, "doubt"),
+        # Contents count by their digest.
+        ([SentFile(sha256=CAT)], {"inputImage": OWN}, {OWN: CAT}, "found"),
+        ([SentFile(sha256=CAT)], {"inputImage": OWN}, {OWN: DOG}, "not it"),
+        ([SentFile(sha256=CAT)], {"inputImage": OWN}, {}, "doubt"),  # can't be fetched
+        ([SentFile()], {"inputImage": OWN}, {OWN: CAT}, "doubt"),  # ours is gone
+        ([SentFile(sha256=CAT)], {"inputImage": "cat.png"}, {}, "doubt"),
+        ([SentFile(sha256=CAT)], {"inputImage": OWN, "inputImageUrl": OWN}, {OWN: CAT}, "found"),
+        (
+            [SentFile(sha256=CAT), SentFile(sha256=DOG)],
+            {"inputImage": json.dumps([OWN, OWN + "2"])},
+            {OWN: DOG, OWN + "2": CAT},
+            "found",
+        ),
+        # A run without files is none with some; but Wiro may fill in a sample.
+        ([], {"inputImage": OWN}, {}, "doubt"),
+        ([], {"inputImage": "https://cdn1.wiro.ai/sampleinputs/1.png"}, {}, "found"),
+    ],
+)
+def test_a_task_is_a_runs_only_if_its_files_are(
+    sent: list[SentFile], shown: dict[str, Any], digests: dict[str, str | None], verdict: str
+) -> None:
+    assert by_files(sent, shown, digests) == verdict
+
+
+def test_each_file_is_fetched_once_however_many_runs_ask_for_it() -> None:
+    tasks = [task(number, {**A, "inputImage": OWN}) for number in (101, 102, 103)]
+    world = World(
+        lambda send: ok(tasklist=tasks[::-1]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET,
+        digests={OWN: DOG},
+    )
+    runs = [lost(item, A, files={"inputImage": [SentFile(sha256=one)]}) for item, one in enumerate("abc")]
+
+    assert not world.drive(find_lost(world.outside, runs, set())).has_tasks
+    assert world.digested == [OWN]
+
+
+# Whose task it is.
+
+
+def of(project: str | None, uuid: str | None = None) -> dict[str, Any]:
+    return {"projectid": project, "uuid": uuid}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "project_id", "earlier", "verdict"),
+    [
+        (of("1"), "1", [], "found"),
+        (of("2"), "1", [], "not it"),
+        (of(None), "1", [], "found"),
+        (of("1"), None, [of("1")], "found"),  # learned from an earlier task of ours
+        (of("2"), None, [of("1")], "not it"),
+        (of("1", "u-2"), None, [of("1", "u-1"), of("1", "u-1")], "not it"),
+        (of("1", "u-3"), None, [of("1", "u-1"), of("1", "u-2")], "found"),  # of each task, not of its owner
+    ],
+)
+def test_a_teammates_task_is_never_ours_where_wiro_tells(
+    candidate: dict[str, Any], project_id: str | None, earlier: list[dict[str, Any]], verdict: str
+) -> None:
+    known = [task(90 + number, B, **whose) for number, whose in enumerate(earlier)]
+    run = replace(lost(0, A), project_id=project_id)
+
+    def answer(send: Any) -> Any:
+        body = json.loads(send.body.json)
+        if send.path == "Task/Detail":
+            return ok(tasklist=[one for one in known if one["id"] == body["taskid"]])
+        return ok(tasklist=[task(101, A, **candidate)]) if body["start"] == "0" else NO_TASK_YET
+
+    world = World(answer)
+    own_ids = [one["id"] for one in known]
+
+    findings = world.drive(find_lost(world.outside, [run], set(own_ids), own_ids=own_ids))
+
+    assert findings.tasks == ({0: "101"} if verdict == "found" else {})
+    assert findings.doubts == {}
+
+
+def test_in_a_list_of_several_projects_a_task_is_a_doubt_where_ours_is_not_known() -> None:
+    findings = found([lost(0, A)], task(101, A, projectid="1"), task(102, B, projectid="2"))
+
+    assert findings.doubts == {0: ["101"]}
+
+
+def test_two_projects_of_one_person_are_no_crowd() -> None:
+    ours = of("1", "u-1")
+    assert found([lost(0, A)], task(101, A, **ours), task(102, B, **of("2", "u-1"))).tasks == {0: "101"}
+    others = [task(102, B, **ours), task(103, B, **of("2", "u-2"))]
+    assert found([lost(0, A)], task(101, A, **ours), *others).doubts == {0: ["101"]}
+
+
+def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing() -> None:
+    record = RunRecord("f", NOON.timestamp(), 0, 1, "100", wiro_at=NOON.timestamp())
+    wanted = WantedRun(MODEL, A, "f", 0)
+    for tasks, expected in (
+        ([task(101, A)], "101"),
+        ([], None),
+        ([task(102, A), task(101, A)], None),
+        ([task(101, None)], None),
+    ):
+
+        def answer(send: Any, tasks: Any = tasks) -> Any:
+            body = json.loads(send.body.json)
+            if send.path == "Task/Detail":
+                return ok(tasklist=[one for one in tasks if one["id"] == body["taskid"]])
+            return ok(tasklist=tasks) if body["start"] == "0" and tasks else NO_TASK_YET
+
+        world = World(answer)
+        assert world.drive(find_lost_run_now(world.outside, record, wanted)) == expected
+        assert world.pauses == []
+
+
+def test_a_run_that_bills_another_project_is_certain_only_in_a_list_that_shows_that_project() -> None:
+    run = replace(lost(0, A), project_id="7")
+    for shown, verdict in (("7", "not started"), ("1", "doubt")):
+        listed = task(101, B, projectid=shown)
+        world = World(
+            lambda send, listed=listed: (
+                ok(tasklist=[listed]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
+            )
+        )
+        world.now += timedelta(seconds=601)
+
+        findings = world.drive(find_lost(world.outside, [run], set()))
+
+        assert (findings.not_started == [0]) is (verdict == "not started")
+        assert (findings.doubts == {0: []}) is (verdict == "doubt")

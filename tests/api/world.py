@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
 from hypothesis import settings
 
-from airflow_provider_wiro.api.flow import Outside, Pause, Send
+from airflow_provider_wiro.api.flow import Confirm, Digest, Outside, Send, Step
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
 from airflow_provider_wiro.api.signing import Credentials
@@ -32,6 +32,8 @@ class World:
     Drives flows.
 
     :param answers: what comes back, in order; the last one goes on for ever. Or a function of what is sent.
+    :param host: of the connection's base URL.
+    :param digests: URL, or name of a file that is sent → its SHA-256.
     :param chance: what every random number is, or a function that draws one.
     """
 
@@ -41,6 +43,8 @@ class World:
         chance: float | Callable[[], float] = 0.5,
         gate: RateGate | None = None,
         credentials: Credentials | None = None,
+        host: str = "api.wiro.ai",
+        digests: Mapping[str, str | None] | None = None,
     ) -> None:
         self.now = NOON
         self.sends: list[Send] = []
@@ -54,7 +58,11 @@ class World:
             random=chance if callable(chance) else lambda: chance,
             nonce=lambda: next(nonces),
             gate=gate or RateGate(lambda: self.elapsed),
+            host=host,
         )
+        #: URL, or name of a file that is sent → its digest.
+        self.digests = dict(digests or {})
+        self.digested: list[str] = []
 
     @property
     def elapsed(self) -> float:
@@ -64,8 +72,8 @@ class World:
     def paths(self) -> list[str]:
         return [send.path for send in self.sends]
 
-    def drive(self, flow: Generator[Send | Pause, Any, T]) -> T:
-        outcome: Outcome | None = None
+    def drive(self, flow: Generator[Step, Any, T]) -> T:
+        outcome: Outcome | str | None = None
         while True:
             try:
                 step = flow.send(outcome)
@@ -79,6 +87,12 @@ class World:
                 self.sent_at.append(self.elapsed)
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 outcome = answer(step) if callable(answer) else answer
+            elif isinstance(step, Digest):
+                name = step.source if isinstance(step.source, str) else step.source.name
+                self.digested.append(name)
+                outcome = self.digests.get(name)
+            elif isinstance(step, Confirm):
+                step.check()
             else:
                 self.pauses.append(step.seconds)
                 self.now += timedelta(seconds=step.seconds)

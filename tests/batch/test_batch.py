@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.api import resume
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from tests.batch.work import TINY, prompts
 from tests.operators.fakes import CANCELLED, DONE, RETRO
@@ -407,21 +406,21 @@ def test_a_strangers_task_that_fits_as_well_is_for_a_person_to_look_at(work: Bat
     operator = work.operator(inputs)
     from airflow_provider_wiro.batch import submitting
 
-    newest = submitting.newest_task_id
+    newest = submitting.ask_baseline
 
     def newest_and_then_a_stranger(outside: Any) -> Any:
         found = yield from newest(outside)
         original(WiroHook(), RETRO, {**TINY, "prompt": "a"})
         return found
 
-    submitting.newest_task_id = newest_and_then_a_stranger
+    submitting.ask_baseline = newest_and_then_a_stranger
     try:
         with pytest.raises(
             AirflowFailException, match="can't be told which task it has started, if any: 222"
         ):
             operator.execute(work.context)
     finally:
-        submitting.newest_task_id = newest
+        submitting.ask_baseline = newest
     assert len(work.wiro.tasks) == 2
     work.retry()
     assert work.run(inputs, on_orphaned_intent="resubmit")["succeeded"] == 1
@@ -471,7 +470,3 @@ def test_runs_that_certainly_started_nothing_again_and_again_fail_their_item_unt
     work.retry()
     assert work.run(prompts(1))["succeeded"] == 1
     assert work.started_once(prompts(1))
-
-
-def test_the_settling_time_is_the_one_of_a_single_run() -> None:
-    assert resume.SETTLING.total_seconds() == 30

@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import resume
 from airflow_provider_wiro.api.batch_record import ItemState
 from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.emulator import Fault
@@ -208,7 +206,7 @@ def test_a_process_that_is_killed_in_the_middle_is_resumed_and_each_item_is_paid
 ) -> None:
     """SIGKILL, again and again at different moments; then in peace. Some answers are lost as well."""
     # A Run of the dead process can still be on its way: long enough for a loaded machine.
-    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=5))
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "5")
     inputs = prompts(120)
     wiro.inject(Fault("drop_after", endpoint="Run", skip=15, times=1))
     program = PROGRAM.format(root=str(ROOT), settings=json.dumps(settings_of(work, inputs)))

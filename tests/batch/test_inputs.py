@@ -56,8 +56,8 @@ def test_nothing_of_the_copy_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_bad_line_is_named_with_its_number(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "inputs.jsonl"
     path.write_text(text)
-    with pytest.raises(WiroUsageError, match=message):
-        opened(str(path))
+    with pytest.raises(WiroUsageError, match=message), opened(str(path)) as inputs:
+        inputs.check_files()
 
 
 @pytest.mark.parametrize(

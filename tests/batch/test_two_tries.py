@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api import resume
-from airflow_provider_wiro.batch import ledger, results, runner
+from airflow_provider_wiro.api.run_sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
+from airflow_provider_wiro.batch import ledger, results, sending
 from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.journal_file import LocalJournal
 from airflow_provider_wiro.batch.submitting import Submitter
@@ -19,7 +18,6 @@ from tests.operators.fakes import FakeTi
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.inputs import Item
     from tests.batch.work import BatchWork
 
 
@@ -43,13 +41,13 @@ def retries_at(
     send = Submitter.send
     sent = 0
 
-    async def interrupted(submitter: Submitter, item: Item, until: float) -> Any:
+    async def interrupted(submitter: Submitter, *arguments: Any) -> Any:
         nonlocal sent
         sent += 1
         if sent == run:
             # To its end, though the one who waits for it here may be left.
             await asyncio.to_thread(lambda: returned.append(second.execute(context)))
-        return await send(submitter, item, until)
+        return await send(submitter, *arguments)
 
     monkeypatch.setattr(Submitter, "send", interrupted)
     return returned
@@ -60,10 +58,9 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
     work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], run: int, max_active: int
 ) -> None:
     """Also one whose only Run waits, for a rate limit say, and which has nothing to write meanwhile."""
-    # As in earnest it is long: by then the earlier try has asked whose the journal is.
-    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=2))
-    monkeypatch.setattr(runner, "_TICK_SECONDS", 0.02)
-    monkeypatch.setattr(ledger, "CHECK_SECONDS", 0.02)
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "2")
+    # What the periodic look would find is found before the Run all the same.
+    monkeypatch.setattr(ledger, "CHECK_SECONDS", 1000.0)
     inputs = prompts(12)
     returned = retries_at(work, monkeypatch, run, inputs, **settings)
 
@@ -76,8 +73,8 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
     assert [by_id[line["wiro_task_id"]] for line in work.manifest] == [item["prompt"] for item in inputs]
 
 
-def test_a_try_asks_whose_the_journal_is_long_before_its_runs_count_as_not_started() -> None:
-    assert resume.SETTLING.total_seconds() > 2 * (ledger.CHECK_SECONDS + runner._TICK_SECONDS)
+def test_a_run_that_leaves_late_is_confirmed_long_before_it_can_count_as_not_started() -> None:
+    assert sending.MOMENT_SECONDS < CUT_OFF_PATIENCE_SECONDS / 10 < LOST_RUN_PATIENCE_SECONDS
 
 
 def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(

@@ -89,9 +89,11 @@ def test_a_run_whose_answer_is_lost_is_sent_exactly_once(
     server: HostileServer, twin: Twin, fault: str
 ) -> None:
     server.on(RUN, LOST[fault], STARTED)
-    with pytest.raises(WiroLostRunError):
+    with pytest.raises(WiroLostRunError) as lost:
         twin.run_model(MODEL, {"prompt": "x"})
     assert len(server.requests) == 1
+    # Only what was cut before any byte of an answer is taken for not started after a minute.
+    assert lost.value.was_cut_off is (fault in {"reset after the request", "closed after the request"})
 
 
 TOO_SLOW: dict[str, Script] = {
@@ -126,9 +128,10 @@ def test_a_run_whose_answer_is_too_slow_is_sent_exactly_once(
     connect(read_timeout=0.1, connect_timeout=0.2)
     server.on(RUN, TOO_SLOW[fault], STARTED)
     began = time.monotonic()
-    with pytest.raises(WiroLostRunError):
+    with pytest.raises(WiroLostRunError) as lost:
         twin.run_model(MODEL, {"prompt": "x"})
     assert time.monotonic() - began < 3
+    assert not lost.value.was_cut_off
     assert len(server.requests) == 1
 
 

@@ -19,6 +19,8 @@ MOVED = 6
 #: From here on Airflow gives a triggerer's work to another one.
 TRIGGERER_SILENT_SECONDS = 20
 SETTINGS = {
+    # A Run that a killed worker may have sent is awaited this long before it is sent again: ten minutes.
+    "AIRFLOW__WIRO__LOST_RUN_PATIENCE": "60",
     "AIRFLOW__CORE__PARALLELISM": "64",
     # How long Airflow takes to notice that a worker or a triggerer is gone: minutes by default.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",

@@ -24,6 +24,8 @@ OUTAGE_SECONDS = 60.0
 AFTER_THE_RUSH_SECONDS = 45.0
 
 SETTINGS = {
+    # A Run that a killed worker may have sent is awaited this long before it is sent again: ten minutes.
+    "AIRFLOW__WIRO__LOST_RUN_PATIENCE": "60",
     "AIRFLOW__CORE__PARALLELISM": "16",
     # How long Airflow takes to notice that a worker, a scheduler or a triggerer is gone: minutes by default.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_wiro.api.flow import Flow, Outside, Send, drive
+from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Send, drive
+from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
 from airflow_provider_wiro.api.run_record import RunRecord
@@ -20,7 +22,7 @@ from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -38,9 +40,13 @@ FATES = (
     "html_after",  # a web page, carried out
     "vague",  # code 0 without a reason, not carried out
     "timeout",  # 408
+    "slow",  # for Run only: the client's timeout passes, and it is carried out minutes later
+    "cut_off",  # left, never arrived; the connection was reset
+    "cut_off_after",  # the same, and it was carried out
 )
 ACCEPTED_SECONDS = 8.0
 ERROR_SECONDS = 20.0
+NO_TASK_YET = {"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]}
 ENDS = ("success", "failure", "cancelled", "endless")
 
 
@@ -50,7 +56,11 @@ class CrashError(BaseException):
 
 @dataclass
 class SimulatedTask:
-    """One paid (or to be paid) task at Wiro."""
+    """
+    One paid (or to be paid) task at Wiro.
+
+    :ivar is_ours: False for another DAG run's, or a teammate's.
+    """
 
     id: str
     parameters: dict[str, Any]
@@ -59,6 +69,8 @@ class SimulatedTask:
     ends_at: float
     end: str
     stopped_at: float | None = None
+    is_ours: bool = True
+    project: str = "1"
 
     def status(self, now: float) -> str:
         """
@@ -89,6 +101,7 @@ class SimulatedTask:
             "status": self.status(now),
             "createtime": str(int(self.created_at)),
             "parameters": self.parameters,
+            "projectid": self.project,
             "modelslugowner": "owner",
             "modelslugproject": "model",
             "pexit": ("0" if self.end == "success" else "1") if is_over else None,
@@ -104,6 +117,9 @@ class World:
     :ivar crashes: steps (sends, pauses and record operations, counted over all tries) at which the worker
         dies.
     :ivar jumps: by how much the worker's clock jumps at a step, in seconds.
+    :ivar delays: how long after they were sent slow Runs are carried out.
+    :ivar strangers: seconds from the beginning, and what somebody else starts then: the changes to a run that
+        is otherwise ours, and whose it is.
     """
 
     fates: Iterator[str]
@@ -114,8 +130,79 @@ class World:
     clock_error: float = 0.0
     steps: int = 0
     tasks: list[SimulatedTask] = field(default_factory=list)
+    delays: Iterator[float] = field(default_factory=lambda: iter(()))
+    strangers: list[tuple[float, dict[str, Any], str]] = field(default_factory=list)
+    #: Slow Runs: when each is carried out, and with which fields.
+    pending: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    #: URL → the digest of the file that Wiro keeps there.
+    stored: dict[str, str] = field(default_factory=dict)
+    #: What our Runs have sent, for strangers to repeat.
+    ours: dict[str, Any] = field(default_factory=dict)
+    began_at: float = field(init=False)
+
+    @classmethod
+    def with_earlier_task(cls, *arguments: Any, **settings: Any) -> Self:
+        """Return a world in which our project has run something before."""
+        world = cls(*arguments, **settings)
+        world._start({"prompt": "of yesterday"}, ("success", 1.0, 5.0), project="1").created_at -= 86_400
+        world.tasks[0].runs_from = world.tasks[0].ends_at = world.tasks[0].created_at
+        return world
+
     #: The most tasks of ours that were alive at one moment.
     most_alive: int = 0
+
+    def __post_init__(self) -> None:
+        self.began_at = self.time
+        self.strangers = sorted(self.strangers, key=lambda one: one[0])
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and what is due in it happen at Wiro."""
+        until = self.time + seconds
+        while True:
+            due = sorted((at, number) for number, (at, _) in enumerate(self.pending) if at <= until)
+            stranger_at = self.began_at + self.strangers[0][0] if self.strangers else None
+            if stranger_at is not None and stranger_at <= until and (not due or stranger_at <= due[0][0]):
+                _, changes, project = self.strangers.pop(0)
+                self.time = max(self.time, stranger_at)
+                if self.ours:
+                    self._start({**self.ours, **changes}, ("success", 1.0, 60.0), project=project)
+            elif due:
+                at, number = due[0]
+                self.time = max(self.time, at)
+                _, fields = self.pending.pop(number)
+                self._start(fields, next(self.ends, ("success", 1.0, 5.0)))
+                self._count()
+            else:
+                break
+        self.time = until
+
+    def _count(self) -> None:
+        self.most_alive = max(self.most_alive, len(self.alive()))
+
+    def _start(
+        self, fields: dict[str, Any], end: tuple[str, float, float], *, project: str | None = None
+    ) -> SimulatedTask:
+        """Start a task; of a stranger if a project is given."""
+        kind, queued, ran = end
+        task = SimulatedTask(
+            id=str(1000 + len(self.tasks)),
+            parameters={name: str(value) for name, value in fields.items()},
+            created_at=self.time,
+            runs_from=self.time + queued,
+            ends_at=self.time + queued + ran,
+            end=kind,
+            is_ours=project is None,
+            project=project or "1",
+        )
+        self.tasks.append(task)
+        return task
+
+    def digest(self, what: Digest) -> str | None:
+        """Read a file: what Wiro keeps, or ours."""
+        self.step()
+        if isinstance(what.source, str):
+            return self.stored.get(what.source)
+        return what.source.identity.removeprefix("sha256:")
 
     def step(self) -> None:
         """Pass a point at which the worker may die or its clock may jump."""
@@ -129,23 +216,23 @@ class World:
 
     def pause(self, seconds: float) -> None:
         self.step()
-        self.time += seconds
+        self.pass_time(seconds)
 
     def send(self, what: Send) -> Answer | NoAnswer:
         self.step()
-        self.time += 0.2
+        self.pass_time(0.2)
         fate = next(self.fates, "ok")
         outcome = self._outcome(what, fate)
-        self.most_alive = max(self.most_alive, len(self.alive()))
+        self._count()
         # The worker can also die after Wiro has acted and before the answer is seen.
         self.step()
         return outcome
 
     def alive(self) -> list[SimulatedTask]:
-        return [task for task in self.tasks if task.is_alive(self.time)]
+        return [task for task in self.tasks if task.is_ours and task.is_alive(self.time)]
 
     def succeeded(self) -> list[SimulatedTask]:
-        return [task for task in self.tasks if task.has_succeeded(self.time)]
+        return [task for task in self.tasks if task.is_ours and task.has_succeeded(self.time)]
 
     def _outcome(self, what: Send, fate: str) -> Answer | NoAnswer:
         match fate:
@@ -153,62 +240,84 @@ class World:
                 return NoAnswer("ConnectionRefusedError", was_sent=False)
             case "lost_before":
                 return NoAnswer("ReadTimeout", was_sent=True)
+            case "cut_off":
+                return NoAnswer("ConnectionResetError", was_sent=True, was_cut_off=True)
             case "rate_limit":
-                return Answer(429, {"retry-after": "7"}, b"")
+                return self._answer(429, b"", {"retry-after": "7"})
             case "unavailable":
-                return Answer(503, {}, b"")
+                return self._answer(503, b"")
             case "broken":
-                return Answer(500, {}, b'{"result": false, "errors": [{"code": 0, "message": "oops"}]}')
+                return self._answer(500, b'{"result": false, "errors": [{"code": 0, "message": "oops"}]}')
             case "timeout":
-                return Answer(408, {}, b"")
+                return self._answer(408, b"")
             case "vague" if not what.path.startswith("Run/"):
-                return _json({"result": False, "errors": [{"code": 0, "message": "Something went wrong."}]})
+                return self._json(
+                    {"result": False, "errors": [{"code": 0, "message": "Something went wrong."}]}
+                )
             case "full" if what.path.startswith("Run/"):
-                return _json({"result": False, "errors": [{"code": 96, "message": "limit"}]})
+                return self._json({"result": False, "errors": [{"code": 96, "message": "limit"}]})
+            case "slow" if what.path.startswith("Run/"):
+                self.pending.append((self.time + next(self.delays, 100.0), self._fields(what)))
+                self.pass_time(60.0)
+                return NoAnswer("ReadTimeout", was_sent=True)
         done = self._carry_out(what)
         match fate:
             case "lost_after":
-                return NoAnswer("ConnectionResetError", was_sent=True)
+                return NoAnswer("ReadTimeout", was_sent=True)
+            case "cut_off_after":
+                return NoAnswer("ConnectionResetError", was_sent=True, was_cut_off=True)
             case "broken_after":
-                return Answer(502, {}, b"<html>Bad gateway</html>")
+                return self._answer(502, b"<html>Bad gateway</html>")
             case "html_after":
-                return Answer(200, {}, b"<html>Sorry</html>")
+                return self._answer(200, b"<html>Sorry</html>")
         return done
 
+    def _fields(self, what: Send) -> dict[str, Any]:
+        """Return what a Run asks for; files go into Wiro's storage, and are shown by their URLs there."""
+        if what.body.json is not None:
+            self.ours = json.loads(what.body.json)
+            return dict(self.ours)
+        fields: dict[str, Any] = {}
+        for name, value in what.body.form:
+            if isinstance(value, FileContent):
+                url = f"https://cdn1.wiro.ai/{len(self.stored)}/{value.name}"
+                self.stored[url] = value.identity.removeprefix("sha256:")
+                fields[name] = url
+            else:
+                fields[name] = value
+        self.ours = dict(fields)
+        return fields
+
     def _carry_out(self, what: Send) -> Answer:
-        fields = json.loads(what.body.json or "{}")
         if what.path.startswith("Run/"):
-            end, queued, ran = next(self.ends, ("success", 1.0, 5.0))
-            task = SimulatedTask(
-                id=str(1000 + len(self.tasks)),
-                parameters={name: str(value) for name, value in fields.items()},
-                created_at=self.time,
-                runs_from=self.time + queued,
-                ends_at=self.time + queued + ran,
-                end=end,
-            )
-            self.tasks.append(task)
-            return _json({"result": True, "errors": [], "taskid": task.id, "socketaccesstoken": "token"})
+            task = self._start(self._fields(what), next(self.ends, ("success", 1.0, 5.0)))
+            return self._json({"result": True, "errors": [], "taskid": task.id, "socketaccesstoken": "token"})
+        fields = json.loads(what.body.json or "{}")
+        if what.path == "Tool/Detail":
+            return self._json({"result": False, "errors": [{"code": 1, "message": "not-exist"}]})
         if what.path == "Task/List":
             start, limit = int(fields["start"]), int(fields["limit"])
             newest_first = self.tasks[::-1][start : start + limit]
             if not self.tasks:
-                return _json({"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]})
-            return _json({"result": True, "tasklist": [task.to_wire(self.time) for task in newest_first]})
+                return self._json(NO_TASK_YET)
+            shown = [task.to_wire(self.time) for task in newest_first]
+            return self._json({"result": True, "tasklist": shown})
         found = next((task for task in self.tasks if task.id == fields["taskid"]), None)
         if found is None:
-            return _json({"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]})
+            return self._json(NO_TASK_YET)
         needed = {"Task/Cancel": {"task_queue"}, "Task/Kill": {"task_start", "task_error"}}.get(what.path)
         if needed is not None:
             if found.status(self.time) not in needed:
                 text = "Task is not in a cancellable state."
-                return _json({"result": False, "errors": [{"code": 1, "message": text}]})
+                return self._json({"result": False, "errors": [{"code": 1, "message": text}]})
             found.stopped_at = self.time
-        return _json({"result": True, "tasklist": [found.to_wire(self.time)]})
+        return self._json({"result": True, "tasklist": [found.to_wire(self.time)]})
 
+    def _json(self, envelope: dict[str, Any]) -> Answer:
+        return self._answer(200, json.dumps(envelope).encode())
 
-def _json(envelope: dict[str, Any]) -> Answer:
-    return Answer(200, {}, json.dumps(envelope).encode())
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        return Answer(status, {"date": formatdate(self.time, usegmt=True), **(headers or {})}, body)
 
 
 class SimulatedHook:
@@ -228,8 +337,12 @@ class SimulatedHook:
             random=lambda: 0.5,
             nonce=lambda: next(self._nonces),
             gate=self._gate,
+            host="api.wiro.ai",
         )
-        return drive(make(outside), world.send, world.pause)
+        return drive(make(outside), world.send, world.pause, world.digest)
+
+    def pause(self, seconds: float) -> None:
+        self._world.pause(seconds)
 
 
 class SimulatedStore:

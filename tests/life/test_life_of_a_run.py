@@ -10,6 +10,7 @@ the deadline.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -19,8 +20,10 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api import conversations
 from airflow_provider_wiro.api.fingerprint import fingerprint
+from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.resume import WantedRun
+from airflow_provider_wiro.api.sent_files import sent_files
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -30,7 +33,10 @@ from airflow_provider_wiro.operators.durable_run import DurableRun, mark_spent
 from tests.life.simulation import ENDS, FATES, CrashError, Silent, SimulatedHook, SimulatedStore, World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 MODEL, PARAMETERS = "owner/model", {"prompt": "a lighthouse", "samples": 2}
@@ -50,23 +56,32 @@ class Life:
     longest_try_seconds: float = 0.0
 
 
-def live(world: World, store: SimulatedStore, *, lifetime: int = TRIES) -> Life:
+def live(
+    world: World,
+    store: SimulatedStore,
+    *,
+    lifetime: int = TRIES,
+    files: Mapping[str, list[FileValue]] | None = None,
+    crash_delay: float = 30.0,
+) -> Life:
     """
     Go through an Airflow task instance's tries, as the operator does, until one returns or fails for good.
+
+    :param crash_delay: seconds from a crash to the next try.
     """
     life = Life(world)
     for try_number in range(1, TRIES + 1):
         began_at = world.time
         try:
-            life.returned.append(one_try(world, store, try_number, lifetime))
+            life.returned.append(one_try(world, store, try_number, lifetime, files or {}))
         except CrashError:
-            world.time += 30  # until Airflow has noticed
+            world.pass_time(crash_delay)
             continue
         except WiroError as error:
             if not error.may_retry:
                 life.permanent = error
                 break
-            world.time += 60  # the retry delay
+            world.pass_time(60)  # the retry delay
             continue
         finally:
             life.longest_try_seconds = max(life.longest_try_seconds, world.time - began_at)
@@ -74,16 +89,29 @@ def live(world: World, store: SimulatedStore, *, lifetime: int = TRIES) -> Life:
     return life
 
 
-def one_try(world: World, store: SimulatedStore, try_number: int, lifetime: int) -> str:
+def one_try(
+    world: World,
+    store: SimulatedStore,
+    try_number: int,
+    lifetime: int,
+    files: Mapping[str, list[FileValue]],
+) -> str:
     hook = SimulatedHook(world)
+    began_at, began = world.now(), world.time
     give_up_at = world.now().timestamp() + TIMEOUT_SECONDS
+    sent = sent_files(files)
     run = DurableRun(
         cast("WiroHook", hook),
         store,
-        WantedRun(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, {}), lifetime),
-        submit=lambda: hook.converse(
-            lambda outside: conversations.run_model(outside, MODEL, PARAMETERS, {}, waits_for_slot=False)
+        WantedRun(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
+        submit=lambda before_send: hook.converse(
+            lambda outside: conversations.run_model(
+                outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
+            )
         ),
+        began_at=began_at,
+        seconds_left=lambda: began + TIMEOUT_SECONDS - world.time,
+        monotonic=lambda: world.time,
         try_number=try_number,
         stops_stale=False,
         resubmits_orphans=False,
@@ -137,20 +165,23 @@ ends = st.lists(
     max_size=8,
 )
 crashes = st.sets(st.integers(1, 80), max_size=4)
+delays = st.lists(st.floats(60, 540), max_size=8)
 jumps = st.dictionaries(st.integers(1, 60), st.floats(-7200, 7200), max_size=3)
 store_failures = st.lists(st.booleans(), max_size=10)
 
 
 @settings(max_examples=400)
-@given(fates=fates, ends=ends, crashes=crashes, jumps=jumps, store_failures=store_failures)
+@given(fates=fates, ends=ends, crashes=crashes, jumps=jumps, store_failures=store_failures, delays=delays)
 def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_in_silence(
     fates: list[str],
     ends: list[tuple[str, float, float]],
     crashes: set[int],
     jumps: dict[int, float],
     store_failures: list[bool],
+    delays: list[float],
 ) -> None:
-    world = World(iter(fates), iter(ends), crashes, jumps)
+    """Slow Runs included, that start their task up to 9 minutes after they were sent."""
+    world = World(iter(fates), iter(ends), crashes, jumps, delays=iter(delays))
     life = live(world, SimulatedStore(world, iter(store_failures)))
 
     assert world.most_alive <= 1, "two paid tasks were alive for one intent"
@@ -161,6 +192,57 @@ def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_in_silenc
     # jump.
     limit = 2 * TIMEOUT_SECONDS + SLACK_SECONDS + sum(map(abs, jumps.values()))
     assert life.longest_try_seconds <= limit, "silence past the deadline"
+
+
+CAT_URL, DOG_URL = "https://pictures.example.com/cat.png", "https://pictures.example.com/dog.png"
+CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"), identity="sha256:cat")
+strangers = st.lists(st.tuples(st.floats(0, 3000), st.sampled_from(["other file", "teammate"])), max_size=6)
+
+
+@settings(max_examples=300)
+@given(fates=fates, ends=ends, crashes=crashes, delays=delays, strangers=strangers, is_content=st.booleans())
+def test_nobody_elses_task_is_ever_ours(
+    fates: list[str],
+    ends: list[tuple[str, float, float]],
+    crashes: set[int],
+    delays: list[float],
+    strangers: list[tuple[float, str]],
+    is_content: bool,
+) -> None:
+    """Not that of equal parameters and another file, nor a teammate's that is equal in everything."""
+    world = World.with_earlier_task(iter(fates), iter(ends), crashes, delays=iter(delays))
+    world.stored["https://cdn1.wiro.ai/other/dog.png"] = "dog"
+    other = {"inputImage": "https://cdn1.wiro.ai/other/dog.png"} if is_content else {"inputImageUrl": DOG_URL}
+    world.strangers = [
+        (at, {} if whose == "teammate" else other, "2" if whose == "teammate" else "1")
+        for at, whose in sorted(strangers)
+    ]
+    files: dict[str, list[FileValue]] = {"inputImage": [CAT if is_content else FileUrl(CAT_URL)]}
+
+    life = live(world, SimulatedStore(world, iter([])), files=files)
+
+    ours = {task.id for task in world.tasks if task.is_ours}
+    assert set(life.returned) <= ours, "another picture's result was returned as success"
+    assert all(task.stopped_at is None for task in world.tasks if not task.is_ours), "stopped another's"
+    assert world.most_alive <= 1
+    assert len(world.succeeded()) <= 1
+
+
+@settings(max_examples=100)
+@given(crash=st.integers(1, 12), is_lost=st.sampled_from(["ok", "lost_before", "cut_off", "broken"]))
+def test_the_next_dag_runs_equal_task_an_hour_later_is_never_ours(crash: int, is_lost: str) -> None:
+    """The worker dies, its retry comes 50 minutes later, and by then the next DAG run has started its own."""
+    world = World(iter(["ok", is_lost]), iter([("success", 1.0, 5.0)] * 9), crashes={crash})
+    world.ours = {"prompt": "a lighthouse", "samples": 2}
+    world.strangers = [(2990.0, {}, "1")]
+
+    life = live(world, SimulatedStore(world, iter([])), crash_delay=3000)
+
+    [stranger] = [task for task in world.tasks if not task.is_ours] or [None]
+    assert stranger is None or stranger.id not in life.returned
+    assert stranger is None or stranger.stopped_at is None
+    assert len(life.returned) == 1
+    assert len(world.succeeded()) == 1
 
 
 @settings(max_examples=100)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.api import resume, retry
+from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait little; nobody here tests how long a pause is. And let no rate limit outlive its test."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(resume, "SETTLING", timedelta(seconds=0.05))
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "0.05")
     monkeypatch.setattr(shell, "_GATES", {})
 
 

@@ -415,10 +415,10 @@ def test_two_equal_tasks_are_a_doubt_that_names_both(wiro: WiroEmulator, work: W
     start_others(work, SMALL["prompt"])
     wiro.inject(Fault("drop_after", endpoint="Run", skip=1))
 
-    with pytest.raises(AirflowFailException, match=r"2222, 2221.*on_orphaned_intent='resubmit'"):
+    with pytest.raises(AirflowFailException, match=r"2221, 2222.*on_orphaned_intent='resubmit'"):
         work.run()
     work.retry()
-    with pytest.raises(AirflowFailException, match="2222, 2221"):  # no try forgets it
+    with pytest.raises(AirflowFailException, match="2221, 2222"):  # no try forgets it
         work.run()
 
     assert (work.started, wiro.counts.requests["Run"]) == (2, 2)

@@ -26,7 +26,7 @@ from tests.faults.waiting import StoppedError, pause, stop_waiting
 from tests.faults.wiro import Wiro
 from tests.soak import RETRY
 from tests.soak.verdict import Outcome, broken_promises, leaks
-from tests.soak.weather import READ_TIMEOUT_SECONDS, Weather
+from tests.soak.weather import LOST_RUN_PATIENCE_SECONDS, READ_TIMEOUT_SECONDS, Weather
 from tests.system.servers import ServerError, clean_environment, stopping_on_signals
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
         environment = clean_environment() | {
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW_CONN_WIRO_DEFAULT": json.dumps(connection),
+            "AIRFLOW__WIRO__LOST_RUN_PATIENCE": str(LOST_RUN_PATIENCE_SECONDS),
             # Else glibc keeps a heap for each thread, and their slow filling looks like a leak.
             "MALLOC_ARENA_MAX": "2",
         }

@@ -8,6 +8,8 @@ from typing import Any
 
 #: The connection's read timeout: an answer that is slower is a lost one.
 READ_TIMEOUT_SECONDS = 4
+#: How long a lost Run is looked for: longer than any fault here keeps the emulator from carrying one out.
+LOST_RUN_PATIENCE_SECONDS = 30
 
 #: Not `parameters`: of a task that is shown without them nobody can tell whose it is, and a lost answer is
 #: then a doubt that a person has to settle, as promised.

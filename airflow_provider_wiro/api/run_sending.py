@@ -1,0 +1,164 @@
+"""
+One sending of a Run: when it left, how its answer was lost, and how long Wiro may still be at work on it.
+
+Times are Unix seconds by our clock. Wiro's clock, as the ``Date`` of its answers tells it, is noted beside
+it: ours can be wrong, or be set while a run is looked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.api.wire import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.exceptions import WiroLostRunError
+
+#: A Run whose answer timed out may start its task this long after it was sent, if nothing else is configured.
+LOST_RUN_PATIENCE_SECONDS = 600.0
+#: One whose connection was reset or closed before any byte of an answer, as long as this after that.
+CUT_OFF_PATIENCE_SECONDS = 60.0
+#: Wiro's ``createtime`` and ``Date`` have whole seconds and can come from two machines.
+CLOCK_SLACK_SECONDS = 30.0
+#: Our clock and Wiro's pass the same time if they differ by no more than this.
+_CLOCK_DRIFT_SECONDS = 2.0
+#: Where Wiro's clock is not known, ours has to do. It may be wrong by as much as this.
+_CLOCK_DOUBT_SECONDS = 24 * 3600.0
+
+
+class Loss(Enum):
+    """How the answer of a Run was lost."""
+
+    TIMEOUT = "timeout"  # also a 5xx and an answer that can't be read: Wiro may be at work on the request
+    CUT_OFF = "cut_off"  # reset or closed before any byte of an answer
+
+
+class Timing(Enum):
+    """Whether a task was created when a sending can have started it."""
+
+    POSSIBLE = "possible"
+    IMPOSSIBLE = "impossible"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Sending:
+    """
+    A Run that was, or may have been, sent.
+
+    :ivar intended_at: Unix time right before it was sent.
+    :ivar newest_before: the project's newest task before that, empty if it had none; only later ones can be
+        this run. None if Wiro didn't tell.
+    :ivar wiro_at: Unix time of the same moment by Wiro's clock; None if not known.
+    :ivar loss: how its answer was lost; None while it isn't, or where the worker died before it knew.
+    :ivar lost_after: seconds from the sending to the loss.
+    """
+
+    intended_at: float
+    newest_before: str | None = None
+    wiro_at: float | None = None
+    loss: Loss | None = None
+    lost_after: float | None = None
+
+    def lose(self, error: WiroLostRunError, after_seconds: float) -> Sending:
+        """
+        Return the sending with what is known of its loss.
+
+        :param after_seconds: from the sending to the loss, by a clock that nobody sets.
+        """
+        loss = Loss.CUT_OFF if error.was_cut_off else Loss.TIMEOUT
+        return Sending(self.intended_at, self.newest_before, self.wiro_at, loss, max(0.0, after_seconds))
+
+    def holds_seconds(self, patience_seconds: float) -> float:
+        """
+        Return for how long after the sending Wiro may still start its task.
+
+        :param patience_seconds: ``[wiro] lost_run_patience``.
+        """
+        after_loss = (self.lost_after or 0.0) + min(CUT_OFF_PATIENCE_SECONDS, patience_seconds)
+        return after_loss if self.loss is Loss.CUT_OFF else max(patience_seconds, after_loss)
+
+    def elapsed_seconds(self, now: float, wiro_now: float | None) -> float:
+        """
+        Return how much time has certainly passed since the sending.
+
+        :param now: Unix time by our clock.
+        :param wiro_now: by Wiro's at the same moment; None if not known.
+        """
+        ours = now - self.intended_at
+        if wiro_now is None or self.wiro_at is None:
+            return ours
+        wiros = wiro_now - self.wiro_at
+        # Wiro's clock is told in whole seconds; ours is finer, but somebody may have set it.
+        return ours if abs(ours - wiros) <= _CLOCK_DRIFT_SECONDS else wiros - 1.0
+
+    def timing(self, task: Task, window_seconds: float) -> Timing:
+        """
+        Return whether a task was created when this sending can have started it.
+
+        :param window_seconds: for how long after the sending that is.
+        """
+        if task.created_at is None:
+            return Timing.UNCLEAR
+        created_at = task.created_at.timestamp()
+        at = self.intended_at if self.wiro_at is None else self.wiro_at
+        if at - CLOCK_SLACK_SECONDS <= created_at <= at + window_seconds + CLOCK_SLACK_SECONDS:
+            return Timing.POSSIBLE
+        if self.wiro_at is not None:
+            return Timing.IMPOSSIBLE
+        is_far = abs(created_at - at) > window_seconds + _CLOCK_DOUBT_SECONDS
+        return Timing.IMPOSSIBLE if is_far else Timing.UNCLEAR
+
+    def was_after(self, task: Task) -> bool:
+        """Whether a task was there before the Run was sent; so were all that the list shows after it."""
+        if self.newest_before is None:
+            at = self.intended_at if self.wiro_at is None else self.wiro_at
+            return task.created_at is not None and task.created_at.timestamp() < at - _CLOCK_DOUBT_SECONDS
+        if task.id.isdecimal() and self.newest_before.isdecimal():
+            return int(task.id) <= int(self.newest_before)
+        return task.id == self.newest_before
+
+    @property
+    def age(self) -> tuple[int, float]:
+        """What sendings are ordered by, the oldest first."""
+        newest = self.newest_before or "0"
+        return (int(newest) if newest.isdecimal() else 0), self.intended_at
+
+    @property
+    def moment(self) -> datetime:
+        """When it was sent."""
+        return datetime.fromtimestamp(self.intended_at, tz=UTC)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sending as it is stored."""
+        return {**asdict(self), "loss": None if self.loss is None else self.loss.value}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """
+        Read a stored sending; what a version before this one didn't write is not known.
+
+        :raises ValueError, TypeError, KeyError: it is damaged.
+        """
+        if moment(stored["intended_at"]) is None:
+            raise ValueError(stored["intended_at"])
+        newest, loss = stored.get("newest_before"), stored.get("loss")
+        if not (newest is None or isinstance(newest, str)):
+            raise TypeError(newest)
+        return cls(
+            float(stored["intended_at"]),
+            newest,
+            _seconds(stored.get("wiro_at")),
+            None if loss is None else Loss(loss),
+            _seconds(stored.get("lost_after")),
+        )
+
+
+def _seconds(stored: object) -> float | None:
+    return None if stored is None else float(stored)  # type: ignore[arg-type]

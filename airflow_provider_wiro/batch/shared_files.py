@@ -1,0 +1,39 @@
+"""The input files of a batch, looked at before its first Run; a batch that goes on may have lost some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks.files import resolve_files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.batch.inputs import Inputs
+
+
+def shared_files(
+    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchRecord
+) -> Mapping[str, Sequence[FileValue]]:
+    """
+    Return the files of all items, looked at once.
+
+    Where the batch begins, all local files have to be there. Where it goes on, what runs is followed without
+    them: an item whose file is gone fails when it would be sent.
+
+    :param files: file parameter → source or sources of all items.
+    :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
+    :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
+    """
+    begins = record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
+    if begins:
+        inputs.check_files()
+        return resolve_files(files)
+    try:
+        return resolve_files(files)
+    except WiroError:
+        return {}  # looked at again for each item that is still to be sent

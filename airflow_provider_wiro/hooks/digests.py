@@ -1,0 +1,69 @@
+"""The SHA-256 of files: of those we send, and of those that Wiro shows for a task."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.models import Output
+from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES, FileContent
+from airflow_provider_wiro.exceptions import WiroError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.hooks.connection import WiroConnection
+
+_PIECE_BYTES = 256 * 1024
+
+
+def content_digest(content: FileContent) -> str | None:
+    """Return the SHA-256 of a file that we send, in hex digits; None if it can't be read any more."""
+    try:
+        with content.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except WiroError:
+        return None
+
+
+def fetched_digest(connection: WiroConnection, url: str) -> str | None:
+    """
+    Return the SHA-256 of a file at a URL that Wiro shows, in hex digits.
+
+    It is fetched like an output: with the connection's timeouts, and from public addresses only.
+
+    :return: None if it can't be had, or has more bytes than Wiro takes.
+    """
+    from airflow_provider_wiro.hooks import outputs
+
+    digest, size = hashlib.sha256(), 0
+    try:
+        with outputs.open_output(connection, _shown_file(url)) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                size += len(piece)
+                if size > MAX_FILE_BYTES:
+                    return None
+                digest.update(piece)
+    except WiroError:
+        return None
+    return digest.hexdigest()
+
+
+async def fetched_digest_async(connection: WiroConnection, url: str) -> str | None:
+    """See :func:`fetched_digest`."""
+    from airflow_provider_wiro.hooks import asynchronous
+
+    digest, size = hashlib.sha256(), 0
+    try:
+        async with asynchronous.open_output(connection, _shown_file(url)) as stream:
+            while piece := await stream.read(_PIECE_BYTES):
+                size += len(piece)
+                if size > MAX_FILE_BYTES:
+                    return None
+                digest.update(piece)
+    except WiroError:
+        return None
+    return digest.hexdigest()
+
+
+def _shown_file(url: str) -> Output:
+    shown: dict[str, Any] = {"index": 0, "name": "input", "content_type": "", "size": None, "url": url}
+    return Output(**shown)

@@ -1,0 +1,56 @@
+"""After the end of a run that was sent again: whether an earlier sending has started a task after all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.strays import earlier_sendings, find_strays, stray_warnings
+from airflow_provider_wiro.exceptions import WiroError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_wiro.api.resume import WantedRun
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.operators.log import Log
+    from airflow_provider_wiro.run_record import RecordStore
+
+
+def stop_strays(
+    hook: WiroHook,
+    store: RecordStore | None,
+    wiro_task_id: str,
+    wanted: Callable[[], WantedRun],
+    log: Log,
+) -> None:
+    """
+    Look once for tasks of earlier sendings of a run; stop those that run, and report each with its cost.
+
+    Fails nothing: the run itself is over.
+
+    :param wiro_task_id: the run's task, which has ended.
+    :param wanted: what the run is, needed only where it was sent again.
+    """
+    if store is None:
+        return
+    try:
+        record = store.read()
+        if record is None or record.wiro_task_id != wiro_task_id or not record.lost_sendings:
+            return
+        run = wanted()
+        earlier = earlier_sendings(record, run)
+        known_ids = list(reversed(record.known_task_ids))
+        found = hook.converse(
+            lambda outside: find_strays(
+                outside, earlier, known_ids, own_ids=known_ids, patience_seconds=run.patience_seconds
+            )
+        )
+    except WiroError as error:
+        log.warning(
+            "This run was sent more than once, and it can't be told whether an earlier sending has started a "
+            "task as well: %s",
+            error,
+        )
+        return
+    for warning in stray_warnings(found, "this run"):
+        log.warning("%s", warning)

@@ -1,0 +1,87 @@
+"""What an operator is to run, from its arguments: also where its input files are gone by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.fingerprint import fingerprint
+from airflow_provider_wiro.api.parameters import clean_parameters, split_slug
+from airflow_provider_wiro.api.resume import WantedRun
+from airflow_provider_wiro.api.sent_files import references, sent_files
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files, sources_of
+from airflow_provider_wiro.hooks.stored_file import with_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_wiro.api.parameters import FileValue
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """
+    A run that may be sent.
+
+    :ivar wanted: what an earlier try's record is compared with.
+    :ivar files: what is sent; empty where ``wanted.problem`` says why it can't be.
+    """
+
+    wanted: WantedRun
+    files: Mapping[str, Sequence[FileValue]]
+
+
+def prepare_run(
+    model: str,
+    parameters: Mapping[str, Any] | None,
+    files: Mapping[str, Any] | None,
+    *,
+    project_id: str | None,
+    lifetime: int,
+    patience_seconds: float,
+    min_outputs: int | None = None,
+) -> PreparedRun:
+    """
+    Return what an operator's arguments mean.
+
+    Files that can't be had are no error yet: a run that an earlier try began is followed without them.
+
+    :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param patience_seconds: ``[wiro] lost_run_patience``.
+    :param min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
+    :raises WiroUsageError: model or parameters can't be right, or the files are no mapping.
+    """
+    split_slug(model)
+    given = clean_parameters({} if parameters is None else parameters)
+    found: dict[str, list[FileValue]] = {}
+    digest, problem = "", None
+    try:
+        found = resolve_files(files)
+        digest, sent = fingerprint(model, given, found, project_id), sent_files(found)
+    except WiroError as error:
+        problem, sent = error, files_as_far_as_known(files)
+    wanted = WantedRun(
+        model,
+        given,
+        digest,
+        lifetime,
+        files=sent,
+        references=references(model, given, _names(files), project_id),
+        project_id=project_id,
+        problem=problem,
+        patience_seconds=patience_seconds,
+        min_outputs=min_outputs,
+    )
+    return PreparedRun(wanted, found)
+
+
+def _names(files: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    return {
+        name: [
+            str(source.get("url")) if hasattr(source, "get") else with_connection(source)
+            for source in sources
+        ]
+        for name, sources in sources_of(files).items()
+        if sources
+    }

@@ -1,0 +1,356 @@
+"""A lost Run is never guessed: what it may be taken for, how long it is looked for, and who may send."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
+from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.operators.durable_run import DurableRun
+from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
+from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_wiro.emulator import WiroEmulator
+
+EDIT = "wiro/Image Edit General"
+
+
+@pytest.fixture
+def editor(wiro: WiroEmulator) -> str:
+    """Return a model that takes a picture and a prompt."""
+    from airflow_provider_wiro.emulator.catalog import MODELS
+
+    for model in MODELS:
+        parameters = {parameter.id: parameter for parameter in model.parameters()}
+        needed = {name for name, parameter in parameters.items() if parameter.required}
+        if "inputImage" in parameters and needed <= {"inputImage", "prompt"}:
+            return f"{model.owner}/{model.project}"
+    raise AssertionError("no such model")
+
+
+# Whose task it is.
+
+
+@pytest.mark.parametrize("kind", ["contents", "urls", "uploads"])
+def test_the_task_of_an_equal_run_with_another_file_is_not_taken(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, kind: str
+) -> None:
+    """The cat's Run was never carried out, and the dog's came right after it."""
+    files = {}
+    for name in ("cat", "dog"):
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(name.encode())
+        files[name] = str(path)
+        if kind == "urls":
+            files[name] = f"https://pictures.example.com/{name}.png"
+        elif kind == "uploads":
+            files[name] = WiroHook().upload_file(path).url
+    parameters = {"prompt": "as a cartoon"}
+    wiro.inject(Fault("server_error", endpoint="Run", status=502))
+
+    def start_dog() -> None:
+        work.store.after_set = None
+        WiroHook().run_model(editor, parameters, {"inputImage": files["dog"]})
+
+    # After the intent and the loss, before the look.
+    writes = []
+    work.store.after_set = lambda: (writes.append(1), start_dog() if len(writes) == 2 else None)
+
+    summary = work.run(model=editor, parameters=parameters, files={"inputImage": files["cat"]})
+
+    assert summary["wiro_task_id"] == "2222"
+    assert (work.started, wiro.counts.requests["Run"]) == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["contents", "urls"])
+def test_an_equal_run_of_an_equal_file_is_found(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat")
+    file = str(path) if kind == "contents" else "https://pictures.example.com/cat.png"
+    wiro.inject(Fault("drop_after", endpoint="Run"))
+
+    summary = work.run(model=editor, parameters={"prompt": "x"}, files={"inputImage": file})
+
+    assert summary["wiro_task_id"] == "2221"
+    assert work.started == 1
+
+
+def test_the_next_dag_runs_task_is_not_taken_by_the_retry_of_this_one(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker died after the intent and before the Run, and its retry came an hour later."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    left_by_a_dead_worker(work, seconds_ago=3600)
+    WiroHook().run_model(RETRO, SMALL)  # the next DAG run's
+    work.retry()
+
+    assert work.run()["wiro_task_id"] == "2222"
+    assert work.started == 2
+
+
+def left_by_a_dead_worker(work: Work, *, seconds_ago: float) -> None:
+    """Leave the record of a worker that died between its intent and its Run."""
+
+    def die() -> None:
+        raise SystemExit("SIGKILL")
+
+    work.store.after_set = die
+    with pytest.raises(SystemExit):
+        work.run()
+    work.store.after_set = None
+    record = work.store.record or {}
+    assert record["wiro_task_id"] is None
+    earlier = {name: record[name] - seconds_ago for name in ("intended_at", "wiro_at")}
+    work.store.set("wiro_run", {**record, **earlier})
+
+
+# For how long.
+
+
+def test_a_deferrable_run_waits_for_certainty_without_a_worker(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    wiro.inject(Fault("drop_before", endpoint="Run"))
+
+    deferred = work.defer(timeout=3600)
+
+    assert isinstance(deferred.trigger, WiroPauseTrigger)
+    assert deferred.method_name == "execute_when_free"
+    assert work.store.record is not None
+    assert (work.store.record["loss"], work.started) == ("cut_off", 0)
+    # A minute after a cut connection nothing can have been started any more.
+    record = work.store.record
+    earlier = {name: record[name] - 61 for name in ("intended_at", "wiro_at")}
+    work.store.set("wiro_run", {**record, **earlier})
+    event = {"status": "success", "try_number": 1}
+    assert work.resume(deferred, event)["wiro_task_id"] == "2221"
+    assert (work.started, wiro.counts.requests["Run"]) == (1, 2)
+
+
+def test_a_run_that_timed_out_is_not_sent_again_after_a_minute(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wiro may be at work on it for ten."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    left_by_a_dead_worker(work, seconds_ago=590)
+    work.retry()
+
+    deferred = work.defer(timeout=3600)
+
+    assert isinstance(deferred.trigger, WiroPauseTrigger)
+    assert wiro.counts.requests["Run"] == 0
+    WiroHook().run_model(RETRO, SMALL)  # now the server gets to it
+    summary = work.resume(deferred, {"status": "success", "try_number": 2})
+    assert summary["wiro_task_id"] == "2221"
+    assert work.started == 1
+
+
+def test_a_timeout_before_certainty_is_for_a_retry_and_sends_nothing(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+
+    with pytest.raises(WiroUnsettledRunError, match="Its record is kept: a retry goes on looking") as failure:
+        work.run(timeout=0.3)
+
+    assert failure.value.may_retry
+    assert work.started == 0
+    WiroHook().run_model(RETRO, SMALL)  # the server gets to it after all
+    work.retry()
+    assert work.run(timeout=60)["wiro_task_id"] == "2221"
+    assert (work.started, wiro.counts.requests["Run"]) == (1, 2)
+
+
+# After a resend.
+
+
+@pytest.mark.parametrize("has_ended", [False, True], ids=["still running", "ended"])
+def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reported(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, has_ended: bool
+) -> None:
+    """The server was at work on the first request for longer than anybody waited."""
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    wait = WiroHook.wait_for_task
+
+    def and_meanwhile(hook: WiroHook, *arguments: Any, **settings: Any) -> Any:
+        monkeypatch.setattr(WiroHook, "wait_for_task", wait)
+        if not has_ended:
+            wiro.inject(Fault("stuck_running"))
+        late = WiroHook().run_model(RETRO, SMALL)
+        if has_ended:
+            WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
+        return wait(hook, *arguments, **settings)
+
+    monkeypatch.setattr(WiroHook, "wait_for_task", and_meanwhile)
+
+    assert work.run()["wiro_task_id"] == "2221"
+    assert work.statuses == ([DONE, DONE] if has_ended else [DONE, CANCELLED])
+    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.told
+    assert "cost: 0.0" in work.told if has_ended else "is stopped now; cost:" in work.told
+
+
+def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:
+    work.run()
+
+    assert wiro.counts.requests["Task/List"] == 1
+
+
+# Who may send.
+
+
+def while_it_waits(monkeypatch: pytest.MonkeyPatch, happen: Any) -> None:
+    """Have something happen while the first Run waits out a rate limit, and take that wait for long."""
+    from airflow_provider_wiro.operators import record_fence
+
+    monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
+    pause = WiroHook.pause
+
+    def longer(hook: WiroHook, seconds: float) -> None:
+        monkeypatch.setattr(WiroHook, "pause", pause)
+        happen()
+
+    monkeypatch.setattr(WiroHook, "pause", longer)
+
+
+def test_a_try_that_was_overtaken_while_it_waited_sends_nothing(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its heartbeat was lost while it waited out a 429; the retry has sent the Run by then."""
+    wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=0))
+    second: list[Any] = []
+
+    def retry() -> None:
+        context = {**work.context, "ti": FakeTi(try_number=2)}
+        second.append(work.operator().execute(context))
+
+    while_it_waits(monkeypatch, retry)
+
+    with pytest.raises(WiroOvertakenError, match="try 2 of this Airflow task"):
+        work.run()
+
+    assert (work.started, wiro.counts.requests["Run"]) == (1, 2)
+    record = work.store.record or {}
+    assert (record["wiro_task_id"], record["is_spent"], record["try_number"]) == (
+        second[0]["wiro_task_id"],
+        True,
+        2,
+    )
+
+
+def test_a_try_that_finds_a_later_tries_record_leaves_it_alone(wiro: WiroEmulator, work: Work) -> None:
+    """It was frozen before it read the record, or asks again for a slot."""
+    work.ti.try_number = 2
+    work.run()
+    before = work.store.record
+    work.ti.try_number = 1
+
+    with pytest.raises(WiroOvertakenError):
+        work.run()
+
+    assert work.store.record == before
+    assert work.started == 1
+
+
+def test_an_overtaken_try_does_not_write_its_id_over_the_later_ones(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was frozen while its Run was in flight: the later try finds the task in Wiro's list."""
+    from airflow_provider_wiro.operators import record_fence
+
+    monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
+    keep_id = DurableRun._keep_id
+    second: list[Any] = []
+
+    def frozen(run: DurableRun, record: Any) -> None:
+        monkeypatch.setattr(DurableRun, "_keep_id", keep_id)
+        second.append(work.operator().execute({**work.context, "ti": FakeTi(try_number=2)}))
+        keep_id(run, record)
+
+    monkeypatch.setattr(DurableRun, "_keep_id", frozen)
+
+    with pytest.raises(WiroOvertakenError, match="Wiro task 2221 is left to that try"):
+        work.run()
+
+    assert second[0]["wiro_task_id"] == "2221"
+    assert (work.started, wiro.counts.requests["Run"]) == (1, 1)
+
+
+def test_a_run_that_leaves_late_counts_from_when_it_left(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=0))
+    while_it_waits(monkeypatch, lambda: WiroHook().run_model(RETRO, {**SMALL, "prompt": "another's"}))
+
+    work.run()
+
+    intents = [record for record in work.store.writes if record["wiro_task_id"] is None]
+    intent, renewed = intents[0], intents[-1]
+    assert renewed["intended_at"] > intent["intended_at"]
+    assert (intent["newest_before"], renewed["newest_before"]) == ("", "2221")
+
+
+# A retry and its files.
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["its task is recorded", "its answer was lost"])
+def test_a_retry_follows_its_task_though_the_input_file_is_gone(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, is_known: bool
+) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat")
+    settings: dict[str, Any] = {
+        "model": editor,
+        "parameters": {"prompt": "x"},
+        "files": {"inputImage": str(path)},
+    }
+
+    def die(**_: Any) -> None:
+        raise SystemExit("SIGKILL")
+
+    work.ti.xcom_push = die  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        work.run(**settings)
+    del work.ti.xcom_push
+    if not is_known:
+        work.store.set("wiro_run", {**(work.store.record or {}), "wiro_task_id": None})
+    path.unlink()
+    work.retry()
+
+    assert work.run(**settings)["wiro_task_id"] == "2221"
+    assert work.started == 1
+
+
+def test_a_new_run_of_a_file_that_is_gone_says_so_and_leaves_no_intent(
+    work: Work, editor: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AirflowFailException, match="Expected a file at"):
+        work.run(model=editor, parameters={"prompt": "x"}, files={"inputImage": str(tmp_path / "no.png")})
+
+    assert (work.started, work.store.record) == (0, None)
+
+
+def test_a_record_tells_of_files_by_digests_and_of_no_url(work: Work, editor: str, tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat")
+    work.run(model=editor, parameters={"prompt": "x"}, files={"inputImage": str(path)})
+    work.clear()
+    url = "https://pictures.example.com/cat.png?X-Amz-Signature=5ec2e7"
+    work.run(model=editor, parameters={"prompt": "x"}, files={"inputImage": url})
+
+    kept = json.dumps(work.store.writes)
+    assert "9a21d0" not in kept
+    assert "5ec2e7" not in kept
+    digests = [one["files"]["inputImage"] for one in work.store.writes if "files" in one]
+    assert {len(digest) for [digest] in digests} == {64}
