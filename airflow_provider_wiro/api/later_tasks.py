@@ -48,7 +48,7 @@ class Baseline:
     """
     What Wiro had, and what its clock said, right before a Run.
 
-    :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't tell.
+    :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't say.
     :ivar wiro_at: Unix time by Wiro's clock; None if its answer had no date.
     """
 
@@ -104,7 +104,7 @@ def ask_baseline(outside: Outside) -> Flow[Baseline]:
 
 class Dates:
     """
-    Wiro's clock, as the ``Date`` of its answers tells it.
+    Wiro's clock, as the ``Date`` of its answers shows it.
 
     :ivar latest: Unix time of the last answer that had one, None before.
     """

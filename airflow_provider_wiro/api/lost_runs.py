@@ -7,8 +7,8 @@ is sent again. One look at the list brings, for each run, one of these:
 ===============================================  ===========================================================
 the list shows                                   verdict
 ===============================================  ===========================================================
-exactly as many fitting tasks as equal runs      **found**: the task is the run's
-more fitting tasks than equal runs               **doubt**: it can't be told which
+fitting tasks, no more of them than equal runs   **found**: the task is the run's
+more fitting tasks than equal runs               **doubt**: which one is not clear
 a task that may fit, but doesn't show enough     **doubt**
 nothing, and the run can still be at work        **open**: look again
 nothing, and the run can't be at work any more   **not started**: it may be sent again
@@ -16,14 +16,14 @@ nothing, and the run can't be at work any more   **not started**: it may be sent
 no list that can be searched                     **doubt**, for all (:class:`WiroOrphanedRunError`)
 ===============================================  ===========================================================
 
-*Fitting* means all of these; *may fit* that some can't be told and none is refuted:
+*Fitting* means all of these; *may fit* that some are unknown and none is refuted:
 
 * it came after the run was sent: its id is larger than that of the newest task before;
 * it was created between the sending and the latest moment at which the request can have been carried out, by
   Wiro's clock. Without that clock, outside of that time is a doubt; a day outside refutes;
 * model and parameters are the run's, in any form that Wiro gives them;
 * files are the run's: URLs as they were sent, contents by their SHA-256;
-* it is no other member's or project's, where Wiro tells whose it is and ours is known. In a list of several
+* it is no other member's or project's, where Wiro shows whose it is and ours is known. In a list of several
   people's tasks where ours is not known, it may only fit;
 * it is no task that is known to be another run.
 
@@ -101,7 +101,7 @@ class Findings:
     What one look at Wiro's list has brought.
 
     :ivar tasks: item → the task that is its run.
-    :ivar doubts: item → the ids of tasks of which it can't be told whether they are its run; none where the
+    :ivar doubts: item → the ids of tasks that may or may not be its run; none where the
         list may not show it.
     :ivar not_started: items whose Run has certainly started nothing.
     :ivar open: item → seconds until that can be certain.
@@ -134,7 +134,7 @@ def find_lost(
     Look once for the tasks of runs.
 
     :param known_ids: tasks that are known to be other runs.
-    :param own_ids: some of them that this project started, the latest first: they tell whose ours are.
+    :param own_ids: some of them that this project started, the latest first: they show whose ours are.
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param window_seconds: look among tasks created up to this long after a sending, if that is longer.
     :param call_patience_seconds: how long each call is repeated; default: as any other call.
@@ -173,7 +173,7 @@ def next_look_seconds(age_seconds: float, *, shortest: float, longest: float) ->
 
 def doubt(model: str, wiro_task_ids: Sequence[str]) -> WiroOrphanedRunError:
     """
-    Return the error of a lost Run of which it can't be told whether, or as which task, it was started.
+    Return the error of a lost Run where it is not clear whether, or as which task, it was started.
 
     :param wiro_task_ids: those it may have started; none where the list may not show it.
     """

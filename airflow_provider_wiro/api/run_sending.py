@@ -1,7 +1,7 @@
 """
 One sending of a Run: when it left, how its answer was lost, and how long Wiro may still be at work on it.
 
-Times are Unix seconds by our clock. Wiro's clock, as the ``Date`` of its answers tells it, is noted beside
+Times are Unix seconds by our clock. Wiro's clock, as the ``Date`` of its answers shows it, is noted beside
 it: ours can be wrong, or be set while a run is looked for.
 """
 
@@ -54,7 +54,7 @@ class Sending:
 
     :ivar intended_at: Unix time right before it was sent.
     :ivar newest_before: the project's newest task before that, empty if it had none; only later ones can be
-        this run. None if Wiro didn't tell.
+        this run. None if Wiro didn't say.
     :ivar wiro_at: Unix time of the same moment by Wiro's clock; None if not known.
     :ivar loss: how its answer was lost; None while it isn't, or where the worker died before it knew.
     :ivar lost_after: seconds from the sending to the loss.
@@ -95,7 +95,7 @@ class Sending:
         if wiro_now is None or self.wiro_at is None:
             return ours
         wiros = wiro_now - self.wiro_at
-        # Wiro's clock is told in whole seconds; ours is finer, but somebody may have set it.
+        # Wiro's clock comes in whole seconds; ours is finer, but somebody may have set it.
         return ours if abs(ours - wiros) <= _CLOCK_DRIFT_SECONDS else wiros - 1.0
 
     def timing(self, task: Task, window_seconds: float) -> Timing:

@@ -1,8 +1,8 @@
 """
 The files of a run, as far as a task that Wiro lists is compared with it.
 
-A URL counts as it was sent. Wiro may show a copy under its own host instead; then only the content tells. A
-file whose bytes were sent is shown under a URL of Wiro's, and always told by its content: its SHA-256.
+A URL counts as it was sent. Wiro may show a copy under its own host instead; then only the content decides. A
+file whose bytes were sent is shown under a URL of Wiro's, and always recognised by its content: its SHA-256.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class FileComparison:
 
     def compare(self, files: SentFiles, parameters: Mapping[str, Any]) -> Flow[bool | None]:
         """
-        Return whether a task's files are the run's; None if that can't be told.
+        Return whether a task's files are the run's; None if that is not clear.
 
         :param parameters: as Wiro shows them for the task.
         """

@@ -1,4 +1,4 @@
-"""The input files of a batch, looked at before its first Run; a batch that goes on may have lost some."""
+"""The input files of a batch, looked at before its first Run; a batch that continues may have lost some."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def shared_files(
     """
     Return the files of all items, looked at once.
 
-    Where the batch begins, all local files have to be there. Where it goes on, what runs is followed without
-    them: an item whose file is gone fails when it would be sent.
+    Where the batch begins, all local files have to be there. Where it continues, what runs is followed
+    without them: an item whose file is gone fails when it would be sent.
 
     :param files: file parameter → source or sources of all items.
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.

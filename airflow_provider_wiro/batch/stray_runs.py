@@ -72,7 +72,7 @@ class StrayRuns:
             )
         except WiroError as error:
             log.warning(
-                "%s was sent more than once, and it can't be told whether an earlier sending has started a "
+                "%s was sent more than once, and it is not known whether an earlier sending has started a "
                 "task as well: %s",
                 name,
                 error,

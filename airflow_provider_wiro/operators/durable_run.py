@@ -60,17 +60,18 @@ class DurableRun:
     """
     Begins a run, or picks up the one that an earlier try began.
 
-    :param store: keeps the record; None begins anew in every try.
-    :param submit: sends the Run once; calls what it is given right before each request that sends it.
+    :param store: keeps the record; None starts a new run in every try.
+    :param submit: sends the Run once. It calls its first argument right before each request that sends it,
+        and its second one now and then while that is being sent; what they raise ends the sending.
     :param try_number: of the Airflow task.
     :param stops_stale: stop the task of an earlier run with other parameters.
-    :param resubmits_orphans: start anew where it can't be told whether an earlier Run was started.
+    :param resubmits_orphans: start a new run where it is not clear whether an earlier Run was started.
     :param timeout_seconds: how long an earlier try's task may take, from its submission; None for any time.
     :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
     :param began_at: when this try began; a Run that is lost again and again since then ends it.
     :param seconds_left: for how long a lost run may still be looked for.
     :param pause: waits between two looks for a lost run; may defer the Airflow task instead of returning,
-        since the record tells the rest. Default: the hook's.
+        since the record has the rest. Default: the hook's.
     :param pauses: the shortest and the longest of these waits, in seconds.
     :param monotonic: seconds by a clock that nobody sets.
     """
@@ -81,7 +82,7 @@ class DurableRun:
         store: RecordStore | None,
         wanted: WantedRun,
         *,
-        submit: Callable[[Callable[[], None]], StartedRun],
+        submit: Callable[[Callable[[], None], Callable[[], None]], StartedRun],
         try_number: int,
         stops_stale: bool,
         resubmits_orphans: bool,
@@ -207,7 +208,7 @@ class DurableRun:
             )
         )
         try:
-            started = self._submit(self._confirm)
+            started = self._submit(self._confirm, self._fence.check)
         except WiroLostRunError as lost:
             return self._settle(self._lose(lost), lost)
         except WiroOvertakenError:
@@ -226,10 +227,10 @@ class DurableRun:
 
     def _confirm(self) -> None:
         """
-        Make sure, right before the Run is sent, that the record is still this try's and tells when it left.
+        Make sure, right before the Run is sent, that the record is still this try's and says when it left.
 
         :raises WiroOvertakenError: it is another's; nothing is sent.
-        :raises WiroRecordError: it can't be told.
+        :raises WiroRecordError: the record can't be read or written.
         """
         if not self._fence.is_fresh and self._intent is not None:
             self._fence.check()

@@ -145,6 +145,6 @@ class RecordFence:
 
 def _overtaken(by: str) -> WiroOvertakenError:
     return WiroOvertakenError(
-        f"The record of this run was taken over by {by} of this Airflow task, which goes on with the run. "
+        f"The record of this run was taken over by {by} of this Airflow task, which continues the run. "
         "Nothing more is sent here."
     )

@@ -47,7 +47,7 @@ def stop_strays(
         )
     except WiroError as error:
         log.warning(
-            "This run was sent more than once, and it can't be told whether an earlier sending has started a "
+            "This run was sent more than once, and it is not known whether an earlier sending has started a "
             "task as well: %s",
             error,
         )

@@ -238,6 +238,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     def _durable_run(self, context: Context, give_up_at: datetime, refusals: int) -> DurableRun:
         from airflow_provider_wiro.api import conversations
+        from airflow_provider_wiro.hooks.fenced_file import fenced_files
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
         from airflow_provider_wiro.operators.durable_run import (
             DEFERRED_LOOK_PAUSES,
@@ -248,7 +249,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         ti = context["ti"]
         run = self._prepared_run(context)
 
-        def submit(before_send: Callable[[], None]) -> StartedRun:
+        def submit(before_send: Callable[[], None], while_sending: Callable[[], None]) -> StartedRun:
             def confirm() -> None:
                 self._stopper.check()
                 before_send()
@@ -259,7 +260,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                     outside,
                     self.model,
                     run.wanted.parameters,
-                    run.files,
+                    fenced_files(run.files, while_sending),
                     callback_url=self.callback_url,
                     project_id=run.wanted.project_id,
                     deadline=self._clock.to_wall(give_up_at),

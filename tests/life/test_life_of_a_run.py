@@ -104,7 +104,7 @@ def one_try(
         cast("WiroHook", hook),
         store,
         WantedRun(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
-        submit=lambda before_send: hook.converse(
+        submit=lambda before_send, _: hook.converse(
             lambda outside: conversations.run_model(
                 outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
             )

@@ -287,6 +287,35 @@ def test_an_overtaken_try_does_not_write_its_id_over_the_later_ones(
     assert (work.started, wiro.counts.requests["Run"]) == (1, 1)
 
 
+def test_a_try_that_was_overtaken_during_a_long_upload_breaks_it_off(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has not arrived as a whole starts nothing."""
+    from airflow_provider_wiro.hooks import stored_file
+    from airflow_provider_wiro.operators import record_fence
+
+    monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat" * 1_000_000)
+    settings = {"model": editor, "parameters": {"prompt": "x"}, "files": {"inputImage": str(path)}}
+    read = stored_file._Reading.read
+    second: list[Any] = []
+
+    def slow(file: Any, size: int | None = -1) -> bytes:
+        if file.tell() > 1_000_000 and work.store.record:
+            monkeypatch.setattr(stored_file._Reading, "read", read)
+            second.append(work.operator(**settings).execute({**work.context, "ti": FakeTi(try_number=2)}))
+        return read(file, size)
+
+    monkeypatch.setattr(stored_file._Reading, "read", slow)
+
+    with pytest.raises(WiroOvertakenError, match="try 2"):
+        work.run(**settings)
+
+    assert second[0]["status"] == DONE
+    assert work.started == 1
+
+
 def test_a_run_that_leaves_late_counts_from_when_it_left(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
