@@ -293,7 +293,7 @@ class World:
             task = self._start(self._fields(what), next(self.ends, ("success", 1.0, 5.0)))
             return self._json({"result": True, "errors": [], "taskid": task.id, "socketaccesstoken": "token"})
         fields = json.loads(what.body.json or "{}")
-        if what.path == "Tool/Detail":
+        if what.path in {"Tool/Detail", "Tool/List"}:
             return self._json({"result": False, "errors": [{"code": 1, "message": "not-exist"}]})
         if what.path == "Task/List":
             start, limit = int(fields["start"]), int(fields["limit"])
