@@ -57,39 +57,58 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await sync_to_async(BaseHook.get_connection)(conn_id)
 
 
-async def is_deferred(task_instance: Any) -> bool:
+async def task_instance_state(task_instance: Any) -> str | None:
     """
-    Whether a trigger's task instance is still deferred, asked from the triggerer's event loop.
+    Return the state of a trigger's task instance, asked from the triggerer's event loop.
 
-    False means that a user has marked or cleared it. A task instance that is gone is not deferred.
-
+    :return: None for a task instance that was cleared and is not scheduled yet; ``"removed"`` for one that is
+        gone.
     :raises Exception: whatever Airflow raises when it can't tell.
     """
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(is_in_state)(task_instance, "deferred")
+    return await sync_to_async(read_task_instance_state)(task_instance)
 
 
-def is_in_state(task_instance: Any, state: str) -> bool:
-    """Ask Airflow whether a task instance is in ``state``. Blocks."""
-    where = {"dag_id": task_instance.dag_id, "map_index": task_instance.map_index}
-    task_id, run_id = task_instance.task_id, task_instance.run_id
+def read_task_instance_state(task_instance: Any) -> str | None:
+    """Do the same where blocking is allowed."""
     try:
         runner = import_module("airflow.sdk.execution_time.task_runner")  # 3.0+
     except ImportError:
-        return _count_in_database(task_id=task_id, run_id=run_id, state=state, **where) > 0  # 2.11
-    count: int = runner.RuntimeTaskInstance.get_ti_count(
-        task_ids=[task_id], run_ids=[run_id], states=[state], **where
+        return _state_in_database(task_instance)  # 2.11
+    task_id, run_id, map_index = task_instance.task_id, task_instance.run_id, task_instance.map_index
+    states: dict[str, dict[str, Any]] = runner.RuntimeTaskInstance.get_task_states(
+        dag_id=task_instance.dag_id, map_index=map_index, task_ids=[task_id], run_ids=[run_id]
     )
-    return count > 0
+    # Airflow names a mapped task instance by its index, and 3.0 also returns the others of an unmapped one.
+    name = task_id if map_index < 0 else f"{task_id}_{map_index}"
+    return _name_of_state(states.get(run_id, {}).get(name, _GONE))
 
 
-def _count_in_database(**where: Any) -> int:
-    models = import_module("airflow.models.taskinstance")
+def _state_in_database(task_instance: Any) -> str | None:
+    model = import_module("airflow.models.taskinstance").TaskInstance
     session = import_module("airflow.utils.session")
     with session.create_session() as opened:
-        count: int = opened.query(models.TaskInstance).filter_by(**where).count()
-    return count
+        found = (
+            opened.query(model.state)
+            .filter(
+                model.dag_id == task_instance.dag_id,
+                model.task_id == task_instance.task_id,
+                model.run_id == task_instance.run_id,
+                model.map_index == task_instance.map_index,
+            )
+            .one_or_none()
+        )
+    return _name_of_state(_GONE if found is None else found[0])
+
+
+#: Airflow's own name for a task instance whose task is no longer in its DAG.
+_GONE = "removed"
+
+
+def _name_of_state(state: Any) -> str | None:
+    """Return a state as text, whatever enumeration it comes as."""
+    return None if state is None else str(getattr(state, "value", state))
 
 
 #: Executors whose tasks run on the scheduler's machine, so that a local folder is the same for every try.

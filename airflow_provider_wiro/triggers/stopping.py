@@ -30,31 +30,62 @@ async def on_cancelled(on_kill: Callable[[], Awaitable[None]]) -> None:
         await on_kill()
 
 
-async def stop_unless_moved(
-    task_instance: Any, wiro_conn_id: str, is_running: Mapping[str, bool], log: Any
+#: States in which no try follows a Wiro task any more: what a user's click, or a last try, leaves behind.
+_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+def is_abandoned(state: str | None, *, is_recorded: bool) -> bool:
+    """
+    Whether nobody follows the Wiro tasks of a task instance, whose trigger was cancelled.
+
+    A triggerer cancels a trigger in the same way when a user has ended the task instance, and when it finds
+    that another triggerer has taken the trigger over, for it was silent for too long. By then the task
+    instance may have gone on: it is scheduled, queued or running between two deferrals, or waits for a retry.
+    So only a state that is an end says that a user has ended it. After a Clear the next try picks up what
+    runs, if there is a record of it; without one, everything but "deferred" says that nobody follows.
+
+    :param state: of the task instance, None once it was cleared.
+    :param is_recorded: a later try finds the Wiro tasks.
+    """
+    return state in _OVER or (not is_recorded and state != "deferred")
+
+
+async def stop_if_abandoned(
+    task_instance: Any,
+    wiro_conn_id: str,
+    is_running: Mapping[str, bool],
+    log: Any,
+    *,
+    is_recorded: bool = True,
 ) -> None:
     """
     Stop Wiro tasks, all at once, if a user has ended their Airflow task.
 
-    Airflow 3.3 cancels ``on_kill`` a second time after one second, and calls it also when a trigger is merely
-    moved to another triggerer. So the work is done in a task of its own, and only if the Airflow task is
-    deferred no more.
+    Airflow 3.3 cancels ``on_kill`` a second time after one second, so the work is done in a task of its own.
 
     :param is_running: id → whether the task was seen after it left the queue.
+    :param is_recorded: see :func:`is_abandoned`.
     """
-    stopping = asyncio.ensure_future(_stop_if_killed(task_instance, wiro_conn_id, is_running, log))
+    stopping = asyncio.ensure_future(
+        _stop_if_abandoned(task_instance, wiro_conn_id, is_running, log, is_recorded=is_recorded)
+    )
     _STOPPING.add(stopping)
     stopping.add_done_callback(_STOPPING.discard)
     await asyncio.shield(stopping)
 
 
-async def _stop_if_killed(
-    task_instance: Any, wiro_conn_id: str, is_running: Mapping[str, bool], log: Any
+async def _stop_if_abandoned(
+    task_instance: Any, wiro_conn_id: str, is_running: Mapping[str, bool], log: Any, *, is_recorded: bool
 ) -> None:
     what = _named(is_running)
     try:
-        if await version_compat.is_deferred(task_instance):
-            log.info("This trigger moves on; %s left running.", f"{what} {_is_or_are(is_running)}")
+        state = await version_compat.task_instance_state(task_instance)
+        if not is_abandoned(state, is_recorded=is_recorded):
+            log.info(
+                "This trigger moves on; %s left running (the Airflow task is %s).",
+                f"{what} {_is_or_are(is_running)}",
+                state or "cleared",
+            )
             return
         async with WiroAsyncHook(wiro_conn_id) as hook:
             await hook.get_wiro_connection()  # here: Airflow tells connections to those it knows
@@ -63,7 +94,7 @@ async def _stop_if_killed(
         if all(is_stopped):
             log.info("Stopped %s, as its Airflow task was stopped.", what)
     except Exception:
-        # Nobody awaits this to the end, so what goes wrong must be told here.
+        # Nobody awaits this to the end, so what goes wrong must be logged here.
         log.exception("Could not stop %s; it may still run.", what)
 
 

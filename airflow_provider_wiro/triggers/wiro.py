@@ -12,7 +12,7 @@ from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
+from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ class WiroTaskTrigger(BaseTrigger):
     :param started_at: Unix time at which the task was submitted; adaptive polling counts its age from here.
     :param poll_interval: seconds between polls; None is adaptive.
     :param watch: how the end is learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
-    :param cancel_on_kill: stop the Wiro task when a user marks or clears the deferred Airflow task.
+    :param cancel_on_kill: stop the Wiro task when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event. Airflow 3.0 gives a
         retry the event of the try before.
+    :param is_recorded: there is a record of the run, by which a later try finds it.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class WiroTaskTrigger(BaseTrigger):
         watch: Watch = "auto",
         cancel_on_kill: bool = True,
         try_number: int | None = None,
+        is_recorded: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
         self.wiro_task_id = wiro_task_id
@@ -63,6 +65,7 @@ class WiroTaskTrigger(BaseTrigger):
         self.watch = watch
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
+        self.is_recorded = is_recorded
         self._is_finished = False
         self._last_seen: Task | None = None
 
@@ -79,6 +82,7 @@ class WiroTaskTrigger(BaseTrigger):
                 "watch": self.watch,
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
+                "is_recorded": self.is_recorded,
             },
         )
 
@@ -141,8 +145,12 @@ class WiroTaskTrigger(BaseTrigger):
             self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self.wiro_task_id)
             return
         is_running = self._last_seen is not None and not self._last_seen.is_queued
-        await stop_unless_moved(
-            self.task_instance, self.wiro_conn_id, {self.wiro_task_id: is_running}, self.log
+        await stop_if_abandoned(
+            self.task_instance,
+            self.wiro_conn_id,
+            {self.wiro_task_id: is_running},
+            self.log,
+            is_recorded=self.is_recorded,
         )
 
 

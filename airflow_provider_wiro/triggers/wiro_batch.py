@@ -14,7 +14,7 @@ from airflow_provider_wiro.api.batching import wakes_at
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_unless_moved
+from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class WiroBatchTrigger(BaseTrigger):
     :param wake_at: Unix time at which to fire at the latest; None for never.
     :param poll_interval: seconds between polls; None is adaptive.
     :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
-    :param cancel_on_kill: stop the Wiro tasks when a user marks or clears the deferred Airflow task.
+    :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event.
     """
 
@@ -164,7 +164,7 @@ class WiroBatchTrigger(BaseTrigger):
             for wiro_task_id in self.wiro_task_ids
             if wiro_task_id not in self._ended
         }
-        await stop_unless_moved(self.task_instance, self.wiro_conn_id, running, self.log)
+        await stop_if_abandoned(self.task_instance, self.wiro_conn_id, running, self.log)
 
 
 def ended_ids(event: object) -> tuple[list[str], str]:

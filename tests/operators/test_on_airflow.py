@@ -132,4 +132,6 @@ def test_airflow_tells_the_kill_handler_in_which_state_a_task_instance_is(airflo
     assert done.state == "success"
     for index in range(2):
         found = done.returned(f"ask[{index}]")
-        assert found == {"deferred": False, "here": True, "elsewhere": False}
+        # Which of these `dag.test()` leaves a task in that executes differs by version.
+        assert found["here"] in {"scheduled", "queued", "running"}
+        assert found["elsewhere"] == "removed"

@@ -162,7 +162,7 @@ async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running", times=5))
     trigger = made(submitted(5))
     task = await running(trigger)
@@ -179,7 +179,7 @@ async def test_a_move_to_another_triggerer_stops_nothing(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
-    says(monkeypatch, True)
+    says(monkeypatch, "deferred")
     wiro.inject(Fault("stuck_running", times=2))
     trigger = made(submitted(2))
     task = await running(trigger)
@@ -188,13 +188,31 @@ async def test_a_move_to_another_triggerer_stops_nothing(
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves on; 2 Wiro tasks are left running." in told
+    assert "This trigger moves on; 2 Wiro tasks are left running (the Airflow task is deferred)." in told
+
+
+@pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "restarting", None])
+async def test_a_batch_that_another_triggerer_has_taken_over_goes_on_in_a_worker_and_nothing_is_stopped(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, state: str | None
+) -> None:
+    """A triggerer that was frozen finds its triggers gone; by then the batch may be between two deferrals."""
+    stopping_works_like_3_3(monkeypatch)
+    says(monkeypatch, state)
+    wiro.inject(Fault("stuck_running", times=2))
+    trigger = made(submitted(2))
+    task = await running(trigger)
+
+    await trigger.on_kill()
+    await cancelled(task)
+
+    assert wiro.counts.tasks_stopped == 0
+    assert "This trigger moves on; 2 Wiro tasks are left running" in told
 
 
 async def test_cancel_on_kill_off_leaves_all_running(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running", times=2))
 
     await made(submitted(2), cancel_on_kill=False).on_kill()

@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.triggers.stopping import is_abandoned
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, Told, one_event
 
@@ -43,17 +44,17 @@ def made(wiro_task_id: str, **settings: Any) -> WiroTaskTrigger:
     return trigger
 
 
-def says(monkeypatch: pytest.MonkeyPatch, answer: bool | Exception) -> list[Any]:
-    """Let Airflow say whether the task instance is still deferred; return whom it was asked about."""
+def says(monkeypatch: pytest.MonkeyPatch, answer: str | Exception | None) -> list[Any]:
+    """Let Airflow say in which state the task instance is; return whom it was asked about."""
     asked = []
 
-    async def is_deferred(task_instance: Any) -> bool:
+    async def task_instance_state(task_instance: Any) -> str | None:
         asked.append(task_instance)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    monkeypatch.setattr(version_compat, "is_deferred", is_deferred)
+    monkeypatch.setattr(version_compat, "task_instance_state", task_instance_state)
     return asked
 
 
@@ -200,7 +201,7 @@ async def test_on_kill_stops_the_task_of_a_task_instance_that_a_user_has_ended(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     trigger = made(submitted(Fault(where), wiro=wiro))
     running = await started(trigger)
 
@@ -218,7 +219,7 @@ async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
 ) -> None:
     """Airflow 3.3.2 calls it on a reassignment as well."""
     stopping_works_like_3_3(monkeypatch)
-    says(monkeypatch, True)
+    says(monkeypatch, "deferred")
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
     running = await started(trigger)
 
@@ -227,6 +228,34 @@ async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
 
     assert wiro.counts.tasks_stopped == 0
     assert "This trigger moves on" in told
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed"])
+def test_an_end_of_the_airflow_task_says_that_nobody_follows(state: str) -> None:
+    assert is_abandoned(state, is_recorded=True)
+
+
+@pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "restarting", "up_for_retry"])
+def test_after_a_clear_the_next_try_picks_up_what_is_recorded_and_nobody_what_is_not(
+    state: str | None,
+) -> None:
+    assert not is_abandoned(state, is_recorded=True)
+    assert is_abandoned(state, is_recorded=False)
+    assert not is_abandoned("deferred", is_recorded=False)
+
+
+async def test_on_kill_stops_a_cleared_task_that_no_later_try_would_find(
+    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    says(monkeypatch, "queued")
+    trigger = made(submitted(Fault("stuck_running"), wiro=wiro), is_recorded=False)
+    running = await started(trigger)
+
+    await trigger.on_kill()
+    await cancelled(running)
+
+    assert [task.status for task in wiro.tasks] == [CANCELLED]
 
 
 async def test_on_kill_stops_nothing_when_airflow_cannot_tell(
@@ -244,7 +273,7 @@ async def test_on_kill_stops_nothing_when_airflow_cannot_tell(
 async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro), cancel_on_kill=False)
 
     await trigger.on_kill()
@@ -256,7 +285,7 @@ async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
 async def test_on_kill_goes_on_when_airflow_cancels_it_again_a_second_later(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_in_queue"), wiro=wiro))
     wiro.inject(Fault("slow", endpoint="Task/Cancel", delay_seconds=0.2))
     killing = asyncio.create_task(trigger.on_kill())
@@ -272,7 +301,7 @@ async def test_on_kill_goes_on_when_airflow_cancels_it_again_a_second_later(
 async def test_on_kill_after_the_event_does_nothing(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     trigger = made(submitted(wiro=wiro))
     await one_event(trigger)
 
@@ -286,7 +315,7 @@ async def test_a_cancelled_trigger_leaves_the_stop_to_on_kill_where_airflow_has_
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
 
     await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
 
@@ -306,7 +335,7 @@ def legacy(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_cancelled_trigger_stops_the_task_of_a_task_instance_that_a_user_has_ended(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
 
     await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
 
@@ -317,7 +346,7 @@ async def test_a_cancelled_trigger_stops_the_task_of_a_task_instance_that_a_user
 async def test_a_cancelled_trigger_that_is_merely_moved_stops_nothing(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, True)
+    says(monkeypatch, "deferred")
 
     await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
 
@@ -328,7 +357,7 @@ async def test_a_cancelled_trigger_that_is_merely_moved_stops_nothing(
 async def test_a_trigger_that_is_cancelled_twice_stops_the_task_all_the_same(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     running = await started(made(submitted(Fault("stuck_running"), wiro=wiro)))
     wiro.inject(Fault("slow", endpoint="Task/Kill", delay_seconds=0.2))
     running.cancel()
@@ -344,7 +373,7 @@ async def test_a_trigger_that_is_cancelled_twice_stops_the_task_all_the_same(
 async def test_dag_test_which_cancels_without_a_task_instance_stops_nothing(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = says(monkeypatch, False)
+    asked = says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
     trigger.task_instance = None
 

@@ -38,11 +38,6 @@ class DiesAfterTheWait(WiroRunOperator):
         return super().execute_complete(context, event, **kwargs)
 
 
-def is_under_way(ti: Any) -> bool:
-    """Ask for any of the states in which `dag.test()`, by version, has a task that executes."""
-    return any(version_compat.is_in_state(ti, state) for state in ("scheduled", "queued", "running"))
-
-
 class AsksForItsState(BaseOperator):
     """Asks Airflow what the trigger's kill handler asks it, about itself and about one that isn't there."""
 
@@ -50,14 +45,13 @@ class AsksForItsState(BaseOperator):
         super().__init__(**kwargs)
         self.number = number
 
-    def execute(self, context: Any) -> dict[str, bool]:
+    def execute(self, context: Any) -> dict[str, str | None]:
         ti = context["ti"]
         who = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
         other = SimpleNamespace(**{**who, "map_index": 99})
         return {
-            "deferred": asyncio.run(version_compat.is_deferred(ti)),
-            "here": is_under_way(SimpleNamespace(**who)),
-            "elsewhere": is_under_way(other),
+            "here": asyncio.run(version_compat.task_instance_state(SimpleNamespace(**who))),
+            "elsewhere": asyncio.run(version_compat.task_instance_state(other)),
         }
 
 
