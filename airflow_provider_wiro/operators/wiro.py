@@ -19,20 +19,22 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of
+from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.operators.stopping import RunStopper
 from airflow_provider_wiro.triggers.deferral import (
+    FailedDeferral,
     TriggerOutcome,
     defer_until_ended,
     is_stale_event,
     longest_deferral,
-    was_given_up,
 )
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -56,8 +58,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model, wait for its end, and return the run summary.
 
-    A successful run is billed. When the Airflow task is killed, times out, or is marked while deferred, the
-    Wiro task is stopped as well.
+    A successful run is billed. When the Airflow task is killed, times out, is marked while deferred, or fails
+    with no retry left that would follow the Wiro task, that is stopped as well.
 
     :param model: ``owner/model``, such as ``retroAIx/Retro-Cartoons``. (templated)
     :param parameters: the model's parameters; None values are left out. (templated)
@@ -76,7 +78,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
         where the connection leads to Wiro itself. A worker that waits polls.
     :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.
-    :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped.
+    :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped, or fails with no retry left
+        that would follow it.
     :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
     :param min_outputs: fail, so that a retry runs the model again, if a run succeeds with fewer outputs than
         this (from 1): a content filter can leave none of them. Each such run is billed. None takes any
@@ -182,7 +185,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
-        return self._run_anew(context)
+        with self._stopping_what_nobody_follows(context):
+            return self._run_anew(context)
 
     def execute_when_free(
         self,
@@ -193,11 +197,43 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         refusals: int = 0,
     ) -> RunSummary:
         """Go on after a pause: ask again for a slot, or look again for a lost run, as the record says."""
-        # `airflow dags test` hands over the event alone.
-        if give_up_at is None or is_stale_event(event, context):
-            return self._run_anew(context)
-        until = self._clock.from_wall(datetime.fromtimestamp(give_up_at, tz=UTC))
-        return self._run(context, give_up_at=until, refusals=refusals)
+        with self._stopping_what_nobody_follows(context):
+            # `airflow dags test` hands over the event alone.
+            if give_up_at is None or is_stale_event(event, context):
+                return self._run_anew(context)
+            until = self._clock.from_wall(datetime.fromtimestamp(give_up_at, tz=UTC))
+            return self._run(context, give_up_at=until, refusals=refusals)
+
+    def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
+        """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
+
+        def is_followed(error: BaseException) -> bool:
+            return is_retried(error, context) and self._has_record(context)
+
+        def recorded_task() -> tuple[str, WiroHook] | None:
+            wiro_task_id = self._task_id_of_this_try(context)
+            return None if wiro_task_id is None else (wiro_task_id, self.hook)
+
+        return self._stopper.unless_followed(is_followed, recorded_task)
+
+    def _has_record(self, context: Context) -> bool:
+        """Whether this task instance has a place for a record, by which a later try finds the run."""
+        from airflow_provider_wiro.run_record import open_record_store
+
+        return self.durable and open_record_store(context, state_path=self.state_path) is not None
+
+    def _task_id_of_this_try(self, context: Context) -> str | None:
+        """Return the Wiro task that is noted in XCom or in the record, None if there is none."""
+        from airflow_provider_wiro.run_record import open_record_store
+
+        ti = context["ti"]
+        # By its index, or a mapped task gets the ids of all of them.
+        found = ti.xcom_pull(key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1))
+        if isinstance(found, str):
+            return found
+        store = open_record_store(context, state_path=self.state_path) if self.durable else None
+        record = store.read() if store else None
+        return None if record is None or record.is_spent else record.wiro_task_id
 
     def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
         """
@@ -245,6 +281,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             LOOK_PAUSES,
             DurableRun,
         )
+        from airflow_provider_wiro.operators.watched_record import WatchedRecordStore
 
         ti = context["ti"]
         run = self._prepared_run(context)
@@ -254,29 +291,30 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                 self._stopper.check()
                 before_send()
 
-            self._stopper.check()
-            started = self.hook.converse(
-                lambda outside: conversations.run_model(
-                    outside,
-                    self.model,
-                    run.wanted.parameters,
-                    fenced_files(run.files, while_sending),
-                    callback_url=self.callback_url,
-                    project_id=run.wanted.project_id,
-                    deadline=self._clock.to_wall(give_up_at),
-                    waits_for_slot=False,
-                    before_send=confirm,
+            def send() -> StartedRun:
+                return self.hook.converse(
+                    lambda outside: conversations.run_model(
+                        outside,
+                        self.model,
+                        run.wanted.parameters,
+                        fenced_files(run.files, while_sending),
+                        callback_url=self.callback_url,
+                        project_id=run.wanted.project_id,
+                        deadline=self._clock.to_wall(give_up_at),
+                        waits_for_slot=False,
+                        before_send=confirm,
+                    )
                 )
-            )
-            self._stopper.aim_at(started.wiro_task_id, self.hook)
-            return started
+
+            return self._stopper.receive(send, self.hook)
 
         def defer(seconds: float) -> None:
             self._defer_pause(context, seconds, give_up_at, refusals)
 
+        store = self._record_store(context)
         return DurableRun(
             self.hook,
-            self._record_store(context),
+            WatchedRecordStore(store, self._stopper, self.hook, run.wanted) if store else None,
             run.wanted,
             submit=submit,
             try_number=ti.try_number,
@@ -392,20 +430,43 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                     poll_interval=self.poll_interval,
                     watch=self.watch,
                     cancel_on_kill=self.cancel_on_kill,
+                    is_recorded=self._has_record(context),
                     is_resumed=begun.is_resumed,
+                    follow_until=deadline.timestamp(),
                 )
         elif task is None or not task.is_terminal:
-            try:
-                task = self.hook.wait_for_task(
-                    wiro_task_id,
-                    deadline=deadline,
-                    poll_interval=self.poll_interval,
-                    started_at=begun.started_at,
-                    observe=self._observe,
-                )
-            except WiroTaskTimeoutError as error:
-                task = self._stopper.after_timeout(error, self.hook)
+            task = self._follow(wiro_task_id, begun.started_at, deadline)
         return self._finish(context, task, is_resumed=begun.is_resumed)
+
+    def _follow(self, wiro_task_id: str, started_at: datetime, deadline: datetime) -> Task:
+        """Wait for a task here, and return it when it has ended; stop it at its deadline."""
+        try:
+            return self.hook.wait_for_task(
+                wiro_task_id,
+                deadline=deadline,
+                poll_interval=self.poll_interval,
+                started_at=started_at,
+                observe=self._observe,
+            )
+        except WiroTaskTimeoutError as error:
+            return self._stopper.after_timeout(error, self.hook)
+
+    def _follow_instead(self, task: Task, reason: str, follow_until: float | None) -> Task:
+        """
+        Follow a task that the triggerer can't follow: here to its end, so that none is asked in vain again.
+
+        :param follow_until: the deadline, as Unix time. None: reckoned from when Wiro created the task.
+        """
+        if task.is_terminal:
+            return task
+        self.log.warning(
+            "The triggerer can't follow Wiro task %s, so it is followed here. %s", task.id, reason
+        )
+        started_at = task.created_at or datetime.now(UTC)
+        deadline = started_at + timedelta(seconds=self.timeout)
+        if follow_until is not None:
+            deadline = datetime.fromtimestamp(follow_until, tz=UTC)
+        return self._follow(task.id, started_at, deadline)
 
     def _deadline(self, begun: BegunRun) -> datetime:
         """
@@ -430,20 +491,32 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return None
 
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None = None, *, is_resumed: bool = False
+        self,
+        context: Context,
+        event: Mapping[str, Any] | None = None,
+        *,
+        is_resumed: bool = False,
+        follow_until: float | None = None,
     ) -> RunSummary:
-        """Go on after the trigger's event: read the task itself, and return its run summary."""
-        if is_stale_event(event, context):
-            return self._run_anew(context)
-        with airflow_failures(), self.hook:
-            outcome = TriggerOutcome.from_event(event)
-            self.hook.get_conn()  # what on_kill needs: the connection, and the HTTP library loaded
-            self._stopper.know(outcome.wiro_task_id, self.hook)
-            try:
-                task = outcome.read_task(self.hook)
-            except WiroTaskTimeoutError as error:
-                task = self._stopper.after_timeout(error, self.hook)
-            return self._finish(context, task, is_resumed=is_resumed)
+        """
+        Go on after the trigger's event: read the task itself, and return its run summary.
+
+        :param is_resumed: an earlier try started it.
+        :param follow_until: its deadline, as Unix time.
+        """
+        with self._stopping_what_nobody_follows(context):
+            if is_stale_event(event, context):
+                return self._run_anew(context)
+            with airflow_failures(), self.hook:
+                outcome = TriggerOutcome.from_event(event)
+                self.hook.get_conn()  # what on_kill needs: the connection, and the HTTP library loaded
+                self._stopper.know(outcome.wiro_task_id, self.hook)
+                try:
+                    task = outcome.look(self.hook)
+                except WiroTaskTimeoutError as error:
+                    task = self._stopper.after_timeout(error, self.hook)
+                task = self._follow_instead(task, outcome.message, follow_until)
+                return self._finish(context, task, is_resumed=is_resumed)
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
@@ -451,31 +524,38 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         """
         Go on after a deferral, also after one that Airflow ended itself.
 
-        When no triggerer ran until after the deadline, Airflow gives up on the deferral without any event,
-        and would leave the Wiro task running.
+        That leaves no event, and would leave the Wiro task running with nobody to follow it: no triggerer
+        ran until after the deadline, or the one that did can't run this provider's triggers.
         """
-        ti = context["ti"]
-        wiro_task_id = None
-        if was_given_up(next_method, next_kwargs):
-            # By its index, or a mapped task gets the ids of all of them.
-            wiro_task_id = ti.xcom_pull(
-                key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1)
-            )
-        if wiro_task_id is None:
+        failed = FailedDeferral.found_in(next_method, next_kwargs)
+        if failed is None:
             result: RunSummary = super().resume_execution(next_method, next_kwargs, context)
             return result
-        error = WiroTaskTimeoutError(
-            f"No triggerer followed Wiro task {wiro_task_id} until its deadline.", wiro_task_id=wiro_task_id
-        )
-        with airflow_failures(), self.hook:
-            self.hook.get_conn()
-            self._stopper.know(wiro_task_id, self.hook)
-            return self._finish(context, self._stopper.after_timeout(error, self.hook), is_resumed=False)
+        with self._stopping_what_nobody_follows(context):
+            wiro_task_id = self._task_id_of_this_try(context)
+            if wiro_task_id is None:
+                self.log.warning(
+                    "The triggerer can't wait for a slot, so this worker does. %s", failed.reason
+                )
+                self.deferrable = False
+                return self._run_anew(context)
+            with airflow_failures(), self.hook:
+                self.hook.get_conn()
+                self._stopper.know(wiro_task_id, self.hook)
+                if failed.is_timeout:
+                    late = f"No triggerer followed Wiro task {wiro_task_id} until its deadline."
+                    task = self._stopper.after_timeout(
+                        WiroTaskTimeoutError(late, wiro_task_id=wiro_task_id), self.hook
+                    )
+                else:
+                    task = self._follow_instead(self.hook.look_at_task(wiro_task_id), failed.reason, None)
+                return self._finish(context, task, is_resumed=False)
 
     def _finish(self, context: Context, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
         from airflow_provider_wiro.api.outcomes import check_success, run_summary
 
+        self._stopper.see(task)
         if task.is_cancelled:
             self._stopper.check()  # by our own stop: nobody's will but Airflow's, which decides about a retry
         if task.is_cancelled and is_resumed:
@@ -490,7 +570,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         return run_summary(task, model=self.model)
 
     def _observe(self, task: Task) -> None:
-        self._stopper.last_seen = task
+        self._stopper.see(task)
         self._narrator(task.id).observe(task)
 
     def _run_anew(self, context: Context) -> RunSummary:

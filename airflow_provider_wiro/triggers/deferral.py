@@ -32,6 +32,7 @@ def defer_until_ended(
     poll_interval: float | None,
     watch: Watch,
     cancel_on_kill: bool,
+    is_recorded: bool = True,
     **resumed_with: Any,
 ) -> NoReturn:
     """
@@ -57,6 +58,7 @@ def defer_until_ended(
             watch=watch,
             cancel_on_kill=cancel_on_kill,
             try_number=context["ti"].try_number,
+            is_recorded=is_recorded,
         ),
         method_name="execute_complete",
         kwargs=resumed_with,
@@ -69,9 +71,30 @@ def longest_deferral(until: datetime) -> timedelta:
     return max(timedelta(0), until - datetime.now(UTC)) + _GRACE
 
 
-def was_given_up(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
-    """Whether Airflow itself has ended a deferral at its limit, so that no event comes."""
-    return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+@dataclass(frozen=True)
+class FailedDeferral:
+    """
+    A deferral that Airflow itself has ended, without any event of ours: what it says about that.
+
+    :ivar is_timeout: no triggerer ran the trigger until Airflow's limit; else it failed there: the provider
+        isn't installed in the triggerer, or its code has raised.
+    :ivar reason: for the log.
+    """
+
+    is_timeout: bool
+    reason: str
+
+    @classmethod
+    def found_in(cls, next_method: str, next_kwargs: Mapping[str, Any] | None) -> Self | None:
+        """Read what Airflow resumes a task with; None if its trigger has fired an event."""
+        if next_method != "__fail__":
+            return None
+        found = next_kwargs or {}
+        error = str(found.get("error") or "unknown reason")
+        trace = found.get("traceback")
+        lines = "".join(trace) if isinstance(trace, list | tuple) else str(trace or "")
+        last = lines.strip().rpartition("\n")[2].strip()
+        return cls("timeout" in error.lower(), f"{error}: {last[:300]}" if last else error)
 
 
 def is_stale_event(event: object, context: Context) -> bool:
@@ -105,6 +128,17 @@ class TriggerOutcome:
             raise WiroUsageError(f"Expected the event of a WiroTaskTrigger, found {str(event)[:200]!r}.")
         return cls(found["status"], found["wiro_task_id"], str(found.get("message") or ""))
 
+    def look(self, hook: WiroHook) -> Task:
+        """
+        Return the task as Wiro shows it now, whether it has ended or not.
+
+        :raises WiroTaskTimeoutError: the trigger's deadline passed.
+        :raises WiroConnectionError: Wiro can't be asked.
+        """
+        if self.status == "timeout":
+            raise WiroTaskTimeoutError(self.message, wiro_task_id=self.wiro_task_id)
+        return hook.look_at_task(self.wiro_task_id)
+
     def read_task(self, hook: WiroHook) -> Task:
         """
         Return the task as Wiro shows it now, since an event is only a hint.
@@ -113,9 +147,7 @@ class TriggerOutcome:
         :raises WiroConnectionError: the trigger gave up asking and the task has not ended, or Wiro can't be
             asked.
         """
-        if self.status == "timeout":
-            raise WiroTaskTimeoutError(self.message, wiro_task_id=self.wiro_task_id)
-        task = hook.look_at_task(self.wiro_task_id)
+        task = self.look(hook)
         if not task.is_terminal:
             raise WiroConnectionError(
                 f"Lost sight of Wiro task {self.wiro_task_id}, which may still run. {self.message}".rstrip()

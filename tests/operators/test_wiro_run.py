@@ -339,21 +339,6 @@ def test_a_deferral_that_airflow_gave_up_stops_the_task(wiro: WiroEmulator, work
     assert work.statuses == [CANCELLED]
 
 
-def test_a_trigger_that_crashed_leaves_the_task_to_the_retry(wiro: WiroEmulator, work: Work) -> None:
-    wiro.inject(Fault("stuck_running"))
-    work.defer()
-
-    with pytest.raises(
-        Exception, match=r"TaskDeferralError|Trigger failure|a timeout of something"
-    ) as failure:
-        work.operator(deferrable=True).resume_execution(
-            "__fail__", {"error": "Trigger failure", "traceback": ["a timeout of something"]}, work.context
-        )
-
-    assert type(failure.value).__name__ == "TaskDeferralError"
-    assert wiro.counts.tasks_stopped == 0
-
-
 # What a user may ask for.
 
 
@@ -568,17 +553,6 @@ def test_an_event_is_only_a_hint_and_the_task_itself_is_read(wiro: WiroEmulator,
 
     with pytest.raises(WiroTaskFailedError):
         work.resume(deferred, lie)
-
-
-def test_a_trigger_that_lost_sight_of_the_task_lets_a_retry_look_for_it(
-    wiro: WiroEmulator, work: Work
-) -> None:
-    wiro.inject(Fault("stuck_running"))
-    deferred = work.defer()
-    lost = {"status": "error", "wiro_task_id": wiro.tasks[0].id, "try_number": 1, "message": "HTTP 502."}
-
-    with pytest.raises(WiroConnectionError, match=r"Lost sight of Wiro task 2221.*HTTP 502\."):
-        work.resume(deferred, lost)
 
 
 def test_the_event_of_an_earlier_try_is_not_believed(wiro: WiroEmulator, work: Work) -> None:
