@@ -65,6 +65,10 @@ class BatchAtWork:
         self._hook: StoppableHook | None = None
         self._runner: BatchRunner | None = None
         self._is_stopped = False
+        #: Whether the loop has ended.
+        self.is_over = False
+        #: Whether everything that ran was stopped, or could not be.
+        self.has_stopped_all = False
         #: What ended the whole batch.
         self.fatal: Exception | None = None
 
@@ -88,6 +92,7 @@ class BatchAtWork:
         try:
             return asyncio.run(self._run(executor, waits=waits, limit=limit, must_look=must_look))
         finally:
+            self.is_over = True
             executor.shutdown(wait=not self._is_stopped, cancel_futures=True)
 
     async def _run(
@@ -142,6 +147,7 @@ class BatchAtWork:
         self._stop()
         if stops:
             await stop_all(going, following, settler)
+            self.has_stopped_all = True
         if self._runner is not None:
             await self._runner.leave()
         try:

@@ -52,6 +52,13 @@ class JournalStore(Protocol):
         :raises WiroOrphanedRunError: it is damaged.
         """
 
+    def salvage(self) -> Iterator[Entry]:
+        """
+        Yield the entries that can be read, whatever is damaged, without taking the journal over.
+
+        :raises WiroRecordError: it can't be read at the moment.
+        """
+
     def append(self, entries: list[Entry]) -> None:
         """
         Add entries; they are durable when this returns, and each is there or not if it raises.
@@ -96,6 +103,15 @@ def from_line(line: str | bytes, where: str) -> Entry:
         text = line if isinstance(line, str) else line.decode(errors="backslashreplace")
         raise damaged(text.rstrip("\n"), where)
     return entry
+
+
+def readable_entry(line: str | bytes) -> Entry | None:
+    """Return a line's entry, None if it is none."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
 
 
 def unreadable(where: str, error: Exception) -> WiroRecordError:

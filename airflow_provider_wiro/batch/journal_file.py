@@ -9,7 +9,14 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.journal import OvertakenError, from_line, to_line, unreadable, unwritable
+from airflow_provider_wiro.batch.journal import (
+    OvertakenError,
+    from_line,
+    readable_entry,
+    to_line,
+    unreadable,
+    unwritable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +58,19 @@ class LocalJournal:
                     self.position = f"line {number} of {self._path}"
                     entry = from_line(line, self.position)
                     if entry.get("what") != _OPENED:
+                        yield entry
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise unreadable(str(self._path), error) from error
+
+    def salvage(self) -> Iterator[Entry]:
+        """See :class:`JournalStore`."""
+        try:
+            with self._path.open("rb") as file:
+                for line in file:
+                    entry = readable_entry(line)
+                    if entry is not None and entry.get("what") != _OPENED:
                         yield entry
         except FileNotFoundError:
             return

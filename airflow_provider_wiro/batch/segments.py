@@ -22,8 +22,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.batch_record import damaged
-from airflow_provider_wiro.batch.journal import OvertakenError, from_line, to_line, unreadable, unwritable
-from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.batch.journal import (
+    OvertakenError,
+    from_line,
+    readable_entry,
+    to_line,
+    unreadable,
+    unwritable,
+)
+from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,6 +89,33 @@ class SegmentedJournal:
                 if number:
                     self._chain.append((owner, number))
             self._take_tail_along()
+
+    def salvage(self) -> Iterator[Entry]:
+        """See :class:`JournalStore`."""
+        with self._failures(unreadable):
+            head = self._readable(_HEAD)
+            if head is None:
+                return
+            try:
+                chain, _ = _parsed(head, self._slots.at(_HEAD))
+            except WiroOrphanedRunError:
+                return  # without it, it isn't known which segments are the journal
+            for owner, count in chain:
+                missing = 0
+                for number in itertools.count(1):
+                    if missing > 1 or (count is not None and number > count):
+                        break
+                    segment = self._readable(_name(owner, number))
+                    # One that is missing is no end: the one after it may be there.
+                    missing = missing + 1 if segment is None else 0
+                    # The first line counts the others.
+                    yield from filter(None, map(readable_entry, (segment or "").splitlines()[1:]))
+
+    def _readable(self, name: str) -> str | None:
+        try:
+            return self._slots.get(name)
+        except WiroOrphanedRunError:
+            return None
 
     def append(self, entries: list[Entry]) -> None:
         """See :class:`JournalStore`."""

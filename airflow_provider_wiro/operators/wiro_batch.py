@@ -22,13 +22,16 @@ from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of, whole_number
+from airflow_provider_wiro.operators.batch_stopping import BatchStopper
+from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
-from airflow_provider_wiro.triggers.deferral import is_stale_event, longest_deferral, was_given_up
+from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event, longest_deferral
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.landing import ItemLander
     from airflow_provider_wiro.hooks.wiro import WiroHook
+
+#: How often the tasks are polled that a trigger has no room for.
+_LEFT_OUT_SECONDS = 300.0
 
 #: What a batch returns.
 BatchSummary = dict[str, Any]
@@ -206,6 +212,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.part_size = part_size
         self._batch: BatchAtWork | None = None
         self._is_killed = False
+        self._waits_here = not self.deferrable
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -216,7 +223,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def execute(self, context: Context) -> BatchSummary:
         """Do what is not done yet: to the end, or until there is nothing but to wait for."""
-        return self._go_on(context)
+        with self._stopping_what_nobody_follows(context):
+            return self._go_on(context)
 
     def execute_complete(
         self,
@@ -225,34 +233,79 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         *,
         fingerprint: str | None = None,
         limit: int | None = None,
+        looks_at_all: bool = False,
     ) -> BatchSummary:
         """
         Go on after the trigger's event.
 
         :param fingerprint: of the inputs before the deferral.
         :param limit: how many runs may be on their way, as learned from Wiro's refusals.
+        :param looks_at_all: the trigger could not be given all of the tasks.
         """
-        from airflow_provider_wiro.triggers.wiro_batch import ended_ids
+        from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
-        if is_stale_event(event, context):
-            return self._go_on(context)
-        with airflow_failures():
-            ended, message = ended_ids(event)
-        if message:
-            self.log.warning("%s Looking at all tasks here.", message)
-        return self._go_on(
-            context, fingerprint=fingerprint, limit=limit, must_look=None if message else ended
-        )
+        with self._stopping_what_nobody_follows(context):
+            if is_stale_event(event, context):
+                return self._go_on(context)
+            with airflow_failures():
+                outcome = BatchOutcome.from_event(event)
+            if outcome.is_failure:
+                # Not deferred again, to a triggerer that can't follow.
+                self._waits_here = True
+                self.log.warning("%s The batch is followed here from now on.", outcome.message)
+            elif outcome.message:
+                self.log.info("%s Polling all tasks here.", outcome.message)
+            return self._go_on(
+                context,
+                fingerprint=fingerprint,
+                limit=limit,
+                must_look=None if outcome.message or looks_at_all else outcome.ended,
+            )
 
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> BatchSummary:
-        """Go on after a deferral, also after one that Airflow gave up, since no triggerer ran."""
-        if was_given_up(next_method, next_kwargs):
-            self.log.warning("No triggerer followed the batch's tasks. Looking at all of them here.")
+        """Go on after a deferral, also after one that Airflow ended itself: no triggerer could follow."""
+        failed = FailedDeferral.found_in(next_method, next_kwargs)
+        if failed is None:
+            result: BatchSummary = super().resume_execution(next_method, next_kwargs, context)
+            return result
+        self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
+        self._waits_here = True
+        with self._stopping_what_nobody_follows(context):
             return self._go_on(context)
-        result: BatchSummary = super().resume_execution(next_method, next_kwargs, context)
-        return result
+
+    def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
+        """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
+        from airflow_provider_wiro.batch.journal import OvertakenError
+
+        def is_followed(error: BaseException) -> bool:
+            if isinstance(error, OvertakenError):
+                return True  # by the later try that has taken the journal over
+            return (
+                not self._is_killed and is_retried(error, context) and self._open_journal(context) is not None
+            )
+
+        def prepare() -> None:
+            store = self._open_journal(context)
+            self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
+
+        return self._stopper.unless_followed(is_followed, prepare)
+
+    @property
+    def _stopper(self) -> BatchStopper:
+        found: BatchStopper | None = self.__dict__.get("_the_stopper")
+        if found is None:
+            # A signal can come in here and make one too. setdefault has both go on with the same.
+            found = self.__dict__.setdefault(
+                "_the_stopper", BatchStopper(self.log, cancel_on_kill=self.cancel_on_kill)
+            )
+        return found
+
+    def _open_journal(self, context: Context) -> JournalStore | None:
+        from airflow_provider_wiro.batch.locations import open_journal
+
+        return open_journal(context, state_path=self.state_path)
 
     def _go_on(
         self,
@@ -264,7 +317,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     ) -> BatchSummary:
         from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
         from airflow_provider_wiro.batch.inputs import Inputs
-        from airflow_provider_wiro.batch.locations import manifest_uri, open_journal, parts_uri
+        from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.batch.shared_files import shared_files
@@ -276,6 +329,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
             # Airflow is asked for everything here, before the loop begins: there it must not be.
             connection = self.hook.connection
+            journal = self._open_journal(context)
+            self._stopper.prepare(self.hook, journal, try_number=ti.try_number)
+            self._check_killed()
             job = self._job(ti, project_id=self.project_id or connection.project_id)
             inputs = opened.enter_context(
                 Inputs(
@@ -302,7 +358,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 state_path=self.state_path,
             )
             parts = Parts(parts_uri(context, manifest))
-            store = self._journal(open_journal(context, state_path=self.state_path))
+            self._check_killed()  # fetching the inputs can take long
+            store = self._journal(journal)
             record, summary = open_record(
                 store,
                 inputs,
@@ -317,12 +374,17 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             if lander is not None:
                 lander.check_bucket()
             push_task_url(context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
+            self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record)
             found = Resources(connection, inputs, shared, record, store, parts, lander)
             self._batch = BatchAtWork(job, found)
             if self._is_killed:
                 self._batch.stop()
-            waiting = self._batch.run(waits=not self.deferrable, limit=limit, must_look=must_look)
+            try:
+                waiting = self._batch.run(waits=self._waits_here, limit=limit, must_look=must_look)
+            finally:
+                if self._batch.has_stopped_all:
+                    self._stopper.settle()
             if waiting is not None:
                 self._defer(waiting, ti.try_number, inputs.fingerprint)
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries)
@@ -389,16 +451,27 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
         from airflow_provider_wiro.api.batching import SHORTEST_DEFERRAL_SECONDS
+        from airflow_provider_wiro.triggers.packed_tasks import fitting
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
         now = time.time()
+        tasks = fitting(list(zip(waiting.wiro_task_ids, waiting.started_at, strict=True)))
+        left_out = len(waiting.wiro_task_ids) - len(tasks)
         self.log.info("Deferring until some of %d Wiro tasks have ended.", len(waiting.wiro_task_ids))
         latest = max(now + SHORTEST_DEFERRAL_SECONDS, waiting.wake_at or now + self.timeout)
+        if left_out:
+            latest = min(latest, now + _LEFT_OUT_SECONDS)
+            self.log.warning(
+                "The ids of %d of them don't fit into the trigger's row in Airflow's database. They are "
+                "polled every %.0f s, and a user who marks the task meanwhile leaves them running.",
+                left_out,
+                _LEFT_OUT_SECONDS,
+            )
         self._check_killed()
         self.defer(
             trigger=WiroBatchTrigger(
-                wiro_task_ids=waiting.wiro_task_ids,
-                started_at=waiting.started_at,
+                wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],
+                started_at=[started_at for _, started_at in tasks],
                 wiro_conn_id=self.wiro_conn_id,
                 deferred_at=now,
                 wake_at=latest,
@@ -408,7 +481,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 try_number=try_number,
             ),
             method_name="execute_complete",
-            kwargs={"fingerprint": fingerprint, "limit": waiting.limit},
+            kwargs={"fingerprint": fingerprint, "limit": waiting.limit, "looks_at_all": left_out > 0},
             timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
         )
 
@@ -468,11 +541,14 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         """
         Have everything stopped. Airflow calls this in a signal handler, and execution goes on afterwards.
 
-        It only wakes the batch's loop, which stops the Wiro tasks within the seconds that are left.
+        It wakes the batch's loop, which stops the Wiro tasks within the seconds that are left. Where the loop
+        doesn't run, the tasks that the journal names are stopped from here.
         """
         self._is_killed = True
-        if self._batch is not None:
+        if self._batch is not None and not self._batch.is_over:
             self._batch.stop()
+        else:
+            self._stopper.kill()
 
     def _check_killed(self) -> None:
         if self._is_killed:

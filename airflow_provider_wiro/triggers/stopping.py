@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks.mass_stop import MassStop
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 #: A stop in the background must not be garbage collected before it is done.
 _STOPPING: set[asyncio.Task[None]] = set()
-#: How long a stop may take in all.
+#: The last request of a stop begins within this; and how long it may take.
 _STOP_PATIENCE_SECONDS = 25.0
+_GRACE_SECONDS = 60.0
 
 
 async def on_cancelled(on_kill: Callable[[], Awaitable[None]]) -> None:
@@ -89,22 +90,17 @@ async def _stop_if_abandoned(
             return
         async with WiroAsyncHook(wiro_conn_id) as hook:
             await hook.get_wiro_connection()  # here: Airflow tells connections to those it knows
-            stops = [_stop(hook, id_, log, is_running=running) for id_, running in is_running.items()]
-            is_stopped = await asyncio.gather(*stops)
-        if all(is_stopped):
+            stops = MassStop(hook, patience_seconds=_STOP_PATIENCE_SECONDS)
+            for wiro_task_id, running in is_running.items():
+                stops.add(wiro_task_id, is_running=running)
+            await stops.wait(_STOP_PATIENCE_SECONDS + _GRACE_SECONDS)
+            await stops.leave()
+        stops.report(log.warning)
+        if not stops.problems:
             log.info("Stopped %s, as its Airflow task was stopped.", what)
     except Exception:
         # Nobody awaits this to the end, so what goes wrong must be logged here.
         log.exception("Could not stop %s; it may still run.", what)
-
-
-async def _stop(hook: WiroAsyncHook, wiro_task_id: str, log: Any, *, is_running: bool) -> bool:
-    try:
-        await hook.stop_task(wiro_task_id, is_running=is_running, patience_seconds=_STOP_PATIENCE_SECONDS)
-    except WiroError:
-        log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)
-        return False
-    return True
 
 
 def _named(ids: Mapping[str, bool]) -> str:

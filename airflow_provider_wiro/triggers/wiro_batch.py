@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_wiro.api.batching import wakes_at
 from airflow_provider_wiro.api.polling import Polling, Watch
-from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.class_path import class_path
+from airflow_provider_wiro.triggers.packed_tasks import pack, unpack
 from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
@@ -23,16 +25,23 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
 
+#: An event names as many ended runs as this. Airflow keeps it in the row of the task instance, which has its
+#: limits as well; the worker polls all of them where there are more.
+MOST_IDS_IN_EVENT = 1000
+
+
 class WiroBatchTrigger(BaseTrigger):
     """
     Waits until enough of a batch's runs have ended to be worth a worker, and fires one event.
 
     The event is ``{"status": "success" | "error", "ended": [ids], "try_number", "message"?}``. It is a hint:
     who is resumed by it looks at the tasks itself. A task that can't be followed counts as ended for that
-    reason.
+    reason, and the event is an error, so that the worker follows the batch.
 
     :param wiro_task_ids: the Wiro tasks on their way.
     :param started_at: for each, the Unix time at which it was submitted.
+    :param tasks: instead of these two, both as :func:`~airflow_provider_wiro.triggers.packed_tasks.pack` has
+        them: what is stored.
     :param wiro_conn_id: the Airflow connection, of type ``wiro``.
     :param deferred_at: Unix time of the deferral; an event comes 10 s after it at the soonest.
     :param wake_at: Unix time at which to fire at the latest; None for never.
@@ -45,9 +54,10 @@ class WiroBatchTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        wiro_task_ids: Sequence[str],
-        started_at: Sequence[float],
         deferred_at: float,
+        wiro_task_ids: Sequence[str] = (),
+        started_at: Sequence[float] = (),
+        tasks: str | None = None,
         wiro_conn_id: str = "wiro_default",
         wake_at: float | None = None,
         poll_interval: float | None = None,
@@ -56,8 +66,9 @@ class WiroBatchTrigger(BaseTrigger):
         try_number: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
-        self.wiro_task_ids = list(wiro_task_ids)
-        self.started_at = list(started_at)
+        packed = [] if tasks is None else unpack(tasks)
+        self.wiro_task_ids = [*wiro_task_ids, *(wiro_task_id for wiro_task_id, _ in packed)]
+        self.started_at = [*started_at, *(at for _, at in packed)]
         self.deferred_at = deferred_at
         self.wiro_conn_id = wiro_conn_id
         self.wake_at = wake_at
@@ -67,6 +78,7 @@ class WiroBatchTrigger(BaseTrigger):
         self.try_number = try_number
         self._is_finished = False
         self._ended: list[str] = []
+        self._problem: str | None = None
         self._seen_running: set[str] = set()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -74,8 +86,7 @@ class WiroBatchTrigger(BaseTrigger):
         return (
             class_path(self),
             {
-                "wiro_task_ids": self.wiro_task_ids,
-                "started_at": self.started_at,
+                "tasks": pack(zip(self.wiro_task_ids, self.started_at, strict=True)),
                 "deferred_at": self.deferred_at,
                 "wiro_conn_id": self.wiro_conn_id,
                 "wake_at": self.wake_at,
@@ -99,7 +110,13 @@ class WiroBatchTrigger(BaseTrigger):
             self.log.exception("Could not follow the batch's Wiro tasks.")
             event = {"status": "error", "message": f"{type(error).__name__} in the triggerer."}
         self._is_finished = True
-        yield TriggerEvent({**event, "ended": self._ended, "try_number": self.try_number})
+        if self._problem is not None:
+            event = {"status": "error", "message": self._problem}
+        ended = self._ended
+        if len(ended) > MOST_IDS_IN_EVENT:
+            event = {"message": f"{len(ended):,} runs have ended.", **event}
+            ended = []
+        yield TriggerEvent({**event, "ended": ended, "try_number": self.try_number})
 
     async def _wait(self) -> dict[str, Any]:
         # Not asyncio.wait(), which goes over all that are left each time that one has ended.
@@ -150,6 +167,10 @@ class WiroBatchTrigger(BaseTrigger):
             )
         except WiroError as error:
             self.log.warning("Wiro task %s can't be followed here: %s", wiro_task_id, error)
+            if not isinstance(
+                error, WiroNotFoundError
+            ):  # that is the task's own matter, the worker's to judge
+                self._problem = f"The triggerer can't follow Wiro task {wiro_task_id}: {error}"[:500]
         return wiro_task_id
 
     async def on_kill(self) -> None:
@@ -167,15 +188,32 @@ class WiroBatchTrigger(BaseTrigger):
         await stop_if_abandoned(self.task_instance, self.wiro_conn_id, running, self.log)
 
 
-def ended_ids(event: object) -> tuple[list[str], str]:
+@dataclass(frozen=True)
+class BatchOutcome:
     """
-    Return the tasks that an event tells of, and its message.
+    The event of a :class:`WiroBatchTrigger`, checked.
 
-    :raises WiroUsageError: it is no event of a WiroBatchTrigger.
+    :ivar ended: the tasks that have ended.
+    :ivar message: why all tasks are to be polled instead, empty if they are not.
+    :ivar is_failure: the triggerer can't follow the batch.
     """
-    found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
-    ended = found.get("ended")
-    is_ours = found.get("status") in {"success", "error"} and isinstance(ended, list)
-    if not is_ours or not all(isinstance(wiro_task_id, str) for wiro_task_id in ended or ()):
-        raise WiroUsageError(f"Expected the event of a WiroBatchTrigger, found {str(event)[:200]!r}.")
-    return list(ended or ()), str(found.get("message") or "")
+
+    ended: list[str]
+    message: str
+    is_failure: bool
+
+    @classmethod
+    def from_event(cls, event: object) -> Self:
+        """
+        Read an event.
+
+        :raises WiroUsageError: it is none of a WiroBatchTrigger.
+        """
+        found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
+        ended = found.get("ended")
+        is_ours = found.get("status") in {"success", "error"} and isinstance(ended, list)
+        if not is_ours or not all(isinstance(wiro_task_id, str) for wiro_task_id in ended or ()):
+            raise WiroUsageError(f"Expected the event of a WiroBatchTrigger, found {str(event)[:200]!r}.")
+        is_failure = found["status"] == "error"
+        message = str(found.get("message") or ("The triggerer can't follow the batch." if is_failure else ""))
+        return cls(list(ended or ()), message, is_failure)

@@ -108,7 +108,7 @@ def test_a_deferral_lasts_as_long_as_its_first_deadline(work: BatchWork) -> None
     deferred = work.defer(prompts(3), timeout=1000, max_active=2)
 
     kwargs = deferred.trigger.serialize()[1]
-    assert len(kwargs["wiro_task_ids"]) == 2
+    assert len(deferred.trigger.wiro_task_ids) == 2
     assert before + 1000 <= kwargs["wake_at"] <= time.time() + 1000
     assert deferred.timeout.total_seconds() > 1000
     assert deferred.kwargs["limit"] == 2
@@ -161,7 +161,8 @@ def test_a_triggerer_out_of_order_has_the_worker_look_itself(work: BatchWork) ->
     event = {"status": "error", "ended": [], "try_number": 1, "message": "RuntimeError in the triggerer."}
 
     assert work.resume(deferred, inputs, event=event)["succeeded"] == 3
-    assert "RuntimeError in the triggerer. Looking at all tasks here." in work.told
+    assert "RuntimeError in the triggerer. The batch is followed here from now on." in work.told
+    assert len(work.events) == 1
 
 
 def test_a_deferral_that_airflow_gave_up_goes_on(work: BatchWork) -> None:

@@ -14,7 +14,7 @@ from airflow_provider_wiro.api import batching
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger, ended_ids
+from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome, WiroBatchTrigger
 from tests.operators.fakes import CANCELLED, RETRO, SMALL, Told, one_event
 from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
 
@@ -152,6 +152,50 @@ async def test_what_is_stored_of_it_is_json_without_a_secret_and_makes_the_same_
     assert connection["password"] not in json.dumps(kwargs)
 
 
+def test_a_row_of_the_version_before_makes_the_same_trigger() -> None:
+    kwargs = {"wiro_task_ids": ["7", "3"], "started_at": [20.0, 10.0], "deferred_at": 30.0}
+
+    trigger = WiroBatchTrigger(**json.loads(json.dumps(kwargs)))
+
+    assert (trigger.wiro_task_ids, trigger.started_at) == (["7", "3"], [20.0, 10.0])
+
+
+async def test_an_event_names_no_more_ids_than_airflows_row_has_room_for(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def end(*args: Any, **kwargs: Any) -> None:
+        return
+
+    monkeypatch.setattr("airflow_provider_wiro.triggers.wiro_batch.watch_task", end)
+
+    event = await one_event(made([str(n) for n in range(2000)], deferred_at=time.time() - 60))
+
+    assert event == {
+        "status": "success",
+        "message": "2,000 runs have ended.",
+        "ended": [],
+        "try_number": 1,
+    }
+    outcome = BatchOutcome.from_event(event)
+    assert (outcome.is_failure, outcome.ended) == (False, [])
+
+
+async def test_a_triggerer_that_is_refused_says_so_and_the_worker_follows_the_batch(
+    wiro: WiroEmulator,
+) -> None:
+    """Its key is another one, or its address isn't allowed: it would be refused the next time as well."""
+    ids = submitted(2)
+    wiro.inject(
+        Fault("api_error", endpoint="Task/Detail", status=401, message="No.", times=None),
+        Fault("api_error", endpoint="Task/List", status=401, message="No.", times=None),
+    )
+
+    outcome = BatchOutcome.from_event(await one_event(made(ids)))
+
+    assert outcome.is_failure
+    assert "The triggerer can't follow Wiro task" in outcome.message
+
+
 async def running(trigger: WiroBatchTrigger) -> asyncio.Task[Any]:
     task = asyncio.create_task(one_event(trigger))
     await until(lambda: len(trigger._seen_running) == len(trigger.wiro_task_ids))
@@ -239,4 +283,4 @@ async def test_a_triggerer_out_of_order_is_no_reason_to_lose_sight_of_paid_tasks
 )
 def test_what_is_no_event_of_it_is_an_error(event: Any) -> None:
     with pytest.raises(WiroUsageError, match="Expected the event of a WiroBatchTrigger"):
-        ended_ids(event)
+        BatchOutcome.from_event(event)

@@ -1,0 +1,68 @@
+"""What a batch runs, as far as its journal can be read: to be stopped when the batch can't go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.batch_record import BatchRecord
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.batch_record import Entry
+    from airflow_provider_wiro.batch.journal import JournalStore
+
+#: As many items as a journal may tell of whose first entry is damaged.
+_MOST_ITEMS = 1_000_000
+
+
+class RunningTasks:
+    """
+    The tasks of a batch that may be running.
+
+    :ivar ids: their ids.
+    :ivar lost: how many Runs may have started tasks that are not known.
+    """
+
+    def __init__(self, ids: list[str], lost: int) -> None:
+        self.ids = ids
+        self.lost = lost
+
+    @classmethod
+    def of_record(cls, record: BatchRecord) -> RunningTasks:
+        """Return the tasks of the items that are not over."""
+        if record.spent is not None:
+            return cls([], 0)
+        ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
+        known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]
+        return cls(known, len(ids) - len(known))
+
+    @classmethod
+    def of_journal(cls, store: JournalStore, *, try_number: int) -> RunningTasks:
+        """
+        Return the tasks of the items that are not over, by a journal that may be damaged.
+
+        The journal isn't taken over by that: a batch that is at work with it goes on.
+
+        :raises WiroRecordError: it can't be read at the moment.
+        """
+        record = BatchRecord(0, try_number=try_number)
+        # An id without its intent, which stood in a line that can't be read.
+        orphans: dict[object, str] = {}
+        for entry in store.salvage():
+            if entry.get("what") == "batch":
+                record = BatchRecord(_total(entry), try_number=try_number)
+                continue
+            if not record.total:
+                record = BatchRecord(_MOST_ITEMS, try_number=try_number)
+            try:
+                record.apply(entry)
+            except WiroOrphanedRunError:
+                if entry.get("what") == "id" and isinstance(entry.get("id"), str):
+                    orphans[entry.get("item")] = entry["id"]
+        found = cls.of_record(record)
+        return cls([*found.ids, *(id_ for id_ in orphans.values() if id_ not in found.ids)], found.lost)
+
+
+def _total(entry: Entry) -> int:
+    total = entry.get("total")
+    return total if isinstance(total, int) and 0 <= total <= _MOST_ITEMS else _MOST_ITEMS
