@@ -9,13 +9,14 @@ from tests.faults.celery_stack import CeleryStack
 from tests.faults.processes import signal_session
 from tests.faults.scenario import Scenario
 from tests.faults.stage import Expected
-from tests.faults.waiting import BrokenPromiseError, pause
+from tests.faults.waiting import BrokenPromiseError, pause, wait_for
 
 if TYPE_CHECKING:
-    from tests.faults.stage import Stage
+    from tests.faults.stage import Run, Stage
 
 RUNS = 60
 MOVED = 6
+BATCH_ITEMS, BATCH_ACTIVE = 24, 6
 #: From here on Airflow gives a triggerer's work to another one.
 TRIGGERER_SILENT_SECONDS = 20
 SETTINGS = {
@@ -90,7 +91,50 @@ def triggerer_moved(stage: Stage) -> None:
     stage.finish(Expected(started=MOVED, states={"success": MOVED}, most_tries=1))
 
 
+def batch_triggerer_moved(stage: Stage) -> None:
+    """
+    A triggerer falls silent, and wakes up while the batch that it followed runs in a worker.
+
+    Meanwhile the other one has taken the trigger over, and fired it. The Airflow task is running, then, or
+    scheduled or queued, which is no sign of a user's will: none of its Wiro tasks may be stopped.
+    """
+    stack = _celery(stage)
+    run = stage.trigger()
+    stage.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
+    run.wait_for_state("deferred")
+    for server in (stack.triggerer, stack.second_triggerer):
+        signal_session(server, signal.SIGSTOP)
+        try:
+            pause(TRIGGERER_SILENT_SECONDS)
+            # The worker that is resumed next has Runs to wait for, so that it is still running when the silent
+            # triggerer wakes up.
+            stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
+            _wait_until_in_a_worker(run)
+        finally:
+            signal_session(server, signal.SIGCONT)
+        stage.say(f"{server.name} was silent, and woke up with the batch {dict(run.states())}")
+        pause(12)
+        if stage.ask(lambda seen: seen.stopped):
+            raise BrokenPromiseError("Wiro tasks were stopped because their trigger moved")
+        stage.wiro.disarm()
+    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    stage.note(f"{_times_said(stage, 'This trigger moves on')} of them left their Wiro tasks running")
+    stage.finish(
+        Expected(started=BATCH_ITEMS, billed=BATCH_ITEMS, states={"success": 1}, most_tries=1),
+        within_seconds=600,
+    )
+
+
+def _wait_until_in_a_worker(run: Run) -> None:
+    wait_for(
+        "the batch is between two deferrals",
+        lambda: set(run.states()) & {"scheduled", "queued", "running"},
+        within_seconds=150,
+    )
+
+
 SCENARIOS = (
+    Scenario("batch_triggerer_moved", batch_triggerer_moved, model_seconds=40),
     Scenario("triggerer_moved", triggerer_moved, model_seconds=110),
     Scenario("many_workers", many_workers, model_seconds=30),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from airflow.providers.common.compat.sdk import DAG
@@ -25,3 +26,17 @@ for name, deferrable, retries in (
             retries=retries,
             retry_delay=timedelta(seconds=2),
         )
+
+# Many workers: no folder is theirs together, so that the manifest needs a place of its own.
+with DAG(dag_id="batch_triggerer_moved", schedule=None, catchup=False, tags=["faults"]):
+    WiroBatchRunOperator(
+        task_id="run",
+        model="retroAIx/Retro-Cartoons",
+        inputs=[{"prompt": f"moved {{{{ run_id }}}} {number}"} for number in range(24)],
+        parameters={"samples": 1, "width": 64, "height": 64},
+        max_active=6,
+        wiro_conn_id="wiro_batch_triggerer_moved",
+        manifest_uri=os.environ.get("AIRFLOW_HOME", "/tmp") + "/manifests/{{ run_id }}.jsonl",  # noqa: S108
+        deferrable=True,
+        retries=0,
+    )
