@@ -106,8 +106,8 @@ def batch_triggerer_moved(stage: Stage) -> None:
         signal_session(server, signal.SIGSTOP)
         try:
             pause(TRIGGERER_SILENT_SECONDS)
-            # The worker that is resumed next has Runs to wait for, so that it is still running when the silent
-            # triggerer wakes up.
+            # The worker that is resumed next has Runs to wait for, so that it is still running when the
+            # silent triggerer wakes up.
             stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
             _wait_until_in_a_worker(run)
         finally:
