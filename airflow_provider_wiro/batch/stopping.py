@@ -36,13 +36,13 @@ async def stop_all(going: Going, following: Following, settler: Settler) -> None
     job, record = going.job, going.record
     if not job.cancel_on_kill:
         job.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(going.active))
-        return
     loop = asyncio.get_running_loop()
     until = loop.time() + _SECONDS
     async with WiroAsyncHook(job.wiro_conn_id) as hook:
         stops = MassStop(hook, patience_seconds=_PATIENCE_SECONDS)
         while loop.time() < until:
-            for item in going.active:
+            # Left running, they are not stopped; but answers that are on their way are worth waiting for.
+            for item in going.active if job.cancel_on_kill else ():
                 attempt = record.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
                     stops.add(attempt.wiro_task_id, is_running=item in following.seen_running)

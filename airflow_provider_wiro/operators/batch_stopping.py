@@ -39,6 +39,7 @@ class BatchStopper:
         self._connection: WiroConnection | None = None
         self._conn_id = ""
         self._running: RunningTasks | None = None
+        self._is_killed = False
         self._record: BatchRecord | None = None
         self._is_over = False
 
@@ -60,6 +61,7 @@ class BatchStopper:
 
     def kill(self) -> None:
         """Stop what runs, in a signal handler: within the seconds that Airflow leaves the process."""
+        self._is_killed = True
         self._stop(is_urgent=True)
 
     def settle(self) -> None:
@@ -87,7 +89,7 @@ class BatchStopper:
                 if not self._is_over and not is_followed(error):
                     if self._connection is None:
                         prepare()
-                    self._stop(is_urgent=False)
+                    self._stop(is_urgent=self._is_killed)
             except Exception:
                 # The error that is on its way is the one to be seen.
                 self._log.exception("Could not find out which Wiro tasks to stop; they may still run.")

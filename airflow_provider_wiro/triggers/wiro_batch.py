@@ -180,10 +180,11 @@ class WiroBatchTrigger(BaseTrigger):
         if not self.cancel_on_kill:
             self.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(self.wiro_task_ids))
             return
+        ended = set(self._ended)
         running = {
             wiro_task_id: wiro_task_id in self._seen_running
             for wiro_task_id in self.wiro_task_ids
-            if wiro_task_id not in self._ended
+            if wiro_task_id not in ended
         }
         await stop_if_abandoned(self.task_instance, self.wiro_conn_id, running, self.log)
 
