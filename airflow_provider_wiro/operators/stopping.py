@@ -41,8 +41,9 @@ _KILL_ANSWER_SECONDS = 2.0
 _KILL_SEARCH_SECONDS = 0.7
 #: Where nothing kills the process, as after `execution_timeout`, an answer is worth waiting for.
 _LATE_ANSWER_SECONDS = 60.0
-#: How long a stop, or a search, is tried where nothing kills the process.
+#: How long a stop, or a search, is tried where nothing kills the process, and what a request of it may take.
 _STOP_PATIENCE_SECONDS = 20.0
+_STOP_TIMEOUT_SECONDS = 10.0
 
 #: Finds the task of a lost Run within some seconds, None if none certainly is it.
 Search = Callable[["WiroHook", float], "str | None"]
@@ -166,8 +167,7 @@ class RunStopper:
             return
         if target is not None:
             patience = max(0.1, _KILL_PATIENCE_SECONDS - (time.monotonic() - began_at))
-            with target[1].for_stopping(_KILL_TIMEOUT_SECONDS) as hook:
-                self._stop(target[0], hook, patience)
+            self._stop(*target, timeout_seconds=_KILL_TIMEOUT_SECONDS, patience_seconds=patience)
 
     @contextmanager
     def unless_followed(
@@ -208,7 +208,9 @@ class RunStopper:
         if target is None and not isinstance(error, WiroLostRunError | WiroOrphanedRunError):
             target = self._find_target(for_kill=False)
         if target is not None:
-            self._stop(*target, _STOP_PATIENCE_SECONDS)
+            self._stop(
+                *target, timeout_seconds=_STOP_TIMEOUT_SECONDS, patience_seconds=_STOP_PATIENCE_SECONDS
+            )
 
     def _find_target(self, *, for_kill: bool) -> tuple[str, WiroHook] | None:
         """Wait for the answer of a Run that is on its way, or look for its task; None if that is in vain."""
@@ -227,7 +229,7 @@ class RunStopper:
         if self._search is not None:
             seconds = _KILL_SEARCH_SECONDS if for_kill else _STOP_PATIENCE_SECONDS
             try:
-                with hook.for_stopping(seconds) as searching:
+                with hook.for_stopping(min(seconds, _STOP_TIMEOUT_SECONDS)) as searching:
                     found = self._search(searching, seconds)
             except WiroError as error:
                 self._log.warning("Wiro's task list can't be searched for the lost task: %s", error)
@@ -241,7 +243,9 @@ class RunStopper:
         )
         return None
 
-    def _stop(self, wiro_task_id: str, hook: WiroHook, patience_seconds: float) -> None:
+    def _stop(
+        self, wiro_task_id: str, hook: WiroHook, *, timeout_seconds: float, patience_seconds: float
+    ) -> None:
         if wiro_task_id in self._settled_ids:
             return
         if not self._cancel_on_kill:
@@ -251,7 +255,10 @@ class RunStopper:
         seen = self.last_seen
         is_running = seen is not None and seen.id == wiro_task_id and not seen.is_queued
         try:
-            task = hook.stop_task(wiro_task_id, is_running=is_running, patience_seconds=patience_seconds)
+            with hook.for_stopping(timeout_seconds) as stopping:
+                task = stopping.stop_task(
+                    wiro_task_id, is_running=is_running, patience_seconds=patience_seconds
+                )
         except Exception:
             # Airflow gives a dying task five seconds; an exception out of here would only hide the reason.
             self._log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -192,15 +193,29 @@ class TimeoutOfAirflowsError(BaseException):
 
 
 @contextmanager
-def after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
-    """Have a real signal's handler act in the main thread."""
+def when(is_time: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Have a real signal's handler act in the main thread, at a moment."""
     before = signal.signal(signal.SIGALRM, lambda *_: act())
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    main, is_over = threading.get_ident(), threading.Event()
+
+    def send_signal() -> None:
+        while not is_time():
+            if is_over.wait(0.01):
+                return
+        signal.pthread_kill(main, signal.SIGALRM)
+
+    sender = threading.Thread(target=send_signal, daemon=True)
+    sender.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        is_over.set()
+        sender.join()
         signal.signal(signal.SIGALRM, before)
+
+
+def run_is_sent(wiro: WiroEmulator) -> Callable[[], bool]:
+    return lambda: wiro.counts.requests["Run"] > 0
 
 
 def time_out() -> None:
@@ -215,7 +230,7 @@ def test_airflows_timeout_while_the_answer_of_run_is_on_its_way_waits_for_it_and
     work.ti.max_tries = max_tries
     operator = work.operator()
 
-    with after(0.4, time_out), pytest.raises(TimeoutOfAirflowsError):
+    with when(run_is_sent(wiro), time_out), pytest.raises(TimeoutOfAirflowsError):
         operator.execute(work.context)
     operator.on_kill()  # which Airflow calls now
 
@@ -233,7 +248,7 @@ def test_a_kill_waits_for_the_answer_of_run_within_its_seconds(wiro: WiroEmulato
         operator.on_kill()
         seen.append(work.statuses)
 
-    with after(0.4, kill), pytest.raises(AirflowException, match="was stopped"):
+    with when(run_is_sent(wiro), kill), pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
 
     assert seen == [[CANCELLED]]
@@ -258,7 +273,7 @@ def test_a_kill_before_the_answer_comes_finds_the_task_in_wiros_list(wiro: WiroE
         operator.on_kill()
         seen.append(work.statuses)
 
-    with after(0.4, kill), pytest.raises(AirflowException, match="was stopped"):
+    with when(run_is_sent(wiro), kill), pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
 
     assert seen == [[CANCELLED]]
@@ -278,7 +293,7 @@ def test_what_a_kill_cannot_reach_is_logged_as_it_is(wiro: WiroEmulator, work: W
         took.append(time.monotonic() - began)
         raise SystemExit
 
-    with after(0.4, kill), pytest.raises(SystemExit):
+    with when(run_is_sent(wiro), kill), pytest.raises(SystemExit):
         operator.execute(work.context)
 
     assert took[0] < 3
@@ -291,7 +306,7 @@ def test_a_run_that_was_not_sent_yet_when_airflows_timeout_struck_is_not_sent(
     wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=3))
     operator = work.operator()
 
-    with after(0.5, time_out), pytest.raises(TimeoutOfAirflowsError):
+    with when(run_is_sent(wiro), time_out), pytest.raises(TimeoutOfAirflowsError):
         operator.execute(work.context)
     operator.on_kill()
     time.sleep(0.5)
