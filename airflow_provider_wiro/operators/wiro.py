@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.shell import SteadyClock
+    from airflow_provider_wiro.api.run_record import RunRecord
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
     from airflow_provider_wiro.operators.wanted_run import PreparedRun
@@ -224,16 +225,19 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     def _task_id_of_this_try(self, context: Context) -> str | None:
         """Return the Wiro task that is noted in XCom or in the record, None if there is none."""
-        from airflow_provider_wiro.run_record import open_record_store
-
         ti = context["ti"]
         # By its index, or a mapped task gets the ids of all of them.
         found = ti.xcom_pull(key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1))
         if isinstance(found, str):
             return found
-        store = open_record_store(context, state_path=self.state_path) if self.durable else None
-        record = store.read() if store else None
+        record = self._record(context)
         return None if record is None or record.is_spent else record.wiro_task_id
+
+    def _record(self, context: Context) -> RunRecord | None:
+        from airflow_provider_wiro.run_record import open_record_store
+
+        store = open_record_store(context, state_path=self.state_path) if self.durable else None
+        return store.read() if store else None
 
     def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
         """
@@ -532,11 +536,12 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             result: RunSummary = super().resume_execution(next_method, next_kwargs, context)
             return result
         with self._stopping_what_nobody_follows(context):
-            wiro_task_id = self._task_id_of_this_try(context)
-            if wiro_task_id is None:
-                self.log.warning(
-                    "The triggerer can't wait for a slot, so this worker does. %s", failed.reason
-                )
+            with airflow_failures():
+                wiro_task_id, record = self._task_id_of_this_try(context), self._record(context)
+            # Airflow 3.0 resumes a retry where the try before it was resumed.
+            is_of_this_try = record is None or record.try_number == context["ti"].try_number
+            if wiro_task_id is None or not is_of_this_try:
+                self.log.warning("The triggerer can't wait, so this worker does. %s", failed.reason)
                 self.deferrable = False
                 return self._run_anew(context)
             with airflow_failures(), self.hook:

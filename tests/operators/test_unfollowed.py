@@ -97,6 +97,31 @@ def test_a_wait_for_a_slot_that_no_triggerer_can_do_is_done_by_the_worker(
     assert wiro.counts.tasks_started == 1
 
 
+def test_a_retry_that_airflow_3_0_resumes_with_the_failure_of_the_try_before_begins_as_a_retry(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("exit_code"))
+    work.defer()
+    with pytest.raises(WiroTaskFailedError):
+        fail(work, NOT_INSTALLED)
+    work.ti.try_number += 1  # and XCom is kept
+
+    assert fail(work, NOT_INSTALLED)["status"] == DONE
+    assert [task.exit_code for task in wiro.tasks] == ["1", "0"]
+
+
+def test_a_picked_up_task_that_the_triggerer_cannot_follow_is_followed_by_the_retrys_worker(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("slow", endpoint="Task/Detail", delay_seconds=0.1))
+    work.defer()
+    work.retry()
+    operator = work.operator(deferrable=True)
+
+    assert operator.resume_execution("__fail__", NOT_INSTALLED, work.context)["status"] == DONE
+    assert wiro.counts.tasks_started == 1
+
+
 # An error that ends the Airflow task.
 
 
