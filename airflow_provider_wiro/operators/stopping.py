@@ -91,7 +91,9 @@ class RunStopper:
         :param is_sent: it may have been sent already, by an earlier try.
         """
         self._target, self._search, self._hook = None, search, hook
-        self._flight, self._may_be_sent = None, is_sent
+        self._may_be_sent = is_sent
+        if self._flight is not None and self._flight.is_over:
+            self._flight = None  # an earlier Run's
 
     def know(self, wiro_task_id: str, hook: WiroHook) -> None:
         """

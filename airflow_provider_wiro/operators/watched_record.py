@@ -30,11 +30,14 @@ class WatchedRecordStore:
         self._stopper = stopper
         self._hook = hook
         self._wanted = wanted
+        self._was_read = False
 
     def read(self) -> RunRecord | None:
         """See :meth:`~airflow_provider_wiro.run_record.RecordStore.read`."""
         record = self._store.read()
-        self._aim(record, is_read=True)
+        if not self._was_read:  # what is read later is what was written from here, or another try's
+            self._was_read = True
+            self._aim(record, is_read=True)
         return record
 
     def write(self, record: RunRecord) -> None:
