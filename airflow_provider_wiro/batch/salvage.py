@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.batch_record import Entry
     from airflow_provider_wiro.batch.journal import JournalStore
 
-#: As many items as a journal may tell of whose first entry is damaged.
+#: How many items a journal may be about whose first entry is damaged.
 _MOST_ITEMS = 1_000_000
 
 

@@ -19,6 +19,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
 from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of
+from airflow_provider_wiro.operators.noted_run import TASK_ID_KEY, NotedRun
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.operators.stopping import RunStopper
@@ -43,14 +44,11 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.shell import SteadyClock
-    from airflow_provider_wiro.api.run_record import RunRecord
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
     from airflow_provider_wiro.operators.wanted_run import PreparedRun
     from airflow_provider_wiro.run_record import RecordStore
 
-#: The XCom that holds the Wiro task's id from the submission on.
-TASK_ID_KEY = "wiro_task_id"
 #: A wait for a slot that is this long is long enough for any scheduler.
 _LONG_DEFERRAL_SECONDS = 30.0
 
@@ -209,35 +207,16 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
 
         def is_followed(error: BaseException) -> bool:
-            return is_retried(error, context) and self._has_record(context)
+            return is_retried(error, context) and self._noted(context).has_record
 
         def recorded_task() -> tuple[str, WiroHook] | None:
-            wiro_task_id = self._task_id_of_this_try(context)
+            wiro_task_id = self._noted(context).wiro_task_id()
             return None if wiro_task_id is None else (wiro_task_id, self.hook)
 
         return self._stopper.unless_followed(is_followed, recorded_task)
 
-    def _has_record(self, context: Context) -> bool:
-        """Whether this task instance has a place for a record, by which a later try finds the run."""
-        from airflow_provider_wiro.run_record import open_record_store
-
-        return self.durable and open_record_store(context, state_path=self.state_path) is not None
-
-    def _task_id_of_this_try(self, context: Context) -> str | None:
-        """Return the Wiro task that is noted in XCom or in the record, None if there is none."""
-        ti = context["ti"]
-        # By its index, or a mapped task gets the ids of all of them.
-        found = ti.xcom_pull(key=TASK_ID_KEY, task_ids=self.task_id, map_indexes=getattr(ti, "map_index", -1))
-        if isinstance(found, str):
-            return found
-        record = self._record(context)
-        return None if record is None or record.is_spent else record.wiro_task_id
-
-    def _record(self, context: Context) -> RunRecord | None:
-        from airflow_provider_wiro.run_record import open_record_store
-
-        store = open_record_store(context, state_path=self.state_path) if self.durable else None
-        return store.read() if store else None
+    def _noted(self, context: Context) -> NotedRun:
+        return NotedRun(context, task_id=self.task_id, durable=self.durable, state_path=self.state_path)
 
     def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
         """
@@ -434,7 +413,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                     poll_interval=self.poll_interval,
                     watch=self.watch,
                     cancel_on_kill=self.cancel_on_kill,
-                    is_recorded=self._has_record(context),
+                    is_recorded=self._noted(context).has_record,
                     is_resumed=begun.is_resumed,
                     follow_until=deadline.timestamp(),
                 )
@@ -537,7 +516,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return result
         with self._stopping_what_nobody_follows(context):
             with airflow_failures():
-                wiro_task_id, record = self._task_id_of_this_try(context), self._record(context)
+                wiro_task_id, record = self._noted(context).wiro_task_id(), self._noted(context).record()
             # Airflow 3.0 resumes a retry where the try before it was resumed.
             is_of_this_try = record is None or record.try_number == context["ti"].try_number
             if wiro_task_id is None or not is_of_this_try:

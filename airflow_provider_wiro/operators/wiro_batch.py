@@ -85,7 +85,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param poll_interval: seconds between polls; None is adaptive.
     :param timeout: seconds for each item, from its submission.
     :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
-    :param cancel_on_kill: stop the Wiro tasks when the Airflow task is stopped.
+    :param cancel_on_kill: stop the Wiro tasks when the Airflow task is stopped, or fails with no retry left
+        that would follow them.
     :param cancel_on_timeout: stop the Wiro task of an item whose ``timeout`` has passed. Left running, it is
         followed again by the item's retry.
     :param min_outputs: an item fails, and is run again if it has retries left, if its run succeeds with fewer

@@ -1,0 +1,65 @@
+"""What an Airflow task instance has noted of its run: in XCom, which a retry loses, and in its record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.api.run_record import RunRecord
+    from airflow_provider_wiro.run_record import RecordStore
+
+#: The XCom that holds the Wiro task's id from the submission on.
+TASK_ID_KEY = "wiro_task_id"
+
+
+class NotedRun:
+    """
+    The notes of one task instance.
+
+    :param task_id: Airflow's.
+    :param durable: whether a record is kept.
+    """
+
+    def __init__(self, context: Context, *, task_id: str, durable: bool, state_path: str | None) -> None:
+        self._context = context
+        self._task_id = task_id
+        self._durable = durable
+        self._state_path = state_path
+
+    @property
+    def has_record(self) -> bool:
+        """Whether there is a place for a record, by which a later try finds the run."""
+        return self._store() is not None
+
+    def record(self) -> RunRecord | None:
+        """
+        Return the record, None if there is none.
+
+        :raises WiroRecordError: it can't be read.
+        """
+        store = self._store()
+        return None if store is None else store.read()
+
+    def wiro_task_id(self) -> str | None:
+        """
+        Return the Wiro task of the run, None if none is known.
+
+        :raises WiroRecordError: the record can't be read.
+        """
+        ti = self._context["ti"]
+        # By its index, or a mapped task gets the ids of all of them.
+        found = ti.xcom_pull(
+            key=TASK_ID_KEY, task_ids=self._task_id, map_indexes=getattr(ti, "map_index", -1)
+        )
+        if isinstance(found, str):
+            return found
+        record = self.record()
+        return None if record is None or record.is_spent else record.wiro_task_id
+
+    def _store(self) -> RecordStore | None:
+        # Here, since what imports this module is parsed all day long with the DAG files.
+        from airflow_provider_wiro.run_record import open_record_store
+
+        return open_record_store(self._context, state_path=self._state_path) if self._durable else None
