@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RUNS = 60
 MOVED = 6
+#: What Airflow writes into a task's log when a triggerer begins with its trigger.
+STARTING = ') starting"'
 BATCH_ITEMS, BATCH_ACTIVE = 24, 6
 #: From here on Airflow gives a triggerer's work to another one.
 TRIGGERER_SILENT_SECONDS = 20
@@ -103,10 +105,15 @@ def batch_triggerer_moved(stage: Stage) -> None:
     run = stage.trigger()
     stage.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
     try:
-        # Which of the two has the trigger is Airflow's choice, unless only one of them is awake.
+        # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next that
+        # starts is the second's, be it taken over from the first.
+        started = _times_said(stage, STARTING)
         signal_session(first, signal.SIGSTOP)
-        pause(TRIGGERER_SILENT_SECONDS + 10)
-        wait_for("it is deferred to the second", lambda: _stays_deferred(run), within_seconds=180)
+        wait_for(
+            "the second has the trigger",
+            lambda: _times_said(stage, STARTING) > started and set(run.states()) == {"deferred"},
+            within_seconds=240,
+        )
         # The worker that is resumed next has Runs to wait for, so that it is still running when the second
         # triggerer wakes up.
         stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
@@ -121,19 +128,12 @@ def batch_triggerer_moved(stage: Stage) -> None:
     pause(20)
     if stage.ask(lambda seen: seen.stopped):
         raise BrokenPromiseError("Wiro tasks were stopped because their trigger moved")
+    stage.note(f"{_times_said(stage, 'This trigger moves on')} times a trigger left its Wiro tasks running")
     stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
     stage.finish(
         Expected(started=BATCH_ITEMS, billed=BATCH_ITEMS, states={"success": 1}, most_tries=1),
         within_seconds=480,
     )
-
-
-def _stays_deferred(run: Run) -> bool:
-    """Whether a run is deferred, long enough for a triggerer to have its trigger."""
-    if set(run.states()) != {"deferred"}:
-        return False
-    pause(4)
-    return set(run.states()) == {"deferred"}
 
 
 SCENARIOS = (

@@ -14,6 +14,10 @@ from tests.system.emulator import Emulator
 from tests.system.servers import DIRECT
 
 
+#: Statuses of a task that no worker has yet. After the first of them, neither Cancel nor Kill works.
+BEFORE_ASSIGN = frozenset({"task_queue", "task_accept", "task_preprocess_start", "task_preprocess_end"})
+
+
 @dataclass(frozen=True)
 class Seen:
     """What the emulator has seen so far."""
@@ -40,8 +44,8 @@ class Seen:
 
     @property
     def running(self) -> int:
-        """Tasks that have left the queue and not ended."""
-        return sum(not it["is_terminal"] and it["status"] != "task_queue" for it in self.tasks)
+        """Tasks that a worker of Wiro's has and that have not ended: those that Task/Kill reaches."""
+        return sum(not it["is_terminal"] and it["status"] not in BEFORE_ASSIGN for it in self.tasks)
 
     @property
     def faults_fired(self) -> int:
