@@ -12,7 +12,7 @@ from tests.faults.stage import Expected
 from tests.faults.waiting import BrokenPromiseError, pause, wait_for
 
 if TYPE_CHECKING:
-    from tests.faults.stage import Run, Stage
+    from tests.faults.stage import Stage
 
 RUNS = 60
 MOVED = 6
@@ -105,8 +105,8 @@ def batch_triggerer_moved(stage: Stage) -> None:
     run = stage.trigger()
     stage.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
     try:
-        # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next that
-        # starts is the second's, be it taken over from the first.
+        # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next one
+        # that starts is the second's, be it taken over from the first.
         started = _times_said(stage, STARTING)
         signal_session(first, signal.SIGSTOP)
         wait_for(

@@ -13,7 +13,6 @@ from typing import Any
 from tests.system.emulator import Emulator
 from tests.system.servers import DIRECT
 
-
 #: Statuses of a task that no worker has yet. After the first of them, neither Cancel nor Kill works.
 BEFORE_ASSIGN = frozenset({"task_queue", "task_accept", "task_preprocess_start", "task_preprocess_end"})
 
