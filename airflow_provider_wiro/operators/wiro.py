@@ -14,6 +14,7 @@ from airflow_provider_wiro.api.polling import check_poll_interval, check_watch, 
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
+    WiroOvertakenError,
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.failures import airflow_failures
@@ -207,6 +208,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
 
         def is_followed(error: BaseException) -> bool:
+            if isinstance(error, WiroOvertakenError):
+                return True  # by the try that has taken the record over
             return is_retried(error, context) and self._noted(context).has_record
 
         def recorded_task() -> tuple[str, WiroHook] | None:
