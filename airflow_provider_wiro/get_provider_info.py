@@ -67,13 +67,24 @@ def get_provider_info() -> dict[str, Any]:
                     "state_path": {
                         "description": (
                             "Where the records of runs are kept as files, a path or an object-storage URI, "
-                            "on Airflow before 3.3, which has no task state store. With LocalExecutor the "
-                            "default is the folder wiro_runs in AIRFLOW_HOME; with other executors there is "
-                            "none."
+                            "on Airflow before 3.3, which has no task state store. Absolute, and the same "
+                            "place for every worker. With LocalExecutor outside of Kubernetes the default is "
+                            "the folder wiro_runs in AIRFLOW_HOME; otherwise there is none."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "s3://aws_default@my-bucket/wiro-runs",
+                        "default": None,
+                    },
+                    "environment": {
+                        "description": (
+                            "The name of this Airflow deployment, such as `prod`: the folder of its records "
+                            "and manifests where several deployments keep them in one bucket. Change it only "
+                            "while no Wiro task runs."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "prod",
                         "default": None,
                     },
                     "poll_patience": {

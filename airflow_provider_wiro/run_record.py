@@ -7,23 +7,28 @@ storage does. Both are asked for one key of their own task instance, mapped ones
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from pathlib import Path
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote
 
-from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api.run_identity import TaskTry
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.spent_state import SpentState, spent_folder_uri
+from airflow_provider_wiro.state_folder import (
+    find_state_folder,
+    local_path,
+    open_in_folder,
+    remove_with_trace,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow.providers.common.compat.sdk import Context
 
 STATE_KEY = "wiro_run"
-#: File systems take 255 bytes; Airflow's ids go up to 250 characters, which quoting can make three of each.
-_LONGEST_NAME = 180
 
 
 class RecordStore(Protocol):
@@ -55,38 +60,39 @@ def open_record_store(context: Context, *, state_path: str | None = None) -> Rec
     """
     Return the store for a task instance, None if this Airflow offers none and no path is configured.
 
-    :param state_path: where files are kept; default: ``[wiro] state_path``, and with an executor that runs on
-        the scheduler's machine a folder in ``AIRFLOW_HOME``. Given explicitly it is used on every Airflow.
+    :param state_path: where files are kept, see ``state_folder.find_state_folder``. Given explicitly it is
+        used on every Airflow.
+    :raises WiroUsageError: the folder is no absolute path or URI.
     """
     state = context.get("task_state_store")
     if state is not None and state_path is None:
         return TaskStateRecordStore(state)
-    location = record_location(context, state_path=state_path)
-    return None if location is None else FileRecordStore(f"{location}.json")
-
-
-def record_location(context: Context, *, state_path: str | None = None) -> str | None:
-    """
-    Return the beginning of the path or URI of a task instance's files, None if no folder is configured.
-
-    :param state_path: see :func:`open_record_store`.
-    """
-    folder = state_path or version_compat.configured_state_path()
+    folder = find_state_folder(state_path)
     if folder is None:
         return None
-    ti = context["ti"]
-    parts = [ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))]
-    return folder.rstrip("/") + "/" + "/".join(map(file_name, parts))
+    spent = SpentState(_FileFolder(spent_folder_uri(folder)), context)
+    return FileRecordStore(f"{folder.location(context)}.json", spent=spent)
 
 
-def file_name(part: str) -> str:
-    """Return a name of its own for a part of a key, whatever it holds: no ``..``, nothing too long."""
-    name = quote(part, safe="")
-    if not name.strip("."):
-        return name.replace(".", "%2E")
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[:_LONGEST_NAME]}~{hashlib.sha256(part.encode()).hexdigest()[:32]}"
+def current_try(context: Context, *, retries: int | None, is_beginning: bool) -> TaskTry:
+    """
+    Return the try that is running.
+
+    :param retries: of the operator.
+    :param is_beginning: nothing of this try ran before. That says something of a record only where there is a
+        DAG run; a context made by hand may have none.
+    """
+    dag_run = context.get("dag_run")
+    clears, started = getattr(dag_run, "clear_number", None), getattr(dag_run, "start_date", None)
+    if started == getattr(dag_run, "logical_date", None):  # dag.test()
+        started = None
+    return TaskTry(
+        context["ti"].try_number,
+        retries,
+        clears if isinstance(clears, int) else None,
+        started.timestamp() if isinstance(started, datetime) else None,
+        is_beginning=is_beginning and dag_run is not None,
+    )
 
 
 class TaskStateRecordStore:
@@ -122,22 +128,25 @@ class FileRecordStore:
     """
     A file, local or in object storage.
 
+    A record whose result was returned moves to ``spent``, whence it is removed after some hours.
+
     :param uri: a path, or any URI Airflow's ObjectStoragePath takes.
+    :param spent: None keeps such a record where it is.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, spent: SpentState | None = None) -> None:
         self._uri = uri
-        path = uri.removeprefix("file://")
-        self._local = None if "://" in path else Path(path)
+        self._local = local_path(uri)
+        self._spent = spent
 
     def read(self) -> RunRecord | None:
         """See :meth:`RecordStore.read`."""
         try:
-            stored = self._path().read_bytes()
-        except FileNotFoundError:
-            return None
+            stored = self._stored()
         except Exception as error:
             raise _unreadable(self._uri, error) from error
+        if stored is None:
+            return None
         try:
             return RunRecord.from_json(json.loads(stored))
         except ValueError:
@@ -145,9 +154,12 @@ class FileRecordStore:
 
     def write(self, record: RunRecord) -> None:
         """See :meth:`RecordStore.write`."""
-        body = json.dumps(record.to_json())
+        body = json.dumps(record.to_json()).encode()
         try:
-            if self._local is not None:
+            if record.is_spent and self._spent is not None:
+                self._spent.put(body)
+                self._remove_all()
+            elif self._local is not None:
                 _replace_file(self._local, body)
             else:
                 _put_object(self._path(), body)
@@ -161,28 +173,74 @@ class FileRecordStore:
         except Exception as error:
             raise _unwritable(self._uri, error) from error
 
-    def _path(self) -> Any:
+    def _stored(self) -> bytes | None:
+        try:
+            body: bytes = self._path().read_bytes()
+        except FileNotFoundError:
+            return None if self._spent is None else self._spent.get()
+        return body
+
+    def _remove_all(self) -> None:
         if self._local is not None:
-            return self._local
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+            remove_with_trace(self._local)
+        else:
+            self._path().unlink(missing_ok=True)
 
-        return ObjectStoragePath(self._uri)
+    def _path(self) -> Any:
+        return _open_path(self._uri, self._local)
 
 
-def _put_object(path: Any, body: str) -> None:
+class _FileFolder:
+    """A folder, local or in object storage: see :class:`~airflow_provider_wiro.spent_state.Folder`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._local = local_path(uri)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            body: bytes = (self._path() / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        return body
+
+    def write(self, name: str, body: bytes) -> None:
+        if self._local is not None:
+            _replace_file(self._local / name, body)
+        else:
+            _put_object(self._path() / name, body)
+
+    def delete(self, name: str) -> None:
+        (self._path() / name).unlink(missing_ok=True)
+
+    def names(self, most: int | None = None) -> set[str]:
+        return {str(found).rstrip("/").rpartition("/")[2] for found in self._path().iterdir()}
+
+    def _path(self) -> Any:
+        return _open_path(self._uri, self._local)
+
+
+def _open_path(uri: str, local: Path | None) -> Any:
+    if local is not None:
+        return local
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(uri)
+
+
+def _put_object(path: Any, body: bytes) -> None:
     """Write an object, which an object store does as a whole."""
     try:
-        path.write_text(body)
+        path.write_bytes(body)
     except FileNotFoundError:  # no object store but a file system, such as sftp://
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body)
+        path.write_bytes(body)
 
 
-def _replace_file(path: Path, body: str) -> None:
+def _replace_file(path: Path, body: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with scratch.open("w") as file:
+    with open_in_folder(scratch) as file:
         file.write(body)
         file.flush()
         os.fsync(file.fileno())

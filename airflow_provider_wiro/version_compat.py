@@ -5,6 +5,7 @@ The one place that knows Airflow versions. Everything else imports from
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -113,15 +114,25 @@ def _name_of_state(state: Any) -> str | None:
 
 #: Executors whose tasks run on the scheduler's machine, so that a local folder is the same for every try.
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
+#: What a process in Kubernetes has in its environment. The first is set by the KubernetesExecutor, whose pods
+#: see ``[core] executor = LocalExecutor``. A pod's disk ends with the pod.
+_IN_KUBERNETES = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "KUBERNETES_SERVICE_HOST")
 
 
 def configured_state_path() -> str | None:
-    """
-    Return where run records are kept as files: ``[wiro] state_path``, else a local folder if that is safe.
-    """
-    configured: str | None = conf.get("wiro", "state_path", fallback=None)
-    if configured:
-        return configured
+    """Return ``[wiro] state_path``, None if it isn't set."""
+    return conf.get("wiro", "state_path", fallback=None) or None
+
+
+def configured_environment() -> str | None:
+    """Return ``[wiro] environment``, None if it isn't set."""
+    return conf.get("wiro", "environment", fallback=None) or None
+
+
+def local_state_path() -> str | None:
+    """Return a folder in ``AIRFLOW_HOME``, None unless every try of a task runs on this very machine."""
+    if any(os.environ.get(name) for name in _IN_KUBERNETES):
+        return None
     if conf.get("core", "executor", fallback="") not in _LOCAL_EXECUTORS:
         return None
     home = import_module("airflow.configuration").AIRFLOW_HOME

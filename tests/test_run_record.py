@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api.fingerprint import Likeness, fingerprint, likeness
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.run_sending import Loss, Sending
-from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.run_record import (
     FileRecordStore,
     RecordStore,
     TaskStateRecordStore,
     open_record_store,
 )
+from airflow_provider_wiro.spent_state import SpentState
+from airflow_provider_wiro.state_folder import StateFolder, find_state_folder
 from tests.hooks.object_storage import Bucket, serve_s3
 from tests.operators.fakes import DictStore, FakeTi
 
@@ -36,8 +43,9 @@ RECORD = RunRecord(
     try_number=1,
     newest_before="2220",
     wiro_task_id="2221",
-    is_spent=True,
     earlier_task_ids=("7", "8"),
+    clears=1,
+    run_started_at=1795420700.5,
 )
 
 
@@ -110,11 +118,20 @@ def test_a_record_is_small_and_json_and_says_its_version() -> None:
         {"earlier_task_ids": None},
         {"wiro_task_id": 2221},
         {"newest_before": 2220},
+        {"clears": "1"},
+        {"run_started_at": "noon"},
     ],
 )
 def test_a_damaged_record_says_what_to_do(damage: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError, match="then delete the record"):
         RunRecord.from_json({**RECORD.to_json(), **damage})
+
+
+def test_a_record_without_what_tells_dag_runs_apart_is_read() -> None:
+    new = {"clears", "run_started_at"}
+    before = {name: value for name, value in RECORD.to_json().items() if name not in new}
+
+    assert RunRecord.from_json(before) == replace(RECORD, clears=None, run_started_at=None)
 
 
 @pytest.mark.parametrize("stored", [None, 7, "x", [], {}, b""])
@@ -149,10 +166,85 @@ def test_a_local_folder_is_the_default_only_where_every_try_sees_the_same_disk(
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
     monkeypatch.delenv("AIRFLOW__WIRO__STATE_PATH", raising=False)
 
-    found = version_compat.configured_state_path()
-
-    assert found == (f"{os.environ['AIRFLOW_HOME']}/wiro_runs" if is_kept else None)
+    assumed = StateFolder(f"{os.environ['AIRFLOW_HOME']}/wiro_runs", is_assumed=True)
+    assert find_state_folder() == (assumed if is_kept else None)
     assert (open_record_store(context()) is not None) is is_kept
+
+
+@pytest.mark.parametrize("variable", ["AIRFLOW_IS_K8S_EXECUTOR_POD", "KUBERNETES_SERVICE_HOST"])
+def test_a_pod_in_kubernetes_has_no_local_folder_though_its_template_says_local_executor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    monkeypatch.setenv(variable, "True")
+
+    assert find_state_folder() is None
+    assert find_state_folder(str(tmp_path)) == StateFolder(str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path))
+    assert find_state_folder() == StateFolder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("~/wiro", "/home/somebody/wiro"),
+        ("~", "/home/somebody"),
+        ("file://~/wiro", "file:///home/somebody/wiro"),
+        ("/var/wiro/", "/var/wiro"),
+        ("file:///var/wiro", "file:///var/wiro"),
+        ("s3://aws_default@bucket/~/x", "s3://aws_default@bucket/~/x"),
+    ],
+)
+def test_the_home_directory_is_meant_by_a_tilde(
+    monkeypatch: pytest.MonkeyPatch, given: str, found: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", given)
+
+    assert find_state_folder() == find_state_folder(given) == StateFolder(found)
+
+
+RELATIVE = pytest.mark.parametrize(
+    "relative",
+    ["wiro", "./wiro", "../wiro", "file://wiro", "file://localhost/var/wiro", "~nobody-here/x", "s3:/b"],
+)
+
+
+@RELATIVE
+def test_a_relative_state_path_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, relative: str
+) -> None:
+    with pytest.raises(WiroUsageError, match="Expected state_path as an absolute path or a URI"):
+        find_state_folder(relative)
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", relative)
+    with pytest.raises(WiroUsageError, match=r"Expected \[wiro\] state_path as an absolute path"):
+        open_record_store(context())
+
+
+@RELATIVE
+@pytest.mark.parametrize("kind", [WiroRunOperator, WiroBatchRunOperator])
+def test_a_relative_state_path_fails_the_dag_file(kind: Any, relative: str) -> None:
+    inputs = {"inputs": []} if kind is WiroBatchRunOperator else {}
+    with pytest.raises(WiroUsageError, match="Expected state_path as an absolute path"):
+        kind(task_id="t", model="a/b", state_path=relative, **inputs)
+
+
+def test_two_environments_with_one_bucket_do_not_meet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path))
+    stores = {}
+    for environment in ("", "dev", "prod", "a/b", ".."):
+        monkeypatch.setenv("AIRFLOW__WIRO__ENVIRONMENT", environment)
+        opened = open_record_store(context())
+        assert opened is not None
+        assert opened.read() is None
+        opened.write(replace(RECORD, fingerprint=environment))
+        stores[environment] = opened
+
+    for environment, opened in stores.items():
+        assert opened.read() == replace(RECORD, fingerprint=environment)
+    assert all(path.resolve().is_relative_to(tmp_path) for path in tmp_path.rglob("*"))
 
 
 def test_the_configured_path_is_used_whatever_the_executor(
@@ -453,3 +545,120 @@ def test_a_record_keeps_how_its_run_was_lost_and_all_earlier_sendings() -> None:
 def test_damage_in_a_later_field_is_damage_too(damage: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError, match="then delete the record"):
         RunRecord.from_json({**RECORD.to_json(), **damage})
+
+
+# A record whose result was returned.
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+class Clock:
+    """A time that tests set; `random` says that each move looks for what has expired."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1795420800.0
+        monkeypatch.setitem(SpentState.__init__.__kwdefaults__, "now", lambda: self.now)
+        monkeypatch.setitem(SpentState.__init__.__kwdefaults__, "random", lambda: 0.0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+SPENT = replace(RECORD, is_spent=True)
+
+
+@pytest.mark.parametrize("scheme", ["{path}", "file://{path}", "memory://spent-{name}"])
+def test_a_retry_finds_a_spent_record_and_a_new_dag_run_does_not(tmp_path: Path, scheme: str) -> None:
+    state_path = scheme.format(path=tmp_path, name=uuid.uuid4())
+    first, retry, other = (
+        open_record_store(context(ti), state_path=state_path)
+        for ti in (FakeTi(), FakeTi(try_number=2), FakeTi(try_number=2, map_index=1))
+    )
+    assert first is not None
+    assert retry is not None
+    assert other is not None
+
+    first.write(RECORD)
+    first.write(SPENT)
+
+    assert retry.read() == SPENT
+    assert first.read() is None
+    assert other.read() is None
+
+
+def test_a_spent_record_leaves_no_file_and_no_folder_of_its_own(tmp_path: Path, clock: Clock) -> None:
+    store = open_record_store(context(), state_path=str(tmp_path))
+    assert store is not None
+    store.write(RECORD)
+    store.write(SPENT)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["~spent"]
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_spent_record_is_kept_for_four_hours_and_the_retry_delay(tmp_path: Path, clock: Clock) -> None:
+    class Task:
+        retry_delay = timedelta(hours=6)
+
+    ti = FakeTi()
+    store = open_record_store({**context(ti), "task": Task()}, state_path=str(tmp_path))
+    assert store is not None
+    store.write(SPENT)
+    ti.try_number = 2
+    retry = open_record_store({**context(ti), "task": Task()}, state_path=str(tmp_path))
+    assert retry is not None
+
+    clock.now += 10 * 3600
+    assert retry.read() == SPENT
+
+
+def test_spent_records_are_removed_by_the_runs_that_come_later(tmp_path: Path, clock: Clock) -> None:
+    for day in range(3):
+        for run in range(50):
+            ti = FakeTi(run_id=f"day {day}, run {run}")
+            store = open_record_store(context(ti), state_path=str(tmp_path))
+            assert store is not None
+            store.write(replace(SPENT, fingerprint=f"{day}"))
+        assert len(files(tmp_path)) == 50
+        clock.now += 24 * 3600
+
+
+def test_a_folder_that_cannot_be_cleaned_fails_no_run(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise PermissionError("no listing")
+
+    monkeypatch.setattr("airflow_provider_wiro.run_record._FileFolder.names", fail)
+    store = open_record_store(context(), state_path=str(tmp_path))
+    assert store is not None
+    store.write(SPENT)
+
+
+def test_a_folder_that_is_removed_while_another_task_writes_there_is_made_again(tmp_path: Path) -> None:
+    """Tasks of one DAG run come and go in one folder."""
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        store = open_record_store(context(FakeTi(map_index=1)), state_path=str(tmp_path))
+        assert store is not None
+        while not stop.is_set():
+            store.write(RECORD)
+            store.clear()
+
+    store = open_record_store(context(), state_path=str(tmp_path))
+    assert store is not None
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(come_and_go)
+        try:
+            for _ in range(50):
+                store.write(RECORD)
+                assert store.read() == RECORD
+                store.clear()
+        finally:
+            stop.set()
+        other.result()

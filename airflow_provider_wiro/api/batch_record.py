@@ -17,8 +17,10 @@ from enum import IntEnum
 from typing import Any
 
 from airflow_provider_wiro.api.batch_costs import BatchCosts
+from airflow_provider_wiro.api.run_identity import TaskTry, WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
+from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 RECORD_VERSION = 1
@@ -109,9 +111,14 @@ def _is_number(wiro_task_id: str) -> bool:
     )
 
 
-def begin(fingerprint: str, total: int) -> Entry:
-    """Return the first entry: which inputs the items are of."""
-    return {"what": "batch", "version": RECORD_VERSION, "fingerprint": fingerprint, "total": total}
+def begin(fingerprint: str, total: int, by: TaskTry | None = None) -> Entry:
+    """Return the first entry: which inputs the items are of, and which try wrote it."""
+    entry = {"what": "batch", "version": RECORD_VERSION, "fingerprint": fingerprint, "total": total}
+    return entry if by is None else {**entry, **_written_by(by)}
+
+
+def _written_by(task_try: TaskTry) -> Entry:
+    return {"try": task_try.number, "clears": task_try.clears, "run_started_at": task_try.run_started_at}
 
 
 def intent(item: int, attempt: Attempt) -> Entry:
@@ -231,13 +238,15 @@ def known(wiro_task_ids: list[str]) -> Entry:
     return {"what": "known", "ids": wiro_task_ids}
 
 
-def spent(lifetime: int, summary: Mapping[str, Any]) -> Entry:
+def spent(lifetime: int, summary: Mapping[str, Any], by: TaskTry | None = None) -> Entry:
     """
     Return the last entry: the batch's result is returned.
 
-    :param lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param by: the try that returned it.
     """
-    return {"what": "spent", "lifetime": lifetime, "summary": dict(summary)}
+    entry = {"what": "spent", "lifetime": lifetime, "summary": dict(summary)}
+    return entry if by is None else {**entry, **_written_by(by)}
 
 
 class BatchRecord:
@@ -266,6 +275,8 @@ class BatchRecord:
         #: Of items that were sent again: the sendings that were taken for not started.
         self.lost_sendings: dict[int, tuple[Sending, ...]] = {}
         self._losses: Counter[int] = Counter()
+        #: The latest try that an entry names.
+        self.latest_try = 0
         self._existing_parts = existing_parts
         self._keeps_all = keeps_all
         self._states = bytearray(total)
@@ -311,6 +322,7 @@ class BatchRecord:
         """
         try:
             _APPLY[entry["what"]](self, entry)
+            self.latest_try = max(self.latest_try, entry.get("try") or 0)
         except (KeyError, TypeError, ValueError, IndexError, ArithmeticError, AttributeError) as error:
             raise damaged(entry, where) from error
 
@@ -500,3 +512,20 @@ def read_begin(entry: Mapping[str, Any], where: str | None = None) -> tuple[str,
     if not is_whole:
         raise damaged(entry, where)
     return entry["fingerprint"], entry["total"]
+
+
+def written_by(first: Mapping[str, Any], record: BatchRecord) -> WrittenBy:
+    """
+    Return which try a journal is of, as far as it tells: older ones tell less.
+
+    :param first: its first entry.
+    """
+    last = record.spent or first
+    clears, started = last.get("clears"), moment(last.get("run_started_at"))
+    number = first.get("try")
+    return WrittenBy(
+        max(record.latest_try, number if isinstance(number, int) else 0),
+        last.get("lifetime", 0),
+        clears if isinstance(clears, int) else None,
+        None if started is None else started.timestamp(),
+    )

@@ -16,6 +16,7 @@ from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.lost_runs import LostRun, doubt, find_lost
 from airflow_provider_wiro.api.outcomes import has_enough_outputs
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
+from airflow_provider_wiro.api.run_identity import TaskTry, was_cleared_since
 from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.api.sent_files import SentFiles, with_digests
 from airflow_provider_wiro.exceptions import (
@@ -50,6 +51,7 @@ class WantedRun:
     :ivar problem: why the files can't be sent. It matters only where a new Run is needed.
     :ivar patience_seconds: ``[wiro] lost_run_patience``.
     :ivar min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
+    :ivar task_try: the try that asks; None where only ``lifetime``, Airflow's ``max_tries``, is known.
     """
 
     model: str
@@ -62,6 +64,7 @@ class WantedRun:
     problem: WiroError | None = None
     patience_seconds: float = LOST_RUN_PATIENCE_SECONDS
     min_outputs: int | None = None
+    task_try: TaskTry | None = None
 
     def is_run_of(self, record: RunRecord) -> bool:
         """
@@ -100,6 +103,7 @@ def resume(
     *,
     stops_stale: bool = False,
     resubmits_orphans: bool = False,
+    is_of_deleted_dag_run: bool = False,
     timeout_seconds: float | None = None,
     patience_seconds: float = POLL_PATIENCE_SECONDS,
 ) -> Flow[Resumption]:
@@ -110,18 +114,28 @@ def resume(
     :param patience_seconds: for how long failing polls of the recorded task are ridden out.
     :param stops_stale: stop the task of a record that is about another run; otherwise it is left to end.
     :param resubmits_orphans: where it can't be told whether the earlier Run was started, start a new one.
+    :param is_of_deleted_dag_run: the record is left from a DAG run of the same id; its run is not taken up.
     :raises WiroOrphanedRunError: it can't be told, and ``resubmits_orphans`` is off.
     :raises WiroTaskTimeoutError: the recorded task's time is over, and Wiro can't be asked.
     :raises WiroError: Wiro can't be asked; the record stands.
     """
     if record is None:
         return Resumption(None, None, "there is no earlier run")
-    if record.is_spent and record.lifetime != wanted.lifetime:
-        return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
-    if not wanted.is_run_of(record):
+    if is_of_deleted_dag_run:
+        what = "the record is of an earlier DAG run with the same id, which was deleted"
         return (
             yield from _leave_stale(
-                outside, record, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
+                outside, record, what, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
+            )
+        )
+    now = wanted.task_try or TaskTry(record.try_number)
+    if record.is_spent and was_cleared_since(record.written_by, now, wanted.lifetime):
+        return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
+    if not wanted.is_run_of(record):
+        what = "an earlier try's run had another model, parameters or files"
+        return (
+            yield from _leave_stale(
+                outside, record, what, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
             )
         )
     if record.wiro_task_id is None:
@@ -152,10 +166,13 @@ def resume(
 
 
 def _leave_stale(
-    outside: Outside, record: RunRecord, *, is_stopped: bool, resubmits_orphans: bool
+    outside: Outside, record: RunRecord, what: str, *, is_stopped: bool, resubmits_orphans: bool
 ) -> Flow[Resumption]:
-    """Give up a task that was started with other parameters."""
-    what = "an earlier try's run had another model, parameters or files"
+    """
+    Give up a record's task, which this try doesn't want.
+
+    :param what: why, for the log.
+    """
     if record.is_spent:
         return Resumption(None, None, what)
     if record.wiro_task_id is None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_wiro.api.run_identity import WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
@@ -29,7 +30,7 @@ class RunRecord:
     :ivar newest_before: the project's newest task before the Run was sent, empty if it had none; only later
         ones can be this run. None if Wiro didn't tell.
     :ivar wiro_task_id: None until Wiro has answered.
-    :ivar lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    :ivar lifetime: Airflow's ``max_tries`` of the task instance.
     :ivar try_number: the try whose record it is.
     :ivar is_spent: the run's result was returned.
     :ivar earlier_task_ids: tasks of earlier runs of this task instance, which are not to be taken for this
@@ -42,6 +43,8 @@ class RunRecord:
     :ivar references: a digest of what was to be run by the names of its files. None likewise.
     :ivar files: the digests of the files whose bytes are sent, as far as they are known.
     :ivar lost_sendings: earlier sendings of this run that were taken for not started.
+    :ivar clears: see :class:`~airflow_provider_wiro.api.run_identity.TaskTry`; None in older records.
+    :ivar run_started_at: see there.
     """
 
     fingerprint: str
@@ -59,6 +62,8 @@ class RunRecord:
     references: str | None = None
     files: Digests = field(default_factory=dict)
     lost_sendings: tuple[Sending, ...] = ()
+    clears: int | None = None
+    run_started_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it is stored; of the later fields, those that say something."""
@@ -70,6 +75,7 @@ class RunRecord:
         return {
             "version": RECORD_VERSION,
             **{name: value for name, value in known.items() if value or name in _ALWAYS_STORED},
+            **({} if self.clears is None else {"clears": self.clears}),
         }
 
     @classmethod
@@ -98,6 +104,7 @@ class RunRecord:
             and isinstance(found["try_number"], int)
             and isinstance(found["earlier_task_ids"], list | tuple)
             and all(value is None or isinstance(value, str) for value in (task_id, writer, references))
+            and isinstance(found.get("clears", 0), int)
         )
         if not is_whole:
             raise ValueError("It is not whole.")
@@ -118,7 +125,13 @@ class RunRecord:
             references,
             read_digests(found.get("files", {})),
             tuple(Sending.from_json(one) for one in found.get("lost_sendings", ())),
+            found.get("clears"),
+            float(found["run_started_at"]) if "run_started_at" in found else None,
         )
+
+    @property
+    def written_by(self) -> WrittenBy:
+        return WrittenBy(self.try_number, self.lifetime, self.clears, self.run_started_at)
 
     @property
     def known_task_ids(self) -> tuple[str, ...]:

@@ -34,13 +34,11 @@ class OvertakenError(WiroOvertakenError):
 
 
 class JournalStore(Protocol):
-    """
-    Keeps entries, in order.
+    """Keeps entries, in order."""
 
-    :ivar position: where the entry stands that was read last, for people.
-    """
-
-    position: str
+    @property
+    def position(self) -> str:
+        """Where the entry stands that was read last, for people."""
 
     def read(self) -> Iterator[Entry]:
         """

@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.journal import (
     unreadable,
     unwritable,
 )
+from airflow_provider_wiro.state_folder import open_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,7 +91,6 @@ class LocalJournal:
         """See :class:`JournalStore`."""
         scratch = self._path.with_name(f"{self._path.name}.{self._token}")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             if not self._inode:
                 self._begin()
             with scratch.open("wb") as file:
@@ -122,7 +122,7 @@ class LocalJournal:
     def _begin(self) -> None:
         """Make an empty file, which is no journal yet, but which nobody else can make."""
         try:
-            with self._path.open("xb") as file:
+            with open_in_folder(self._path, "xb") as file:
                 self._inode = os.fstat(file.fileno()).st_ino
         except FileExistsError as error:
             raise OvertakenError(str(self._path)) from error

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from airflow_provider_wiro.batch.expiring_journal import ExpiringJournal
 from airflow_provider_wiro.batch.journal_file import LocalJournal
 from airflow_provider_wiro.batch.places import open_place
 from airflow_provider_wiro.batch.segments import (
+    HEAD,
     OBJECT_SEGMENT_BYTES,
     TASK_STATE_SEGMENT_BYTES,
     SegmentedJournal,
 )
-from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots
+from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots, file_of
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.run_record import file_name, record_location
+from airflow_provider_wiro.spent_state import SpentState, spent_folder_uri
+from airflow_provider_wiro.state_folder import (
+    absolute,
+    environment_folder,
+    file_name,
+    find_state_folder,
+    instance_key,
+    local_path,
+    remove_with_trace,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.places import Place
 
 
 def open_journal(context: Context, *, state_path: str | None) -> JournalStore | None:
@@ -30,17 +43,33 @@ def open_journal(context: Context, *, state_path: str | None) -> JournalStore | 
 
     :param state_path: used on every Airflow if given.
     :return: None if this Airflow offers no store and no path is configured.
+    :raises WiroUsageError: the configured path is relative.
     """
     state = context.get("task_state_store")
     if state is not None and state_path is None:
         return SegmentedJournal(TaskStateSlots(state), TASK_STATE_SEGMENT_BYTES)
-    location = record_location(context, state_path=state_path)
-    if location is None:
+    folder = find_state_folder(state_path)
+    if folder is None:
         return None
-    path = location.removeprefix("file://")
-    if "://" not in path:
-        return LocalJournal(Path(f"{path}.batch.jsonl"))
-    return SegmentedJournal(PlaceSlots(open_place(f"{location}.batch")), OBJECT_SEGMENT_BYTES)
+    location = folder.location(context)
+    spent = SpentState(open_place(spent_folder_uri(folder)), context)
+    file = local_path(f"{location}.batch.jsonl")
+    if file is not None:
+        return ExpiringJournal(LocalJournal(file), spent, lambda: _discard_file(file))
+    place = open_place(f"{location}.batch")
+    journal = SegmentedJournal(PlaceSlots(place), OBJECT_SEGMENT_BYTES)
+    return ExpiringJournal(journal, spent, lambda: _discard_place(place))
+
+
+def _discard_file(file: Path) -> None:
+    remove_with_trace(file)
+
+
+def _discard_place(place: Place) -> None:
+    head = file_of(HEAD)
+    place.delete(head)  # first: segments without it are nothing, and it without them is damaged
+    for name in place.names() - {head}:
+        place.delete(name)
 
 
 def manifest_uri(
@@ -56,28 +85,26 @@ def manifest_uri(
     state.
 
     :param bucket: of the outputs, None if none are landed.
-    :raises WiroUsageError: there is no such place.
+    :raises WiroUsageError: there is no such place, or it is relative.
     """
     if given:
-        return given
+        return absolute(given, "manifest_uri")
     if bucket is not None:
-        ti = context["ti"]
-        index = getattr(ti, "map_index", -1)
-        names = "/".join(map(file_name, (ti.dag_id, ti.run_id, ti.task_id)))
+        *ids, index = instance_key(context)
+        names = "/".join(filter(None, (environment_folder(), *map(file_name, ids))))
         user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
-        return f"s3://{user}{bucket}/wiro/batches/{names}{f'-{index}' if index >= 0 else ''}.jsonl"
-    location = record_location(context, state_path=state_path)
-    if location is None:
+        return f"s3://{user}{bucket}/wiro/batches/{names}{f'-{index}' if int(index) >= 0 else ''}.jsonl"
+    folder = find_state_folder(state_path)
+    if folder is None:
         raise WiroUsageError(
             "Nothing says where the results of this batch are to be written. Give manifest_uri, such as "
             "s3://aws_default@my-bucket/batch.jsonl, or s3_bucket, or set [wiro] state_path."
         )
-    return f"{location}.manifest.jsonl"
+    return f"{folder.location(context)}.manifest.jsonl"
 
 
 def parts_uri(context: Context, manifest: str) -> str:
     """Return the folder of the parts: beside the manifest, and this task instance's own."""
-    ti = context["ti"]
-    names = [ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))]
+    names = filter(None, (*instance_key(context), environment_folder()))
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     return f"{manifest}.parts/{digest}"

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import BatchRecord, ItemState
+from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_wiro.api.batch_record import Entry
+    from airflow_provider_wiro.api.run_identity import TaskTry
     from airflow_provider_wiro.batch.inputs import Inputs
     from airflow_provider_wiro.batch.job import Log
     from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.exceptions import WiroError
 
 _IDS_AN_ENTRY = 1000
 #: An earlier item of equal inputs is taken over: rather one that is done than one that is on its way.
@@ -26,10 +29,11 @@ def open_record(
     store: JournalStore | None,
     inputs: Inputs,
     *,
-    try_number: int,
+    task_try: TaskTry,
     lifetime: int,
     existing_parts: set[int],
     log: Log,
+    missing: Callable[[str], WiroError] | None = None,
 ) -> tuple[BatchRecord, Mapping[str, Any] | None]:
     """
     Return what is known of the items; and the summary, if it was returned in this very lifetime.
@@ -37,17 +41,24 @@ def open_record(
     Items are known again by what they run: after a Clear with other inputs, those that are the same go on
     where they were, and the Wiro tasks of the others are left to end.
 
-    :param lifetime: Airflow's ``max_tries`` of the task instance: a retry keeps it, a Clear raises it.
+    :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param missing: makes the error to raise where there is no journal, of where it was looked for; None: a
+        new one is begun.
+    :raises WiroError: the error of ``missing``.
     :raises WiroRecordError: the journal can't be read or written.
     :raises WiroOrphanedRunError: it is damaged.
     """
+    try_number = task_try.number
     fresh = BatchRecord(len(inputs), try_number=try_number, existing_parts=existing_parts)
     if store is None:
         return fresh, None
     entries = store.read()
     first = next(entries, None)
+    begin = batch_record.begin(inputs.fingerprint, len(inputs), task_try)
     if first is None:
-        store.replace([batch_record.begin(inputs.fingerprint, len(inputs))])
+        if missing is not None:
+            raise missing(store.position)
+        store.replace([begin])
         return fresh, None
     found = batch_record.read_begin(first, store.position)
     is_same = found == (inputs.fingerprint, len(inputs))
@@ -56,8 +67,16 @@ def open_record(
     )
     for entry in entries:
         record.apply(entry, store.position)
-    if record.spent is not None:
-        if is_same and record.spent["lifetime"] == lifetime:
+    written = batch_record.written_by(first, record)
+    if is_of_deleted_dag_run(written, task_try):
+        log.info(
+            "The journal is of an earlier DAG run with the same id, which was deleted: %s. Its Wiro tasks "
+            "are left to end, and this batch starts from the beginning.",
+            _counts(record),
+        )
+        carried = _tasks_of_others(record)
+    elif record.spent is not None:
+        if is_same and not was_cleared_since(written, task_try, lifetime):
             return record, record.spent["summary"]
         log.info("The earlier batch's result was used; this one begins anew.")
         carried = _tasks_of_others(record)
@@ -69,7 +88,7 @@ def open_record(
         carried = _carry_over(inputs, record)
 
     def kept() -> Iterator[Entry]:
-        yield batch_record.begin(inputs.fingerprint, len(inputs))
+        yield begin
         for entry in carried:
             fresh.apply(entry)
             yield entry

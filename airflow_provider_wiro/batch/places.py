@@ -55,8 +55,8 @@ class Place(Protocol):
     def download(self, name: str, file: Path) -> None:
         """Fetch a file of any size; raises FileNotFoundError if there is none."""
 
-    def names(self) -> set[str]:
-        """Return the names of all files."""
+    def names(self, most: int | None = None) -> set[str]:
+        """Return the names of all files; at most so many, the first by name, where the store sorts them."""
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
@@ -129,7 +129,7 @@ class LocalPlace:
         """See :class:`Place`."""
         shutil.copyfile(self.path / name, file)
 
-    def names(self) -> set[str]:
+    def names(self, most: int | None = None) -> set[str]:
         """See :class:`Place`."""
         return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
 
@@ -205,10 +205,10 @@ class S3Place:
             for piece in body.iter_chunks(_COPIED_BYTES):
                 target.write(piece)
 
-    def names(self) -> set[str]:
+    def names(self, most: int | None = None) -> set[str]:
         """See :class:`Place`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
+            Bucket=self._bucket, Prefix=self._prefix, Delimiter="/", PaginationConfig={"MaxItems": most}
         )
         return {item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ())}
 
@@ -268,7 +268,7 @@ class StoragePlace:
         with (self._path / name).open("rb") as source, file.open("wb") as target:
             shutil.copyfileobj(source, target, _COPIED_BYTES)
 
-    def names(self) -> set[str]:
+    def names(self, most: int | None = None) -> set[str]:
         """See :class:`Place`."""
         try:
             return {str(found).rstrip("/").rpartition("/")[2] for found in self._path.iterdir()}

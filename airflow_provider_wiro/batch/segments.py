@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 TASK_STATE_SEGMENT_BYTES = 40_000
 OBJECT_SEGMENT_BYTES = 256 * 1024
 
-_HEAD = "head"
+HEAD = "head"
 #: How often a journal is tried to be taken over from a process that puts ``head`` at the same time, as it
 #: does once.
 _ATTEMPTS = 3
@@ -93,11 +93,11 @@ class SegmentedJournal:
     def salvage(self) -> Iterator[Entry]:
         """See :class:`JournalStore`."""
         with self._failures(unreadable):
-            head = self._readable(_HEAD)
+            head = self._readable(HEAD)
             if head is None:
                 return
             try:
-                chain, _ = _parsed(head, self._slots.at(_HEAD))
+                chain, _ = _parsed(head, self._slots.at(HEAD))
             except WiroOrphanedRunError:
                 return  # without it, it isn't known which segments are the journal
             for owner, count in chain:
@@ -159,12 +159,12 @@ class SegmentedJournal:
         """Make the journal this process's; return which segments it has, and which were copied lately."""
         self._owner, self._is_listed = _new_owner(), False
         for _ in range(_ATTEMPTS):
-            self._head = self._slots.get(_HEAD)
+            self._head = self._slots.get(HEAD)
             if self._head is None:
                 return [], []
-            chain, copied = _parsed(self._head, self._slots.at(_HEAD))
+            chain, copied = _parsed(self._head, self._slots.at(HEAD))
             text = _head(self._owner, chain, copied)
-            if self._slots.swap(_HEAD, text, self._head):
+            if self._slots.swap(HEAD, text, self._head):
                 self._head = text
                 return chain, copied
         raise OvertakenError(self._slots.where)
@@ -187,12 +187,12 @@ class SegmentedJournal:
 
     def _put_head(self, chain: Chain) -> None:
         text = _head(self._owner, chain, self._copied)
-        if not self._slots.swap(_HEAD, text, self._head):
+        if not self._slots.swap(HEAD, text, self._head):
             raise OvertakenError(self._slots.where)
         self._head = text
 
     def _check(self) -> None:
-        if self._slots.get(_HEAD) != self._head:
+        if self._slots.get(HEAD) != self._head:
             raise OvertakenError(self._slots.where)
 
     # Segments.
@@ -231,7 +231,7 @@ class SegmentedJournal:
         if self._head is None:
             return
         if not self._chain:  # a journal has a segment from its beginning
-            raise damaged("no segment", self._slots.at(_HEAD))
+            raise damaged("no segment", self._slots.at(HEAD))
         owner, count = self._chain.pop()
         self._copied = [(owner, count)]
         if count is not None and count > 1:

@@ -82,29 +82,30 @@ class PlaceSlots:
 
     def at(self, name: str) -> str:
         """See :class:`Slots`."""
-        return f"{self.where}/{_file(name)}"
+        return f"{self.where}/{file_of(name)}"
 
     def get(self, name: str) -> str | None:
         """See :class:`Slots`."""
-        body = self._place.read(_file(name))
+        body = self._place.read(file_of(name))
         return None if body is None else body.decode()
 
     def put(self, name: str, text: str) -> None:
         """See :class:`Slots`."""
-        self._place.write(_file(name), text.encode())
+        self._place.write(file_of(name), text.encode())
 
     def swap(self, name: str, text: str, before: str | None) -> bool:
         """See :class:`Slots`."""
-        return self._place.swap(_file(name), text.encode(), None if before is None else before.encode())
+        return self._place.swap(file_of(name), text.encode(), None if before is None else before.encode())
 
     def delete(self, name: str) -> None:
         """See :class:`Slots`."""
-        self._place.delete(_file(name))
+        self._place.delete(file_of(name))
 
 
 def _key(name: str) -> str:
     return f"wiro_batch_{name}"
 
 
-def _file(name: str) -> str:
+def file_of(name: str) -> str:
+    """Return the file's name of a text in a folder."""
     return f"{name}.jsonl"

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.state_folder import absolute
+
+
+def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
+    """
+    Return a path or URI as given: ``~`` is the home directory of the worker, not of the DAG processor.
+
+    :raises WiroUsageError: it is relative.
+    """
+    if state_path is None:
+        return None
+    found = os.fspath(state_path)
+    if found:
+        absolute(found, "state_path")
+    return found
 
 
 def check_timeout(timeout: float) -> float:

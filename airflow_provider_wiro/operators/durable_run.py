@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.later_tasks import ask_baseline
 from airflow_provider_wiro.api.lost_runs import next_look_seconds
 from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
+from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.sent_files import digests_of, learn_digests
 from airflow_provider_wiro.exceptions import (
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.run_record import RecordStore
+    from airflow_provider_wiro.try_trace import TryTrace
 
 #: Between two looks for a lost run: from this, while it was lost a moment ago, to this.
 LOOK_PAUSES = (2.0, 30.0)
@@ -74,6 +77,7 @@ class DurableRun:
         since the record has the rest. Default: the hook's.
     :param pauses: the shortest and the longest of these waits, in seconds.
     :param monotonic: seconds by a clock that nobody sets.
+    :param trace: says whether the earlier tries ran on this machine; None: the store is shared.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class DurableRun:
         pause: Callable[[float], None] | None = None,
         pauses: tuple[float, float] = LOOK_PAUSES,
         monotonic: Callable[[], float] = time.monotonic,
+        trace: TryTrace | None = None,
     ) -> None:
         self._hook = hook
         self._fence = RecordFence(store, try_number, now=now, monotonic=monotonic)
@@ -115,6 +120,9 @@ class DurableRun:
         self._last_loss: WiroLostRunError | None = None
         self._intent: RunRecord | None = None
         self._sent_at = 0.0
+        self._trace = trace
+        #: Whether the record that was found is of a DAG run that was deleted since.
+        self._is_of_deleted_dag_run = False
 
     def begin(self) -> BegunRun:
         """
@@ -131,13 +139,40 @@ class DurableRun:
             is no record by which a later try could.
         :raises WiroConnectionError: the answers of several Runs were lost, none of which has started a task.
         """
-        record = self._fence.read()
+        record = self._fence.read(self._disowns)
+        is_unseen = record is None and self._trace is not None and self._trace.is_missing
+        if is_unseen:
+            record = self._unseen_intent()
         found = self._decide(record)
+        if self._trace is not None:
+            self._trace.leave()
         if record is not None:
             self._log.info("Earlier run: %s.", found.reason)
         if found.record is None:
-            return self._start(record)
+            is_mine = not (is_unseen or self._is_of_deleted_dag_run)
+            self._is_of_deleted_dag_run = False
+            return self._start(record if is_mine else None)
         return self._pick_up(found, found.record, is_resumed=True)
+
+    def _disowns(self, record: RunRecord) -> bool:
+        now = self._wanted.task_try
+        self._is_of_deleted_dag_run = now is not None and is_of_deleted_dag_run(record.written_by, now)
+        return self._is_of_deleted_dag_run
+
+    def _unseen_intent(self) -> RunRecord:
+        """Return what an earlier try on another machine may have recorded there, at the DAG run's start."""
+        self._log.warning(
+            "No try of this task before was on this machine. One on another may have started a run: looking "
+            "for it in Wiro's list. Set [wiro] state_path to a place that all machines share."
+        )
+        task_try = self._wanted.task_try
+        started = None if task_try is None else task_try.run_started_at
+        return RunRecord(
+            fingerprint=self._wanted.fingerprint,
+            intended_at=(self._now() - timedelta(days=1)).timestamp() if started is None else started,
+            lifetime=self._wanted.lifetime,
+            try_number=self._try_number,
+        )
 
     def _decide(self, record: RunRecord | None) -> Resumption:
         """Return what to do about a record, once that is certain."""
@@ -149,6 +184,7 @@ class DurableRun:
                     self._wanted,
                     stops_stale=self._stops_stale,
                     resubmits_orphans=self._resubmits_orphans,
+                    is_of_deleted_dag_run=self._is_of_deleted_dag_run,
                     timeout_seconds=self._timeout_seconds,
                     patience_seconds=self._patience_seconds,
                 )
@@ -205,6 +241,7 @@ class DurableRun:
                 references=self._wanted.references or None,
                 files=digests_of(self._wanted.files),
                 lost_sendings=lost_sendings,
+                **self._written_by,
             )
         )
         try:
@@ -282,8 +319,14 @@ class DurableRun:
         if record.wiro_task_id is None:
             raise AssertionError("only a run with an id can be picked up")
         # A Clear may have come since: what is spent in this lifetime is not run again by a retry of it.
-        self._keep_id(replace(record, lifetime=self._wanted.lifetime))
+        self._keep_id(replace(record, lifetime=self._wanted.lifetime, **self._written_by))
         return BegunRun(record.wiro_task_id, record.intended_at_moment, found.task, is_resumed=is_resumed)
+
+    @property
+    def _written_by(self) -> dict[str, Any]:
+        """What a record keeps of the DAG run, by which it is told from one that was deleted."""
+        now = self._wanted.task_try
+        return {} if now is None else {"clears": now.clears, "run_started_at": now.run_started_at}
 
     def _keep_id(self, record: RunRecord) -> None:
         """

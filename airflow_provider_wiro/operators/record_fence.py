@@ -72,16 +72,20 @@ class RecordFence:
             and abs(self._now().timestamp() - wall) <= MOMENT_SECONDS
         )
 
-    def read(self) -> RunRecord | None:
+    def read(self, is_disowned: Callable[[RunRecord], bool] = lambda _: False) -> RunRecord | None:
         """
         Read the record, to decide about it. What another process only intended is taken over.
 
+        :param is_disowned: whether a record is not this DAG run's. It is returned as it is, whoever wrote it.
         :raises WiroOvertakenError: it is a later try's.
         :raises WiroRecordError: it can't be read, or taken over.
         """
         if self._store is None:
             return None
         found = self._store.read()
+        if found is not None and is_disowned(found):
+            self._note(found)
+            return found
         if found is not None and found.writer is not None and found.try_number > self._try_number:
             raise _overtaken(f"try {found.try_number}")
         self._note(found)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.api.run_identity import TaskTry
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def prepare_run(
     lifetime: int,
     patience_seconds: float,
     min_outputs: int | None = None,
+    task_try: TaskTry | None = None,
 ) -> PreparedRun:
     """
     Return what an operator's arguments mean.
@@ -50,6 +52,7 @@ def prepare_run(
     :param lifetime: Airflow's ``max_tries`` of the task instance.
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
+    :param task_try: the try that asks.
     :raises WiroUsageError: model or parameters can't be right, or the files are no mapping.
     """
     split_slug(model)
@@ -72,6 +75,7 @@ def prepare_run(
         problem=problem,
         patience_seconds=patience_seconds,
         min_outputs=min_outputs,
+        task_try=task_try,
     )
     return PreparedRun(wanted, found)
 

@@ -19,7 +19,12 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of
+from airflow_provider_wiro.operators.arguments import (
+    check_min_outputs,
+    check_state_path,
+    check_timeout,
+    one_of,
+)
 from airflow_provider_wiro.operators.noted_run import TASK_ID_KEY, NotedRun
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
@@ -87,7 +92,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
     :param durable: keep a record of the run outside the worker, so that a retry picks it up instead of paying
         for another: in Airflow's task state store (3.3+), else in a file below ``state_path``.
     :param state_path: a path or object-storage URI for such files; default: ``[wiro] state_path``, and with
-        LocalExecutor a folder in ``AIRFLOW_HOME``.
+        LocalExecutor outside of Kubernetes a folder in ``AIRFLOW_HOME``. Absolute, and shared by all workers.
     :param on_stale_state: what a retry does with an unfinished run of other parameters: ``"leave"`` it to
         end, or ``"stop"`` it.
     :param on_orphaned_intent: what a retry does when it can't be told whether an earlier Run was started:
@@ -149,7 +154,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         self.cancel_on_timeout = cancel_on_timeout
         self.min_outputs = check_min_outputs(min_outputs)
         self.durable = durable
-        self.state_path = state_path
+        self.state_path = check_state_path(state_path)
         self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self._narrators: dict[str, Narrator] = {}
@@ -186,7 +191,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
         with self._stopping_what_nobody_follows(context):
-            return self._run_anew(context)
+            return self._run_anew(context, is_beginning=True)
 
     def execute_when_free(
         self,
@@ -221,12 +226,15 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
     def _noted(self, context: Context) -> NotedRun:
         return NotedRun(context, task_id=self.task_id, durable=self.durable, state_path=self.state_path)
 
-    def _run(self, context: Context, *, give_up_at: datetime, refusals: int) -> RunSummary:
+    def _run(
+        self, context: Context, *, give_up_at: datetime, refusals: int, is_beginning: bool = False
+    ) -> RunSummary:
         """
         Begin the run and see it through.
 
         :param give_up_at: wait for a slot until then, by the steady clock.
         :param refusals: how many times Wiro had none.
+        :param is_beginning: nothing of this try ran before.
         """
         from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds, poll_patience_seconds
 
@@ -236,7 +244,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             lost_run_patience_seconds()
             # Also reads the connection before anything can be killed: on_kill must not ask Airflow for it.
             base_url = self.hook.connection.base_url
-            run = self._durable_run(context, give_up_at, refusals)
+            run = self._durable_run(context, give_up_at, refusals, is_beginning=is_beginning)
             while True:
                 asked_at = self._clock()
                 try:
@@ -258,7 +266,9 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             push_task_url(context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
             return self._see_through(context, begun)
 
-    def _durable_run(self, context: Context, give_up_at: datetime, refusals: int) -> DurableRun:
+    def _durable_run(
+        self, context: Context, give_up_at: datetime, refusals: int, *, is_beginning: bool
+    ) -> DurableRun:
         from airflow_provider_wiro.api import conversations
         from airflow_provider_wiro.hooks.fenced_file import fenced_files
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
@@ -268,9 +278,11 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             DurableRun,
         )
         from airflow_provider_wiro.operators.watched_record import WatchedRecordStore
+        from airflow_provider_wiro.try_trace import open_trace
 
         ti = context["ti"]
-        run = self._prepared_run(context)
+        run = self._prepared_run(context, is_beginning=is_beginning)
+        trace = open_trace(context, state_path=self.state_path, retries=self.retries or 0)
 
         def submit(before_send: Callable[[], None], while_sending: Callable[[], None]) -> StartedRun:
             def confirm() -> None:
@@ -314,11 +326,13 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             seconds_left=lambda: (give_up_at - self._clock()).total_seconds(),
             pause=defer if self.deferrable else None,
             pauses=DEFERRED_LOOK_PAUSES if self.deferrable else LOOK_PAUSES,
+            trace=trace if self.durable else None,
         )
 
-    def _prepared_run(self, context: Context) -> PreparedRun:
+    def _prepared_run(self, context: Context, *, is_beginning: bool = False) -> PreparedRun:
         from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds
         from airflow_provider_wiro.operators.wanted_run import prepare_run
+        from airflow_provider_wiro.run_record import current_try
 
         return prepare_run(
             self.model,
@@ -328,6 +342,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             lifetime=context["ti"].max_tries,
             patience_seconds=lost_run_patience_seconds(),
             min_outputs=self.min_outputs,
+            task_try=current_try(context, retries=self.retries, is_beginning=is_beginning),
         )
 
     def _record_store(self, context: Context) -> RecordStore | None:
@@ -560,9 +575,9 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         self._stopper.see(task)
         self._narrator(task.id).observe(task)
 
-    def _run_anew(self, context: Context) -> RunSummary:
+    def _run_anew(self, context: Context, *, is_beginning: bool = False) -> RunSummary:
         give_up_at = self._clock() + timedelta(seconds=self.timeout)
-        return self._run(context, give_up_at=give_up_at, refusals=0)
+        return self._run(context, give_up_at=give_up_at, refusals=0, is_beginning=is_beginning)
 
     def _narrator(self, wiro_task_id: str) -> Narrator:
         from airflow_provider_wiro.api.narration import Narrator

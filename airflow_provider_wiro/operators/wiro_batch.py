@@ -6,7 +6,7 @@ import random
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import (
@@ -21,7 +21,13 @@ from airflow_provider_wiro.api.polling import check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.operators.arguments import check_min_outputs, check_timeout, one_of, whole_number
+from airflow_provider_wiro.operators.arguments import (
+    check_min_outputs,
+    check_state_path,
+    check_timeout,
+    one_of,
+    whole_number,
+)
 from airflow_provider_wiro.operators.batch_stopping import BatchStopper
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
@@ -30,16 +36,18 @@ from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_eve
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.api.run_identity import TaskTry
     from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
     from airflow_provider_wiro.batch.job import Job, Waiting
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.landing import ItemLander
+    from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 #: How often the tasks are polled that a trigger has no room for.
@@ -197,7 +205,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.min_outputs = check_min_outputs(min_outputs)
-        self.state_path = state_path
+        self.state_path = check_state_path(state_path)
         self.manifest_uri = manifest_uri
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
         self.s3_bucket = s3_bucket
@@ -225,7 +233,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     def execute(self, context: Context) -> BatchSummary:
         """Do what is not done yet: to the end, or until there is nothing but to wait for."""
         with self._stopping_what_nobody_follows(context):
-            return self._go_on(context)
+            return self._go_on(context, is_beginning=True)
 
     def execute_complete(
         self,
@@ -235,6 +243,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         fingerprint: str | None = None,
         limit: int | None = None,
         looks_at_all: bool = False,
+        before: dict[str, Any] | None = None,
     ) -> BatchSummary:
         """
         Go on after the trigger's event.
@@ -242,12 +251,15 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         :param fingerprint: of the inputs before the deferral.
         :param limit: how many runs may be on their way, as learned from Wiro's refusals.
         :param looks_at_all: the trigger could not be given all of the tasks.
+        :param before: what is known without the journal, see
+            :class:`~airflow_provider_wiro.batch.missing_journal.BeforeDeferral`.
         """
+        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
             if is_stale_event(event, context):
-                return self._go_on(context)
+                return self._go_on(context, before=BeforeDeferral.from_json(before, ()))
             with airflow_failures():
                 outcome = BatchOutcome.from_event(event)
             if outcome.is_failure:
@@ -261,6 +273,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 fingerprint=fingerprint,
                 limit=limit,
                 must_look=None if outcome.message or looks_at_all else outcome.ended,
+                before=BeforeDeferral.from_json(before, outcome.ended),
             )
 
     def resume_execution(
@@ -273,8 +286,10 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
+        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+
         with self._stopping_what_nobody_follows(context):
-            return self._go_on(context)
+            return self._go_on(context, before=BeforeDeferral())
 
     def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
         """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
@@ -315,16 +330,28 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         fingerprint: str | None = None,
         limit: int | None = None,
         must_look: Sequence[str] | None = None,
+        is_beginning: bool = False,
+        before: BeforeDeferral | None = None,
     ) -> BatchSummary:
+        """
+        Do what can be done now.
+
+        :param is_beginning: nothing of this try ran before.
+        :param before: what is known of the part before a deferral, which has left a journal.
+        """
         from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
         from airflow_provider_wiro.batch.inputs import Inputs
         from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
+        from airflow_provider_wiro.batch.missing_journal import fail_without_journal, unseen_tries
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.batch.shared_files import shared_files
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
+        from airflow_provider_wiro.run_record import current_try
+        from airflow_provider_wiro.try_trace import open_trace
 
         ti = context["ti"]
+        task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
         with airflow_failures(), self.hook, ExitStack() as opened:
             split_slug(self.model)
             poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
@@ -333,6 +360,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             journal = self._open_journal(context)
             self._stopper.prepare(self.hook, journal, try_number=ti.try_number)
             self._check_killed()
+            trace = open_trace(context, state_path=self.state_path, retries=self.retries or 0)
+            if not trace.is_missing:
+                trace.leave()  # before the inputs are read: a try that fails by them starts nothing
             job = self._job(ti, project_id=self.project_id or connection.project_id)
             inputs = opened.enter_context(
                 Inputs(
@@ -360,15 +390,24 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             )
             parts = Parts(parts_uri(context, manifest))
             self._check_killed()  # fetching the inputs can take long
+            missing: Callable[[str], WiroError] | None = None
+            if before is not None:
+                missing = partial(fail_without_journal, job, connection, before)
+            elif trace.is_missing and not job.resubmits_orphans:
+                missing = unseen_tries
+            if journal is None and missing is not None:
+                raise missing("any place: neither state_path nor [wiro] state_path is set")
             store = self._journal(journal)
             record, summary = open_record(
                 store,
                 inputs,
-                try_number=ti.try_number,
+                task_try=task_try,
                 lifetime=ti.max_tries,
                 existing_parts=parts.numbers,
                 log=self.log,
+                missing=missing,
             )
+            trace.leave()
             if summary is not None:
                 self.log.info("The batch was done by an earlier try; its result is returned again.")
                 return dict(summary)
@@ -388,7 +427,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     self._stopper.settle()
             if waiting is not None:
                 self._defer(waiting, ti.try_number, inputs.fingerprint)
-            return self._finish(found, manifest, self._batch.fatal, ti.max_tries)
+            return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
         from airflow_provider_wiro.batch.job import Job
@@ -452,6 +491,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
         from airflow_provider_wiro.api.batching import SHORTEST_DEFERRAL_SECONDS
+        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
         from airflow_provider_wiro.triggers.packed_tasks import fitting
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
@@ -482,12 +522,22 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 try_number=try_number,
             ),
             method_name="execute_complete",
-            kwargs={"fingerprint": fingerprint, "limit": waiting.limit, "looks_at_all": left_out > 0},
+            kwargs={
+                "fingerprint": fingerprint,
+                "limit": waiting.limit,
+                "looks_at_all": left_out > 0,
+                "before": BeforeDeferral.of(waiting.wiro_task_ids).to_json(),
+            },
             timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
         )
 
     def _finish(
-        self, found: Resources, manifest: str, fatal: Exception | None, lifetime: int
+        self,
+        found: Resources,
+        manifest: str,
+        fatal: Exception | None,
+        lifetime: int,
+        task_try: TaskTry,
     ) -> BatchSummary:
         """Write the manifest; return the summary, or raise what the batch has come to."""
         from airflow_provider_wiro.api import batch_record
@@ -534,7 +584,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             "manifest_uri": manifest,
         }
         if found.store is not None:
-            found.store.append([batch_record.spent(lifetime, summary)])
+            found.store.append([batch_record.spent(lifetime, summary, task_try)])
         found.parts.delete()
         return summary
 

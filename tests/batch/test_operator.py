@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators import wiro as operators
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from tests.batch.work import prompts
+from tests.operators.fakes import FakeDagRun
 
 if TYPE_CHECKING:
     from tests.batch.work import BatchWork
@@ -65,7 +68,7 @@ def test_what_cannot_be_right_is_said_before_anything_is_submitted(
 def test_without_a_place_for_results_nothing_is_submitted(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.version_compat.configured_state_path", lambda: None)
+    monkeypatch.setattr("airflow_provider_wiro.version_compat.local_state_path", lambda: None)
     work.has_state_store = True
     with pytest.raises(AirflowFailException, match="Give manifest_uri"):
         work.run(prompts(2), manifest_uri=None)
@@ -75,7 +78,7 @@ def test_without_a_place_for_results_nothing_is_submitted(
 def test_without_a_journal_a_batch_that_waits_here_warns_and_one_that_defers_fails(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.version_compat.configured_state_path", lambda: None)
+    monkeypatch.setattr("airflow_provider_wiro.version_compat.local_state_path", lambda: None)
     with pytest.raises(AirflowFailException, match="A deferrable batch needs a place for its journal"):
         work.run(prompts(2), state_path=None, deferrable=True)
 
@@ -234,3 +237,164 @@ def test_a_journal_that_cannot_be_read_starts_nothing(work: BatchWork) -> None:
     with pytest.raises(Exception, match="Nothing was started"):
         work.run(prompts(3))
     assert work.wiro.counts.requests["Run"] == 0
+
+
+# A part after a deferral, and no journal.
+
+
+def end_of(*wiro_task_ids: str) -> dict[str, Any]:
+    return {"status": "success", "ended": list(wiro_task_ids), "try_number": 1}
+
+
+@pytest.mark.parametrize("event", ["the event of a trigger", "given up", "the event alone"])
+def test_a_batch_that_resumes_without_its_journal_submits_nothing_and_stops_what_runs(
+    work: BatchWork, event: str
+) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=None))
+    inputs = prompts(5)
+    deferred = work.defer(inputs)
+    ids = [task.id for task in work.wiro.tasks]
+    work.journal.unlink()
+    operator = work.operator(inputs, deferrable=True)
+
+    resumed = {
+        "the event of a trigger": partial(
+            operator.execute_complete, work.context, event=end_of(ids[0]), **(deferred.kwargs or {})
+        ),
+        # As `airflow dags test` hands it over.
+        "the event alone": partial(operator.execute_complete, work.context, event=end_of(*ids)),
+        "given up": partial(
+            operator.resume_execution, "__fail__", {"error": "Trigger timeout"}, work.context
+        ),
+    }
+    with pytest.raises(AirflowFailException, match="finds none in") as failure:
+        resumed[event]()
+
+    assert len(work.wiro.tasks) == 5
+    assert str(work.folder / "state") in str(failure.value)
+    if event == "given up":  # Airflow keeps nothing of the deferral then
+        assert "aren't known here" in str(failure.value)
+        return
+    assert all(wiro_task_id in str(failure.value) for wiro_task_id in ids)
+    assert work.wiro.counts.tasks_stopped == 5
+    assert not list(work.folder.glob("state/**/*.jsonl"))
+
+
+def test_the_journal_of_another_machine_is_named_with_both_machines(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: "scheduler-1")
+    inputs = prompts(2)
+    deferred = work.defer(inputs, state_path=str(work.folder / "disk 1"))
+    monkeypatch.setattr("platform.node", lambda: "scheduler-2")
+
+    with pytest.raises(AirflowFailException, match=r"by host 'scheduler-1'.*host 'scheduler-2' finds none"):
+        work.resume(deferred, inputs, state_path=str(work.folder / "disk 2"))
+
+    assert len(work.wiro.tasks) == 2
+
+
+def test_what_could_not_be_stopped_without_a_journal_is_named(work: BatchWork) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=None))
+    inputs = prompts(2)
+    deferred = work.defer(inputs)
+    work.journal.unlink()
+    for endpoint in ("Task/Cancel", "Task/Kill"):
+        refusal = Fault("api_error", endpoint=endpoint, status=401, message="No permission.", times=None)
+        work.wiro.inject(refusal)
+
+    with pytest.raises(AirflowFailException, match=r"2 could not be stopped: 2221, 2222"):
+        work.resume(deferred, inputs, event=end_of())
+
+
+def test_a_batch_whose_place_for_the_journal_is_gone_submits_nothing(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = prompts(2)
+    deferred = work.defer(inputs)
+    monkeypatch.setattr("airflow_provider_wiro.version_compat.local_state_path", lambda: None)
+
+    with pytest.raises(AirflowFailException, match="neither state_path nor"):
+        work.resume(deferred, inputs, state_path=None)
+
+    assert len(work.wiro.tasks) == 2
+
+
+def test_a_relative_manifest_is_refused_before_anything_is_submitted(work: BatchWork) -> None:
+    with pytest.raises(AirflowFailException, match="Expected manifest_uri as an absolute path"):
+        work.run(prompts(2), manifest_uri="results/batch.jsonl")
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+# A DAG run that was created again, and a Clear.
+
+
+@pytest.mark.parametrize("has_state_store", [False, True])
+def test_a_dag_run_that_was_deleted_and_created_again_runs_its_batch_again(
+    work: BatchWork, has_state_store: bool
+) -> None:
+    work.has_state_store = has_state_store
+    work.ti.dag_run = FakeDagRun()
+    inputs = prompts(3)
+
+    first = work.run(inputs)
+    again = work.run(inputs)  # by the same try number of a new DAG run
+
+    assert first["succeeded"] == again["succeeded"] == 3
+    assert len(work.wiro.tasks) == 6
+    assert "was deleted" in work.told
+
+
+def test_a_deferred_batch_goes_on_where_its_try_was_though_the_try_has_its_number(work: BatchWork) -> None:
+    work.ti.dag_run = FakeDagRun()
+    inputs = prompts(5)
+
+    assert work.run(inputs, deferrable=True, max_active=2)["succeeded"] == 5
+    assert work.started_once(inputs)
+
+
+def test_a_batch_that_is_cleared_after_retries_was_lowered_runs_again(work: BatchWork) -> None:
+    work.ti.dag_run, work.ti.max_tries = FakeDagRun(), 1
+    inputs = prompts(2)
+    work.run(inputs, retries=1)
+    work.ti.dag_run.clear_number += 1
+    work.retry()  # a Clear has set max_tries to 1 + 0
+
+    assert work.run(inputs, retries=0)["succeeded"] == 2
+    assert len(work.wiro.tasks) == 4
+
+
+def test_the_retry_of_a_batch_whose_success_airflow_missed_returns_its_result(work: BatchWork) -> None:
+    work.ti.dag_run = FakeDagRun()
+    inputs = prompts(2)
+    first = work.run(inputs, retries=2)
+    work.ti.dag_run.clear_number += 1  # another task of the DAG run
+    work.retry()
+
+    assert work.run(inputs, retries=2) == first
+    assert work.started_once(inputs)
+
+
+def test_a_retry_of_a_batch_on_another_machine_pays_for_nothing_twice(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def move(name: str) -> None:
+        monkeypatch.setattr(version_compat, "local_state_path", lambda: str(work.folder / name))
+
+    settings: dict[str, Any] = {"state_path": None, "retries": 2}
+    inputs = prompts(2)
+    move("one")
+    work.defer(inputs, **settings)
+    work.retry()
+    move("two")
+
+    with pytest.raises(AirflowFailException, match="This is a retry, and no try of this batch before"):
+        work.run(inputs, **settings)
+    assert work.started_once(inputs)
+    move("one")
+    assert work.run(inputs, **settings)["succeeded"] == 2
+    assert work.started_once(inputs)

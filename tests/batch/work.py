@@ -45,7 +45,7 @@ class BatchWork:
 
     @property
     def context(self) -> Any:
-        return {"ti": self.ti, **({"task_state_store": self.store} if self.has_state_store else {})}
+        return {**self.ti.context, **({"task_state_store": self.store} if self.has_state_store else {})}
 
     def operator(self, inputs: Any, **settings: Any) -> WiroBatchRunOperator:
         """Return a new operator, as a new worker process would have it."""

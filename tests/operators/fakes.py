@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -14,7 +15,6 @@ from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from airflow_provider_wiro.emulator import WiroEmulator
 
@@ -29,6 +29,15 @@ TRIGGERS = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (WiroTask
 
 
 @dataclass
+class FakeDagRun:
+    """What the provider uses of a DAG run; as under ``dag.test()``, it starts at its logical date."""
+
+    clear_number: int = 0
+    start_date: datetime = datetime(2026, 11, 23, tzinfo=UTC)
+    logical_date: datetime = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@dataclass
 class FakeTi:
     """What the provider uses of a task instance. XComs go through JSON, as in a real one."""
 
@@ -40,6 +49,11 @@ class FakeTi:
     max_tries: int = 2
     first_reschedule_date: datetime | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
+    dag_run: FakeDagRun | None = None
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"ti": self, **({} if self.dag_run is None else {"dag_run": self.dag_run})}
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
@@ -118,7 +132,7 @@ class Work:
     @property
     def context(self) -> Any:
         store = {"task_state_store": self.store} if self.has_state_store else {}
-        return {"ti": self.ti, **store}
+        return {**self.ti.context, **store}
 
     def operator(self, **settings: Any) -> WiroRunOperator:
         """Return a new operator, as a new worker process would have it."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import endpoints, flow, later_tasks
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
@@ -20,9 +22,10 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
+from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeDagRun, FakeTi, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
@@ -360,6 +363,76 @@ def test_a_result_that_cannot_be_marked_as_used_is_returned_all_the_same(
     assert "After a Clear, this task would return the same result again" in work.told
 
 
+# A DAG run that was created again, and a Clear after `retries` was changed.
+
+
+@BOTH
+@pytest.mark.parametrize("has_state_store", [False, True])
+def test_a_dag_run_that_was_deleted_and_created_again_starts_a_new_run(
+    work: Work, tmp_path: Path, deferrable: bool, has_state_store: bool
+) -> None:
+    work.has_state_store = has_state_store
+    work.settings["state_path"] = None if has_state_store else str(tmp_path)
+    work.ti.dag_run = FakeDagRun()
+
+    first = work.run(deferrable=deferrable)
+    again = work.run(deferrable=deferrable)  # by the same try number of a new DAG run
+
+    assert (first["wiro_task_id"], again["wiro_task_id"]) == ("2221", "2222")
+
+
+@pytest.mark.parametrize(
+    ("on_stale_state", "statuses"), [("leave", ["task_output", DONE]), ("stop", [CANCELLED, DONE])]
+)
+def test_what_a_deleted_dag_run_left_running_is_stopped_if_asked(
+    wiro: WiroEmulator, work: Work, on_stale_state: str, statuses: list[str]
+) -> None:
+    work.ti.dag_run = FakeDagRun()
+    wiro.inject(Fault("stuck_running"))
+    work.defer()
+
+    assert work.run(on_stale_state=on_stale_state)["wiro_task_id"] == "2222"
+    assert work.statuses[1:] == statuses[1:]
+    assert (work.statuses[0] == CANCELLED) is (on_stale_state == "stop")
+    assert work.store.record is not None
+    assert work.store.record["earlier_task_ids"] == []
+
+
+def test_a_wait_for_a_slot_does_not_bring_back_the_record_of_a_deleted_dag_run(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    work.ti.dag_run = FakeDagRun()
+    work.run()
+    wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit"))
+
+    assert work.run(deferrable=True)["wiro_task_id"] == "2222"
+
+
+def test_a_task_that_is_cleared_after_retries_was_lowered_starts_a_new_run(work: Work) -> None:
+    work.ti.dag_run, work.ti.max_tries = FakeDagRun(), 1
+    work.run(retries=1)
+    work.ti.dag_run.clear_number += 1
+    work.retry()  # a Clear has set max_tries to 1 + 0
+
+    assert work.run(retries=0)["wiro_task_id"] == "2222"
+
+
+def test_a_retry_of_what_was_cleared_returns_its_result_though_an_earlier_try_sent_the_run(
+    work: Work,
+) -> None:
+    work.ti.dag_run, work.ti.max_tries = FakeDagRun(), 1
+    work.defer(retries=1)
+    work.ti.dag_run.clear_number += 1
+    work.ti.max_tries = 2
+    work.retry()
+    first = work.run(retries=1)
+    work.ti.dag_run.clear_number += 1  # another task of the DAG run
+    work.retry()
+
+    assert work.run(retries=1) == first
+    assert work.started == 1
+
+
 # A lost answer.
 
 
@@ -694,3 +767,66 @@ def test_a_lost_run_that_bills_another_project_is_not_taken_for_unsent(
         work.run(project_id="42")
 
     assert work.started == 0
+
+
+# A folder that was only assumed to be every try's.
+
+
+@pytest.fixture
+def machines(work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return how to move to another machine, with a disk of its own."""
+    work.has_state_store = False
+    work.settings["retries"] = 2
+    work.ti.dag_run = FakeDagRun(start_date=datetime.now(UTC) - timedelta(minutes=1))
+
+    def move(name: str) -> None:
+        monkeypatch.setattr(version_compat, "local_state_path", lambda: str(tmp_path / name))
+
+    return move
+
+
+def test_a_retry_on_another_machine_starts_no_second_run(work: Work, machines: Callable[[str], None]) -> None:
+    machines("one")
+    die_after_submission(work)
+    machines("two")
+
+    with pytest.raises(AirflowFailException, match=r"can't be told which task.*2221"):
+        work.run()
+    assert work.started == 1
+
+
+def test_a_retry_on_another_machine_runs_what_no_try_has_started(
+    wiro: WiroEmulator, work: Work, machines: Callable[[str], None]
+) -> None:
+    machines("one")
+    wiro.inject(Fault("api_error", endpoint="Run", code=97, message="Insufficient balance"))
+    with pytest.raises(AirflowFailException):
+        work.run()
+    work.retry()
+    machines("two")
+
+    assert work.run()["status"] == DONE
+    assert "was on this machine" in work.told
+
+
+def test_a_retry_on_the_same_machine_needs_no_list(
+    wiro: WiroEmulator, work: Work, machines: Callable[[str], None], tmp_path: Path
+) -> None:
+    machines("one")
+    wiro.inject(Fault("api_error", endpoint="Run", code=97, message="Insufficient balance"))
+    with pytest.raises(AirflowFailException):
+        work.run()
+    work.retry()
+
+    assert work.run()["status"] == DONE
+    assert "was on this machine" not in work.told
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["~spent"]  # no trace is left
+
+
+def test_a_clear_on_another_machine_starts_a_new_run(work: Work, machines: Callable[[str], None]) -> None:
+    machines("one")
+    work.run()
+    work.clear()
+    machines("two")
+
+    assert work.run()["wiro_task_id"] == "2222"

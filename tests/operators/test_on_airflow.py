@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,11 @@ def _records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
 
 
+PROMPT = {"prompt": "a robot on the moon"}
+
+
 def run(airflow_home: AirflowHome, dag_id: str) -> FinishedRun:
-    return airflow_home.run_dag(DAG_FILE, dag_id, conf={"prompt": "a robot on the moon"})
+    return airflow_home.run_dag(DAG_FILE, dag_id, PROMPT)
 
 
 @BOTH
@@ -62,6 +66,22 @@ def test_a_try_that_dies_after_the_wait_is_paid_for_once(
     [task] = wiro.tasks
     assert (done.state, done.tries["generate"]) == ("success", 2)
     assert done.returned("generate")["wiro_task_id"] == task.id
+
+
+@BOTH
+def test_a_dag_run_that_is_created_again_for_its_date_is_a_new_run(
+    airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
+) -> None:
+    """`airflow dags test DAG DATE` twice: on 2.11 under the same run id, in the same row of the database."""
+    date = datetime(2026, 11, 1, tzinfo=UTC)
+
+    first, again = (airflow_home.run_dag(DAG_FILE, dag_id, PROMPT, date) for _ in range(2))
+
+    assert (first.state, again.state) == ("success", "success")
+    assert [done.returned("generate")["wiro_task_id"] for done in (first, again)] == [
+        task.id for task in wiro.tasks
+    ]
+    assert len(wiro.tasks) == 2
 
 
 def test_a_try_that_loses_sight_of_its_task_is_paid_for_once(
