@@ -63,7 +63,7 @@ bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yar
 	@exec $(BIN)/python -m tests.benchmarks
 
 .PHONY: bench-scale
-bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow"
+bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short"
 	@exec $(BIN)/python -m tests.benchmarks.scale
 
 .PHONY: soak

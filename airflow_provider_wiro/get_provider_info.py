@@ -108,6 +108,18 @@ def get_provider_info() -> dict[str, Any]:
                         "example": None,
                         "default": "600",
                     },
+                    "shortest_deferral": {
+                        "description": (
+                            "How many seconds a deferral lasts at least. Airflow's scheduler takes the end "
+                            "of a deferral that is shorter than its own lag for the failure of the task, "
+                            "after its run was paid for. Raise it where the scheduler lags more; 0 turns it "
+                            "off, 240 is the most."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "30",
+                        "default": "20",
+                    },
                 },
             }
         },

@@ -19,6 +19,9 @@ with DAG(
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
     tags=["example", "wiro"],
 ):
     # Yours would come from elsewhere: one JSON object a line, each the parameters of one run.
@@ -44,7 +47,6 @@ with DAG(
         s3_key="batch/{{ ds_nodash | default('manual') }}/{item}-{name}",
         manifest_uri=f"s3://aws_default@{BUCKET}/batch/" + "{{ ds_nodash | default('manual') }}.jsonl",
         deferrable=True,
-        retries=2,
         retry_delay=timedelta(minutes=2),
     )
 

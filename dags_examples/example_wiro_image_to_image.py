@@ -19,6 +19,9 @@ with DAG(
     schedule=None,
     catchup=False,
     params={"image": Param(IMAGE, type="string", description="A path, an object-storage URI or a URL.")},
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
     tags=["example", "wiro"],
 ):
     edit = WiroRunOperator(

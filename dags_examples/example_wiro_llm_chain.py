@@ -11,7 +11,15 @@ from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 
 BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
-with DAG(dag_id="example_wiro_llm_chain", schedule=None, catchup=False, tags=["example", "wiro"]):
+with DAG(
+    dag_id="example_wiro_llm_chain",
+    schedule=None,
+    catchup=False,
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
+    tags=["example", "wiro"],
+):
     write = WiroRunOperator(
         task_id="write",
         model="openai/gpt-5-nano",
@@ -19,6 +27,9 @@ with DAG(dag_id="example_wiro_llm_chain", schedule=None, catchup=False, tags=["e
             "prompt": "Describe a cover picture for a magazine on night trains, in one sentence.",
             "reasoning": "low",
         },
+        deferrable=True,
+        # An LLM mostly answers within this time, and a deferral takes 20 s or more.
+        defer_after=10,
     )
     draw = WiroRunOperator(
         task_id="draw",

@@ -17,6 +17,9 @@ with DAG(
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
     tags=["example", "wiro"],
 ):
 
@@ -32,7 +35,6 @@ with DAG(
         deferrable=True,
         # As many at once as the account's balance allows.
         max_active_tis_per_dag=4,
-        retries=2,
         retry_delay=timedelta(minutes=2),
     ).expand(parameters=prompts())
 

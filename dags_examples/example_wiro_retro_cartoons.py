@@ -14,7 +14,15 @@ from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 
 BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
-with DAG(dag_id="example_wiro_retro_cartoons", schedule=None, catchup=False, tags=["example", "wiro"]):
+with DAG(
+    dag_id="example_wiro_retro_cartoons",
+    schedule=None,
+    catchup=False,
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
+    tags=["example", "wiro"],
+):
     # [START howto_operator_wiro_run]
     generate = WiroRunOperator(
         task_id="generate",

@@ -23,6 +23,9 @@ with DAG(
     schedule=None,
     catchup=False,
     params={"image": Param(IMAGE, type="string", description="A path or an object-storage URI.")},
+    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # scheduler that lags) fails a task whose run is paid for.
+    default_args={"retries": 2},
     tags=["example", "wiro"],
 ):
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 #: After so many seconds without a refusal, more runs are tried.
 RAISE_AFTER_SECONDS = 15.0
-#: A scheduler that lags takes the end of a shorter deferral for the task's failure (seen on 3.3.2).
-SHORTEST_DEFERRAL_SECONDS = 10.0
 #: Once a run has ended, others may end soon: so long they are waited for, to be handled together.
 GATHERING_SECONDS = 15.0
 #: Of the runs that were waited for, as many ended ones are worth a worker at once.
@@ -97,4 +95,4 @@ def wakes_at(ended: int, waiting: int, *, deferred_at: float, wake_at: float | N
         due.append(deferred_at)
     elif ended:
         due.append(deferred_at + GATHERING_SECONDS)
-    return max(deferred_at + SHORTEST_DEFERRAL_SECONDS, min(due)) if due else None
+    return min(due, default=None)

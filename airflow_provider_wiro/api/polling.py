@@ -103,6 +103,20 @@ def check_poll_interval(poll_interval: float | None) -> float | None:
     return float(poll_interval)
 
 
+def check_defer_after(defer_after: float) -> float:
+    """
+    Return seconds as given.
+
+    :raises WiroUsageError: it is not a number of seconds, 0 or more.
+    """
+    is_number = isinstance(defer_after, int | float) and not isinstance(defer_after, bool)
+    if not is_number or not 0 <= defer_after < float("inf"):
+        raise WiroUsageError(
+            f"Expected defer_after as a number of seconds, 0 or more, found {defer_after!r}."
+        )
+    return float(defer_after)
+
+
 def check_watch(watch: Watch) -> Watch:
     """
     Return the word as given.

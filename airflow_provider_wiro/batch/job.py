@@ -34,6 +34,8 @@ class Job:
     :ivar try_number: of the Airflow task.
     :ivar random: from [0, 1).
     :ivar now: Unix time in seconds, by a clock that is not set while the batch works.
+    :ivar defer_after_seconds: how long a batch that may defer waits here for a run to end before it does.
+    :ivar shortest_deferral_seconds: it waits here too for what is due sooner than that.
     """
 
     model: str
@@ -55,6 +57,8 @@ class Job:
     random: Callable[[], float]
     now: Callable[[], float]
     lost_run_patience: float = LOST_RUN_PATIENCE_SECONDS
+    defer_after_seconds: float = 0.0
+    shortest_deferral_seconds: float = 0.0
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""

@@ -66,13 +66,16 @@ class BatchRunner:
         self._children: set[asyncio.Task[None]] = set()
         self._settling: asyncio.Task[None] | None = None
         self._interruption: BaseException | None = None
+        #: How many runs have been waited for, and nothing else, since when by the loop's clock.
+        self._waiting_since: tuple[int, float] | None = None
         self._progress = Progress(going.ledger, going.job.log, going.job.now())
 
     async def work(self, *, waits: bool) -> Waiting | None:
         """
         Work until all items are over or nothing more can be done.
 
-        :param waits: False returns, with what there is to wait for, as soon as nothing is left but to wait.
+        :param waits: False returns, with what there is to wait for, when nothing is left but to wait and no
+            run has ended for the job's ``defer_after_seconds``.
         :raises BatchStoppedError: the hook was told to stop.
         :raises OvertakenError: another process goes on with the batch.
         :raises BaseException: what interrupted the loop, such as Airflow's timeout.
@@ -89,7 +92,7 @@ class BatchRunner:
             is_at_work = self._children or self._is_settling
             if not is_at_work and (going.is_closed or not going.has_pending):
                 break
-            if not waits and self._has_only_to_wait():
+            if not waits and self._may_defer():
                 waiting = self._waiting()
                 break
             self._progress.tell(self._job.now(), running=len(going.active))
@@ -210,6 +213,23 @@ class BatchRunner:
             self._interruption = error
 
     # Waiting elsewhere.
+
+    def _may_defer(self) -> bool:
+        """
+        Whether nothing is left but to wait: nothing has ended for ``defer_after_seconds``, and nothing is due
+        before a deferral may end.
+        """
+        if not self._has_only_to_wait():
+            self._waiting_since = None
+            return False
+        watched, now = len(self._following.watched), asyncio.get_running_loop().time()
+        if self._waiting_since is None or self._waiting_since[0] != watched:
+            self._waiting_since = watched, now
+        if now - self._waiting_since[1] < self._job.defer_after_seconds:
+            return False
+        wake_at = self._waiting().wake_at
+        soonest = self._job.wall(self._job.now() + self._job.shortest_deferral_seconds).timestamp()
+        return wake_at is None or wake_at >= soonest
 
     def _has_only_to_wait(self) -> bool:
         return (

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_wiro.api.polling import check_poll_interval, check_watch, slot_pause_seconds
+from airflow_provider_wiro.api.polling import (
+    check_defer_after,
+    check_poll_interval,
+    check_watch,
+    slot_pause_seconds,
+)
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -35,6 +40,9 @@ from airflow_provider_wiro.triggers.deferral import (
     defer_until_ended,
     is_stale_event,
     longest_deferral,
+    shortest_deferral_seconds,
+    wait_before_deferring,
+    waits_before_deferring,
 )
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -55,9 +63,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.operators.wanted_run import PreparedRun
     from airflow_provider_wiro.run_record import RecordStore
 
-#: A wait for a slot that is this long is long enough for any scheduler.
-_LONG_DEFERRAL_SECONDS = 30.0
-
 
 class WiroRunOperator(MasksSecretParameters, BaseOperator):
     """
@@ -76,6 +81,10 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
     :param wait_for_completion: False returns as soon as Wiro has accepted the run; a
         :class:`~airflow_provider_wiro.sensors.wiro.WiroTaskSensor` can wait for it later.
     :param deferrable: wait in the triggerer, without a worker slot.
+    :param defer_after: with ``deferrable``, seconds for which the worker itself polls the run before it
+        defers. A deferral takes 20 s or more, which a run of a few seconds is spared this way; the
+        worker slot is occupied meanwhile. Give short models a little more than they usually take (10 for most
+        LLMs); leave it at 0 for long ones, and where thousands are mapped.
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         task's age, never slower than every 30 s.
     :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
@@ -126,6 +135,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         wiro_conn_id: str = "wiro_default",
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float = 0,
         poll_interval: float | None = None,
         watch: Watch = "auto",
         timeout: float = 3600,
@@ -147,6 +157,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         self.wiro_conn_id = wiro_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
+        self.defer_after = check_defer_after(defer_after)
         self.poll_interval = check_poll_interval(poll_interval)
         self.watch = check_watch(watch)
         self.timeout = check_timeout(timeout)
@@ -242,6 +253,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             # What is wrong with them is reported before anything is paid for.
             poll_patience_seconds()
             lost_run_patience_seconds()
+            shortest_deferral_seconds()
             # Also reads the connection before anything can be killed: on_kill must not ask Airflow for it.
             base_url = self.hook.connection.base_url
             run = self._durable_run(context, give_up_at, refusals, is_beginning=is_beginning)
@@ -384,9 +396,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         """
         pause = slot_pause_seconds(refusals, random.random())
         if self.deferrable:
-            # A scheduler that lags takes the end of a part for the task's failure, if the next is queued by
-            # then, and uses up a retry (seen on 3.3.2). So no deferral is a short one.
-            pause = max(pause, min(4 * pause, _LONG_DEFERRAL_SECONDS))
+            pause = max(pause, shortest_deferral_seconds())
         if self._clock() + timedelta(seconds=pause) > give_up_at:
             raise error
         self.log.info("%s Asking again in %.0f s.", error, pause)
@@ -418,7 +428,10 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return run_summary(task, model=self.model) if task else accepted_summary(wiro_task_id, self.model)
         deadline = self._deadline(begun)
         if self.deferrable:
-            task = task or self._look(wiro_task_id)
+            try:
+                task = self._look_before_deferring(begun, deadline)
+            except WiroTaskTimeoutError as error:
+                task = self._stopper.after_timeout(error, self.hook)
             if task is None or not task.is_terminal:
                 self._stopper.check()
                 defer_until_ended(
@@ -480,6 +493,28 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             # It was left running on purpose, to be waited for again.
             return now + timedelta(seconds=self.timeout)
         return deadline
+
+    def _look_before_deferring(self, begun: BegunRun, deadline: datetime) -> Task | None:
+        """
+        Poll once before deferring, or for ``defer_after`` seconds.
+
+        None if Wiro can't tell at the moment, which is the trigger's to ride out.
+        """
+        task = begun.task
+        has_ended = task is not None and task.is_terminal
+        if not has_ended and waits_before_deferring(self.defer_after, deadline):
+            return wait_before_deferring(
+                self.hook,
+                begun.wiro_task_id,
+                task,
+                defer_after=self.defer_after,
+                deadline=deadline,
+                started_at=begun.started_at,
+                poll_interval=self.poll_interval,
+                observe=self._observe,
+                log=self.log,
+            )
+        return task or self._look(begun.wiro_task_id)
 
     def _look(self, wiro_task_id: str) -> Task | None:
         """

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_wiro.api.parameters import split_slug
-from airflow_provider_wiro.api.polling import check_poll_interval
+from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
@@ -31,7 +31,12 @@ from airflow_provider_wiro.operators.arguments import (
 from airflow_provider_wiro.operators.batch_stopping import BatchStopper
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
-from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event, longest_deferral
+from airflow_provider_wiro.triggers.deferral import (
+    FailedDeferral,
+    is_stale_event,
+    longest_deferral,
+    shortest_deferral_seconds,
+)
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -90,6 +95,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param max_item_retries: how often a failed item is tried again, where that may help; in each try of the
         Airflow task.
     :param deferrable: wait in the triggerer. A worker is needed only to submit, and to land what has ended.
+    :param defer_after: with ``deferrable``, how many seconds the worker waits without any run having ended
+        before it defers. A batch of runs that are shorter than that is done without a deferral, which takes
+        20 s or more each time; the worker slot is occupied meanwhile.
     :param poll_interval: seconds between polls; None is adaptive.
     :param timeout: seconds for each item, from its submission.
     :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
@@ -164,6 +172,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         on_item_failure: Literal["fail", "continue"] = "fail",
         max_item_retries: int = 1,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float = 0,
         poll_interval: float | None = None,
         timeout: float = 3600,
         watch: Watch = "auto",
@@ -198,6 +207,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.on_item_failure = one_of("on_item_failure", on_item_failure, ("fail", "continue"))
         self.max_item_retries = whole_number("max_item_retries", max_item_retries, least=0, most=100)
         self.deferrable = deferrable
+        self.defer_after = check_defer_after(defer_after)
         self.poll_interval = check_poll_interval(poll_interval)
         self.timeout = check_timeout(timeout)
         self.watch: Watch = watch
@@ -354,7 +364,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
         with airflow_failures(), self.hook, ExitStack() as opened:
             split_slug(self.model)
-            poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
+            # What is wrong with these should be reported before anything is paid for.
+            poll_patience_seconds()
+            shortest_deferral_seconds()
             # Airflow is asked for everything here, before the loop begins: there it must not be.
             connection = self.hook.connection
             journal = self._open_journal(context)
@@ -453,6 +465,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             random=random.random,
             now=SteadyClock().timestamp,
             lost_run_patience=lost_run_patience_seconds(),
+            defer_after_seconds=self.defer_after,
+            shortest_deferral_seconds=shortest_deferral_seconds(),
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:
@@ -490,7 +504,6 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         return ItemLander(settings, self.hook, self.model, ti)
 
     def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
-        from airflow_provider_wiro.api.batching import SHORTEST_DEFERRAL_SECONDS
         from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
         from airflow_provider_wiro.triggers.packed_tasks import fitting
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
@@ -499,7 +512,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         tasks = fitting(list(zip(waiting.wiro_task_ids, waiting.started_at, strict=True)))
         left_out = len(waiting.wiro_task_ids) - len(tasks)
         self.log.info("Deferring until some of %d Wiro tasks have ended.", len(waiting.wiro_task_ids))
-        latest = max(now + SHORTEST_DEFERRAL_SECONDS, waiting.wake_at or now + self.timeout)
+        latest = waiting.wake_at or now + self.timeout
         if left_out:
             latest = min(latest, now + _LEFT_OUT_SECONDS)
             self.log.warning(
@@ -514,7 +527,6 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],
                 started_at=[started_at for _, started_at in tasks],
                 wiro_conn_id=self.wiro_conn_id,
-                deferred_at=now,
                 wake_at=latest,
                 poll_interval=self.poll_interval,
                 watch=self.watch,

@@ -16,12 +16,17 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.polling import Polling, check_poll_interval, check_watch
+from airflow_provider_wiro.api.polling import Polling, check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
-from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
+from airflow_provider_wiro.triggers.deferral import (
+    TriggerOutcome,
+    defer_until_ended,
+    is_stale_event,
+    polls_until,
+)
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -52,6 +57,8 @@ class WiroTaskSensor(BaseSensorOperator):
         30 s, since a task that was started a moment ago may not be listed yet. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
     :param deferrable: wait in the triggerer, without a worker slot; ``mode`` doesn't matter then.
+    :param defer_after: with ``deferrable``, seconds for which the worker itself polls before it defers, see
+        :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         wait's age, never slower than every 30 s. In ``mode="reschedule"``, and with
         ``exponential_backoff``, the usual ``poke_interval`` counts instead.
@@ -74,6 +81,8 @@ class WiroTaskSensor(BaseSensorOperator):
     #: The wait's start and deadline; the trigger's report until it is read.
     _polling: Polling | None = None
     _outcome: TriggerOutcome | None = None
+    #: Until when a deferrable sensor pokes here, in the worker.
+    _defers_at: datetime | None = None
     _link_is_stored = False
 
     def __init__(
@@ -82,6 +91,7 @@ class WiroTaskSensor(BaseSensorOperator):
         wiro_task_id: Any,
         wiro_conn_id: str = "wiro_default",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_after: float = 0,
         poll_interval: float | None = None,
         watch: Watch = "auto",
         **kwargs: Any,
@@ -90,6 +100,7 @@ class WiroTaskSensor(BaseSensorOperator):
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id
         self.deferrable = deferrable
+        self.defer_after = check_defer_after(defer_after)
         self.poll_interval = check_poll_interval(poll_interval)
         self.watch = check_watch(watch)
 
@@ -135,9 +146,12 @@ class WiroTaskSensor(BaseSensorOperator):
         self, context: Context, started_at: datetime | None = None, deadline: datetime | None = None
     ) -> Any:
         """Let the base class poke: its ``execute`` repeats that, and judges what a poke raises."""
+        # Once it has deferred, it does so again at once.
+        defer_after = self.defer_after if started_at is None else 0.0
         started_at = started_at or datetime.now(UTC)
         deadline = deadline or started_at + timedelta(seconds=self.timeout)
         self._polling = Polling(started_at, deadline, self.poll_interval)
+        self._defers_at = polls_until(defer_after, deadline)
         with self.hook:
             # Without Airflow's guard against an ``execute`` that the task runner doesn't call: it would warn,
             # or raise with allow_nested_operators=False, since after a deferral the runner calls another
@@ -159,7 +173,7 @@ class WiroTaskSensor(BaseSensorOperator):
                 task = self._poll(self._shown_task_id(context), polling)
                 if task.is_terminal:
                     return PokeReturnValue(is_done=True, xcom_value=self._finish(task))
-                if self.deferrable:
+                if self.deferrable and (self._defers_at is None or datetime.now(UTC) >= self._defers_at):
                     self._defer(context, polling)
                 return PokeReturnValue(is_done=False)
         except WiroTaskTimeoutError as error:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskTimeoutError, WiroUsageError
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroError,
+    WiroTaskTimeoutError,
+    WiroUsageError,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_wiro.api.models import Task
@@ -19,6 +29,76 @@ if TYPE_CHECKING:
 EVENT_STATUSES = frozenset({"success", "error", "timeout", "cancelled"})
 #: Airflow's own limit on a deferral is a net below the trigger's deadline, for when no triggerer runs at all.
 _GRACE = timedelta(minutes=5)
+#: The default of ``[wiro] shortest_deferral``. A scheduler of Airflow 3.3.2 read of a deferral up to 14.8 s
+#: after it began (two cores, load average 10); one that is silent for 30 s counts as dead.
+SHORTEST_DEFERRAL_SECONDS = 20.0
+#: What it can be set to: Airflow must not end a deferral by its own limit before the trigger may fire.
+SHORTEST_DEFERRAL_LIMIT_SECONDS = 240.0
+
+
+def waits_before_deferring(defer_after: float, deadline: datetime) -> bool:
+    """Whether a worker polls by itself before it defers: by wish, or since no deferral is short enough."""
+    return defer_after > 0 or polls_until(defer_after, deadline) == deadline
+
+
+def polls_until(defer_after: float, deadline: datetime) -> datetime:
+    """
+    Return until when a worker polls by itself before it defers.
+
+    To the deadline, so that it never defers, where a deferral would last beyond that.
+    """
+    until = datetime.now(UTC) + timedelta(seconds=defer_after)
+    return deadline if deadline < until + timedelta(seconds=shortest_deferral_seconds()) else until
+
+
+def wait_before_deferring(
+    hook: WiroHook,
+    wiro_task_id: str,
+    task: Task | None,
+    *,
+    defer_after: float,
+    deadline: datetime,
+    started_at: datetime,
+    poll_interval: float | None,
+    observe: Callable[[Task], None],
+    log: Any,
+) -> Task | None:
+    """
+    Poll a Wiro task for ``defer_after`` seconds, or until it has ended; return it as it was last seen.
+
+    When the time is over, the caller defers. When Wiro can't be asked, it defers at once: the trigger has
+    more patience, and needs no worker for it.
+
+    :param task: the task as it was seen a moment ago, None if it wasn't.
+    :param deadline: when the task has to be over. If a deferral would last beyond it, the task is polled
+        until then.
+    :param observe: called with what each poll shows.
+    :raises WiroTaskTimeoutError: the deadline passed.
+    """
+    last_seen = task
+
+    def note(seen: Task) -> None:
+        nonlocal last_seen
+        last_seen = seen
+        observe(seen)
+
+    until = polls_until(defer_after, deadline)
+    try:
+        return hook.wait_for_task(
+            wiro_task_id,
+            deadline=until,
+            poll_interval=poll_interval,
+            started_at=started_at,
+            observe=note,
+            is_seen=task is not None,
+        )
+    except WiroTaskTimeoutError:
+        if until >= deadline:
+            raise
+        log.info("Wiro task %s has not ended within %g s (defer_after).", wiro_task_id, defer_after)
+    except WiroError as error:
+        log.warning("Deferring, as Wiro task %s could not be polled: %s", wiro_task_id, error)
+    return last_seen
 
 
 def defer_until_ended(
@@ -64,6 +144,31 @@ def defer_until_ended(
         kwargs=resumed_with,
         timeout=longest_deferral(deadline),
     )
+
+
+def shortest_deferral_seconds() -> float:
+    """
+    Return how long a deferral lasts at least: ``[wiro] shortest_deferral``, in seconds.
+
+    When a task defers, its process ends, and the executor reports that as a success. Airflow's scheduler has
+    to read this report before the trigger fires. If the task is queued again by then, the scheduler takes the
+    report for the end of the resumed task, finds that task unfinished, and fails it: after its Wiro task was
+    paid for, and without a line in the task's log ("finished with state success, but the task instance's
+    state attribute is queued"; apache/airflow 66374, 67287, 71580, 72716).
+
+    :raises WiroUsageError: it is no time.
+    """
+    found = conf.get("wiro", "shortest_deferral", fallback=str(SHORTEST_DEFERRAL_SECONDS))
+    try:
+        seconds = float(found)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= SHORTEST_DEFERRAL_LIMIT_SECONDS:
+        raise WiroUsageError(
+            f"[wiro] shortest_deferral has to be seconds, from 0 to {SHORTEST_DEFERRAL_LIMIT_SECONDS:.0f}, "
+            f"got {found!r}."
+        )
+    return seconds
 
 
 def longest_deferral(until: datetime) -> timedelta:

@@ -6,23 +6,20 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
 from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.triggers.base import WiroTrigger
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_if_abandoned
+from airflow_provider_wiro.triggers.stopping import stop_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Watch
 
 
-class WiroTaskTrigger(BaseTrigger):
+class WiroTaskTrigger(WiroTrigger):
     """
     Waits until a Wiro task has ended, and fires one event.
 
@@ -41,6 +38,8 @@ class WiroTaskTrigger(BaseTrigger):
     :param try_number: the try of the Airflow task that waits, handed back in the event. Airflow 3.0 gives a
         retry the event of the try before.
     :param is_recorded: there is a record of the run, by which a later try finds it.
+    :param deferred_at: Unix time at which the deferral began, by default now; see
+        :class:`~airflow_provider_wiro.triggers.base.WiroTrigger`.
     """
 
     def __init__(
@@ -55,8 +54,9 @@ class WiroTaskTrigger(BaseTrigger):
         cancel_on_kill: bool = True,
         try_number: int | None = None,
         is_recorded: bool = True,
+        deferred_at: float | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+        super().__init__(deferred_at=deferred_at)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id
         self.deadline = deadline
@@ -66,7 +66,6 @@ class WiroTaskTrigger(BaseTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self.is_recorded = is_recorded
-        self._is_finished = False
         self._last_seen: Task | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -83,18 +82,9 @@ class WiroTaskTrigger(BaseTrigger):
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
                 "is_recorded": self.is_recorded,
+                "deferred_at": self.deferred_at,
             },
         )
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
-        try:
-            event = await self._wait()
-        except asyncio.CancelledError:
-            await on_cancelled(self.on_kill)
-            raise
-        self._is_finished = True
-        yield TriggerEvent(event)
 
     async def _wait(self) -> dict[str, Any]:
         narrator = Narrator(self.wiro_task_id, self.log.info, self.log.warning)
@@ -129,6 +119,7 @@ class WiroTaskTrigger(BaseTrigger):
             # worker that is resumed looks for itself.
             self.log.exception("Could not follow Wiro task %s.", self.wiro_task_id)
             return self._event("error", f"{type(error).__name__} in the triggerer.")
+        self._last_seen = task
         if task.has_succeeded:
             return self._event("success")
         return self._event("cancelled" if task.is_cancelled else "error")
@@ -141,6 +132,8 @@ class WiroTaskTrigger(BaseTrigger):
         """Stop the Wiro task, if a user has ended the Airflow task."""
         if self._is_finished or self.task_instance is None:
             return
+        if self._last_seen is not None and self._last_seen.is_terminal:
+            return  # killed between the end and the event
         if not self.cancel_on_kill:
             self.log.info("Wiro task %s is left running (cancel_on_kill=False).", self.wiro_task_id)
             return
@@ -158,24 +151,29 @@ def _moment(unix_time: float | None) -> datetime | None:
     return None if unix_time is None else datetime.fromtimestamp(unix_time, tz=UTC)
 
 
-class WiroPauseTrigger(BaseTrigger):
+class WiroPauseTrigger(WiroTrigger):
     """
     Waits until a moment, for a run that Wiro has no free slot for.
 
     :param until: Unix time in seconds.
     :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
+    :param deferred_at: as of :class:`WiroTaskTrigger`.
     """
 
-    def __init__(self, *, until: float, try_number: int | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+    def __init__(
+        self, *, until: float, try_number: int | None = None, deferred_at: float | None = None
+    ) -> None:
+        super().__init__(deferred_at=deferred_at)
         self.until = until
         self.try_number = try_number
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on."""
-        return class_path(self), {"until": self.until, "try_number": self.try_number}
+        return (
+            class_path(self),
+            {"until": self.until, "try_number": self.try_number, "deferred_at": self.deferred_at},
+        )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
-        await asyncio.sleep(max(0.0, self.until - datetime.now(UTC).timestamp()))
-        yield TriggerEvent({"status": "success", "try_number": self.try_number})
+    async def _wait(self) -> dict[str, Any]:
+        await asyncio.sleep(max(0.0, self.until - self._now()))
+        return {"status": "success", "try_number": self.try_number}

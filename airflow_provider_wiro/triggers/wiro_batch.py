@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
 from airflow_provider_wiro.api.batching import wakes_at
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
+from airflow_provider_wiro.triggers.base import WiroTrigger
 from airflow_provider_wiro.triggers.class_path import class_path
 from airflow_provider_wiro.triggers.packed_tasks import pack, unpack
-from airflow_provider_wiro.triggers.stopping import on_cancelled, stop_if_abandoned
+from airflow_provider_wiro.triggers.stopping import stop_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from airflow_provider_wiro.api.models import Task
 
 
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 MOST_IDS_IN_EVENT = 1000
 
 
-class WiroBatchTrigger(BaseTrigger):
+class WiroBatchTrigger(WiroTrigger):
     """
     Waits until enough of a batch's runs have ended to be worth a worker, and fires one event.
 
@@ -43,7 +40,8 @@ class WiroBatchTrigger(BaseTrigger):
     :param tasks: instead of these two, both as :func:`~airflow_provider_wiro.triggers.packed_tasks.pack` has
         them: what is stored.
     :param wiro_conn_id: the Airflow connection, of type ``wiro``.
-    :param deferred_at: Unix time of the deferral; an event comes 10 s after it at the soonest.
+    :param deferred_at: Unix time at which the deferral began; see
+        :class:`~airflow_provider_wiro.triggers.base.WiroTrigger`.
     :param wake_at: Unix time at which to fire at the latest; None for never.
     :param poll_interval: seconds between polls; None is adaptive.
     :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
@@ -54,10 +52,10 @@ class WiroBatchTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        deferred_at: float,
         wiro_task_ids: Sequence[str] = (),
         started_at: Sequence[float] = (),
         tasks: str | None = None,
+        deferred_at: float | None = None,
         wiro_conn_id: str = "wiro_default",
         wake_at: float | None = None,
         poll_interval: float | None = None,
@@ -65,20 +63,20 @@ class WiroBatchTrigger(BaseTrigger):
         cancel_on_kill: bool = True,
         try_number: int | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
+        super().__init__(deferred_at=deferred_at)
         packed = [] if tasks is None else unpack(tasks)
         self.wiro_task_ids = [*wiro_task_ids, *(wiro_task_id for wiro_task_id, _ in packed)]
         self.started_at = [*started_at, *(at for _, at in packed)]
-        self.deferred_at = deferred_at
         self.wiro_conn_id = wiro_conn_id
         self.wake_at = wake_at
         self.poll_interval = poll_interval
         self.watch = watch
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
-        self._is_finished = False
         self._ended: list[str] = []
         self._problem: str | None = None
+        #: Of those, the ones that can't be followed here, and may run on.
+        self._not_followed: set[str] = set()
         self._seen_running: set[str] = set()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -97,28 +95,23 @@ class WiroBatchTrigger(BaseTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+    async def _wait(self) -> dict[str, Any]:
         try:
-            event = await self._wait()
-        except asyncio.CancelledError:
-            await on_cancelled(self.on_kill)
-            raise
+            event = await self._wait_for_enough()
         except Exception as error:
             # A secrets backend or the supervisor is out of order: no reason to lose sight of paid tasks. The
             # worker that is resumed looks for itself.
             self.log.exception("Could not follow the batch's Wiro tasks.")
             event = {"status": "error", "message": f"{type(error).__name__} in the triggerer."}
-        self._is_finished = True
         if self._problem is not None:
             event = {"status": "error", "message": self._problem}
         ended = self._ended
         if len(ended) > MOST_IDS_IN_EVENT:
             event = {"message": f"{len(ended):,} runs have ended.", **event}
             ended = []
-        yield TriggerEvent({**event, "ended": ended, "try_number": self.try_number})
+        return {**event, "ended": ended, "try_number": self.try_number}
 
-    async def _wait(self) -> dict[str, Any]:
+    async def _wait_for_enough(self) -> dict[str, Any]:
         # Not asyncio.wait(), which goes over all that are left each time that one has ended.
         ends: list[asyncio.Task[str]] = []
         has_more = asyncio.Event()
@@ -150,8 +143,9 @@ class WiroBatchTrigger(BaseTrigger):
             await asyncio.gather(*following, return_exceptions=True)
 
     def _seconds_to_wait(self, waiting: int) -> float | None:
-        wakes = wakes_at(len(self._ended), waiting, deferred_at=self.deferred_at, wake_at=self.wake_at)
-        return None if wakes is None else wakes - datetime.now(UTC).timestamp()
+        wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=self.wake_at)
+        # What ends before the event may be sent belongs into it.
+        return None if wakes is None else max(wakes, self._not_before) - self._now()
 
     async def _follow(self, wiro_task_id: str, started_at: float) -> str:
         """Return the id when the task has ended, or can't be followed."""
@@ -167,9 +161,9 @@ class WiroBatchTrigger(BaseTrigger):
             )
         except WiroError as error:
             self.log.warning("Wiro task %s can't be followed here: %s", wiro_task_id, error)
-            if not isinstance(
-                error, WiroNotFoundError
-            ):  # that is the task's own matter, the worker's to judge
+            # That Wiro doesn't know it is the task's own matter, the worker's to judge.
+            if not isinstance(error, WiroNotFoundError):
+                self._not_followed.add(wiro_task_id)
                 self._problem = f"The triggerer can't follow Wiro task {wiro_task_id}: {error}"[:500]
         return wiro_task_id
 
@@ -180,12 +174,14 @@ class WiroBatchTrigger(BaseTrigger):
         if not self.cancel_on_kill:
             self.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(self.wiro_task_ids))
             return
-        ended = set(self._ended)
+        ended = set(self._ended) - self._not_followed
         running = {
             wiro_task_id: wiro_task_id in self._seen_running
             for wiro_task_id in self.wiro_task_ids
             if wiro_task_id not in ended
         }
+        if not running:
+            return  # killed between the last end and the event
         await stop_if_abandoned(self.task_instance, self.wiro_conn_id, running, self.log)
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api.batching import (
     GATHERING_SECONDS,
     RAISE_AFTER_SECONDS,
-    SHORTEST_DEFERRAL_SECONDS,
     ActiveLimit,
     wakes_at,
 )
@@ -134,12 +133,12 @@ def test_whatever_happens_it_stays_between_one_and_the_users(steps: list[tuple[s
         (0, 10, None, None),
         (0, 10, 1000.0, 1000.0),
         (1, 9, 1000.0, GATHERING_SECONDS),
-        (3, 7, 1000.0, SHORTEST_DEFERRAL_SECONDS),
-        (1, 0, 1000.0, SHORTEST_DEFERRAL_SECONDS),
+        (3, 7, 1000.0, 0.0),
+        (1, 0, 1000.0, 0.0),
         (0, 0, 30.0, 30.0),
-        (0, 0, None, SHORTEST_DEFERRAL_SECONDS),
-        (0, 10, 2.0, SHORTEST_DEFERRAL_SECONDS),
-        (3, 7, 2.0, SHORTEST_DEFERRAL_SECONDS),
+        (0, 0, None, 0.0),
+        (0, 10, 2.0, 2.0),
+        (3, 7, 2.0, 0.0),
         (1, 9, 12.0, 12.0),
     ],
 )

@@ -35,7 +35,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 @pytest.fixture
 def work(wiro: WiroEmulator, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchWork:
     """Return one Airflow task instance that runs a batch; its waits are short."""
-    monkeypatch.setattr(batching, "SHORTEST_DEFERRAL_SECONDS", 0.05)
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
     monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.1)
     monkeypatch.setattr(batching, "RAISE_AFTER_SECONDS", 0.2)
     monkeypatch.setattr(sending, "TROUBLE_PAUSE_SECONDS", 0.02)

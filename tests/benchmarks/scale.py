@@ -1,14 +1,18 @@
-"""`make bench-scale`: thousands of runs at once. PARTS="triggers airflow" and SIZES="100 1000" choose."""
+"""
+`make bench-scale`: thousands of runs at once, and short ones.
+
+PARTS="triggers airflow short" and SIZES="100 1000" choose.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 
-from tests.benchmarks import scale_airflow, scale_triggers
+from tests.benchmarks import scale_airflow, scale_triggers, short_runs
 from tests.system.servers import stopping_on_signals
 
-PARTS = {"triggers": scale_triggers.main, "airflow": scale_airflow.main}
+PARTS = {"triggers": scale_triggers.main, "airflow": scale_airflow.main, "short": short_runs.main}
 
 
 def main() -> None:

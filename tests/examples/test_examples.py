@@ -184,7 +184,6 @@ def test_batch_runs_each_line_of_a_file_once_and_lands_its_picture(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
-    monkeypatch.setattr("airflow_provider_wiro.api.batching.SHORTEST_DEFERRAL_SECONDS", 0.1)
     dag_id = "example_wiro_batch"
     run = airflow_home.run_dag(_path(dag_id), dag_id)
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.faults import batches, many_workers, single_machine, transfers
+from tests.faults import batches, many_workers, single_machine, slow_scheduler, transfers
 from tests.faults.celery_stack import CeleryStack
 from tests.faults.engines import Redis, install_missing, running_postgres
 from tests.faults.scenario import Result, Scenario, perform_one_by_one, perform_together
@@ -25,17 +25,26 @@ from tests.system.airflow_stack import AirflowStack
 from tests.system.servers import ServerError, stopping_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 HERE = Path(__file__).resolve().parent
 DAGS = HERE / "dags"
 SCRATCH = HERE.parents[1] / ".cache" / "faults"
 LAST_DAG = "many_workers"
-ONE_BY_ONE = (*single_machine.ONE_BY_ONE, *transfers.SCENARIOS, *batches.SCENARIOS)
+ONE_BY_ONE = (
+    *single_machine.ONE_BY_ONE,
+    *transfers.SCENARIOS,
+    *batches.SCENARIOS,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    every = (*single_machine.SIDE_BY_SIDE, *ONE_BY_ONE, *many_workers.SCENARIOS)
+    every = (
+        *single_machine.SIDE_BY_SIDE,
+        *ONE_BY_ONE,
+        *slow_scheduler.SCENARIOS,
+        *many_workers.SCENARIOS,
+    )
     known = [scenario.name for scenario in every]
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("scenario", nargs="*", help=f"run only these: {', '.join(known)}")
@@ -71,13 +80,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(names: Collection[str], home: Path, results: list[Result], log: Callable[[str], None]) -> None:
     """Run the named scenarios; results come in as they are known."""
-    together, alone, spread = (
+    together, alone, slowed, spread = (
         [it for it in scenarios if it.name in names]
-        for scenarios in (single_machine.SIDE_BY_SIDE, ONE_BY_ONE, many_workers.SCENARIOS)
+        for scenarios in (
+            single_machine.SIDE_BY_SIDE,
+            ONE_BY_ONE,
+            slow_scheduler.SCENARIOS,
+            many_workers.SCENARIOS,
+        )
     )
     install_missing(log)
     if together or alone:
-        on_a_single_machine(together, alone, home / "single", results, log)
+        on_a_single_machine(together, alone, home / "single", single_machine.SETTINGS, results, log)
+    if slowed:
+        on_a_single_machine((), slowed, home / "slowed", slow_scheduler.SETTINGS, results, log)
     if spread:
         on_many_workers(spread, home / "many", results, log)
 
@@ -86,14 +102,15 @@ def on_a_single_machine(
     together: Sequence[Scenario],
     alone: Sequence[Scenario],
     home: Path,
+    settings: Mapping[str, str],
     results: list[Result],
     log: Callable[[str], None],
 ) -> None:
     log("a single machine: LocalExecutor, one triggerer, PostgreSQL")
     # Not SQLite: with fifteen tasks at once it says "database is locked", and the noise would be Airflow's.
     with running_postgres(home) as postgres:
-        settings = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.address, **single_machine.SETTINGS}
-        stack = AirflowStack(home / "airflow", DAGS, environment=settings)
+        environment = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.address, **settings}
+        stack = AirflowStack(home / "airflow", DAGS, environment=environment)
         with stack.running(log):
             stack.api.wait_for_dag(LAST_DAG, timeout_seconds=180)
             results += perform_together(together, stack, home, log)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait little; nobody here tests how long a pause is. And let no rate limit outlive its test."""
+    """Wait little; nobody here tests how long a pause or a deferral is. No rate limit outlives its test."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "0.05")
     monkeypatch.setattr(shell, "_GATES", {})
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0")
 
 
 @pytest.fixture

@@ -23,9 +23,8 @@ BOTH = pytest.mark.parametrize("dag_id", ["batch_blocking", "batch_deferrable"])
 
 @pytest.fixture(autouse=True)
 def _records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Give Airflow before 3.3 a place for the journal; and defer for shorter than a scheduler would like."""
+    """Give Airflow before 3.3 a place for the journal; and wait for little."""
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
-    monkeypatch.setattr(batching, "SHORTEST_DEFERRAL_SECONDS", 0.1)
     monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.2)
 
 

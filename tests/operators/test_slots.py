@@ -62,7 +62,7 @@ def test_deferred_the_wait_is_a_trigger_that_knows_nothing_but_a_moment(
 
     path, kwargs = deferred.trigger.serialize()
     assert path == "airflow_provider_wiro.triggers.wiro.WiroPauseTrigger"
-    assert set(kwargs) == {"until", "try_number"}
+    assert set(kwargs) == {"until", "try_number", "deferred_at"}
     assert rebuild(deferred).serialize() == (path, kwargs)
     assert deferred.method_name == "execute_when_free"
     assert deferred.kwargs is not None

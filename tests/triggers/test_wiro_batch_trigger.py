@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    monkeypatch.setattr(batching, "SHORTEST_DEFERRAL_SECONDS", 0.05)
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
     monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.3)
     monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: told))
 
@@ -96,7 +96,8 @@ async def test_the_end_of_one_of_thousands_costs_no_look_at_all_the_others(
             await asyncio.sleep(0)
 
     monkeypatch.setattr("airflow_provider_wiro.triggers.wiro_batch.watch_task", end_in_turn)
-    trigger = made([str(number) for number in range(200)], deferred_at=time.time() + 0.3)
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.5")
+    trigger = made([str(number) for number in range(200)])
     asyncio.get_running_loop().set_task_factory(
         lambda loop, coroutine, **settings: Counting(coroutine, loop=loop, **settings)
     )
@@ -131,7 +132,10 @@ async def test_it_fires_at_its_moment_whatever_has_ended(wiro: WiroEmulator) -> 
     assert (await one_event(made([], wake_at=time.time() + 0.2)))["ended"] == []
 
 
-async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(wiro: WiroEmulator) -> None:
+async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.5")
     [known] = submitted(1)
     long_ago = time.time() - 3600
 
