@@ -222,7 +222,7 @@ def long_lasting(monkeypatch: pytest.MonkeyPatch, wiro: WiroEmulator) -> None:
 async def test_a_kill_after_the_end_of_the_wiro_task_stops_nothing(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     trigger = in_triggerer(for_task())
     running = await held(trigger, told)
 
@@ -238,7 +238,7 @@ async def test_a_kill_after_the_deadline_stops_the_wiro_task(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event of a timeout is held back, and the Wiro task runs."""
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running"))
     wiro_task_id = WiroHook().run_model(RETRO, SMALL).wiro_task_id
     trigger = in_triggerer(WiroTaskTrigger(wiro_task_id=wiro_task_id, deadline=time.time() - 1))
@@ -254,7 +254,7 @@ async def test_a_kill_after_the_deadline_stops_the_wiro_task(
 async def test_a_kill_of_a_batch_stops_also_what_the_trigger_could_not_follow(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_in_queue", times=2))
     ids = [WiroHook().run_model(RETRO, SMALL).wiro_task_id for _ in range(2)]
 
@@ -276,7 +276,7 @@ async def test_a_kill_of_a_batch_stops_also_what_the_trigger_could_not_follow(
 async def test_a_kill_of_a_batch_out_of_order_stops_its_tasks(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    says(monkeypatch, False)
+    says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running"))
     wiro_task_id = WiroHook().run_model(RETRO, SMALL).wiro_task_id
     ask = version_compat.get_connection_async
