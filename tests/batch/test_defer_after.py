@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.work import prompts
+from tests.operators.fakes import rebuild
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
@@ -33,7 +34,7 @@ def test_it_defers_when_no_run_has_ended_for_that_long(work: BatchWork, wiro: Wi
     deferred = work.defer(prompts(6), defer_after=0.5, max_active=3)
 
     # The other five ended in the worker, one after the other.
-    assert len(deferred.trigger.serialize()[1]["wiro_task_ids"]) == 1
+    assert len(rebuild(deferred).wiro_task_ids) == 1
     assert sum(task.is_terminal for task in wiro.tasks) == 5
     assert time.monotonic() - began >= 0.5
     assert wiro.counts.tasks_stopped == 0
