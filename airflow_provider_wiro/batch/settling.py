@@ -11,6 +11,8 @@ from airflow_provider_wiro.api.sent_files import with_digests
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.batch.inputs import Inputs
@@ -129,7 +131,7 @@ class Settler:
 
         :raises WiroError: Wiro can't be asked.
         """
-        while True:
+        while self._items:
             self._has_more.clear()
             try:
                 found = await self._find()
@@ -140,6 +142,7 @@ class Settler:
             if found.tasks or doubts or found.not_started:
                 return self._verdict(Verdict(found, doubts))
             await self._pause(found)
+        return Verdict(Findings(), {})
 
     async def _find(self) -> Findings:
         sent = self._sent
@@ -157,7 +160,9 @@ class Settler:
             self.is_exclusive = False
 
     async def _look(self) -> Findings:
-        lost = [await self.lost_run(item, item, self._record.attempts[item].sending) for item in self._items]
+        lost = await self.lost_runs(self.items)
+        if not lost:
+            return Findings()
         return await self._hook.converse(
             lambda outside: find_lost(
                 outside,
@@ -167,6 +172,19 @@ class Settler:
                 patience_seconds=self._job.lost_run_patience,
             )
         )
+
+    async def lost_runs(self, items: Iterable[int]) -> list[LostRun]:
+        """
+        Return the sent Runs of items whose task is not known, to be looked for.
+
+        Reading an item's files takes a while, in which others can be lost, or found.
+        """
+        lost = []
+        for item in list(items):
+            attempt = self._record.attempts.get(item)
+            if attempt is not None and attempt.wiro_task_id is None:
+                lost.append(await self.lost_run(item, item, attempt.sending))
+        return lost
 
     async def lost_run(self, number: int, item: int, sending: Sending) -> LostRun:
         """

@@ -59,8 +59,10 @@ class StrayRuns:
         try:
             earlier = [
                 await self._settler.lost_run(number, item, sending)
-                for number, sending in enumerate(self._record.lost_sendings[item])
+                for number, sending in enumerate(self._record.lost_sendings.get(item, ()))
             ]
+            if not earlier:
+                return
             found = await self._hook.converse(
                 lambda outside: find_strays(
                     outside,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch import sending
+from airflow_provider_wiro.batch import sending, submitting
 from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -43,9 +44,7 @@ def test_items_that_differ_only_in_files_never_get_each_others_tasks(
 ) -> None:
     """The first item's Run is answered 502 and not carried out; the second's is, and its answer is lost."""
     model, items = edits(work, tmp_path, kind)
-    work.wiro.inject(
-        Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run", skip=1)
-    )
+    work.wiro.inject(Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run"))
 
     summary = work.run(items, model=model, parameters={}, max_active=1)
 
@@ -57,6 +56,25 @@ def test_items_that_differ_only_in_files_never_get_each_others_tasks(
     assert (summary["succeeded"], len(by_id)) == (2, 2)
     expected = ["cat.png", "dog.png"] if kind == "urls" else [len(b"cat"), len(b"dogdog")]
     assert [by_id[line["wiro_task_id"]] for line in work.manifest] == expected
+
+
+def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_well(
+    work: BatchWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, items = edits(work, tmp_path, "contents")
+    work.wiro.inject(Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run"))
+    sent_files = submitting.Submitter.sent_files
+
+    async def until_both_are_lost(submitter: submitting.Submitter, item: Any) -> Any:
+        async with asyncio.timeout(20):
+            while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):
+                await asyncio.sleep(0.01)
+        return await sent_files(submitter, item)
+
+    monkeypatch.setattr(submitting.Submitter, "sent_files", until_both_are_lost)
+
+    assert work.run(items, model=model, parameters={}, max_active=2)["succeeded"] == 2
+    assert len(work.wiro.tasks) == 2
 
 
 def test_a_deferrable_batch_waits_for_a_lost_run_without_a_worker(
