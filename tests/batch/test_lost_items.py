@@ -67,7 +67,7 @@ def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_wel
 
     async def until_both_are_lost(submitter: submitting.Submitter, item: Any) -> Any:
         async with asyncio.timeout(20):
-            while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):
+            while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return await sent_files(submitter, item)
 
