@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from airflow_provider_wiro.api.batching import ActiveLimit
 from airflow_provider_wiro.batch.following import Following
 from airflow_provider_wiro.batch.going import Going
 from airflow_provider_wiro.batch.group_commit import GroupCommit
+from airflow_provider_wiro.batch.hurry import Hurry
+from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.batch.runner import BatchRunner
@@ -21,7 +24,7 @@ from airflow_provider_wiro.batch.submitting import BatchStoppedError, StoppableH
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Coroutine, Mapping, Sequence
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.parameters import FileValue
@@ -64,17 +67,19 @@ class BatchAtWork:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hook: StoppableHook | None = None
         self._runner: BatchRunner | None = None
-        self._is_stopped = False
+        #: When it was told to stop by a kill, by the monotonic clock.
+        self._killed_at: float | None = None
         #: Whether the loop has ended.
         self.is_over = False
-        #: Whether everything that ran was stopped, or could not be.
+        #: Whether everything that ran was stopped, or could not be, or is followed by a later try.
         self.has_stopped_all = False
         #: What ended the whole batch.
         self.fatal: Exception | None = None
 
     def stop(self) -> None:
         """Have everything stopped. For a signal handler: it only wakes the loop."""
-        self._is_stopped = True
+        if self._killed_at is None:
+            self._killed_at = time.monotonic()
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
@@ -90,10 +95,51 @@ class BatchAtWork:
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix="wiro-journal")
         try:
-            return asyncio.run(self._run(executor, waits=waits, limit=limit, must_look=must_look))
+            with asyncio.Runner() as runner:
+                return self._run_through(
+                    runner.get_loop(), self._run(executor, waits=waits, limit=limit, must_look=must_look)
+                )
         finally:
             self.is_over = True
-            executor.shutdown(wait=not self._is_stopped, cancel_futures=True)
+            executor.shutdown(wait=self._killed_at is None, cancel_futures=True)
+
+    def _run_through(
+        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Waiting | None]
+    ) -> Waiting | None:
+        """
+        Run the loop until the work is done, whatever a signal's handler raises out of it.
+
+        Airflow's timeout is raised wherever the main thread is, and that is most often the loop itself, as it
+        waits. Left there, Runs whose answers are on their way would be cut off, and their tasks not be known.
+
+        :raises BaseException: what a signal's handler has raised first, after the work has ended by it.
+        """
+        main = loop.create_task(work)
+        struck: BaseException | None = None
+        while True:
+            try:
+                waiting = loop.run_until_complete(main)
+            except BaseException as error:
+                if main.done():
+                    if struck is None:
+                        raise
+                    raise struck from error
+                if struck is None:
+                    struck = error
+                    self._interrupt(error, main)
+                else:
+                    self.stop()  # whoever interrupts twice has no time
+            else:
+                if struck is not None:
+                    raise struck
+                return waiting
+
+    def _interrupt(self, error: BaseException, main: asyncio.Task[Any]) -> None:
+        if self._runner is None:
+            main.cancel()
+        else:
+            self._runner.interrupt(error)
+            self._stop()
 
     async def _run(
         self,
@@ -121,13 +167,14 @@ class BatchAtWork:
                 going, hook, submitter, settler, following, active_limit, must_look=must_look
             )
             self._runner = runner
-            if self._is_stopped:
+            if self._killed_at is not None:
                 self._stop()
             try:
                 waiting = await runner.work(waits=waits)
                 await _learn_costs(hook, going, waiting)
             except BaseException as error:
                 # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
+                self.has_stopped_all = isinstance(error, OvertakenError)
                 is_stop = isinstance(error, BatchStoppedError) or not isinstance(error, Exception)
                 await self._end(going, following, settler, ledger, stops=is_stop)
                 raise
@@ -146,7 +193,7 @@ class BatchAtWork:
         """
         self._stop()
         if stops:
-            await stop_all(going, following, settler)
+            await stop_all(going, following, settler, Hurry(lambda: self._killed_at))
             self.has_stopped_all = True
         if self._runner is not None:
             await self._runner.leave()

@@ -190,6 +190,7 @@ class _Lines:
         self._path = path
         self._file = path.open("rb")
         self._starts = array("Q")
+        self._end = 0
         self._numbers = array("L")
         try:
             self._index(source)
@@ -240,6 +241,7 @@ class _Lines:
                 self._starts.append(start)
                 self._numbers.append(number)
             start += len(line)
+        self._end = start
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -247,8 +249,10 @@ class _Lines:
     def __getitem__(self, number: int) -> Any:
         if number >= len(self._starts):
             raise IndexError(number)
-        self._file.seek(self._starts[number])
-        return json.loads(self._file.readline())
+        start, following = self._starts[number], number + 1
+        end = self._starts[following] if following < len(self._starts) else self._end
+        # Not seek() and read(): a signal's handler may read an item between the two.
+        return json.loads(os.pread(self._file.fileno(), end - start, start))
 
     def line_number(self, number: int) -> int:
         return self._numbers[number]

@@ -144,6 +144,20 @@ class Ledger:
             self._job.log.warning("%s", error)
         self._check_at = self._job.now() + CHECK_SECONDS
 
+    async def is_overtaken(self, seconds: float) -> bool:
+        """
+        Whether another process has certainly taken the journal over.
+
+        :param seconds: how long it may take to find out; what isn't known by then is no.
+        """
+        try:
+            await asyncio.wait_for(self._journal.check(), seconds)
+        except OvertakenError:
+            return True
+        except (WiroRecordError, TimeoutError) as error:
+            self._job.log.warning("It can't be told whether a later try goes on with this batch: %r", error)
+        return False
+
     async def keep_if_due(self) -> None:
         """Keep the results that have waited long enough."""
         if self._keep_by is not None and self._job.now() >= self._keep_by:

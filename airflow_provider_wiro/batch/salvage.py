@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.batch_record import BatchRecord
+from airflow_provider_wiro.api.batch_record import BatchRecord, TaskIds
+from airflow_provider_wiro.batch.unknown_runs import unknown_sendings
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.batch_record import Entry
     from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.unknown_runs import UnknownSending
 
 #: How many items a journal may be about whose first entry is damaged.
 _MOST_ITEMS = 1_000_000
@@ -20,21 +22,30 @@ class RunningTasks:
     The tasks of a batch that may be running.
 
     :ivar ids: their ids.
-    :ivar lost: how many Runs may have started tasks that are not known.
+    :ivar unknown: the sendings that may have started tasks which are not known.
+    :ivar known_ids: all tasks that are known to be the batch's.
     """
 
-    def __init__(self, ids: list[str], lost: int) -> None:
+    def __init__(
+        self, ids: list[str], unknown: list[UnknownSending] | None = None, known_ids: TaskIds | None = None
+    ) -> None:
         self.ids = ids
-        self.lost = lost
+        self.unknown = unknown or []
+        self.known_ids = known_ids or TaskIds()
+
+    @property
+    def lost(self) -> int:
+        """How many items have a Run that may have started a task which is not known."""
+        return sum(sending.is_latest for sending in self.unknown)
 
     @classmethod
     def of_record(cls, record: BatchRecord) -> RunningTasks:
         """Return the tasks of the items that are not over."""
         if record.spent is not None:
-            return cls([], 0)
+            return cls([])
         ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
         known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]
-        return cls(known, len(ids) - len(known))
+        return cls(known, unknown_sendings(record), record.known_ids)
 
     @classmethod
     def of_journal(cls, store: JournalStore, *, try_number: int) -> RunningTasks:
@@ -60,7 +71,8 @@ class RunningTasks:
                 if entry.get("what") == "id" and isinstance(entry.get("id"), str):
                     orphans[entry.get("item")] = entry["id"]
         found = cls.of_record(record)
-        return cls([*found.ids, *(id_ for id_ in orphans.values() if id_ not in found.ids)], found.lost)
+        found.ids += [id_ for id_ in orphans.values() if id_ not in found.ids]
+        return found
 
 
 def _total(entry: Entry) -> int:

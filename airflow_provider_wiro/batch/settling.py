@@ -6,21 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import lost_runs
-from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
-from airflow_provider_wiro.api.sent_files import with_digests
+from airflow_provider_wiro.api.lost_runs import Findings, find_lost
+from airflow_provider_wiro.batch.unknown_runs import OWN_IDS, lost_run
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.lost_runs import LostRun
     from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.batch.inputs import Inputs
     from airflow_provider_wiro.batch.job import Job
     from airflow_provider_wiro.batch.submitting import StoppableHook, Submitter
 
-#: Of the tasks that are known, so many are asked for whose ours are.
-_OWN_IDS = 3
 _PAUSES = (2.0, 30.0)
 #: The same where each look takes a worker from its queue.
 _DEFERRED_PAUSES = (15.0, 120.0)
@@ -168,7 +167,7 @@ class Settler:
                 outside,
                 lost,
                 self._record.known_ids,
-                own_ids=self._record.known_ids.latest(_OWN_IDS),
+                own_ids=self._record.known_ids.latest(OWN_IDS),
                 patience_seconds=self._job.lost_run_patience,
             )
         )
@@ -195,17 +194,8 @@ class Settler:
         spec = self._inputs[item]
         files = await self._submitter.sent_files(spec)
         attempt = self._record.attempts.get(item)
-        if attempt is not None:
-            files = with_digests(files, attempt.files)
-        return LostRun(
-            number,
-            self._job.model,
-            spec.parameters,
-            self._inputs.fingerprint_of(spec),
-            sending,
-            files,
-            self._job.project_id,
-        )
+        digests = {} if attempt is None else attempt.files
+        return lost_run(self._job, self._inputs, number, spec, sending, files, digests)
 
     async def _pause(self, found: Findings) -> None:
         self._looked_at, self._open = self._job.now(), found.open

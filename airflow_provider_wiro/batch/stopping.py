@@ -1,56 +1,92 @@
-"""Stopping everything that a batch runs, in the few seconds that Airflow leaves a dying task."""
+"""
+Stopping everything that a batch runs, in the few seconds that Airflow leaves a dying task.
+
+Its tasks are those that are known, those whose Run is answered only now, and those of Runs whose answers were
+lost, as far as Wiro's list certainly shows them. What is not known at the end is logged.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.batch.unknown_runs import (
+    FoundTasks,
+    find_tasks,
+    unknown_items,
+    unknown_sendings,
+)
 from airflow_provider_wiro.hooks.mass_stop import MassStop
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from airflow_provider_wiro.batch.following import Following
     from airflow_provider_wiro.batch.going import Going
+    from airflow_provider_wiro.batch.hurry import Hurry
     from airflow_provider_wiro.batch.job import Log
     from airflow_provider_wiro.batch.settling import Settler
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
-#: Airflow kills the process 5 s after telling it to stop; what is written down afterwards has to fit in, too.
-_SECONDS = 4.0
-#: The last request of a stop begins within this.
-_PATIENCE_SECONDS = 3.3
 _SLICE_SECONDS = 0.1
-#: Where nothing kills the process, there is time for more tries.
-_UNHURRIED_SECONDS = 60.0
 
 
-async def stop_all(going: Going, following: Following, settler: Settler) -> None:
+async def stop_all(going: Going, following: Following, settler: Settler, hurry: Hurry) -> None:
     """
-    Stop all tasks at once, also those whose Run is answered only now. What can't be stopped is logged.
+    Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
 
-    The ids of all are in the journal, so that a retry finds them.
+    Where a later try has taken the journal over, it follows the tasks, and nothing is stopped.
     """
     job, record = going.job, going.record
+    if await going.ledger.is_overtaken(hurry.owner_seconds):
+        job.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+        return
     if not job.cancel_on_kill:
         job.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(going.active))
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _SECONDS
+    search: asyncio.Task[FoundTasks] | None = None
+    found = FoundTasks() if not job.cancel_on_kill else None
     async with WiroAsyncHook(job.wiro_conn_id) as hook:
-        stops = MassStop(hook, patience_seconds=_PATIENCE_SECONDS)
-        while loop.time() < until:
+        stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
+        while hurry.left_seconds > 0:
             # Left running, they are not stopped; but answers that are on their way are worth waiting for.
             for item in going.active if job.cancel_on_kill else ():
                 attempt = record.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
                     stops.add(attempt.wiro_task_id, is_running=item in following.seen_running)
-            if not settler.on_their_way and stops.is_idle:
+            waits = settler.on_their_way > 0 and (hurry.is_urgent or hurry.waits_for_answers)
+            if found is None and search is None and not (settler.on_their_way and hurry.waits_for_answers):
+                search = asyncio.create_task(_search(hook, going, settler, hurry))
+            if found is None and search is not None and search.done():
+                found = search.result()
+                for wiro_task_id in found.ids:
+                    stops.add(wiro_task_id, is_running=True)
+            if found is not None and not waits and stops.is_idle:
                 break
             await asyncio.sleep(_SLICE_SECONDS)
+        if search is not None:
+            search.cancel()
         await stops.leave()
-    _report(stops, job.log, lost=settler.on_their_way + len(settler.items))
+    found = found or FoundTasks()
+    _report(
+        stops, job.log, found, unknown=len(unknown_items(record) - found.settled), may_be_tried_again=True
+    )
+
+
+async def _search(hook: WiroAsyncHook, going: Going, settler: Settler, hurry: Hurry) -> FoundTasks:
+    lost = [
+        (sent, await settler.lost_run(number, sent.item, sent.sending))
+        for number, sent in enumerate(unknown_sendings(going.record))
+    ]
+    return await find_tasks(
+        hook,
+        lost,
+        going.record.known_ids,
+        going.job.log,
+        patience_seconds=going.job.lost_run_patience,
+        seconds=hurry.search_seconds,
+    )
 
 
 def stop_known(
@@ -59,42 +95,63 @@ def stop_known(
     wiro_conn_id: str,
     log: Log,
     *,
-    lost: int,
-    is_urgent: bool,
+    search: Callable[[WiroAsyncHook], Awaitable[FoundTasks]],
+    unknown: set[int],
+    hurry: Hurry,
 ) -> None:
     """
     Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.
 
     :param tasks: id → whether it was seen after it left the queue.
-    :param lost: Runs that may have started tasks which are not known.
-    :param is_urgent: Airflow kills the process in a few seconds.
+    :param search: looks for the tasks of Runs that were lost.
+    :param unknown: items whose Run may have started a task which is not known.
     """
 
-    async def stop() -> MassStop:
+    async def stop() -> tuple[MassStop, FoundTasks]:
         know_connection(wiro_conn_id, connection)
         async with WiroAsyncHook(wiro_conn_id) as hook:
-            stops = MassStop(hook, patience_seconds=_PATIENCE_SECONDS if is_urgent else _UNHURRIED_SECONDS)
+            stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
             for wiro_task_id, is_running in tasks.items():
                 stops.add(wiro_task_id, is_running=is_running)
-            await stops.wait(_SECONDS if is_urgent else 2 * _UNHURRIED_SECONDS)
+            found = await search(hook)
+            for wiro_task_id in found.ids:
+                stops.add(wiro_task_id, is_running=True)
+            await stops.wait(hurry.left_seconds)
             await stops.leave()
-            return stops
+            return stops, found
 
-    _report(asyncio.run(stop()), log, lost=lost)
+    stops, found = asyncio.run(stop())
+    left = len(unknown - found.settled)
+    _report(stops, log, found, unknown=left, may_be_tried_again=hurry.is_urgent)
 
 
-def _report(stops: MassStop, log: Log, *, lost: int) -> None:
+def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_be_tried_again: bool) -> None:
+    """
+    Log what was done, and what was not.
+
+    :param unknown: Runs that may have started tasks which are not known.
+    :param may_be_tried_again: a later try may come, and would go on by the journal.
+    """
     if stops.stopped:
         log.info("Stopped %d Wiro tasks.", stops.stopped)
     stops.report(log.warning)
+    later = (
+        " If the Airflow task is tried again, that try goes on by the journal." if may_be_tried_again else ""
+    )
     if stops.problems:
         log.warning(
-            "%d Wiro tasks could not be stopped. The journal names all of them: a retry follows them.",
-            len(stops.problems),
+            "%d Wiro tasks could not be stopped. The journal names all of them.%s", len(stops.problems), later
         )
-    if lost:
+    if found.doubtful_ids:
         log.warning(
-            "%d Runs have no answer yet, so that it is not known which tasks to stop. A retry, if there is "
-            "one, finds them; without one, look in the dashboard at wiro.ai.",
-            lost,
+            "A Run whose answer was lost may have started one of these Wiro tasks: %s. None of them was "
+            "stopped, for they may be others'. Look at them in the dashboard at wiro.ai.",
+            ", ".join(found.doubtful_ids),
+        )
+    if unknown:
+        log.warning(
+            "%d Runs have no answer yet, so that it is not known which tasks to stop: they may run, and be "
+            "billed. Look in the dashboard at wiro.ai.%s",
+            unknown,
+            later,
         )

@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
+from airflow_provider_wiro.batch.hurry import Hurry, within
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
+    from airflow_provider_wiro.api.lost_runs import LostRun
+    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.job import Job
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.salvage import RunningTasks
+    from airflow_provider_wiro.batch.unknown_runs import FoundTasks, UnknownSending
     from airflow_provider_wiro.hooks.connection import WiroConnection
-    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.operators.log import Log
 
 
@@ -38,17 +44,22 @@ class BatchStopper:
         self._cancel_on_kill = cancel_on_kill
         self._connection: WiroConnection | None = None
         self._conn_id = ""
+        self._store: JournalStore | None = None
         self._running: RunningTasks | None = None
         self._is_killed = False
         self._record: BatchRecord | None = None
         self._is_over = False
+        self._described: tuple[Job, Inputs] | None = None
+        self._patience_seconds = LOST_RUN_PATIENCE_SECONDS
+        self._lost: list[tuple[UnknownSending, LostRun]] = []
 
     def prepare(self, hook: WiroHook, store: JournalStore | None, *, try_number: int) -> None:
         """Read what a kill needs to know: once it comes, Airflow can't be asked any more."""
+        from airflow_provider_wiro.batch import stopping, unknown_runs  # noqa: F401  loaded before a signal
         from airflow_provider_wiro.batch.salvage import RunningTasks
         from airflow_provider_wiro.hooks import asynchronous  # noqa: F401  loaded before a signal comes
 
-        self._connection, self._conn_id = hook.connection, hook.wiro_conn_id
+        self._connection, self._conn_id, self._store = hook.connection, hook.wiro_conn_id, store
         try:
             if store is not None:
                 self._running = RunningTasks.of_journal(store, try_number=try_number)
@@ -56,8 +67,22 @@ class BatchStopper:
             self._log.warning("%s", error)
 
     def adopt(self, record: BatchRecord) -> None:
-        """Note what is known of the items from now on."""
+        """Note what is known of the items from now on. Whoever does has taken the journal over."""
         self._record = record
+
+    @contextmanager
+    def describing(self, job: Job, inputs: Inputs) -> Iterator[None]:
+        """Know what the items are while their inputs are there, so that lost Runs can be looked for."""
+        self._described, self._patience_seconds = (job, inputs), job.lost_run_patience
+        try:
+            yield
+        except TaskDeferred:
+            raise
+        except BaseException:
+            self._lost = self._describe(Hurry.beginning_now(is_urgent=self._is_killed))
+            raise
+        finally:
+            self._described = None
 
     def kill(self) -> None:
         """Stop what runs, in a signal handler: within the seconds that Airflow leaves the process."""
@@ -86,7 +111,9 @@ class BatchStopper:
             raise
         except BaseException as error:
             try:
-                if not self._is_over and not is_followed(error):
+                if isinstance(error, WiroOvertakenError):
+                    self.settle()  # also for a kill that comes later
+                elif not self._is_over and not is_followed(error):
                     if self._connection is None:
                         prepare()
                     self._stop(is_urgent=self._is_killed)
@@ -96,25 +123,76 @@ class BatchStopper:
             raise
 
     def _stop(self, *, is_urgent: bool) -> None:
-        from airflow_provider_wiro.batch.salvage import RunningTasks
-        from airflow_provider_wiro.batch.stopping import stop_known
-
-        found = self._running if self._record is None else RunningTasks.of_record(self._record)
-        if self._is_over or self._connection is None or found is None or not (found.ids or found.lost):
+        found = self._found()
+        if self._is_over or self._connection is None or found is None or not (found.ids or found.unknown):
             return
         self._is_over = True
         if not self._cancel_on_kill:
             self._log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(found.ids))
             return
+        hurry = Hurry.beginning_now(is_urgent=is_urgent)
         try:
-            stop_known(
-                # Those of a batch that was deferred have most likely left the queue since.
-                dict.fromkeys(found.ids, True),
-                self._connection,
-                self._conn_id,
-                self._log,
-                lost=found.lost,
-                is_urgent=is_urgent,
-            )
+            if self._is_overtaken(hurry):
+                self._log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+                return
+            self._stop_now(found, self._connection, hurry)
         except Exception:
             self._log.exception("Could not stop %d Wiro tasks; they may still run.", len(found.ids))
+
+    def _found(self) -> RunningTasks | None:
+        from airflow_provider_wiro.batch.salvage import RunningTasks
+
+        return self._running if self._record is None else RunningTasks.of_record(self._record)
+
+    def _stop_now(self, found: RunningTasks, connection: WiroConnection, hurry: Hurry) -> None:
+        from airflow_provider_wiro.batch.stopping import stop_known
+        from airflow_provider_wiro.batch.unknown_runs import find_tasks
+
+        lost = self._lost if self._described is None else self._describe(hurry)
+
+        async def search(hook: WiroAsyncHook) -> FoundTasks:
+            return await find_tasks(
+                hook,
+                lost,
+                found.known_ids,
+                self._log,
+                patience_seconds=self._patience_seconds,
+                seconds=hurry.search_seconds,
+            )
+
+        stop_known(
+            # Those of a batch that was deferred have most likely left the queue since.
+            dict.fromkeys(found.ids, True),
+            connection,
+            self._conn_id,
+            self._log,
+            search=search,
+            unknown={sent.item for sent in found.unknown if sent.is_latest},
+            hurry=hurry,
+        )
+
+    def _is_overtaken(self, hurry: Hurry) -> bool:
+        """Whether a later try has certainly taken the journal over that this one had."""
+        if self._store is None or self._record is None:
+            return False
+        try:
+            within(hurry.owner_seconds, self._store.check)
+        except WiroOvertakenError:
+            return True
+        except (WiroRecordError, TimeoutError) as error:
+            self._log.warning("It can't be told whether a later try goes on with this batch: %r", error)
+        return False
+
+    def _describe(self, hurry: Hurry) -> list[tuple[UnknownSending, LostRun]]:
+        """Return the Runs to look for, as far as the inputs tell what they are."""
+        from airflow_provider_wiro.batch.unknown_runs import describe
+
+        found = self._found()
+        if self._described is None or self._is_over or found is None or not found.unknown:
+            return []
+        job, inputs = self._described
+        try:
+            return within(hurry.owner_seconds, lambda: describe(job, inputs, found.unknown))
+        except Exception as error:
+            self._log.warning("It can't be told what the lost Runs of this batch are: %r", error)
+            return []

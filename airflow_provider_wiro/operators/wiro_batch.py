@@ -303,11 +303,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
         """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
-        from airflow_provider_wiro.batch.journal import OvertakenError
 
         def is_followed(error: BaseException) -> bool:
-            if isinstance(error, OvertakenError):
-                return True  # by the later try that has taken the journal over
             return (
                 not self._is_killed and is_retried(error, context) and self._open_journal(context) is not None
             )
@@ -385,6 +382,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     project_id=job.project_id,
                 )
             )
+            opened.enter_context(self._stopper.describing(job, inputs))
             if fingerprint not in {None, inputs.fingerprint}:
                 raise WiroUsageError(
                     "The inputs are others than before the deferral, so that it can't be told what is done. "
@@ -610,7 +608,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self._is_killed = True
         if self._batch is not None and not self._batch.is_over:
             self._batch.stop()
-        else:
+        elif self._batch is None or not self._batch.has_stopped_all:
             self._stopper.kill()
 
     def _check_killed(self) -> None:

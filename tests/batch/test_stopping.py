@@ -67,7 +67,7 @@ def test_a_task_whose_run_is_answered_after_the_kill_is_stopped_as_well(work: Ba
 def test_what_could_not_be_stopped_in_time_is_said_and_remembered(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.batch.stopping._SECONDS", 0.4)
+    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.4)
     work.wiro.inject(
         Fault("stuck_running", times=None), Fault("slow", endpoint="Task/Kill", delay_seconds=5, times=1)
     )
@@ -191,3 +191,84 @@ def test_airflows_timeout_stops_everything_wherever_it_strikes(
     operator.on_kill()  # which Airflow calls now
 
     assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+
+
+def test_airflows_timeout_waits_for_the_answer_of_a_run_and_stops_its_task(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised out of the event loop itself; nothing kills the process after it."""
+    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.1)  # which is a kill's
+    work.wiro.inject(
+        Fault("stuck_running", times=None), Fault("slow", endpoint="Run", delay_seconds=1.0, times=1)
+    )
+    operator = work.operator(prompts(1))
+    _strike_in_select(monkeypatch, lambda: work.wiro.counts.requests["Run"] == 1)
+
+    with pytest.raises(TimeoutOfAirflowsError):
+        operator.execute(work.context)
+    operator.on_kill()
+
+    assert [task.status for task in work.wiro.tasks] == [CANCELLED], work.told.lines
+    assert len([entry for entry in work.entries if entry["what"] == "id"]) == 1
+
+
+def test_a_kill_during_that_leaves_no_more_time_than_a_kill_does(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.5)
+    work.wiro.inject(Fault("slow", endpoint="Run", delay_seconds=20, times=1))
+    operator = work.operator(prompts(1))
+    _strike_in_select(monkeypatch, lambda: work.wiro.counts.requests["Run"] == 1)
+    killer = threading.Timer(2.0, operator.on_kill)
+    killer.start()
+    began_at = time.monotonic()
+
+    with pytest.raises(TimeoutOfAirflowsError):
+        operator.execute(work.context)
+
+    assert 2.0 < time.monotonic() - began_at < 6.0
+
+
+def _strike_in_select(monkeypatch: pytest.MonkeyPatch, is_time: Callable[[], bool]) -> None:
+    """Raise what Airflow's timeout does, once, where the loop waits."""
+    strikes = iter([TimeoutOfAirflowsError()])
+    work_on = runner.BatchRunner.work
+
+    async def work_and_strike(self: Any, **settings: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        select = loop._selector.select  # type: ignore[attr-defined]
+
+        def select_and_strike(timeout: float | None = None) -> Any:
+            if is_time() and (error := next(strikes, None)):
+                raise error
+            return select(None if timeout is None else min(timeout, 0.05))
+
+        loop._selector.select = select_and_strike  # type: ignore[attr-defined]
+        return await work_on(self, **settings)
+
+    monkeypatch.setattr(runner.BatchRunner, "work", work_and_strike)
+
+
+def test_a_kill_finds_the_task_of_a_run_whose_answer_is_lost_or_late_in_wiros_list(work: BatchWork) -> None:
+    work.wiro.inject(
+        Fault("stuck_running", times=None),
+        Fault("drop_after", endpoint="Run"),
+        Fault("slow", endpoint="Run", delay_seconds=20, times=1),
+    )
+    killed_when(work, lambda: len(work.wiro.tasks) == 2, prompts(2), max_active=2)
+
+    assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 2, work.told.lines
+    assert "no answer yet" not in work.told
+
+
+def test_what_is_not_known_after_a_kill_is_said_in_one_line(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    work.wiro.inject(Fault("server_error", endpoint="Run", status=504))
+
+    killed_when(work, lambda: "The run was sent" in work.told, prompts(1))
+
+    [said] = [line for line in work.told.lines if "no answer yet" in line]
+    assert "1 Runs have no answer yet" in said
+    assert "If the Airflow task is tried again, that try goes on by the journal." in said

@@ -9,10 +9,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api.run_sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
-from airflow_provider_wiro.batch import ledger, results, sending
+from airflow_provider_wiro.batch import ledger, results, runner, sending
 from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.journal_file import LocalJournal
 from airflow_provider_wiro.batch.submitting import Submitter
+from airflow_provider_wiro.emulator import Fault
 from tests.batch.work import prompts
 from tests.operators.fakes import FakeTi
 from tests.transfers.s3 import BUCKET
@@ -123,3 +124,33 @@ def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
     assert not isinstance(failure.value, AirflowFailException)
     assert (work.folder / "manifest.jsonl").read_text() == "of the later try\n"
     assert work.started_once(inputs)
+
+
+@pytest.mark.parametrize("moment", ["at work", "after it has ended"])
+def test_an_overtaken_try_that_is_killed_stops_nothing(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], moment: str
+) -> None:
+    """Its supervisor has learned that the task isn't its any more. The later try follows what runs."""
+    work.wiro.inject(Fault("stuck_running", times=None))
+    monkeypatch.setattr(ledger, "CHECK_SECONDS", 1000.0 if moment == "at work" else 0.0)
+    operator = work.operator(prompts(3), **settings)
+    check_killed = runner.BatchRunner._check_owner
+
+    async def be_overtaken(self: Any) -> None:
+        if len(work.wiro.tasks) == 3 and len(self._following.watched) == 3:
+            monkeypatch.setattr(runner.BatchRunner, "_check_owner", check_killed)
+            store = operator._open_journal(work.context)
+            assert store is not None
+            await asyncio.to_thread(lambda: list(store.read()))
+            if moment == "at work":
+                operator.on_kill()
+        await check_killed(self)
+
+    monkeypatch.setattr(runner.BatchRunner, "_check_owner", be_overtaken)
+    with pytest.raises(Exception, match=r"was stopped|Another process writes"):
+        operator.execute(work.context)
+    operator.on_kill()
+
+    assert work.wiro.counts.tasks_stopped == 0
+    if moment == "at work":
+        assert "Its Wiro tasks are left to that one." in work.told

@@ -72,7 +72,9 @@ def test_an_event_that_cannot_be_read_is_an_error_and_stops_all_runs(
 
 
 @pytest.mark.parametrize("line", ["first", "intent", "id", "last"])
-def test_a_damaged_journal_stops_every_run_that_it_still_names(work: BatchWork, line: str) -> None:
+def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_shows(
+    work: BatchWork, line: str
+) -> None:
     work.wiro.inject(Fault("stuck_running", times=None))
     work.defer(prompts(3))
     lines = work.journal.read_text().splitlines()
@@ -80,16 +82,13 @@ def test_a_damaged_journal_stops_every_run_that_it_still_names(work: BatchWork, 
     number = {"first": 0, "last": -1}.get(line)
     if number is None:
         number = whats.index(line)
-    is_lost = whats[number] == "id"  # it was the only place where this id stood
     lines[number] = lines[number][:-7]
     work.journal.write_text("\n".join(lines) + "\n")
 
     with pytest.raises(AirflowFailException, match="Expected an entry of a batch's journal"):
         work.run(prompts(3))
 
-    assert statuses(work).count(CANCELLED) == 3 - is_lost
-    if is_lost:
-        assert "1 Runs have no answer yet, so that it is not known which tasks to stop." in work.told
+    assert statuses(work) == [CANCELLED] * 3
 
 
 def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork) -> None:

@@ -1,0 +1,170 @@
+"""Runs of a batch of which no task is known: looked for once more when the batch is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
+from airflow_provider_wiro.api.sent_files import with_digests
+from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.hooks.files import files_as_far_as_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow_provider_wiro.api.batch_record import BatchRecord, TaskIds
+    from airflow_provider_wiro.api.run_sending import Sending
+    from airflow_provider_wiro.api.sent_files import Digests, SentFiles
+    from airflow_provider_wiro.batch.inputs import Inputs, Item
+    from airflow_provider_wiro.batch.job import Job, Log
+    from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+
+#: Of the tasks that are known, this many are asked for whose ours are.
+OWN_IDS = 3
+
+
+@dataclass(frozen=True)
+class FoundTasks:
+    """
+    What a search has brought.
+
+    :ivar ids: tasks that certainly are the batch's.
+    :ivar doubtful_ids: tasks that may be.
+    :ivar settled: items whose task is among ``ids``, or whose Run has certainly started none.
+    """
+
+    ids: tuple[str, ...] = ()
+    doubtful_ids: tuple[str, ...] = ()
+    settled: frozenset[int] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class UnknownSending:
+    """
+    A sending of an item.
+
+    :ivar fingerprint: of the item's inputs; empty if it is not known.
+    :ivar digests: of the files that were sent, as far as they are known.
+    :ivar is_latest: it is not one that was taken for not started, after which the item was sent again.
+    """
+
+    item: int
+    sending: Sending
+    fingerprint: str = ""
+    digests: Digests = field(default_factory=dict)
+    is_latest: bool = True
+
+
+def unknown_sendings(record: BatchRecord) -> list[UnknownSending]:
+    """Return the sendings that may have started a task which is not known."""
+    latest = [
+        UnknownSending(item, attempt.sending, attempt.fingerprint, attempt.files)
+        for item, attempt in record.attempts.items()
+        if attempt.wiro_task_id is None
+    ]
+    earlier = [
+        UnknownSending(item, sending, is_latest=False)
+        for item, sendings in record.lost_sendings.items()
+        for sending in sendings
+    ]
+    return latest + earlier
+
+
+def unknown_items(record: BatchRecord) -> set[int]:
+    """Return the items whose latest Run was sent, or is about to be, and has no task that is known."""
+    return {item for item, attempt in record.attempts.items() if attempt.wiro_task_id is None}
+
+
+def lost_run(
+    job: Job,
+    inputs: Inputs,
+    number: int,
+    spec: Item,
+    sending: Sending,
+    files: SentFiles,
+    digests: Digests,
+) -> LostRun:
+    """
+    Return a sending of an item, to be looked for.
+
+    :param number: what it is called in the findings.
+    :param files: of the item, as far as they are there.
+    :param digests: of the files that were sent, as far as they are known.
+    """
+    files = with_digests(files, digests)
+    return LostRun(
+        number,
+        job.model,
+        spec.parameters,
+        inputs.fingerprint_of(spec),
+        sending,
+        files,
+        job.project_id,
+    )
+
+
+def describe(
+    job: Job, inputs: Inputs, unknown: Iterable[UnknownSending]
+) -> list[tuple[UnknownSending, LostRun]]:
+    """
+    Return sendings as Runs to be looked for, as far as the inputs still tell what they have sent.
+
+    Blocks: files are looked at.
+    """
+    found = []
+    for number, sent in enumerate(unknown):
+        if sent.item >= len(inputs):
+            continue
+        spec = inputs[sent.item]
+        if sent.fingerprint not in {"", inputs.fingerprint_of(spec)}:
+            continue
+        files = files_as_far_as_known(spec.files)
+        found.append((sent, lost_run(job, inputs, number, spec, sent.sending, files, sent.digests)))
+    return found
+
+
+async def find_tasks(
+    hook: WiroAsyncHook,
+    lost: Sequence[tuple[UnknownSending, LostRun]],
+    known_ids: TaskIds,
+    log: Log,
+    *,
+    patience_seconds: float,
+    seconds: float,
+) -> FoundTasks:
+    """
+    Look once for the tasks of Runs, for as long as there is time.
+
+    :param lost: each sending, and what it is as a Run, with a number of its own.
+    :param known_ids: tasks that are known to be other runs.
+    :param patience_seconds: ``[wiro] lost_run_patience``.
+    :param seconds: how long it may take.
+    """
+    runs = [run for _, run in lost]
+    if not runs:
+        return FoundTasks()
+    has_strays = not all(sent.is_latest for sent, _ in lost)
+    try:
+        async with asyncio.timeout(seconds):
+            found = await hook.converse(
+                lambda outside: find_lost(
+                    outside,
+                    runs,
+                    known_ids,
+                    own_ids=known_ids.latest(OWN_IDS),
+                    patience_seconds=patience_seconds,
+                    window_seconds=STRAY_WINDOW_SECONDS if has_strays else 0.0,
+                    call_patience_seconds=seconds,
+                )
+            )
+    except (WiroError, TimeoutError) as error:
+        log.warning("Wiro's task list can't be searched for the tasks of lost Runs: %s", error or "no time")
+        return FoundTasks()
+    settled = {*found.tasks, *found.not_started}
+    return FoundTasks(
+        tuple(dict.fromkeys(found.tasks.values())),
+        tuple(dict.fromkeys(id_ for ids in found.doubts.values() for id_ in ids)),
+        frozenset(sent.item for sent, run in lost if sent.is_latest and run.item in settled),
+    )
