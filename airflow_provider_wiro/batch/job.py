@@ -74,9 +74,11 @@ class Waiting:
     :ivar started_at: when each was submitted, as Unix time.
     :ivar wake_at: when to go on at the latest, as Unix time: a deadline, or a slot that may be free.
     :ivar limit: how many may be on their way, as learned from Wiro's refusals.
+    :ivar lost: items whose Run may have started a task which is not known.
     """
 
     wiro_task_ids: Sequence[str]
     started_at: Sequence[float]
     wake_at: float | None
     limit: int
+    lost: int = 0

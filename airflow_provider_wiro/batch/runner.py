@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.sending import Sending
 from airflow_provider_wiro.batch.stray_runs import StrayRuns
+from airflow_provider_wiro.batch.unknown_runs import unknown_items
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
@@ -256,4 +257,5 @@ class BatchRunner:
             [attempt.intended_at for attempt in attempts],
             self._job.wall(min(wakes)).timestamp() if wakes else None,
             self._limit.current,
+            len(unknown_items(going.record)),
         )

@@ -530,6 +530,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 watch=self.watch,
                 cancel_on_kill=self.cancel_on_kill,
                 try_number=try_number,
+                lost=waiting.lost,
             ),
             method_name="execute_complete",
             kwargs={

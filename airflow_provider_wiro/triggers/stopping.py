@@ -58,6 +58,7 @@ async def stop_if_abandoned(
     log: Any,
     *,
     is_recorded: bool = True,
+    unknown_runs: int = 0,
 ) -> None:
     """
     Stop Wiro tasks, all at once, if a user has ended their Airflow task.
@@ -66,9 +67,17 @@ async def stop_if_abandoned(
 
     :param is_running: id → whether the task was seen after it left the queue.
     :param is_recorded: see :func:`is_abandoned`.
+    :param unknown_runs: Runs that may have started tasks which are not known here, nor can be found.
     """
     stopping = asyncio.ensure_future(
-        _stop_if_abandoned(task_instance, wiro_conn_id, is_running, log, is_recorded=is_recorded)
+        _stop_if_abandoned(
+            task_instance,
+            wiro_conn_id,
+            is_running,
+            log,
+            is_recorded=is_recorded,
+            unknown_runs=unknown_runs,
+        )
     )
     _STOPPING.add(stopping)
     stopping.add_done_callback(_STOPPING.discard)
@@ -76,7 +85,13 @@ async def stop_if_abandoned(
 
 
 async def _stop_if_abandoned(
-    task_instance: Any, wiro_conn_id: str, is_running: Mapping[str, bool], log: Any, *, is_recorded: bool
+    task_instance: Any,
+    wiro_conn_id: str,
+    is_running: Mapping[str, bool],
+    log: Any,
+    *,
+    is_recorded: bool,
+    unknown_runs: int,
 ) -> None:
     what = _named(is_running)
     try:
@@ -87,6 +102,15 @@ async def _stop_if_abandoned(
                 f"{what} {_is_or_are(is_running)}",
                 state or "cleared",
             )
+            return
+        if unknown_runs:
+            log.warning(
+                "The answers of %d Runs were lost. What the Runs were is not known to a trigger, so that the "
+                "Wiro tasks they may have started were not looked for: they may run, and be billed. Look in "
+                "the dashboard at wiro.ai.",
+                unknown_runs,
+            )
+        if not is_running:
             return
         async with WiroAsyncHook(wiro_conn_id) as hook:
             await hook.get_wiro_connection()  # here: Airflow tells connections to those it knows

@@ -47,6 +47,7 @@ class WiroBatchTrigger(WiroTrigger):
     :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
     :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event.
+    :param lost: Runs whose answers were lost, and of which it is not known whether they have started tasks.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class WiroBatchTrigger(WiroTrigger):
         watch: Watch = "auto",
         cancel_on_kill: bool = True,
         try_number: int | None = None,
+        lost: int = 0,
     ) -> None:
         super().__init__(deferred_at=deferred_at)
         packed = [] if tasks is None else unpack(tasks)
@@ -73,6 +75,7 @@ class WiroBatchTrigger(WiroTrigger):
         self.watch = watch
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
+        self.lost = lost
         self._ended: list[str] = []
         self._problem: str | None = None
         #: Of those, the ones that can't be followed here, and may run on.
@@ -92,6 +95,7 @@ class WiroBatchTrigger(WiroTrigger):
                 "watch": self.watch,
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
+                "lost": self.lost,
             },
         )
 
@@ -180,9 +184,11 @@ class WiroBatchTrigger(WiroTrigger):
             for wiro_task_id in self.wiro_task_ids
             if wiro_task_id not in ended
         }
-        if not running:
+        if not running and not self.lost:
             return  # killed between the last end and the event
-        await stop_if_abandoned(self.task_instance, self.wiro_conn_id, running, self.log)
+        await stop_if_abandoned(
+            self.task_instance, self.wiro_conn_id, running, self.log, unknown_runs=self.lost
+        )
 
 
 @dataclass(frozen=True)

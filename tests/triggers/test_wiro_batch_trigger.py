@@ -147,11 +147,12 @@ async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(
 async def test_what_is_stored_of_it_is_json_without_a_secret_and_makes_the_same_trigger(
     wiro: WiroEmulator,
 ) -> None:
-    first = made(["1", "2"], wake_at=5.0, watch="poll", cancel_on_kill=False)
+    first = made(["1", "2"], wake_at=5.0, watch="poll", cancel_on_kill=False, lost=3)
     path, kwargs = first.serialize()
 
     assert path == "airflow_provider_wiro.triggers.wiro_batch.WiroBatchTrigger"
     assert WiroBatchTrigger(**json.loads(json.dumps(kwargs))).serialize() == first.serialize()
+    assert kwargs["lost"] == 3
     connection = json.loads(wiro.connection)
     assert connection["password"] not in json.dumps(kwargs)
 
@@ -162,6 +163,7 @@ def test_a_row_of_the_version_before_makes_the_same_trigger() -> None:
     trigger = WiroBatchTrigger(**json.loads(json.dumps(kwargs)))
 
     assert (trigger.wiro_task_ids, trigger.started_at) == (["7", "3"], [20.0, 10.0])
+    assert trigger.lost == 0
 
 
 async def test_an_event_names_no_more_ids_than_airflows_row_has_room_for(
@@ -221,6 +223,29 @@ async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
     assert asked == [Ti()]
     assert [found.status for found in wiro.tasks] == [CANCELLED] * 5
     assert "Stopped 5 Wiro tasks, as its Airflow task was stopped." in told
+
+
+@pytest.mark.parametrize(("state", "is_said"), [("failed", True), ("deferred", False)])
+@pytest.mark.parametrize("count", [0, 2])
+async def test_on_kill_says_that_lost_runs_may_have_started_tasks_that_it_cannot_know(
+    wiro: WiroEmulator,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    is_said: bool,
+    count: int,
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    says(monkeypatch, state)
+    wiro.inject(Fault("stuck_running", times=2))
+    trigger = made(submitted(count), lost=3, wake_at=time.time() + 3600)
+    task = await running(trigger)
+
+    await trigger.on_kill()
+    await cancelled(task)
+
+    assert wiro.counts.tasks_stopped == (count if is_said else 0)
+    assert ("The answers of 3 Runs were lost." in told) is is_said
 
 
 async def test_a_move_to_another_triggerer_stops_nothing(
