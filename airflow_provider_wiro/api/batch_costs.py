@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 class BatchCosts:
     """
-    The bill of a batch: each run that succeeded at Wiro, also one that was run again for its outputs' sake.
+    The bill of a batch: each run that succeeded at Wiro, also one that was run again for its outputs' sake,
+    or that an earlier sending of an item has started.
 
     :ivar learned: task id → its cost, of runs whose cost was not known at their end and is now.
     """

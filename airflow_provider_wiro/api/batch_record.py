@@ -177,6 +177,11 @@ def checked(item: int) -> Entry:
     return {"what": "checked", "item": item}
 
 
+def billed(wiro_task_id: str, usd: str | None) -> Entry:
+    """Return the entry for a task that is billed without being an item's result; None: not known yet."""
+    return {"what": "billed", "id": wiro_task_id, "cost": usd}
+
+
 def again(
     item: int,
     try_number: int,
@@ -452,6 +457,13 @@ class BatchRecord:
     def _apply_cost(self, entry: Mapping[str, Any]) -> None:
         self.costs.learn(str(entry["id"]), str(entry["cost"]))
 
+    def _apply_billed(self, entry: Mapping[str, Any]) -> None:
+        wiro_task_id, usd = entry["id"], entry["cost"]
+        if not isinstance(wiro_task_id, str) or not wiro_task_id:
+            raise TypeError(entry)
+        self.known_ids.add(wiro_task_id)
+        self.costs.bill(wiro_task_id, None if usd is None else str(usd))
+
     def _apply_known(self, entry: Mapping[str, Any]) -> None:
         for wiro_task_id in entry["ids"]:
             self.known_ids.add(wiro_task_id)
@@ -470,6 +482,7 @@ _APPLY = {
     "gone": BatchRecord._apply_gone,
     "not_started": BatchRecord._apply_not_started,
     "checked": BatchRecord._apply_checked,
+    "billed": BatchRecord._apply_billed,
     "again": BatchRecord._apply_again,
     "followed": BatchRecord._apply_followed,
     "done": BatchRecord._apply_done,

@@ -72,6 +72,15 @@ def find_strays(
     return Strays(tuple(stopped), tuple(ended), tuple(found.seen[id_] for id_ in doubtful))
 
 
+def billed(found: Strays) -> Iterator[tuple[str, str | None]]:
+    """Yield the id and the cost in USD, None if not known yet, of each task that Wiro bills."""
+    for task in (*found.ended, *found.stopped):
+        has_run = task.has_succeeded or (task.is_cancelled and task.started_at is not None)
+        cost = task.cost_usd if task.cost_usd != "0" else None
+        if has_run or cost is not None:
+            yield task.id, cost
+
+
 def earlier_sendings(record: RunRecord, wanted: WantedRun) -> list[LostRun]:
     """Return the sendings of a record's run that were taken for not started, for :func:`find_strays`."""
     return [lost_run(number, sending, record, wanted) for number, sending in enumerate(record.lost_sendings)]

@@ -79,7 +79,7 @@ class Following:
                 await self._forgotten(item, attempt, error)
                 return
             except WiroAnswerTooLargeError as error:  # its task is kept, or it would be paid for again
-                await going.fail(item, error, is_final=True, keeps_task=True)
+                await going.fail(item, error, is_final=True, keeps_task=True, is_billed=error.has_ended)
                 return
             except WiroError as error:
                 going.active.discard(item)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import ItemState
-from airflow_provider_wiro.api.strays import find_strays, stray_warnings
+from airflow_provider_wiro.api.strays import billed, find_strays, stray_warnings
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
@@ -80,5 +80,7 @@ class StrayRuns:
                 error,
             )
             return
+        for wiro_task_id, usd in billed(found):
+            self._going.ledger.note(batch_record.billed(wiro_task_id, usd))
         for warning in stray_warnings(found, name):
             log.warning("%s", warning)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,8 +136,11 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
 
     monkeypatch.setattr(Ledger, "started", and_the_first_one_too)
 
-    assert work.run(inputs, max_active=1)["succeeded"] == 3
+    summary = work.run(inputs, max_active=1)
 
+    assert summary["succeeded"] == 3
+    results = sum(Decimal(line["cost_usd"]) for line in work.manifest)
+    assert Decimal(summary["known_cost_usd"]) + summary["unknown_costs"] > results
     [twice] = [prompt for prompt, count in work.started.items() if count == 2]
     statuses = [task.status for task in work.wiro.tasks if task.parameters["prompt"] == twice]
     assert statuses == [DONE, CANCELLED if is_running else DONE]

@@ -153,6 +153,10 @@ def test_an_answer_too_large_to_be_read_fails_its_item_alone_and_is_not_paid_for
         work.retry()
     assert work.started_once(prompts(2))
     assert work.statuses == ["failed", "succeeded"]
+    summary = work.run(prompts(2), model=GPT, parameters={}, on_item_failure="continue")
+    [read] = [line["cost_usd"] for line in work.manifest if line["status"] == "succeeded"]
+    costs = (summary["cost_usd"], summary["known_cost_usd"], summary["unknown_costs"])
+    assert costs == (None, read, 1)
 
 
 def test_large_results_are_put_into_the_manifest_a_few_at_a_time(
