@@ -7,12 +7,13 @@ decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.oversized import listed_from_beginning
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroError,
@@ -22,7 +23,7 @@ from airflow_provider_wiro.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Collection, Container, Sequence
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.responses import Answer
@@ -36,7 +37,6 @@ MAX_PAGES = 200
 
 #: Enough to find the newest task in, whatever their order.
 _FEW = 20
-_SMALLEST_PAGE = 2
 #: So many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
 _MOST_REPEATS = 10
 #: What a page took is believed up to this; more would be our clock's being set.
@@ -86,7 +86,7 @@ def ask_baseline(outside: Outside) -> Flow[Baseline]:
     """
     dates = Dates()
     try:
-        page, _ = yield from _page(
+        page, limit = yield from _page(
             outside,
             0,
             min(_FEW, endpoints.MAX_PAGE),
@@ -95,6 +95,13 @@ def ask_baseline(outside: Outside) -> Flow[Baseline]:
         )
     except WiroError:
         return Baseline(None, dates.latest)  # the Run that follows says what is wrong, if it is
+    if page and limit == 1:
+        # One task alone doesn't show the list's order.
+        try:
+            second, _ = yield from _page(outside, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
+        except WiroError:
+            return Baseline(None, dates.latest)
+        page = (*page, *second)
     if not page:
         return Baseline("", dates.latest)
     # The list is asked for newest first; should it come in another order, its largest id is still the newest.
@@ -157,7 +164,7 @@ def tasks_since(
         if repeats == _MOST_REPEATS:
             raise _unsearchable("shows the same tasks on each page")
         numbers = [int(one) for one in ids if one.isdecimal()]
-        if numbers != sorted(numbers, reverse=True):
+        if numbers != sorted(numbers, reverse=True) or not _continues(page, seen):
             raise _unsearchable("is not newest first")
         for position, listed in enumerate(page):
             if was_before(listed):
@@ -166,6 +173,7 @@ def tasks_since(
                 found[listed.id] = listed
         seen.update(ids)
         start += len(page)
+        limit = min(endpoints.MAX_PAGE, 2 * limit)  # what was too large is left behind
         if start >= MAX_LISTED:
             break
     raise WiroOrphanedRunError(
@@ -173,6 +181,13 @@ def tasks_since(
         "many to look for it. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
         "run."
     )
+
+
+def _continues(page: Sequence[Task], seen: Collection[str]) -> bool:
+    """Whether a page that is too short to show the list's order fits those before it."""
+    numbers = [int(task.id) for task in page if task.id.isdecimal() and task.id not in seen]
+    before = [int(one) for one in seen if one.isdecimal()]
+    return len(page) > 1 or not numbers or not before or numbers[0] < min(before)
 
 
 def _unsearchable(why: str) -> WiroOrphanedRunError:
@@ -187,19 +202,21 @@ def _page(outside: Outside, start: int, limit: int, **settings: Any) -> Flow[tup
     """
     Return a page of the list, empty after its end, and how many tasks were asked for in the end.
 
-    A hundred tasks that show their texts can be more than an answer may have.
+    A hundred tasks that show their texts can be more than an answer may have. Of one that alone is more, what
+    its beginning shows is returned.
 
     :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
     """
     while True:
-        # What can't be read may have been too large. A page of one task would not show the list's order.
-        gives_up_on = (WiroResponseError,) if limit > _SMALLEST_PAGE else ()
+        # What can't be read may have been too large.
+        gives_up_on = (WiroResponseError,) if limit > 1 else ()
+        one_page = endpoints.list_tasks(start=start, limit=limit)
+        if limit == 1:
+            one_page = replace(one_page, read_beginning=listed_from_beginning)
         try:
-            page = yield from call(
-                endpoints.list_tasks(start=start, limit=limit), outside, gives_up_on=gives_up_on, **settings
-            )
+            page = yield from call(one_page, outside, gives_up_on=gives_up_on, **settings)
         except gives_up_on:
-            limit = max(_SMALLEST_PAGE, limit // 2)
+            limit //= 2
         except WiroNotFoundError as error:
             if error.http_status == 404:  # a server that isn't Wiro's knows of no tasks either
                 raise

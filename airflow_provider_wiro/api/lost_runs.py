@@ -44,7 +44,11 @@ from airflow_provider_wiro.api.flow import Flow, Outside, call
 from airflow_provider_wiro.api.later_tasks import tasks_since
 from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS, Sending, Timing
 from airflow_provider_wiro.api.sent_files import FileComparison, SentFiles, has_other_files
-from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroOrphanedRunError
+from airflow_provider_wiro.exceptions import (
+    WiroAnswerTooLargeError,
+    WiroNotFoundError,
+    WiroOrphanedRunError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -260,7 +264,7 @@ class _Search:
             return verdict, listed
         try:
             task = yield from call(endpoints.get_task(listed.id), self._outside)
-        except WiroNotFoundError:
+        except (WiroNotFoundError, WiroAnswerTooLargeError):
             return Likeness.UNCLEAR, listed  # a person may find it in the dashboard
         return (yield from self._likeness_of(task, run)), task
 
@@ -325,7 +329,7 @@ def _learn_owner(outside: Outside, own_ids: Iterable[str]) -> Flow[Owner]:
     for wiro_task_id in own_ids:
         try:
             shown.append((yield from call(endpoints.get_task(wiro_task_id), outside)))
-        except WiroNotFoundError:
+        except (WiroNotFoundError, WiroAnswerTooLargeError):
             continue
         if len(shown) == 2:
             break

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_wiro.api.later_tasks import ask_baseline
 from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
-from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, Answer
 from airflow_provider_wiro.api.resume import WantedRun, find_lost_run_now
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.run_sending import Loss, Sending
@@ -54,6 +55,10 @@ def task(number: int, parameters: dict[str, Any] | None, **more: Any) -> dict[st
     }
 
 
+def _as_read(answer: Any) -> Any:
+    return replace(answer, body=answer.body[: LARGE_BODY_BYTES + 1])
+
+
 def found(
     runs: list[LostRun], *tasks: dict[str, Any], known: Container[str] = frozenset(), most_a_page: int = 100
 ) -> Findings:
@@ -62,9 +67,9 @@ def found(
         if send.path == "Task/List":
             start, limit = int(body["start"]), min(int(body["limit"]), most_a_page)
             listed = sorted(tasks, key=lambda one: -int(one["id"]))[start : start + limit]
-            return ok(tasklist=listed) if listed else NO_TASK_YET
+            return _as_read(ok(tasklist=listed)) if listed else NO_TASK_YET
         wanted = body["taskid"]
-        return ok(tasklist=[one for one in tasks if one["id"] == wanted])
+        return _as_read(ok(tasklist=[one for one in tasks if one["id"] == wanted]))
 
     world = World(answer)
     return world.drive(find_lost(world.outside, runs, known))
@@ -85,6 +90,46 @@ def test_a_task_that_is_known_to_be_another_items_is_nobodys() -> None:
 
 def test_a_task_that_was_there_before_is_nobodys() -> None:
     assert not found([lost(0, A)], task(100, A), task(99, A)).has_tasks
+
+
+HUGE = {"outputs": [{"contenttype": "raw", "content": "x" * (LARGE_BODY_BYTES + 1)}]}
+
+
+@pytest.mark.parametrize(
+    "big",
+    [
+        task(103, B, **HUGE),  # other parameters
+        task(103, A, **{**HUGE, "modelslugproject": "another"}),
+        task(103, A, **{**HUGE, "createtime": str(int(NOON.timestamp()) - 86_400 * 3)}),
+    ],
+    ids=["parameters", "model", "time"],
+)
+def test_an_answer_too_large_to_be_read_hides_no_other_and_is_no_doubt_where_it_is_anothers(
+    big: dict[str, Any],
+) -> None:
+    findings = found([lost(0, A)], task(101, B), task(102, A), big, task(104, B), task(99, A))
+
+    assert (findings.tasks, findings.doubts) == ({0: "102"}, {})
+
+
+def test_an_answer_too_large_to_be_read_is_a_doubt_where_it_may_be_the_runs() -> None:
+    unclear = {name: value for name, value in task(103, None, **HUGE).items() if name != "modelslugowner"}
+
+    assert found([lost(0, A)], unclear, task(104, B)).doubts == {0: ["103"]}
+    assert not found([lost(0, A)], unclear, task(104, B), known={"103"}).doubts
+    assert found([lost(0, A)], task(103, A, **HUGE), task(104, B)).tasks == {0: "103"}
+
+
+def test_a_newest_task_too_large_to_be_read_is_the_newest_all_the_same() -> None:
+    tasks = [task(103, B, **HUGE), task(102, A), task(101, A)]
+
+    def answer(send: Any) -> Any:
+        body = json.loads(send.body.json)
+        start = int(body["start"])
+        return _as_read(ok(tasklist=tasks[start : start + int(body["limit"])]))
+
+    world = World(answer)
+    assert world.drive(ask_baseline(world.outside)).newest == "103"
 
 
 def test_of_equal_runs_each_may_have_any_task_that_fits() -> None:
