@@ -424,6 +424,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
         wiro_task_id, task = begun.wiro_task_id, begun.task
         if not self.wait_for_completion:
+            self._stop_strays(context, wiro_task_id)
             self._mark_spent(context, wiro_task_id)
             return run_summary(task, model=self.model) if task else accepted_summary(wiro_task_id, self.model)
         deadline = self._deadline(begun)

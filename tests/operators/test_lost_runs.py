@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.operators import durable_run
 from airflow_provider_wiro.operators.durable_run import DurableRun
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
@@ -18,6 +19,8 @@ from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.later_tasks import Baseline
     from airflow_provider_wiro.emulator import WiroEmulator
 
 EDIT = "wiro/Image Edit General"
@@ -180,25 +183,61 @@ def test_a_timeout_before_certainty_is_for_a_retry_and_sends_nothing(
 def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reported(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, has_ended: bool
 ) -> None:
-    """The server was at work on the first request for longer than anybody waited."""
+    """Wiro shows its task too late for the search, but before the run is sent again."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "2")
     wiro.inject(Fault("server_error", endpoint="Run", status=504))
-    wait = WiroHook.wait_for_task
+    ask = durable_run.ask_baseline
+    asked: list[int] = []
 
-    def and_meanwhile(hook: WiroHook, *arguments: Any, **settings: Any) -> Any:
-        monkeypatch.setattr(WiroHook, "wait_for_task", wait)
-        if not has_ended:
-            wiro.inject(Fault("stuck_running"))
-        late = WiroHook().run_model(RETRO, SMALL)
-        if has_ended:
-            WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
-        return wait(hook, *arguments, **settings)
+    def and_it_shows_up(outside: Outside) -> Flow[Baseline]:
+        asked.append(1)
+        if len(asked) == 2:
+            if not has_ended:
+                wiro.inject(Fault("stuck_running"))
+            late = WiroHook().run_model(RETRO, SMALL)
+            if has_ended:
+                WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
+        return ask(outside)
 
-    monkeypatch.setattr(WiroHook, "wait_for_task", and_meanwhile)
+    monkeypatch.setattr(durable_run, "ask_baseline", and_it_shows_up)
 
-    assert work.run()["wiro_task_id"] == "2221"
-    assert work.statuses == ([DONE, DONE] if has_ended else [DONE, CANCELLED])
-    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.told
+    assert work.run()["wiro_task_id"] == "2222"
+    assert work.statuses == ([DONE, DONE] if has_ended else [CANCELLED, DONE])
+    assert "An earlier sending of this run had started Wiro task 2221 after all" in work.told
     assert "cost: 0.0" in work.told if has_ended else "is stopped now; cost:" in work.told
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_alone(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    """It may be the first sending's, or the next DAG run's."""
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    start = DurableRun.begin
+
+    def and_another(run: DurableRun) -> Any:
+        begun = start(run)
+        wiro.inject(Fault("stuck_running"))
+        WiroHook().run_model(RETRO, SMALL)
+        return begun
+
+    monkeypatch.setattr(DurableRun, "begin", and_another)
+
+    assert work.run(wait_for_completion=waits)["wiro_task_id"] == "2221"
+    assert CANCELLED not in work.statuses
+    assert wiro.counts.requests["Task/Kill"] == wiro.counts.requests["Task/Cancel"] == 0
+    assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.told
+
+
+def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_until_when(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+
+    work.run()
+
+    assert "This run was sent more than once, and until " in work.told
+    assert "UTC Wiro may still start a task for an earlier sending" in work.told
 
 
 def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:
