@@ -143,8 +143,8 @@ def stray_warnings(found: Strays, what: str) -> Iterator[str]:
     if found.open_until is not None:
         yield (
             f"{_capital(what)} was sent more than once, and until {found.open_until:%H:%M} UTC Wiro may "
-            "still start a task for an earlier sending. Nothing here would notice it: look in the dashboard at "
-            "wiro.ai then."
+            "still start a task for an earlier sending. Nothing here would notice it: look in the dashboard "
+            "at wiro.ai then."
         )
 
 

@@ -73,8 +73,8 @@ class DurableRun:
     :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
     :param began_at: when this try began; a Run that is lost again and again since then ends it.
     :param seconds_left: for how long a lost run may still be looked for.
-    :param pause: waits between two looks for a lost run; may defer the Airflow task instead of returning,
-        since the record has the rest. Default: the hook's.
+    :param pause: waits some seconds between two looks for a lost run, whose sending it is given; may defer
+        the Airflow task instead of returning, since the record has the rest. Default: the hook's.
     :param pauses: the shortest and the longest of these waits, in seconds.
     :param monotonic: seconds by a clock that nobody sets.
     :param trace: says whether the earlier tries ran on this machine; None: the store is shared.
@@ -96,7 +96,7 @@ class DurableRun:
         patience_seconds: float = POLL_PATIENCE_SECONDS,
         began_at: datetime,
         seconds_left: Callable[[], float],
-        pause: Callable[[float], None] | None = None,
+        pause: Callable[[float, Sending], None] | None = None,
         pauses: tuple[float, float] = LOOK_PAUSES,
         monotonic: Callable[[], float] = time.monotonic,
         trace: TryTrace | None = None,
@@ -114,7 +114,7 @@ class DurableRun:
         self._patience_seconds = patience_seconds
         self._began_at = began_at
         self._seconds_left = seconds_left
-        self._pause = pause if pause is not None and store is not None else hook.pause
+        self._pause = pause if store is not None else None
         self._pauses = pauses
         self._monotonic = monotonic
         self._last_loss: WiroLostRunError | None = None
@@ -218,7 +218,10 @@ class DurableRun:
             open_for,
             pause,
         )
-        self._pause(pause)
+        if self._pause is None:
+            self._hook.pause(pause)
+        else:
+            self._pause(pause, record.sending)
 
     def _start(self, earlier: RunRecord | None) -> BegunRun:
         if self._wanted.problem is not None:

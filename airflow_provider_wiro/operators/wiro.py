@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.hooks.shell import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
@@ -318,8 +319,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
             return self._stopper.receive(send, self.hook)
 
-        def defer(seconds: float) -> None:
-            self._defer_pause(context, seconds, give_up_at, refusals)
+        def defer(seconds: float, lost: Sending) -> None:
+            self._defer_pause(context, seconds, give_up_at, refusals, lost)
 
         store = self._record_store(context)
         return DurableRun(
@@ -405,14 +406,30 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return
         self._defer_pause(context, pause, give_up_at, refusals)
 
-    def _defer_pause(self, context: Context, seconds: float, give_up_at: datetime, refusals: int) -> None:
-        """Wait without a worker; the same try goes on with :meth:`execute_when_free`."""
+    def _defer_pause(
+        self,
+        context: Context,
+        seconds: float,
+        give_up_at: datetime,
+        refusals: int,
+        lost: Sending | None = None,
+    ) -> None:
+        """
+        Wait without a worker; the same try goes on with :meth:`execute_when_free`.
+
+        :param lost: the Run whose answer was lost, if the wait is for it.
+        """
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
         free_at = datetime.now(UTC) + timedelta(seconds=seconds)
         self._stopper.check()
         self.defer(
-            trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
+            trigger=WiroPauseTrigger(
+                until=free_at.timestamp(),
+                try_number=context["ti"].try_number,
+                lost_model=self.model if lost is not None and self.cancel_on_kill else None,
+                lost_at=lost.intended_at if lost is not None and self.cancel_on_kill else None,
+            ),
             method_name="execute_when_free",
             kwargs={"give_up_at": self._clock.to_wall(give_up_at).timestamp(), "refusals": refusals},
             timeout=longest_deferral(free_at),

@@ -131,6 +131,8 @@ def test_a_deferrable_run_waits_for_certainty_without_a_worker(
     assert isinstance(deferred.trigger, WiroPauseTrigger)
     assert deferred.method_name == "execute_when_free"
     assert work.store.record is not None
+    lost = deferred.trigger.lost_model, deferred.trigger.lost_at
+    assert lost == (RETRO, work.store.record["intended_at"])
     assert (work.store.record["loss"], work.started) == ("cut_off", 0)
     # A minute after a cut connection nothing can have been started any more.
     record = work.store.record
