@@ -233,6 +233,11 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             wiro_task_id = self._noted(context).wiro_task_id()
             return None if wiro_task_id is None else (wiro_task_id, self.hook)
 
+        def is_overtaken() -> bool:
+            record = self._noted(context).record()
+            return record is not None and record.try_number > context["ti"].try_number
+
+        self._stopper.leave_to_later_try(is_overtaken)
         return self._stopper.unless_followed(is_followed, recorded_task)
 
     def _noted(self, context: Context) -> NotedRun:

@@ -411,7 +411,7 @@ async def test_ending_the_wait_for_a_lost_run_says_what_cannot_be_stopped(
     says(monkeypatch, state)
     _, kwargs = WiroPauseTrigger(until=time.time() + 60, lost_model="o/m", lost_at=1795420800.0).serialize()
     trigger = WiroPauseTrigger(**json.loads(json.dumps(kwargs)))
-    trigger.task_instance = Ti()
+    trigger.task_instance = Ti()  # type: ignore[assignment]
 
     await trigger.on_kill()
 
