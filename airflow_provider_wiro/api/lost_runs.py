@@ -27,9 +27,10 @@ no list that can be searched                     **doubt**, for all (:class:`Wir
   people's tasks where ours is not known, it may only fit;
 * it is no task that is known to be another run.
 
-*Still at work*: after a timeout, a 5xx, an answer that can't be read, or a worker's death, until
-``[wiro] lost_run_patience`` after the sending; where the connection was reset or closed before any byte of an
-answer, until 60 s after that (:meth:`~airflow_provider_wiro.api.run_sending.Sending.holds_seconds`).
+*Still at work*: after a timeout, a 5xx, an answer that can't be read, or a silence that ended in a reset,
+until ``[wiro] lost_run_patience`` after that; after a worker's death, as long after the last byte that it is
+known to have sent; where the connection was reset or closed at once, before any byte of an answer, until 60 s
+after that (:meth:`~airflow_provider_wiro.api.run_sending.Sending.holds_seconds`).
 """
 
 from __future__ import annotations

@@ -307,13 +307,17 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                 self._stopper.check()
                 before_send()
 
+            def go_on() -> None:
+                self._stopper.check()
+                while_sending()
+
             def send() -> StartedRun:
                 return self.hook.converse(
                     lambda outside: conversations.run_model(
                         outside,
                         self.model,
                         run.wanted.parameters,
-                        fenced_files(run.files, while_sending),
+                        fenced_files(run.files, go_on),
                         callback_url=self.callback_url,
                         project_id=run.wanted.project_id,
                         deadline=self._clock.to_wall(give_up_at),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_wiro.api.run_record import RunRecord
+from airflow_provider_wiro.api.run_sending import Loss
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators import durable_run
 from airflow_provider_wiro.operators.durable_run import DurableRun
+from airflow_provider_wiro.operators.stopping import TaskStoppedError
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
 
@@ -355,6 +359,86 @@ def test_a_try_that_was_overtaken_during_a_long_upload_breaks_it_off(
 
     assert second[0]["status"] == DONE
     assert work.started == 1
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["answer lost", "worker died"])
+def test_the_time_of_an_upload_is_not_taken_from_the_search(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """Wiro can't begin before it has the last byte."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    settings = upload_slowly(work, editor, tmp_path, monkeypatch, uploaded_for=50.0)
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    records: list[Any] = []
+    lose = DurableRun._lose
+
+    def die(run: DurableRun, lost: Any) -> Any:
+        records.append(work.store.record)
+        records.append(lose(run, lost).to_json())
+        raise SystemExit
+
+    monkeypatch.setattr(DurableRun, "_lose", die)
+    with pytest.raises(SystemExit):
+        work.run(**settings)
+
+    sending = RunRecord.from_json(records[0] if dies else records[1]).sending
+    assert sending.loss is (None if dies else Loss.TIMEOUT)
+    assert 650.0 <= sending.holds_seconds(600.0) <= 670.0
+
+
+def test_an_upload_ends_when_airflows_timeout_ends_the_task(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would start a Run that nobody follows."""
+    stopper: list[Any] = []
+
+    def time_out() -> None:
+        stopper[0]._is_interrupted = True
+
+    settings = upload_slowly(work, editor, tmp_path, monkeypatch, half_way=time_out)
+    operator = work.operator(**settings)
+    stopper.append(operator._stopper)
+
+    with pytest.raises(TaskStoppedError):
+        operator.execute(work.context)
+
+    assert work.started == 0
+    assert work.store.record is None
+
+
+def upload_slowly(
+    work: Work,
+    editor: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    uploaded_for: float = 0.0,
+    half_way: Any = lambda: None,
+) -> dict[str, Any]:
+    """Have the clock go on, and something happen, within a file. Return the run's settings."""
+    from airflow_provider_wiro.hooks import stored_file
+    from airflow_provider_wiro.operators import record_fence
+
+    monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat" * 1_000_000)
+    read = stored_file._Reading.read
+    passed = [0.0]
+
+    def slow(file: Any, size: int | None = -1) -> bytes:
+        if file.tell() > 1_000_000 and work.store.record and not passed[0]:
+            passed[0] = uploaded_for
+            half_way()
+        return read(file, size)
+
+    monkeypatch.setattr(stored_file._Reading, "read", slow)
+    real = DurableRun.__init__
+
+    def clocked(run: DurableRun, *arguments: Any, **settings: Any) -> None:
+        real(run, *arguments, **settings, monotonic=lambda: time.monotonic() + passed[0])
+
+    monkeypatch.setattr(DurableRun, "__init__", clocked)
+    return {"model": editor, "parameters": {"prompt": "x"}, "files": {"inputImage": str(path)}}
 
 
 def test_a_run_that_leaves_late_counts_from_when_it_left(
