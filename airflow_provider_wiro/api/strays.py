@@ -70,22 +70,24 @@ def find_strays(
     stopped: list[Task] = []
     ended: list[Task] = []
     doubtful = {id_: found.seen[id_] for ids in found.doubts.values() for id_ in ids}
+    uncertain: list[LostRun] = []
     next_baselines = [*(run.sending.newest_before for run in earlier[1:]), resent_after]
     for run, next_baseline in zip(earlier, next_baselines, strict=True):
         wiro_task_id = found.tasks.get(run.item)
         if wiro_task_id is None:
+            uncertain.append(run)
             continue
         task = yield from look_at_task(wiro_task_id, outside)
         if not _is_certain(run, task, next_baseline, patience_seconds):
             doubtful[task.id] = task
+            uncertain.append(run)
         elif task.is_terminal:
             ended.append(task)
         else:
             yield from stop_task(wiro_task_id, outside, is_running=not task.is_queued)
             after = yield from look_at_task(wiro_task_id, outside)
             (stopped if after.is_cancelled else ended).append(after)
-    missing = [run for run in earlier if run.item not in found.tasks]
-    open_until = _open_until(missing, outside.now(), patience_seconds)
+    open_until = _open_until(uncertain, outside.now(), patience_seconds)
     return Strays(tuple(stopped), tuple(ended), tuple(doubtful.values()), open_until)
 
 
@@ -102,12 +104,12 @@ def _is_certain(run: LostRun, task: Task, next_baseline: str | None, patience_se
     return was_there and run.sending.timing(task, holds) is Timing.POSSIBLE
 
 
-def _open_until(missing: Sequence[LostRun], now: datetime, patience_seconds: float) -> datetime | None:
-    """Return until when a sending of which no task is known may still start one."""
+def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: float) -> datetime | None:
+    """Return until when a sending of which no task is certain may still start one."""
     ends = [
         run.sending.moment
         + timedelta(seconds=max(STRAY_WINDOW_SECONDS, run.sending.holds_seconds(patience_seconds)))
-        for run in missing
+        for run in uncertain
     ]
     return max((end for end in ends if end > now), default=None)
 

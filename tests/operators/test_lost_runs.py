@@ -233,6 +233,7 @@ def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_a
     assert CANCELLED not in work.statuses
     assert wiro.counts.requests["Task/Kill"] == wiro.counts.requests["Task/Cancel"] == 0
     assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.told
+    assert "UTC Wiro may still start a task for an earlier sending" in work.told
 
 
 def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_until_when(
