@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.exceptions import WiroLostRunError
 
-#: A kill stops only what was created within this after a sending: later, it may as well be an equal run of
-#: another Airflow task. Following such a task by mistake costs nothing, stopping it does.
-KILL_WINDOW_SECONDS = 10.0
 #: A Run that is lost, found not to have started anything, and lost again, is sent this often in one try.
 MAX_LOSSES = 3
 
@@ -233,7 +230,7 @@ def find_lost_run_now(
     """
     Look once, without any wait, for the task of a Run that is on its way or lost: for a kill.
 
-    It takes only a task that Wiro created within :data:`KILL_WINDOW_SECONDS` of the last byte sent.
+    It takes only a task that Wiro created within a moment of the last byte that was sent.
 
     :param patience_seconds: how long to ask Wiro again if it can't be asked.
     :return: the id of the task that certainly is this run; None if there is none, or in doubt.
@@ -252,11 +249,7 @@ def find_lost_run_now(
     except WiroOrphanedRunError:
         return None
     task = found.seen[found.tasks[0]] if found.tasks else None
-    if task is None or task.created_at is None:
-        return None
-    sent_at = record.intended_at if record.wiro_at is None else record.wiro_at
-    latest = sent_at + record.sending.uploaded_seconds + KILL_WINDOW_SECONDS
-    return task.id if task.created_at.timestamp() <= latest else None
+    return task.id if task is not None and record.sending.was_right_before(task) else None
 
 
 def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) -> LostRun:

@@ -32,6 +32,10 @@ UPLOAD_NOTE_SECONDS = 5.0
 CLOCK_SLACK_SECONDS = 30.0
 #: A task that came after a sending, by its id, but has an earlier ``createtime``, by up to this, is a doubt.
 _CREATE_DOUBT_SECONDS = 1800.0
+#: Only what was created within this after the last byte of a sending is stopped as its task without an
+#: answer that says so. Later, it may as well be an equal run of another Airflow task: following such a task
+#: by mistake costs nothing, stopping it does.
+STOP_WINDOW_SECONDS = 10.0
 #: Our clock and Wiro's pass the same time if they differ by no more than this.
 _CLOCK_DRIFT_SECONDS = 2.0
 #: Where Wiro's clock is not known, ours has to do. It may be wrong by as much as this.
@@ -138,6 +142,13 @@ class Sending:
             return Timing.IMPOSSIBLE
         is_far = abs(created_at - at) > window_seconds + _CLOCK_DOUBT_SECONDS
         return Timing.IMPOSSIBLE if is_far else Timing.UNCLEAR
+
+    def was_right_before(self, task: Task) -> bool:
+        """Whether a task that was not there before was created within a moment, as usual."""
+        if task.created_at is None:
+            return False
+        at = self.intended_at if self.wiro_at is None else self.wiro_at
+        return task.created_at.timestamp() <= at + self.uploaded_seconds + STOP_WINDOW_SECONDS
 
     def was_after(self, task: Task) -> bool:
         """Whether a task was there before the Run was sent; so were all that the list shows after it."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
 from airflow_provider_wiro.api.resume import WantedRun, lost_run
-from airflow_provider_wiro.api.run_sending import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -48,8 +47,8 @@ def find_strays(
     """
     Look once, after the end of a run that was sent again, whether an earlier sending started a task too.
 
-    A stop takes more certainty than a search: a task that came after the next sending may as well be an equal
-    run of another Airflow task, such as the next DAG run's. It is reported, and left alone.
+    A stop takes more certainty than a search: a task that came later may as well be an equal run of another
+    Airflow task, such as the next DAG run's. It is reported, and left alone.
 
     :param earlier: the earlier sendings, each as an item of its own, in their order.
     :param known_ids: tasks that are known to be other runs.
@@ -78,7 +77,7 @@ def find_strays(
             uncertain.append(run)
             continue
         task = yield from look_at_task(wiro_task_id, outside)
-        if not _is_certain(run, task, next_baseline, patience_seconds):
+        if not _is_certain(run, task, next_baseline):
             doubtful[task.id] = task
             uncertain.append(run)
         elif task.is_terminal:
@@ -91,17 +90,15 @@ def find_strays(
     return Strays(tuple(stopped), tuple(ended), tuple(doubtful.values()), open_until)
 
 
-def _is_certain(run: LostRun, task: Task, next_baseline: str | None, patience_seconds: float) -> bool:
+def _is_certain(run: LostRun, task: Task, next_baseline: str | None) -> bool:
     """
     Whether a fitting task is an earlier sending's, and no equal run's of another Airflow task.
 
-    It was there when the run was sent again, and created while Wiro could be at work on the sending.
+    It was there when the run was sent again, though not shown yet, and was created right after the sending.
     """
     if next_baseline is None or not (next_baseline.isdecimal() and task.id.isdecimal()):
         return False
-    was_there = int(task.id) <= int(next_baseline)
-    holds = run.sending.holds_seconds(patience_seconds)
-    return was_there and run.sending.timing(task, holds) is Timing.POSSIBLE
+    return int(task.id) <= int(next_baseline) and run.sending.was_right_before(task)
 
 
 def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: float) -> datetime | None:
