@@ -137,7 +137,8 @@ def find_lost(
     :param known_ids: tasks that are known to be other runs.
     :param own_ids: some of them that this project started, the latest first: they show whose ours are.
     :param patience_seconds: ``[wiro] lost_run_patience``.
-    :param window_seconds: look among tasks created up to this long after a sending, if that is longer.
+    :param window_seconds: look among tasks created up to this long after a sending's last byte, if that is
+        longer.
     :param call_patience_seconds: how long each call is repeated; default: as any other call.
     :raises WiroOrphanedRunError: the list can't be searched.
     :raises WiroError: Wiro can't be asked.
@@ -200,7 +201,11 @@ class _Search:
         self._outside = outside
         self._files = FileComparison(outside.host)
         self._windows = {
-            run.item: max(window_seconds, run.sending.holds_seconds(patience_seconds)) for run in lost
+            run.item: max(
+                run.sending.latest_seconds(window_seconds) if window_seconds else 0.0,
+                run.sending.holds_seconds(patience_seconds),
+            )
+            for run in lost
         }
         self._groups = _groups(lost)
         self._same: dict[str, list[Task]] = {digest: [] for digest in self._groups}

@@ -103,6 +103,10 @@ class Sending:
         """
         if self.loss is Loss.CUT_OFF:
             return (self.lost_after or 0.0) + min(CUT_OFF_PATIENCE_SECONDS, patience_seconds)
+        return self.latest_seconds(patience_seconds)
+
+    def latest_seconds(self, patience_seconds: float) -> float:
+        """Return a patience that counts from the last byte as one that counts from the sending."""
         return (self.uploaded_seconds if self.loss is None else self.lost_after or 0.0) + patience_seconds
 
     @property

@@ -105,7 +105,7 @@ def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: f
     """Return until when a sending of which no task is certain may still start one."""
     ends = [
         run.sending.moment
-        + timedelta(seconds=max(STRAY_WINDOW_SECONDS, run.sending.holds_seconds(patience_seconds)))
+        + timedelta(seconds=run.sending.latest_seconds(max(STRAY_WINDOW_SECONDS, patience_seconds)))
         for run in uncertain
     ]
     return max((end for end in ends if end > now), default=None)
