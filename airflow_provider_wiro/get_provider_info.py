@@ -99,8 +99,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "lost_run_patience": {
                         "description": (
-                            "For how many seconds after it was sent a Run whose answer timed out, or whose "
-                            "worker died, may still start its task. Until then it is looked for in Wiro's "
+                            "For how many seconds after its answer timed out, or its worker died, a Run may "
+                            "still start its task. Until then it is looked for in Wiro's "
                             "task list; it is sent again only after that."
                         ),
                         "version_added": "0.1.0",

@@ -27,9 +27,10 @@ no list that can be searched                     **doubt**, for all (:class:`Wir
   people's tasks where ours is not known, it may only fit;
 * it is no task that is known to be another run.
 
-*Still at work*: after a timeout, a 5xx, an answer that can't be read, or a worker's death, until
-``[wiro] lost_run_patience`` after the sending; where the connection was reset or closed before any byte of an
-answer, until 60 s after that (:meth:`~airflow_provider_wiro.api.run_sending.Sending.holds_seconds`).
+*Still at work*: after a timeout, a 5xx, an answer that can't be read, or a silence that ended in a reset,
+until ``[wiro] lost_run_patience`` after that; after a worker's death, as long after the last byte that it is
+known to have sent; where the connection was reset or closed at once, before any byte of an answer, until 60 s
+after that (:meth:`~airflow_provider_wiro.api.run_sending.Sending.holds_seconds`).
 """
 
 from __future__ import annotations
@@ -140,7 +141,8 @@ def find_lost(
     :param known_ids: tasks that are known to be other runs.
     :param own_ids: some of them that this project started, the latest first: they show whose ours are.
     :param patience_seconds: ``[wiro] lost_run_patience``.
-    :param window_seconds: look among tasks created up to this long after a sending, if that is longer.
+    :param window_seconds: look among tasks created up to this long after a sending's last byte, if that is
+        longer.
     :param call_patience_seconds: how long each call is repeated; default: as any other call.
     :raises WiroOrphanedRunError: the list can't be searched.
     :raises WiroError: Wiro can't be asked.
@@ -203,7 +205,11 @@ class _Search:
         self._outside = outside
         self._files = FileComparison(outside.host)
         self._windows = {
-            run.item: max(window_seconds, run.sending.holds_seconds(patience_seconds)) for run in lost
+            run.item: max(
+                run.sending.latest_seconds(window_seconds) if window_seconds else 0.0,
+                run.sending.holds_seconds(patience_seconds),
+            )
+            for run in lost
         }
         self._groups = _groups(lost)
         self._same: dict[str, list[Task]] = {digest: [] for digest in self._groups}

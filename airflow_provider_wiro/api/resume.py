@@ -230,6 +230,8 @@ def find_lost_run_now(
     """
     Look once, without any wait, for the task of a Run that is on its way or lost: for a kill.
 
+    It takes only a task that Wiro created within a moment of the last byte that was sent.
+
     :param patience_seconds: how long to ask Wiro again if it can't be asked.
     :return: the id of the task that certainly is this run; None if there is none, or in doubt.
     :raises WiroError: Wiro can't be asked.
@@ -246,7 +248,8 @@ def find_lost_run_now(
         )
     except WiroOrphanedRunError:
         return None
-    return found.tasks.get(0)
+    task = found.seen[found.tasks[0]] if found.tasks else None
+    return task.id if task is not None and record.sending.was_right_before(task) else None
 
 
 def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) -> LostRun:

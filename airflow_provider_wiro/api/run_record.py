@@ -38,6 +38,7 @@ class RunRecord:
     :ivar wiro_at: ``intended_at`` by Wiro's clock, None if not known.
     :ivar loss: how the Run's answer was lost, None if it wasn't, or nobody knows.
     :ivar lost_after: seconds from the sending to that.
+    :ivar uploaded_for: see :class:`~airflow_provider_wiro.api.run_sending.Sending`; None in older records.
     :ivar writer: of all processes that can be alive for the task instance, the one whose record it is. None
         in records of the version before.
     :ivar references: a digest of what was to be run by the names of its files. None likewise.
@@ -64,6 +65,7 @@ class RunRecord:
     lost_sendings: tuple[Sending, ...] = ()
     clears: int | None = None
     run_started_at: float | None = None
+    uploaded_for: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it is stored; of the later fields, those that say something."""
@@ -127,6 +129,7 @@ class RunRecord:
             tuple(Sending.from_json(one) for one in found.get("lost_sendings", ())),
             found.get("clears"),
             float(found["run_started_at"]) if "run_started_at" in found else None,
+            sending.uploaded_for,
         )
 
     @property
@@ -148,16 +151,26 @@ class RunRecord:
     @property
     def sending(self) -> Sending:
         """The Run that this record is about."""
-        return Sending(self.intended_at, self.newest_before, self.wiro_at, self.loss, self.lost_after)
+        return Sending(
+            self.intended_at,
+            self.newest_before,
+            self.wiro_at,
+            self.loss,
+            self.lost_after,
+            self.uploaded_for,
+        )
 
-    def lose(self, error: WiroLostRunError, after_seconds: float, files: Digests) -> Self:
+    def lose(
+        self, error: WiroLostRunError, after_seconds: float, silent_seconds: float, files: Digests
+    ) -> Self:
         """
         Return the record with what is known of the loss of its Run's answer.
 
         :param after_seconds: from the sending to the loss.
+        :param silent_seconds: from the last byte that was sent to the loss.
         :param files: the digests of the files that were sent.
         """
-        lost = self.sending.lose(error, after_seconds)
+        lost = self.sending.lose(error, after_seconds, silent_seconds)
         return replace(self, loss=lost.loss, lost_after=lost.lost_after, files=files)
 
     @property

@@ -7,7 +7,7 @@ it: ours can be wrong, or be set while a run is looked for.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
@@ -24,8 +24,18 @@ if TYPE_CHECKING:
 LOST_RUN_PATIENCE_SECONDS = 600.0
 #: One whose connection was reset or closed before any byte of an answer, as long as this after that.
 CUT_OFF_PATIENCE_SECONDS = 60.0
+#: One that came after a longer silence is a server's or a proxy's timeout, behind which Wiro may be at work.
+_CUT_OFF_SILENCE_SECONDS = 5.0
+#: While files are uploaded, a record says so this often.
+UPLOAD_NOTE_SECONDS = 5.0
 #: Wiro's ``createtime`` and ``Date`` have whole seconds and can come from two machines.
 CLOCK_SLACK_SECONDS = 30.0
+#: A task that came after a sending, by its id, but has an earlier ``createtime``, by up to this, is a doubt.
+_CREATE_DOUBT_SECONDS = 1800.0
+#: Only what was created within this after the last byte of a sending is stopped as its task without an
+#: answer that says so. Later, it may as well be an equal run of another Airflow task: following such a task
+#: by mistake costs nothing, stopping it does.
+STOP_WINDOW_SECONDS = 10.0
 #: Our clock and Wiro's pass the same time if they differ by no more than this.
 _CLOCK_DRIFT_SECONDS = 2.0
 #: Where Wiro's clock is not known, ours has to do. It may be wrong by as much as this.
@@ -36,7 +46,7 @@ class Loss(Enum):
     """How the answer of a Run was lost."""
 
     TIMEOUT = "timeout"  # also a 5xx and an answer that can't be read: Wiro may be at work on the request
-    CUT_OFF = "cut_off"  # reset or closed before any byte of an answer
+    CUT_OFF = "cut_off"  # reset or closed at once, before any byte of an answer
 
 
 class Timing(Enum):
@@ -58,6 +68,8 @@ class Sending:
     :ivar wiro_at: Unix time of the same moment by Wiro's clock; None if not known.
     :ivar loss: how its answer was lost; None while it isn't, or where the worker died before it knew.
     :ivar lost_after: seconds from the sending to the loss.
+    :ivar uploaded_for: seconds from the sending for which its files were seen on their way; None if there are
+        none, or they took a moment.
     """
 
     intended_at: float
@@ -65,24 +77,42 @@ class Sending:
     wiro_at: float | None = None
     loss: Loss | None = None
     lost_after: float | None = None
+    uploaded_for: float | None = None
 
-    def lose(self, error: WiroLostRunError, after_seconds: float) -> Sending:
+    def lose(
+        self, error: WiroLostRunError, after_seconds: float, silent_seconds: float | None = None
+    ) -> Sending:
         """
         Return the sending with what is known of its loss.
 
         :param after_seconds: from the sending to the loss, by a clock that nobody sets.
+        :param silent_seconds: from the last byte that was sent to the loss; default: ``after_seconds``.
         """
-        loss = Loss.CUT_OFF if error.was_cut_off else Loss.TIMEOUT
-        return Sending(self.intended_at, self.newest_before, self.wiro_at, loss, max(0.0, after_seconds))
+        silent = after_seconds if silent_seconds is None else silent_seconds
+        is_weak = error.was_cut_off and silent <= _CUT_OFF_SILENCE_SECONDS
+        loss = Loss.CUT_OFF if is_weak else Loss.TIMEOUT
+        return replace(self, loss=loss, lost_after=max(0.0, after_seconds))
 
     def holds_seconds(self, patience_seconds: float) -> float:
         """
         Return for how long after the sending Wiro may still start its task.
 
+        Not from its start: Wiro can't begin before it has the last byte, and an upload takes its time.
+
         :param patience_seconds: ``[wiro] lost_run_patience``.
         """
-        after_loss = (self.lost_after or 0.0) + min(CUT_OFF_PATIENCE_SECONDS, patience_seconds)
-        return after_loss if self.loss is Loss.CUT_OFF else max(patience_seconds, after_loss)
+        if self.loss is Loss.CUT_OFF:
+            return (self.lost_after or 0.0) + min(CUT_OFF_PATIENCE_SECONDS, patience_seconds)
+        return self.latest_seconds(patience_seconds)
+
+    def latest_seconds(self, patience_seconds: float) -> float:
+        """Return a patience that counts from the last byte as one that counts from the sending."""
+        return (self.uploaded_seconds if self.loss is None else self.lost_after or 0.0) + patience_seconds
+
+    @property
+    def uploaded_seconds(self) -> float:
+        """For how long after the sending its files may have been on their way, as far as it is known."""
+        return 0.0 if self.uploaded_for is None else self.uploaded_for + UPLOAD_NOTE_SECONDS
 
     def elapsed_seconds(self, now: float, wiro_now: float | None) -> float:
         """
@@ -100,7 +130,7 @@ class Sending:
 
     def timing(self, task: Task, window_seconds: float) -> Timing:
         """
-        Return whether a task was created when this sending can have started it.
+        Return whether a task that was not there before was created when this sending can have started it.
 
         :param window_seconds: for how long after the sending that is.
         """
@@ -110,10 +140,19 @@ class Sending:
         at = self.intended_at if self.wiro_at is None else self.wiro_at
         if at - CLOCK_SLACK_SECONDS <= created_at <= at + window_seconds + CLOCK_SLACK_SECONDS:
             return Timing.POSSIBLE
+        if self.newest_before is not None and at - _CREATE_DOUBT_SECONDS < created_at < at:
+            return Timing.UNCLEAR  # its id says that it came after the sending: which clock is wrong?
         if self.wiro_at is not None:
             return Timing.IMPOSSIBLE
         is_far = abs(created_at - at) > window_seconds + _CLOCK_DOUBT_SECONDS
         return Timing.IMPOSSIBLE if is_far else Timing.UNCLEAR
+
+    def was_right_before(self, task: Task) -> bool:
+        """Whether a task that was not there before was created within a moment, as usual."""
+        if task.created_at is None:
+            return False
+        at = self.intended_at if self.wiro_at is None else self.wiro_at
+        return task.created_at.timestamp() <= at + self.uploaded_seconds + STOP_WINDOW_SECONDS
 
     def was_after(self, task: Task) -> bool:
         """Whether a task was there before the Run was sent; so were all that the list shows after it."""
@@ -157,6 +196,7 @@ class Sending:
             _seconds(stored.get("wiro_at")),
             None if loss is None else Loss(loss),
             _seconds(stored.get("lost_after")),
+            _seconds(stored.get("uploaded_for")),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.conversations import look_at_task, stop_task
@@ -24,12 +25,14 @@ class Strays:
 
     :ivar stopped: those that were still running and are stopped now.
     :ivar ended: those that ended before.
-    :ivar doubtful: tasks that may be one.
+    :ivar doubtful: tasks that may be one, or another equal run's, and are left alone.
+    :ivar open_until: until when Wiro may still start one; None if it can't any more.
     """
 
     stopped: tuple[Task, ...] = ()
     ended: tuple[Task, ...] = ()
     doubtful: tuple[Task, ...] = ()
+    open_until: datetime | None = None
 
 
 def find_strays(
@@ -39,14 +42,19 @@ def find_strays(
     *,
     own_ids: Iterable[str],
     patience_seconds: float,
+    resent_after: str | None = None,
 ) -> Flow[Strays]:
     """
     Look once, after the end of a run that was sent again, whether an earlier sending started a task too.
 
-    :param earlier: the earlier sendings, each as an item of its own.
+    A stop takes more certainty than a search: a task that came later may as well be an equal run of another
+    Airflow task, such as the next DAG run's. It is reported, and left alone.
+
+    :param earlier: the earlier sendings, each as an item of its own, in their order.
     :param known_ids: tasks that are known to be other runs.
     :param own_ids: some of them that this project started, the latest first.
     :param patience_seconds: ``[wiro] lost_run_patience``.
+    :param resent_after: the project's newest task right before the latest sending; None if not known.
     :raises WiroOrphanedRunError: the list can't be searched.
     :raises WiroError: Wiro can't be asked.
     """
@@ -60,16 +68,47 @@ def find_strays(
     )
     stopped: list[Task] = []
     ended: list[Task] = []
-    for wiro_task_id in dict.fromkeys(found.tasks.values()):
-        task = yield from look_at_task(wiro_task_id, outside)
-        if task.is_terminal:
-            ended.append(task)
+    doubtful = {id_: found.seen[id_] for ids in found.doubts.values() for id_ in ids}
+    uncertain: list[LostRun] = []
+    next_baselines = [*(run.sending.newest_before for run in earlier[1:]), resent_after]
+    for run, next_baseline in zip(earlier, next_baselines, strict=True):
+        wiro_task_id = found.tasks.get(run.item)
+        if wiro_task_id is None:
+            uncertain.append(run)
             continue
-        yield from stop_task(wiro_task_id, outside, is_running=not task.is_queued)
-        after = yield from look_at_task(wiro_task_id, outside)
-        (stopped if after.is_cancelled else ended).append(after)
-    doubtful = dict.fromkeys(id_ for ids in found.doubts.values() for id_ in ids)
-    return Strays(tuple(stopped), tuple(ended), tuple(found.seen[id_] for id_ in doubtful))
+        task = yield from look_at_task(wiro_task_id, outside)
+        if not _is_certain(run, task, next_baseline):
+            doubtful[task.id] = task
+            uncertain.append(run)
+        elif task.is_terminal:
+            ended.append(task)
+        else:
+            yield from stop_task(wiro_task_id, outside, is_running=not task.is_queued)
+            after = yield from look_at_task(wiro_task_id, outside)
+            (stopped if after.is_cancelled else ended).append(after)
+    open_until = _open_until(uncertain, outside.now(), patience_seconds)
+    return Strays(tuple(stopped), tuple(ended), tuple(doubtful.values()), open_until)
+
+
+def _is_certain(run: LostRun, task: Task, next_baseline: str | None) -> bool:
+    """
+    Whether a fitting task is an earlier sending's, and no equal run's of another Airflow task.
+
+    It was there when the run was sent again, though not shown yet, and was created right after the sending.
+    """
+    if next_baseline is None or not (next_baseline.isdecimal() and task.id.isdecimal()):
+        return False
+    return int(task.id) <= int(next_baseline) and run.sending.was_right_before(task)
+
+
+def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: float) -> datetime | None:
+    """Return until when a sending of which no task is certain may still start one."""
+    ends = [
+        run.sending.moment
+        + timedelta(seconds=run.sending.latest_seconds(max(STRAY_WINDOW_SECONDS, patience_seconds)))
+        for run in uncertain
+    ]
+    return max((end for end in ends if end > now), default=None)
 
 
 def billed(found: Strays) -> Iterator[tuple[str, str | None]]:
@@ -105,9 +144,20 @@ def stray_warnings(found: Strays, what: str) -> Iterator[str]:
     if found.doubtful:
         listed = ", ".join(f"{task.id} ({task.status}, cost: {_cost(task)})" for task in found.doubtful)
         yield (
-            f"An earlier sending of {what} may have started one of these Wiro tasks: {listed}. Look at them "
-            "in the dashboard at wiro.ai."
+            f"{_capital(what)} was sent more than once, and these Wiro tasks may be of an earlier sending or "
+            f"equal runs of other Airflow tasks: {listed}. They are left alone. Look at them in the "
+            "dashboard at wiro.ai."
         )
+    if found.open_until is not None:
+        yield (
+            f"{_capital(what)} was sent more than once, and until {found.open_until:%H:%M} UTC Wiro may "
+            "still start a task for an earlier sending. Nothing here would notice it: look in the dashboard "
+            "at wiro.ai then."
+        )
+
+
+def _capital(what: str) -> str:
+    return what[:1].upper() + what[1:]
 
 
 def _cost(task: Task) -> str:

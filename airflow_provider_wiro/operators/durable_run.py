@@ -13,6 +13,7 @@ from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run
 from airflow_provider_wiro.api.run_record import RunRecord
+from airflow_provider_wiro.api.run_sending import UPLOAD_NOTE_SECONDS
 from airflow_provider_wiro.api.sent_files import digests_of, learn_digests
 from airflow_provider_wiro.exceptions import (
     WiroError,
@@ -73,8 +74,8 @@ class DurableRun:
     :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
     :param began_at: when this try began; a Run that is lost again and again since then ends it.
     :param seconds_left: for how long a lost run may still be looked for.
-    :param pause: waits between two looks for a lost run; may defer the Airflow task instead of returning,
-        since the record has the rest. Default: the hook's.
+    :param pause: waits some seconds between two looks for a lost run, whose sending it is given; may defer
+        the Airflow task instead of returning, since the record has the rest. Default: the hook's.
     :param pauses: the shortest and the longest of these waits, in seconds.
     :param monotonic: seconds by a clock that nobody sets.
     :param trace: says whether the earlier tries ran on this machine; None: the store is shared.
@@ -96,7 +97,7 @@ class DurableRun:
         patience_seconds: float = POLL_PATIENCE_SECONDS,
         began_at: datetime,
         seconds_left: Callable[[], float],
-        pause: Callable[[float], None] | None = None,
+        pause: Callable[[float, Sending], None] | None = None,
         pauses: tuple[float, float] = LOOK_PAUSES,
         monotonic: Callable[[], float] = time.monotonic,
         trace: TryTrace | None = None,
@@ -114,12 +115,12 @@ class DurableRun:
         self._patience_seconds = patience_seconds
         self._began_at = began_at
         self._seconds_left = seconds_left
-        self._pause = pause if pause is not None and store is not None else hook.pause
+        self._pause = pause if store is not None else None
         self._pauses = pauses
         self._monotonic = monotonic
         self._last_loss: WiroLostRunError | None = None
         self._intent: RunRecord | None = None
-        self._sent_at = 0.0
+        self._sent_at = self._last_byte_at = 0.0
         self._trace = trace
         #: Whether the record that was found is of a DAG run that was deleted since.
         self._is_of_deleted_dag_run = False
@@ -218,7 +219,10 @@ class DurableRun:
             open_for,
             pause,
         )
-        self._pause(pause)
+        if self._pause is None:
+            self._hook.pause(pause)
+        else:
+            self._pause(pause, record.sending)
 
     def _start(self, earlier: RunRecord | None) -> BegunRun:
         if self._wanted.problem is not None:
@@ -245,7 +249,7 @@ class DurableRun:
             )
         )
         try:
-            started = self._submit(self._confirm, self._fence.check)
+            started = self._submit(self._confirm, self._go_on_sending)
         except WiroLostRunError as lost:
             return self._settle(self._lose(lost), lost)
         except WiroOvertakenError:
@@ -269,7 +273,8 @@ class DurableRun:
         :raises WiroOvertakenError: it is another's; nothing is sent.
         :raises WiroRecordError: the record can't be read or written.
         """
-        if not self._fence.is_fresh and self._intent is not None:
+        was_sending = self._last_byte_at > self._sent_at
+        if self._intent is not None and (was_sending or not self._fence.is_fresh):
             self._fence.check()
             baseline = self._hook.converse(ask_baseline)
             self._intent = self._fence.write(
@@ -278,18 +283,37 @@ class DurableRun:
                     intended_at=self._now().timestamp(),
                     newest_before=baseline.newest,
                     wiro_at=baseline.wiro_at,
+                    uploaded_for=None,
                 )
             )
-        self._sent_at = self._monotonic()
+        self._sent_at = self._last_byte_at = self._monotonic()
+
+    def _go_on_sending(self) -> None:
+        """
+        Make sure, while files are sent, that the record is still this try's and says for how long they were.
+
+        Should this process die, Wiro may get to the request only after the last byte.
+
+        :raises WiroOvertakenError: it is another's; the request is broken off.
+        :raises WiroRecordError: the record can't be read or written.
+        """
+        self._fence.check()
+        self._last_byte_at = self._monotonic()
+        uploaded_for = self._last_byte_at - self._sent_at
+        is_noted = self._intent is None or uploaded_for < self._intent.sending.uploaded_seconds
+        if self._intent is not None and not is_noted and uploaded_for >= UPLOAD_NOTE_SECONDS:
+            self._intent = self._fence.write(replace(self._intent, uploaded_for=uploaded_for))
 
     def _lose(self, lost: WiroLostRunError) -> RunRecord:
         """Record how the Run's answer was lost, and the content of its files."""
         if self._intent is None:
             raise AssertionError("only a Run with an intent can be lost")
-        after = self._monotonic() - self._sent_at
+        lost_at = self._monotonic()
         learned = self._hook.converse(lambda _: learn_digests(self._wanted.files))
         self._wanted = replace(self._wanted, files=learned)
-        record = self._intent.lose(lost, after, digests_of(learned))
+        record = self._intent.lose(
+            lost, lost_at - self._sent_at, lost_at - self._last_byte_at, digests_of(learned)
+        )
         try:
             return self._fence.write(record)
         except WiroOvertakenError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.exceptions import WiroRecordError
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -46,17 +48,28 @@ class NotedRun:
         """
         Return the Wiro task of the run, None if none is known.
 
-        :raises WiroRecordError: the record can't be read.
+        The record knows better than XCom, which has a cancelled task's id until the run that is begun anew
+        has one; XCom has the id where the record could not be written.
+
+        :raises WiroRecordError: the record can't be read, and XCom has no id.
         """
         ti = self._context["ti"]
         # By its index, or a mapped task gets the ids of all of them.
         found = ti.xcom_pull(
             key=TASK_ID_KEY, task_ids=self._task_id, map_indexes=getattr(ti, "map_index", -1)
         )
-        if isinstance(found, str):
-            return found
-        record = self.record()
-        return None if record is None or record.is_spent else record.wiro_task_id
+        pushed = found if isinstance(found, str) else None
+        try:
+            record = self.record()
+        except WiroRecordError:
+            if pushed is None:
+                raise
+            return pushed
+        if record is None or record.is_spent:
+            return pushed
+        if record.wiro_task_id is None and pushed in record.earlier_task_ids:
+            return None
+        return record.wiro_task_id or pushed
 
     def _store(self) -> RecordStore | None:
         # Here, since what imports this module is parsed all day long with the DAG files.

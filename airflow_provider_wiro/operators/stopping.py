@@ -23,6 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOrphanedRunError,
     WiroTaskTimeoutError,
 )
+from airflow_provider_wiro.operators.asked_aside import AskedAside
 from airflow_provider_wiro.operators.run_in_flight import RunInFlight
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ _KILL_PATIENCE_SECONDS = 3.3
 #: Of that, how long a Run's answer is waited for, and how long its task is looked for in Wiro's list.
 _KILL_ANSWER_SECONDS = 2.0
 _KILL_SEARCH_SECONDS = 0.7
+#: How long the record is asked whether a later try follows the task: in a kill, and elsewhere.
+_KILL_RECORD_SECONDS = 1.0
+_RECORD_SECONDS = 10.0
 #: Where nothing kills the process, as after `execution_timeout`, an answer is worth waiting for.
 _LATE_ANSWER_SECONDS = 60.0
 #: How long a stop, or a search, is tried where nothing kills the process, and what a request of it may take.
@@ -76,8 +80,17 @@ class RunStopper:
         self._may_be_sent = False
         self._is_killed = False
         self._is_interrupted = False
+        self._is_overtaken: Callable[[], bool] | None = None
 
     # What is known of the task.
+
+    def leave_to_later_try(self, is_overtaken: Callable[[], bool]) -> None:
+        """
+        Stop nothing once the record is a later try's, which follows the task.
+
+        :param is_overtaken: reads the record. It is called in a thread, also while a signal is handled.
+        """
+        self._is_overtaken = is_overtaken
 
     def aim_at(self, wiro_task_id: str, hook: WiroHook) -> None:
         """Note the task that a kill has to stop, and by whom: a hook that has read its connection."""
@@ -162,12 +175,14 @@ class RunStopper:
         """
         self._is_killed = True
         began_at = time.monotonic()
+        asked = self._ask_record()
         try:
             target = self._target or self._find_target(for_kill=True)
         except Exception:
             self._log.exception("Could not find out which Wiro task to stop; it may still run.")
             return
-        if target is not None:
+        seconds_left = _KILL_RECORD_SECONDS - (time.monotonic() - began_at)
+        if target is not None and not self._is_left(asked, seconds_left):
             patience = max(0.1, _KILL_PATIENCE_SECONDS - (time.monotonic() - began_at))
             self._stop(*target, timeout_seconds=_KILL_TIMEOUT_SECONDS, patience_seconds=patience)
 
@@ -204,6 +219,8 @@ class RunStopper:
     ) -> None:
         if self._is_killed or is_followed(error):
             return
+        if self._is_left(self._ask_record(), _RECORD_SECONDS):
+            return
         target = self._target
         if target is None and self._hook is None:
             target = recorded_task()
@@ -213,6 +230,27 @@ class RunStopper:
             self._stop(
                 *target, timeout_seconds=_STOP_TIMEOUT_SECONDS, patience_seconds=_STOP_PATIENCE_SECONDS
             )
+
+    def _ask_record(self) -> AskedAside | None:
+        return None if self._is_overtaken is None else AskedAside(self._is_overtaken)
+
+    def _is_left(self, asked: AskedAside | None, seconds: float) -> bool:
+        """
+        Whether a later try has the record, and follows the task. Without an answer, none does.
+
+        A process that was frozen until its heartbeat was missed is killed when it thaws.
+        """
+        if asked is None:
+            return False
+        answer = asked.answer(seconds)
+        if answer:
+            self._log.warning(
+                "A later try of this Airflow task follows the Wiro task, so nothing is stopped here."
+            )
+        elif answer is None:
+            why = asked.error or f"there is no answer within {max(seconds, 0.0):.1f} s"
+            self._log.warning("Whether a later try follows the Wiro task isn't known: %s", why)
+        return bool(answer)
 
     def _find_target(self, *, for_kill: bool) -> tuple[str, WiroHook] | None:
         """Wait for the answer of a Run that is on its way, or look for its task; None if that is in vain."""

@@ -1,4 +1,4 @@
-"""After the end of a run that was sent again: whether an earlier sending has started a task after all."""
+"""After a run that was sent again: whether an earlier sending has started a task after all."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def stop_strays(
     """
     Look once for tasks of earlier sendings of a run; stop those that run, and report each with its cost.
 
-    Fails nothing: the run itself is over.
+    Fails nothing: the run itself is over, or followed elsewhere.
 
-    :param wiro_task_id: the run's task, which has ended.
+    :param wiro_task_id: the run's task.
     :param wanted: what the run is, needed only where it was sent again.
     """
     if store is None:
@@ -42,7 +42,12 @@ def stop_strays(
         known_ids = list(reversed(record.known_task_ids))
         found = hook.converse(
             lambda outside: find_strays(
-                outside, earlier, known_ids, own_ids=known_ids, patience_seconds=run.patience_seconds
+                outside,
+                earlier,
+                known_ids,
+                own_ids=known_ids,
+                patience_seconds=run.patience_seconds,
+                resent_after=record.newest_before,
             )
         )
     except WiroError as error:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.api.run_sending import Sending
     from airflow_provider_wiro.hooks.shell import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
@@ -232,6 +233,11 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             wiro_task_id = self._noted(context).wiro_task_id()
             return None if wiro_task_id is None else (wiro_task_id, self.hook)
 
+        def is_overtaken() -> bool:
+            record = self._noted(context).record()
+            return record is not None and record.try_number > context["ti"].try_number
+
+        self._stopper.leave_to_later_try(is_overtaken)
         return self._stopper.unless_followed(is_followed, recorded_task)
 
     def _noted(self, context: Context) -> NotedRun:
@@ -301,13 +307,17 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                 self._stopper.check()
                 before_send()
 
+            def go_on() -> None:
+                self._stopper.check()
+                while_sending()
+
             def send() -> StartedRun:
                 return self.hook.converse(
                     lambda outside: conversations.run_model(
                         outside,
                         self.model,
                         run.wanted.parameters,
-                        fenced_files(run.files, while_sending),
+                        fenced_files(run.files, go_on),
                         callback_url=self.callback_url,
                         project_id=run.wanted.project_id,
                         deadline=self._clock.to_wall(give_up_at),
@@ -318,8 +328,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
             return self._stopper.receive(send, self.hook)
 
-        def defer(seconds: float) -> None:
-            self._defer_pause(context, seconds, give_up_at, refusals)
+        def defer(seconds: float, lost: Sending) -> None:
+            self._defer_pause(context, seconds, give_up_at, refusals, lost)
 
         store = self._record_store(context)
         return DurableRun(
@@ -405,14 +415,30 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return
         self._defer_pause(context, pause, give_up_at, refusals)
 
-    def _defer_pause(self, context: Context, seconds: float, give_up_at: datetime, refusals: int) -> None:
-        """Wait without a worker; the same try goes on with :meth:`execute_when_free`."""
+    def _defer_pause(
+        self,
+        context: Context,
+        seconds: float,
+        give_up_at: datetime,
+        refusals: int,
+        lost: Sending | None = None,
+    ) -> None:
+        """
+        Wait without a worker; the same try goes on with :meth:`execute_when_free`.
+
+        :param lost: the Run whose answer was lost, if the wait is for it.
+        """
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
         free_at = datetime.now(UTC) + timedelta(seconds=seconds)
         self._stopper.check()
         self.defer(
-            trigger=WiroPauseTrigger(until=free_at.timestamp(), try_number=context["ti"].try_number),
+            trigger=WiroPauseTrigger(
+                until=free_at.timestamp(),
+                try_number=context["ti"].try_number,
+                lost_model=self.model if lost is not None and self.cancel_on_kill else None,
+                lost_at=lost.intended_at if lost is not None and self.cancel_on_kill else None,
+            ),
             method_name="execute_when_free",
             kwargs={"give_up_at": self._clock.to_wall(give_up_at).timestamp(), "refusals": refusals},
             timeout=longest_deferral(free_at),
@@ -424,6 +450,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
         wiro_task_id, task = begun.wiro_task_id, begun.task
         if not self.wait_for_completion:
+            self._stop_strays(context, wiro_task_id)
             self._mark_spent(context, wiro_task_id)
             return run_summary(task, model=self.model) if task else accepted_summary(wiro_task_id, self.model)
         deadline = self._deadline(begun)

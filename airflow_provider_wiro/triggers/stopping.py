@@ -12,7 +12,7 @@ from airflow_provider_wiro.hooks.mass_stop import MassStop
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 #: A stop in the background must not be garbage collected before it is done.
 _STOPPING: set[asyncio.Task[None]] = set()
@@ -69,7 +69,7 @@ async def stop_if_abandoned(
     :param is_recorded: see :func:`is_abandoned`.
     :param unknown_runs: Runs that may have started tasks which are not known here, nor can be found.
     """
-    stopping = asyncio.ensure_future(
+    await _shielded(
         _stop_if_abandoned(
             task_instance,
             wiro_conn_id,
@@ -79,9 +79,33 @@ async def stop_if_abandoned(
             unknown_runs=unknown_runs,
         )
     )
+
+
+async def warn_if_abandoned(task_instance: Any, what: str, log: Any) -> None:
+    """
+    Log, if a user has ended an Airflow task, what its trigger can't stop. A later try would follow it.
+
+    :param what: it is, as a sentence begins.
+    """
+    await _shielded(_warn_if_abandoned(task_instance, what, log))
+
+
+async def _shielded(work: Coroutine[Any, Any, None]) -> None:
+    """Do work to its end, whatever happens to who waits for it."""
+    stopping = asyncio.ensure_future(work)
     _STOPPING.add(stopping)
     stopping.add_done_callback(_STOPPING.discard)
     await asyncio.shield(stopping)
+
+
+async def _warn_if_abandoned(task_instance: Any, what: str, log: Any) -> None:
+    try:
+        state = await version_compat.task_instance_state(task_instance)
+    except Exception as error:
+        log.warning("Airflow doesn't say why this trigger is cancelled: %s", error)
+        state = "failed"  # a warning too many costs nothing
+    if is_abandoned(state, is_recorded=True):
+        log.warning("%s can't be stopped from here. Look in the dashboard at wiro.ai.", what)
 
 
 async def _stop_if_abandoned(

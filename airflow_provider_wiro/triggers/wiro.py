@@ -11,7 +11,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.triggers.base import WiroTrigger
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.triggers.stopping import stop_if_abandoned
+from airflow_provider_wiro.triggers.stopping import stop_if_abandoned, warn_if_abandoned
 from airflow_provider_wiro.triggers.watcher import watch_task
 
 if TYPE_CHECKING:
@@ -153,27 +153,55 @@ def _moment(unix_time: float | None) -> datetime | None:
 
 class WiroPauseTrigger(WiroTrigger):
     """
-    Waits until a moment, for a run that Wiro has no free slot for.
+    Waits until a moment, for a run that Wiro has no free slot for, or whose answer was lost.
 
     :param until: Unix time in seconds.
     :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
+    :param lost_model: of a Run whose answer was lost; None where none was sent. Its parameters can hold
+        secrets, and this is stored as plain text, so that its task can't be searched for from here.
+    :param lost_at: Unix time at which that was sent.
     :param deferred_at: as of :class:`WiroTaskTrigger`.
     """
 
     def __init__(
-        self, *, until: float, try_number: int | None = None, deferred_at: float | None = None
+        self,
+        *,
+        until: float,
+        try_number: int | None = None,
+        lost_model: str | None = None,
+        lost_at: float | None = None,
+        deferred_at: float | None = None,
     ) -> None:
         super().__init__(deferred_at=deferred_at)
         self.until = until
         self.try_number = try_number
+        self.lost_model = lost_model
+        self.lost_at = lost_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on."""
         return (
             class_path(self),
-            {"until": self.until, "try_number": self.try_number, "deferred_at": self.deferred_at},
+            {
+                "until": self.until,
+                "try_number": self.try_number,
+                "deferred_at": self.deferred_at,
+                **({} if self.lost_model is None else {"lost_model": self.lost_model}),
+                **({} if self.lost_at is None else {"lost_at": self.lost_at}),
+            },
         )
 
     async def _wait(self) -> dict[str, Any]:
         await asyncio.sleep(max(0.0, self.until - self._now()))
         return {"status": "success", "try_number": self.try_number}
+
+    async def on_kill(self) -> None:
+        """Log, if a user has ended the Airflow task, that a lost Run may have started a task."""
+        sent_at = _moment(self.lost_at)
+        if self._is_finished or self.task_instance is None or self.lost_model is None or sent_at is None:
+            return
+        what = (
+            f"The answer of a Run of {self.lost_model}, sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC, was lost: "
+            "the Wiro task that it has started, or still starts,"
+        )
+        await warn_if_abandoned(self.task_instance, what, self.log)

@@ -19,7 +19,7 @@ from airflow_provider_wiro.api.resume import WantedRun, find_lost_run_now
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import SentFile
-from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
+from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroOrphanedRunError
 from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
 
 if TYPE_CHECKING:
@@ -280,6 +280,8 @@ HOUR = 3600.0
         (540.0, {}, "found"),
         (-20.0, {}, "found"),  # two machines' clocks
         (HOUR, {}, "not it"),  # the next DAG run's
+        (-45.0, {}, "doubt"),  # by its id, it came after the sending
+        (-45.0, {"newest": None}, "not it"),
         (-HOUR, {}, "not it"),
         (50.0, {"loss": Loss.CUT_OFF, "lost_after": 0.1}, "found"),
         (300.0, {"loss": Loss.CUT_OFF, "lost_after": 0.1}, "not it"),
@@ -313,8 +315,9 @@ def test_a_task_that_does_not_show_when_it_was_created_is_a_doubt() -> None:
     ("sending", "holds"),
     [
         ({}, 600.0),  # the worker died
-        ({"loss": Loss.TIMEOUT, "lost_after": 60.0}, 600.0),
-        ({"loss": Loss.TIMEOUT, "lost_after": 580.0}, 640.0),
+        ({"uploaded_for": 50.0}, 655.0),  # … in an upload, or after it
+        ({"loss": Loss.TIMEOUT, "lost_after": 60.0}, 660.0),
+        ({"loss": Loss.TIMEOUT, "lost_after": 580.0}, 1180.0),
         ({"loss": Loss.CUT_OFF, "lost_after": 3.0}, 63.0),
     ],
 )
@@ -329,6 +332,19 @@ def test_not_in_the_list_is_no_proof_before_wiro_can_no_longer_be_at_work(
 
         assert findings.not_started == ([0] if elapsed > holds else [])
         assert findings.open == ({} if elapsed > holds else {0: pytest.approx(holds - elapsed)})
+
+
+@pytest.mark.parametrize(
+    ("was_cut_off", "silent_seconds", "loss"),
+    [(True, 1.0, Loss.CUT_OFF), (True, 30.0, Loss.TIMEOUT), (False, 1.0, Loss.TIMEOUT)],
+)
+def test_a_reset_after_a_silence_is_a_timeout(was_cut_off: bool, silent_seconds: float, loss: Loss) -> None:
+    """A proxy in front of Wiro gave up; what is behind it may go on."""
+    error = WiroLostRunError("lost", was_cut_off=was_cut_off)
+
+    sending = Sending(NOON.timestamp(), uploaded_for=90.0).lose(error, 100.0, silent_seconds)
+
+    assert sending == Sending(NOON.timestamp(), loss=loss, lost_after=100.0, uploaded_for=90.0)
 
 
 @pytest.mark.parametrize("jump", [-2 * HOUR, 2 * HOUR])
@@ -503,6 +519,9 @@ def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing()
         ([], None),
         ([task(102, A), task(101, A)], None),
         ([task(101, None)], None),
+        ([task(101, A, createtime=str(int(NOON.timestamp()) + 9))], "101"),
+        # It may as well be an equal run of another Airflow task.
+        ([task(101, A, createtime=str(int(NOON.timestamp()) + 15))], None),
     ):
 
         def answer(send: Any, tasks: Any = tasks) -> Any:

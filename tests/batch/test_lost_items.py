@@ -117,7 +117,7 @@ def test_a_lost_run_is_not_sent_again_by_a_retry_before_it_is_certain(
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["still running", "ended"])
-def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reported(
+def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch, is_running: bool
 ) -> None:
     work.wiro.inject(Fault("server_error", endpoint="Run", status=504))
@@ -143,12 +143,13 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
     assert Decimal(summary["known_cost_usd"]) + summary["unknown_costs"] > results
     [twice] = [prompt for prompt, count in work.started.items() if count == 2]
     statuses = [task.status for task in work.wiro.tasks if task.parameters["prompt"] == twice]
-    assert statuses == [DONE, CANCELLED if is_running else DONE]
-    assert "An earlier sending of Item 0 had started Wiro task" in work.told
+    assert (statuses[0], statuses[1] == DONE) == (DONE, not is_running)
+    assert CANCELLED not in statuses  # it may be an equal run of another Airflow task
+    assert "Item 0 was sent more than once, and these Wiro tasks may be of an earlier sending" in work.told
     work.retry()
     work.told.lines.clear()
     work.run(inputs)
-    assert "An earlier sending" not in work.told
+    assert "sent more than once" not in work.told
 
 
 def test_a_run_that_leaves_late_is_confirmed_by_the_journal_first(

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_wiro.api.run_record import RunRecord
+from airflow_provider_wiro.api.run_sending import Loss
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.operators import durable_run
 from airflow_provider_wiro.operators.durable_run import DurableRun
+from airflow_provider_wiro.operators.stopping import TaskStoppedError
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.later_tasks import Baseline
     from airflow_provider_wiro.emulator import WiroEmulator
 
 EDIT = "wiro/Image Edit General"
@@ -128,6 +135,8 @@ def test_a_deferrable_run_waits_for_certainty_without_a_worker(
     assert isinstance(deferred.trigger, WiroPauseTrigger)
     assert deferred.method_name == "execute_when_free"
     assert work.store.record is not None
+    lost = deferred.trigger.lost_model, deferred.trigger.lost_at
+    assert lost == (RETRO, work.store.record["intended_at"])
     assert (work.store.record["loss"], work.started) == ("cut_off", 0)
     # A minute after a cut connection nothing can have been started any more.
     record = work.store.record
@@ -180,25 +189,62 @@ def test_a_timeout_before_certainty_is_for_a_retry_and_sends_nothing(
 def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reported(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, has_ended: bool
 ) -> None:
-    """The server was at work on the first request for longer than anybody waited."""
+    """Wiro shows its task too late for the search, but before the run is sent again."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "2")
     wiro.inject(Fault("server_error", endpoint="Run", status=504))
-    wait = WiroHook.wait_for_task
+    ask = durable_run.ask_baseline
+    asked: list[int] = []
 
-    def and_meanwhile(hook: WiroHook, *arguments: Any, **settings: Any) -> Any:
-        monkeypatch.setattr(WiroHook, "wait_for_task", wait)
-        if not has_ended:
-            wiro.inject(Fault("stuck_running"))
-        late = WiroHook().run_model(RETRO, SMALL)
-        if has_ended:
-            WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
-        return wait(hook, *arguments, **settings)
+    def and_it_shows_up(outside: Outside) -> Flow[Baseline]:
+        asked.append(1)
+        if len(asked) == 2:
+            if not has_ended:
+                wiro.inject(Fault("stuck_running"))
+            late = WiroHook().run_model(RETRO, SMALL)
+            if has_ended:
+                WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
+        return ask(outside)
 
-    monkeypatch.setattr(WiroHook, "wait_for_task", and_meanwhile)
+    monkeypatch.setattr(durable_run, "ask_baseline", and_it_shows_up)
 
-    assert work.run()["wiro_task_id"] == "2221"
-    assert work.statuses == ([DONE, DONE] if has_ended else [DONE, CANCELLED])
-    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.told
+    assert work.run()["wiro_task_id"] == "2222"
+    assert work.statuses == ([DONE, DONE] if has_ended else [CANCELLED, DONE])
+    assert "An earlier sending of this run had started Wiro task 2221 after all" in work.told
     assert "cost: 0.0" in work.told if has_ended else "is stopped now; cost:" in work.told
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_alone(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    """It may be the first sending's, or the next DAG run's."""
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    start = DurableRun.begin
+
+    def and_another(run: DurableRun) -> Any:
+        begun = start(run)
+        wiro.inject(Fault("stuck_running"))
+        WiroHook().run_model(RETRO, SMALL)
+        return begun
+
+    monkeypatch.setattr(DurableRun, "begin", and_another)
+
+    assert work.run(wait_for_completion=waits)["wiro_task_id"] == "2221"
+    assert CANCELLED not in work.statuses
+    assert wiro.counts.requests["Task/Kill"] == wiro.counts.requests["Task/Cancel"] == 0
+    assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.told
+    assert "UTC Wiro may still start a task for an earlier sending" in work.told
+
+
+def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_until_when(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+
+    work.run()
+
+    assert "This run was sent more than once, and until " in work.told
+    assert "UTC Wiro may still start a task for an earlier sending" in work.told
 
 
 def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:
@@ -314,6 +360,86 @@ def test_a_try_that_was_overtaken_during_a_long_upload_breaks_it_off(
 
     assert second[0]["status"] == DONE
     assert work.started == 1
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["answer lost", "worker died"])
+def test_the_time_of_an_upload_is_not_taken_from_the_search(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    """Wiro can't begin before it has the last byte."""
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    settings = upload_slowly(work, editor, tmp_path, monkeypatch, uploaded_for=50.0)
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    records: list[Any] = []
+    lose = DurableRun._lose
+
+    def die(run: DurableRun, lost: Any) -> Any:
+        records.append(work.store.record)
+        records.append(lose(run, lost).to_json())
+        raise SystemExit
+
+    monkeypatch.setattr(DurableRun, "_lose", die)
+    with pytest.raises(SystemExit):
+        work.run(**settings)
+
+    sending = RunRecord.from_json(records[0] if dies else records[1]).sending
+    assert sending.loss is (None if dies else Loss.TIMEOUT)
+    assert 650.0 <= sending.holds_seconds(600.0) <= 670.0
+
+
+def test_an_upload_ends_when_airflows_timeout_ends_the_task(
+    wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would start a Run that nobody follows."""
+    stopper: list[Any] = []
+
+    def time_out() -> None:
+        stopper[0]._is_interrupted = True
+
+    settings = upload_slowly(work, editor, tmp_path, monkeypatch, half_way=time_out)
+    operator = work.operator(**settings)
+    stopper.append(operator._stopper)
+
+    with pytest.raises(TaskStoppedError):
+        operator.execute(work.context)
+
+    assert work.started == 0
+    assert work.store.record is None
+
+
+def upload_slowly(
+    work: Work,
+    editor: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    uploaded_for: float = 0.0,
+    half_way: Any = lambda: None,
+) -> dict[str, Any]:
+    """Have the clock go on, and something happen, within a file. Return the run's settings."""
+    from airflow_provider_wiro.hooks import stored_file
+    from airflow_provider_wiro.operators import record_fence
+
+    monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat" * 1_000_000)
+    read = stored_file._Reading.read
+    passed = [0.0]
+
+    def slow(file: Any, size: int | None = -1) -> bytes:
+        if file.tell() > 1_000_000 and work.store.record and not passed[0]:
+            passed[0] = uploaded_for
+            half_way()
+        return read(file, size)
+
+    monkeypatch.setattr(stored_file._Reading, "read", slow)
+    real = DurableRun.__init__
+
+    def clocked(run: DurableRun, *arguments: Any, **settings: Any) -> None:
+        real(run, *arguments, **settings, monotonic=lambda: time.monotonic() + passed[0])
+
+    monkeypatch.setattr(DurableRun, "__init__", clocked)
+    return {"model": editor, "parameters": {"prompt": "x"}, "files": {"inputImage": str(path)}}
 
 
 def test_a_run_that_leaves_late_counts_from_when_it_left(

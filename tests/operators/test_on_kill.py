@@ -225,6 +225,74 @@ def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(wiro: WiroEmulat
     assert "Wiro task 2221 is left running (cancel_on_kill=False)." in work.told
 
 
+def test_a_try_that_thaws_and_is_killed_leaves_its_task_to_the_retry_that_follows_it(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("stuck_running"))
+    operator = work.operator()
+
+    def retry_took_over() -> bool:
+        if not was_seen(operator):
+            return False
+        work.store.set("wiro_run", {**(work.store.record or {}), "writer": "another", "try_number": 2})
+        return True
+
+    kill_when(work, operator, retry_took_over)
+
+    with pytest.raises(AirflowException, match="was stopped"):
+        operator.execute(work.context)
+
+    assert wiro.counts.tasks_stopped == 0
+    assert "A later try of this Airflow task follows the Wiro task" in work.told
+
+
+def test_an_error_in_a_try_that_was_overtaken_stops_nothing_either(wiro: WiroEmulator, work: Work) -> None:
+    """Airflow's execution_timeout in a worker that thaws, with no retry of its own left."""
+    wiro.inject(Fault("stuck_running"))
+    operator = work.operator()
+
+    def pause(_: float) -> None:
+        work.store.set("wiro_run", {**(work.store.record or {}), "writer": "another", "try_number": 2})
+        raise TimeoutError
+
+    operator.hook.pause = pause  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError):
+        operator.execute(work.context)
+
+    assert wiro.counts.tasks_stopped == 0
+
+
+@pytest.mark.parametrize("record", ["hangs", "fails"])
+def test_a_kill_that_cannot_read_the_record_in_time_stops_the_task(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    monkeypatch.setattr(stopping, "_KILL_RECORD_SECONDS", 0.05)
+    wiro.inject(Fault("stuck_running"))
+    operator = work.operator()
+    over = threading.Event()
+
+    def get(*_: Any) -> Any:
+        if record == "fails":
+            raise RuntimeError("API_SERVER_ERROR")
+        over.wait(30)
+
+    def can_be_read_no_more() -> bool:
+        if was_seen(operator):
+            work.store.get = get  # type: ignore[method-assign]
+        return was_seen(operator)
+
+    kill_when(work, operator, can_be_read_no_more)
+
+    try:
+        with pytest.raises(AirflowException, match="was stopped"):
+            operator.execute(work.context)
+    finally:
+        over.set()
+
+    assert work.statuses == [CANCELLED]
+    assert "Whether a later try follows the Wiro task isn't known" in work.told
+
+
 def test_a_task_that_has_ended_is_left_as_it_is(wiro: WiroEmulator, work: Work) -> None:
     operator = work.operator()
     operator.execute(work.context)

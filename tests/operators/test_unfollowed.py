@@ -13,7 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskFailedError, WiroTaskTimeoutError
+from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators import stopping
+from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, Work
 
 if TYPE_CHECKING:
@@ -381,3 +383,26 @@ def test_a_last_retry_that_cannot_look_at_its_recorded_task_stops_it(
     with pytest.raises(WiroConnectionError):
         work.run()
     assert work.statuses == [CANCELLED]
+
+
+def test_a_failed_wait_for_a_run_that_was_begun_anew_does_not_go_back_to_the_cancelled_one(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XCom still has the cancelled task's id; the record says that a Run was sent since, and lost."""
+    wiro.inject(Fault("stuck_running"))
+    work.defer()
+    work.retry()
+    deferred = work.defer()
+    WiroHook().stop_task("2221")
+    wiro.inject(Fault("drop_before", endpoint="Run"))
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    operator = work.operator(deferrable=True)
+    event = {"status": "cancelled", "wiro_task_id": "2221", "try_number": 2}
+    with pytest.raises(TaskDeferred) as again:
+        operator.execute_complete(work.context, event, **(deferred.kwargs or {}))
+    assert isinstance(again.value.trigger, WiroPauseTrigger)
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "0.05")
+
+    summary = work.operator(deferrable=True).resume_execution("__fail__", NOT_INSTALLED, work.context)
+
+    assert (summary["wiro_task_id"], summary["status"]) == ("2222", DONE)

@@ -398,3 +398,22 @@ async def test_a_pause_ends_at_its_moment() -> None:
 async def test_a_pause_that_is_over_ends_at_once() -> None:
     async with asyncio.timeout(5):
         assert (await one_event(WiroPauseTrigger(until=0.0)))["try_number"] is None
+
+
+@pytest.mark.parametrize(
+    ("state", "warns"), [("failed", True), ("deferred", False), (RuntimeError("no API server"), True)]
+)
+async def test_ending_the_wait_for_a_lost_run_says_what_cannot_be_stopped(
+    told: Told, monkeypatch: pytest.MonkeyPatch, state: Any, warns: bool
+) -> None:
+    stopping_works_like_3_3(monkeypatch)
+    monkeypatch.setattr(WiroPauseTrigger, "log", property(lambda _: told))
+    says(monkeypatch, state)
+    _, kwargs = WiroPauseTrigger(until=time.time() + 60, lost_model="o/m", lost_at=1795420800.0).serialize()
+    trigger = WiroPauseTrigger(**json.loads(json.dumps(kwargs)))
+    trigger.task_instance = Ti()  # type: ignore[assignment]
+
+    await trigger.on_kill()
+
+    assert ("The answer of a Run of o/m, sent at 2026-11-23 08:00:00 UTC, was lost" in told) is warns
+    assert ("can't be stopped from here. Look in the dashboard at wiro.ai." in told) is warns

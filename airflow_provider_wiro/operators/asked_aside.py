@@ -1,0 +1,45 @@
+"""A question that a signal handler asks without waiting for longer than it may."""
+
+from __future__ import annotations
+
+import _thread
+import contextvars
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class AskedAside:
+    """
+    A yes-or-no question that is asked in a thread of its own.
+
+    A handler interrupts the main thread anywhere, also where that holds a lock which the question needs: it
+    is answered only after the handler has returned, then. ``threading.Thread`` has such locks itself.
+
+    :param ask: asks it.
+    :ivar error: why there is no answer, None unless asking has failed.
+    """
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self.error: Exception | None = None
+        self._ask = ask
+        self._answer: bool | None = None
+        self._gate = _thread.allocate_lock()
+        self._gate.acquire()
+        context = contextvars.copy_context()
+        _thread.start_new_thread(context.run, (self._work,))
+
+    def _work(self) -> None:
+        try:
+            self._answer = self._ask()
+        except Exception as error:  # for who waits for the answer
+            self.error = error
+        finally:
+            self._gate.release()
+
+    def answer(self, seconds: float) -> bool | None:
+        """Return the answer, None if there is none within some seconds."""
+        if self._gate.acquire(timeout=max(0.0, seconds)):
+            self._gate.release()
+        return self._answer
