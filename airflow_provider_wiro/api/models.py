@@ -124,6 +124,7 @@ class Task:
     :ivar elapsed_seconds: the model's run time.
     :ivar cost_usd: what was billed, as Wiro wrote it; None if that is not known, or not known yet: the charge
         of a run can be recorded after its end, and is missing or "0" until then.
+    :ivar shows_parameters: whether the answer had the parameters of the run, be there any or none.
     :ivar project_id: the project that is billed, None if the answer didn't name it.
     :ivar owner_uuid: whose task it is, None if the answer didn't name it.
     :ivar token: opens the task's WebSocket. A secret.
@@ -145,11 +146,13 @@ class Task:
     token: str | None = field(default=None, repr=False)
     project_id: str | None = None
     owner_uuid: str | None = None
+    shows_parameters: bool = True
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
         token = text(item.get("socketaccesstoken")) or None
-        parameters = json_object(item.get("parameters")) or {}
+        shown_parameters = json_object(item.get("parameters"))
+        parameters = shown_parameters or {}
         secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:
@@ -184,6 +187,7 @@ class Task:
             token=token,
             project_id=text(item.get("projectid")).strip() or None,
             owner_uuid=text(item.get("uuid")).strip() or None,
+            shows_parameters=shown_parameters is not None,
         )
 
     @property
