@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.llm_answers import Content, answer_text, content_of, finish_reason, usage
+from airflow_provider_wiro.api.llm_answers import (
+    Content,
+    answer_text,
+    content_of,
+    finish_reason,
+    shows_nothing,
+    usage,
+)
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.api.wire import (
     flag,
@@ -241,6 +248,11 @@ class Task:
         """An LLM's answer as one text, None if the task has no such output."""
         contents = self._contents
         return answer_text(contents, self.debug_output) if contents else None
+
+    @property
+    def has_empty_answer(self) -> bool:
+        """Whether one of the outputs is an LLM's answer of which Wiro shows nothing at all."""
+        return any(shows_nothing(content, self.debug_output) for content in self._contents)
 
     @property
     def finish_reason(self) -> str | None:

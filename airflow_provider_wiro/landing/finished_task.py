@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.api.outcomes import cut_short_warnings, task_id_of
+from airflow_provider_wiro.api.outcomes import answer_warnings, task_id_of
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
@@ -41,7 +41,7 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
             "before this task, or let the run wait for completion."
         )
     require_success(task)
-    for warning in cut_short_warnings(task):
+    for warning in answer_warnings(task):
         log.warning("%s", warning)
     return task
 

@@ -68,7 +68,8 @@ class WiroToS3Operator(BaseOperator):
         storage, nothing is deleted and the task fails with the reason after all outputs have landed: Wiro
         doesn't show whether it was sent with this run, or is an upload (such as one of
         :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator`) or another task's output
-        that other runs need as well. The same where Wiro doesn't show the run's parameters.
+        that other runs need as well. The same where Wiro doesn't show the run's parameters, or where an
+        LLM's answer is empty.
     :param delete_shared_inputs: let ``delete_after`` delete the inputs as well: no other run needs them.
     :param max_concurrency: how many outputs, or parts of one, are moved at once.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
@@ -233,6 +234,11 @@ class WiroToS3Operator(BaseOperator):
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
             raise self._stopped()
+        if task.has_empty_answer:
+            raise AirflowFailException(
+                f"Nothing was deleted from Wiro: the answer of Wiro task {task.id} is empty, so that nothing "
+                "of it has landed. See what the task shows at wiro.ai; then set delete_after=False."
+            )
         self._check_shared_inputs(task)
         try:
             self.hook.delete_task_files(task.id)

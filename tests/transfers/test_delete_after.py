@@ -260,6 +260,27 @@ def test_nothing_is_deleted_where_wiro_does_not_show_the_parameters(
     assert deletions(server) == [{"tasktoken": TOKEN}]
 
 
+def test_a_picture_is_fetched_before_it_is_deleted_whatever_stands_beside_its_url(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows({**wiro.file(PNG), "content": {}}, socketaccesstoken=TOKEN)
+    land(delete_after=True)
+    assert s3.get("wiro/2221/0-0.png") == PNG
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+def test_an_answer_of_which_wiro_shows_nothing_is_not_deleted(
+    wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows({"contenttype": "raw", "content": None}, debugoutput="", socketaccesstoken=TOKEN)
+    with pytest.raises(AirflowFailException, match="is empty"):
+        land(delete_after=True)
+    assert deletions(server) == []
+    assert "The answer of Wiro task 2221 is empty" in caplog.text
+
+
 def test_one_upload_for_several_runs_survives_the_transfer_of_the_first(
     s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
