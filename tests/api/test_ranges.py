@@ -152,9 +152,25 @@ def test_a_renewed_link_is_to_the_same_file() -> None:
     unsized = Output(0, "0.png", "image/png", None, "https://cdn1.wiro.ai/fresh")
     assert ranges.check_renewed(OUTPUT, unsized) == fresh
     assert ranges.check_renewed(unsized, fresh) is fresh
-    for other in (None, Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
+    for other in (Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
         with pytest.raises(WiroOutputRefusedError, match="no fresh one"):
             ranges.check_renewed(OUTPUT, other)
+    with pytest.raises(WiroOutputUnavailableError, match="at the moment"):
+        ranges.check_renewed(OUTPUT, None)
+
+
+@pytest.mark.parametrize("early", [("", "", None), ("0.png?Expires=1", "image/png", 7), ("x", "", 100)])
+def test_what_had_no_link_yet_can_get_another_name_and_size_with_it(
+    early: tuple[str, str, int | None],
+) -> None:
+    fresh = Output(0, "0.png", "image/png", 100, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(Output(0, *early, None), fresh) is fresh
+
+
+def test_the_query_of_a_name_changes_with_the_link() -> None:
+    old = Output(0, "0.png?Expires=1", "image/png", 100, "https://cdn1.wiro.ai/old")
+    fresh = Output(0, "0.png?Expires=2", "image/png", 100, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(old, fresh) is fresh
 
 
 def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_longer() -> None:
