@@ -25,6 +25,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
     WiroRateLimitError,
+    WiroServerError,
 )
 
 if TYPE_CHECKING:
@@ -180,8 +181,10 @@ def call(
             return (yield from _ask_instead(api_call.instead(), outside, failure))
         sent = isinstance(outcome, Answer) or (isinstance(outcome, NoAnswer) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
+            says_nothing = isinstance(failure, WiroServerError) and failure.http_status == 200
+            how = "its answer doesn't tell what became of it" if says_nothing else "its answer is lost"
             raise WiroLostRunError(
-                f"The run was sent, but its answer is lost: {failure} Wiro may have started the task and "
+                f"The run was sent, but {how}: {failure} Wiro may have started the task and "
                 "bill it; look for it in the dashboard at wiro.ai before running it again.",
                 was_cut_off=isinstance(outcome, NoAnswer) and outcome.was_cut_off,
             ) from failure

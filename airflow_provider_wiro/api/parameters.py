@@ -219,10 +219,11 @@ def _form_values(value: Any) -> list[str]:
     """
     Return a value as the text of one form field, or of several equally named ones for a list.
 
-    A list of objects, such as the ``messages`` of an LLM, is one field of JSON text.
+    A list of objects, such as the ``messages`` of an LLM, is one field of JSON text; so is an empty list,
+    which would otherwise not be sent at all.
     """
     is_list = isinstance(value, list | tuple)
-    if is_list and not any(isinstance(item, Mapping | list | tuple) for item in value):
+    if is_list and value and not any(isinstance(item, Mapping | list | tuple) for item in value):
         return [_form_text(item) for item in value if item is not None]
     return [_form_text(value)]
 

@@ -122,6 +122,7 @@ def test_a_list_of_objects_travels_as_one_field_of_json_text_beside_a_file() -> 
 
     assert form == (
         ("messages", json.dumps(messages, ensure_ascii=False)),
+        ("tools", "[]"),
         ("tags", "a"),
         ("tags", "b"),
         ("inputImage", CAT),

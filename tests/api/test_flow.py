@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Send, call
+from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import (
@@ -38,6 +41,9 @@ from tests.api.world import (
     ok,
     refused,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.endpoints import ApiCall
 
 DETAIL = endpoints.get_task("2221")
 RUN = endpoints.run_model("a/b", {"prompt": "x"}, {})
@@ -185,16 +191,35 @@ def test_any_other_call_rides_it_out(status: int) -> None:
     assert world.drive(call(DETAIL, world.outside)).status == "task_start"
 
 
-def test_a_vague_error_passes_for_a_call_that_only_names_tasks_and_stays_for_a_run() -> None:
-    vague = refused(0, "Something went wrong.")
-    for api_call in (DETAIL, endpoints.list_tasks(), endpoints.cancel_task("1"), endpoints.kill_task("1")):
-        world = World(vague, detail("task_start"))
-        world.drive(call(api_call, world.outside))
-        assert len(world.sends) == 2
+CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
 
-    world = World(vague)
-    with pytest.raises(WiroValidationError):
+
+@pytest.mark.parametrize(
+    ("api_call", "success"),
+    [
+        (DETAIL, {"tasklist": [{"id": "2221", "status": "task_start"}]}),
+        (endpoints.list_tasks(), {"tasklist": []}),
+        (endpoints.cancel_task("1"), {"tasklist": []}),
+        (endpoints.kill_task("1"), {"tasklist": []}),
+        (endpoints.upload_file(CAT), {"list": [{"url": "https://cdn1.wiro.ai/cat.png"}]}),
+        (endpoints.delete_task_files("tok"), {}),
+        (endpoints.get_model("a/b"), {"tool": [{"slugowner": "a", "slugproject": "b"}]}),
+    ],
+)
+def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
+    api_call: ApiCall[Any], success: dict[str, Any]
+) -> None:
+    world = World(refused(0, "Something went wrong."), ok(**success))
+    world.drive(call(api_call, world.outside))
+    assert len(world.sends) == 2
+
+
+def test_an_error_without_a_reason_does_not_tell_whether_a_run_was_started() -> None:
+    world = World(refused(0, "Something went wrong."))
+    told = r"doesn't tell what became of it: .* Something went wrong\."
+    with pytest.raises(WiroLostRunError, match=told) as raised:
         world.drive(call(RUN, world.outside))
+    assert not raised.value.was_cut_off
     assert len(world.sends) == 1
 
 
