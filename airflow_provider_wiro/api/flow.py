@@ -245,7 +245,8 @@ def _pause_before_repeat(
     if not failure.may_retry:
         return None
     asked = retry.retry_after_seconds(outcome.headers, outside.now()) if isinstance(outcome, Answer) else None
-    pause = max(asked or 0.0, retry.backoff_seconds(attempt, outside.random()))
+    asked = min(asked or 0.0, retry.LONGEST_ASKED_SECONDS)
+    pause = max(asked, retry.backoff_seconds(attempt, outside.random()))
     if isinstance(failure, WiroRateLimitError):
         outside.gate.close(pause)
     return pause

@@ -20,7 +20,7 @@ from airflow_provider_wiro.api.llm_answers import (
     shows_nothing,
     usage,
 )
-from airflow_provider_wiro.api.secret_parameters import secret_values
+from airflow_provider_wiro.api.secret_parameters import secret_values, without_likely_tokens
 from airflow_provider_wiro.api.wire import (
     flag,
     json_list,
@@ -190,7 +190,9 @@ class Task:
             ended_at=moment(item.get("endtime")),
             parameters=parameters,
             debug_output=printed("debugoutput"),
-            debug_error=printed("debugerror"),
+            debug_error=printed("debugerror")
+            if shown_parameters is not None
+            else without_likely_tokens(printed("debugerror")),
             token=token,
             project_id=text(item.get("projectid")).strip() or None,
             owner_uuid=text(item.get("uuid")).strip() or None,

@@ -30,6 +30,9 @@ SILENCE_SECONDS = 20.0
 #: A try that brings so much is no failure after which to wait longer and longer.
 STEP_BYTES = 1024
 
+#: A pause that the CDN asks for takes no more than this of the patience, so that it is asked again.
+_LONGEST_SHARE_OF_A_PAUSE = 0.75
+
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
 _PASSING = frozenset({408, 425, 429})
 
@@ -277,7 +280,7 @@ class Patience:
         self._tries += 1
         if self._tries == 1 and asked is None:
             self._since = now
-        seconds = asked or 0.0
+        seconds = min(asked or 0.0, PATIENCE_SECONDS * _LONGEST_SHARE_OF_A_PAUSE)
         if asked is not None or self._tries > 1:
             seconds = max(seconds, retry.backoff_seconds(max(1, self._tries - 1), random))
         return None if now + seconds - self._since > PATIENCE_SECONDS else seconds

@@ -12,6 +12,7 @@ from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import (
+    WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
     WiroConcurrencyLimitError,
@@ -326,10 +327,27 @@ def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status:
         assert world.pauses == pauses
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("asked", ["120", "86400"])
+def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within_it(
+    status: int, asked: str
+) -> None:
+    busy = answered(status, b"", retry_after=asked)
+    for api_call, then in ((DETAIL, detail("task_start")), (RUN, STARTED)):
+        world = World(busy, then)
+        world.drive(call(api_call, world.outside))
+        assert world.sent_at == [0, 45]
+
+    world = World(busy, busy, STARTED)
+    with pytest.raises(WiroApiError):
+        world.drive(call(RUN, world.outside))
+    assert world.sent_at == [0, 45]
+
+
 def test_a_pause_beyond_patience_is_not_begun() -> None:
-    world = World(answered(503, b"", retry_after="3600"), detail("task_start"))
+    world = World(answered(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
-        world.drive(call(DETAIL, world.outside))
+        world.drive(call(DETAIL, world.outside, patience_seconds=19))
     assert world.pauses == []
 
 
@@ -362,7 +380,7 @@ def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     world = World(detail("task_start"))
     world.outside.gate.close(600)
 
-    with pytest.raises(WiroRateLimitError, match="asks to wait 30 s more"):
+    with pytest.raises(WiroRateLimitError, match="asks to wait 15 s more"):
         world.drive(call(DETAIL, world.outside, deadline=NOON + timedelta(seconds=30)))
     assert world.elapsed == 30
     assert world.sends == []
@@ -388,7 +406,7 @@ def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
         hit.drive(call(DETAIL, hit.outside))
 
     world.drive(call(api_call, world.outside))
-    assert world.sent_at == [60]
+    assert world.sent_at == [45]
 
 
 def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:

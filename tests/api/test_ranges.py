@@ -185,7 +185,12 @@ def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_lon
 def test_a_busy_cdn_is_left_alone_for_as_long_as_it_asks() -> None:
     assert (Patience(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
     assert (Patience(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
-    assert Patience(0.0).pause(0.0, 0.5, asked=ranges.PATIENCE_SECONDS + 1) is None
+
+
+def test_a_cdn_that_asks_for_a_day_is_asked_again_within_the_minute() -> None:
+    patience = Patience(0.0)
+    assert patience.pause(0.0, 0.5, asked=86_400.0) == 45.0
+    assert patience.pause(45.0, 0.5, asked=86_400.0) is None
 
 
 def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
