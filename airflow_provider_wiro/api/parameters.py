@@ -26,6 +26,11 @@ _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAX_FILE_BYTES = 100 * 1000 * 1000
 
 FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
+#: Kinds that take no file. Wiro's set of kinds is open: what is in neither set may be a new kind of file.
+_PLAIN_KINDS = frozenset(
+    {"text", "textarea", "number", "numeric", "integer", "float", "range"}
+    | {"select", "selectwithcover", "checkbox", "jsonschema"}
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def _by_parameter(
     files: Mapping[str, Sequence[FileValue]], known: Sequence[ModelParameter]
 ) -> list[tuple[str, str, Sequence[FileValue]]]:
     """Return id, kind and files of each file parameter that a user means."""
-    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind in FILE_KINDS}
+    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind not in _PLAIN_KINDS}
     meant: dict[str, tuple[str, str, Sequence[FileValue]]] = {}
     for name, given in files.items():
         if not given:
@@ -171,7 +176,9 @@ def _by_parameter(
         parameter = _parameter_id(name, kinds, is_model_known=bool(known))
         if parameter in meant:
             raise WiroUsageError(f"File parameter {parameter!r} is given twice, once as {parameter}Url.")
-        kind = kinds.get(parameter) or ("fileinput" if len(given) == 1 else "multifileinput")
+        kind = kinds.get(parameter, "")
+        if kind not in FILE_KINDS:
+            kind = "fileinput" if len(given) == 1 else "multifileinput"
         if kind == "fileinput" and len(given) > 1:
             raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
         meant[parameter] = (parameter, kind, given)

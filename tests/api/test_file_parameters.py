@@ -139,6 +139,14 @@ def test_without_knowing_the_model_one_file_is_a_fileinput_and_several_a_multifi
     )
 
 
+@pytest.mark.parametrize("kind", ["imageinput", "fileInput", ""])
+def test_a_parameter_of_a_kind_that_is_not_known_gets_a_file_in_the_usual_form(kind: str) -> None:
+    known = (ModelParameter("inputVideo", kind), ModelParameter("prompt", "textarea"))
+    assert run_body({}, {"inputVideo": [CAT]}, known).form == (("inputVideo", CAT), ("inputVideoUrl", ""))
+    with pytest.raises(WiroUsageError, match=r"no file parameter 'prompt'. Its file parameters: inputVideo"):
+        run_body({}, {"prompt": [CAT]}, known)
+
+
 @pytest.mark.parametrize("known", [(), _known("fileinput")])
 def test_input_image_url_means_input_image(known: list[ModelParameter]) -> None:
     assert run_body({}, {"inputImageUrl": [CAT]}, known) == run_body({}, {"inputImage": [CAT]}, known)
