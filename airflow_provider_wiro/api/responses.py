@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_wiro.api.secret_parameters import without_likely_tokens
 from airflow_provider_wiro.api.wire import number, text
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
@@ -168,6 +169,8 @@ def _refusal(
     code = next((code for code, _ in errors if code is not None), None)
     # Hidden before it is cut, or a cut through a secret would leave its first half.
     words = _hide("; ".join(message for _, message in errors if message), secrets)[:1000]
+    if only_names_tasks:
+        words = without_likely_tokens(words)
     if not words:
         words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"

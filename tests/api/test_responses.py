@@ -162,6 +162,12 @@ def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
     assert type(raised.value) is expected
 
 
+def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_are_not_known() -> None:
+    with pytest.raises(WiroApiError) as raised:
+        read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
+    assert str(raised.value).endswith("Request parameter missing near ***")
+
+
 def test_several_errors_and_bare_strings_are_all_told() -> None:
     errors = ["first", {"code": "97", "message": "no balance"}, None, {"message": None}, 7]
     error = _error(answered(200, {"result": False, "errors": errors}))
