@@ -113,7 +113,8 @@ class WiroServerError(WiroApiError):
     """
     The server failed: HTTP 5xx, or a status that says as little about the request (408, 409, 425, 499).
 
-    Also an error without a reason ("Something went wrong.") to a request that only names a task.
+    Also an error without a reason ("Something went wrong."), which the server can give after it has carried
+    the request out: to a Run that is a :class:`WiroLostRunError`.
     """
 
     may_retry = True

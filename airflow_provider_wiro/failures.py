@@ -69,7 +69,7 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
 }
 
 #: How Wiro names a parameter that it misses, required or not.
-_REQUIRED = re.compile(r"Request parameter \[([^\]]{1,100})\] required")
+_REQUIRED = re.compile(r"Request parameters? \[([^\]]{1,100})\] (?:is |are )?required", re.IGNORECASE)
 #: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
 _TOO_LARGE = 413
 
@@ -98,10 +98,10 @@ def explain(error: WiroError, then: str = "") -> str:
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
     if isinstance(error, WiroApiError) and error.http_status == _TOO_LARGE:
         advice = "What was sent is too large for the server: send a smaller file, or the URL of one."
-    if isinstance(error, WiroValidationError) and (required := _REQUIRED.search(str(error))):
+    if isinstance(error, WiroValidationError) and (required := _REQUIRED.findall(str(error))):
+        names = " and ".join(f'"{name}"' for name in dict.fromkeys(required))
         advice += (
-            f' Some models want their optional parameters, too: without a value for it, give "{required[1]}" '
-            'as "".'
+            f' Some models want their optional parameters, too: without a value for it, give {names} as "".'
         )
     rest = " ".join(filter(None, (advice, then)))
     message = str(error)

@@ -25,6 +25,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
     WiroRateLimitError,
+    WiroServerError,
 )
 
 if TYPE_CHECKING:
@@ -180,8 +181,10 @@ def call(
             return (yield from _ask_instead(api_call.instead(), outside, failure))
         sent = isinstance(outcome, Answer) or (isinstance(outcome, NoAnswer) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
+            says_nothing = isinstance(failure, WiroServerError) and failure.http_status == 200
+            how = "its answer doesn't tell what became of it" if says_nothing else "its answer is lost"
             raise WiroLostRunError(
-                f"The run was sent, but its answer is lost: {failure} Wiro may have started the task and "
+                f"The run was sent, but {how}: {failure} Wiro may have started the task and "
                 "bill it; look for it in the dashboard at wiro.ai before running it again.",
                 was_cut_off=isinstance(outcome, NoAnswer) and outcome.was_cut_off,
             ) from failure
@@ -242,7 +245,8 @@ def _pause_before_repeat(
     if not failure.may_retry:
         return None
     asked = retry.retry_after_seconds(outcome.headers, outside.now()) if isinstance(outcome, Answer) else None
-    pause = max(asked or 0.0, retry.backoff_seconds(attempt, outside.random()))
+    asked = min(asked or 0.0, retry.LONGEST_ASKED_SECONDS)
+    pause = max(asked, retry.backoff_seconds(attempt, outside.random()))
     if isinstance(failure, WiroRateLimitError):
         outside.gate.close(pause)
     return pause

@@ -7,6 +7,7 @@ What an LLM answered, read from the ``content`` of an output in whichever of its
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,23 @@ CUT_SHORT: Mapping[str, str] = {
     "error": "the model broke off with an error",
 }
 _USAGE = ("input_tokens", "output_tokens", "total_tokens")
+#: What tells Wiro's form of an answer from an answer that is JSON itself (structured output).
+_FIELDS = frozenset(
+    {
+        "prompt",
+        "raw",
+        "thinking",
+        "answer",
+        "segments",
+        "finishreason",
+        "finish_reason",
+        "usage",
+        "message",
+        "content",
+    }
+)
+#: Files, whatever stands beside a link that has not come yet.
+_MEDIA = ("image/", "video/", "audio/")
 _THINKS, _THOUGHT = "<think>", "</think>"
 
 #: A JSON object, or plain text.
@@ -31,17 +49,32 @@ def content_of(item: Mapping[str, Any], *, content_type: str, has_url: bool) -> 
     """
     Return the content of an output as Wiro sends it, None if the output is a file.
 
-    :param item: the output; its ``content`` may be null, an object, JSON text or plain text.
-    :return: empty for an answer of which Wiro shows nothing but the type.
+    What has a URL is a file, and so is what is to get one: the only copy is there, whatever else the output
+    shows.
+
+    :param item: the output; its ``content`` may be null, an object, a list, JSON text or plain text.
+    :return: empty for an answer of which Wiro shows nothing but the type. JSON that isn't in Wiro's form is
+        the answer itself, as text.
     """
-    found = item.get("content")
-    if isinstance(found, Mapping):
-        return found
-    if has_url:
+    kind = content_type.lower()
+    if has_url or kind.startswith(_MEDIA):
         return None
+    found = item.get("content")
     if isinstance(found, str) and found.strip():
-        return json_object(found) or text(found)
-    return {} if content_type.lower() == RAW else None
+        shown = json_object(found)
+        return shown if shown is not None and _FIELDS & shown.keys() else text(found)
+    if isinstance(found, Mapping) and (found or kind == RAW):
+        return found
+    if isinstance(found, list) and found:
+        return _content_of_list(found)
+    return {} if kind == RAW else None
+
+
+def _content_of_list(found: list[Any]) -> Content:
+    """Return a list of segments or of texts in Wiro's form of an answer; any other list as JSON text."""
+    if _answer_segments(found):
+        return {"segments": found}
+    return {"answer": found} if all(isinstance(part, str) for part in found) else _dumped(found)
 
 
 def answer_parts(content: Content) -> list[str]:
@@ -69,7 +102,26 @@ def answer_text(contents: Sequence[Content], printed: str) -> str:
 
     :param printed: what the model printed, which has the answer as well: used where no content has a text.
     """
-    return "\n\n".join(part for content in contents for part in answer_parts(content)) or printed
+    found = "\n\n".join(part for content in contents for part in answer_parts(content))
+    return (
+        found or printed or "\n\n".join(_dumped(content) for content in contents if _is_json_itself(content))
+    )
+
+
+def shows_nothing(content: Content | None, printed: str) -> bool:
+    """Whether an output is an answer of which neither its content nor what the model printed has anything."""
+    return content is not None and not content and not printed.strip()
+
+
+def _is_json_itself(content: Content) -> bool:
+    return isinstance(content, Mapping) and bool(content) and not _FIELDS & content.keys()
+
+
+def _dumped(value: object) -> str:
+    try:
+        return text(json.dumps(value, ensure_ascii=False))
+    except RecursionError:  # nested more deeply than can be written
+        return ""
 
 
 def finish_reason(contents: Sequence[Content]) -> str | None:

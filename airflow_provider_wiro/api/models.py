@@ -12,8 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.llm_answers import Content, answer_text, content_of, finish_reason, usage
-from airflow_provider_wiro.api.secret_parameters import secret_values
+from airflow_provider_wiro.api.llm_answers import (
+    Content,
+    answer_text,
+    content_of,
+    finish_reason,
+    shows_nothing,
+    usage,
+)
+from airflow_provider_wiro.api.secret_parameters import secret_values, without_likely_tokens
 from airflow_provider_wiro.api.wire import (
     flag,
     json_list,
@@ -124,6 +131,7 @@ class Task:
     :ivar elapsed_seconds: the model's run time.
     :ivar cost_usd: what was billed, as Wiro wrote it; None if that is not known, or not known yet: the charge
         of a run can be recorded after its end, and is missing or "0" until then.
+    :ivar shows_parameters: whether the answer had the parameters of the run, be there any or none.
     :ivar project_id: the project that is billed, None if the answer didn't name it.
     :ivar owner_uuid: whose task it is, None if the answer didn't name it.
     :ivar token: opens the task's WebSocket. A secret.
@@ -145,11 +153,13 @@ class Task:
     token: str | None = field(default=None, repr=False)
     project_id: str | None = None
     owner_uuid: str | None = None
+    shows_parameters: bool = True
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
         token = text(item.get("socketaccesstoken")) or None
-        parameters = json_object(item.get("parameters")) or {}
+        shown_parameters = json_object(item.get("parameters"))
+        parameters = shown_parameters or {}
         secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:
@@ -180,10 +190,13 @@ class Task:
             ended_at=moment(item.get("endtime")),
             parameters=parameters,
             debug_output=printed("debugoutput"),
-            debug_error=printed("debugerror"),
+            debug_error=printed("debugerror")
+            if shown_parameters is not None
+            else without_likely_tokens(printed("debugerror")),
             token=token,
             project_id=text(item.get("projectid")).strip() or None,
             owner_uuid=text(item.get("uuid")).strip() or None,
+            shows_parameters=shown_parameters is not None,
         )
 
     @property
@@ -237,6 +250,11 @@ class Task:
         """An LLM's answer as one text, None if the task has no such output."""
         contents = self._contents
         return answer_text(contents, self.debug_output) if contents else None
+
+    @property
+    def has_empty_answer(self) -> bool:
+        """Whether one of the outputs is an LLM's answer of which Wiro shows nothing at all."""
+        return any(shows_nothing(content, self.debug_output) for content in self._contents)
 
     @property
     def finish_reason(self) -> str | None:

@@ -94,11 +94,13 @@ def success_warnings(task: Task) -> list[str]:
     """
     if not task.outputs:
         return [f"Wiro task {task.id} succeeded without outputs.{last_lines(task)}"]
-    return cut_short_warnings(task)
+    return answer_warnings(task)
 
 
-def cut_short_warnings(task: Task) -> list[str]:
-    """Return the warning for an LLM's answer that is not whole, if it is not."""
+def answer_warnings(task: Task) -> list[str]:
+    """Return the warnings for an LLM's answer that is empty, or not whole."""
+    if task.has_empty_answer:
+        return [f"The answer of Wiro task {task.id} is empty. The run is billed all the same."]
     reason = task.finish_reason
     if reason is None or not is_cut_short(reason):
         return []

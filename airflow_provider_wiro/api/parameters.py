@@ -26,6 +26,11 @@ _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAX_FILE_BYTES = 100 * 1000 * 1000
 
 FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
+#: Kinds that take no file. Wiro's set of kinds is open: what is in neither set may be a new kind of file.
+_PLAIN_KINDS = frozenset(
+    {"text", "textarea", "number", "numeric", "integer", "float", "range"}
+    | {"select", "selectwithcover", "checkbox", "jsonschema"}
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def _by_parameter(
     files: Mapping[str, Sequence[FileValue]], known: Sequence[ModelParameter]
 ) -> list[tuple[str, str, Sequence[FileValue]]]:
     """Return id, kind and files of each file parameter that a user means."""
-    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind in FILE_KINDS}
+    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind not in _PLAIN_KINDS}
     meant: dict[str, tuple[str, str, Sequence[FileValue]]] = {}
     for name, given in files.items():
         if not given:
@@ -171,7 +176,9 @@ def _by_parameter(
         parameter = _parameter_id(name, kinds, is_model_known=bool(known))
         if parameter in meant:
             raise WiroUsageError(f"File parameter {parameter!r} is given twice, once as {parameter}Url.")
-        kind = kinds.get(parameter) or ("fileinput" if len(given) == 1 else "multifileinput")
+        kind = kinds.get(parameter, "")
+        if kind not in FILE_KINDS:
+            kind = "fileinput" if len(given) == 1 else "multifileinput"
         if kind == "fileinput" and len(given) > 1:
             raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
         meant[parameter] = (parameter, kind, given)
@@ -219,10 +226,11 @@ def _form_values(value: Any) -> list[str]:
     """
     Return a value as the text of one form field, or of several equally named ones for a list.
 
-    A list of objects, such as the ``messages`` of an LLM, is one field of JSON text.
+    A list of objects, such as the ``messages`` of an LLM, is one field of JSON text; so is an empty list,
+    which would otherwise not be sent at all.
     """
     is_list = isinstance(value, list | tuple)
-    if is_list and not any(isinstance(item, Mapping | list | tuple) for item in value):
+    if is_list and value and not any(isinstance(item, Mapping | list | tuple) for item in value):
         return [_form_text(item) for item in value if item is not None]
     return [_form_text(value)]
 

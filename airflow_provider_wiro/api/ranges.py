@@ -30,6 +30,9 @@ SILENCE_SECONDS = 20.0
 #: A try that brings so much is no failure after which to wait longer and longer.
 STEP_BYTES = 1024
 
+#: A pause that the CDN asks for takes no more than this of the patience, so that it is asked again.
+_LONGEST_SHARE_OF_A_PAUSE = 0.75
+
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
 _PASSING = frozenset({408, 425, 429})
 
@@ -199,14 +202,28 @@ def check_renewed(old: Output, new: Output | None) -> Output:
     Return an output as Wiro's Detail shows it now: mostly with a fresh link, and for some time after the
     task's end perhaps with none.
 
-    :raises WiroOutputRefusedError: Wiro tells of another file now, or of none.
+    What had no link was not finished: its name, size and type are only known with the link.
+
+    :raises WiroOutputUnavailableError: Wiro doesn't show it at the moment.
+    :raises WiroOutputRefusedError: Wiro shows another file now.
     """
-    if new is None or old.name != new.name or _differ(old.size, new.size):
+    if new is None:
+        raise WiroOutputUnavailableError(
+            f"Wiro's Detail doesn't show {old.label} any more, or not at the moment."
+        )
+    if old.url is None and new.content is None:
+        return new
+    if _bare(old.name) != _bare(new.name) or _differ(old.size, new.size):
         what = "has not come" if old.url is None else "has expired"
         raise WiroOutputRefusedError(
             f"The link of {old.label} {what}, and Wiro's Detail has no fresh one for the same file."
         )
     return replace(new, size=old.size) if new.size is None else new
+
+
+def _bare(name: str) -> str:
+    """Return a name without the query of a link, which changes with the link."""
+    return name.partition("?")[0]
 
 
 def _differ(old: int | None, new: int | None) -> bool:
@@ -263,7 +280,7 @@ class Patience:
         self._tries += 1
         if self._tries == 1 and asked is None:
             self._since = now
-        seconds = asked or 0.0
+        seconds = min(asked or 0.0, PATIENCE_SECONDS * _LONGEST_SHARE_OF_A_PAUSE)
         if asked is not None or self._tries > 1:
             seconds = max(seconds, retry.backoff_seconds(max(1, self._tries - 1), random))
         return None if now + seconds - self._since > PATIENCE_SECONDS else seconds

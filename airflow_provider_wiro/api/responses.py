@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_wiro.api.secret_parameters import without_likely_tokens
 from airflow_provider_wiro.api.wire import number, text
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
@@ -138,7 +139,17 @@ _PERMISSION = re.compile(
     r"|(account|team|member|user|project)\b.{0,40}\b(blocked|banned|disabled|inactive|deactivated)",
     re.IGNORECASE,
 )
-_BALANCE = re.compile(r"balance|fund|credit|top.?up", re.IGNORECASE)
+_TOO_LITTLE = re.compile(r"insufficient|not enough|too (low|little)", re.IGNORECASE)
+_FOR_ADMINS = re.compile(r"\bonly\b.*\badmin|permission", re.IGNORECASE)
+_BALANCE = re.compile(r"balance|fund|credit|top.?up|\bat least\b|[$€]\s*\d|\d\s*usd", re.IGNORECASE)
+#: Words with which a server gives up: they name nothing that a caller could change.
+_UNSPECIFIC = re.compile(
+    r"(oops\W*|sorry\W*)?"
+    r"(something (has gone|went) wrong|an? (internal|unknown|unexpected)( server)? error( has)?( occurred)?"
+    r"|(internal|unknown|unexpected)( server)? error|no reason given)"
+    r"\W*((please )?(try|retry) (it )?(again)?( later)?)?\W*",
+    re.IGNORECASE,
+)
 _ABOUT_THE_REQUEST = re.compile(r"\b(required|missing|must be)\b|parameters? (is|are) invalid", re.IGNORECASE)
 
 _BY_CODE: Mapping[int, type[WiroApiError]] = {
@@ -158,12 +169,17 @@ def _refusal(
     code = next((code for code, _ in errors if code is not None), None)
     # Hidden before it is cut, or a cut through a secret would leave its first half.
     words = _hide("; ".join(message for _, message in errors if message), secrets)[:1000]
+    if only_names_tasks:
+        words = without_likely_tokens(words)
     if not words:
         words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
     kind = _refusal_class(answer.status, code, words)
-    if only_names_tasks and envelope is not None and kind in {WiroValidationError, WiroApiError}:
-        kind = kind if _ABOUT_THE_REQUEST.search(words) else WiroServerError
+    if envelope is not None and kind in {WiroValidationError, WiroApiError}:
+        # Of a Run, too, it says nothing: the server can have failed after it made the task.
+        is_the_servers_own = code == 0 and answer.status < 400 and _UNSPECIFIC.fullmatch(words)
+        if is_the_servers_own or (only_names_tasks and not _ABOUT_THE_REQUEST.search(words)):
+            kind = WiroServerError
     return kind(f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status)
 
 
@@ -174,7 +190,7 @@ def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiErr
     if by_code is WiroConcurrencyLimitError:  # certain, whatever status carries it, as is the next
         return by_code
     if by_code is WiroBalanceError:
-        if _BALANCE.search(words):
+        if _TOO_LITTLE.search(words) or (_BALANCE.search(words) and not _FOR_ADMINS.search(words)):
             return by_code
         return WiroPermissionError if _PERMISSION.search(words) else WiroApiError
     if status >= 500 or status in _AS_VAGUE_AS_5XX:

@@ -30,9 +30,10 @@ POLL_PATIENCE_SECONDS = 300.0
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-#: A rate limit holds back a connection's other calls no longer than this, whatever it asks for: a day without
-#: a poll would hide the ends of all tasks, and one request a minute tells whether the limit is over.
-LONGEST_CLOSURE_SECONDS = 60.0
+#: A pause that a server asks for is no longer than this, nor does a rate limit hold back a connection's other
+#: calls for longer: a day without a poll would hide the ends of all tasks, and one request a minute tells
+#: whether it is over. Shorter than the patience of a call, so that each is asked again at least once.
+LONGEST_ASKED_SECONDS = 45.0
 _SHORTEST_WAIT_SECONDS = 0.001
 
 
@@ -112,8 +113,8 @@ class RateGate:
         self._closed_until = -math.inf
 
     def close(self, seconds: float) -> None:
-        """Let no call through for this long, at most ``LONGEST_CLOSURE_SECONDS``."""
-        until = self._steady() + min(seconds, LONGEST_CLOSURE_SECONDS)
+        """Let no call through for this long, at most ``LONGEST_ASKED_SECONDS``."""
+        until = self._steady() + min(seconds, LONGEST_ASKED_SECONDS)
         self._closed_until = max(self._closed_until, until)
 
     def wait_seconds(self) -> float:

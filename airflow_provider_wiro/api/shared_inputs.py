@@ -3,7 +3,8 @@ Which of a task's inputs other runs may need too: InputOutputDelete would delete
 
 Wiro deletes the inputs of a run with its outputs. A file that was sent with the run is a copy of its own; one
 that the run was given by its URL (from File/Upload, or another task's output) may be an input of many runs.
-Nothing in Wiro's API tells how often a stored file is used, so what can't be told apart counts as shared.
+Task/Detail shows both as a URL of Wiro's storage. Neither its place nor an empty ``{id}Url`` beside it tells
+them apart, since clients send unset parameters as empty text: so each counts as shared.
 """
 
 from __future__ import annotations
@@ -25,10 +26,7 @@ _MAX_DEPTH = 20
 
 def shared_inputs(parameters: Mapping[str, Any], wiro_urls: Iterable[str | None]) -> list[str]:
     """
-    Return the names of the parameters that name a file in Wiro's storage which isn't the run's alone.
-
-    A run's own copy stands in ``{id}`` beside an empty ``{id}Url``: that is how a file is sent with a run,
-    while a URL stands in ``{id}Url``. A ``combinefileinput`` has both in one field, hence counts as shared.
+    Return the names of the parameters that name a file in Wiro's storage, its samples excepted.
 
     :param parameters: of the task, as Task/Detail shows them.
     :param wiro_urls: URLs whose hosts are Wiro's beside ``wiro.ai``: the connection's, the task's outputs'.
@@ -37,15 +35,8 @@ def shared_inputs(parameters: Mapping[str, Any], wiro_urls: Iterable[str | None]
     return [
         name
         for name, value in parameters.items()
-        if name not in _NO_INPUTS
-        and not _was_sent_as_file(name, parameters)
-        and any(_is_stored_at_wiro(url, hosts) for url in _urls(value, _MAX_DEPTH))
+        if name not in _NO_INPUTS and any(_is_stored_at_wiro(url, hosts) for url in _urls(value, _MAX_DEPTH))
     ]
-
-
-def _was_sent_as_file(name: str, parameters: Mapping[str, Any]) -> bool:
-    partner = f"{name}Url"
-    return partner in parameters and parameters[partner] in (None, "", [])
 
 
 def _is_stored_at_wiro(url: str, hosts: Collection[str]) -> bool:

@@ -51,8 +51,8 @@ def call_in_either_form(
     try:
         return (yield from call(first, outside, **settings))
     except WiroNotFoundError as error:
-        # HTTP 404 comes from a server that doesn't know the endpoint.
-        if error.http_status == 404 or not (first.is_repeatable or _says_no_such_model(error)):
+        # HTTP 404 without these words comes from a server that doesn't know the endpoint.
+        if not _says_no_such_model(error) and (error.http_status == 404 or not first.is_repeatable):
             raise
         refusal = error
     other = yield from _other_form(model, outside)
@@ -83,7 +83,7 @@ def clean_slug(model: str) -> str:
 
 
 def _says_no_such_model(error: WiroNotFoundError) -> bool:
-    return error.code == 1 and _NO_SUCH_MODEL in str(error)
+    return error.code == 1 and _NO_SUCH_MODEL in str(error).lower()
 
 
 def _other_form(model: str, outside: Outside) -> Flow[str | None]:

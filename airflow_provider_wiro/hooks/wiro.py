@@ -296,7 +296,8 @@ class WiroHook(BaseHook):
         Open an output's file for streaming: ``with hook.open_output(output) as stream: stream.read(size)``.
 
         The context raises a WiroOutputError where the file is not what Wiro announced, or not at a public
-        address.
+        address. It is a WiroOutputUnavailableError, which may pass, where ``output.url`` is None because Wiro
+        has not shown the link yet: get the task again after some seconds.
         """
         from airflow_provider_wiro.hooks import outputs
 

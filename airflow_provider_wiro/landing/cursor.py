@@ -112,9 +112,19 @@ class Cursor:
 
     def _await_link(self, patience: Patience) -> None:
         """Ask Wiro for a link that has not come yet, and rest if it still has not."""
-        self._download.output = self._fetcher.renew(self._download.output)
+        self._renew(patience)
         if self._download.output.awaits_link:
             self._wait(patience, downloads.no_link_yet(self._download.output))
+
+    def _renew(self, patience: Patience) -> None:
+        """Ask Wiro for a fresh link; rest until it shows the output again, should it not do so."""
+        while True:
+            try:
+                self._download.output = self._fetcher.renew(self._download.output)
+            except WiroOutputUnavailableError as error:
+                self._wait(patience, error, asked=0.0)
+            else:
+                return
 
     def _take(self, response: requests.Response, *, is_ranged: bool, patience: Patience) -> None:
         """Do what an answer asks for: begin to read it, or prepare another request."""
@@ -128,7 +138,7 @@ class Cursor:
             raise Restart
         if step is Step.RENEW and patience.may_renew:
             patience.may_renew = False
-            download.output = self._fetcher.renew(download.output)
+            self._renew(patience)
             return
         if step is Step.RENEW and status == downloads.NOT_YET_STATUS:
             self._wait(patience, downloads.no_file_yet(download.output, status), asked=0.0)

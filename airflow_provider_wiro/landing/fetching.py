@@ -6,11 +6,12 @@ import hashlib
 import random
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import ranges
 from airflow_provider_wiro.api.ranges import Edition, Patience
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.outputs import OutputSession
 from airflow_provider_wiro.landing.cursor import PIECE_BYTES, Cursor, Restart
 
@@ -57,15 +58,17 @@ class Fetcher:
 
         A link that Wiro has not shown yet may be missing still.
 
-        :raises WiroError: Wiro can't be asked, or doesn't show the same file any more.
+        :raises WiroOutputUnavailableError: Wiro doesn't show the file at the moment.
+        :raises WiroError: Wiro can't be asked, or shows another file now.
         """
         with self._renewing:
             if self._outputs[stale.index].url == stale.url:
                 fresh = {output.index: output for output in self._hook.get_task(self._task_id).outputs}
-                self._outputs = {
-                    index: ranges.check_renewed(known, fresh.get(index)) if known.content is None else known
-                    for index, known in self._outputs.items()
-                }
+                for index, known in self._outputs.items():
+                    if index != stale.index and known.content is None:
+                        with suppress(WiroOutputError):  # the thread that fetches it asks for itself
+                            self._outputs[index] = ranges.check_renewed(known, fresh.get(index))
+                self._outputs[stale.index] = ranges.check_renewed(stale, fresh.get(stale.index))
             return self._outputs[stale.index]
 
     def pause(self, seconds: float) -> None:

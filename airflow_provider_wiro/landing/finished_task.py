@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.api.outcomes import cut_short_warnings, task_id_of
+from airflow_provider_wiro.api import endpoints, flow, ranges
+from airflow_provider_wiro.api.late_links import await_links
+from airflow_provider_wiro.api.outcomes import answer_warnings, task_id_of
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
@@ -27,7 +28,7 @@ _COST_PATIENCE_SECONDS = 10.0
 
 def finished_task(hook: WiroHook, given: Any) -> Task:
     """
-    Return a task that has ended well.
+    Return a task that has ended well, with the links of its files if they come within half a minute.
 
     :param given: its id, or a run summary.
     :raises WiroUsageError: it is neither, or the task has not ended.
@@ -41,7 +42,10 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
             "before this task, or let the run wait for completion."
         )
     require_success(task)
-    for warning in cut_short_warnings(task):
+    # Before the keys are made of the names, which can be other ones until the links are there.
+    patience = ranges.PATIENCE_SECONDS / 2
+    task = hook.converse(lambda outside: await_links(task, outside, patience_seconds=patience))
+    for warning in answer_warnings(task):
         log.warning("%s", warning)
     return task
 

@@ -629,9 +629,21 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             return self._run_anew(context)
         self._stop_strays(context, task.id)
         check_success(task, min_outputs=self.min_outputs)
+        task = self._with_links(task)
         self._mark_spent(context, task.id)
         self._narrator(task.id).ended(task)
         return run_summary(task, model=self.model)
+
+    def _with_links(self, task: Task) -> Task:
+        """Return a task with the links of its files, waited for here: a task after this one needs them."""
+        from airflow_provider_wiro.api.late_links import await_links, awaits_links, missing_links_warning
+
+        if not awaits_links(task):
+            return task
+        task = self.hook.converse(lambda outside: await_links(task, outside))
+        if awaits_links(task):
+            self.log.warning("%s", missing_links_warning(task))
+        return task
 
     def _observe(self, task: Task) -> None:
         self._stopper.see(task)

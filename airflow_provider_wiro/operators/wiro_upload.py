@@ -36,8 +36,9 @@ class WiroUploadOperator(BaseOperator):
 
     Wiro deletes an upload together with the files of any run that was given its URL, also while other runs
     need it. So ``delete_after`` of :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator`
-    deletes nothing of such a run, unless ``delete_shared_inputs=True`` says that no other run needs it: for
-    the last one's transfer, say. Otherwise an upload stays; Wiro's API neither lists nor deletes uploads.
+    deletes nothing of a run with an input in Wiro's storage, unless ``delete_shared_inputs=True`` says that
+    no other run needs it: for the last one's transfer, say. Otherwise an upload stays; Wiro's API neither
+    lists nor deletes uploads.
 
     :param files: a local path, an object-storage URI (``s3://aws_default@bucket/key``), or a list of these.
         (templated)

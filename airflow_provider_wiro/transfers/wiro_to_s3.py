@@ -64,11 +64,13 @@ class WiroToS3Operator(BaseOperator):
         each object. True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and
         ``{model}``. (templated)
     :param delete_after: once everything is there and verified, delete the task's files, inputs included, from
-        Wiro, whose links are open to whoever holds them. What was sent with the run goes; where the run was
-        given a file in Wiro's storage by its URL, such as one from
-        :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator` or another task's output,
-        nothing is deleted and the task fails with the reason after all outputs have landed.
-    :param delete_shared_inputs: let ``delete_after`` delete such a file as well: no other run needs it.
+        Wiro, whose links are open to whoever holds them. Where an input of the run is a file in Wiro's
+        storage, nothing is deleted and the task fails with the reason after all outputs have landed: Wiro
+        doesn't show whether it was sent with this run, or is an upload (such as one of
+        :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator`) or another task's output
+        that other runs need as well. The same where Wiro doesn't show the run's parameters, or where an
+        LLM's answer is empty.
+    :param delete_shared_inputs: let ``delete_after`` delete the inputs as well: no other run needs them.
     :param max_concurrency: how many outputs, or parts of one, are moved at once.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
@@ -232,6 +234,11 @@ class WiroToS3Operator(BaseOperator):
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
             raise self._stopped()
+        if task.has_empty_answer:
+            raise AirflowFailException(
+                f"Nothing was deleted from Wiro: the answer of Wiro task {task.id} is empty, so that nothing "
+                "of it has landed. See what the task shows at wiro.ai; then set delete_after=False."
+            )
         self._check_shared_inputs(task)
         try:
             self.hook.delete_task_files(task.id)
@@ -254,10 +261,16 @@ class WiroToS3Operator(BaseOperator):
             return
         addresses = [self.hook.connection.base_url, *(output.url for output in task.outputs)]
         names = shared_inputs(task.parameters, addresses)
-        if names:
-            raise AirflowFailException(
-                "All outputs are safe in S3, but nothing was deleted from Wiro: Wiro task "
-                f"{task.id} was given files in Wiro's storage ({', '.join(map(repr, names[:10]))}). "
-                "They would be deleted too, and other runs may need them. Set delete_shared_inputs=True if "
-                "none does, or delete_after=False; then clear this task: it skips what landed."
-            )
+        if task.shows_parameters and not names:
+            return
+        found = (
+            f"Wiro task {task.id} has inputs in Wiro's storage ({', '.join(map(repr, names[:10]))})"
+            if names
+            else f"Wiro doesn't show the parameters of Wiro task {task.id}, which may have inputs there"
+        )
+        raise AirflowFailException(
+            f"All outputs are safe in S3, but nothing was deleted from Wiro: {found}. Inputs would be "
+            "deleted too, and other runs may need them. Set delete_shared_inputs=True if none does, as where "
+            "each file was sent with this run, or delete_after=False; then clear this task: it skips what "
+            "landed."
+        )

@@ -122,6 +122,7 @@ def test_a_list_of_objects_travels_as_one_field_of_json_text_beside_a_file() -> 
 
     assert form == (
         ("messages", json.dumps(messages, ensure_ascii=False)),
+        ("tools", "[]"),
         ("tags", "a"),
         ("tags", "b"),
         ("inputImage", CAT),
@@ -136,6 +137,14 @@ def test_without_knowing_the_model_one_file_is_a_fileinput_and_several_a_multifi
         ("inputImage", DOG),
         ("inputImageUrl", ""),
     )
+
+
+@pytest.mark.parametrize("kind", ["imageinput", "fileInput", ""])
+def test_a_parameter_of_a_kind_that_is_not_known_gets_a_file_in_the_usual_form(kind: str) -> None:
+    known = (ModelParameter("inputVideo", kind), ModelParameter("prompt", "textarea"))
+    assert run_body({}, {"inputVideo": [CAT]}, known).form == (("inputVideo", CAT), ("inputVideoUrl", ""))
+    with pytest.raises(WiroUsageError, match=r"no file parameter 'prompt'. Its file parameters: inputVideo"):
+        run_body({}, {"prompt": [CAT]}, known)
 
 
 @pytest.mark.parametrize("known", [(), _known("fileinput")])

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Send, call
+from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import (
+    WiroApiError,
     WiroAuthenticationError,
     WiroBalanceError,
     WiroConcurrencyLimitError,
@@ -38,6 +42,9 @@ from tests.api.world import (
     ok,
     refused,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.endpoints import ApiCall
 
 DETAIL = endpoints.get_task("2221")
 RUN = endpoints.run_model("a/b", {"prompt": "x"}, {})
@@ -185,16 +192,35 @@ def test_any_other_call_rides_it_out(status: int) -> None:
     assert world.drive(call(DETAIL, world.outside)).status == "task_start"
 
 
-def test_a_vague_error_passes_for_a_call_that_only_names_tasks_and_stays_for_a_run() -> None:
-    vague = refused(0, "Something went wrong.")
-    for api_call in (DETAIL, endpoints.list_tasks(), endpoints.cancel_task("1"), endpoints.kill_task("1")):
-        world = World(vague, detail("task_start"))
-        world.drive(call(api_call, world.outside))
-        assert len(world.sends) == 2
+CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
 
-    world = World(vague)
-    with pytest.raises(WiroValidationError):
+
+@pytest.mark.parametrize(
+    ("api_call", "success"),
+    [
+        (DETAIL, {"tasklist": [{"id": "2221", "status": "task_start"}]}),
+        (endpoints.list_tasks(), {"tasklist": []}),
+        (endpoints.cancel_task("1"), {"tasklist": []}),
+        (endpoints.kill_task("1"), {"tasklist": []}),
+        (endpoints.upload_file(CAT), {"list": [{"url": "https://cdn1.wiro.ai/cat.png"}]}),
+        (endpoints.delete_task_files("tok"), {}),
+        (endpoints.get_model("a/b"), {"tool": [{"slugowner": "a", "slugproject": "b"}]}),
+    ],
+)
+def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
+    api_call: ApiCall[Any], success: dict[str, Any]
+) -> None:
+    world = World(refused(0, "Something went wrong."), ok(**success))
+    world.drive(call(api_call, world.outside))
+    assert len(world.sends) == 2
+
+
+def test_an_error_without_a_reason_does_not_tell_whether_a_run_was_started() -> None:
+    world = World(refused(0, "Something went wrong."))
+    told = r"doesn't tell what became of it: .* Something went wrong\."
+    with pytest.raises(WiroLostRunError, match=told) as raised:
         world.drive(call(RUN, world.outside))
+    assert not raised.value.was_cut_off
     assert len(world.sends) == 1
 
 
@@ -301,10 +327,27 @@ def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status:
         assert world.pauses == pauses
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("asked", ["120", "86400"])
+def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within_it(
+    status: int, asked: str
+) -> None:
+    busy = answered(status, b"", retry_after=asked)
+    for api_call, then in ((DETAIL, detail("task_start")), (RUN, STARTED)):
+        world = World(busy, then)
+        world.drive(call(api_call, world.outside))
+        assert world.sent_at == [0, 45]
+
+    world = World(busy, busy, STARTED)
+    with pytest.raises(WiroApiError):
+        world.drive(call(RUN, world.outside))
+    assert world.sent_at == [0, 45]
+
+
 def test_a_pause_beyond_patience_is_not_begun() -> None:
-    world = World(answered(503, b"", retry_after="3600"), detail("task_start"))
+    world = World(answered(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
-        world.drive(call(DETAIL, world.outside))
+        world.drive(call(DETAIL, world.outside, patience_seconds=19))
     assert world.pauses == []
 
 
@@ -337,7 +380,7 @@ def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     world = World(detail("task_start"))
     world.outside.gate.close(600)
 
-    with pytest.raises(WiroRateLimitError, match="asks to wait 30 s more"):
+    with pytest.raises(WiroRateLimitError, match="asks to wait 15 s more"):
         world.drive(call(DETAIL, world.outside, deadline=NOON + timedelta(seconds=30)))
     assert world.elapsed == 30
     assert world.sends == []
@@ -363,7 +406,7 @@ def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
         hit.drive(call(DETAIL, hit.outside))
 
     world.drive(call(api_call, world.outside))
-    assert world.sent_at == [60]
+    assert world.sent_at == [45]
 
 
 def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:

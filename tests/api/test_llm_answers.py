@@ -64,6 +64,11 @@ def test_many_thoughts_without_an_end_take_no_time() -> None:
         (json.dumps({"segments": SEGMENTS}), "Hello"),
         ("Hello", "Hello"),
         ('["no", "object"]', '["no", "object"]'),
+        ('{"title": "Hi", "score": 3}', '{"title": "Hi", "score": 3}'),
+        ('[{"title": "Hi"}]', '[{"title": "Hi"}]'),
+        (["Hi", "there"], "Hi\n\nthere"),
+        (SEGMENTS, "Hello"),
+        ([{"title": "Hi"}], '[{"title": "Hi"}]'),
         (None, "printed"),
         ("  ", "printed"),
         ({}, "printed"),
@@ -80,10 +85,31 @@ def test_the_content_of_an_answer_may_be_an_object_json_text_plain_text_or_null(
     assert run_summary(task)["text"] == text
 
 
-def test_a_file_is_no_answer_whatever_stands_beside_its_link() -> None:
-    for content in (None, "", "a caption", '{"answer": "x"}'):
-        item = {"contenttype": "image/png", "content": content}
-        assert content_of(item, content_type="image/png", has_url=True) is None
+def test_an_object_that_is_the_answer_itself_is_read_as_json_where_the_model_printed_nothing() -> None:
+    assert _task({"title": "Hi", "score": 3}).answer == '{"title": "Hi", "score": 3}'
+    assert _task({"title": "Hi"}, debugoutput="Title: Hi").answer == "Title: Hi"
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "a caption", '{"answer": "x"}', {}, {"prompt": "x"}, {"answer": ["x"]}, ["x"]]
+)
+def test_a_file_is_no_answer_whatever_stands_beside_its_link(content: object) -> None:
+    item = {"content": content}
+    for content_type in ("image/png", "", "raw", "text/plain"):
+        assert content_of(item, content_type=content_type, has_url=True) is None
+    for content_type in ("image/png", "VIDEO/mp4", "audio/mpeg"):
+        assert content_of(item, content_type=content_type, has_url=False) is None
+
+
+def test_an_empty_answer_is_a_success_with_a_warning() -> None:
+    for content in (None, "", {}, []):
+        task = _task(content, debugoutput=" ")
+        assert task.has_empty_answer
+        assert success_warnings(task) == [
+            "The answer of Wiro task 2221 is empty. The run is billed all the same."
+        ]
+        assert not _task(content, debugoutput="printed").has_empty_answer
+    assert not _task({"segments": [{"type": "function_call", "name": "f"}]}).has_empty_answer
 
 
 def test_a_file_without_a_link_awaits_one_and_an_answer_has_none_by_nature() -> None:

@@ -220,6 +220,7 @@ def test_beside_a_file_the_parameters_are_form_fields() -> None:
         ("tags", "a"),
         ("tags", "2"),
         ("tags", "false"),
+        ("nothing", "[]"),
         ("size", '{"w": "ü"}'),
         ("inputImage", CAT),
         ("inputImageUrl", ""),

@@ -152,9 +152,25 @@ def test_a_renewed_link_is_to_the_same_file() -> None:
     unsized = Output(0, "0.png", "image/png", None, "https://cdn1.wiro.ai/fresh")
     assert ranges.check_renewed(OUTPUT, unsized) == fresh
     assert ranges.check_renewed(unsized, fresh) is fresh
-    for other in (None, Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
+    for other in (Output(0, "1.png", "", 100, "https://x"), Output(0, "0.png", "", 7, "https://x")):
         with pytest.raises(WiroOutputRefusedError, match="no fresh one"):
             ranges.check_renewed(OUTPUT, other)
+    with pytest.raises(WiroOutputUnavailableError, match="at the moment"):
+        ranges.check_renewed(OUTPUT, None)
+
+
+@pytest.mark.parametrize("early", [("", "", None), ("0.png?Expires=1", "image/png", 7), ("x", "", 100)])
+def test_what_had_no_link_yet_can_get_another_name_and_size_with_it(
+    early: tuple[str, str, int | None],
+) -> None:
+    fresh = Output(0, "0.png", "image/png", 100, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(Output(0, *early, None), fresh) is fresh
+
+
+def test_the_query_of_a_name_changes_with_the_link() -> None:
+    old = Output(0, "0.png?Expires=1", "image/png", 100, "https://cdn1.wiro.ai/old")
+    fresh = Output(0, "0.png?Expires=2", "image/png", 100, "https://cdn1.wiro.ai/fresh")
+    assert ranges.check_renewed(old, fresh) is fresh
 
 
 def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_longer() -> None:
@@ -169,7 +185,12 @@ def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_lon
 def test_a_busy_cdn_is_left_alone_for_as_long_as_it_asks() -> None:
     assert (Patience(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
     assert (Patience(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
-    assert Patience(0.0).pause(0.0, 0.5, asked=ranges.PATIENCE_SECONDS + 1) is None
+
+
+def test_a_cdn_that_asks_for_a_day_is_asked_again_within_the_minute() -> None:
+    patience = Patience(0.0)
+    assert patience.pause(0.0, 0.5, asked=86_400.0) == 45.0
+    assert patience.pause(45.0, 0.5, asked=86_400.0) is None
 
 
 def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:

@@ -119,7 +119,19 @@ def test_each_status_has_its_error_whatever_the_body(status: int, expected: type
         (0, "The spend limit of this team member is reached.", 200, WiroPermissionError),
         (0, "Invalid signature.", 403, WiroAuthenticationError),
         (0, "The prompt was blocked by the content filter.", 200, WiroValidationError),
-        (0, "Something went wrong.", 200, WiroValidationError),
+        (97, "You need at least $0.50 to run this model.", 200, WiroBalanceError),
+        (97, "Only a team admin can manage credits", 200, WiroPermissionError),
+        (97, "Only team admins may top up the team balance", 200, WiroPermissionError),
+        (97, "Insufficient balance; only a team admin can top up", 200, WiroBalanceError),
+        (0, "Something went wrong.", 200, WiroServerError),
+        (0, "Oops, something went wrong. Please try again later.", 200, WiroServerError),
+        (0, "Internal server error", 200, WiroServerError),
+        (0, "An unexpected error occurred.", 200, WiroServerError),
+        (0, "", 200, WiroServerError),
+        (0, "Something went wrong.", 400, WiroValidationError),
+        (0, "Something went wrong with parameter [steps]", 200, WiroValidationError),
+        (0, "File type is not supported.", 200, WiroValidationError),
+        (0, "Task must be completed or cancelled before deleting files", 200, WiroValidationError),
     ],
 )
 def test_code_words_and_status_are_read_together(
@@ -148,6 +160,12 @@ def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
     with pytest.raises(WiroApiError) as raised:
         read(refused(code, message), only_names_tasks=True)
     assert type(raised.value) is expected
+
+
+def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_are_not_known() -> None:
+    with pytest.raises(WiroApiError) as raised:
+        read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
+    assert str(raised.value).endswith("Request parameter missing near ***")
 
 
 def test_several_errors_and_bare_strings_are_all_told() -> None:

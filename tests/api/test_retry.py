@@ -136,7 +136,7 @@ def test_a_shorter_wait_does_not_open_a_gate_early() -> None:
 def test_no_server_holds_back_the_other_calls_for_more_than_a_minute(asked: float) -> None:
     gate = RateGate(Clock())
     gate.close(asked)
-    assert gate.wait_seconds() == 60.0
+    assert gate.wait_seconds() == 45.0
 
 
 def test_what_must_not_wait_bypasses_a_closed_gate_and_leaves_it_closed() -> None:

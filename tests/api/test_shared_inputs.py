@@ -27,10 +27,11 @@ ELSEWHERE = "https://shop.example/robot.png"
         ({"inputImageUrl": "https://notwiro.ai/x.png"}, []),
         ({"inputImageUrl": "https://[broken/x.png"}, []),
         ({"callbackUrl": "https://hooks.wiro.ai/me"}, []),
-        # Sent with the run.
-        ({"inputImage": UPLOAD, "inputImageUrl": ""}, []),
-        ({"inputImage": [UPLOAD, UPLOAD], "inputImageUrl": ""}, []),
-        ({"inputImage": UPLOAD, "inputImageUrl": None}, []),
+        # Sent with the run, or given by URL by a client that sends what is unset as "": nothing tells.
+        ({"inputImage": UPLOAD, "inputImageUrl": ""}, ["inputImage"]),
+        ({"inputImage": [UPLOAD, UPLOAD], "inputImageUrl": ""}, ["inputImage"]),
+        ({"inputImage": UPLOAD, "inputImageUrl": None}, ["inputImage"]),
+        ({"inputImage": UPLOAD, "inputImageUrl": []}, ["inputImage"]),
         # Given by URL.
         ({"inputImage": "", "inputImageUrl": UPLOAD}, ["inputImageUrl"]),
         ({"inputImageUrl": UPLOAD.upper()}, ["inputImageUrl"]),
@@ -42,7 +43,7 @@ ELSEWHERE = "https://shop.example/robot.png"
             {"inputDocs": "https://cdn1.wiro.ai/own.pdf", "inputDocsUrl": UPLOAD},
             ["inputDocs", "inputDocsUrl"],
         ),
-        ({"inputImage": UPLOAD, "inputImageUrl": "", "inputMaskUrl": UPLOAD}, ["inputMaskUrl"]),
+        ({"inputImage": "", "inputImageUrl": "", "inputMaskUrl": UPLOAD}, ["inputMaskUrl"]),
         # It can't be told: a combinefileinput, a URL in the field itself, messages of an LLM.
         ({"inputImageClothes": [UPLOAD]}, ["inputImageClothes"]),
         ({"inputImage": UPLOAD}, ["inputImage"]),

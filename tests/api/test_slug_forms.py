@@ -27,8 +27,16 @@ def run(world: World, model: str) -> str:
     return world.drive(conversations.run_model(world.outside, model, {"prompt": "x"}, {})).wiro_task_id
 
 
-def test_a_slug_as_shown_is_tried_in_its_clean_form() -> None:
-    world = World(UNKNOWN, STARTED)
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        UNKNOWN,
+        refused(1, "Slug-Owner-Project-Not-Exist"),
+        refused(1, "slug-owner-project-not-exist", status=404),
+    ],
+)
+def test_a_slug_as_shown_is_tried_in_its_clean_form(unknown: Answer) -> None:
+    world = World(unknown, STARTED)
 
     assert run(world, "retroAIx/Animated Logo") == "2221"
     assert world.paths == ["Run/retroAIx/Animated%20Logo", "Run/retroaix/animated-logo"]
@@ -70,7 +78,6 @@ def test_a_model_that_there_is_in_neither_form_is_refused_in_the_words_for_the_f
         refused(0, "slug-owner-project-not-exist"),
         refused(97, "Insufficient balance"),
         answered(404, b"slug-owner-project-not-exist"),
-        refused(1, "slug-owner-project-not-exist", status=404),
         refused(1, "slug-owner-project-not-exist", status=401),
     ],
 )

@@ -121,6 +121,10 @@ def test_a_parameter_that_wiro_misses_may_be_one_that_is_optional() -> None:
     with pytest.raises(AirflowFailException) as caught, airflow_failures():
         raise WiroValidationError(words)
     assert str(caught.value).endswith('without a value for it, give "multiPrompt" as "".')
+    two = "request parameters [a] is required; Request parameter [b] required"
+    with pytest.raises(AirflowFailException) as caught, airflow_failures():
+        raise WiroValidationError(two)
+    assert str(caught.value).endswith('without a value for it, give "a" and "b" as "".')
     for other in ("Request files [inputImage] required", "Request parameters are invalid."):
         with pytest.raises(AirflowFailException) as caught, airflow_failures():
             raise WiroValidationError(other)

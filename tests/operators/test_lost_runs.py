@@ -509,3 +509,15 @@ def test_a_record_tells_of_files_by_digests_and_of_no_url(work: Work, editor: st
     assert "5ec2e7" not in kept
     digests = [one["files"]["inputImage"] for one in work.store.writes if "files" in one]
     assert {len(digest) for [digest] in digests} == {64}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_run_that_was_carried_out_and_answered_with_an_error_without_a_reason_is_found(
+    wiro: WiroEmulator, work: Work, deferrable: bool
+) -> None:
+    wiro.inject(Fault("api_error", endpoint="Run", processed=True))
+
+    summary = work.run(deferrable=deferrable)
+
+    [task] = wiro.tasks
+    assert summary["wiro_task_id"] == task.id

@@ -65,6 +65,7 @@ class Wiro:
             "totalcost": "0.003510000000",
             "modelslugowner": "retroAIx",
             "modelslugproject": "Retro-Cartoons",
+            "parameters": {"prompt": "a robot"},
             "outputs": outputs,
             **more,
         }

@@ -219,16 +219,66 @@ def test_it_is_deleted_where_the_dags_author_says_that_no_other_run_needs_it(
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"inputImage": UPLOAD, "inputImageUrl": ""}, {"inputImageUrl": "https://shop.example/robot.png"}],
-    ids=["sent with the run", "fetched from elsewhere"],
+    [
+        {"prompt": "a cat", "steps": 60, "refiner": ""},
+        {"inputImage": "", "inputImageUrl": "https://shop.example/robot.png"},
+        {},
+    ],
+    ids=["text to image", "fetched from elsewhere", "no parameters"],
 )
-def test_inputs_of_the_run_alone_go_with_its_outputs(
+def test_a_run_without_inputs_at_wiro_is_deleted(
     wiro: Wiro, s3: S3, server: HostileServer, parameters: dict[str, Any]
 ) -> None:
     server.on(DELETE, ok())
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters=parameters)
     land(delete_after=True)
     assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+def test_an_upload_in_the_field_of_a_file_is_not_taken_for_the_runs_own(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(
+        wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImage": [UPLOAD], "inputImageUrl": ""}
+    )
+    with pytest.raises(AirflowFailException, match="'inputImage'"):
+        land(delete_after=True)
+    assert deletions(server) == []
+
+
+@pytest.mark.parametrize("parameters", [None, "", "not JSON"])
+def test_nothing_is_deleted_where_wiro_does_not_show_the_parameters(
+    wiro: Wiro, s3: S3, server: HostileServer, parameters: Any
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters=parameters)
+    with pytest.raises(AirflowFailException, match="doesn't show the parameters"):
+        land(delete_after=True)
+    assert deletions(server) == []
+    land(delete_after=True, delete_shared_inputs=True)
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+def test_a_picture_is_fetched_before_it_is_deleted_whatever_stands_beside_its_url(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows({**wiro.file(PNG), "content": {}}, socketaccesstoken=TOKEN)
+    land(delete_after=True)
+    assert s3.get("wiro/2221/0-0.png") == PNG
+    assert deletions(server) == [{"tasktoken": TOKEN}]
+
+
+def test_an_answer_of_which_wiro_shows_nothing_is_not_deleted(
+    wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.on(DELETE, ok())
+    wiro.shows({"contenttype": "raw", "content": None}, debugoutput="", socketaccesstoken=TOKEN)
+    with pytest.raises(AirflowFailException, match="is empty"):
+        land(delete_after=True)
+    assert deletions(server) == []
+    assert "The answer of Wiro task 2221 is empty" in caplog.text
 
 
 def test_one_upload_for_several_runs_survives_the_transfer_of_the_first(
@@ -245,10 +295,9 @@ def test_one_upload_for_several_runs_survives_the_transfer_of_the_first(
             own = hook.run_model(model, {"prompt": "a"}, {"inputImage": picture}).wiro_task_id
             for wiro_task_id in (shared, own):
                 hook.wait_for_task(wiro_task_id, poll_interval=0.02)
-
-            with pytest.raises(AirflowFailException, match="other runs may need them"):
-                land(shared, delete_after=True)
-            land(own, delete_after=True)
+                with pytest.raises(AirflowFailException, match="other runs may need them"):
+                    land(wiro_task_id, delete_after=True)
+            land(own, delete_after=True, delete_shared_inputs=True)
 
             assert hook.get_task(shared).outputs
             assert not hook.get_task(own).outputs

@@ -87,14 +87,39 @@ def test_what_never_comes_is_a_passing_error(
 
     with pytest.raises(WiroOutputUnavailableError, match=told):
         move()
-    assert len(server.to(DETAIL)) < 20
+    assert len(server.to(DETAIL)) < 25
 
 
-def test_an_output_that_has_gone_meanwhile_is_not_waited_for(
+def test_a_look_that_shows_no_outputs_is_passing(wiro: Wiro, server: HostileServer, move: Transfer) -> None:
+    file = wiro.file(PNG)
+    shown(server, [{**file, "url": ""}], [], [file])
+    assert move()[1] == [PNG]
+
+
+def test_an_expired_link_is_renewed_although_wiro_shows_no_outputs_for_a_moment(
+    wiro: Wiro, server: HostileServer, move: Transfer
+) -> None:
+    file = wiro.file(PNG)
+    shown(server, [wiro.file(PNG, answer(b"", 403), name=file["name"])], [], [file])
+    assert move()[1] == [PNG]
+
+
+@pytest.mark.parametrize("early", [{"name": ""}, {"name": "0.png?Expires=1"}, {"contenttype": ""}])
+def test_a_file_has_the_name_that_comes_with_its_link(
+    wiro: Wiro, server: HostileServer, move: Transfer, early: dict[str, str]
+) -> None:
+    file = wiro.file(PNG)
+    shown(server, [{**file, "url": "", "size": "7", **early}], [file])
+    landed, bodies = move()
+    assert bodies == [PNG]
+    assert landed["files"][0]["uri"].endswith("0-0.png")
+
+
+def test_an_output_that_has_gone_for_good_is_a_passing_error(
     wiro: Wiro, server: HostileServer, move: Transfer
 ) -> None:
     shown(server, [{**wiro.file(PNG), "url": ""}], [])
-    with pytest.raises(AirflowFailException, match="has not come, and Wiro's Detail has no fresh one"):
+    with pytest.raises(WiroOutputUnavailableError, match="doesn't show output 0"):
         move()
 
 
