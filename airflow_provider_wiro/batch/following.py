@@ -110,7 +110,8 @@ class Following:
 
         if attempt.wiro_task_id is None:
             raise AssertionError("only a run with an id can be followed")
-        started_at, deadline = map(self._job.wall, (attempt.intended_at, self.deadline(attempt)))
+        since = min(attempt.followed_since, self._job.now())
+        started_at, deadline = map(self._job.wall, (since, self.deadline(attempt)))
         return await watch_task(
             self._job.wiro_conn_id,
             attempt.wiro_task_id,
