@@ -150,7 +150,8 @@ def test_it_says_which_mode_it_used() -> None:
     ("answer", "expected"),
     [
         (refused(0, "Project authorization is not valid.", status=401), WiroAuthenticationError),
-        (answered(404, b"<html>nginx"), WiroNotFoundError),
+        (answered(404), WiroNotFoundError),
+        (answered(404, b"<html>nginx"), WiroServerError),
         (answered(200, b"<html>welcome"), WiroResponseError),
         (HTML_502, WiroServerError),
     ],
