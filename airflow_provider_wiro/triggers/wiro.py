@@ -97,7 +97,7 @@ class WiroTaskTrigger(WiroTrigger):
         try:
             now = shell.SteadyClock()
             polling = shell.polling(
-                deadline=_moment(self.deadline),
+                deadline=None if self.deadline is None else _moment(self._here(self.deadline)),
                 started_at=_moment(self.started_at),
                 poll_interval=self.poll_interval,
             )
@@ -176,5 +176,5 @@ class WiroPauseTrigger(WiroTrigger):
         )
 
     async def _wait(self) -> dict[str, Any]:
-        await asyncio.sleep(max(0.0, self.until - self._now()))
+        await asyncio.sleep(max(0.0, self._here(self.until) - self._now()))
         return {"status": "success", "try_number": self.try_number}

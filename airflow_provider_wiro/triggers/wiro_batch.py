@@ -143,7 +143,8 @@ class WiroBatchTrigger(WiroTrigger):
             await asyncio.gather(*following, return_exceptions=True)
 
     def _seconds_to_wait(self, waiting: int) -> float | None:
-        wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=self.wake_at)
+        wake_at = None if self.wake_at is None else self._here(self.wake_at)
+        wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=wake_at)
         # What ends before the event may be sent belongs into it.
         return None if wakes is None else max(wakes, self._not_before) - self._now()
 
