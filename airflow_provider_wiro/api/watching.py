@@ -325,10 +325,14 @@ class WatchPlan:
         since, watched.last_seen_at = watched.seen_until, now
         watched.failures = 0
         watched.patience.succeeded(now)
-        watched.last_status_with_reason = task.status_with_reason
         self._failing.discard(watched)
-        if task.status == watched.last_status:
-            return []
+        is_same = task.status == watched.last_status
+        has_new_reason = task.status_with_reason not in {task.status, watched.last_status_with_reason}
+        if not is_same or has_new_reason:  # the list may leave a reason out that is known
+            watched.last_status_with_reason = task.status_with_reason
+        if is_same:
+            # Not since the last look: a reason is none of the messages that are expected over the WebSocket.
+            return [News(watched, task)] if has_new_reason else []
         watched.last_status = task.status
         return [News(watched, task, since)]
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.narration import ErrorStatusWarning
 from airflow_provider_wiro.api.outcomes import check_success, success_warnings
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
@@ -98,7 +99,12 @@ class Following:
         self.must_look.discard(item)
 
     async def _watch(self, item: int, attempt: Attempt) -> Task:
+        warning = ErrorStatusWarning(
+            f"{self._going.inputs.name(item)}: Wiro task {attempt.wiro_task_id}", self._job.log.warning
+        )
+
         def observe(task: Task) -> None:
+            warning.observe(task)
             if not task.is_queued:
                 self.seen_running.add(item)
             # One that has ended is about to be handed over, with all its Detail; one that is overdue, to be

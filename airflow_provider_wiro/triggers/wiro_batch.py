@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.batching import wakes_at
+from airflow_provider_wiro.api.narration import ErrorStatusWarning
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.base import WiroTrigger
@@ -150,8 +151,10 @@ class WiroBatchTrigger(WiroTrigger):
 
     async def _follow(self, wiro_task_id: str, started_at: float) -> str:
         """Return the id when the task has ended, or can't be followed."""
+        warning = ErrorStatusWarning(f"Wiro task {wiro_task_id}", self.log.warning)
 
         def observe(task: Task) -> None:
+            warning.observe(task)
             if not task.is_queued:
                 self._seen_running.add(wiro_task_id)
 

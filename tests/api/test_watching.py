@@ -543,6 +543,19 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
     assert "last status: task_error: no machine" in str(error)
 
 
+def test_a_reason_that_comes_later_is_news_once() -> None:
+    plan = WatchPlan(lambda: 0.5)
+    plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
+    told = []
+    for number, reason in enumerate(("", "", "no machine", "", "no machine"), start=1):
+        [look] = plan.looks(_at(60.0 * number))
+        assert isinstance(look, Detail)
+        told.append(plan.saw_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
+
+    assert [len(news) for news in told] == [1, 0, 1, 0, 0]
+    assert told[2][0].since is None, "nothing that should have been heard of"
+
+
 def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up() -> None:
     crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
     plan = crowd.plan

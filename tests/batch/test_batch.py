@@ -470,3 +470,15 @@ def test_runs_that_certainly_started_nothing_again_and_again_fail_their_item_unt
     work.retry()
     assert work.run(prompts(1))["succeeded"] == 1
     assert work.started_once(prompts(1))
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
+def test_a_task_error_is_reported_once_for_its_item(work: BatchWork, deferrable: bool) -> None:
+    work.wiro.inject(Fault("fatal_error", debug_error="Traceback\nno such checkpoint", seconds=60.0))
+
+    assert work.run(prompts(1), deferrable=deferrable)["succeeded"] == 1
+
+    warnings = [line for line in work.told.lines if "failed before the model ran" in line]
+    assert "task_error: no such checkpoint" in warnings[0]
+    assert "Item 0: " in warnings[0] or deferrable
+    assert len(warnings) <= 2 if deferrable else len(warnings) == 1
