@@ -12,6 +12,7 @@ from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.stopping import stop_task as stop_task
 from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroError,
     WiroNotFoundError,
@@ -44,7 +45,7 @@ def run_model(
     Start a task.
 
     Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
-    files asks for them first. A model the catalogue doesn't show gets the usual form.
+    files asks for them first. Where it can't tell, they are sent in the usual form: no reason not to run.
 
     :param deadline: wait out rate limits until then.
     :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
@@ -56,7 +57,9 @@ def run_model(
     if files:
         try:
             known = (yield from slug_forms.get_model(model, outside)).parameters
-        except WiroNotFoundError:
+        except WiroAuthenticationError:
+            raise
+        except WiroError:
             known = ()
 
     def run(slug: str) -> ApiCall[StartedRun]:

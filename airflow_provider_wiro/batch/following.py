@@ -99,8 +99,11 @@ class Following:
         self.must_look.discard(item)
 
     async def _watch(self, item: int, attempt: Attempt) -> Task:
+        def warn(line: str) -> None:
+            self._job.log.warning("%s", line)
+
         warning = ErrorStatusWarning(
-            f"{self._going.inputs.name(item)}: Wiro task {attempt.wiro_task_id}", self._job.log.warning
+            f"{self._going.inputs.name(item)}: Wiro task {attempt.wiro_task_id}", warn
         )
 
         def observe(task: Task) -> None:
