@@ -67,7 +67,10 @@ class Following:
                 self._leave(item)
                 is_over, ended = await self._stop_overdue(item, error)
                 if ended is None and is_over:
-                    await going.fail(item, error)
+                    # One that was killed while it ran can be charged, some time later.
+                    was_running = item in self.seen_running
+                    self.seen_running.discard(item)
+                    await going.fail(item, error, is_billed=was_running)
                     return
                 if ended is None:
                     if not await going.fail(item, error, keeps_task=True):
@@ -144,6 +147,8 @@ class Following:
                 problem,
             )
             return False, None
+        if task is not None and task.started_at is not None:
+            self.seen_running.add(item)
         has_ended_by_itself = task is not None and task.is_terminal and not task.is_cancelled
         return True, task if has_ended_by_itself else None
 
@@ -168,7 +173,8 @@ class Following:
                 # The stop of the try that began it can come while this one follows it.
                 self._going.pend(item)
                 return
-            await self._going.fail(item, error, task, is_final=True)
+            was_running = task.started_at is not None
+            await self._going.fail(item, error, task, is_final=True, is_billed=was_running)
         except WiroError as error:
             await self._going.fail(item, error, task)
         else:

@@ -107,6 +107,7 @@ class Going:
         *,
         is_final: bool = False,
         keeps_task: bool = False,
+        is_billed: bool = False,
     ) -> bool:
         """
         Take a failure of an item; return whether it goes on with the same task, if that is kept.
@@ -114,9 +115,10 @@ class Going:
         :param task: if it ended.
         :param is_final: doing it again in this try can't help.
         :param keeps_task: it goes on with the same task, or lost Run, in this try or in the next.
+        :param is_billed: its task has succeeded, though it can't be shown.
         """
         self.active.discard(item)
-        is_billed = task is not None and task.has_succeeded
+        is_billed = is_billed or (task is not None and task.has_succeeded)
         name = self.inputs.name(item)
         has_retries = self.record.failures(item) < self.job.max_item_retries
         if has_retries and error.may_retry and not is_final and not self.is_closed:
