@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook, conf
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from datetime import datetime
+
+    from airflow.providers.common.compat.sdk import Connection, Context
 
 
 def mask_secret(secret: str) -> None:
@@ -137,3 +139,21 @@ def local_state_path() -> str | None:
         return None
     home = import_module("airflow.configuration").AIRFLOW_HOME
     return f"{home}/wiro_runs"
+
+
+def first_poke_at(sensor: Any, context: Context) -> datetime | None:
+    """Return when a rescheduled sensor poked first, as its base class has it; None: it did not yet."""
+    ti = context["ti"]
+    found: datetime | None
+    if hasattr(ti, "get_first_reschedule_date"):
+        found = ti.get_first_reschedule_date(context)
+        return found
+    base = import_module("airflow.sensors.base")  # 2.11
+    found = base._orig_start_date(
+        dag_id=ti.dag_id,
+        task_id=ti.task_id,
+        run_id=ti.run_id,
+        map_index=ti.map_index,
+        try_number=(ti.max_tries or 0) - (sensor.retries or 0) + 1,
+    )
+    return found

@@ -51,6 +51,7 @@ class Attempt:
     :ivar intended_at: Unix time, taken before the Run was sent.
     :ivar try_number: of the Airflow task that sent it.
     :ivar files: the digests of the files whose bytes are sent, as far as they are known.
+    :ivar accepted_at: Unix time at which the task's id was learned; None in older entries.
     """
 
     fingerprint: str
@@ -62,6 +63,12 @@ class Attempt:
     loss: Loss | None = None
     lost_after: float | None = None
     files: Digests = field(default_factory=dict)
+    accepted_at: float | None = None
+
+    @property
+    def followed_since(self) -> float:
+        """From when the task's age counts: since Wiro has it, or its time was begun again."""
+        return max(self.intended_at, self.accepted_at or 0.0)
 
     @property
     def sending(self) -> Sending:
@@ -157,9 +164,14 @@ def lost(item: int, sending: Sending) -> Entry:
     return {"what": "lost", "item": item, "loss": loss, "lost_after": sending.lost_after}
 
 
-def task_id(item: int, wiro_task_id: str) -> Entry:
-    """Return the entry for the task that a Run has started."""
-    return {"what": "id", "item": item, "id": wiro_task_id}
+def task_id(item: int, wiro_task_id: str, at: float | None = None) -> Entry:
+    """
+    Return the entry for the task that a Run has started.
+
+    :param at: Unix time at which the id was learned; None if that isn't known.
+    """
+    entry = {"what": "id", "item": item, "id": wiro_task_id}
+    return entry if at is None else {**entry, "at": at}
 
 
 def gone(item: int) -> Entry:
@@ -364,7 +376,8 @@ class BatchRecord:
         item = self._item(entry)
         if not isinstance(entry["id"], str) or not entry["id"]:
             raise TypeError(entry)
-        self.attempts[item].wiro_task_id = entry["id"]
+        attempt, at = self.attempts[item], entry.get("at")
+        attempt.wiro_task_id, attempt.accepted_at = entry["id"], None if at is None else float(at)
         self.known_ids.add(entry["id"])
         self._losses.pop(item, None)
         self._move(item, ItemState.RUNNING)

@@ -9,11 +9,11 @@ from airflow_provider_wiro.api import endpoints, retry, slug_forms
 from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.patience import PollPatience
-from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, Polling
+from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.stopping import stop_task as stop_task
 from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
     WiroConcurrencyLimitError,
-    WiroConnectionError,
     WiroError,
     WiroNotFoundError,
     WiroResponseError,
@@ -45,7 +45,7 @@ def run_model(
     Start a task.
 
     Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
-    files asks for them first. A model the catalogue doesn't show gets the usual form.
+    files asks for them first. Where it can't tell, they are sent in the usual form: no reason not to run.
 
     :param deadline: wait out rate limits until then.
     :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
@@ -57,7 +57,9 @@ def run_model(
     if files:
         try:
             known = (yield from slug_forms.get_model(model, outside)).parameters
-        except WiroNotFoundError:
+        except WiroAuthenticationError:
+            raise
+        except WiroError:
             known = ()
 
     def run(slug: str) -> ApiCall[StartedRun]:
@@ -107,8 +109,8 @@ def look_at_task(
     """
     Return a task that is known to be there, polled with the patience that a paid task deserves.
 
-    :param started_at: when it was submitted; None if that is not known: now. For half a minute from then on,
-        "There is no task yet." means that it is not there yet.
+    :param started_at: when Wiro answered that it has the task, or it was submitted; None if that is not
+        known: now. For half a minute from then on, "There is no task yet." means that it is not there yet.
     :param deadline: when its time is over, None for never. It is polled once all the same.
     :raises WiroTaskTimeoutError: the deadline passed before a poll worked.
     :raises WiroConnectionError: patience is over; the task may still run.
@@ -126,13 +128,9 @@ def look_at_task(
         if is_last_look:
             raise out_of_time(wiro_task_id, UNKNOWN_STATUS)
         attempt += 1
-        pause = retry.backoff_seconds(attempt, outside.random())
-        yield Pause(min(pause, polling.seconds_left(outside.now())))
-
-
-def lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
-    """Return the error of a wait that ends since polls have failed for too long."""
-    return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
+        now = outside.now()
+        pause = min(retry.backoff_seconds(attempt, outside.random()), polling.seconds_left(now))
+        yield Pause(patience.cut(pause, polling, now))
 
 
 def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
@@ -176,9 +174,11 @@ def wait_for_task(
             observe(task)
             if task.is_terminal:
                 return task
+        task = None  # a waiting frame would keep a whole Detail, which can be megabytes
         if is_last_look:
             raise out_of_time(wiro_task_id, last_status)
-        yield Pause(polling.pause_seconds(outside.now(), outside.random()))
+        now = outside.now()
+        yield Pause(patience.cut(polling.pause_seconds(now, outside.random()), polling, now))
 
 
 def _poll(
@@ -189,6 +189,7 @@ def _poll(
 
     :param is_last_look: don't wait for the rate limit that other calls ran into, nor repeat the poll.
     :raises WiroConnectionError: patience is over.
+    :raises WiroNotFoundError: Wiro doesn't know the task, and not for want of time.
     :raises WiroError: polling again can't help.
     """
     detail = endpoints.get_task(wiro_task_id)
@@ -200,12 +201,12 @@ def _poll(
         task = yield from poll
     except WiroError as error:
         now = outside.now()
-        is_not_yet = isinstance(error, WiroNotFoundError) and polling.age_seconds(now) < NOT_YET_SECONDS
-        if not error.may_retry and not is_not_yet:
+        end = patience.failed(wiro_task_id, error, polling, now)
+        if end is error:
             raise
         # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
-        if patience.failed(now) and not polling.is_over(now):
-            raise lost_sight(wiro_task_id, error) from error
+        if end is not None and not polling.is_over(now):
+            raise end from error
         return None
     patience.succeeded(outside.now())
     return task

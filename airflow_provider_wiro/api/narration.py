@@ -22,6 +22,39 @@ PERCENTAGE_STEP = 25.0
 PROGRESS_SECONDS = 60.0
 
 
+class ErrorStatusWarning:
+    """
+    Warns once that a task is in ``task_error``; once more with the reason, if that came later.
+
+    :param task: what to call the task.
+    """
+
+    def __init__(self, task: str, warn: Say) -> None:
+        self._task = task
+        self._warn = warn
+        self._has_warned = False
+        self._has_reason = False
+
+    def observe(self, task: Task) -> bool:
+        """Return whether there was something to warn of."""
+        if not task.has_error_status or self._has_reason:
+            return False
+        self._has_reason = task.status_with_reason != task.status
+        if not self._has_warned:
+            self._has_warned = True
+            self._warn(
+                f"{self._task} failed before the model ran, and waits for Wiro to queue it again "
+                f"({task.status_with_reason}). It has not ended: it may still run and be billed."
+            )
+        elif self._has_reason:
+            self._warn(
+                f"{self._task} failed before the model ran for this reason: {task.status_with_reason}."
+            )
+        else:
+            return False
+        return True
+
+
 class Narrator:
     """
     Tells the life of one task.
@@ -36,7 +69,7 @@ class Narrator:
         self._warn = warn
         self._last_status: str | None = None
         self._unknown: set[str] = set()
-        self._has_warned_of_error = False
+        self._error_status = ErrorStatusWarning(self._task, warn)
         self._told_percentage = 0.0
         self._progress_told_at: datetime | None = None
 
@@ -46,13 +79,8 @@ class Narrator:
 
         ``task_error`` is logged as a warning once, with its reason, and so is each status that is unknown.
         """
-        if task.has_error_status and not self._has_warned_of_error:
-            self._has_warned_of_error = True
+        if self._error_status.observe(task):
             self._last_status = task.status
-            self._warn(
-                f"{self._task} failed before the model ran, and waits for Wiro to queue it again "
-                f"({task.status_with_reason}). It has not ended: it may still run and be billed."
-            )
         elif task.is_known_status:
             self._status(task.status)
         elif task.status != self._last_status and task.status not in self._unknown:

@@ -26,10 +26,10 @@ _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 MAX_FILE_BYTES = 100 * 1000 * 1000
 
 FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
-#: Kinds that take no file. Wiro's set of kinds is open: what is in neither set may be a new kind of file.
-_PLAIN_KINDS = frozenset(
+#: Kinds that take no file. Wiro's set of kinds is open: a parameter of any other kind may take one.
+_NO_FILE_KINDS = frozenset(
     {"text", "textarea", "number", "numeric", "integer", "float", "range"}
-    | {"select", "selectwithcover", "checkbox", "jsonschema"}
+    | {"select", "selectwithcover", "multiselect", "checkbox", "jsonschema"}
 )
 
 
@@ -115,7 +115,8 @@ def run_body(
     :param parameters: the model's own parameters, sent as they are; None means "leave it out".
     :param files: file parameter → its files and URLs.
     :param known: the model's parameters from Tool/Detail, which tell the kind of each file parameter. Without
-        them one value is sent as a ``fileinput`` and several as a ``multifileinput``.
+        them, and where the kind isn't known, one value is sent as a ``fileinput`` and several as a
+        ``multifileinput``.
     :raises WiroUsageError: a value can't be sent, or the model has no such file parameter.
     """
     values = clean_parameters(parameters)
@@ -168,7 +169,11 @@ def _by_parameter(
     files: Mapping[str, Sequence[FileValue]], known: Sequence[ModelParameter]
 ) -> list[tuple[str, str, Sequence[FileValue]]]:
     """Return id, kind and files of each file parameter that a user means."""
-    kinds = {parameter.id: parameter.kind for parameter in known if parameter.kind not in _PLAIN_KINDS}
+    kinds = {
+        parameter.id: kind
+        for parameter in known
+        if (kind := parameter.kind.strip().lower()) not in _NO_FILE_KINDS
+    }
     meant: dict[str, tuple[str, str, Sequence[FileValue]]] = {}
     for name, given in files.items():
         if not given:

@@ -1,16 +1,25 @@
-"""For how long failing polls of one task are ridden out."""
+"""For how long failing polls of one task are ridden out, and what ends the wait then."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroNotFoundError
+
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from airflow_provider_wiro.api.polling import Polling
 
 #: One gap between two polls counts for no more than this share of the patience. A process that was suspended
 #: for an hour (a frozen VM, a closed lid) made no poll meanwhile, so that the hour says nothing about Wiro.
 _LARGEST_SHARE_OF_A_GAP = 0.5
+
+
+def lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
+    """Return the error of a wait that ends since polls have failed for too long."""
+    return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
 
 
 @dataclass
@@ -25,19 +34,46 @@ class PollPatience:
     patience_seconds: float
     last_poll_at: datetime
     _failing_seconds: float = 0.0
+    _was_seen: bool = False
+    _is_not_yet: bool = False
 
     def succeeded(self, now: datetime) -> None:
         """Begin again: a poll worked."""
         self._failing_seconds = 0.0
         self.last_poll_at = now
+        self._was_seen, self._is_not_yet = True, False
 
-    def failed(self, now: datetime) -> bool:
-        """Note a poll that failed, and return whether patience is over."""
+    def failed(
+        self, wiro_task_id: str, error: WiroError, polling: Polling, now: datetime
+    ) -> WiroError | None:
+        """
+        Note a poll that failed, and return the error with which the wait ends; None: poll again.
+
+        "There is no task yet." costs no patience while the task may not be there yet, and means an unknown
+        id afterwards. Of a task that this wait has seen before it is a failure like an outage.
+        """
+        is_unknown = isinstance(error, WiroNotFoundError)
+        self._is_not_yet = is_unknown and not self._was_seen and polling.not_yet_seconds_left(now) > 0
+        if self._is_not_yet:
+            self.last_poll_at = now
+            return None
+        if not error.may_retry and not (is_unknown and self._was_seen):
+            return error
         gap = (now - self.last_poll_at).total_seconds()
         self._failing_seconds += min(max(0.0, gap), self.patience_seconds * _LARGEST_SHARE_OF_A_GAP)
         self.last_poll_at = now
-        return self._failing_seconds >= self.patience_seconds
+        if self._failing_seconds < self.patience_seconds:
+            return None
+        return error if is_unknown else lost_sight(wiro_task_id, error)
 
     def held_back(self, now: datetime) -> None:
         """Note a poll that a rate limit turned away: Wiro answers, so the time doesn't count."""
         self.last_poll_at = now
+
+    def cut(self, pause_seconds: float, polling: Polling, now: datetime) -> float:
+        """
+        Return the pause before the next poll: not beyond the moment from which an id is known or unknown.
+        """
+        if not self._is_not_yet:
+            return pause_seconds
+        return min(pause_seconds, polling.not_yet_seconds_left(now))

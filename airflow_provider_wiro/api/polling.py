@@ -32,7 +32,8 @@ class Polling:
     """
     The plan for following one task.
 
-    :ivar started_at: when the task was submitted, or first looked at. Its age counts from here.
+    :ivar started_at: when Wiro answered that it has the task, or, where that isn't known, when it was
+        submitted or first polled. Its age counts from here.
     :ivar deadline: when to give up, None for never.
     :ivar interval_seconds: a fixed pause between polls; None is adaptive: quick at first, slower with age.
     """
@@ -68,6 +69,10 @@ class Polling:
     def seconds_left(self, now: datetime) -> float:
         """Return the seconds until the deadline, infinity without one."""
         return math.inf if self.deadline is None else max(0.0, (self.deadline - now).total_seconds())
+
+    def not_yet_seconds_left(self, now: datetime) -> float:
+        """Return for how many seconds more an unknown id may mean that the task is not there yet."""
+        return max(0.0, NOT_YET_SECONDS - self.age_seconds(now))
 
     def is_over(self, now: datetime) -> bool:
         """Whether the deadline has passed."""

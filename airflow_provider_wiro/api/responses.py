@@ -150,7 +150,25 @@ _UNSPECIFIC = re.compile(
     r"\W*((please )?(try|retry) (it )?(again)?( later)?)?\W*",
     re.IGNORECASE,
 )
-_ABOUT_THE_REQUEST = re.compile(r"\b(required|missing|must be)\b|parameters? (is|are) invalid", re.IGNORECASE)
+
+# Of a call that only names tasks, a refusal ends the wait for a task that is paid for. So only Wiro's own
+# sentences are taken for one there; words of a server that stumbles ("assigning", "required service
+# unavailable", "EACCES: permission denied") are not.
+_OWN_AUTHORIZATION = re.compile(
+    r"\bproject authorization is not (founded|found|valid)\b|\bproject requires signature authentication\b"
+    r"|\brequested ip\b.{0,60}\bis not allowed\b",
+    re.IGNORECASE,
+)
+_OWN_PERMISSION = re.compile(
+    r"\b(don.?t|do not) have (any )?permission\b|\baccount\b.{0,20}\bsuspended\b"
+    r"|\bnot available for your team\b|\bspend(ing)?[ -]limit\b|\bonly a team admin\b",
+    re.IGNORECASE,
+)
+_OWN_VALIDATION = re.compile(
+    r"\brequest (parameters?|files?) \[[^\]]*\] required\b|\bmust be between\b"
+    r"|\brequest parameters are invalid\b",
+    re.IGNORECASE,
+)
 
 _BY_CODE: Mapping[int, type[WiroApiError]] = {
     0: WiroValidationError,
@@ -174,16 +192,21 @@ def _refusal(
     if not words:
         words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
     what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
-    kind = _refusal_class(answer.status, code, words)
+    if only_names_tasks and envelope is None and answer.status not in {401, 429} and answer.body.strip():
+        kind: type[WiroApiError] = WiroServerError  # a proxy's page, which says nothing about the task
+    else:
+        kind = _refusal_class(answer.status, code, words, only_names_tasks=only_names_tasks)
     if envelope is not None and kind in {WiroValidationError, WiroApiError}:
         # Of a Run, too, it says nothing: the server can have failed after it made the task.
         is_the_servers_own = code == 0 and answer.status < 400 and _UNSPECIFIC.fullmatch(words)
-        if is_the_servers_own or (only_names_tasks and not _ABOUT_THE_REQUEST.search(words)):
+        if is_the_servers_own or (only_names_tasks and not _OWN_VALIDATION.search(words)):
             kind = WiroServerError
     return kind(f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status)
 
 
-def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiError]:
+def _refusal_class(
+    status: int, code: int | None, words: str, *, only_names_tasks: bool
+) -> type[WiroApiError]:
     if status == 429:
         return WiroRateLimitError
     by_code = _BY_CODE.get(code) if code is not None else None
@@ -195,7 +218,7 @@ def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiErr
         return WiroPermissionError if _PERMISSION.search(words) else WiroApiError
     if status >= 500 or status in _AS_VAGUE_AS_5XX:
         return WiroServerError
-    by_words = _class_by_words(words)
+    by_words = _class_by_words(words, only_names_tasks=only_names_tasks)
     if status in {401, 403}:
         return by_words if by_words is WiroPermissionError else WiroAuthenticationError
     if by_words in {WiroNotFoundError, WiroNotStoppableError} or (by_words is not None and code == 0):
@@ -207,14 +230,15 @@ def _refusal_class(status: int, code: int | None, words: str) -> type[WiroApiErr
     return WiroApiError if status == 200 else WiroValidationError
 
 
-def _class_by_words(words: str) -> type[WiroApiError] | None:
+def _class_by_words(words: str, *, only_names_tasks: bool) -> type[WiroApiError] | None:
     if _NO_TASK.search(words):
         return WiroNotFoundError
     if _NOT_STOPPABLE.search(words):
         return WiroNotStoppableError
-    if _AUTHORIZATION.search(words):
+    if (_OWN_AUTHORIZATION if only_names_tasks else _AUTHORIZATION).search(words):
         return WiroAuthenticationError
-    return WiroPermissionError if _PERMISSION.search(words) else None
+    permission = _OWN_PERMISSION if only_names_tasks else _PERMISSION
+    return WiroPermissionError if permission.search(words) else None
 
 
 #: How much of a body is looked at to say what it is.

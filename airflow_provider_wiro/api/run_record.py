@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.api.run_identity import WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
+from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class RunRecord:
     :ivar lost_sendings: earlier sendings of this run that were taken for not started.
     :ivar clears: see :class:`~airflow_provider_wiro.api.run_identity.TaskTry`; None in older records.
     :ivar run_started_at: see there.
+    :ivar accepted_at: Unix time at which Wiro's answer with the task's id was read, by which a task can be
+        told that is not there yet. None in records of the version before.
     """
 
     fingerprint: str
@@ -66,6 +69,7 @@ class RunRecord:
     clears: int | None = None
     run_started_at: float | None = None
     uploaded_for: float | None = None
+    accepted_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it is stored; of the later fields, those that say something."""
@@ -107,6 +111,7 @@ class RunRecord:
             and isinstance(found["earlier_task_ids"], list | tuple)
             and all(value is None or isinstance(value, str) for value in (task_id, writer, references))
             and isinstance(found.get("clears", 0), int)
+            and ("accepted_at" not in found or moment(found["accepted_at"]) is not None)
         )
         if not is_whole:
             raise ValueError("It is not whole.")
@@ -130,6 +135,7 @@ class RunRecord:
             found.get("clears"),
             float(found["run_started_at"]) if "run_started_at" in found else None,
             sending.uploaded_for,
+            float(found["accepted_at"]) if "accepted_at" in found else None,
         )
 
     @property
@@ -147,6 +153,12 @@ class RunRecord:
     @property
     def intended_at_moment(self) -> datetime:
         return datetime.fromtimestamp(self.intended_at, tz=UTC)
+
+    @property
+    def accepted_at_moment(self) -> datetime:
+        """When Wiro had the task; where that isn't known, when the Run was to be sent."""
+        known = self.intended_at if self.accepted_at is None else self.accepted_at
+        return datetime.fromtimestamp(known, tz=UTC)
 
     @property
     def sending(self) -> Sending:

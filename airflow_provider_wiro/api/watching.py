@@ -12,14 +12,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.conversations import lost_sight, out_of_time
+from airflow_provider_wiro.api.conversations import out_of_time
 from airflow_provider_wiro.api.due_queue import GATHERING, DueQueue
 from airflow_provider_wiro.api.listing import TaskList
 from airflow_provider_wiro.api.pace import Pace
 from airflow_provider_wiro.api.patience import PollPatience
-from airflow_provider_wiro.api.polling import NOT_YET_SECONDS, SHORTEST_PAUSE_SECONDS
+from airflow_provider_wiro.api.polling import SHORTEST_PAUSE_SECONDS
 from airflow_provider_wiro.api.watched import Detail, News, Watched, watched_by
-from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroRateLimitError
+from airflow_provider_wiro.exceptions import WiroError, WiroRateLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -273,26 +273,25 @@ class WatchPlan:
         return []
 
     def _failed_alone(self, watched: Watched, error: WiroError, now: datetime) -> list[News]:
-        age = watched.polling.age_seconds(now)
-        is_not_yet = isinstance(error, WiroNotFoundError) and age < NOT_YET_SECONDS
-        if not error.may_retry and not is_not_yet:
-            self.remove(watched)
-            return [News(watched, error=error, is_over=True)]
-        # Past the deadline it is a timeout whatever the looks say: that error gets the task stopped.
-        if watched.polling.is_over(now):
+        polling, patience = watched.polling, watched.patience
+        is_rate_limited = isinstance(error, WiroRateLimitError)
+        end = None if is_rate_limited else patience.failed(watched.wiro_task_id, error, polling, now)
+        # Past the deadline it is a timeout whatever passing looks say: that error gets the task stopped.
+        if polling.is_over(now) and end is not error:
             return [self._times_out(watched)]
-        if isinstance(error, WiroRateLimitError):
-            watched.patience.held_back(now)
+        if end is not None:
+            self.remove(watched)
+            return [News(watched, error=end, is_over=True)]
+        if is_rate_limited:
+            patience.held_back(now)
             self._plan(watched, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
             return []
-        if watched.patience.failed(now):
-            self.remove(watched)
-            return [News(watched, error=lost_sight(watched.wiro_task_id, error), is_over=True)]
         watched.failures += 1
         self._failing.add(watched)
         usual = self._pause(watched, now)
         failing = len(self._failing)
-        self._plan(watched, now, self._pace.pause_after_failure(usual, watched.failures, failing=failing))
+        pause = self._pace.pause_after_failure(usual, watched.failures, failing=failing)
+        self._plan(watched, now, patience.cut(pause, polling, now))
         return []
 
     def wait(self, now: datetime, seconds: float) -> list[Detail]:
@@ -326,10 +325,14 @@ class WatchPlan:
         since, watched.last_seen_at = watched.seen_until, now
         watched.failures = 0
         watched.patience.succeeded(now)
-        watched.last_status_with_reason = task.status_with_reason
         self._failing.discard(watched)
-        if task.status == watched.last_status:
-            return []
+        is_same = task.status == watched.last_status
+        has_new_reason = task.status_with_reason not in {task.status, watched.last_status_with_reason}
+        if not is_same or has_new_reason:  # the list may leave a reason out that is known
+            watched.last_status_with_reason = task.status_with_reason
+        if is_same:
+            # Not since the last look: a reason is none of the messages that are expected over the WebSocket.
+            return [News(watched, task)] if has_new_reason else []
         watched.last_status = task.status
         return [News(watched, task, since)]
 

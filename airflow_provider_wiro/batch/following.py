@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.narration import ErrorStatusWarning
 from airflow_provider_wiro.api.outcomes import check_success, success_warnings
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
@@ -66,7 +67,10 @@ class Following:
                 self._leave(item)
                 is_over, ended = await self._stop_overdue(item, error)
                 if ended is None and is_over:
-                    await going.fail(item, error)
+                    # One that was killed while it ran can be charged, some time later.
+                    was_running = item in self.seen_running
+                    self.seen_running.discard(item)
+                    await going.fail(item, error, is_billed=was_running)
                     return
                 if ended is None:
                     if not await going.fail(item, error, keeps_task=True):
@@ -98,7 +102,15 @@ class Following:
         self.must_look.discard(item)
 
     async def _watch(self, item: int, attempt: Attempt) -> Task:
+        def warn(line: str) -> None:
+            self._job.log.warning("%s", line)
+
+        warning = ErrorStatusWarning(
+            f"{self._going.inputs.name(item)}: Wiro task {attempt.wiro_task_id}", warn
+        )
+
         def observe(task: Task) -> None:
+            warning.observe(task)
             if not task.is_queued:
                 self.seen_running.add(item)
             # One that has ended is about to be handed over, with all its Detail; one that is overdue, to be
@@ -110,7 +122,8 @@ class Following:
 
         if attempt.wiro_task_id is None:
             raise AssertionError("only a run with an id can be followed")
-        started_at, deadline = map(self._job.wall, (attempt.intended_at, self.deadline(attempt)))
+        since = min(attempt.followed_since, self._job.now())
+        started_at, deadline = map(self._job.wall, (since, self.deadline(attempt)))
         return await watch_task(
             self._job.wiro_conn_id,
             attempt.wiro_task_id,
@@ -134,6 +147,8 @@ class Following:
                 problem,
             )
             return False, None
+        if task is not None and task.started_at is not None:
+            self.seen_running.add(item)
         has_ended_by_itself = task is not None and task.is_terminal and not task.is_cancelled
         return True, task if has_ended_by_itself else None
 
@@ -158,7 +173,8 @@ class Following:
                 # The stop of the try that began it can come while this one follows it.
                 self._going.pend(item)
                 return
-            await self._going.fail(item, error, task, is_final=True)
+            was_running = task.started_at is not None
+            await self._going.fail(item, error, task, is_final=True, is_billed=was_running)
         except WiroError as error:
             await self._going.fail(item, error, task)
         else:

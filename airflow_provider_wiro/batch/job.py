@@ -71,7 +71,7 @@ class Waiting:
     What a batch waits for when there is nothing else to do.
 
     :ivar wiro_task_ids: the tasks on their way.
-    :ivar started_at: when each was submitted, as Unix time.
+    :ivar started_at: when Wiro accepted each, as Unix time.
     :ivar wake_at: when to go on at the latest, as Unix time: a deadline, or a slot that may be free.
     :ivar limit: how many may be on their way, as learned from Wiro's refusals.
     :ivar lost: items whose Run may have started a task which is not known.

@@ -91,7 +91,7 @@ class Ledger:
 
         :raises OvertakenError: another process goes on with the batch; it finds the task in Wiro's list.
         """
-        self.note(batch_record.task_id(item, wiro_task_id))
+        self.note(batch_record.task_id(item, wiro_task_id, self._job.now()))
         try:
             await self._journal.write()
         except OvertakenError:

@@ -130,7 +130,7 @@ def _carried(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
         attempt = record.attempts[item]
         yield batch_record.intent(number, attempt)
         if attempt.wiro_task_id is not None:
-            yield batch_record.task_id(number, attempt.wiro_task_id)
+            yield batch_record.task_id(number, attempt.wiro_task_id, attempt.accepted_at)
         if item in record.endings and record.state(item) is not ItemState.RUNNING:
             yield {**record.endings[item], "item": number}
 

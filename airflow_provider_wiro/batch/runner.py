@@ -254,7 +254,7 @@ class BatchRunner:
             wakes.append(max(change_at, now + LONGEST_WITHOUT_RAISE_SECONDS) if attempts else change_at)
         return Waiting(
             [attempt.wiro_task_id or "" for attempt in attempts],
-            [attempt.intended_at for attempt in attempts],
+            [attempt.followed_since for attempt in attempts],
             self._job.wall(min(wakes)).timestamp() if wakes else None,
             self._limit.current,
             len(unknown_items(going.record)),

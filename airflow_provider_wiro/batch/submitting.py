@@ -11,7 +11,11 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.api import endpoints, slug_forms
 from airflow_provider_wiro.api.later_tasks import Baseline, Dates, ask_baseline
 from airflow_provider_wiro.api.sent_files import sent_files
-from airflow_provider_wiro.exceptions import WiroConcurrencyLimitError, WiroError, WiroNotFoundError
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConcurrencyLimitError,
+    WiroError,
+)
 from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
@@ -225,13 +229,23 @@ class Submitter:
     async def _parameters_of_model(
         self, files: Mapping[str, Sequence[FileValue]]
     ) -> tuple[ModelParameter, ...]:
-        """Return what tells the kinds of file parameters; asked once, and only where there are files."""
+        """
+        Return what tells the kinds of file parameters; asked once, and only where there are files.
+
+        Empty where Wiro can't tell: they are sent in the usual form.
+
+        :raises WiroAuthenticationError: the credentials are refused.
+        """
         if not files:
             return ()
         async with self._learning:
             if self._known is None:
                 try:
                     self._known = (await self._hook.get_model(self._job.model)).parameters
-                except WiroNotFoundError:
+                except WiroAuthenticationError:
+                    raise
+                except WiroError as error:
+                    if error.may_retry:
+                        return ()  # the next item asks again
                     self._known = ()
         return self._known

@@ -49,13 +49,16 @@ class BegunRun:
     """
     A run that is on its way, or over.
 
-    :ivar started_at: before it was sent.
+    :ivar started_at: before it was sent; its time counts from here.
+    :ivar accepted_at: when Wiro's answer with the id was read, or the task was found; its age counts from
+        here.
     :ivar task: what Wiro showed of it a moment ago, None if it was not asked.
     :ivar is_resumed: an earlier try started it.
     """
 
     wiro_task_id: str
     started_at: datetime
+    accepted_at: datetime
     task: Task | None
     is_resumed: bool
 
@@ -257,8 +260,13 @@ class DurableRun:
         except (WiroError, TaskStoppedError):
             self._take_back(earlier)
             raise
-        self._keep_id(replace(self._intent, wiro_task_id=started.wiro_task_id))
-        return BegunRun(started.wiro_task_id, self._intent.intended_at_moment, None, is_resumed=False)
+        accepted_at = self._now()
+        self._keep_id(
+            replace(self._intent, wiro_task_id=started.wiro_task_id, accepted_at=accepted_at.timestamp())
+        )
+        return BegunRun(
+            started.wiro_task_id, self._intent.intended_at_moment, accepted_at, None, is_resumed=False
+        )
 
     def _lost_sendings(self, earlier: RunRecord | None) -> tuple[Sending, ...]:
         """Return the sendings of this very run that were taken for not started."""
@@ -340,11 +348,20 @@ class DurableRun:
         return self._start(record)
 
     def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:
-        if record.wiro_task_id is None:
+        wiro_task_id = record.wiro_task_id
+        if wiro_task_id is None:
             raise AssertionError("only a run with an id can be picked up")
         # A Clear may have come since: what is spent in this lifetime is not run again by a retry of it.
-        self._keep_id(replace(record, lifetime=self._wanted.lifetime, **self._written_by))
-        return BegunRun(record.wiro_task_id, record.intended_at_moment, found.task, is_resumed=is_resumed)
+        accepted_at = self._now().timestamp() if record.accepted_at is None else record.accepted_at
+        record = replace(record, lifetime=self._wanted.lifetime, accepted_at=accepted_at, **self._written_by)
+        self._keep_id(record)
+        return BegunRun(
+            wiro_task_id,
+            record.intended_at_moment,
+            record.accepted_at_moment,
+            found.task,
+            is_resumed=is_resumed,
+        )
 
     @property
     def _written_by(self) -> dict[str, Any]:

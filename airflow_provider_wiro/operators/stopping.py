@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
 
+from airflow_provider_wiro.api.seen_task import SeenTask
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
@@ -63,11 +64,11 @@ class RunStopper:
 
     :param cancel_on_kill: stop it when the Airflow task is stopped.
     :param cancel_on_timeout: stop it when its time has passed.
-    :ivar last_seen: the task as Wiro showed it last, None if it wasn't asked.
+    :ivar last_seen: how Wiro showed the task last, None if it wasn't asked.
     """
 
     def __init__(self, log: Log, *, cancel_on_kill: bool, cancel_on_timeout: bool) -> None:
-        self.last_seen: Task | None = None
+        self.last_seen: SeenTask | None = None
         self._log = log
         self._cancel_on_kill = cancel_on_kill
         self._cancel_on_timeout = cancel_on_timeout
@@ -121,7 +122,7 @@ class RunStopper:
 
     def see(self, task: Task) -> None:
         """Note the task as Wiro shows it."""
-        self.last_seen = task
+        self.last_seen = SeenTask.of(task)
         if task.is_terminal:
             self._settled_ids.add(task.id)
 

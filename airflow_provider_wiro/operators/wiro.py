@@ -466,7 +466,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                     context,
                     wiro_task_id=wiro_task_id,
                     wiro_conn_id=self.wiro_conn_id,
-                    started_at=begun.started_at,
+                    started_at=begun.accepted_at,
                     deadline=deadline,
                     poll_interval=self.poll_interval,
                     watch=self.watch,
@@ -476,7 +476,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                     follow_until=deadline.timestamp(),
                 )
         elif task is None or not task.is_terminal:
-            task = self._follow(wiro_task_id, begun.started_at, deadline)
+            task = self._follow(wiro_task_id, begun.accepted_at, deadline)
         return self._finish(context, task, is_resumed=begun.is_resumed)
 
     def _follow(self, wiro_task_id: str, started_at: datetime, deadline: datetime) -> Task:
@@ -536,7 +536,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                 task,
                 defer_after=self.defer_after,
                 deadline=deadline,
-                started_at=begun.started_at,
+                started_at=begun.accepted_at,
                 poll_interval=self.poll_interval,
                 observe=self._observe,
                 log=self.log,

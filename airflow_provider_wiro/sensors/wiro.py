@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -27,11 +29,12 @@ from airflow_provider_wiro.triggers.deferral import (
     is_stale_event,
     polls_until,
 )
+from airflow_provider_wiro.version_compat import first_poke_at
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -51,7 +54,7 @@ class WiroTaskSensor(BaseSensorOperator):
     A sensor like Airflow's own: its ``execute`` is the base class's, in all three ways of waiting, so that
     ``timeout``, ``soft_fail``, ``silent_fail`` and ``never_fail`` mean what they mean there. ``soft_fail``
     skips when the ``timeout`` has passed or a retry can't help; what may pass (Wiro can't be reached) is
-    raised, and Airflow retries.
+    raised, and Airflow retries. ``never_fail`` skips what a poke raises; the ``timeout`` is raised.
 
     :param wiro_task_id: the task's id, or a run summary. An id that Wiro doesn't know is asked for again for
         30 s, since a task that was started a moment ago may not be listed yet. (templated)
@@ -121,6 +124,26 @@ class WiroTaskSensor(BaseSensorOperator):
         """Poke as every sensor does: in a loop here, once for each reschedule, or once and then defer."""
         return self._poke_until_ended(context)
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral."""
+        with self._own_timeout():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    @contextmanager
+    def _own_timeout(self) -> Iterator[None]:
+        """
+        Let the sensor's own timeout end it alike in each way of waiting.
+
+        Airflow's base class skips for ``never_fail`` what a poke or a deferral raises, and raises its own
+        timeout. Here a poke at the deadline and a deferral raise the timeout, too.
+        """
+        try:
+            yield
+        except AirflowSkipException as skipped:
+            if self.never_fail and isinstance(skipped.__cause__, AirflowSensorTimeout):
+                raise skipped.__cause__ from skipped.__cause__.__cause__
+            raise
+
     def execute_complete(
         self,
         context: Context,
@@ -148,11 +171,13 @@ class WiroTaskSensor(BaseSensorOperator):
         """Let the base class poke: its ``execute`` repeats that, and judges what a poke raises."""
         # Once it has deferred, it does so again at once.
         defer_after = self.defer_after if started_at is None else 0.0
+        if started_at is None and self.reschedule:
+            started_at = first_poke_at(self, context)
         started_at = started_at or datetime.now(UTC)
         deadline = deadline or started_at + timedelta(seconds=self.timeout)
         self._polling = Polling(started_at, deadline, self.poll_interval)
         self._defers_at = polls_until(defer_after, deadline)
-        with self.hook:
+        with self.hook, self._own_timeout():
             # Without Airflow's guard against an ``execute`` that the task runner doesn't call: it would warn,
             # or raise with allow_nested_operators=False, since after a deferral the runner calls another
             # method.

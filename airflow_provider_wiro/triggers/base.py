@@ -52,6 +52,10 @@ class WiroTrigger(BaseTrigger):
         self._is_finished = True
         yield TriggerEvent(event)
 
+    def _here(self, moment: float) -> float:
+        """Return a stored Unix time by this clock; the worker's was ahead of it, or was set back since."""
+        return moment - (self.deferred_at - self._began_at)
+
     @abstractmethod
     async def _wait(self) -> dict[str, Any]:
         """Return the event's payload as soon as there is one."""

@@ -110,6 +110,26 @@ def _forget(watchers: dict[str, Watcher], watcher: Watcher) -> None:
         del watchers[wiro_conn_id]
 
 
+def _report(
+    news: News | PushMessage, observe: Callable[[Task], None], hear: Callable[[PushMessage], None]
+) -> Task | None:
+    """
+    Report news to the caller that waits, and return the task if it has ended.
+
+    A function of its own: the frame that waits would keep a whole Detail until the next news.
+
+    :raises WiroError: watching can't go on.
+    """
+    if not isinstance(news, News):
+        hear(news)
+        return None
+    if news.error is not None:
+        raise news.error
+    if news.task is not None:
+        observe(news.task)
+    return news.task if news.is_over else None
+
+
 class _Wait:
     """One that waits, and the news that it hasn't heard yet."""
 
@@ -187,16 +207,9 @@ class Watcher:
                 self._listening().add(watched, watch)
             self._nudge()
             while True:
-                news = await wait.next()
-                if not isinstance(news, News):
-                    hear(news)
-                    continue
-                if news.error is not None:
-                    raise news.error
-                if news.task is not None:
-                    observe(news.task)
-                    if news.is_over:
-                        return news.task
+                ended = _report(await wait.next(), observe, hear)
+                if ended is not None:
+                    return ended
         finally:
             if watched is not None:
                 self._plan.remove(watched)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.narration import Narrator
+from airflow_provider_wiro.api.seen_task import SeenTask
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.triggers.base import WiroTrigger
@@ -66,7 +67,7 @@ class WiroTaskTrigger(WiroTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self.is_recorded = is_recorded
-        self._last_seen: Task | None = None
+        self._last_seen: SeenTask | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
@@ -90,13 +91,13 @@ class WiroTaskTrigger(WiroTrigger):
         narrator = Narrator(self.wiro_task_id, self.log.info, self.log.warning)
 
         def observe(task: Task) -> None:
-            self._last_seen = task
+            self._last_seen = SeenTask.of(task)
             narrator.observe(task)
 
         try:
             now = shell.SteadyClock()
             polling = shell.polling(
-                deadline=_moment(self.deadline),
+                deadline=None if self.deadline is None else _moment(self._here(self.deadline)),
                 started_at=_moment(self.started_at),
                 poll_interval=self.poll_interval,
             )
@@ -119,7 +120,7 @@ class WiroTaskTrigger(WiroTrigger):
             # worker that is resumed looks for itself.
             self.log.exception("Could not follow Wiro task %s.", self.wiro_task_id)
             return self._event("error", f"{type(error).__name__} in the triggerer.")
-        self._last_seen = task
+        self._last_seen = SeenTask.of(task)
         if task.has_succeeded:
             return self._event("success")
         return self._event("cancelled" if task.is_cancelled else "error")
@@ -192,7 +193,7 @@ class WiroPauseTrigger(WiroTrigger):
         )
 
     async def _wait(self) -> dict[str, Any]:
-        await asyncio.sleep(max(0.0, self.until - self._now()))
+        await asyncio.sleep(max(0.0, self._here(self.until) - self._now()))
         return {"status": "success", "try_number": self.try_number}
 
     async def on_kill(self) -> None:

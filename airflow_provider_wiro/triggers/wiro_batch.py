@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.batching import wakes_at
+from airflow_provider_wiro.api.narration import ErrorStatusWarning
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.base import WiroTrigger
@@ -147,14 +148,17 @@ class WiroBatchTrigger(WiroTrigger):
             await asyncio.gather(*following, return_exceptions=True)
 
     def _seconds_to_wait(self, waiting: int) -> float | None:
-        wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=self.wake_at)
+        wake_at = None if self.wake_at is None else self._here(self.wake_at)
+        wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=wake_at)
         # What ends before the event may be sent belongs into it.
         return None if wakes is None else max(wakes, self._not_before) - self._now()
 
     async def _follow(self, wiro_task_id: str, started_at: float) -> str:
         """Return the id when the task has ended, or can't be followed."""
+        warning = ErrorStatusWarning(f"Wiro task {wiro_task_id}", self.log.warning)
 
         def observe(task: Task) -> None:
+            warning.observe(task)
             if not task.is_queued:
                 self._seen_running.add(wiro_task_id)
 

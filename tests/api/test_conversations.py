@@ -59,9 +59,22 @@ def test_a_run_with_files_first_asks_the_model_how_it_takes_them() -> None:
     )
 
 
-@pytest.mark.parametrize("unknown", [ok(tool=[]), refused(1, "slug-owner-project-not-exist"), answered(404)])
-def test_a_model_the_catalogue_does_not_show_gets_its_files_in_the_usual_form(unknown: object) -> None:
-    world = World(unknown, STARTED)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        ok(tool=[]),
+        refused(1, "slug-owner-project-not-exist"),
+        answered(404),
+        answered(413, b"<html>too large"),
+        answered(403, b"<html>denied"),
+        refused(0, "Something went wrong."),
+        refused(0, "You don't have any permission for this action."),
+        HTML_502,
+        answered(200, b"<html>welcome"),
+    ],
+)
+def test_a_model_whose_parameters_cannot_be_had_gets_its_files_in_the_usual_form(unknown: object) -> None:
+    world = World(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
     world.drive(conversations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
     assert world.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
 
@@ -73,11 +86,17 @@ def test_asking_about_the_model_is_repeated_and_the_run_is_not() -> None:
     assert world.paths == ["Tool/Detail"] * 3 + ["Run/a/b"]
 
 
-def test_a_run_is_not_sent_while_nobody_can_tell_how_to_send_its_files() -> None:
-    world = World(HTML_502)
-    with pytest.raises(WiroServerError):
+def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
+    world = World(answered(401))
+    with pytest.raises(WiroAuthenticationError):
         world.drive(conversations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
-    assert set(world.paths) == {"Tool/Detail"}
+    assert world.paths == ["Tool/Detail"]
+
+
+def test_a_single_stumble_of_tool_detail_is_ridden_out() -> None:
+    world = World(refused(0, "Something went wrong."), TOOL, STARTED)
+    world.drive(conversations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
+    assert world.sends[-1].body.form == (("inputImage", CAT),)
 
 
 def test_a_file_the_model_does_not_take_is_refused_before_the_run() -> None:
@@ -150,7 +169,8 @@ def test_it_says_which_mode_it_used() -> None:
     ("answer", "expected"),
     [
         (refused(0, "Project authorization is not valid.", status=401), WiroAuthenticationError),
-        (answered(404, b"<html>nginx"), WiroNotFoundError),
+        (answered(404), WiroNotFoundError),
+        (answered(404, b"<html>nginx"), WiroServerError),
         (answered(200, b"<html>welcome"), WiroResponseError),
         (HTML_502, WiroServerError),
     ],

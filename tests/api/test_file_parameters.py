@@ -180,6 +180,17 @@ def test_a_parameter_without_files_is_left_out() -> None:
         assert _json(run_body({}, {"inputImage": []}, _known(kind))) == {}
 
 
+@pytest.mark.parametrize("kind", ["imageinput", "filesinput", "multiselectfile", "", "json"])
+def test_a_parameter_of_an_unknown_kind_gets_its_files_in_the_usual_form(kind: str) -> None:
+    for files in ([CAT], [URL], [CAT, URL]):
+        assert run_body({}, {"inputImage": files}, _known(kind)) == run_body({}, {"inputImage": files})  # type: ignore[dict-item]
+
+
+def test_a_kind_is_known_however_it_is_written() -> None:
+    files = {"inputImage": [URL]}
+    assert run_body({}, files, _known("combineFileInput")) == run_body({}, files, _known("combinefileinput"))
+
+
 def test_an_unknown_file_parameter_is_named_together_with_the_known_ones() -> None:
     known = [*_known("fileinput"), ModelParameter("inputAudio", "multifileinput")]
     with pytest.raises(WiroUsageError, match=r"no file parameter 'picture'.*: inputAudio, inputImage\.$"):

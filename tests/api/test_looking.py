@@ -68,7 +68,25 @@ def test_a_task_of_the_last_half_minute_may_not_be_known_yet() -> None:
     world = World(NO_TASK_YET)
     with pytest.raises(WiroNotFoundError):
         world.drive(look_at_task("2221", world.outside))
-    assert 30 <= world.elapsed <= 62, "counted from the first poll where the submission isn't known"
+    assert world.elapsed == 30, "counted from the first poll where the submission isn't known"
+
+
+@pytest.mark.parametrize("patience", [0.0, 5.0])
+def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> None:
+    world = World(lambda _: RUNNING if world.elapsed >= 29 else NO_TASK_YET)
+    assert world.drive(look_at_task("2221", world.outside, patience_seconds=patience)).status == "task_start"
+
+    world = World(NO_TASK_YET)
+    with pytest.raises(WiroNotFoundError):
+        world.drive(look_at_task("2221", world.outside, patience_seconds=patience))
+    assert world.elapsed == 30
+
+
+def test_waiting_for_a_task_to_be_known_leaves_the_whole_patience_for_an_outage() -> None:
+    world = World(lambda _: NO_TASK_YET if world.elapsed < 25 else HTML_502)
+    with pytest.raises(WiroConnectionError, match="Lost sight"):
+        world.drive(look_at_task("2221", world.outside, patience_seconds=60))
+    assert world.elapsed >= 25 + 60
 
 
 def test_a_process_that_was_suspended_for_an_hour_polls_again() -> None:

@@ -57,6 +57,16 @@ def test_an_error_before_the_model_ran_is_a_warning_with_its_reason_and_only_onc
     assert log.said == [f"Wiro task 2221: {status}" for status in ("task_queue", "task_error", "task_start")]
 
 
+def test_a_reason_that_comes_later_is_told_once_then() -> None:
+    log = Log()
+    for reason in ("", "", "no such checkpoint", "no such checkpoint", "another"):
+        log.narrator.observe(Task("2221", "task_error", debug_error=reason))
+
+    first, second = log.warned
+    assert "(task_error)" in first
+    assert second.endswith("for this reason: task_error: no such checkpoint.")
+
+
 def test_a_line_on_stderr_is_no_status() -> None:
     log = Log()
     log.observe("task_start")

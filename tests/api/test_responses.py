@@ -150,6 +150,21 @@ def test_code_words_and_status_are_read_together(
         (0, "limit must be between 1 and 100", WiroValidationError),
         (0, "You don't have any permission for this action.", WiroPermissionError),
         (0, "Project authorization is not valid.", WiroAuthenticationError),
+        (0, "Project requires signature authentication. x-signature is required.", WiroAuthenticationError),
+        (0, "Requested ip 10.0.0.1 is not allowed.", WiroAuthenticationError),
+        (0, "Your account has been suspended.", WiroPermissionError),
+        (0, "This model is not available for your team", WiroPermissionError),
+        (0, "The spend limit of this team member is reached.", WiroPermissionError),
+        (0, "Request files [inputImage] required", WiroValidationError),
+        (0, "Something went wrong while assigning the task.", WiroServerError),
+        (0, "Internal error: required service unavailable", WiroServerError),
+        (0, "Something went wrong: missing row", WiroServerError),
+        (0, "EACCES: permission denied, open '/mnt/x'", WiroServerError),
+        (0, "Invalid signature of upstream response", WiroServerError),
+        (0, "Project database is temporarily disabled", WiroServerError),
+        (0, "Database credentials expired", WiroServerError),
+        (97, "Only a team admin can perform this action", WiroPermissionError),
+        (98, "Sign in.", WiroAuthenticationError),
         (1, "slug-owner-project-not-exist", WiroNotFoundError),
         (96, "limit", WiroConcurrencyLimitError),
     ],
@@ -166,6 +181,22 @@ def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_ar
     with pytest.raises(WiroApiError) as raised:
         read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
     assert str(raised.value).endswith("Request parameter missing near ***")
+
+
+@pytest.mark.parametrize("body", [HTML, b"Forbidden", b"<html>nginx"])
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 418])
+def test_of_a_request_that_only_names_tasks_a_proxys_page_may_pass(status: int, body: bytes) -> None:
+    with pytest.raises(WiroServerError, match=f"HTTP {status}"):
+        read(answered(status, body), only_names_tasks=True)
+
+
+@pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "no"}]}])
+@pytest.mark.parametrize("status", [401, 403])
+def test_credentials_that_wiro_refuses_are_refused_for_these_too(status: int, body: object) -> None:
+    with pytest.raises(WiroAuthenticationError):
+        read(answered(status, body), only_names_tasks=True)
+    with pytest.raises(WiroAuthenticationError):
+        read(answered(401, HTML), only_names_tasks=True)
 
 
 def test_several_errors_and_bare_strings_are_all_told() -> None:

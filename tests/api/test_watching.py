@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.api.listing import Walk
+from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.watched import Detail, Look
+from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroAuthenticationError,
@@ -541,6 +543,19 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
     assert "last status: task_error: no machine" in str(error)
 
 
+def test_a_reason_that_comes_later_is_news_once() -> None:
+    plan = WatchPlan(lambda: 0.5)
+    plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
+    told = []
+    for number, reason in enumerate(("", "", "no machine", "", "no machine"), start=1):
+        [look] = plan.looks(_at(60.0 * number))
+        assert isinstance(look, Detail)
+        told.append(plan.saw_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
+
+    assert [len(news) for news in told] == [1, 0, 1, 0, 0]
+    assert told[2][0].since is None, "nothing that should have been heard of"
+
+
 def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up() -> None:
     crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
     plan = crowd.plan
@@ -572,6 +587,42 @@ def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> No
 
     assert len(early.delays) == 1
     assert isinstance(late.told["2221"][-1].error, WiroNotFoundError)
+
+
+def _failing_looks(
+    plan: WatchPlan, error: WiroError, begin: float, *, until: float = 400
+) -> tuple[float, Any]:
+    """Fail each look from a moment on; return when that ended the wait, and with what."""
+    at = begin
+    while at < until:
+        due = plan.next_due_at()
+        assert due is not None
+        at = max(at, (due - NOON).total_seconds())
+        for look in plan.looks(_at(at)):
+            for news in plan.failed(look, error, _at(at)):
+                return at, news.error
+    return at, None
+
+
+NOT_THERE = WiroNotFoundError("There is no task yet.")
+
+
+@pytest.mark.parametrize("patience", [0.0, 5.0, 280.0])
+def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> None:
+    plan = WatchPlan(lambda: 0.5)
+    plan.add("2221", Polling(NOON), patience_seconds=patience, is_seen=True, now=NOON)
+    at, error = _failing_looks(plan, NOT_THERE, 0.0)
+    assert (at, error) == (30.0, NOT_THERE)
+
+
+def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
+    plan = WatchPlan(lambda: 0.5)
+    plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
+    [look] = plan.looks(_at(50.0))
+    plan.saw_task(look, Task("2221", "task_start"), _at(50.0))
+    at, error = _failing_looks(plan, NOT_THERE, 50.0)
+    assert error is NOT_THERE
+    assert 150 <= at <= 160
 
 
 def _at(seconds: float) -> Any:

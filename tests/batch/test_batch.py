@@ -470,3 +470,38 @@ def test_runs_that_certainly_started_nothing_again_and_again_fail_their_item_unt
     work.retry()
     assert work.run(prompts(1))["succeeded"] == 1
     assert work.started_once(prompts(1))
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
+def test_a_task_error_is_reported_once_for_its_item(work: BatchWork, deferrable: bool) -> None:
+    work.wiro.inject(Fault("fatal_error", debug_error="Traceback\nno such checkpoint", seconds=0.5))
+
+    assert work.run(prompts(1), deferrable=deferrable)["succeeded"] == 1
+
+    warnings = [line for line in work.told.lines if "failed before the model ran" in line]
+    assert "task_error: no such checkpoint" in warnings[0]
+    assert "Item 0: " in warnings[0] or deferrable
+    assert len(warnings) <= 2 if deferrable else len(warnings) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_item_killed_while_it_ran_has_a_cost_that_is_not_known(work: BatchWork, retries: int) -> None:
+    """Wiro can charge it, some time later."""
+    work.wiro.inject(Fault("stuck_running", times=retries + 1))
+
+    with pytest.raises(AirflowException, match="1 of 1 items failed"):
+        work.run(prompts(1), timeout=1.5, max_item_retries=retries, on_item_failure="fail")
+
+    [line] = work.manifest
+    billed = [entry for entry in work.entries if entry.get("is_billed")]
+    assert (len(billed), {entry["cost"] for entry in billed}) == (retries + 1, {None})
+    assert line["cost_usd"] is None
+
+
+def test_an_item_that_was_stopped_in_the_queue_costs_nothing(work: BatchWork) -> None:
+    work.wiro.inject(Fault("stuck_in_queue"))
+
+    with pytest.raises(AirflowException, match="1 of 1 items failed"):
+        work.run(prompts(1), timeout=1.0, max_item_retries=0)
+
+    assert not [entry for entry in work.entries if entry.get("is_billed")]

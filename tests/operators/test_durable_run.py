@@ -63,7 +63,8 @@ def test_the_intent_is_recorded_before_the_run_is_sent_and_the_id_after_it(work:
     [task] = work.wiro.tasks
     assert (intent["wiro_task_id"], intent["is_spent"], intent["try_number"]) == (None, False, 1)
     assert intent["intended_at"] <= task.created_at + 0.001
-    assert known == {**intent, "wiro_task_id": task.id}
+    assert known == {**intent, "wiro_task_id": task.id, "accepted_at": known["accepted_at"]}
+    assert intent["intended_at"] <= known["accepted_at"] <= time.time()
     assert spent == {**known, "is_spent": True}
     assert len(json.dumps(spent)) < 500
 
@@ -116,7 +117,14 @@ def test_a_damaged_record_is_for_a_person_and_never_taken_for_none(
 
 
 @pytest.mark.parametrize(
-    "damage", [{"intended_at": 1e300}, {"intended_at": None}, {"lifetime": "2"}, {"wiro_task_id": 2221}]
+    "damage",
+    [
+        {"intended_at": 1e300},
+        {"accepted_at": 1e300},
+        {"intended_at": None},
+        {"lifetime": "2"},
+        {"wiro_task_id": 2221},
+    ],
 )
 def test_a_record_with_one_damaged_field_is_damaged(wiro: WiroEmulator, work: Work, damage: Any) -> None:
     die_after_submission(work)

@@ -19,7 +19,7 @@ try:
 except ImportError:  # Airflow < 3.2
     from airflow.exceptions import AirflowRescheduleException
 
-from airflow_provider_wiro.api import conversations, watching
+from airflow_provider_wiro.api import polling
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
@@ -260,7 +260,7 @@ def test_a_deferral_of_an_earlier_version_is_resumed(wiro: WiroEmulator, work: W
 @pytest.mark.parametrize(
     ("choice", "skips"),
     # The base class lets never_fail skip what a poke raises, and its own timeout isn't that.
-    [(None, set()), ("soft_fail", {"", "deferrable", "mode"}), ("never_fail", {"deferrable"})],
+    [(None, set()), ("soft_fail", {"", "deferrable", "mode"}), ("never_fail", set())],
 )
 def test_the_timeout_ends_as_in_airflows_own_sensors(
     wiro: WiroEmulator, work: Work, way: dict[str, Any], choice: str | None, skips: set[str]
@@ -272,6 +272,26 @@ def test_the_timeout_ends_as_in_airflows_own_sensors(
         wait(work, sensor(wiro_task_id, timeout=0.2, **way, **({choice: True} if choice else {})))
 
     assert wiro.counts.tasks_stopped == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "outcome"),
+    [(None, AirflowSensorTimeout), ("soft_fail", AirflowSkipException), ("never_fail", AirflowSensorTimeout)],
+)
+@pytest.mark.parametrize("way", ["poke", "deferrable", "reschedule"])
+def test_an_outage_at_the_timeout_is_a_timeout(
+    wiro: WiroEmulator, work: Work, way: str, choice: str | None, outcome: type[Exception]
+) -> None:
+    """Each poke of a rescheduled sensor is a process of its own; its time counts from the first."""
+    wiro_task_id = submitted(wiro)
+    wiro.inject(Fault("server_error", "Task/Detail", status=503, times=None))
+    settings: dict[str, Any] = {"timeout": 0.3, **({choice: True} if choice else {})}
+    settings |= {"mode": way} if way == "reschedule" else {"deferrable": way == "deferrable"}
+    if way == "reschedule":
+        work.ti.first_reschedule_date = datetime.now(UTC) - timedelta(seconds=20)
+
+    with pytest.raises(outcome):
+        wait(work, sensor(wiro_task_id, **settings))
 
 
 def test_a_deferrable_sensor_is_never_rescheduled(wiro: WiroEmulator, work: Work) -> None:
@@ -354,8 +374,7 @@ def test_a_task_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulat
 def test_an_unknown_task_is_asked_for_again_and_then_fails_for_good(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
-    for module in (watching, conversations):
-        monkeypatch.setattr(module, "NOT_YET_SECONDS", 1.0)
+    monkeypatch.setattr(polling, "NOT_YET_SECONDS", 1.0)
     submitted(wiro)  # what has to be imported for a request is there now
 
     with pytest.raises(AirflowFailException, match="belongs to the connection's project"):

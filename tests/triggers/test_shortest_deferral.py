@@ -128,6 +128,25 @@ async def test_a_clock_that_runs_ahead_on_the_worker_holds_no_event_for_longer(m
     assert SHORTEST <= time.monotonic() - began < HOUR
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda at, until: WiroPauseTrigger(until=until, deferred_at=at),
+        lambda at, until: WiroBatchTrigger(wiro_task_ids=[], started_at=[], wake_at=until, deferred_at=at),
+    ],
+    ids=["slot", "batch"],
+)
+async def test_a_clock_that_was_set_back_since_the_deferral_delays_no_event(
+    make: Callable[[float, float], WiroTrigger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.1")
+    deferred_at, began = time.time() + HOUR, time.monotonic()
+
+    await asyncio.wait_for(one_event(in_triggerer(make(deferred_at, deferred_at + SHORTEST))), 20)
+
+    assert time.monotonic() - began >= SHORTEST * 0.9
+
+
 @pytest.mark.parametrize("step", [-HOUR, HOUR], ids=["back", "ahead"])
 @pytest.mark.parametrize(
     "make",

@@ -8,11 +8,13 @@ import gc
 import json
 import os
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
@@ -20,10 +22,12 @@ from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroTaskTi
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from airflow_provider_wiro.triggers import watcher as watchers
 from airflow_provider_wiro.triggers.watcher import watch_task
+from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
+from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.operators.fakes import RETRO, SMALL
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.triggers.base import WiroTrigger
 
 pytestmark = pytest.mark.usefixtures("told")
 
@@ -65,6 +69,37 @@ async def test_all_tasks_of_a_connection_share_its_session_and_its_pages(wiro: W
     assert sockets <= watchers.MAX_REQUESTS + 1
     assert wiro.counts.requests["Task/Detail"] <= 40 + 5
     assert nobody_is_left()
+
+
+async def test_a_wait_keeps_nothing_of_a_tasks_detail(wiro: WiroEmulator, monkeypatch: Any) -> None:
+    """With prompts of a megabyte, a thousand waits would keep a gigabyte."""
+    seen: list[weakref.ref[Task]] = []
+    read = Task.from_wire.__func__  # type: ignore[attr-defined]
+
+    def remember(cls: type[Task], item: Any) -> Task:
+        task: Task = read(cls, item)
+        seen.append(weakref.ref(task))
+        return task
+
+    monkeypatch.setattr(Task, "from_wire", classmethod(remember))
+    wiro.inject(Fault("stuck_running", times=3))
+    ids = submitted(3)
+    single = WiroTaskTrigger(wiro_task_id=ids[0], poll_interval=0.05, watch="poll")
+    batch = WiroBatchTrigger(wiro_task_ids=ids[1:], started_at=[time.time()] * 2, poll_interval=0.05)
+
+    async def fired(trigger: WiroTrigger) -> None:
+        await anext(trigger.run())
+
+    waits = [asyncio.create_task(fired(trigger)) for trigger in (single, batch)]
+    await asyncio.sleep(1.0)
+    assert len(seen) > 12
+    gc.collect()
+    kept = [ref for ref in seen[:-3] if ref() is not None]
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+
+    assert kept == []
 
 
 async def test_many_that_end_together_are_asked_for_over_no_more_than_32_sockets(wiro: WiroEmulator) -> None:
