@@ -112,12 +112,18 @@ def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: f
 
 
 def billed(found: Strays) -> Iterator[tuple[str, str | None]]:
-    """Yield the id and the cost in USD, None if not known yet, of each task that Wiro bills."""
+    """
+    Yield the id and the cost in USD of each task that Wiro bills for the run, or may.
+
+    The cost is None where it is not known yet, or where the task may as well be another Airflow task's.
+    """
     for task in (*found.ended, *found.stopped):
         has_run = task.has_succeeded or (task.is_cancelled and task.started_at is not None)
         cost = task.cost_usd if task.cost_usd != "0" else None
         if has_run or cost is not None:
             yield task.id, cost
+    for task in found.doubtful:
+        yield task.id, None
 
 
 def earlier_sendings(record: RunRecord, wanted: WantedRun) -> list[LostRun]:
