@@ -163,8 +163,12 @@ async def find_tasks(
         log.warning("Wiro's task list can't be searched for the tasks of lost Runs: %s", error or "no time")
         return FoundTasks()
     settled = {*found.tasks, *found.not_started}
+    sendings = {run.item: run.sending for run in runs}
+    # What came later than right after the sending may as well be an equal run of another Airflow task.
+    certain = {id_: sendings[item].was_right_before(found.seen[id_]) for item, id_ in found.tasks.items()}
+    doubtful = [id_ for ids in found.doubts.values() for id_ in ids]
     return FoundTasks(
-        tuple(dict.fromkeys(found.tasks.values())),
-        tuple(dict.fromkeys(id_ for ids in found.doubts.values() for id_ in ids)),
+        tuple(id_ for id_, is_certain in certain.items() if is_certain),
+        tuple(dict.fromkeys([*(id_ for id_ in certain if not certain[id_]), *doubtful])),
         frozenset(sent.item for sent, run in lost if sent.is_latest and run.item in settled),
     )
