@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.api.conversations import look_at_task, stop_task
 from airflow_provider_wiro.api.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
 from airflow_provider_wiro.api.resume import WantedRun, lost_run
+from airflow_provider_wiro.api.run_sending import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -48,7 +49,7 @@ def find_strays(
     Look once, after the end of a run that was sent again, whether an earlier sending started a task too.
 
     A stop takes more certainty than a search: a task that came later may as well be an equal run of another
-    Airflow task, such as the next DAG run's. It is reported, and left alone.
+    Airflow task, such as the next DAG run's. What isn't certain is reported, and left alone.
 
     :param earlier: the earlier sendings, each as an item of its own, in their order.
     :param known_ids: tasks that are known to be other runs.
@@ -94,8 +95,14 @@ def _is_certain(run: LostRun, task: Task, next_baseline: str | None) -> bool:
     """
     Whether a fitting task is an earlier sending's, and no equal run's of another Airflow task.
 
-    It was there when the run was sent again, though not shown yet, and was created right after the sending.
+    Either it was there when the run was sent again, though not shown yet, and was created right after the
+    sending. Or the sending timed out, and the task is the only one that fits in the ten minutes for which
+    Wiro may be at work on it: then somebody has set ``[wiro] lost_run_patience`` below that, and the run was
+    sent again too soon. After a connection that was cut, the second sending comes earlier by design, and what
+    was created later is more likely another's.
     """
+    if run.sending.loss is not Loss.CUT_OFF:
+        return True
     if next_baseline is None or not (next_baseline.isdecimal() and task.id.isdecimal()):
         return False
     return int(task.id) <= int(next_baseline) and run.sending.was_right_before(task)

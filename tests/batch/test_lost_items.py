@@ -120,7 +120,7 @@ def test_a_lost_run_is_not_sent_again_by_a_retry_before_it_is_certain(
 def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch, is_running: bool
 ) -> None:
-    work.wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    work.wiro.inject(Fault("drop_before", endpoint="Run"))
     inputs = prompts(3)
     started = Ledger.started
 

@@ -217,8 +217,8 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
 def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_alone(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
-    """It may be the first sending's, or the next DAG run's."""
-    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    """Its connection was cut. The task may be the first sending's, or the next DAG run's."""
+    wiro.inject(Fault("drop_before", endpoint="Run"))
     start = DurableRun.begin
 
     def and_another(run: DurableRun) -> Any:
@@ -234,6 +234,47 @@ def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_a
     assert wiro.counts.requests["Task/Kill"] == wiro.counts.requests["Task/Cancel"] == 0
     assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.told
     assert "UTC Wiro may still start a task for an earlier sending" in work.told
+
+
+def test_a_task_that_a_timed_out_sending_starts_after_a_patience_set_too_short_is_stopped_and_reported(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only equal task in the ten minutes for which Wiro may be at work on a Run."""
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    start = DurableRun.begin
+
+    def and_the_first_one_too(run: DurableRun) -> Any:
+        begun = start(run)
+        wiro.inject(Fault("stuck_running"))
+        WiroHook().run_model(RETRO, SMALL)
+        return begun
+
+    monkeypatch.setattr(DurableRun, "begin", and_the_first_one_too)
+
+    assert work.run()["wiro_task_id"] == "2221"
+    assert work.statuses == [DONE, CANCELLED]
+    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.told
+
+
+def test_several_equal_tasks_after_a_timed_out_sending_are_reported_and_left_alone(
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wiro.inject(Fault("server_error", endpoint="Run", status=504))
+    start = DurableRun.begin
+
+    def and_two_more(run: DurableRun) -> Any:
+        begun = start(run)
+        for _ in range(2):
+            WiroHook().run_model(RETRO, SMALL)
+        return begun
+
+    monkeypatch.setattr(DurableRun, "begin", and_two_more)
+
+    work.run()
+
+    assert CANCELLED not in work.statuses
+    assert "2222 (" in work.told
+    assert "2223 (" in work.told
 
 
 def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_until_when(
