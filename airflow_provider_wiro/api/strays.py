@@ -49,7 +49,10 @@ def find_strays(
     Look once, after the end of a run that was sent again, whether an earlier sending started a task too.
 
     A stop takes more certainty than a search: a task that came later may as well be an equal run of another
-    Airflow task, such as the next DAG run's. What isn't certain is reported, and left alone.
+    Airflow task, such as the next DAG run's. What isn't certain is reported, and left alone. Certain is a
+    task that was there when the run was sent again, created right after the earlier sending. And, where
+    ``[wiro] lost_run_patience`` is below the ten minutes for which Wiro may be at work on a Run that timed
+    out, the only task that fits in these.
 
     :param earlier: the earlier sendings, each as an item of its own, in their order.
     :param known_ids: tasks that are known to be other runs.
@@ -78,7 +81,8 @@ def find_strays(
             uncertain.append(run)
             continue
         task = yield from look_at_task(wiro_task_id, outside)
-        if not _is_certain(run, task, next_baseline):
+        is_early = patience_seconds < STRAY_WINDOW_SECONDS and run.sending.loss is not Loss.CUT_OFF
+        if not (is_early or _was_there_before(run, task, next_baseline)):
             doubtful[task.id] = task
             uncertain.append(run)
         elif task.is_terminal:
@@ -91,18 +95,10 @@ def find_strays(
     return Strays(tuple(stopped), tuple(ended), tuple(doubtful.values()), open_until)
 
 
-def _is_certain(run: LostRun, task: Task, next_baseline: str | None) -> bool:
+def _was_there_before(run: LostRun, task: Task, next_baseline: str | None) -> bool:
     """
-    Whether a fitting task is an earlier sending's, and no equal run's of another Airflow task.
-
-    Either it was there when the run was sent again, though not shown yet, and was created right after the
-    sending. Or the sending timed out, and the task is the only one that fits in the ten minutes for which
-    Wiro may be at work on it: then somebody has set ``[wiro] lost_run_patience`` below that, and the run was
-    sent again too soon. After a connection that was cut, the second sending comes earlier by design, and what
-    was created later is more likely another's.
+    Whether a task was there when the run was sent again, though not shown yet, and came right after ``run``.
     """
-    if run.sending.loss is not Loss.CUT_OFF:
-        return True
     if next_baseline is None or not (next_baseline.isdecimal() and task.id.isdecimal()):
         return False
     return int(task.id) <= int(next_baseline) and run.sending.was_right_before(task)

@@ -118,7 +118,7 @@ def poll_patience_seconds() -> float:
 
 def lost_run_patience_seconds() -> float:
     """
-    Return for how long Wiro may be at work on a Run whose answer timed out, counted from the sending.
+    Return for how long Wiro may be at work on a Run whose answer timed out, counted from its last byte.
 
     :raises WiroUsageError: ``[wiro] lost_run_patience`` is no time.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.state_folder import absolute
 
 
 def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
@@ -16,6 +15,8 @@ def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
     """
     if state_path is None:
         return None
+    from airflow_provider_wiro.state_folder import absolute  # few give one, and DAG files are parsed all day
+
     found = os.fspath(state_path)
     if found:
         absolute(found, "state_path")

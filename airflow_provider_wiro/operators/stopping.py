@@ -25,7 +25,6 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.operators.asked_aside import AskedAside
-from airflow_provider_wiro.operators.run_in_flight import RunInFlight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
+    from airflow_provider_wiro.operators.run_in_flight import RunInFlight
 
 #: Airflow kills a worker's process 5 s after it has asked it to stop. The last request of a stop begins
 #: within the patience, which counts from the kill, and may take the timeout.
@@ -142,6 +142,8 @@ class RunStopper:
         :raises TaskStoppedError: the Airflow task was stopped before the Run was sent.
         :raises BaseException: what sending has raised, or what has interrupted it, such as Airflow's timeout.
         """
+        from airflow_provider_wiro.operators.run_in_flight import RunInFlight
+
         self.check()
         self._hook = hook
         flight = self._flight = RunInFlight(send)

@@ -30,7 +30,6 @@ from airflow_provider_wiro.operators.arguments import (
     check_timeout,
     one_of,
 )
-from airflow_provider_wiro.operators.noted_run import TASK_ID_KEY, NotedRun
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.operators.stopping import RunStopper
@@ -61,6 +60,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.shell import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
+    from airflow_provider_wiro.operators.noted_run import NotedRun
     from airflow_provider_wiro.operators.wanted_run import PreparedRun
     from airflow_provider_wiro.run_record import RecordStore
 
@@ -223,24 +223,27 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
         """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
+        noted = self._noted(context)
 
         def is_followed(error: BaseException) -> bool:
             if isinstance(error, WiroOvertakenError):
                 return True  # by the try that has taken the record over
-            return is_retried(error, context) and self._noted(context).has_record
+            return is_retried(error, context) and noted.has_record
 
         def recorded_task() -> tuple[str, WiroHook] | None:
-            wiro_task_id = self._noted(context).wiro_task_id()
+            wiro_task_id = noted.wiro_task_id()
             return None if wiro_task_id is None else (wiro_task_id, self.hook)
 
         def is_overtaken() -> bool:
-            record = self._noted(context).record()
+            record = noted.record()
             return record is not None and record.try_number > context["ti"].try_number
 
         self._stopper.leave_to_later_try(is_overtaken)
         return self._stopper.unless_followed(is_followed, recorded_task)
 
     def _noted(self, context: Context) -> NotedRun:
+        from airflow_provider_wiro.operators.noted_run import NotedRun
+
         return NotedRun(context, task_id=self.task_id, durable=self.durable, state_path=self.state_path)
 
     def _run(
@@ -254,6 +257,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         :param is_beginning: nothing of this try ran before.
         """
         from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds, poll_patience_seconds
+        from airflow_provider_wiro.operators.noted_run import TASK_ID_KEY
 
         with airflow_failures(), self.hook:
             # What is wrong with them is reported before anything is paid for.
