@@ -1,7 +1,8 @@
 """
 `make test-faults`: kill, freeze and cut off real processes, and count at the server what became of it.
 
-SCENARIO=name (or names as arguments) runs only those. Logs stay in `.cache/faults` when a promise broke.
+SCENARIO=name (or names as arguments) runs only those. When a promise broke, logs stay in `.cache/faults`, and
+`.cache/faults/broken` names the scenarios for another attempt.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 DAGS = HERE / "dags"
 SCRATCH = HERE.parents[1] / ".cache" / "faults"
+BROKEN = SCRATCH / "broken"
 LAST_DAG = "many_workers"
 ONE_BY_ONE = (
     *single_machine.ONE_BY_ONE,
@@ -69,7 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\nWhat was counted, {time.monotonic() - began:.0f} s in all:")
     for result in results:
         print(result.line)
-    is_well = len(results) == len(names) and all(result.problem is None for result in results)
+    held = {result.name for result in results if result.problem is None}
+    broken = [name for name in known if name in names - held]
+    BROKEN.write_text(" ".join(broken))
+    is_well = not broken
     if is_well and not options.keep_logs:
         shutil.rmtree(home, ignore_errors=True)
     else:

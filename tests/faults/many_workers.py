@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 RUNS = 60
 MOVED = 6
-#: What Airflow writes into a task's log when a triggerer begins with its trigger.
-STARTING = ') starting"'
+#: What Airflow writes into a task's log when a triggerer begins with its trigger, whose id it names.
+STARTING = re.compile(r"\(ID (\d+)\) starting")
 BATCH_ITEMS, BATCH_ACTIVE = 24, 6
 #: From here on Airflow gives a triggerer's work to another one.
 TRIGGERER_SILENT_SECONDS = 20
@@ -41,10 +42,24 @@ def _celery(stage: Stage) -> CeleryStack:
     return stage.stack
 
 
+def _trigger_logs(stage: Stage) -> dict[str, str]:
+    """Return the text of each triggerer's log of this scenario's tasks, by the path of its file."""
+    logs = (stage.stack.home / "logs").rglob("*.log.trigger.*.log")
+    return {str(log): log.read_text(errors="replace") for log in logs if stage.name in str(log)}
+
+
 def _times_said(stage: Stage, words: str) -> int:
     """Return how often the task logs hold some words of Airflow: that a scenario has met what it is about."""
-    logs = (stage.stack.home / "logs").rglob("*.log.trigger.*.log")
-    return sum(log.read_text(errors="replace").count(words) for log in logs if stage.name in str(log))
+    return sum(text.count(words) for text in _trigger_logs(stage).values())
+
+
+def _started_triggers(stage: Stage) -> set[tuple[str, str]]:
+    """
+    Return which triggers which triggerer has begun with, as pairs of a log's path and a trigger's id.
+
+    The next trigger of a triggerer overwrites its log of the task, so that counting lines shows nothing.
+    """
+    return {(path, found) for path, text in _trigger_logs(stage).items() for found in STARTING.findall(text)}
 
 
 def many_workers(stage: Stage) -> None:
@@ -107,11 +122,11 @@ def batch_triggerer_moved(stage: Stage) -> None:
     try:
         # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next one
         # that starts is the second's, be it taken over from the first.
-        started = _times_said(stage, STARTING)
         signal_session(first, signal.SIGSTOP)
+        started = _started_triggers(stage)
         wait_for(
             "the second has the trigger",
-            lambda: _times_said(stage, STARTING) > started and set(run.states()) == {"deferred"},
+            lambda: _started_triggers(stage) - started and set(run.states()) == {"deferred"},
             within_seconds=240,
         )
         # The worker that is resumed next has Runs to wait for, so that it is still running when the second
