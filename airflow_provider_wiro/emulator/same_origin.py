@@ -17,9 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    from aiohttp.typedefs import Handler, Middleware
 
 
 class SameOrigin:
@@ -35,7 +33,7 @@ class SameOrigin:
         self._is_remote = not is_loopback(bound_host)
         self._names = {bound_host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """Return what aiohttp asks before each request, of the WebSocket too."""
 
         @web.middleware
