@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.api.wire import plain_usd
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -46,7 +48,7 @@ class BatchCosts:
     @property
     def known_usd(self) -> str:
         """The sum of what is known."""
-        return f"{self._known:f}"
+        return plain_usd(self._known)
 
     @property
     def total_usd(self) -> str | None:

@@ -72,6 +72,16 @@ UNKNOWN_STATUS = "unknown"
 ERROR_LINES = 10
 
 
+class TaskState(StrEnum):
+    """What a task's status comes to."""
+
+    QUEUED = "queued"  # also one that failed before its model ran, and waits for a requeue
+    RUNNING = "running"  # or of a status that this package doesn't know
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"  # or killed
+
+
 @dataclass(frozen=True)
 class Output:
     """
@@ -129,8 +139,8 @@ class Task:
     :ivar model: ``owner/model``, None if the answer didn't name it.
     :ivar exit_code: the model's exit code (``pexit``), None where missing.
     :ivar elapsed_seconds: the model's run time.
-    :ivar cost_usd: what was billed, as Wiro wrote it; None if that is not known, or not known yet: the charge
-        of a run can be recorded after its end, and is missing or "0" until then.
+    :ivar cost_usd: what was billed, as text for ``Decimal``, such as ``0.00351``; None if that is not known,
+        or not known yet: the charge of a run can be recorded after its end, and is missing or "0" until then.
     :ivar shows_parameters: whether the answer had the parameters of the run, be there any or none.
     :ivar project_id: the project that is billed, None if the answer didn't name it.
     :ivar owner_uuid: whose task it is, None if the answer didn't name it.
@@ -237,6 +247,15 @@ class Task:
         if self.status != TaskStatus.POSTPROCESS_END:
             return False
         return bool(self.outputs) if self.exit_code is None else number(self.exit_code) == 0
+
+    @property
+    def state(self) -> TaskState:
+        """The status in a word that needs no knowledge of Wiro."""
+        if self.is_terminal:
+            if self.is_cancelled:
+                return TaskState.CANCELLED
+            return TaskState.SUCCEEDED if self.has_succeeded else TaskState.FAILED
+        return TaskState.QUEUED if self.is_queued or self.has_error_status else TaskState.RUNNING
 
     @property
     def queue_seconds(self) -> float | None:

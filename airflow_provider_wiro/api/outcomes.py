@@ -25,15 +25,18 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
     Return a task's run summary.
 
     :param model: the model as the user named it; default: as Wiro names it.
-    :return: ``{"wiro_task_id", "model", "status", "outputs": [{"index", "name", "content_type", "size"
-        (bytes), "url"}], "text", "finish_reason", "usage", "elapsed_seconds", "cost_usd"}``; what is not
-        known is None. ``text`` is an LLM's answer, ``finish_reason`` why it stopped, ``usage`` its
-        ``{"input_tokens", "output_tokens", "total_tokens"}``.
+    :return: ``{"wiro_task_id", "model", "status", "state", "outputs": [{"index", "name", "content_type",
+        "size" (bytes), "url"}], "text", "finish_reason", "usage", "elapsed_seconds", "cost_usd"}``; what is
+        not known is None. ``status`` is Wiro's word, ``state`` one of
+        :class:`~airflow_provider_wiro.api.models.TaskState`, ``text`` an LLM's answer, ``finish_reason`` why
+        it stopped, ``usage`` its ``{"input_tokens", "output_tokens", "total_tokens"}``, and ``cost_usd`` text
+        for ``decimal.Decimal``: a float would lose digits.
     """
     return {
         "wiro_task_id": task.id,
         "model": model or task.model,
         "status": task.status,
+        "state": task.state.value,
         "outputs": [
             {
                 "index": output.index,
@@ -141,6 +144,12 @@ def task_id_of(value: object) -> str:
             f"`wiro_task_id`, found {_names_in(value)}."
         )
     return check_task_id(value["wiro_task_id"])
+
+
+def model_of(value: object) -> str | None:
+    """Return the model as the run operator named it, where a user hands on a run summary."""
+    model = value.get("model") if isinstance(value, Mapping) else None
+    return model if isinstance(model, str) else None
 
 
 def _names_in(value: Mapping[Any, Any]) -> str:

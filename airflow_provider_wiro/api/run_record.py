@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.api.run_identity import WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.api.stored_time import from_stored_or_none, to_stored
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
@@ -73,8 +73,10 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it is stored; of the later fields, those that say something."""
+        times = {name: getattr(self, name) for name in _TIMES}
         known = {
             **asdict(self),
+            **{name: None if time is None else to_stored(time) for name, time in times.items()},
             "loss": None if self.loss is None else self.loss.value,
             "lost_sendings": [sending.to_json() for sending in self.lost_sendings],
         }
@@ -111,7 +113,6 @@ class RunRecord:
             and isinstance(found["earlier_task_ids"], list | tuple)
             and all(value is None or isinstance(value, str) for value in (task_id, writer, references))
             and isinstance(found.get("clears", 0), int)
-            and ("accepted_at" not in found or moment(found["accepted_at"]) is not None)
         )
         if not is_whole:
             raise ValueError("It is not whole.")
@@ -133,9 +134,9 @@ class RunRecord:
             read_digests(found.get("files", {})),
             tuple(Sending.from_json(one) for one in found.get("lost_sendings", ())),
             found.get("clears"),
-            float(found["run_started_at"]) if "run_started_at" in found else None,
+            from_stored_or_none(found.get("run_started_at")),
             sending.uploaded_for,
-            float(found["accepted_at"]) if "accepted_at" in found else None,
+            from_stored_or_none(found.get("accepted_at")),
         )
 
     @property
@@ -204,3 +205,5 @@ _ALWAYS_STORED = frozenset(
         "earlier_task_ids",
     }
 )
+#: Unix seconds here, ISO 8601 where they are stored.
+_TIMES = ("intended_at", "wiro_at", "run_started_at", "accepted_at")

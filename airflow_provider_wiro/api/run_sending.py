@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.api.stored_time import from_stored, from_stored_or_none, to_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,8 +175,13 @@ class Sending:
         return datetime.fromtimestamp(self.intended_at, tz=UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the sending as it is stored."""
-        return {**asdict(self), "loss": None if self.loss is None else self.loss.value}
+        """Return the sending as it is stored, with ISO times."""
+        return {
+            **asdict(self),
+            "intended_at": to_stored(self.intended_at),
+            "wiro_at": None if self.wiro_at is None else to_stored(self.wiro_at),
+            "loss": None if self.loss is None else self.loss.value,
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -185,15 +190,13 @@ class Sending:
 
         :raises ValueError, TypeError, KeyError: it is damaged.
         """
-        if moment(stored["intended_at"]) is None:
-            raise ValueError(stored["intended_at"])
         newest, loss = stored.get("newest_before"), stored.get("loss")
         if not (newest is None or isinstance(newest, str)):
             raise TypeError(newest)
         return cls(
-            float(stored["intended_at"]),
+            from_stored(stored["intended_at"]),
             newest,
-            _seconds(stored.get("wiro_at")),
+            from_stored_or_none(stored.get("wiro_at")),
             None if loss is None else Loss(loss),
             _seconds(stored.get("lost_after")),
             _seconds(stored.get("uploaded_for")),

@@ -42,12 +42,18 @@ def whole_number(value: object) -> int | None:
 
 
 def money(value: object) -> str | None:
-    """Read an amount in USD as plain decimal text, digits kept as Wiro wrote them."""
+    """Read an amount in USD, as :func:`plain_usd` writes it; None if it is none."""
     try:
         amount = Decimal(text(value))
     except InvalidOperation:
         return None
-    return f"{amount:f}" if amount.is_finite() and abs(amount.adjusted()) < 20 else None
+    return plain_usd(amount) if amount.is_finite() and abs(amount.adjusted()) < 20 else None
+
+
+def plain_usd(amount: Decimal) -> str:
+    """Write an amount exactly, as text for ``Decimal``, without exponent and trailing zeros: ``0.00351``."""
+    digits = f"{amount:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def moment(value: object) -> datetime | None:

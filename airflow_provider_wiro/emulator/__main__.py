@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import logging
 import shlex
 import signal
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.background import connection_json
 from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
+from airflow_provider_wiro.emulator.same_origin import is_loopback
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import (
     CHOICES,
@@ -62,7 +62,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
     )
     options = parser.parse_args(arguments)
-    if not _is_loopback(options.host) and not options.allow_remote:
+    if not is_loopback(options.host) and not options.allow_remote:
         parser.error(
             f"--host {options.host} can be reached from other machines; add --allow-remote to mean it"
         )
@@ -136,7 +136,7 @@ async def serve(options: argparse.Namespace) -> None:
         f"This is an emulator: no model runs, nothing is billed. Look at {server.world.base_url}/ "
         f"(WebSocket {server.websocket_url}). Stop it with Ctrl-C.",
     )
-    if not _is_loopback(options.host):
+    if not is_loopback(options.host):
         log.warning("%s can be reached from other machines", options.host)
     await stopping.wait()
     await server.stop()
@@ -152,15 +152,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _say(line: str) -> None:
     # Flushed, for the scripts that wait for the line.
     print(line, flush=True)  # noqa: T201 - a command's own output
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """
 The emulator's own endpoints, apart from Wiro's: arming faults, moving the clock, looking at the state.
 
-They need no credentials: the emulator listens on loopback, and whoever reaches it may play with it.
+They need no credentials: the emulator listens on loopback, and any program there may use it. Web pages may
+not: `same_origin` refuses what they send.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ _STYLE = """ body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:
 1rem;color:#261c1e;background:#f6eacd} h1{margin:0}.note{background:#261c1e;color:#f6eacd;padding:.6rem
 1rem;border-radius:.4rem} article{background:#fffaf0;border:2px solid #261c1e;border-radius:.4rem;margin:1rem
 0;padding:.8rem 1rem} img,video{max-width:15rem;max-height:15rem;border:2px solid #261c1e;margin:.3rem .3rem 0
-0;vertical-align:top} code{background:#f1e2bd;padding:0 .3rem}blockquote{margin:.4rem 0;font-style:italic}
+0;vertical-align:top} :target{outline:4px solid #c2410c}
+code{background:#f1e2bd;padding:0 .3rem}blockquote{margin:.4rem 0;font-style:italic}
 """
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Wiro emulator</title>
@@ -28,9 +29,11 @@ the pictures, films, tunes and texts are made up from the requests, and nothing 
 <a href="/__emulator__/faults">armed faults</a> &middot;
 {tasks} tasks, {active} active, ${spent} they would have cost</p>
 {items}
+{earlier}
 </body></html>
 """
 _SHOWN_TASKS = 50
+"""How many of the newest tasks are shown with their outputs; the earlier ones have a line each."""
 
 
 class Page:
@@ -42,12 +45,14 @@ class Page:
 
     async def serve(self, request: web.Request) -> web.Response:
         """Answer the page; it loads itself anew every few seconds."""
-        tasks = list(self._world.tasks)[-_SHOWN_TASKS:][::-1]
-        items = "".join(map(self._task, tasks)) or "<p>No task was run yet.</p>"
+        tasks = list(self._world.tasks)[::-1]
+        items = "".join(map(self._task, tasks[:_SHOWN_TASKS])) or "<p>No task was run yet.</p>"
+        earlier = "".join(map(self._line, tasks[_SHOWN_TASKS:]))
         html = _PAGE.format(
             style=_STYLE,
             url=escape(self._world.base_url),
-            tasks=len(self._world.tasks),
+            earlier=f"<h2>Earlier tasks</h2><ul>{earlier}</ul>" if earlier else "",
+            tasks=len(tasks),
             active=self._world.active_tasks(),
             spent=f"{self._world.spent_usd():f}",
             items=items,
@@ -60,10 +65,20 @@ class Page:
         answer = task.rendering.answer if task.has_succeeded(now) else None
         said = "" if answer is None else f"<p>{escape(answer.merged)}</p>"
         return (
-            f"<article><b>{escape(task.id)}</b> <code>{escape(task.inputs.model.slug)}</code> "
+            f'<article id="{_anchor(task)}"><b>{escape(task.id)}</b> '
+            f"<code>{escape(task.inputs.model.slug)}</code> "
             f"<code>{escape(task.status(now))}</code> {task.elapsed_seconds(now):.1f} s, ${task.cost(now):f}"
             f"<blockquote>{escape(task.inputs.caption[:300])}</blockquote>{said}{outputs}</article>"
         )
+
+    def _line(self, task: Task) -> str:
+        slug, status = task.inputs.model.slug, task.status(self._world.now())
+        return f'<li id="{_anchor(task)}">{escape(task.id)} {escape(slug)} {escape(status)}</li>'
+
+
+def _anchor(task: Task) -> str:
+    """Return the fragment that Airflow's "Wiro task" button leads to."""
+    return escape(f"task-{task.id}", quote=True)
 
 
 def _shown(file: StoredFile) -> str:

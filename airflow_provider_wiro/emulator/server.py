@@ -16,6 +16,7 @@ from airflow_provider_wiro.emulator.cdn import Cdn
 from airflow_provider_wiro.emulator.clock import Clock, ManualClock, WallClock
 from airflow_provider_wiro.emulator.control import Control
 from airflow_provider_wiro.emulator.page import Page
+from airflow_provider_wiro.emulator.same_origin import SameOrigin
 from airflow_provider_wiro.emulator.websocket import Socket
 from airflow_provider_wiro.emulator.world import World
 
@@ -87,7 +88,8 @@ class EmulatorServer:
     def _application(self) -> web.Application:
         api, cdn = Api(self.world, self._callbacks), Cdn(self.world)
         control, page = Control(self.world), Page(self.world)
-        application = web.Application(client_max_size=_LARGEST_BODY)
+        guard = SameOrigin(self._host).middleware()
+        application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[guard])
         application.on_response_prepare.append(self._say_who_and_when)
         router = application.router
         router.add_get("/", page.serve)

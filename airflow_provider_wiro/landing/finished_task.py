@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -68,12 +67,6 @@ def with_cost(hook: WiroHook, task: Task) -> Task:
         log.warning("What Wiro task %s has cost could not be read: %s", task.id, error)
         return task
     return replace(task, cost_usd=fresh.cost_usd)
-
-
-def model_of(given: Any) -> str | None:
-    """Return the model as the run operator named it, where a run summary was given."""
-    model = given.get("model") if isinstance(given, Mapping) else None
-    return model if isinstance(model, str) else None
 
 
 def secrets_of(hook: WiroHook, task: Task) -> list[str]:

@@ -131,6 +131,8 @@ def build(
         "seed": next((value for name, value in parameters.items() if name.lower() == "seed"), None),
         "finish_reason": masked(task.finish_reason, scrub),
         "usage": task.usage,
+        "status": task.status,
+        "state": task.state.value,
         "cost_usd": task.cost_usd,
         "elapsed_seconds": masked(task.elapsed_seconds),
         "created_at": _moment(task.created_at),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 XCOM_KEY = "wiro_task_url"
 #: The host of the real API, whose website is another host.
 _API_HOST = "api.wiro.ai"
+#: An attribute of the operator that runs in this process.
+_NOTHING_STORED = "_has_no_wiro_task_url"
 
 
 class WiroTaskLink(BaseOperatorLink):
@@ -29,15 +31,26 @@ class WiroTaskLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL that :func:`push_task_url` stored; empty before the task is submitted."""
+        # Airflow 3 asks at the end of each try, in the worker, and logs an error for an XCom that is missing.
+        if getattr(operator, _NOTHING_STORED, False):
+            return ""
         return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
 
 
-def push_task_url(context: Any, *, base_url: str, model: str | None, wiro_task_id: str | None) -> None:
+def begin_without_url(operator: BaseOperator) -> None:
+    """Note that a try begins, which has no URL before :func:`push_task_url`."""
+    setattr(operator, _NOTHING_STORED, True)
+
+
+def push_task_url(
+    operator: BaseOperator, context: Any, *, base_url: str, model: str | None, wiro_task_id: str | None
+) -> None:
     """
     Store the URL, so that the button works from the submission on.
 
     :param wiro_task_id: None for many tasks of one model.
     """
+    setattr(operator, _NOTHING_STORED, False)
     context["ti"].xcom_push(key=XCOM_KEY, value=task_url(base_url, model, wiro_task_id))
 
 

@@ -23,7 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.arguments import (
     check_min_outputs,
     check_state_path,
@@ -202,6 +202,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
+        begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._run_anew(context, is_beginning=True)
 
@@ -285,7 +286,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
                 begun = replace(begun, started_at=max(begun.started_at, self._clock.to_wall(asked_at)))
                 self.log.info("Submitted %s to Wiro: task %s.", self.model, begun.wiro_task_id)
             context["ti"].xcom_push(key=TASK_ID_KEY, value=begun.wiro_task_id)
-            push_task_url(context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
+            push_task_url(self, context, base_url=base_url, model=self.model, wiro_task_id=begun.wiro_task_id)
             return self._see_through(context, begun)
 
     def _durable_run(

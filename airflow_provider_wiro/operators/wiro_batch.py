@@ -20,7 +20,7 @@ from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.arguments import (
     check_min_outputs,
     check_state_path,
@@ -242,6 +242,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
 
     def execute(self, context: Context) -> BatchSummary:
         """Do what is not done yet: to the end, or until there is nothing but to wait for."""
+        begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._go_on(context, is_beginning=True)
 
@@ -423,7 +424,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 return dict(summary)
             if lander is not None:
                 lander.check_bucket()
-            push_task_url(context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
+            push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record)
             found = Resources(connection, inputs, shared, record, store, parts, lander)

@@ -22,7 +22,7 @@ from airflow_provider_wiro.api.polling import Polling, check_defer_after, check_
 from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
-from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
     defer_until_ended,
@@ -122,6 +122,7 @@ class WiroTaskSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Poke as every sensor does: in a loop here, once for each reschedule, or once and then defer."""
+        begin_without_url(self)
         return self._poke_until_ended(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -262,7 +263,7 @@ class WiroTaskSensor(BaseSensorOperator):
         wiro_task_id = task_id_of(self.wiro_task_id)
         if not self._link_is_stored:
             base_url = self.hook.connection.base_url
-            push_task_url(context, base_url=base_url, model=None, wiro_task_id=wiro_task_id)
+            push_task_url(self, context, base_url=base_url, model=None, wiro_task_id=wiro_task_id)
             self._link_is_stored = True
         return wiro_task_id
 
@@ -274,8 +275,8 @@ class WiroTaskSensor(BaseSensorOperator):
         return Narrator(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
-        from airflow_provider_wiro.api.outcomes import run_summary
+        from airflow_provider_wiro.api.outcomes import model_of, run_summary
 
         require_success(task)
         self._narrator.ended(task)
-        return run_summary(task)
+        return run_summary(task, model=model_of(self.wiro_task_id))

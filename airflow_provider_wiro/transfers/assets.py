@@ -1,51 +1,120 @@
-"""What landed, told to Airflow as asset events."""
+"""Asset events for what landed: what starts the DAGs that are scheduled on it."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from airflow_provider_wiro.api.wire import plain_usd
+from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.models import Task
+
 log = logging.getLogger(__name__)
 
 #: Airflow's own limit for an asset's name and URI.
 _MAX_URI = 1500
-#: An outlet that is an asset has one event for all objects; so many of them are listed in it.
+#: An event for all objects lists this many of them.
 MAX_LISTED = 100
+ASSET_EVENTS = ("one", "each")
+_SMALLEST_SHARE = Decimal("1e-12")
+
+
+def check_asset_events(wanted: object) -> None:
+    """
+    Refuse what ``asset_events`` can't be.
+
+    :raises WiroUsageError: it is neither "one" nor "each".
+    """
+    if wanted not in ASSET_EVENTS:
+        raise WiroUsageError(
+            "Expected asset_events as 'one' (an event for the whole transfer) or 'each' (for each object), "
+            f"found {wanted!r:.200}."
+        )
+
+
+def asset_facts(task: Task, model: str | None) -> dict[str, Any]:
+    """Return what each event says of the Wiro task."""
+    return {"wiro_task_id": task.id, "model": model, "cost_usd": task.cost_usd}
 
 
 def report(
-    context: Context, outlets: Iterable[Any], files: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
+    context: Context,
+    outlets: Iterable[Any],
+    files: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    *,
+    asset_events: str = "one",
 ) -> None:
     """
-    Give each outlet its events: an alias one for each object, an asset (it can have but one) one for all.
+    Give each outlet its events: an alias one for all objects or one for each, an asset always one.
 
     What can't be reported is logged. The objects are safe, and failing now would help nobody.
 
     :param files: as the operator returns them.
     :param facts: of the task: ``wiro_task_id``, ``model``, ``cost_usd``.
+    :param asset_events: "one" or "each", for aliases.
     """
     outlets = list(outlets)
-    if not outlets or "outlet_events" not in context:
+    if not outlets or not files or "outlet_events" not in context:
         return
     from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
     events: Any = context["outlet_events"]
     for outlet in outlets:
-        if isinstance(outlet, AssetAlias):
-            for file in files:
+        if isinstance(outlet, AssetAlias) and asset_events == "each":
+            costs = shares(facts["cost_usd"], len(files))
+            for file, cost in zip(files, costs, strict=True):
                 with _logged(outlet):
                     asset = Asset(uri=asset_uri(file["uri"]))
-                    events[outlet].add(asset, extra={**facts, **_described(file)})
+                    events[outlet].add(asset, extra={**facts, "cost_usd": cost, **_described(file)})
+        elif isinstance(outlet, AssetAlias):
+            with _logged(outlet):
+                asset = Asset(uri=asset_uri(common_uri([file["uri"] for file in files])))
+                events[outlet].add(asset, extra={**facts, **_summed_up(files)})
         elif isinstance(outlet, Asset):
             with _logged(outlet):
                 events[outlet].extra = {**facts, **_summed_up(files)}
+
+
+def common_uri(uris: Sequence[str]) -> str:
+    """
+    Return the URI of the asset that several objects are together.
+
+    :param uris: of one store.
+    :return: of one object its own, of several the folder they share, without a slash at its end.
+    """
+    if len(uris) == 1:
+        return uris[0]
+    scheme, _, rest = uris[0].partition("://")
+    folders = [uri.partition("://")[2].split("/")[:-1] for uri in uris]
+    shared = rest.split("/")[:1]
+    for names in zip(*(folder[1:] for folder in folders), strict=False):
+        if len(set(names)) > 1:
+            break
+        shared.append(names[0])
+    return f"{scheme}://{'/'.join(shared)}"
+
+
+def shares(cost_usd: str | None, count: int) -> list[str | None]:
+    """
+    Return each object's equal share of a task's cost, so that the shares of all are the cost exactly.
+
+    What can't be divided evenly, at 12 decimals as Wiro's, is in the first one's.
+    """
+    if cost_usd is None:
+        return [None] * count
+    total = Decimal(cost_usd)
+    share = (total / count).quantize(_SMALLEST_SHARE, ROUND_DOWN)
+    return [plain_usd(total - share * (count - 1)), *[plain_usd(share)] * (count - 1)]
 
 
 @contextmanager

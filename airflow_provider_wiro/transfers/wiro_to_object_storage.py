@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
 from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -59,6 +60,9 @@ class WiroToObjectStorageOperator(BaseOperator):
     :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
         each file. True: as ``manifest.json`` beside the first output; or a URI or local path like ``path``,
         with ``{wiro_task_id}`` and ``{model}``. (templated)
+    :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
+        asset is the file's URI or, of several, the folder that they share; so a DAG that is scheduled on
+        the alias runs once. "each": one event for each file, with its own share of the cost.
     :param max_concurrency: how many outputs are moved at once, from 1 to 64.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
@@ -79,6 +83,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         replace: bool = False,
         wiro_conn_id: str = "wiro_default",
         manifest: bool | str = False,
+        asset_events: Literal["one", "each"] = "one",
         max_concurrency: int = 4,
         **kwargs: Any,
     ) -> None:
@@ -88,6 +93,8 @@ class WiroToObjectStorageOperator(BaseOperator):
         self.replace = replace
         self.wiro_conn_id = wiro_conn_id
         self.manifest = manifest
+        check_asset_events(asset_events)
+        self.asset_events = asset_events
         self.max_concurrency = max_concurrency
         self._is_killed = False
         self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
@@ -103,14 +110,13 @@ class WiroToObjectStorageOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.outcomes import last_lines
+        from airflow_provider_wiro.api.outcomes import last_lines, model_of
         from airflow_provider_wiro.landing import manifest as manifests
         from airflow_provider_wiro.landing import stored_destination as destination
         from airflow_provider_wiro.landing.crew import check_size
         from airflow_provider_wiro.landing.finished_task import (
             finished_task,
             landed,
-            model_of,
             secrets_of,
             with_cost,
         )
@@ -118,7 +124,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         from airflow_provider_wiro.landing.masking import without
         from airflow_provider_wiro.landing.provenance import Origin
         from airflow_provider_wiro.landing.stored_output import StoredOutput
-        from airflow_provider_wiro.transfers.telling import tell
+        from airflow_provider_wiro.transfers.lineage import Landed
 
         with airflow_failures(), self.hook:
             check_size(self.max_concurrency)
@@ -138,7 +144,10 @@ class WiroToObjectStorageOperator(BaseOperator):
                 manifest.write(
                     manifests.build(task, origin, landings, files, without(secrets_of(self.hook, task)))
                 )
-            self._landed = tell(context, self.outlets, task, origin.model, files)
+            report(
+                context, self.outlets, files, asset_facts(task, origin.model), asset_events=self.asset_events
+            )
+            self._landed = Landed(task, origin.model, files)
         told = {"manifest": manifest.uri if manifest else None} if self.manifest else {}
         return {**landed(task, files), **told}
 

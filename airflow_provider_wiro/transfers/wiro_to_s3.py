@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import airflow_failures, explain
+from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
 # it.
@@ -71,6 +72,9 @@ class WiroToS3Operator(BaseOperator):
         that other runs need as well. The same where Wiro doesn't show the run's parameters, or where an
         LLM's answer is empty.
     :param delete_shared_inputs: let ``delete_after`` delete the inputs as well: no other run needs them.
+    :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
+        asset is the object's URI or, of several, the folder that they share; so a DAG that is scheduled on
+        the alias runs once. "each": one event for each object, with its own share of the cost.
     :param max_concurrency: how many outputs, or parts of one, are moved at once.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
@@ -109,6 +113,7 @@ class WiroToS3Operator(BaseOperator):
         extra_args: Mapping[str, Any] | None = None,
         tags: bool | Mapping[str, str] = False,
         manifest: bool | str = False,
+        asset_events: Literal["one", "each"] = "one",
         delete_after: bool = False,
         delete_shared_inputs: bool = False,
         max_concurrency: int = 4,
@@ -128,6 +133,8 @@ class WiroToS3Operator(BaseOperator):
         self.extra_args = extra_args
         self.tags = tags
         self.manifest = manifest
+        check_asset_events(asset_events)
+        self.asset_events = asset_events
         self.delete_after = delete_after
         self.delete_shared_inputs = delete_shared_inputs
         self.max_concurrency = max_concurrency
@@ -146,17 +153,17 @@ class WiroToS3Operator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
+        from airflow_provider_wiro.api.outcomes import model_of
         from airflow_provider_wiro.landing import s3_destination as destination
         from airflow_provider_wiro.landing.books import Books, check_tags
         from airflow_provider_wiro.landing.finished_task import (
             finished_task,
             landed,
-            model_of,
             secrets_of,
             with_cost,
         )
         from airflow_provider_wiro.landing.provenance import Origin
-        from airflow_provider_wiro.transfers.telling import tell
+        from airflow_provider_wiro.transfers.lineage import Landed
 
         with airflow_failures(), self.hook:
             bucket, key_template = destination.bucket_and_template(self.s3_bucket, self.s3_key)
@@ -179,7 +186,14 @@ class WiroToS3Operator(BaseOperator):
             files = self._land_all(s3, books, landings)
             books.task = with_cost(self.hook, books.task)
             books.close(files, secrets_of(self.hook, task))
-            self._landed = tell(context, self.outlets, books.task, origin.model, files)
+            report(
+                context,
+                self.outlets,
+                files,
+                asset_facts(books.task, origin.model),
+                asset_events=self.asset_events,
+            )
+            self._landed = Landed(books.task, origin.model, files)
             if self.delete_after:
                 self._delete(task)
         manifest = {"manifest": books.manifest_uri} if self.manifest else {}

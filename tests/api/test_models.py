@@ -73,7 +73,7 @@ def test_fields_beyond_the_sample_are_read() -> None:
     )
 
     assert task.model == "retroAIx/Retro-Cartoons"
-    assert task.cost_usd == "0.003510000000"
+    assert task.cost_usd == "0.00351"
     assert task.exit_code == "0"
 
 
@@ -326,3 +326,20 @@ def test_what_the_model_printed_shows_no_token() -> None:
         }
     )
     assert task.debug_error == "*** follows ***"
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "state"),
+    [
+        ("task_queue", None, "queued"),
+        ("task_error", None, "queued"),
+        ("task_accept", None, "running"),
+        ("task_end", "0", "running"),
+        ("a_new_status", None, "running"),
+        ("task_postprocess_end", "0", "succeeded"),
+        ("task_postprocess_end", "1", "failed"),
+        ("task_cancel", None, "cancelled"),
+    ],
+)
+def test_the_state_says_the_status_in_a_word(status: str, exit_code: str | None, state: str) -> None:
+    assert Task(id="1", status=status, exit_code=exit_code).state == state

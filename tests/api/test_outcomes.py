@@ -16,12 +16,13 @@ from tests.api.world import TOKEN, quick
 
 
 def test_the_run_summary_is_the_one_promised() -> None:
-    task = Task.from_wire({**SAMPLE, "totalcost": "0.003510000000"})
+    task = Task.from_wire({**SAMPLE, "totalcost": "0.00351"})
 
     assert run_summary(task, model="retroAIx/Retro-Cartoons") == {
         "wiro_task_id": "2221",
         "model": "retroAIx/Retro-Cartoons",
         "status": "task_postprocess_end",
+        "state": "succeeded",
         "outputs": [
             {
                 "index": 0,
@@ -35,7 +36,7 @@ def test_the_run_summary_is_the_one_promised() -> None:
         "finish_reason": None,
         "usage": None,
         "elapsed_seconds": 6.0,
-        "cost_usd": "0.003510000000",
+        "cost_usd": "0.00351",
     }
 
 
@@ -46,6 +47,7 @@ def test_what_a_task_does_not_tell_is_null() -> None:
         "wiro_task_id": "2221",
         "model": None,
         "status": "task_postprocess_end",
+        "state": "succeeded",
         "outputs": [{"index": 0, "name": "", "content_type": None, "size": None, "url": None}],
         "text": None,
         "finish_reason": None,

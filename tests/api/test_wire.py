@@ -46,7 +46,7 @@ def test_a_time_is_an_aware_moment(written: object) -> None:
 @pytest.mark.parametrize(
     ("value", "read"),
     [
-        ("0.003510000000", "0.003510000000"),
+        ("0.003510000000", "0.00351"),
         (0.0000001, "0.0000001"),
         ("1E-7", "0.0000001"),
         (2, "2"),
@@ -60,7 +60,7 @@ def test_a_time_is_an_aware_moment(written: object) -> None:
         ("1e99999999999999999999", None),
     ],
 )
-def test_money_keeps_the_digits_wiro_wrote(value: object, read: str | None) -> None:
+def test_money_is_exact_and_has_no_trailing_zeros(value: object, read: str | None) -> None:
     assert wire.money(value) == read
 
 

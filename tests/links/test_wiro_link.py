@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.links import wiro as links
-from airflow_provider_wiro.links.wiro import WiroTaskLink, push_task_url, task_url
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url, task_url
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from tests.operators.fakes import FakeTi
 
@@ -45,7 +47,9 @@ def test_a_hostile_id_stays_in_the_fragment(hostile: str, base_url: str) -> None
 
 def test_what_is_pushed_is_what_the_button_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     ti = FakeTi()
-    push_task_url({"ti": ti}, base_url=REAL, model=None, wiro_task_id="7")
+    operator = WiroRunOperator(task_id="generate", model="a/b")
+    begin_without_url(operator)
+    push_task_url(operator, {"ti": ti}, base_url=REAL, model=None, wiro_task_id="7")
 
     class Stored:
         @staticmethod
@@ -55,12 +59,36 @@ def test_what_is_pushed_is_what_the_button_shows(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(links, "XCom", Stored)
     link = WiroTaskLink()
-    operator = WiroRunOperator(task_id="generate", model="a/b")
 
     assert ti.xcoms == {link.xcom_key: "https://wiro.ai/#task-7"}
     assert link.get_link(operator, ti_key="the task instance") == "https://wiro.ai/#task-7"  # type: ignore[arg-type]
     ti.xcoms.clear()
     assert link.get_link(operator, ti_key="the task instance") == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        WiroRunOperator(task_id="run", model="a/b", wiro_conn_id="not_there"),
+        WiroBatchRunOperator(
+            task_id="batch", model="a/b", inputs=[{"prompt": "x"}], wiro_conn_id="not_there"
+        ),
+        WiroTaskSensor(task_id="wait", wiro_task_id="7", wiro_conn_id="not_there"),
+    ],
+)
+def test_a_try_that_submits_nothing_asks_for_no_xcom_that_airflow_would_miss(
+    operator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing:
+        @staticmethod
+        def get_value(*, key: str, ti_key: Any) -> Any:
+            raise AssertionError(f"asked for {key}, which Airflow logs as an error")
+
+    monkeypatch.setattr(links, "XCom", Missing)
+    with pytest.raises(AirflowException, match="not_there"):
+        operator.execute({"ti": FakeTi()})
+
+    assert WiroTaskLink().get_link(operator, ti_key=FakeTi()) == ""  # type: ignore[arg-type]
 
 
 def test_the_operator_and_the_sensor_have_the_button() -> None:

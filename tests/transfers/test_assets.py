@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +15,9 @@ import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_wiro.emulator import WiroEmulator
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.transfers import assets
+from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.airflow_home import _dag_bag
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import PNG
@@ -61,17 +66,69 @@ class Events:
         return self.of.setdefault(getattr(outlet, "name", None) or outlet.uri, Accessor())
 
 
-def report(outlets: list[Any], files: list[dict[str, Any]]) -> Events:
+def report(outlets: list[Any], files: list[dict[str, Any]], asset_events: str = "one") -> Events:
     events = Events()
-    assets.report({"outlet_events": events}, outlets, files, FACTS)  # type: ignore[typeddict-item]
+    context: Any = {"outlet_events": events}
+    assets.report(context, outlets, files, FACTS, asset_events=asset_events)
     return events
 
 
-def test_an_alias_has_an_event_for_each_object_with_its_facts() -> None:
-    events = report([AssetAlias("pictures")], [file("a.png"), file("b.png")])
+def test_an_alias_has_one_event_for_the_whole_transfer() -> None:
+    events = report([AssetAlias("pictures")], [file("2221/a.png"), file("2221/b.png")])
+    [(uri, extra)] = events.of["pictures"].added
+    assert uri == "s3://b/2221"
+    assert extra["cost_usd"] == "0.01"
+    assert (extra["file_count"], extra["total_bytes"]) == (2, 6)
+    assert [listed["uri"] for listed in extra["files"]] == ["s3://b/2221/a.png", "s3://b/2221/b.png"]
+
+
+def test_without_objects_there_is_no_event() -> None:
+    events = report([AssetAlias("pictures"), Asset(uri="s3://b/pictures")], [])
+    assert events.of == {}
+
+
+@pytest.mark.parametrize(
+    ("uris", "common"),
+    [
+        (["s3://b/a/0.png"], "s3://b/a/0.png"),
+        (["s3://b/a/0.png", "s3://b/a/1.png"], "s3://b/a"),
+        (["s3://b/a/0/x", "s3://b/a/1/x"], "s3://b/a"),
+        (["s3://b/a/0", "s3://b/a/c/1"], "s3://b/a"),
+        (["s3://b/ab/0", "s3://b/ac/0"], "s3://b"),
+        (["s3://b/0", "s3://b/1"], "s3://b"),
+        (["file:///tmp/a/0", "file:///tmp/a/1"], "file:///tmp/a"),
+    ],
+)
+def test_the_asset_of_several_objects_is_their_folder(uris: list[str], common: str) -> None:
+    assert assets.common_uri(uris) == common
+
+
+@pytest.mark.parametrize(
+    ("cost", "shares"),
+    [
+        ("0.01", ["0.003333333334", "0.003333333333", "0.003333333333"]),
+        ("0.000000000001", ["0.000000000001", "0", "0"]),
+        ("3", ["1", "1", "1"]),
+        (None, [None, None, None]),
+    ],
+)
+def test_the_shares_of_a_cost_are_the_cost(cost: str | None, shares: list[str | None]) -> None:
+    assert assets.shares(cost, 3) == shares
+    if cost is not None:
+        assert sum(Decimal(share or "") for share in shares) == Decimal(cost)
+
+
+def test_what_asset_events_can_be_is_said_when_the_dag_is_parsed() -> None:
+    with pytest.raises(WiroUsageError, match=r"'one'.*'each'.*found 'all'"):
+        WiroToS3Operator(task_id="land", wiro_task_id="1", s3_bucket="b", asset_events="all")  # type: ignore[arg-type]
+
+
+def test_an_alias_can_have_an_event_for_each_object_with_its_facts_and_its_share_of_the_cost() -> None:
+    events = report([AssetAlias("pictures")], [file("a.png"), file("b.png")], "each")
     assert [uri for uri, _ in events.of["pictures"].added] == ["s3://b/a.png", "s3://b/b.png"]
     assert events.of["pictures"].added[0][1] == {
         **FACTS,
+        "cost_usd": "0.005",
         "name": "a.png",
         "size": 3,
         "sha256": "abc",
@@ -93,7 +150,8 @@ def test_an_asset_has_one_event_that_lists_them() -> None:
 
 
 def test_what_airflow_takes_no_event_for_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    events = report(["a name", object(), AssetAlias("pictures")], [file("x" * 2000), file("b.png")])
+    outlets = ["a name", object(), AssetAlias("pictures")]
+    events = report(outlets, [file("x" * 2000), file("b.png")], "each")
     assert [uri for uri, _ in events.of["pictures"].added] == ["s3://b/b.png"]
     assert "Airflow takes no event" in caplog.text
 
@@ -128,22 +186,21 @@ def test_the_operator_for_any_store_reports_what_landed_too(wiro: Wiro, tmp_path
     operator.execute({"ti": TASK_INSTANCE, "outlet_events": events})  # type: ignore[typeddict-item]
     [(uri, extra)] = events.of["pictures"].added
     assert uri == f"file://{tmp_path}/0-0.png"
-    assert (extra["size"], extra["model"]) == (len(PNG), "retroAIx/Retro-Cartoons")
+    assert (extra["total_bytes"], extra["model"]) == (len(PNG), "retroAIx/Retro-Cartoons")
 
 
 @pytest.mark.usefixtures("connect")
 def test_the_operator_reports_what_landed_to_its_outlets(wiro: Wiro, s3: S3) -> None:
-    from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
-
     wiro.shows(wiro.file(PNG), wiro.file(PNG))
     operator = WiroToS3Operator(
         task_id="land", wiro_task_id="2221", s3_bucket=BUCKET, outlets=[AssetAlias("pictures")]
     )
     events = Events()
     landed = operator.execute({"ti": TASK_INSTANCE, "outlet_events": events})  # type: ignore[typeddict-item]
-    assert [uri for uri, _ in events.of["pictures"].added] == [file["uri"] for file in landed["files"]]
-    assert events.of["pictures"].added[0][1]["model"] == "retroAIx/Retro-Cartoons"
-    assert events.of["pictures"].added[0][1]["cost_usd"] == "0.003510000000"
+    [(uri, extra)] = events.of["pictures"].added
+    assert uri == f"s3://{BUCKET}/wiro/2221"
+    assert [listed["uri"] for listed in extra["files"]] == [file["uri"] for file in landed["files"]]
+    assert (extra["model"], extra["cost_usd"]) == ("retroAIx/Retro-Cartoons", "0.00351")
 
 
 # -- on a real Airflow
@@ -174,11 +231,14 @@ def recorded_events(run_id: str) -> list[tuple[str, dict[str, Any]]]:
     return [(uri, json.loads(extra)) for uri, extra in found]
 
 
-def run(airflow_home: AirflowHome, dag_id: str) -> FinishedRun:
+def run(
+    airflow_home: AirflowHome, dag_id: str, *, ends: str = "success", day: int | None = None
+) -> FinishedRun:
     if version("apache-airflow").startswith("2."):
         _dag_bag(DAG_FILE.parent).sync_to_db()  # there an alias has to be known before it has an event
-    finished = airflow_home.run_dag(DAG_FILE, dag_id)
-    assert finished.state == "success"
+    date = None if day is None else datetime(2026, 3, day, tzinfo=UTC)
+    finished = airflow_home.run_dag(DAG_FILE, dag_id, date=date)
+    assert finished.state == ends
     return finished
 
 
@@ -194,7 +254,7 @@ def _outside(emulator: WiroEmulator, s3: S3, monkeypatch: pytest.MonkeyPatch, tm
 def test_airflow_records_an_event_for_each_object(
     airflow_home: AirflowHome, emulator: WiroEmulator, s3: S3
 ) -> None:
-    finished = run(airflow_home, "landed_in_alias")
+    finished = run(airflow_home, "landed_in_alias_each")
 
     landed = finished.returned("land")
     events = dict(recorded_events(finished.run_id))
@@ -203,9 +263,10 @@ def test_airflow_records_an_event_for_each_object(
     for landed_file in landed["files"]:
         extra = events[assets.asset_uri(landed_file["uri"])]
         assert (extra["sha256"], extra["size"]) == (landed_file["sha256"], landed_file["size"])
-        assert (extra["wiro_task_id"], extra["cost_usd"]) == (landed["wiro_task_id"], landed["cost_usd"])
+        assert extra["wiro_task_id"] == landed["wiro_task_id"]
+    assert sum(Decimal(extra["cost_usd"]) for extra in events.values()) == Decimal(landed["cost_usd"])
     manifest = json.loads(s3.get(landed["manifest"].removeprefix(f"s3://{BUCKET}/")))
-    assert manifest["airflow"]["dag_id"] == "landed_in_alias"
+    assert manifest["airflow"]["dag_id"] == "landed_in_alias_each"
     assert manifest["airflow"]["run_id"] == finished.run_id
     assert manifest["parameters"]["prompt"] == "a robot"
     assert emulator.counts.requests["Task/InputOutputDelete"] == 1
@@ -226,3 +287,40 @@ def test_airflow_records_one_event_of_an_asset(airflow_home: AirflowHome) -> Non
     assert [file["uri"] for file in extra["files"]] == [
         file["uri"] for file in finished.returned("land")["files"]
     ]
+
+
+@pytest.mark.airflow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("_outside")
+def test_a_days_rerun_replaces_the_days_objects_and_reports_the_same_asset(
+    airflow_home: AirflowHome, s3: S3
+) -> None:
+    first = run(airflow_home, "landed_by_day", day=2)
+    [(uri, before)] = recorded_events(first.run_id)
+    second = run(airflow_home, "landed_by_day", day=2)
+    [*_, (uri_again, after)] = recorded_events(second.run_id)
+    other = run(airflow_home, "landed_by_day", day=3)
+    [(uri_of_other_day, _)] = recorded_events(other.run_id)
+
+    assert uri == uri_again == f"s3://{BUCKET}/landed_by_day/2026-03-02"
+    assert uri_of_other_day == f"s3://{BUCKET}/landed_by_day/2026-03-03"
+    assert before["wiro_task_id"] != after["wiro_task_id"]
+    assert [file["uri"] for file in before["files"]] == [file["uri"] for file in after["files"]]
+    for file in after["files"]:
+        body = s3.get(file["uri"].removeprefix(f"s3://{BUCKET}/"))
+        assert hashlib.sha256(body).hexdigest() == file["sha256"]
+
+
+@pytest.mark.airflow
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("_outside")
+def test_without_replace_a_days_rerun_fails_and_leaves_the_days_objects(
+    airflow_home: AirflowHome, s3: S3
+) -> None:
+    first = run(airflow_home, "landed_by_day_kept", day=2)
+    again = run(airflow_home, "landed_by_day_kept", day=2, ends="failed")
+
+    assert again.task_states == {"generate": "success", "land": "failed"}
+    for file in first.returned("land")["files"]:
+        body = s3.get(file["uri"].removeprefix(f"s3://{BUCKET}/"))
+        assert hashlib.sha256(body).hexdigest() == file["sha256"]

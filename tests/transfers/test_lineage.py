@@ -47,7 +47,7 @@ def test_it_learns_what_went_in_what_came_out_and_what_it_cost(wiro: Wiro, s3: S
     assert (output.namespace, output.name) == (f"s3://{BUCKET}", "wiro/2221/0-0.png")
     assert output.outputFacets["outputStatistics"].size == len(PNG)
     facet = lineage.run_facets["wiro"]
-    assert (facet.wiroTaskId, facet.costUsd, facet.elapsedSeconds) == ("2221", "0.003510000000", 6.0)
+    assert (facet.wiroTaskId, facet.costUsd, facet.elapsedSeconds) == ("2221", "0.00351", 6.0)
     assert facet.createdAt == "2024-12-18T09:23:27+00:00"
     assert facet.endedAt is None
     assert (facet.totalBytes, facet.files) == (len(PNG), 1)

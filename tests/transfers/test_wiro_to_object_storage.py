@@ -112,7 +112,7 @@ def test_an_image_lands_whole_and_is_told_of(wiro: Wiro, store: Store, wiro_task
             }
         ],
         "total_bytes": len(PNG),
-        "cost_usd": "0.003510000000",
+        "cost_usd": "0.00351",
     }
     assert store.keys == ["wiro/2221/0-0.png"]
     assert store.get("wiro/2221/0-0.png") == PNG
@@ -205,7 +205,7 @@ def test_a_manifest_tells_where_the_files_come_from(wiro: Wiro, store: Store, ma
     assert landed["manifest"] == store.uri(key)
     told = json.loads(store.get(key))
     assert told["parameters"] == {"prompt": "p", "apiKey": "***", "seed": "7"}
-    assert (told["seed"], told["cost_usd"]) == ("7", "0.003510000000")
+    assert (told["seed"], told["cost_usd"]) == ("7", "0.00351")
     assert [output["uri"] for output in told["outputs"]] == [file["uri"] for file in landed["files"]]
     assert told["outputs"][0]["sha256"] == sha256(PNG)
 

@@ -70,7 +70,7 @@ def test_an_image_lands_whole_and_is_told_of(wiro: Wiro, s3: S3, wiro_task_id: A
             }
         ],
         "total_bytes": len(PNG),
-        "cost_usd": "0.003510000000",
+        "cost_usd": "0.00351",
     }
     assert s3.get(key) == PNG
     stored = s3.head(key)
