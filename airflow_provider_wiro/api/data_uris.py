@@ -12,7 +12,7 @@ from airflow_provider_wiro.api.media_types import plain_type
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 #: Characters of a URI's beginning that a message may quote.
-_QUOTED = 60
+_QUOTED = 40
 
 _SCHEME = re.compile(r"\s*data:", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
@@ -53,8 +53,7 @@ def decode_data_uri(uri: str, max_bytes: int) -> DataUri:
     head, comma, data = uri.strip().partition(",")
     if not comma:
         raise WiroUsageError(
-            f"Expected a data: URI as data:image/png;base64,…, found one without a comma: "
-            f"{shown_data_uri(uri)}"
+            f"Expected a data: URI as data:image/png;base64,…, found no comma: {shown_data_uri(uri)}"
         )
     media_type, *options = (part.strip() for part in head.partition(":")[2].split(";"))
     if _fewest_bytes(data) > max_bytes:
@@ -77,9 +76,9 @@ def _from_base64(encoded: bytes, uri: str) -> bytes:
     packed = b"".join(encoded.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     try:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError):  # what they say is long, and about padding
         raise WiroUsageError(
-            f"The data: URI's base64 can't be decoded ({error}); was it cut? Found {shown_data_uri(uri)}"
+            f"The base64 of this data: URI can't be decoded; was it cut? {shown_data_uri(uri)}"
         ) from None
 
 

@@ -159,18 +159,20 @@ def _linked_file(source: Mapping[str, Any]) -> FileUrl:
         return FileUrl(check_web_url(url, "the `url` of a file"), output_identity(source))
     if "wiro_task_id" in source and "outputs" in source:
         raise WiroUsageError(
-            f"Wiro task {str(source['wiro_task_id'])[:100]} has no output that is a file (status "
-            f"{str(source.get('status'))[:100]}). A run that didn't wait for completion has none yet: put a "
+            f"Wiro task {str(source['wiro_task_id'])[:40]} has no output that is a file (status "
+            f"{str(source.get('status'))[:40]}). A run that didn't wait for completion has none yet: put a "
             "WiroTaskSensor between and give its result. An LLM's answer is the summary's `text`."
         )
     raise WiroUsageError(f"Expected {EXPECTED}, found {shown(source)}.")
 
 
 def _uploadable(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
-    if is_web_url(source) or (isinstance(source, Mapping) and source.get("url")):
-        url = source["url"] if isinstance(source, Mapping) else source
+    link = source if is_web_url(source) else None
+    if isinstance(source, Mapping) and "uri" not in source:
+        link = _linked_file(source).url
+    if link is not None:
         raise WiroUsageError(
-            f"Expected a file to upload, found the URL {shown(url)}. "
+            f"Expected a file to upload, found the URL {shown(link)}. "
             "Wiro fetches URLs itself: give it to `files` of the run as it is."
         )
     content = _content(source, aws_conn_id, where)

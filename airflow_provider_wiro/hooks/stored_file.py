@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -23,6 +24,7 @@ _S3 = frozenset({"s3", "s3a"})
 
 #: Of what a store can raise, that which no retry helps.
 _FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_ERRNOS_FOR_GOOD = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
         raise _missing(source) from error
     except (ImportError, ValueError) as error:
         raise WiroUsageError(
-            f"Can't open {_quoted(source)}: {str(error)[:200]}. Expected an object-storage URI, such as "
+            f"Can't open {_quoted(source)}: {str(error)[:100]}. Expected an object-storage URI, such as "
             "s3://aws_default@bucket/key; its provider has to be installed (for s3://: "
             "apache-airflow-providers-amazon[s3fs])."
         ) from error
@@ -171,7 +173,7 @@ def _missing(source: Any) -> WiroUsageError:
 
 def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:
     reason = getattr(error, "strerror", None) or type(error).__name__
-    if is_local or isinstance(error, _FOR_GOOD):
+    if is_local or isinstance(error, _FOR_GOOD) or getattr(error, "errno", None) in _ERRNOS_FOR_GOOD:
         return WiroUsageError(f"Can't read {source}: {reason}.")
     return WiroConnectionError(f"Can't read {source}: {reason}. Nothing was sent to Wiro.")
 
