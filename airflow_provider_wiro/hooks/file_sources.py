@@ -1,14 +1,13 @@
 """
 What a user gives as files, taken apart into single sources, and what each is called.
 
-A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, bytes, or a dict that an
-operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (what a
-transfer has landed). Nothing is opened here.
+A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict that an
+operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (what a transfer
+has landed). Nothing is opened here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -20,8 +19,8 @@ from airflow_provider_wiro.api.parameters import shown_url
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.stored_file import with_connection
 
-#: A local path, an object-storage URI or path, an http(s) or data: URL, or the bytes themselves.
-FileSource = str | os.PathLike[str] | bytes
+#: A local path, an object-storage URI or path, an http(s) or data: URL.
+FileSource = str | os.PathLike[str]
 #: Characters of a source that a message quotes.
 _QUOTED = 200
 
@@ -32,7 +31,7 @@ _NO_STORES = frozenset({"file", "local", "http", "https"})
 _NO_STORES = frozenset({"file", "local", "http", "https"})
 
 #: For messages: what a source can be.
-EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, bytes, or what another task returned"
+EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, or what another task returned"
 
 
 def flattened(given: Any) -> Iterator[Any]:
@@ -98,8 +97,6 @@ def reference_of(source: Any) -> str:
         if "url" not in source and "uri" in source:
             return str(source["uri"])
         return output_identity(source) or str(source.get("url"))
-    if isinstance(source, bytes | bytearray):
-        return f"sha256:{hashlib.sha256(source).hexdigest()}"
     return with_connection(source)
 
 
@@ -134,8 +131,6 @@ def object_uri_of(source: Mapping[str, Any]) -> str:
 
 def shown(source: Any) -> str:
     """Return what a message may show of a source: no query, no bytes, at most 200 characters."""
-    if isinstance(source, bytes | bytearray):
-        return f"{len(source):,} bytes"
     if is_data_uri(source):
         return shown_data_uri(source)
     if is_web_url(source):

@@ -1,4 +1,4 @@
-"""What a user gives as a file (path, URI, URL, bytes, a task's result), turned into what is sent to Wiro."""
+"""What a user gives as a file (a path, URI, URL, a task's result), turned into what is sent to Wiro."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def resolve_file(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str 
     """
     Return one file.
 
-    :param source: a local path, an object-storage URI or path, an http(s) or ``data:`` URL, bytes, or a dict
-        with the URL as its ``url`` (an item of WiroUploadOperator's result, an output of a run summary) or an
+    :param source: a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict with
+        the URL as its ``url`` (an item of WiroUploadOperator's result, an output of a run summary) or an
         object-storage URI as its ``uri`` (a file that a transfer has landed).
     :param where: what it is given for, as the beginning of messages.
     :raises WiroUsageError: see :func:`resolve_files`.
@@ -186,19 +186,18 @@ def _uploadable(source: Any, aws_conn_id: str | None, where: str) -> FileContent
 
 
 def _content(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
-    if isinstance(source, bytes | bytearray):
-        return _bytes_content(bytes(source), "", source)
     if is_data_uri(source):
-        decoded = decode_data_uri(source, MAX_FILE_BYTES)
-        return _bytes_content(decoded.content, decoded.media_type, source)
+        return _data_content(source)
     stored = replace(_stored_file(source, aws_conn_id), purpose=where)
     _check_size(stored.size, source)
     name, content_type = _name_and_type(stored.name, stored.content_type, stored.head)
     return FileContent(name, content_type, stored.size, stored.open, identity=_identity(stored))
 
 
-def _bytes_content(content: bytes, media_type: str, source: Any) -> FileContent:
-    _check_size(len(content), source)
+def _data_content(uri: str) -> FileContent:
+    decoded = decode_data_uri(uri, MAX_FILE_BYTES)
+    content, media_type = decoded.content, decoded.media_type
+    _check_size(len(content), uri)
     if says_nothing(media_type):
         media_type = type_of_bytes(content[:HEAD_BYTES]) or OCTET_STREAM
     return FileContent(
@@ -253,6 +252,8 @@ def _stored_file(source: Any, aws_conn_id: str | None) -> StoredFile:
     hint = ""
     if hasattr(source, "task_id") and hasattr(source, "output"):
         hint = f" Write `{str(source.task_id)[:100]}.output`, its result, in place of the operator."
+    elif isinstance(source, bytes | bytearray):
+        hint = " Put the bytes into a file, or write them as a data: URI."
     raise WiroUsageError(f"Expected {EXPECTED}, found {type(source).__name__}.{hint}")
 
 

@@ -154,9 +154,9 @@ class WiroHook(BaseHook):
 
         :param model: ``owner/model``.
         :param parameters: the model's parameters; None values are left out.
-        :param files: file parameter → local path, object-storage URI, http(s) or ``data:`` URL, bytes, what
-            another task returned (see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`), or a
-            list of these.
+        :param files: file parameter → local path, object-storage URI, http(s) or ``data:`` URL, what another
+            task returned (see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`), or a list of
+            these.
         :param callback_url: Wiro POSTs the finished task there.
         :param project_id: the project to bill, instead of the connection's.
         :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
@@ -277,7 +277,7 @@ class WiroHook(BaseHook):
         """
         Put a file into the project's storage; pass its ``url`` as a parameter.
 
-        :param file: a local path, an object-storage URI, a ``data:`` URI, or bytes.
+        :param file: a local path, an object-storage URI, or a ``data:`` URI.
         :param aws_conn_id: the Airflow connection by which ``s3://bucket/key`` is read.
         """
         return self._call(endpoints.upload_file(resolve_upload(file, aws_conn_id), folder_id=folder_id))

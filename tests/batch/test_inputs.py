@@ -124,7 +124,7 @@ def test_items_are_known_again_though_the_links_of_another_tasks_outputs_were_si
     assert one == again != other
 
 
-@pytest.mark.parametrize("file", [DATA, {"uri": "s3://bucket/key"}, {"url": "https://x.test/a.png"}, b"x"])
+@pytest.mark.parametrize("file", [DATA, {"uri": "s3://bucket/key"}, {"url": "https://x.test/a.png"}])
 def test_what_is_no_path_is_not_looked_for_on_this_machine(file: Any) -> None:
     items = [{"parameters": {"prompt": "a"}, "files": {"inputImage": [file, [file]]}}]
     with opened(items) as inputs:
