@@ -2,8 +2,8 @@
 What a user gives as files, taken apart into single sources, and what each is called.
 
 A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict that an
-operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (what a transfer
-has landed). Nothing is opened here.
+operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (a file that a
+transfer has landed). Nothing is opened here.
 """
 
 from __future__ import annotations

@@ -167,12 +167,12 @@ def _linked_file(source: Mapping[str, Any]) -> FileUrl:
 
 
 def _uploadable(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
-    link = source if is_web_url(source) else None
+    found = f"the URL {shown(source)}" if is_web_url(source) else None
     if isinstance(source, Mapping) and "uri" not in source:
-        link = _linked_file(source).url
-    if link is not None:
+        found = f"{type(source).__name__} with the URL {shown(_linked_file(source).url)}"
+    if found is not None:
         raise WiroUsageError(
-            f"Expected a file to upload, found the URL {shown(link)}. "
+            f"Expected a file to upload, found {found}. "
             "Wiro fetches URLs itself: give it to `files` of the run as it is."
         )
     content = _content(source, aws_conn_id, where)
