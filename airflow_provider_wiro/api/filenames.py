@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_wiro.api.media_types import (
     has_known_suffix,
     has_suffix,
+    is_media,
     says_nothing,
     suffix_of_type,
 )
@@ -72,8 +73,13 @@ def output_name(name: str, content_type: str, url: str | None, *, fallback: str 
 
 
 def with_suffix(name: str, content_type: str, url: str | None = None) -> str:
-    """Return a clean name with the suffix of a content type, else of a link's path, if it has none."""
-    if has_suffix(name):
+    """
+    Return a clean name with the suffix of a content type, else of a link's path, if it has none.
+
+    What may be a suffix that isn't known (``.ipynb``) counts as one, but not at the end of the name of a picture,
+    a sound or a film (``take.final``): no program opens it by that.
+    """
+    if has_known_suffix(name) or (has_suffix(name) and not is_media(content_type)):
         return name
     suffix = suffix_of_type(content_type)
     if not suffix and says_nothing(content_type) and url:

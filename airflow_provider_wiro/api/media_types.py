@@ -165,6 +165,11 @@ def says_nothing(content_type: str | None) -> bool:
     return plain_type(content_type) in _SAYS_NOTHING
 
 
+def is_media(content_type: str | None) -> bool:
+    """Whether a media type is that of a picture, a sound or a film."""
+    return plain_type(content_type).startswith(("image/", "audio/", "video/"))
+
+
 def type_of_name(name: str) -> str | None:
     """Return the media type that a file's suffix stands for, None where the table doesn't have it."""
     return _TYPES.get(_suffix(name))

@@ -256,7 +256,7 @@ def test_a_data_uris_type_is_what_it_says_else_what_it_is(uri: str, name: str, k
         ("noext", PNG, "noext.png", "image/png"),
         ("photo.2026", PNG, "photo.2026.png", "image/png"),
         ("a.nosuchthing", PNG, "a.nosuchthing.png", "image/png"),
-        ("a.kra", PNG, "a.kra", "image/png"),
+        ("a.final", PNG, "a.final.png", "image/png"),
         ("noext", b"who knows", "noext", "application/octet-stream"),
         ("a.png", b"\xff\xd8\xff\xe0", "a.png", "image/png"),  # the suffix is the user's word
     ],
