@@ -76,8 +76,8 @@ def with_suffix(name: str, content_type: str, url: str | None = None) -> str:
     """
     Return a clean name with the suffix of a content type, else of a link's path, if it has none.
 
-    What may be a suffix that isn't known (``.ipynb``) counts as one, but not at the end of the name of a picture,
-    a sound or a film (``take.final``): no program opens it by that.
+    What may be a suffix that isn't known (``.ipynb``) counts as one, but not at the end of the name of a
+    picture, a sound or a film (``take.final``): no program opens it by that.
     """
     if has_known_suffix(name) or (has_suffix(name) and not is_media(content_type)):
         return name
