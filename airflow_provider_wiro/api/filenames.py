@@ -6,7 +6,15 @@ import re
 import unicodedata
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
+from airflow_provider_wiro.api.media_types import (
+    has_known_suffix,
+    has_suffix,
+    is_media,
+    says_nothing,
+    suffix_of_type,
+)
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
@@ -20,6 +28,15 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: Separators, what S3 asks to avoid in keys, and what shells and URLs trip over.
 _UNSAFE = re.compile(r'[\\{}^%`\[\]"<>~#|?*:&$@=;+,\s]+')
 
+#: Characters that show nothing and are none of Unicode's "C": fillers, variation selectors, the joiner of
+#: graphemes, Braille without dots.
+_BLANK = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0"))
+_BLANK |= dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+#: Names that Windows gives to devices, with any suffix (Naming Files, Paths, and Namespaces).
+_DEVICES = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)", re.IGNORECASE)
+#: What begins a query in a name that was cut out of a URL: ``Expires=1764``, not the rest of a sentence.
+_QUERY = re.compile(r"\?[\w.~%-]+=\S*$")
+
 
 def clean_name(name: str, *, fallback: str) -> str:
     """
@@ -28,12 +45,67 @@ def clean_name(name: str, *, fallback: str) -> str:
     :param name: from a server; never trusted as a path.
     :param fallback: what to use when nothing of it remains.
     """
-    last = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    last = _last_segment(name)
     printable = "".join(character for character in last if unicodedata.category(character)[0] != "C")
+    printable = printable.translate(_BLANK)
     # Composed only now: what stood between two characters is gone. And before what is unsafe is looked for,
     # since NFC makes a semicolon of the Greek question mark.
     cleaned = _UNSAFE.sub("-", unicodedata.normalize("NFC", printable)).strip("-.")
     return _shorten(cleaned) if cleaned else fallback
+
+
+def output_name(name: str, content_type: str, url: str | None, *, fallback: str = "output") -> str:
+    """
+    Return the file name of an output: clean, without a query, and with a suffix where one is known.
+
+    A name that has a suffix keeps it, whatever the type says. One without gets that of the content type, else
+    that of the link's path.
+
+    :param name: from Wiro; never trusted as a path. It can be a whole URL.
+    :param content_type: as Wiro announced it, possibly empty.
+    :param url: the output's link, if there is one.
+    """
+    plain = _without_query(name)
+    if has_known_suffix(f"x{_last_segment(plain)}") and _last_segment(plain).startswith("."):
+        plain = f"{fallback}{_last_segment(plain)}"  # ".png" is no hidden file, its stem is missing
+    cleaned = _DEVICES.sub(r"\1_", clean_name(plain, fallback=fallback), count=1)
+    return with_suffix(_shorten(cleaned), content_type, url)
+
+
+def with_suffix(name: str, content_type: str, url: str | None = None) -> str:
+    """
+    Return a clean name with the suffix of a content type, else of a link's path, if it has none.
+
+    What may be a suffix that isn't known (``.ipynb``) counts as one, but not at the end of the name of a
+    picture, a sound or a film (``take.final``): no program opens it by that.
+    """
+    if has_known_suffix(name) or (has_suffix(name) and not is_media(content_type)):
+        return name
+    suffix = suffix_of_type(content_type)
+    if not suffix and says_nothing(content_type) and url:
+        suffix = _suffix_of_url(url)
+    return _shorten(name + suffix)
+
+
+def _last_segment(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _without_query(name: str) -> str:
+    """Cut what is a URL's query or fragment; a question mark that belongs to the name stays."""
+    for mark in "?#":
+        before = name.partition(mark)[0]
+        if before != name and has_known_suffix(before):
+            return before
+    return _QUERY.sub("", name)
+
+
+def _suffix_of_url(url: str) -> str:
+    try:
+        path = unquote(urlsplit(url).path)
+    except ValueError:  # brackets that don't match
+        return ""
+    return PurePosixPath(path).suffix.lower() if has_known_suffix(path) else ""
 
 
 def _shorten(name: str) -> str:

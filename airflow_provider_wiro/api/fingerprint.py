@@ -33,7 +33,10 @@ def fingerprint(
         "model": list(split_slug(model)),
         "parameters": clean_parameters(parameters),
         "files": {
-            name: [value.url if isinstance(value, FileUrl) else value.identity for value in values]
+            name: [
+                value.identity or value.url if isinstance(value, FileUrl) else value.identity
+                for value in values
+            ]
             for name, values in files.items()
         },
         "project": project_id,

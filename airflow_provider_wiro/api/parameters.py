@@ -35,9 +35,15 @@ _NO_FILE_KINDS = frozenset(
 
 @dataclass(frozen=True)
 class FileUrl:
-    """A file that Wiro fetches itself."""
+    """
+    A file that Wiro fetches itself.
+
+    :ivar identity: tells this file from another whatever its link is, for the record of a run: an output of a
+        run, whose link can be signed anew. Empty: the URL does. Never sent.
+    """
 
     url: str
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,10 @@ def _by_parameter(
         if kind not in FILE_KINDS:
             kind = "fileinput" if len(given) == 1 else "multifileinput"
         if kind == "fileinput" and len(given) > 1:
-            raise WiroUsageError(f"File parameter {name!r} takes one file, found {len(given)}.")
+            raise WiroUsageError(
+                f"File parameter {name!r} takes one file, found {len(given)}. Choose one; of another task's "
+                "result: \"{{ ti.xcom_pull('TASK_ID')['outputs'][0]['url'] }}\"."
+            )
         meant[parameter] = (parameter, kind, given)
     return list(meant.values())
 

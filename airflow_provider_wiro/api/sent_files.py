@@ -37,11 +37,19 @@ class SentFile:
     :ivar url: what was sent instead of bytes. None: bytes were sent.
     :ivar sha256: of the bytes, in hex digits; None if not known yet.
     :ivar content: to read them again; None if the file is gone.
+    :ivar is_output: the URL is that of a run's output. Its query may be another one now: a link can be signed
+        anew each time that Wiro shows it.
     """
 
     url: str | None = field(default=None, repr=False)
     sha256: str | None = None
     content: FileContent | None = field(default=None, repr=False)
+    is_output: bool = False
+
+    def is_linked_by(self, shown: str) -> bool:
+        """Whether a URL that a task shows is the one that was sent."""
+        sent = (self.url or "").strip()
+        return sent == shown or (self.is_output and sent.partition("?")[0] == shown.partition("?")[0])
 
 
 SentFiles = Mapping[str, Sequence[SentFile]]
@@ -53,7 +61,7 @@ def sent_files(files: Mapping[str, Sequence[FileValue]]) -> dict[str, list[SentF
     """Return a run's files as they are sent."""
     return {
         name: [
-            SentFile(url=value.url)
+            SentFile(url=value.url, is_output=bool(value.identity))
             if isinstance(value, FileUrl)
             else SentFile(sha256=_known_digest(value), content=value)
             for value in values
@@ -227,8 +235,9 @@ class FileComparison:
 
     def _match(self, one: SentFile, left: list[str]) -> Flow[bool | None]:
         """Take a file out of those that are left; False if none of them can be it, None if one may be."""
-        if one.url is not None and one.url.strip() in left:
-            left.remove(one.url.strip())
+        linked = [] if one.url is None else [shown for shown in left if one.is_linked_by(shown)]
+        if linked:
+            left.remove(one.url.strip() if one.url and one.url.strip() in linked else linked[0])
             return True
         may_be = [
             shown

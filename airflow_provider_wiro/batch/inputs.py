@@ -17,7 +17,7 @@ from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
 from airflow_provider_wiro.batch.places import open_place, split_uri
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
-from airflow_provider_wiro.hooks.files import flattened
+from airflow_provider_wiro.hooks.file_sources import flattened, is_local_path, reference_of
 from airflow_provider_wiro.hooks.stored_file import local_file
 
 #: A longer line is no run's parameters.
@@ -97,7 +97,7 @@ class Inputs:
         Return what tells an item from others. Files count by their names: there may be thousands of them.
         """
         files = {
-            name: [FileUrl(str(_shown(source))) for source in flattened(sources)]
+            name: [FileUrl(reference_of(source)) for source in flattened(sources)]
             for name, sources in item.files.items()
         }
         return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
@@ -168,16 +168,11 @@ def _mapping(given: Any, what: str) -> Mapping[str, Any]:
     return given
 
 
-def _shown(source: Any) -> Any:
-    return source.get("url") if isinstance(source, Mapping) else source
-
-
 def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:
     """Look whether local files are there; each once, for many items may share one."""
     for sources in files.values():
         for source in flattened(sources):
-            is_local = isinstance(source, str | os.PathLike) and "://" not in str(source)
-            if is_local and not hasattr(source, "protocol") and str(source) not in seen:
+            if is_local_path(source) and str(source) not in seen:
                 local_file(Path(source))
                 if len(seen) < 1000:
                     seen.add(str(source))

@@ -36,6 +36,7 @@ class Job:
     :ivar now: Unix time in seconds, by a clock that is not set while the batch works.
     :ivar defer_after_seconds: how long a batch that may defer waits here for a run to end before it does.
     :ivar shortest_deferral_seconds: it waits here too for what is due sooner than that.
+    :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Job:
     lost_run_patience: float = LOST_RUN_PATIENCE_SECONDS
     defer_after_seconds: float = 0.0
     shortest_deferral_seconds: float = 0.0
+    aws_conn_id: str | None = "aws_default"
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""

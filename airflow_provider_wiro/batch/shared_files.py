@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def shared_files(
-    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchRecord
+    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchRecord, aws_conn_id: str | None
 ) -> Mapping[str, Sequence[FileValue]]:
     """
     Return the files of all items, looked at once.
@@ -26,14 +26,15 @@ def shared_files(
     without them: an item whose file is gone fails when it would be sent.
 
     :param files: file parameter → source or sources of all items.
+    :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
     :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
     """
     begins = record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
     if begins:
         inputs.check_files()
-        return resolve_files(files)
+        return resolve_files(files, aws_conn_id)
     try:
-        return resolve_files(files)
+        return resolve_files(files, aws_conn_id)
     except WiroError:
         return {}  # looked at again for each item that is still to be sent

@@ -205,7 +205,7 @@ class Submitter:
         except WiroError:
             from asgiref.sync import sync_to_async
 
-            return await sync_to_async(files_as_far_as_known)(item.files)
+            return await sync_to_async(files_as_far_as_known)(item.files, self._job.aws_conn_id)
 
     def _learn_slug(self, slug: str) -> None:
         """Send later Runs under the form of the model's slug that Wiro knows."""
@@ -223,7 +223,7 @@ class Submitter:
             from asgiref.sync import sync_to_async
 
             # It has one thread: an object-storage path may ask Airflow for its connection, and only one may.
-            files |= await sync_to_async(resolve_files)(own)
+            files |= await sync_to_async(resolve_files)(own, self._job.aws_conn_id)
         return files
 
     async def _parameters_of_model(

@@ -120,7 +120,7 @@ def describe(
         spec = inputs[sent.item]
         if sent.fingerprint not in {"", inputs.fingerprint_of(spec)}:
             continue
-        files = files_as_far_as_known(spec.files)
+        files = files_as_far_as_known(spec.files, job.aws_conn_id)
         found.append((sent, lost_run(job, inputs, number, spec, sent.sending, files, sent.digests)))
     return found
 

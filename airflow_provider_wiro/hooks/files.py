@@ -1,29 +1,58 @@
-"""What a user names as a file (a path, an object-storage URI, a URL), turned into what is sent to Wiro."""
+"""What a user gives as a file (a path, URI, URL, a task's result), turned into what is sent to Wiro."""
 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
+import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
-from airflow_provider_wiro.api.filenames import clean_name
+from airflow_provider_wiro.api.data_uris import decode_data_uri, is_data_uri
+from airflow_provider_wiro.api.filenames import clean_name, with_suffix
+from airflow_provider_wiro.api.first_bytes import HEAD_BYTES, type_of_bytes
+from airflow_provider_wiro.api.media_types import OCTET_STREAM, plain_type, says_nothing, type_of_name
 from airflow_provider_wiro.api.parameters import (
     MAX_FILE_BYTES,
     FileContent,
     FileUrl,
     FileValue,
     check_web_url,
-    shown_url,
 )
 from airflow_provider_wiro.api.sent_files import SentFile, sent_files
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.hooks.file_sources import (
+    EXPECTED,
+    FileSource,
+    flattened,
+    is_web_url,
+    object_uri_of,
+    output_identity,
+    shown,
+    sources_of,
+)
 from airflow_provider_wiro.hooks.stored_file import StoredFile, local_file, object_file
 
-#: A local path, an object-storage URI or path, or an http(s) URL.
-FileSource = str | os.PathLike[str]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "FileSource",
+    "files_as_far_as_known",
+    "flattened",
+    "resolve_file",
+    "resolve_files",
+    "resolve_upload",
+    "sources_of",
+]
+
+_T = TypeVar("_T")
+
+#: The connection by which ``s3://bucket/key`` is read, as in Airflow's own operators.
+AWS_CONN_ID = "aws_default"
 
 #: What File/Upload takes by its API reference; a run's own file parameters take what their model does.
 UPLOAD_EXTENSIONS = frozenset(
@@ -31,12 +60,17 @@ UPLOAD_EXTENSIONS = frozenset(
 )
 
 
-def resolve_files(files: Mapping[str, Any] | None) -> dict[str, list[FileValue]]:
+def resolve_files(
+    files: Mapping[str, Any] | None, aws_conn_id: str | None = AWS_CONN_ID
+) -> dict[str, list[FileValue]]:
     """
     Return file parameter → its files, checked but not yet read.
 
-    :param files: file parameter → a source or a list of sources; see :func:`resolve_file`.
-    :raises WiroUsageError: a file is missing, empty or too large, or a value is no source.
+    :param files: file parameter → a source, a result that stands for several, or a list of these; see
+        :func:`resolve_file` and :func:`~airflow_provider_wiro.hooks.file_sources.flattened`.
+    :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
+    :raises WiroUsageError: a file is missing, empty or too large, or a value is no source; names the
+        parameter.
     :raises WiroConnectionError: an object store can't be asked; a retry may help.
     """
     if files is not None and not isinstance(files, Mapping):
@@ -45,112 +79,182 @@ def resolve_files(files: Mapping[str, Any] | None) -> dict[str, list[FileValue]]
         )
     resolved = {}
     for name, given in (files or {}).items():
+        where = f"File parameter {name!r:.100}"
         sources = [source for source in flattened(given) if source is not None]
         if sources:
-            resolved[name] = [resolve_file(source) for source in sources]
+            resolved[name] = [resolve_file(source, aws_conn_id, where) for source in sources]
     return resolved
 
 
-def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """Return file parameter → its sources, none of which is looked at; those without any are left out."""
-    if not isinstance(files, Mapping):
-        return {}
-    found = {
-        str(name): [source for source in flattened(given) if source is not None]
-        for name, given in files.items()
-    }
-    return {name: sources for name, sources in found.items() if sources}
-
-
-def files_as_far_as_known(files: Mapping[str, Any] | None) -> dict[str, list[SentFile]]:
+def files_as_far_as_known(
+    files: Mapping[str, Any] | None, aws_conn_id: str | None = AWS_CONN_ID
+) -> dict[str, list[SentFile]]:
     """Return a run's files to compare tasks with; of those that are gone, only that there were some."""
     found: dict[str, list[SentFile]] = {}
     for name, sources in sources_of(files).items():
         found[name] = []
         for source in sources:
             try:
-                found[name] += sent_files({name: [resolve_file(source)]})[name]
+                found[name] += sent_files({name: [resolve_file(source, aws_conn_id)]})[name]
             except WiroError:
                 found[name].append(SentFile())
     return found
 
 
-def flattened(given: Any) -> Iterator[Any]:
-    """Yield a source, or those of a list; a mapped task's output is a list of lists."""
-    if isinstance(given, Sequence) and not isinstance(given, str | bytes | os.PathLike):
-        for item in given:
-            yield from flattened(item)
-    else:
-        yield given
-
-
-def resolve_file(source: Any) -> FileValue:
+def resolve_file(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str = "") -> FileValue:
     """
     Return one file.
 
-    :param source: a local path, an object-storage URI or path, an http(s) URL, or what has the URL as its
-        ``url``: an item of WiroUploadOperator's result, an output of a run summary.
+    :param source: a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict with
+        the URL as its ``url`` (an item of WiroUploadOperator's result, an output of a run summary) or an
+        object-storage URI as its ``uri`` (a file that a transfer has landed).
+    :param where: what it is given for, as the beginning of messages.
     :raises WiroUsageError: see :func:`resolve_files`.
     """
-    if isinstance(source, Mapping):  # whoever made it means a URL, never a path on this machine
-        return FileUrl(check_web_url(source.get("url", ""), "the `url` of a file"))
-    if _is_web_url(source):
-        return FileUrl(check_web_url(source, "a file"))
-    return resolve_content(source)
+    if isinstance(source, Mapping) and "uri" not in source:  # whoever made it means a URL, never a path here
+        return _naming(where, partial(_linked_file, source))
+    if is_web_url(source):
+        return FileUrl(_naming(where, partial(check_web_url, source, "a file")))
+    return resolve_content(source, aws_conn_id, where)
 
 
-def resolve_upload(source: Any) -> FileContent:
+def resolve_upload(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str = "") -> FileContent:
     """
-    Return one file for File/Upload.
+    Return one file for File/Upload; for the parameters see :func:`resolve_file`.
 
     :raises WiroUsageError: it is missing, empty, too large or of a kind that Wiro doesn't store, or a URL.
     :raises WiroConnectionError: an object store can't be asked; a retry may help.
     """
-    if _is_web_url(source):
-        raise WiroUsageError(
-            f"Expected a file to upload, found the URL {shown_url(source)!r}. "
-            "Wiro fetches URLs itself: give it to `files` of the run as it is."
-        )
-    content = resolve_content(source)
-    extension = Path(content.name).suffix.removeprefix(".").lower()
-    if extension not in UPLOAD_EXTENSIONS:
-        raise WiroUsageError(
-            f"Wiro stores no files of the kind of {source}: the name has to end in one of "
-            f"{', '.join(sorted(UPLOAD_EXTENSIONS))}, found {extension or 'no extension'!r}."
-        )
-    return content
+    return _naming(where, partial(_uploadable, source, aws_conn_id, where))
 
 
-def resolve_content(source: Any) -> FileContent:
+def resolve_content(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str = "") -> FileContent:
     """
     Return one file whose bytes we send.
 
     :raises WiroUsageError: it is missing, empty or too large, or no path.
     :raises WiroConnectionError: an object store can't be asked; a retry may help.
     """
-    stored = _stored_file(source)
-    if not 0 < stored.size <= MAX_FILE_BYTES:
-        raise WiroUsageError(f"Wiro takes files of 1 to {MAX_FILE_BYTES} bytes, {source} has {stored.size}.")
-    content_type = mimetypes.guess_type(stored.name)[0] or "application/octet-stream"
-    name = clean_name(stored.name, fallback="file")
+    return _naming(where, partial(_content, source, aws_conn_id, where))
+
+
+def _naming(where: str, resolve: Callable[[], _T]) -> _T:
+    """Resolve, and say in an error what the file is given for."""
+    try:
+        return resolve()
+    except WiroError as error:
+        if not where or str(error).startswith(where):
+            raise
+        raise type(error)(f"{where}: {error}") from error.__cause__
+
+
+def _linked_file(source: Mapping[str, Any]) -> FileUrl:
+    if "url" in source:
+        url, task = source["url"], source.get("wiro_task_id")
+        if not url and task:
+            raise WiroUsageError(
+                f"Output {source.get('index')} of Wiro task {str(task)[:100]} has no link (yet): let the run "
+                "wait for completion, or put a WiroTaskSensor between and give its result."
+            )
+        return FileUrl(check_web_url(url, "the `url` of a file"), output_identity(source))
+    if "wiro_task_id" in source and "outputs" in source:
+        raise WiroUsageError(
+            f"Wiro task {str(source['wiro_task_id'])[:40]} has no output that is a file (status "
+            f"{str(source.get('status'))[:40]}). A run that didn't wait for completion has none yet: put a "
+            "WiroTaskSensor between and give its result. An LLM's answer is the summary's `text`."
+        )
+    raise WiroUsageError(f"Expected {EXPECTED}, found {shown(source)}.")
+
+
+def _uploadable(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
+    found = f"the URL {shown(source)}" if is_web_url(source) else None
+    if isinstance(source, Mapping) and "uri" not in source:
+        found = f"{type(source).__name__} with the URL {shown(_linked_file(source).url)}"
+    if found is not None:
+        raise WiroUsageError(
+            f"Expected a file to upload, found {found}. "
+            "Wiro fetches URLs itself: give it to `files` of the run as it is."
+        )
+    content = _content(source, aws_conn_id, where)
+    extension = Path(content.name).suffix.removeprefix(".").lower()
+    if extension not in UPLOAD_EXTENSIONS:
+        raise WiroUsageError(
+            f"Wiro stores no files of the kind of {shown(source)}: the name has to end in one of "
+            f"{', '.join(sorted(UPLOAD_EXTENSIONS))}, found {extension[:20] or 'no extension'!r}."
+        )
+    return content
+
+
+def _content(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
+    if is_data_uri(source):
+        return _data_content(source)
+    stored = replace(_stored_file(source, aws_conn_id), purpose=where)
+    _check_size(stored.size, source)
+    name, content_type = _name_and_type(stored.name, stored.content_type, stored.head)
     return FileContent(name, content_type, stored.size, stored.open, identity=_identity(stored))
 
 
-def _stored_file(source: Any) -> StoredFile:
+def _data_content(uri: str) -> FileContent:
+    decoded = decode_data_uri(uri, MAX_FILE_BYTES)
+    content, media_type = decoded.content, decoded.media_type
+    _check_size(len(content), uri)
+    if says_nothing(media_type):
+        media_type = type_of_bytes(content[:HEAD_BYTES]) or OCTET_STREAM
+    return FileContent(
+        with_suffix("file", media_type),
+        media_type,
+        len(content),
+        # Its length can be asked for, as of any other file that is sent.
+        lambda: cast("BinaryIO", _Bytes(content)),
+        identity=f"sha256:{hashlib.sha256(content).hexdigest()}",
+    )
+
+
+class _Bytes(io.BytesIO):
+    def __len__(self) -> int:
+        return len(self.getbuffer())
+
+
+def _check_size(size: int, source: Any) -> None:
+    if not 0 < size <= MAX_FILE_BYTES:
+        raise WiroUsageError(f"Wiro takes files of 1 to {MAX_FILE_BYTES} bytes, {shown(source)} has {size}.")
+
+
+def _name_and_type(given: str, stored_type: str | None, head: Callable[[int], bytes]) -> tuple[str, str]:
+    """
+    Return the name and the media type that a file is sent with.
+
+    By its suffix, which needs no byte of it. Where that says nothing the first bytes do, else the store; the
+    name then gets the suffix that it lacks, since Wiro and its models go by that.
+    """
+    name = clean_name(given, fallback="file")
+    by_name = type_of_name(name)
+    if by_name is not None:
+        return name, by_name
+    found = type_of_bytes(head(HEAD_BYTES)) or (
+        None if says_nothing(stored_type) else plain_type(stored_type)
+    )
+    return with_suffix(name, found or ""), found or OCTET_STREAM
+
+
+def _stored_file(source: Any, aws_conn_id: str | None) -> StoredFile:
     if isinstance(source, str) and not source.strip():
-        raise WiroUsageError(
-            "Expected a path, an object-storage URI or an http(s) URL as a file, found empty text."
-        )
+        raise WiroUsageError(f"Expected {EXPECTED}, found empty text.")
+    if isinstance(source, Mapping):
+        source = object_uri_of(source)
     if isinstance(source, str):
-        return object_file(source) if "://" in source else local_file(Path(source))
+        return object_file(source, aws_conn_id) if "://" in source else local_file(Path(source))
     # Both Airflow's and fsspec's paths are os.PathLike; below Airflow 3.2 they even are pathlib's.
     if hasattr(source, "protocol"):
         return object_file(source)
     if isinstance(source, os.PathLike):
         return local_file(Path(source))
-    raise WiroUsageError(
-        f"Expected a path, an object-storage URI or an http(s) URL as a file, found {type(source).__name__}."
-    )
+    hint = ""
+    if hasattr(source, "task_id") and hasattr(source, "output"):
+        hint = f" Write `{str(source.task_id)[:100]}.output`, its result, in place of the operator."
+    elif isinstance(source, bytes | bytearray):
+        hint = " Put the bytes into a file, or write them as a data: URI."
+    raise WiroUsageError(f"Expected {EXPECTED}, found {type(source).__name__}.{hint}")
 
 
 def _identity(stored: StoredFile) -> str:
@@ -162,7 +266,3 @@ def _identity(stored: StoredFile) -> str:
         return f"{stored.source} ({stored.size} bytes{f', {stored.etag}' if stored.etag else ''})"
     with stored.open() as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]
-
-
-def _is_web_url(source: Any) -> bool:
-    return isinstance(source, str) and source.strip().lower().startswith(("http://", "https://"))

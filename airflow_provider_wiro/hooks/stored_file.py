@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -15,8 +16,15 @@ if TYPE_CHECKING:
 #: Read from an object store at once. s3fs would take 50 MiB, and hold them more than once.
 BLOCK_BYTES = 4 * 1024 * 1024
 
+#: Characters of a place that a message quotes.
+_QUOTED = 200
+
+#: Schemes of URIs that an ``aws`` connection reads.
+_S3 = frozenset({"s3", "s3a"})
+
 #: Of what a store can raise, that which no retry helps.
 _FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_ERRNOS_FOR_GOOD = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
 @dataclass(frozen=True)
@@ -24,9 +32,12 @@ class StoredFile:
     """
     A file as it was when it was looked at.
 
-    :ivar source: where it is, for messages; an object-storage URI with its connection's id.
+    :ivar source: where it is; an object-storage URI with its connection's id, if it was given with one.
     :ivar size: bytes.
     :ivar etag: the store's own mark of this content, None where it has none.
+    :ivar open_raw: opens it, to be read in blocks of at most so many bytes.
+    :ivar content_type: the media type that the store has for it, None where it has none.
+    :ivar purpose: what it is given for, as the beginning of messages.
     """
 
     source: str
@@ -34,7 +45,22 @@ class StoredFile:
     size: int
     is_local: bool
     etag: str | None
-    open_raw: Callable[[], Any]
+    open_raw: Callable[[int], Any]
+    content_type: str | None = None
+    purpose: str = ""
+
+    def head(self, size: int) -> bytes:
+        """
+        Return the first bytes, as many as there are.
+
+        :raises WiroError: they can't be read.
+        """
+        try:
+            with self.open_raw(size) as file:
+                found: bytes = file.read(size)
+        except Exception as error:  # each store has its own
+            raise self.failure(error) from error
+        return found
 
     def open(self) -> BinaryIO:
         """
@@ -47,7 +73,13 @@ class StoredFile:
 
     def failure(self, error: Exception) -> WiroError:
         """Return the error for a file that can't be opened or read."""
-        return _failure(self.source, error, is_local=self.is_local)
+        return _failure(self.label, error, is_local=self.is_local)
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        place = _quoted(self.source)
+        return f"{place} ({self.purpose[:1].lower()}{self.purpose[1:]})" if self.purpose else place
 
 
 def local_file(path: Path) -> StoredFile:
@@ -61,20 +93,23 @@ def local_file(path: Path) -> StoredFile:
             raise _missing(path)
         size = path.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _failure(str(path), error, is_local=True) from error
-    return StoredFile(str(path), path.name, size, is_local=True, etag=None, open_raw=lambda: path.open("rb"))
+        raise _failure(_quoted(path), error, is_local=True) from error
+    return StoredFile(
+        str(path), path.name, size, is_local=True, etag=None, open_raw=lambda _: path.open("rb")
+    )
 
 
-def object_file(source: Any) -> StoredFile:
+def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     """
     Look at a file in an object store; one request to it.
 
     :param source: a URI, an ObjectStoragePath, or a path of fsspec's.
+    :param aws_conn_id: the connection for an ``s3://`` URI that names none.
     :raises WiroUsageError: there is none, it may not be read, or no such store is known.
     :raises WiroConnectionError: the store can't be asked; a retry may help.
     """
     try:
-        path = _object_storage_path(source) if isinstance(source, str) else source
+        path = _object_storage_path(source.strip(), aws_conn_id) if isinstance(source, str) else source
         found = path.stat()
         facts = found if isinstance(found, dict) else getattr(found, "as_info", dict)()
         size = int(found.st_size)
@@ -82,19 +117,19 @@ def object_file(source: Any) -> StoredFile:
         raise _missing(source) from error
     except (ImportError, ValueError) as error:
         raise WiroUsageError(
-            f"Can't open {source}: {error}. Expected an object-storage URI, such as "
+            f"Can't open {_quoted(source)}: {str(error)[:100]}. Expected an object-storage URI, such as "
             "s3://aws_default@bucket/key; its provider has to be installed (for s3://: "
             "apache-airflow-providers-amazon[s3fs])."
         ) from error
     except Exception as error:  # each store has its own
-        raise _failure(str(source), error, is_local=False) from error
+        raise _failure(_quoted(source), error, is_local=False) from error
     if facts.get("type", "file") != "file":
         raise _missing(source)
     etag = facts.get("ETag") or facts.get("etag")
 
-    def open_raw() -> Any:
+    def open_raw(block_bytes: int) -> Any:
         # For pathlib's kin, `buffering` is what fsspec's `block_size` is.
-        return path.open("rb", **({"block_size": BLOCK_BYTES} if hasattr(path, "fs") else {}))
+        return path.open("rb", **({"block_size": block_bytes} if hasattr(path, "fs") else {}))
 
     return StoredFile(
         with_connection(source),
@@ -103,6 +138,7 @@ def object_file(source: Any) -> StoredFile:
         is_local=False,
         etag=str(etag).strip('"') if etag else None,
         open_raw=open_raw,
+        content_type=str(facts.get("ContentType") or facts.get("contentType") or "") or None,
     )
 
 
@@ -115,26 +151,36 @@ def with_connection(source: Any) -> str:
     return f"{scheme}://{conn_id}@{rest}"
 
 
-def _object_storage_path(uri: str) -> Any:
+def _object_storage_path(uri: str, aws_conn_id: str | None) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    return ObjectStoragePath(uri)
+    scheme, _, rest = uri.partition("://")
+    names_connection = "@" in rest.partition("/")[0]
+    if aws_conn_id is None or names_connection or scheme.lower() not in _S3:
+        return ObjectStoragePath(uri)
+    return ObjectStoragePath(uri, conn_id=aws_conn_id)
+
+
+def _quoted(source: Any) -> str:
+    """Return a place for a message, cut where it is longer than anybody reads."""
+    text = str(source)
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
 
 
 def _missing(source: Any) -> WiroUsageError:
-    return WiroUsageError(f"Expected a file at {source}, found none.")
+    return WiroUsageError(f"Expected a file at {_quoted(source)}, found none.")
 
 
 def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:
     reason = getattr(error, "strerror", None) or type(error).__name__
-    if is_local or isinstance(error, _FOR_GOOD):
+    if is_local or isinstance(error, _FOR_GOOD) or getattr(error, "errno", None) in _ERRNOS_FOR_GOOD:
         return WiroUsageError(f"Can't read {source}: {reason}.")
     return WiroConnectionError(f"Can't read {source}: {reason}. Nothing was sent to Wiro.")
 
 
 def _changed(stored: StoredFile, how: str) -> WiroConnectionError:
     return WiroConnectionError(
-        f"{stored.source} had {stored.size} bytes and {how} now: it is being changed. Wiro did not get it."
+        f"{stored.label} had {stored.size} bytes and {how} now: it is being changed. Wiro did not get it."
     )
 
 
@@ -150,7 +196,7 @@ class _Reading(io.RawIOBase):
         self._stored = stored
         self._position = 0
         try:
-            self._file = stored.open_raw()
+            self._file = stored.open_raw(BLOCK_BYTES)
             end = self._file.seek(0, io.SEEK_END)
             self._file.seek(0)
         except Exception as error:

@@ -19,7 +19,7 @@ from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
-from airflow_provider_wiro.hooks.files import FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
 from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
 
 if TYPE_CHECKING:
@@ -147,21 +147,25 @@ class WiroHook(BaseHook):
         *,
         callback_url: str | None = None,
         project_id: str | None = None,
+        aws_conn_id: str | None = AWS_CONN_ID,
     ) -> StartedRun:
         """
         Start a task. It is billed if it succeeds.
 
         :param model: ``owner/model``.
         :param parameters: the model's parameters; None values are left out.
-        :param files: file parameter → local path, object-storage URI, http(s) URL, or a list of these.
+        :param files: file parameter → local path, object-storage URI, http(s) or ``data:`` URL, what another
+            task returned (see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`), or a list of
+            these.
         :param callback_url: Wiro POSTs the finished task there.
         :param project_id: the project to bill, instead of the connection's.
+        :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         for secret in secret_values(parameters):
             version_compat.mask_secret(secret)
-        resolved = resolve_files(files)
+        resolved = resolve_files(files, aws_conn_id)
         return self.converse(
             lambda outside: conversations.run_model(
                 outside,
@@ -267,9 +271,16 @@ class WiroHook(BaseHook):
             )
         )
 
-    def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
-        """Put a local or object-storage file into the project's storage; pass its ``url`` as a parameter."""
-        return self._call(endpoints.upload_file(resolve_upload(file), folder_id=folder_id))
+    def upload_file(
+        self, file: FileSource, *, folder_id: str | None = None, aws_conn_id: str | None = AWS_CONN_ID
+    ) -> UploadedFile:
+        """
+        Put a file into the project's storage; pass its ``url`` as a parameter.
+
+        :param file: a local path, an object-storage URI, or a ``data:`` URI.
+        :param aws_conn_id: the Airflow connection by which ``s3://bucket/key`` is read.
+        """
+        return self._call(endpoints.upload_file(resolve_upload(file, aws_conn_id), folder_id=folder_id))
 
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""

@@ -17,7 +17,7 @@ from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.connection import WiroConnection
-from airflow_provider_wiro.hooks.files import FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -105,6 +105,7 @@ class WiroAsyncHook(BaseHook):
         *,
         callback_url: str | None = None,
         project_id: str | None = None,
+        aws_conn_id: str | None = AWS_CONN_ID,
     ) -> StartedRun:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_model`."""
         from asgiref.sync import sync_to_async
@@ -114,7 +115,7 @@ class WiroAsyncHook(BaseHook):
         for secret in secret_values(parameters):
             await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
-        resolved = await sync_to_async(resolve_files)(files)
+        resolved = await sync_to_async(resolve_files)(files, aws_conn_id)
         return await self.converse(
             lambda outside: conversations.run_model(
                 outside,
@@ -195,13 +196,14 @@ class WiroAsyncHook(BaseHook):
             )
         )
 
-    async def upload_file(self, file: FileSource, *, folder_id: str | None = None) -> UploadedFile:
+    async def upload_file(
+        self, file: FileSource, *, folder_id: str | None = None, aws_conn_id: str | None = AWS_CONN_ID
+    ) -> UploadedFile:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.upload_file`."""
         from asgiref.sync import sync_to_async
 
-        return await self._call(
-            endpoints.upload_file(await sync_to_async(resolve_upload)(file), folder_id=folder_id)
-        )
+        content = await sync_to_async(resolve_upload)(file, aws_conn_id)
+        return await self._call(endpoints.upload_file(content, folder_id=folder_id))
 
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import mimetypes
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_wiro.api.filenames import clean_name, fill_key
+from airflow_provider_wiro.api.filenames import clean_name, fill_key, output_name
 from airflow_provider_wiro.api.llm_answers import answer_text
+from airflow_provider_wiro.api.media_types import OCTET_STREAM, type_of_name
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ def plan(
 def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
     """Yield name, content type, part and body: one for a file, two for an LLM's answer."""
     if output.content is None:
-        guessed = mimetypes.guess_extension(output.content_type) or ""
-        name = clean_name(output.name, fallback=f"output{guessed}")
+        name = output_name(output.name, output.content_type, output.url)
         yield name, content_type_of(output.content_type, name), "", None
         return
     stem = PurePosixPath(clean_name(output.name, fallback="answer")).stem
@@ -108,7 +107,7 @@ def content_type_of(announced: str, name: str) -> str:
     """
     if _MIME_TYPE.fullmatch(announced):
         return announced
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return type_of_name(name) or OCTET_STREAM
 
 
 def model_folder(model: str | None) -> str:

@@ -10,8 +10,8 @@ from airflow_provider_wiro.api.parameters import clean_parameters, split_slug
 from airflow_provider_wiro.api.resume import WantedRun
 from airflow_provider_wiro.api.sent_files import references, sent_files
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files, sources_of
-from airflow_provider_wiro.hooks.stored_file import with_connection
+from airflow_provider_wiro.hooks.file_sources import reference_of, sources_of
+from airflow_provider_wiro.hooks.files import AWS_CONN_ID, files_as_far_as_known, resolve_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +43,7 @@ def prepare_run(
     patience_seconds: float,
     min_outputs: int | None = None,
     task_try: TaskTry | None = None,
+    aws_conn_id: str | None = AWS_CONN_ID,
 ) -> PreparedRun:
     """
     Return what an operator's arguments mean.
@@ -53,6 +54,7 @@ def prepare_run(
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
     :param task_try: the try that asks.
+    :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
     :raises WiroUsageError: model or parameters can't be right, or the files are no mapping.
     """
     split_slug(model)
@@ -60,10 +62,10 @@ def prepare_run(
     found: dict[str, list[FileValue]] = {}
     digest, problem = "", None
     try:
-        found = resolve_files(files)
+        found = resolve_files(files, aws_conn_id)
         digest, sent = fingerprint(model, given, found, project_id), sent_files(found)
     except WiroError as error:
-        problem, sent = error, files_as_far_as_known(files)
+        problem, sent = error, files_as_far_as_known(files, aws_conn_id)
     wanted = WantedRun(
         model,
         given,
@@ -81,11 +83,4 @@ def prepare_run(
 
 
 def _names(files: Mapping[str, Any] | None) -> dict[str, list[str]]:
-    return {
-        name: [
-            str(source.get("url")) if hasattr(source, "get") else with_connection(source)
-            for source in sources
-        ]
-        for name, sources in sources_of(files).items()
-        if sources
-    }
+    return {name: [reference_of(source) for source in sources] for name, sources in sources_of(files).items()}

@@ -74,11 +74,14 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
     :param model: ``owner/model``, such as ``retroAIx/Retro-Cartoons``. (templated)
     :param parameters: the model's parameters; None values are left out. (templated)
-    :param files: file parameter → local path, object-storage URI (``s3://aws_default@bucket/key``), http(s)
-        URL, or a list of these. (templated)
+    :param files: file parameter → local path, object-storage URI (``s3://bucket/key``, read with
+        ``aws_conn_id``, or ``gs://google_cloud_default@bucket/key``), http(s) or ``data:`` URL, what another
+        task returned (a run summary: its outputs; the result of an upload or a transfer, or one file of it),
+        or a list of these. (templated)
     :param callback_url: Wiro POSTs the finished task there. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
+    :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read. (templated)
     :param wait_for_completion: False returns as soon as Wiro has accepted the run; a
         :class:`~airflow_provider_wiro.sensors.wiro.WiroTaskSensor` can wait for it later.
     :param deferrable: wait in the triggerer, without a worker slot.
@@ -120,6 +123,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         "callback_url",
         "project_id",
         "wiro_conn_id",
+        "aws_conn_id",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json", "files": "json"}
     operator_extra_links = (WiroTaskLink(),)
@@ -134,6 +138,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         callback_url: str | None = None,
         project_id: str | None = None,
         wiro_conn_id: str = "wiro_default",
+        aws_conn_id: str | None = "aws_default",
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         defer_after: float = 0,
@@ -156,6 +161,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         self.callback_url = callback_url
         self.project_id = project_id
         self.wiro_conn_id = wiro_conn_id
+        self.aws_conn_id = aws_conn_id
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.defer_after = check_defer_after(defer_after)
@@ -370,6 +376,7 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
             patience_seconds=lost_run_patience_seconds(),
             min_outputs=self.min_outputs,
             task_try=current_try(context, retries=self.retries, is_beginning=is_beginning),
+            aws_conn_id=self.aws_conn_id,
         )
 
     def _record_store(self, context: Context) -> RecordStore | None:

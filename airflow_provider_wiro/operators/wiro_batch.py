@@ -118,7 +118,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         verified in S3. Without it, and with no ``s3://`` URL as ``s3_key``, nothing is landed. (templated)
     :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number.
         (templated)
-    :param aws_conn_id: the Airflow connection to S3. (templated)
+    :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
+        ``s3://bucket/key``. (templated)
     :param replace: overwrite objects that are there; see WiroToS3Operator, also for what follows.
     :param verify: check S3's TLS certificate; a path is a CA bundle.
     :param encrypt: have S3 encrypt the objects (SSE-S3).
@@ -426,7 +427,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 lander.check_bucket()
             push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
-            shared = shared_files(self.files, inputs, record)
+            shared = shared_files(self.files, inputs, record, self.aws_conn_id)
             found = Resources(connection, inputs, shared, record, store, parts, lander)
             self._batch = BatchAtWork(job, found)
             if self._is_killed:
@@ -466,6 +467,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             lost_run_patience=lost_run_patience_seconds(),
             defer_after_seconds=self.defer_after,
             shortest_deferral_seconds=shortest_deferral_seconds(),
+            aws_conn_id=self.aws_conn_id,
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:

@@ -12,7 +12,7 @@ from airflow_provider_wiro.failures import airflow_failures
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -40,32 +40,36 @@ class WiroUploadOperator(BaseOperator):
     no other run needs it: for the last one's transfer, say. Otherwise an upload stays; Wiro's API neither
     lists nor deletes uploads.
 
-    :param files: a local path, an object-storage URI (``s3://aws_default@bucket/key``), or a list of these.
-        (templated)
+    :param files: a local path, an object-storage URI (``s3://bucket/key``, read with ``aws_conn_id``, or
+        ``gs://google_cloud_default@bucket/key``), a ``data:`` URI, what a transfer returned (or one file of
+        it), or a list of these. (templated)
     :param folder_id: id of the folder in Wiro's storage; default: its root. Wiro can't be asked for a folder
         by its name, so make it once, by hand. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
+    :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read. (templated)
     :return: ``[{"name", "url", "size" (bytes), "content_type", "file_id"}]``, in the order of ``files``.
     :raises AirflowFailException: a retry can't help: a file is missing, too large or of another kind, the
         folder is unknown, the key is refused.
     :raises WiroError: a retry may help: Wiro or the object store can't be reached.
     """
 
-    template_fields: Sequence[str] = ("files", "folder_id", "wiro_conn_id")
+    template_fields: Sequence[str] = ("files", "folder_id", "wiro_conn_id", "aws_conn_id")
     ui_color = "#e8e4ff"
 
     def __init__(
         self,
         *,
-        files: FileSource | Sequence[FileSource],
+        files: FileSource | Mapping[str, Any] | Sequence[FileSource | Mapping[str, Any]],
         folder_id: str | None = None,
         wiro_conn_id: str = "wiro_default",
+        aws_conn_id: str | None = "aws_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.files = files
         self.folder_id = folder_id
         self.wiro_conn_id = wiro_conn_id
+        self.aws_conn_id = aws_conn_id
         self._is_killed = False
 
     @cached_property
@@ -82,7 +86,10 @@ class WiroUploadOperator(BaseOperator):
         from airflow_provider_wiro.hooks.files import flattened, resolve_upload
 
         with airflow_failures(), self.hook:
-            contents = [resolve_upload(source) for source in flattened(self.files)]
+            contents = [
+                resolve_upload(source, self.aws_conn_id, f"File {number} of `files`")
+                for number, source in enumerate(flattened(self.files))
+            ]
             if not contents:
                 self.log.warning("`files` is an empty list; nothing to upload.")
             return [self._upload(content) for content in contents]

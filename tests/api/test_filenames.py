@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.filenames import check_key_template, clean_name, fill_key
+from airflow_provider_wiro.api.filenames import check_key_template, clean_name, fill_key, output_name
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.api.world import quick
 
@@ -76,6 +76,81 @@ def test_no_name_escapes_breaks_or_changes_when_cleaned_again(name: str) -> None
     assert len(clean.encode()) <= 200
     assert not any(unicodedata.category(character).startswith("C") for character in clean)
     assert clean_name(clean, fallback="other") == clean
+
+
+@pytest.mark.parametrize("name", ["\u3164.png", "\u2800", "\u115f\u1160", "\ufe0f\ufe0f.png"])
+def test_a_name_of_blanks_is_no_name(name: str) -> None:
+    assert clean_name(name, fallback="output").isascii()
+
+
+LINK = "https://cdn1.wiro.ai/f/0.webp?Expires=1764&Signature=a/b.exe"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "url", "expected"),
+    [
+        ("0.png", "image/png", None, "0.png"),
+        ("output", "image/png", None, "output.png"),
+        ("output", "image/jpeg; q=1", LINK, "output.jpg"),
+        ("output", "", LINK, "output.webp"),
+        ("output", "application/octet-stream", LINK, "output.webp"),
+        ("output", "application/octet-stream", None, "output"),
+        ("output", "application/x-nobody-knows", LINK, "output"),
+        ("output", "", "http://[broken", "output"),
+        ("", "video/mp4", None, "output.mp4"),
+        ("...", "", LINK, "output.webp"),
+        (".png", "image/png", None, "output.png"),
+        ("0.PNG", "image/png", None, "0.PNG"),
+        ("0.png", "image/jpeg", LINK, "0.png"),
+        ("0.png?Expires=1764", "image/png", LINK, "0.png"),
+        ("0.png?Expires=1764&Signature=a/b==&Key-Pair-Id=K.exe", "image/png", LINK, "0.png"),
+        ("0.png?download", "image/png", None, "0.png"),
+        ("0.png#t=1", "image/png", None, "0.png"),
+        ("output?Expires=1764", "image/png", None, "output.png"),
+        ("https://cdn1.wiro.ai/f/cat.mp4?Signature=x/y", "video/mp4", None, "cat.mp4"),
+        ("who? me.png", "image/png", None, "who-me.png"),
+        ("take #2", "audio/wav", None, "take-2.wav"),
+        ("v1.5", "image/png", None, "v1.5.png"),
+        ("robot 2026.11.27", "image/png", None, "robot-2026.11.27.png"),
+        ("take.final", "video/mp4", None, "take.final.mp4"),
+        ("take.final", "", LINK, "take.final"),
+        ("notes.ipynb", "application/json", None, "notes.ipynb"),
+        ("app.cfg", "text/plain", None, "app.cfg"),
+        ("lora.safetensors", "application/octet-stream", None, "lora.safetensors"),
+        ("cloud.ply", "text/plain", None, "cloud.ply"),
+        ("notes", "text/plain; charset=utf-8", None, "notes.txt"),
+        ("a.tar.gz", "application/gzip", None, "a.tar.gz"),
+        ("CON", "image/png", None, "CON_.png"),
+        ("nul.png", "image/png", None, "nul_.png"),
+        ("Com1.tar.gz", "", None, "Com1_.tar.gz"),
+        ("console.png", "image/png", None, "console.png"),
+        ("日本 🐻", "image/png", None, "日本-🐻.png"),
+        ("../../etc/passwd", "image/png", None, "passwd.png"),
+        ("photo\u202egnp", "image/png", None, "photognp.png"),
+    ],
+)
+def test_an_outputs_name_says_what_it_is_and_holds_no_query(
+    name: str, kind: str, url: str | None, expected: str
+) -> None:
+    assert output_name(name, kind, url) == expected
+
+
+def test_a_long_name_leaves_room_for_the_suffix_it_gets() -> None:
+    assert output_name("x" * 300, "image/png", None) == "x" * 196 + ".png"
+    assert output_name("日" * 300, "image/png", None) == "日" * 65 + ".png"
+
+
+@quick
+@given(st.text(st.characters(codec=None), max_size=300), st.sampled_from(["image/png", "", "text/plain"]))
+@example("\u0958" * 100 + "?a=b", "image/png")
+@example("con" + "x" * 250, "image/png")
+@example("nul." + "x" * 250, "")
+def test_no_outputs_name_escapes_or_gets_too_long_nor_changes_when_made_again(name: str, kind: str) -> None:
+    made = output_name(name, kind, LINK)
+    assert made not in {"", ".", ".."}
+    assert not set(made) & set("/\\{}\0 ?#")
+    assert len(made.encode()) <= 200
+    assert output_name(made, kind, LINK) == made
 
 
 KNOWN = frozenset({"index", "name"})

@@ -418,6 +418,16 @@ def by_files(
         ([SentFile(FOREIGN), SentFile(OWN)], {"inputImageUrl": f"{OWN},{FOREIGN}"}, {}, "found"),
         ([SentFile(FOREIGN)], {"inputImage": [FOREIGN, OWN]}, {}, "doubt"),  # another run has more
         ([SentFile(FOREIGN), SentFile(OWN)], {"inputImageUrl": FOREIGN}, {}, "not it"),
+        # Another run's output, whose link was signed anew since.
+        ([SentFile(FOREIGN + "?sig=1", is_output=True)], {"inputImageUrl": FOREIGN + "?sig=2"}, {}, "found"),
+        ([SentFile(FOREIGN + "?sig=1", is_output=True)], {"inputImageUrl": FOREIGN}, {}, "found"),
+        ([SentFile(FOREIGN + "?a", is_output=True)], {"inputImageUrl": f"{FOREIGN}2?a"}, {}, "not it"),
+        (
+            [SentFile(f"{FOREIGN}?a", is_output=True), SentFile(f"{OWN}?a", is_output=True)],
+            {"inputImageUrl": f"{OWN}?b,{FOREIGN}?b"},
+            {},
+            "found",
+        ),
         # An upload that was sent by its URL, and another one.
         ([SentFile(OWN)], {"inputImageUrl": OWN + "2"}, {OWN: CAT, OWN + "2": DOG}, "not it"),
         ([SentFile(OWN)], {"inputImageUrl": OWN + "2"}, {OWN: CAT, OWN + "2": CAT}, "found"),

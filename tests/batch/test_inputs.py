@@ -103,3 +103,30 @@ def test_items_are_told_apart_by_all_that_is_sent() -> None:
     assert inputs.fingerprint != opened([{"a": 1}], parameters={"b": 1}).fingerprint
     assert opened([{"a": 1}], model="owner/other").fingerprint != opened([{"a": 1}]).fingerprint
     assert opened([{"a": 1, "c": None}]).fingerprint == opened([{"a": 1}]).fingerprint
+
+
+# -- files that are no paths
+
+DATA = "data:image/png;base64,iVBORw0KGgo="
+
+
+def shared(task: str, signature: str, name: str = "0.png") -> dict[str, Any]:
+    """Return a run summary as a file of all items."""
+    output = {"index": 0, "name": name, "url": f"https://cdn1.wiro.ai/{name}?sig={signature}"}
+    return {"inputImage": {"wiro_task_id": task, "outputs": [output]}}
+
+
+def test_items_are_known_again_though_the_links_of_another_tasks_outputs_were_signed_anew() -> None:
+    one, again, other = (
+        opened([{"prompt": "a"}], files=files).fingerprint
+        for files in (shared("7", "1"), shared("7", "2"), shared("8", "1"))
+    )
+    assert one == again != other
+
+
+@pytest.mark.parametrize("file", [DATA, {"uri": "s3://bucket/key"}, {"url": "https://x.test/a.png"}])
+def test_what_is_no_path_is_not_looked_for_on_this_machine(file: Any) -> None:
+    items = [{"parameters": {"prompt": "a"}, "files": {"inputImage": [file, [file]]}}]
+    with opened(items) as inputs:
+        inputs.check_files()
+        assert inputs.fingerprint != opened([{"parameters": {"prompt": "a"}, "files": {}}]).fingerprint

@@ -134,6 +134,7 @@ def test_the_fields_that_users_fill_from_elsewhere_are_templated(work: Work) -> 
         "callback_url": "https://example.com/{{ params.prompt }}",
         "project_id": "{{ params.project }}",
         "wiro_conn_id": "{{ params.conn }}",
+        "aws_conn_id": "{{ params.conn }}",
     }
     operator = WiroRunOperator(task_id="generate", **templated)
     given = {"model": RETRO, "prompt": "robots", "file": "a.png", "project": "7", "conn": "wiro_other"}

@@ -127,7 +127,8 @@ def test_nothing_is_sent_before_all_files_are_checked(
         "Wiro fetches URLs itself": "https://x.test/a.png",
         "found empty text": " ",
         "found NoneType": None,
-        "found dict": {"url": "https://x.test/a.png"},
+        "the URL 'https://x.test/b.png'": {"url": "https://x.test/b.png"},
+        "found a dict of 'prompt'": {"prompt": "x"},
         "No filesystem|Can't open|not installed": "nosuchscheme://bucket/a.png",
     }
     for words, source in bad.items():
@@ -249,7 +250,7 @@ def test_wrong_credentials_say_what_to_do(
 
 
 def test_its_fields_are_templated() -> None:
-    assert set(WiroUploadOperator.template_fields) == {"files", "folder_id", "wiro_conn_id"}
+    assert set(WiroUploadOperator.template_fields) == {"files", "folder_id", "wiro_conn_id", "aws_conn_id"}
     task = operator(["{{ name }}.png", {"nested": 1}], folder_id="{{ folder }}")
     task.render_template_fields({"name": "robot", "folder": "f1"})  # type: ignore[typeddict-unknown-key,typeddict-item]
     assert (task.files, task.folder_id) == (["robot.png", {"nested": 1}], "f1")

@@ -107,6 +107,26 @@ def test_outputs_that_would_meet_in_one_key_are_refused_before_any_moves(
     assert s3.keys == []
 
 
+@pytest.mark.parametrize(
+    ("shown", "key"),
+    [
+        ({"name": "output"}, "wiro/2221/0-output.png"),
+        ({"name": "0.png?Expires=1764&Signature=a/b"}, "wiro/2221/0-0.png"),
+        ({"name": "", "contenttype": ""}, "wiro/2221/0-output.png"),  # the link's path ends in .png
+        ({"name": "v1.5", "contenttype": "image/jpeg"}, "wiro/2221/0-v1.5.jpg"),
+        ({"name": "CON.png"}, "wiro/2221/0-CON_.png"),
+    ],
+)
+def test_a_key_has_the_suffix_of_its_type_and_no_query(
+    wiro: Wiro, s3: S3, shown: dict[str, Any], key: str
+) -> None:
+    wiro.shows(wiro.file(PNG, **shown))
+    landed = transfer()["files"][0]
+    assert s3.keys == [key]
+    assert landed["name"] == key.removeprefix("wiro/2221/0-")
+    assert transfer()["files"][0]["skipped"]  # a retry finds it under the same key
+
+
 NAMES = [
     "../../x",
     "..\\..\\x",
