@@ -78,7 +78,7 @@ def open_s3(
             f"extra of the S3 connection, found none in {quoted(aws_conn_id)}."
         )
     bucket = check_bucket(str(bucket), "bucket_name of the S3 connection")
-    config = hook.config
+    config: Any = hook.config
     if max_concurrency > (config.max_pool_connections or 0):
         config = config.merge(Config(max_pool_connections=max_concurrency))
     try:

@@ -225,6 +225,7 @@ class S3Access:
                 "path of its CA bundle."
             )
         passing = (
+            exceptions.ConnectionError,
             exceptions.HTTPClientError,
             exceptions.IncompleteReadError,
             exceptions.CredentialRetrievalError,

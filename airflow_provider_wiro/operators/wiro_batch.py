@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 #: How often the tasks are polled that a trigger has no room for.
 _LEFT_OUT_SECONDS = 300.0
 
+#: Of the outputs' keys.
+DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
+
 #: What a batch returns.
 BatchSummary = dict[str, Any]
 
@@ -184,7 +187,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         manifest_uri: str | None = None,
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
         s3_bucket: str | None = None,
-        s3_key: str = "wiro/{wiro_task_id}/{index}-{name}",
+        s3_key: str = DEFAULT_KEY,
         aws_conn_id: str | None = "aws_default",
         replace: bool = False,
         verify: bool | str | None = None,
@@ -197,6 +200,21 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if s3_bucket or s3_key != DEFAULT_KEY:
+            from airflow_provider_wiro.landing.landings import PLACEHOLDERS
+            from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
+
+            check_written_arguments(
+                s3_bucket=s3_bucket,
+                s3_key=s3_key,
+                encrypt=encrypt,
+                acl_policy=acl_policy,
+                extra_args=extra_args,
+                tags=tags,
+                max_concurrency=max_concurrency,
+                part_size=part_size,
+                placeholders=PLACEHOLDERS | {"item"},
+            )
         self.model = model
         self.inputs = inputs
         self.parameters = parameters
