@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 #: What a server says that doesn't know the condition, as code or as HTTP status.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})
 #: An object is there, or another conditional put of the same key is going on.
-_THERE = frozenset({"PreconditionFailed", "412"})
+#: MinIO before April 2024 answers 304.
+_THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
 _TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
 
 

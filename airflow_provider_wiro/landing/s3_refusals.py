@@ -35,6 +35,8 @@ _ACTIONS = {
 _CREATING = frozenset({"PutObject", "CreateMultipartUpload"})
 #: How newer answers of AWS's name the permission that is missing.
 _NAMED_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]{1,30}:[A-Za-z]{1,60})")
+#: How stores say with a 400 that they don't know a header: Backblaze B2 "Unsupported header '…' received".
+_UNSUPPORTED = re.compile(r"unsupported|not supported|not implemented|unknown|unrecognized", re.IGNORECASE)
 _NAMED_REGION = re.compile(r"expecting '([a-z0-9-]{1,40})'")
 
 #: Codes of 4xx answers after which the same call may succeed.
@@ -88,6 +90,7 @@ _ADVICE = {
     "KeyTooLongError": "Shorten s3_key.",
     "MetadataTooLarge": "Shorten Metadata in extra_args.",
     "InvalidTag": "Correct tags.",
+    "XAmzContentSHA256Mismatch": "If it stays so, the store may not know boto3's checksums; see docs/s3.md.",
     "MissingContentMD5": "The bucket wants Content-MD5, as with Object Lock.",
 }
 _NOT_IMPLEMENTED_ADVICE = (
@@ -169,6 +172,8 @@ class S3Access:
     def _advice(self, error: Any, code: str, status: str, operation: str, words: str, *, tags: bool) -> str:
         if code in _ADVICE:
             return _ADVICE[code]
+        if "checksum" in words.lower() and _UNSUPPORTED.search(words):
+            return _NOT_IMPLEMENTED_ADVICE
         if not _WRONG_REGION.isdisjoint({code, status}):
             region = _region_of(error, words)
             named = f", {region!r}" if region else ""

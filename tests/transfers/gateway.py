@@ -61,16 +61,24 @@ def denies_sight(request: Request) -> Refusal | None:
 
 
 def knows_no_conditions(request: Request) -> Refusal | None:
-    """As Backblaze B2 answers: it knows no conditional puts."""
+    """As Backblaze B2 and Alibaba OSS answer: they know no conditional puts."""
     if "if-none-match" in request.headers:
         return 501, "NotImplemented", "A header you provided implies functionality that is not implemented"
     return None
 
 
 def knows_no_checksums(request: Request) -> Refusal | None:
-    """As stores from before 2025 answer to the checksums that boto3 adds by default."""
+    """As some stores answer to the checksums that boto3 adds by default."""
     if any(name.startswith(("x-amz-checksum", "x-amz-sdk-checksum")) for name in request.headers):
         return 501, "NotImplemented", "A header you provided implies functionality that is not implemented"
+    return None
+
+
+def knows_no_checksums_as_b2(request: Request) -> Refusal | None:
+    """As Backblaze B2 answers to them (jschneier/django-storages#1498)."""
+    for name in ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm", "x-amz-checksum-crc32"):
+        if name in request.headers:
+            return 400, "InvalidArgument", f"Unsupported header '{name}' received for this API call."
     return None
 
 

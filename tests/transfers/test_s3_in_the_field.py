@@ -118,10 +118,11 @@ def test_a_store_without_conditional_puts_lands_and_skips(
 
 
 @BOTH
+@pytest.mark.parametrize("rule", [stores.knows_no_checksums, stores.knows_no_checksums_as_b2])
 def test_a_store_that_knows_no_checksums_says_which_setting_helps_and_lands_with_it(
-    wiro: Wiro, s3: S3, store: Gateway, monkeypatch: pytest.MonkeyPatch, body: bytes
+    wiro: Wiro, s3: S3, store: Gateway, monkeypatch: pytest.MonkeyPatch, rule: Any, body: bytes
 ) -> None:
-    store.rules.append(stores.knows_no_checksums)
+    store.rules.append(rule)
     wiro.shows(wiro.file(body))
     with pytest.raises(AirflowFailException, match="request_checksum_calculation") as caught:
         transfer()
