@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.s3_arguments import merged_arguments
+from airflow_provider_wiro.landing.s3_hooks import s3_hook
 from airflow_provider_wiro.landing.s3_location import check_bucket, quoted
 from airflow_provider_wiro.landing.s3_refusals import S3Access
 from airflow_provider_wiro.landing.s3_upload import S3Upload
@@ -56,17 +57,16 @@ def open_s3(
     :param bucket: None for the connection's own.
     :raises WiroUsageError: the connection is unknown, names no bucket, or can't be right.
     """
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
 
     if isinstance(verify, str) and not Path(verify).exists():
         raise WiroUsageError(
             f"Expected verify as the path of a CA bundle, found no file at {quoted(verify)}."
         )
-    hook = S3Hook(aws_conn_id=aws_conn_id, verify=verify)
+    hook = s3_hook(aws_conn_id, verify)
     # Airflow itself takes what boto3 finds in place of a connection that isn't there. For its default that is
     # relied on; any other name was meant to be one.
-    if aws_conn_id not in {None, "", S3Hook.default_conn_name} and not hook.conn_config:
+    if aws_conn_id not in {None, "", hook.default_conn_name} and not hook.conn_config:
         raise WiroUsageError(
             f"Expected aws_conn_id as the id of an Airflow connection, found {quoted(aws_conn_id)}: there is "
             "no such connection. Create it, or correct the id; None takes boto3's own credentials."

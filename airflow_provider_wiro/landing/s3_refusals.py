@@ -35,6 +35,8 @@ _ACTIONS = {
 _CREATING = frozenset({"PutObject", "CreateMultipartUpload"})
 #: How newer answers of AWS's name the permission that is missing.
 _NAMED_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]{1,30}:[A-Za-z]{1,60})")
+#: Of a URL in an error of boto3's.
+_QUERY = re.compile(r"\?[^\s\"']*")
 #: How stores say with a 400 that they don't know a header: Backblaze B2 "Unsupported header '…' received".
 _UNSUPPORTED = re.compile(r"unsupported|not supported|not implemented|unknown|unrecognized", re.IGNORECASE)
 _NAMED_REGION = re.compile(r"expecting '([a-z0-9-]{1,40})'")
@@ -188,6 +190,11 @@ class S3Access:
             return f"Its role or user needs {needed} there; see docs/s3.md for a policy.{hint}"
         if code.startswith("KMS."):
             return "Check SSEKMSKeyId in extra_args, and the bucket's default key."
+        if operation == "HeadObject" and status == "400":
+            return (
+                "S3 gives no reason here; it may be expired credentials, another region, or an object encrypted "
+                "with a customer's key (SSE-C), which extra_args has to name."
+            )
         if status.startswith("4") and not _may_pass(code, status):
             return "Correct extra_args, tags, acl_policy, encrypt or s3_key, or the bucket's settings."
         return ""
@@ -217,7 +224,7 @@ class S3Access:
         """Return the error for a call that brought no answer of S3's."""
         from botocore import exceptions
 
-        reason = _one_line(str(error)) or type(error).__name__
+        reason = _one_line(_QUERY.sub("", str(error))) or type(error).__name__
         where = f"{uri} ({self.connection})"
         if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
             return WiroStorageRefusedError(

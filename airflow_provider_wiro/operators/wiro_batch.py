@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -41,8 +41,7 @@ from airflow_provider_wiro.triggers.deferral import (
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -321,8 +320,14 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         with self._stopping_what_nobody_follows(context):
             return self._go_on(context, before=BeforeDeferral())
 
-    def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
-        """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
+    @contextmanager
+    def _stopping_what_nobody_follows(self, context: Context) -> Iterator[None]:
+        """
+        Stop the Wiro tasks if an error leaves this block and no later try would follow them.
+
+        Within it, each S3 connection is read once.
+        """
+        from airflow_provider_wiro.landing.s3_hooks import shared_s3_hooks
 
         def is_followed(error: BaseException) -> bool:
             return (
@@ -333,7 +338,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             store = self._open_journal(context)
             self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
 
-        return self._stopper.unless_followed(is_followed, prepare)
+        with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
+            yield
 
     @property
     def _stopper(self) -> BatchStopper:

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.batch.test_landing import lands
 from tests.batch.work import prompts
+from tests.transfers.gateway import connections_read
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ def test_what_is_wrong_in_the_dag_file_is_refused_when_it_is_parsed(
 ) -> None:
     with pytest.raises(WiroUsageError, match=said):
         work.operator(prompts(1), **{"s3_bucket": BUCKET, **arguments})
+
+
+def test_the_connection_is_read_once(work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs, results, manifest and journal are in S3; each reading logs a line about the credentials."""
+    lands(work, state_path=f"s3://aws_default@{BUCKET}/state", max_concurrency=16)
+    read = connections_read(monkeypatch)
+    assert work.run(prompts(3))["succeeded"] == 3
+    assert read == ["aws_default"]
 
 
 def test_an_unknown_connection_costs_no_run(work: BatchWork, s3: S3) -> None:

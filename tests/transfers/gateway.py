@@ -95,6 +95,22 @@ def connect_s3(monkeypatch: pytest.MonkeyPatch, *, keys: tuple[str, str] = ("a",
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
 
 
+def connections_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that fills with the ids of the S3 connections that are read; each logs a line then."""
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+
+    read: list[str] = []
+    real = AwsConnectionWrapper.__post_init__
+
+    def wrapped(self: Any, conn: Any) -> None:
+        if not isinstance(conn, AwsConnectionWrapper):  # else a copy of one that was read
+            read.append(conn.conn_id)
+        real(self, conn)
+
+    monkeypatch.setattr(AwsConnectionWrapper, "__post_init__", wrapped)
+    return read
+
+
 def _handler(gateway: Gateway, moto: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
