@@ -192,8 +192,8 @@ class S3Access:
             return "Check SSEKMSKeyId in extra_args, and the bucket's default key."
         if operation == "HeadObject" and status == "400":
             return (
-                "S3 gives no reason here; it may be expired credentials, another region, or an object encrypted "
-                "with a customer's key (SSE-C), which extra_args has to name."
+                "S3 gives no reason here; it may be expired credentials, another region, or an object "
+                "encrypted with a customer's key (SSE-C), which extra_args has to name."
             )
         if status.startswith("4") and not _may_pass(code, status):
             return "Correct extra_args, tags, acl_policy, encrypt or s3_key, or the bucket's settings."
