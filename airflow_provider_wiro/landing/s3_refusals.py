@@ -187,8 +187,15 @@ class S3Access:
             hint = ""
             if operation in {"HeadObject", "HeadBucket"}:  # no body tells what it was
                 hint = " Wrong keys get the same answer."
+            if "explicit deny" in words:
+                hint = (
+                    " A policy denies it explicitly: it may demand encryption (encrypt=True, or extra_args), "
+                    "another ACL or another network."
+                )
+            elif "ExpectedBucketOwner" in self.arguments:
+                hint += " Or the bucket isn't ExpectedBucketOwner's."
             return f"Its role or user needs {needed} there; see docs/s3.md for a policy.{hint}"
-        if code.startswith("KMS."):
+        if code.startswith("KMS.") and not _may_pass(code, status):
             return "Check SSEKMSKeyId in extra_args, and the bucket's default key."
         if operation == "HeadObject" and status == "400":
             return (

@@ -125,6 +125,17 @@ def test_the_permission_that_s3_names_is_the_one_that_is_shown(wiro: Wiro, s3: S
         transfer()
 
 
+def test_an_explicit_deny_is_said(wiro: Wiro, s3: S3, store: Gateway) -> None:
+    words = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: s3:PutObject on resource: "
+        '"arn:aws:s3:::outputs/k" with an explicit deny in a resource-based policy'
+    )
+    store.rules.append(stores.refuses("PUT", 403, "AccessDenied", words))
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match=r"denies it explicitly.*encrypt=True"):
+        transfer()
+
+
 def test_all_permissions_that_the_arguments_need_are_named(wiro: Wiro, s3: S3, store: Gateway) -> None:
     store.rules.append(stores.refuses("PUT", 403, "AccessDenied", "Access Denied"))
     wiro.shows(wiro.file(PNG))
