@@ -29,6 +29,7 @@ Everything that can go wrong with Wiro, as one tree.
      │   ├─ WiroTooFewOutputsError         yes   it succeeded, with fewer outputs than `min_outputs`
      │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
      │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
+     ├─ WiroStorageRefusedError            no    the store refuses what it is asked, and would for any object
      └─ WiroOutputError                          an output can't be had
          ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut
          └─ WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
@@ -223,6 +224,14 @@ class WiroTaskTimeoutError(WiroTaskError):
     """The task did not end before its deadline."""
 
     may_retry = True
+
+
+class WiroStorageRefusedError(WiroError):
+    """
+    The store where outputs are to land refuses: no such bucket, permission denied, wrong credentials.
+
+    It would refuse the next object as well, so a batch submits nothing more after it.
+    """
 
 
 class WiroOutputError(WiroError):

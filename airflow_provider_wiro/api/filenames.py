@@ -124,7 +124,8 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
     Return the template.
 
     :param argument: what the user knows it as, for the message.
-    :raises WiroUsageError: it has a placeholder that is not in ``known``, or is empty.
+    :raises WiroUsageError: it has a placeholder that is not in ``known``, a brace without its other, or is
+        empty.
     """
     unknown = [name for name in _PLACEHOLDER.findall(template) if name not in known]
     if unknown:
@@ -132,6 +133,13 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
             f"Unknown placeholder {{{unknown[0]}}} in {argument} {template!r}. Known: "
             + ", ".join(f"{{{name}}}" for name in sorted(known))
             + "."
+        )
+    stray = re.search("[{}]", _PLACEHOLDER.sub("", template))
+    if stray:
+        other = "closing" if stray.group() == "{" else "opening"
+        raise WiroUsageError(
+            f"{argument} {template[:200]!r} has a {stray.group()!r} without its {other} brace. Write "
+            "placeholders as {name}."
         )
     if not template.strip("/ "):
         raise WiroUsageError(f"Expected {argument} to name an object, found {template!r}.")

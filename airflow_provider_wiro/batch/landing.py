@@ -11,13 +11,13 @@ from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
 from airflow_provider_wiro.landing import s3_landing
-from airflow_provider_wiro.landing.books import Books, check_tags
+from airflow_provider_wiro.landing.books import Books
 from airflow_provider_wiro.landing.crew import Crew
 from airflow_provider_wiro.landing.fetching import Fetcher
 from airflow_provider_wiro.landing.provenance import Origin
+from airflow_provider_wiro.landing.s3_arguments import bucket_and_template, check_numbers, check_tags
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_landing import S3Landing
-from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +65,8 @@ class ItemLander:
         self._task_instance = task_instance
         self._is_stopped = False
         self._at_work: set[tuple[Crew[Landing, dict[str, Any]], Fetcher]] = set()
-        bucket, self._template = destination.bucket_and_template(settings.s3_bucket, self._key(0))
-        destination.check_numbers(settings.max_concurrency, settings.part_size)
+        bucket, self._template = bucket_and_template(settings.s3_bucket, self._key(0))
+        check_numbers(settings.max_concurrency, settings.part_size)
         arguments = destination.upload_arguments(
             settings.extra_args, encrypt=settings.encrypt, acl_policy=settings.acl_policy
         )
@@ -126,11 +126,11 @@ class ItemLander:
         :raises WiroOutputError: an output can't be had.
         """
         settings = self._settings
-        s3 = S3Upload(self._s3.client, self._s3.bucket, self._s3.arguments)
+        s3 = self._s3.sibling()
         s3.is_retry = is_retry
         origin = Origin.of(task, self._model, self._task_instance)
         books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
-        _, template = destination.bucket_and_template(settings.s3_bucket, self._key(item))
+        _, template = bucket_and_template(settings.s3_bucket, self._key(item))
         landings = books.plan(template, manifest=False)
         # One thread for each item: several items are landed at once.
         crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
+from airflow_provider_wiro.landing.s3_hooks import s3_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,14 +152,12 @@ class S3Place:
     """A prefix in a bucket."""
 
     def __init__(self, uri: str) -> None:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         conn_id, at, bucket = bucket.rpartition("@")
         self.uri = uri.rstrip("/")
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
-        self._client: Any = S3Hook(aws_conn_id=unquote(conn_id) if at else None).get_conn()
+        self._client: Any = s3_hook(unquote(conn_id) if at else None).get_conn()
 
     def read(self, name: str) -> bytes | None:
         """See :class:`Place`."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.outcomes import last_lines
-from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.deleted import landings_of_manifest, plan_remembered, remembered
 from airflow_provider_wiro.landing.description import Description
@@ -15,30 +13,17 @@ from airflow_provider_wiro.landing.landings import plan
 from airflow_provider_wiro.landing.manifest_object import ManifestObject
 from airflow_provider_wiro.landing.manifest_places import InS3
 from airflow_provider_wiro.landing.masking import without
-from airflow_provider_wiro.landing.provenance import user_tags
-from airflow_provider_wiro.landing.s3_upload import S3Upload
+from airflow_provider_wiro.landing.s3_arguments import check_manifest_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.landing.landings import Landing
     from airflow_provider_wiro.landing.provenance import Origin
+    from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 log = logging.getLogger(__name__)
-
-
-def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] | None:
-    """
-    Return the user's tags if ours are wanted too, else None: then theirs stay as they gave them.
-
-    :param wanted: what the operator was given as ``tags``.
-    :param arguments: of the upload.
-    :raises WiroUsageError: S3 wouldn't take them.
-    """
-    if not isinstance(wanted, bool | Mapping):
-        raise WiroUsageError(f"Expected tags as True, False or a dict of text to text, found {wanted!r}.")
-    return user_tags(arguments.get("Tagging"), wanted) if wanted else None
 
 
 class Books:
@@ -80,11 +65,11 @@ class Books:
         planned = plan_remembered if self.is_remembered else plan
         landings = planned(self.task, key_template, model=self.origin.model)
         if isinstance(manifest, str):
-            manifest = _key_in_bucket(manifest)
+            manifest = check_manifest_key(manifest) if manifest else manifest
         key = manifests.manifest_key(manifest, key_template, landings, self.origin.placeholders)
         if key is not None:
             arguments = manifests.manifest_arguments(self._s3.arguments)
-            place = InS3(S3Upload(self._s3.client, self._s3.bucket, arguments), key, self.origin)
+            place = InS3(self._s3.sibling(arguments), key, self.origin)
             self._manifest = ManifestObject(place, self.origin.wiro_task_id, replace=self._replaces)
         self._landings = landings or landings_of_manifest(self._manifest.earlier if self._manifest else None)
         if not self._landings:
@@ -136,14 +121,6 @@ class Books:
     @property
     def manifest_uri(self) -> str | None:
         return self._manifest.uri if self._manifest is not None and self._landings else None
-
-
-def _key_in_bucket(manifest: str) -> str:
-    if manifest.startswith("s3://"):
-        raise WiroUsageError(
-            f"Expected manifest as a key in the bucket of the outputs, found a full URL ({manifest!r})."
-        )
-    return manifest.lstrip("/")
 
 
 def _name(landing: Landing) -> str:

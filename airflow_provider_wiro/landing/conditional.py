@@ -15,7 +15,9 @@ log = logging.getLogger(__name__)
 #: What a server says that doesn't know the condition, as code or as HTTP status.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})
 #: An object is there, or another conditional put of the same key is going on.
-_TAKEN = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
+#: MinIO before April 2024 answers 304.
+_THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
+_TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
 
 
 class KeyTakenError(Exception):
@@ -23,7 +25,17 @@ class KeyTakenError(Exception):
     There is, or will be, an object of this key, as a rule somebody else's.
 
     It is our own where the answer to a first call was lost and boto3 has repeated that.
+
+    :ivar is_there: an object is there; else, another conditional put of the same key is under way.
     """
+
+    def __init__(self, key: object = None, *, is_there: bool = True) -> None:
+        super().__init__(key)
+        self.is_there = is_there
+
+
+class ConditionUnknownError(Exception):
+    """A server knows no conditional puts, and without one an object could be overwritten."""
 
 
 class OnlyIfAbsent:
@@ -44,8 +56,20 @@ class OnlyIfAbsent:
         :param call: ``put_object`` or ``complete_multipart_upload`` of boto3's client.
         :raises KeyTakenError: there is an object of this key.
         """
-        if not self._is_known:
+        try:
+            return self.strictly(call, **arguments)
+        except ConditionUnknownError:
             return call(**arguments)
+
+    def strictly(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """
+        Make the call only under the condition, for a key of which S3 doesn't show whether there is an object.
+
+        :raises KeyTakenError: there is an object of this key.
+        :raises ConditionUnknownError: the server doesn't know the condition; nothing was put.
+        """
+        if not self._is_known:
+            raise ConditionUnknownError(arguments.get("Key"))
         from botocore.exceptions import ClientError
 
         try:
@@ -53,7 +77,7 @@ class OnlyIfAbsent:
         except ClientError as error:
             found = set(answer_of(error))
             if found & _TAKEN:
-                raise KeyTakenError(arguments.get("Key")) from error
+                raise KeyTakenError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
             if not found & _NOT_KNOWN:
                 raise
             self._is_known = False
@@ -61,7 +85,7 @@ class OnlyIfAbsent:
                 "This S3 server knows no conditional puts. Objects that are there are still not overwritten, "
                 "but one that another task puts at the very same moment may be."
             )
-        return call(**arguments)
+            raise ConditionUnknownError(arguments.get("Key")) from error
 
 
 def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:

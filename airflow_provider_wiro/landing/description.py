@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest
-from airflow_provider_wiro.landing.s3_errors import answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
@@ -83,19 +81,6 @@ class Description:
         much this task's own.
         """
         return {name.lower(): value for name, value in self.metadata.items()}.items() <= metadata.items()
-
-    @contextmanager
-    def explained(self) -> Iterator[None]:
-        """Say what is missing where S3 forbids the creation of an object with tags."""
-        try:
-            yield
-        except Exception as error:
-            if self.tags is not None and not {"AccessDenied", "403"}.isdisjoint(answer_of(error)):
-                log.error(  # noqa: TRY400  the error itself goes on
-                    "S3 denied an object with tags. With tags=…, the role of the S3 connection needs "
-                    "s3:PutObjectTagging beside s3:PutObject."
-                )
-            raise
 
     def tag_digest(self, client: Any, sha256: str, **where: Any) -> None:
         """

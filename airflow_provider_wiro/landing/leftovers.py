@@ -20,8 +20,10 @@ log = logging.getLogger(__name__)
 #: How long an upload must have got no part before it counts as dead. One of ours gets several a second as a
 #: rule; one that waits longer for a CDN that has stalled, and is aborted for it, begins anew by itself.
 QUIET_SECONDS = 30.0
-#: S3 shows whole seconds, and a part that was on its way when its sender was killed may still arrive.
-_SLACK = timedelta(seconds=2)
+#: By so much S3's own clocks may differ: several servers of it answer, and they show whole seconds.
+_SLACK = timedelta(seconds=15)
+#: The same for the ``Date`` of its answers, which a proxy may have set.
+_DATE_SLACK = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,16 @@ class _Upload:
     An open upload.
 
     :ivar is_unheard: it may be of a call whose answer was lost; else, of an earlier try.
+    :ivar parts: number, ETag and time of each, when it was first looked at.
+    :ivar seen_at: when that was, by our clock.
     """
 
     key: str
     upload_id: str
     begun: datetime
     is_unheard: bool = False
+    parts: frozenset[tuple[Any, ...]] | None = None
+    seen_at: float = 0.0
 
     @property
     def origin(self) -> str:
@@ -47,11 +53,13 @@ class Leftovers:
     The open uploads that a transfer may have left, in an earlier try or by a call whose answer was lost, and
     how they are told from live ones.
 
-    S3 tells of an open upload neither who began it nor why. What it tells is when each part came, and a dead
-    one gets none: an upload with a part that came since this try began is somebody else's, and one that has
-    been silent for ``QUIET_SECONDS`` is dead. One of a lost answer never got any part, since nobody knows its
-    id. All moments are S3's own, by the ``Date`` of its answers; of this machine's clock only the time since
-    this try, or that call, began is taken.
+    S3 shows of an open upload neither who began it nor why, but its parts: one that gets another while it is
+    watched is somebody else's, one that gets none for ``QUIET_SECONDS`` is dead. One of a lost answer never
+    has any, since nobody knows its id. The watching goes by this machine's clock alone.
+
+    What S3's times show by far isn't watched: one that has long been silent is dead, one that began well
+    after this try is alive. They are compared with each other, not with this machine's, nor with the ``Date``
+    of an answer where there is another way: that can be a proxy's, minutes off.
 
     What S3 doesn't allow (``s3:ListBucketMultipartUploads``, ``s3:ListMultipartUploadParts``) is only logged.
 
@@ -72,14 +80,20 @@ class Leftovers:
         #: Those of which it can't be told yet.
         self._doubtful: set[_Upload] = set()
 
-    def remove(self, key: str) -> None:
-        """Abort the dead uploads of a key, and keep those in mind that may be. Done once for each key."""
+    def remove(self, key: str, own: str | None = None) -> None:
+        """
+        Abort the dead uploads of a key, and keep those in mind that may be. Done once for each key.
+
+        :param own: the id of the upload that this try has just begun; by its time the others' are judged.
+        """
         if key in self._searched:
             return  # by now there may be one that was begun anew because of us
         self._searched.add(key)
         with _logged(f"look for what an earlier try left of s3://{self._bucket}/{key}"):
-            for upload in self._open_uploads(key)[0]:
-                self._judge(upload)
+            uploads, s3_now = self._open_uploads(key, own)
+            for upload in uploads:
+                if upload.upload_id != own:
+                    self._judge(upload, s3_now)
 
     @contextmanager
     def begins(self, key: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
@@ -149,29 +163,37 @@ class Leftovers:
 
     def _remember_unheard(self, key: str, began: float, known: str | None = None) -> None:
         with _logged(f"look for uploads of s3://{self._bucket}/{key} that S3 began without our knowing"):
-            uploads, s3_now = self._open_uploads(key)
-            since = s3_now - timedelta(seconds=self._now() - began) - _SLACK
+            uploads, s3_now = self._open_uploads(key, known)
+            is_known = any(upload.upload_id == known for upload in uploads)
+            since = s3_now - timedelta(seconds=self._now() - began) - (_SLACK if is_known else _DATE_SLACK)
             # A copy of the set: other threads begin uploads meanwhile.
             others = {known, *(upload.upload_id for upload in list(self._doubtful))}
             for upload in uploads:
                 if upload.begun >= since and upload.upload_id not in others:
-                    self._doubtful.add(replace(upload, is_unheard=True))
+                    self._doubtful.add(
+                        replace(upload, is_unheard=True, parts=frozenset(), seen_at=self._now())
+                    )
 
-    def _open_uploads(self, key: str) -> tuple[list[_Upload], datetime]:
-        """Return the open uploads of a key, and S3's time."""
+    def _open_uploads(self, key: str, own: str | None) -> tuple[list[_Upload], datetime]:
+        """Return the open uploads of a key, and the time by the clock that gives them theirs."""
         found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key, **self._also)
         uploads = [
             _Upload(key, upload["UploadId"], upload["Initiated"])
             for upload in found.get("Uploads", [])
             if upload["Key"] == key
         ]
-        return uploads, _moment_of(found)
+        begun_now = [upload.begun for upload in uploads if upload.upload_id == own]
+        return uploads, begun_now[0] if begun_now else _moment_of(found)
 
-    def _judge(self, upload: _Upload) -> float | None:
-        """Abort an upload if it is dead; if that can't be told yet, return in how many seconds it can."""
+    def _judge(self, upload: _Upload, s3_now: datetime | None = None) -> float | None:
+        """
+        Abort an upload if it is dead; if that can't be known yet, return in how many seconds it can.
+
+        :param s3_now: S3's time, at the first look.
+        """
         what = f"the upload of s3://{self._bucket}/{upload.key} that {upload.origin}"
         with _logged(f"remove {what}"):
-            seconds = self._seconds_until_dead(upload)
+            upload, seconds = self._looked_at(upload, s3_now)
             if seconds is None:
                 log.info(
                     "Left alone an upload of s3://%s/%s that somebody works on.", self._bucket, upload.key
@@ -186,20 +208,33 @@ class Leftovers:
                 log.info("Removed %s, and its parts.", what)
         return None
 
-    def _seconds_until_dead(self, upload: _Upload) -> float | None:
-        """Return how much longer an upload has to be silent to count as dead, None if it is alive."""
-        parts: list[datetime] = []
+    def _looked_at(self, upload: _Upload, s3_now: datetime | None) -> tuple[_Upload, float | None]:
+        """Return an upload as seen, and in how many seconds it counts as dead, None if it is alive."""
+        parts = self._parts(upload)
+        if upload.is_unheard and parts:
+            return upload, None
+        if upload.parts is not None:  # not the first look
+            has_changed = parts != upload.parts
+            return upload, None if has_changed else QUIET_SECONDS - (self._now() - upload.seen_at)
+        seen = replace(upload, parts=parts, seen_at=self._now())
+        if s3_now is not None and not upload.is_unheard:
+            this_try = s3_now - timedelta(seconds=self._now() - self._began)
+            if upload.begun > this_try + _SLACK:
+                return seen, None
+            last = max([upload.begun, *(moment for _, _, moment in parts)])
+            if s3_now - last >= timedelta(seconds=QUIET_SECONDS) + _SLACK:
+                return seen, 0.0
+        return seen, QUIET_SECONDS
+
+    def _parts(self, upload: _Upload) -> frozenset[tuple[Any, ...]]:
         pages = self._client.get_paginator("list_parts").paginate(
             Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id, **self._also
         )
-        for page in pages:
-            parts += (part["LastModified"] for part in page.get("Parts", []))
-            s3_now = _moment_of(page)
-        last = max([upload.begun, *parts])
-        this_try = s3_now - timedelta(seconds=self._now() - self._began) + _SLACK
-        if parts if upload.is_unheard else last > this_try:
-            return None
-        return max(0.0, QUIET_SECONDS - (s3_now - last).total_seconds())
+        return frozenset(
+            (part.get("PartNumber"), part.get("ETag"), part["LastModified"])
+            for page in pages
+            for part in page.get("Parts", [])
+        )
 
 
 @contextmanager

@@ -22,6 +22,15 @@ def answer_of(error: BaseException) -> tuple[str, str]:
     return str(code or ""), str(status or "")
 
 
+def is_denied(error: BaseException) -> bool:
+    """
+    Whether S3 denied the permission, as far as it says: to a HEAD its answer is the bare status 403, which
+    wrong credentials get as well.
+    """
+    code, status = answer_of(error)
+    return code in {"AccessDenied", "AllAccessDisabled", "403", "Forbidden"} or (not code and status == "403")
+
+
 def was_repeated(answer: Mapping[str, Any]) -> bool:
     """Whether boto3 made a call more than once: S3 may have done before what it answers only now."""
     return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))

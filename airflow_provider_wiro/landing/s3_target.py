@@ -59,6 +59,7 @@ class S3Target:
     """
     One object to be. See :class:`~airflow_provider_wiro.landing.parts.Target`.
 
+    :param is_hidden: S3 doesn't show whether an object is there, so that none is put without a condition.
     :ivar etag: as S3 named it when it took the object.
     :ivar confirmed: the object, if S3 has named its checksum when it took it: nobody has to look again.
     """
@@ -70,9 +71,12 @@ class S3Target:
         description: Description,
         *,
         only_if_absent: bool,
+        is_hidden: bool = False,
     ) -> None:
         self._s3 = s3
-        self._finally = s3.if_absent if only_if_absent else _unconditionally
+        self._finally = _unconditionally
+        if only_if_absent:
+            self._finally = s3.if_absent.strictly if is_hidden else s3.if_absent
         self._where: dict[str, Any] = {"Bucket": s3.bucket, "Key": key}
         self._description = description
         self._parts: dict[int, dict[str, Any]] = {}
@@ -85,8 +89,7 @@ class S3Target:
     def put(self, body: bytes | bytearray, sha256: str) -> None:
         self._size, self._sha256 = len(body), sha256
         creation = {**self._s3.arguments, **self._description.arguments(body, sha256)}
-        with self._description.explained():
-            answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
+        answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
         self.etag = etag_of(answer)
         if confirms(answer, body):
             content_type = str(creation["ContentType"])
@@ -94,18 +97,18 @@ class S3Target:
 
     def begin(self, first: bytearray) -> None:
         self._parts.clear()
-        if self._s3.is_retry:
-            self._s3.leftovers.remove(self._where["Key"])
         creation = {
             **self._s3.checksum,
             **self._s3.arguments,
             **self._description.arguments(first),
         }
-        with self._description.explained(), self._s3.leftovers.begins(self._where["Key"]) as answered:
+        with self._s3.leftovers.begins(self._where["Key"]) as answered:
             answer = self._s3.client.create_multipart_upload(**self._where, **creation)
             self._upload_id = answer["UploadId"]
             self._s3.open_targets.add(self)
             answered(answer)
+        if self._s3.is_retry:
+            self._s3.leftovers.remove(self._where["Key"], self._upload_id)
 
     def put_part(self, number: int, body: bytearray) -> None:
         with self._begun_anew_if_aborted():
@@ -135,6 +138,13 @@ class S3Target:
         self._upload_id = None
         self._s3.open_targets.discard(self)
         self._tag_digest()
+
+    def taken(self, size: int, sha256: str) -> StoredObject:
+        """Return the object as S3 has taken it, where it may not be looked at afterwards."""
+        description = self._description
+        return StoredObject(
+            size, sha256, self.etag, description.metadata, description.content_type, is_new=True
+        )
 
     def found_there(self, there: StoredObject) -> StoredObject | None:
         """

@@ -8,11 +8,17 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
-from airflow_provider_wiro.landing.conditional import KeyTakenError, OnlyIfAbsent, delete_if_unchanged
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
+from airflow_provider_wiro.landing.conditional import (
+    ConditionUnknownError,
+    KeyTakenError,
+    OnlyIfAbsent,
+    delete_if_unchanged,
+)
 from airflow_provider_wiro.landing.leftovers import Leftovers
 from airflow_provider_wiro.landing.parts import move
-from airflow_provider_wiro.landing.s3_errors import answer_of
+from airflow_provider_wiro.landing.s3_errors import answer_of, is_denied
+from airflow_provider_wiro.landing.s3_refusals import S3Access
 from airflow_provider_wiro.landing.s3_target import (
     ALSO_FOR_ABORT,
     ALSO_FOR_HEAD,
@@ -31,10 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-#: The smallest part S3 takes, but for the last.
-MIN_PART_BYTES = 5 * 1024**2
-#: The largest.
-MAX_PART_BYTES = 5 * 1024**3
 #: The most parts S3 takes for one object.
 MAX_PARTS = 10_000
 #: The largest object S3 is sure to take, 5 TiB. A larger size is a lie, and would make parts of any size.
@@ -58,9 +60,13 @@ class S3Upload:
 
     :param client: boto3's S3 client.
     :param arguments: what the user wants of every object, in boto3's words (``ALLOWED_UPLOAD_ARGS``).
+    :param conn_id: of the Airflow connection, for messages.
     """
 
-    def __init__(self, client: Any, bucket: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self, client: Any, bucket: str, arguments: Mapping[str, Any], *, conn_id: str | None = None
+    ) -> None:
+        self.access = S3Access(bucket, conn_id, arguments)
         self.client = client
         self.bucket = bucket
         self.arguments = arguments
@@ -71,17 +77,32 @@ class S3Upload:
         #: An earlier try of the same task may have left uploads open.
         self.is_retry = False
         self.leftovers = Leftovers(client, bucket, self.also(ALSO_FOR_ABORT))
+        #: Keys that S3 denies us the sight of: without `s3:ListBucket` it does so where there is no object.
+        self._hidden: set[str] = set()
+
+    def sibling(self, arguments: Mapping[str, Any] | None = None) -> S3Upload:
+        """Return one for the same bucket by the same client, for another transfer or with other arguments."""
+        return S3Upload(
+            self.client,
+            self.bucket,
+            self.arguments if arguments is None else arguments,
+            conn_id=self.access.conn_id,
+        )
 
     def head(self, key: str) -> StoredObject | None:
-        """Return what S3 knows of an object, None if there is none."""
-        from botocore.exceptions import ClientError
+        """
+        Return what S3 knows of an object, None if there is none, or S3 denies us the sight of it.
 
+        :raises WiroError: S3 can't be asked.
+        """
         try:
-            found = self.client.head_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
-        except ClientError as error:
-            if "404" in answer_of(error):
+            with self.access.plain_errors(key):
+                found = self.client.head_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
+        except WiroError as error:
+            if self._is_absent(key, error.__cause__):
                 return None
             raise
+        self._hidden.discard(key)
         metadata = found.get("Metadata", {})
         return StoredObject(
             found["ContentLength"],
@@ -93,10 +114,11 @@ class S3Upload:
 
     def sha256(self, key: str) -> str:
         """Return the digest of an object's bytes, which are read for it."""
-        body = self.client.get_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))["Body"]
         digest = hashlib.sha256()
-        for piece in body.iter_chunks(1024 * 1024):
-            digest.update(piece)
+        with self.access.plain_errors(key):
+            body = self.client.get_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))["Body"]
+            for piece in body.iter_chunks(1024 * 1024):
+                digest.update(piece)
         return digest.hexdigest()
 
     def tagged_sha256(self, key: str) -> str | None:
@@ -115,18 +137,32 @@ class S3Upload:
         return _digest({tag["Key"]: tag["Value"] for tag in tags["TagSet"]}.get("sha256"))
 
     def read(self, key: str, max_bytes: int) -> bytes | None:
-        """Return a small object's bytes, at most so many; None if there is none."""
-        from botocore.exceptions import ClientError
+        """
+        Return a small object's bytes, None if there is none, or S3 denies us the sight of it.
 
+        :param max_bytes: the most that are read.
+        :raises WiroError: S3 can't be asked.
+        """
         try:
-            found = self.client.get_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
-        except ClientError as error:
-            if "404" in answer_of(error):
+            with self.access.plain_errors(key):
+                found = self.client.get_object(Bucket=self.bucket, Key=key, **self.also(ALSO_FOR_HEAD))
+                with found["Body"] as body:
+                    piece: bytes = body.read(max_bytes)
+        except WiroError as error:
+            if self._is_absent(key, error.__cause__):
                 return None
             raise
-        with found["Body"] as body:
-            piece: bytes = body.read(max_bytes)
         return piece
+
+    def _is_absent(self, key: str, error: BaseException | None) -> bool:
+        """Whether S3 shows no object: it says there is none, or doesn't say."""
+        if error is None:
+            return False
+        if is_denied(error):
+            self._hidden.add(key)
+            return True
+        code, status = answer_of(error)
+        return status == "404" and code != "NoSuchBucket"
 
     def put(
         self,
@@ -149,17 +185,37 @@ class S3Upload:
         :raises WiroOutputUnavailableError: S3 shows less than it was given, or somebody else's object.
         :raises KeyTakenError: there is, or will be, an object of somebody else's that isn't known to be the
             very same.
+        :raises WiroOutputRefusedError: an object may be there that S3 doesn't show.
+        :raises WiroStorageRefusedError: S3 refuses it, as it would any object.
         """
-        target = S3Target(self, key, description, only_if_absent=only_if_absent)
+        target = S3Target(
+            self, key, description, only_if_absent=only_if_absent, is_hidden=key in self._hidden
+        )
         try:
-            size, sha256 = _put(target, source, crew)
-        except KeyTakenError:
+            with self.access.plain_errors(key, tags=description.tags is not None):
+                size, sha256 = _put(target, source, crew)
+        except ConditionUnknownError as error:
+            raise WiroOutputRefusedError(
+                f"S3 denies HeadObject of s3://{self.bucket}/{key} ({self.access.connection}) and knows no "
+                "conditional puts, so an object that is there would be overwritten unseen; nothing was put. "
+                "Allow s3:ListBucket and s3:GetObject, or set replace=True."
+            ) from error
+        except KeyTakenError as error:
             there = self.head(key)
+            if there is None and error.is_there and key in self._hidden:
+                raise WiroOutputRefusedError(
+                    f"s3://{self.bucket}/{key} is there already, and S3 denies HeadObject of it "
+                    f"({self.access.connection}), so that it can't be compared. Allow s3:GetObject, choose "
+                    "another s3_key, or overwrite it with replace=True."
+                ) from error
             found = None if there is None else target.found_there(there)
             if found is None:
                 raise
             return found
         stored = target.confirmed or self.head(key)
+        if stored is None and key in self._hidden:
+            # Only puts are allowed. S3 has taken each byte of it, and that is all there is to know.
+            return target.taken(size, sha256)
         if stored is None:
             raise WiroOutputUnavailableError(f"S3 took {size} bytes for {key!r} and now shows nothing.")
         is_ours = stored.etag == target.etag

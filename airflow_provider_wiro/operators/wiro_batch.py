@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -41,8 +41,7 @@ from airflow_provider_wiro.triggers.deferral import (
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -57,6 +56,9 @@ if TYPE_CHECKING:
 
 #: How often the tasks are polled that a trigger has no room for.
 _LEFT_OUT_SECONDS = 300.0
+
+#: Of the outputs' keys.
+DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 
 #: What a batch returns.
 BatchSummary = dict[str, Any]
@@ -184,7 +186,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         manifest_uri: str | None = None,
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
         s3_bucket: str | None = None,
-        s3_key: str = "wiro/{wiro_task_id}/{index}-{name}",
+        s3_key: str = DEFAULT_KEY,
         aws_conn_id: str | None = "aws_default",
         replace: bool = False,
         verify: bool | str | None = None,
@@ -197,6 +199,21 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if s3_bucket or s3_key != DEFAULT_KEY:
+            from airflow_provider_wiro.landing.landings import PLACEHOLDERS
+            from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
+
+            check_written_arguments(
+                s3_bucket=s3_bucket,
+                s3_key=s3_key,
+                encrypt=encrypt,
+                acl_policy=acl_policy,
+                extra_args=extra_args,
+                tags=tags,
+                max_concurrency=max_concurrency,
+                part_size=part_size,
+                placeholders=PLACEHOLDERS | {"item"},
+            )
         self.model = model
         self.inputs = inputs
         self.parameters = parameters
@@ -303,8 +320,14 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         with self._stopping_what_nobody_follows(context):
             return self._go_on(context, before=BeforeDeferral())
 
-    def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
-        """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
+    @contextmanager
+    def _stopping_what_nobody_follows(self, context: Context) -> Iterator[None]:
+        """
+        Stop the Wiro tasks if an error leaves this block and no later try would follow them.
+
+        Within it, each S3 connection is read once.
+        """
+        from airflow_provider_wiro.landing.s3_hooks import shared_s3_hooks
 
         def is_followed(error: BaseException) -> bool:
             return (
@@ -315,7 +338,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             store = self._open_journal(context)
             self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
 
-        return self._stopper.unless_followed(is_followed, prepare)
+        with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
+            yield
 
     @property
     def _stopper(self) -> BatchStopper:

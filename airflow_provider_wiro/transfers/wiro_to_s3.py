@@ -121,6 +121,19 @@ class WiroToS3Operator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
+
+        check_written_arguments(
+            s3_bucket=s3_bucket,
+            s3_key=s3_key,
+            encrypt=encrypt,
+            acl_policy=acl_policy,
+            extra_args=extra_args,
+            tags=tags,
+            manifest=manifest,
+            max_concurrency=max_concurrency,
+            part_size=part_size,
+        )
         self.wiro_task_id = wiro_task_id
         self.s3_bucket = s3_bucket
         self.s3_key = s3_key
@@ -155,7 +168,7 @@ class WiroToS3Operator(BaseOperator):
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.api.outcomes import model_of
         from airflow_provider_wiro.landing import s3_destination as destination
-        from airflow_provider_wiro.landing.books import Books, check_tags
+        from airflow_provider_wiro.landing.books import Books
         from airflow_provider_wiro.landing.finished_task import (
             finished_task,
             landed,
@@ -163,15 +176,23 @@ class WiroToS3Operator(BaseOperator):
             with_cost,
         )
         from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.landing.s3_arguments import (
+            bucket_and_template,
+            check_manifest_key,
+            check_numbers,
+            check_tags,
+        )
         from airflow_provider_wiro.transfers.lineage import Landed
 
         with airflow_failures(), self.hook:
-            bucket, key_template = destination.bucket_and_template(self.s3_bucket, self.s3_key)
-            destination.check_numbers(self.max_concurrency, self.part_size)
+            bucket, key_template = bucket_and_template(self.s3_bucket, self.s3_key)
+            check_numbers(self.max_concurrency, self.part_size)
             arguments = destination.upload_arguments(
                 self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy
             )
             tags = check_tags(self.tags, arguments)
+            if isinstance(self.manifest, str) and self.manifest:
+                check_manifest_key(self.manifest)
             s3 = destination.open_s3(
                 bucket,
                 arguments,

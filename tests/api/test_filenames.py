@@ -156,7 +156,7 @@ def test_no_outputs_name_escapes_or_gets_too_long_nor_changes_when_made_again(na
 KNOWN = frozenset({"index", "name"})
 
 
-@pytest.mark.parametrize("template", ["wiro/{index}-{name}", "{name}", "plain", "a{b", "{{index}}"])
+@pytest.mark.parametrize("template", ["wiro/{index}-{name}", "{name}", "plain"])
 def test_a_template_of_known_placeholders_passes(template: str) -> None:
     assert check_key_template(template, KNOWN) == template
 
@@ -164,6 +164,15 @@ def test_a_template_of_known_placeholders_passes(template: str) -> None:
 @pytest.mark.parametrize("template", ["{nmae}", "x/{index:03d}", "{}", "{ name }", "{0}", "{name.__class__}"])
 def test_an_unknown_placeholder_is_named_together_with_the_known_ones(template: str) -> None:
     with pytest.raises(WiroUsageError, match=r"Unknown placeholder .* Known: \{index\}, \{name\}\.$"):
+        check_key_template(template, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("template", "other"),
+    [("a{b", "closing"), ("a/{name", "closing"), ("a}b", "opening"), ("{{index}}", "closing")],
+)
+def test_a_brace_without_its_other_is_refused(template: str, other: str) -> None:
+    with pytest.raises(WiroUsageError, match=f"without its {other} brace"):
         check_key_template(template, KNOWN)
 
 

@@ -13,14 +13,14 @@ from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.batch.work import BatchWork
 from tests.operators.fakes import Told
 from tests.operators.fixtures import _short_waits, wiro
-from tests.transfers.conftest import _quick_boto3, bucket, moto_url, s3, seaweedfs
+from tests.transfers.conftest import _quick_boto3, bucket, moto_url, s3, seaweedfs, store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_wiro.emulator import WiroEmulator
 
-__all__ = ["_quick_boto3", "_short_waits", "bucket", "moto_url", "s3", "seaweedfs", "wiro"]
+__all__ = ["_quick_boto3", "_short_waits", "bucket", "moto_url", "s3", "seaweedfs", "store", "wiro"]
 
 
 @pytest.fixture

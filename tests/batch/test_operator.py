@@ -60,7 +60,7 @@ def test_it_can_be_imported_beside_the_single_run() -> None:
 def test_what_cannot_be_right_is_said_before_anything_is_submitted(
     work: BatchWork, settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(AirflowFailException, match=message):
+    with pytest.raises((AirflowFailException, WiroUsageError), match=message):
         work.run(prompts(2), **settings)
     assert work.wiro.counts.requests["Run"] == 0
 

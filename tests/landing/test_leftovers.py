@@ -1,4 +1,4 @@
-"""A dead try's open uploads are removed, a live writer's are left alone; told apart by S3's clock alone."""
+"""A dead try's open uploads are removed, a live writer's are left alone, whatever S3's clocks show."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class S3:
         self._ahead = ahead
         self.uploads: dict[str, tuple[str, datetime, list[datetime]]] = {}
         self.denied: set[str] = set()
+        #: How far the clocks of `Date` and of the parts are off that of the uploads.
+        self.off: dict[str, timedelta] = {}
         self.asked: list[str] = []
 
     @property
@@ -55,7 +57,7 @@ class S3:
         self.uploads[upload_id] = (key, self.time, [])
 
     def put_part(self, upload_id: str) -> None:
-        self.uploads[upload_id][2].append(self.time)
+        self.uploads[upload_id][2].append(self.time + self.off.get("parts", timedelta()))
 
     def list_multipart_uploads(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:  # noqa: N803
         self._ask("ListMultipartUploads")
@@ -88,7 +90,8 @@ class S3:
             raise error("AccessDenied", operation)
 
     def _answer(self, **fields: Any) -> dict[str, Any]:
-        return {**fields, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(self.time, True)}}}
+        date = self.time + self.off.get("date", timedelta())
+        return {**fields, "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(date, True)}}}
 
 
 def error(code: str, operation: str) -> ClientError:
@@ -113,7 +116,7 @@ def try_again(s3: S3, clock: Clock) -> Leftovers:
 def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> None:
     s3.begin("dead")
     s3.put_part("dead")
-    clock.seconds += QUIET_SECONDS + 1
+    clock.seconds += QUIET_SECONDS + 20
     leftovers = try_again(s3, clock)
     leftovers.remove(KEY)
     assert s3.uploads == {}
@@ -216,7 +219,7 @@ def test_one_that_is_gone_by_itself_is_none_of_our_troubles(
     assert caplog.text == ""
 
 
-def test_an_s3_whose_clock_stands_still_is_not_waited_for_without_end(s3: S3, clock: Clock) -> None:
+def test_an_s3_whose_clock_stands_still_holds_a_transfer_no_longer(s3: S3, clock: Clock) -> None:
     s3.begin("dead")
     leftovers = try_again(s3, clock)
     leftovers.remove(KEY)
@@ -226,7 +229,70 @@ def test_an_s3_whose_clock_stands_still_is_not_waited_for_without_end(s3: S3, cl
 
     clock.meanwhile = stand_still
     leftovers.settle(clock.pause)
-    assert list(s3.uploads) == ["dead"]
+    assert s3.uploads == {}
+    assert sum(clock.pauses) <= QUIET_SECONDS
+
+
+SKEWS = pytest.mark.parametrize("seconds", [-300, -20, -4, 4, 20, 300])
+
+
+@SKEWS
+@pytest.mark.parametrize("clock_of", ["date", "parts"])
+def test_clocks_of_s3_that_differ_leave_no_dead_upload_and_hold_nothing_longer(
+    s3: S3, clock: Clock, seconds: int, clock_of: str
+) -> None:
+    """`Initiated`, the parts' `LastModified` and the `Date` of an answer can be three servers' times."""
+    s3.off[clock_of] = timedelta(seconds=seconds)
+    s3.begin("dead")
+    s3.put_part("dead")
+    clock.seconds += 3
+    leftovers = try_again(s3, clock)
+    with leftovers.settled(clock.pause):
+        s3.begin("own")
+        leftovers.remove(KEY, "own")
+        clock.seconds += 5
+    assert list(s3.uploads) == ["own"]
+    assert sum(clock.pauses) <= QUIET_SECONDS
+
+
+@SKEWS
+def test_clocks_of_s3_that_differ_do_not_take_a_live_writer_for_dead(
+    s3: S3, clock: Clock, seconds: int
+) -> None:
+    s3.off["date"] = timedelta(seconds=seconds)
+    s3.begin("alive")
+    clock.seconds += 3
+    leftovers = try_again(s3, clock)
+    with leftovers.settled(clock.pause):
+        s3.begin("own")
+        leftovers.remove(KEY, "own")
+        clock.seconds += 5
+        s3.put_part("alive")
+    assert list(s3.uploads) == ["alive", "own"]
+    assert clock.pauses == []
+
+
+@SKEWS
+@pytest.mark.parametrize("is_known", [False, True])
+def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_answer(
+    s3: S3, clock: Clock, seconds: int, is_known: bool
+) -> None:
+    s3.off["date"] = timedelta(seconds=seconds)
+    leftovers = Leftovers(s3, BUCKET, {}, clock)
+
+    def begin_unanswered() -> None:
+        with leftovers.settled(clock.pause), leftovers.begins(KEY):
+            s3.begin("unheard")
+            raise ConnectionClosedError(endpoint_url="http://s3.test")
+
+    if is_known:
+        with leftovers.settled(clock.pause):
+            begin_twice(s3, clock, leftovers)
+    else:
+        with pytest.raises(ConnectionClosedError):
+            begin_unanswered()
+    assert list(s3.uploads) == (["known"] if is_known else [])
+    assert sum(clock.pauses) <= QUIET_SECONDS
 
 
 def test_a_task_that_is_stopped_does_not_wait(s3: S3, clock: Clock) -> None:

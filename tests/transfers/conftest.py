@@ -10,6 +10,7 @@ import requests
 
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
 from tests.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
 from tests.transfers.s3 import BUCKET, S3, serve
 from tests.transfers.seaweed import Bucket
 from tests.transfers.staging import Wiro
@@ -46,6 +47,14 @@ def s3(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
     bucket = S3(moto_url)
     yield bucket
     bucket.close()
+
+
+@pytest.fixture
+def store(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A store in front of the bucket, to which ``aws_default`` leads."""
+    for one in serve_gateway(s3.endpoint_url):
+        connect_s3(monkeypatch, endpoint_url=one.origin)
+        yield one
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import (
     WiroError,
+    WiroUsageError,
 )
 from tests.contract.scripts import (
     answer,
@@ -91,7 +92,7 @@ def test_the_bucket_of_the_connection_is_the_default(
 def test_wrong_arguments_are_refused_before_anything_is_asked(
     server: HostileServer, s3: S3, arguments: dict[str, Any]
 ) -> None:
-    with pytest.raises(AirflowFailException):
+    with pytest.raises((AirflowFailException, WiroUsageError)):
         transfer(**arguments)
     assert server.connections == 0
 

@@ -9,8 +9,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import ClientError
 
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing import leftovers
 from tests.contract.scripts import ranged
 from tests.transfers.lost import Wire
@@ -45,7 +47,7 @@ def test_a_connection_that_s3_closes_is_the_error_that_is_told(
 ) -> None:
     wiro.shows(wiro.file(PNG if operation == "PutObject" else BIG))
     wire.closed = {operation}
-    with pytest.raises(ConnectionClosedError, match=f"Connection was closed .*{KEY}"):
+    with pytest.raises(WiroOutputUnavailableError, match=f"{KEY} .*Connection was closed"):
         land(tags=tags)
     assert s3.keys == s3.open_uploads == []
 
@@ -60,7 +62,7 @@ def test_an_abort_that_gets_no_answer_does_not_hide_why(
     Calls(monkeypatch).before = refuse
     wiro.shows(wiro.file(BIG))
     wire.closed = {"AbortMultipartUpload"}
-    with pytest.raises(ClientError, match="AccessDenied"):
+    with pytest.raises(AirflowFailException, match="AccessDenied"):
         land()
     assert "Could not abort the upload" in caplog.text
 
@@ -91,7 +93,7 @@ def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
     if times == 1:
         assert land()["files"][0]["sha256"] == bucket.sha256(KEY) == SHA256
     else:
-        with pytest.raises(ConnectionClosedError):
+        with pytest.raises(WiroOutputUnavailableError):
             land()
     assert wire.lost["CreateMultipartUpload"] < times
     assert bucket.open_uploads == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from tests.contract.scripts import answer
 from tests.transfers.s3 import BUCKET
 from tests.transfers.staging import BIG, LLM, PNG
@@ -126,7 +126,7 @@ def test_a_key_that_makes_no_sense_is_refused_before_anything_moves(
     wiro: Wiro, s3: S3, cdn: HostileServer, wanted: str
 ) -> None:
     wiro.shows(wiro.file(PNG))
-    with pytest.raises(AirflowFailException, match="manifest"):
+    with pytest.raises(WiroUsageError, match="manifest"):
         land(manifest=wanted)
     assert cdn.requests == []
     assert s3.keys == []
