@@ -223,9 +223,9 @@ class _FileFolder:
 def _open_path(uri: str, local: Path | None) -> Any:
     if local is not None:
         return local
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_wiro.storage.opening import open_object
 
-    return ObjectStoragePath(uri)
+    return open_object(uri, "state_path")
 
 
 def _put_object(path: Any, body: bytes) -> None:
