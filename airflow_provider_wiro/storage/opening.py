@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -21,11 +22,12 @@ _BUCKET_SCHEMES = frozenset(
 )
 
 
-def open_object(uri: str, what: str) -> Any:
+def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
     """
     Return the ObjectStoragePath of a URI; a connection is read from Airflow here.
 
     :param what: the argument that has the URI, for messages.
+    :param conn_id: the connection to use if the URI names none.
     :raises WiroUsageError: Airflow or fsspec would make another place of it, or it is no URI.
     :raises ImportError: the store's provider is not installed.
     :raises ValueError: there is no such store.
@@ -33,6 +35,8 @@ def open_object(uri: str, what: str) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     asked = parse_location(uri, what)
+    if asked.conn_id is None and conn_id is not None:
+        asked = replace(asked, conn_id=conn_id)
     refuse_marks(asked, f"{asked.bucket}/{asked.path}", what)
     path = ObjectStoragePath(asked.uri)
     check_opened(path, asked, what)

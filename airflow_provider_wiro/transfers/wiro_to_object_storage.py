@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context
-    from jinja2 import Environment
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -111,13 +110,14 @@ class WiroToObjectStorageOperator(BaseOperator):
 
         return WiroHook(self.wiro_conn_id)
 
-    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render the templates, after keeping what is fixed of those that say where files go."""
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow calls this for mapped tasks as well, in all versions. render_template_fields is called for
+        # others only.
         self._keep_templates()
-        super().render_template_fields(context, jinja_env)
+        super()._do_render_template_fields(*args, **kwargs)
 
     def _keep_templates(self) -> None:
-        # A mapped task comes without render_template_fields, but is made anew with its templates.
+        """Keep what is fixed of the templates that say where files go."""
         self._path_template, self._manifest_template = (
             str(given) if isinstance(given, str | PurePath) else None for given in (self.path, self.manifest)
         )
