@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location
-from airflow_provider_wiro.storage.opening import check_opened, open_object
+from airflow_provider_wiro.storage.opening import check_opened, connection_of, open_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     """
     try:
         path = _object_storage_path(source.strip(), aws_conn_id) if isinstance(source, str) else source
-        if hasattr(path, "conn_id"):  # one of Airflow's, which can be a chain without showing it
+        if type(path).__name__ == "ObjectStoragePath":  # which can be a chain without showing it
             check_opened(path, parse_location(with_connection(path), "a file"), "a file")
         found = path.stat()
         facts = found if isinstance(found, dict) else getattr(found, "as_info", dict)()
@@ -155,7 +155,7 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
 
 def with_connection(source: Any) -> str:
     """Return a URI with the id of its connection; ObjectStoragePath shows it on some versions of Airflow."""
-    uri, conn_id = str(source), getattr(source, "conn_id", None)
+    uri, conn_id = str(source), connection_of(source)
     if not conn_id or f"://{conn_id}@" in uri:
         return uri
     scheme, _, rest = uri.partition("://")

@@ -61,11 +61,17 @@ def check_opened(path: Any, asked: Location, what: str) -> None:
         if is_same and (file_system := _file_system(path)) is not None:
             # What it makes of its own path, as it does at each call.
             is_same = str(file_system._strip_protocol(made)).strip("/") == made.strip("/")
-    if (scheme, path.conn_id) != (asked.scheme, asked.conn_id) or not is_same:
+    if (scheme, connection_of(path)) != (asked.scheme, asked.conn_id) or not is_same:
         raise WiroUsageError(
             f"Expected {what} to name one place, found {asked.uri[:200]!r}: its store would open "
             f"{made[:200]!r} instead. Write it without special characters."
         )
+
+
+def connection_of(path: Any) -> str | None:
+    """Return the id of a path's connection; before Airflow 3 an ObjectStoragePath has it as an option."""
+    found: str | None = getattr(path, "conn_id", None)
+    return found or (getattr(path, "storage_options", None) or {}).get("conn_id")
 
 
 def _file_system(path: Any) -> Any:
