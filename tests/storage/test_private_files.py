@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.batch.places import open_place
+from airflow_provider_wiro.run_record import FileRecordStore
 from airflow_provider_wiro.state_folder import open_in_folder
 from airflow_provider_wiro.storage.private_files import open_private, replacing
 
@@ -61,3 +63,8 @@ def test_parts_and_manifests_of_a_batch_are_private(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"{}")
     place.upload("manifest.jsonl", tmp_path / "source")
     assert {mode(found) for found in (tmp_path / "parts").iterdir()} == {0o600}
+
+
+def test_a_runs_record_is_private_wherever_it_is_kept(tmp_path: Path) -> None:
+    FileRecordStore(f"{tmp_path}/1.json").write(RunRecord("fingerprint", 1.0, 0, 1))
+    assert [mode(found) for found in tmp_path.iterdir()] == [0o600]
