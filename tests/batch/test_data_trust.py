@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.batch.data_trust import DataTrust
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.version_compat import is_mapped_instance
 from tests.batch.work import TINY
 from tests.operators.fakes import RETRO
 
@@ -196,6 +197,27 @@ def test_items_of_a_mapped_task_are_data(work: BatchWork, secret: str) -> None:
     with pytest.raises(AirflowFailException, match="allowed_local_paths"):
         operator.execute(work.context)
     assert not work.wiro.tasks
+
+
+def test_airflow_shows_which_items_its_dag_file_lists() -> None:
+    """Another task's output within a listed item is the author's choice, as in `files` of any operator."""
+    with DAG("batches"):
+        upstream = BaseOperator(task_id="upstream")
+        given = {
+            "listed": [{"prompt": "a"}],
+            "with_an_output": [{"parameters": {}, "files": {"inputImage": upstream.output}}],
+            "an_output": upstream.output,
+            "a_path": "s3://bucket/inputs.jsonl",
+        }
+        found = {
+            name: WiroBatchRunOperator(task_id=name, model=RETRO, inputs=inputs)
+            for name, inputs in given.items()
+        }
+        mapped = WiroBatchRunOperator.partial(task_id="mapped", model=RETRO).expand(inputs=[[{"a": 1}]])
+    listed = {name for name, operator in found.items() if operator._lists_inputs}
+    assert listed == {"listed", "with_an_output"}
+    assert not any(map(is_mapped_instance, found.values()))
+    assert is_mapped_instance(mapped.unmap({"inputs": [{"a": 1}]}))
 
 
 @pytest.mark.parametrize(
