@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,11 +54,14 @@ def check_opened(path: Any, asked: Location, what: str) -> None:
     scheme = "file" if path.protocol in {"", "file", "local"} else path.protocol
     made = str(path.path)
     if asked.is_local:
-        is_same = made == (asked.path.rstrip("/") or "/")
+        is_same = posixpath.normpath(made) == posixpath.normpath(asked.path)
     else:
         whole = f"{asked.bucket}/{asked.path}"
-        accepted = {whole} if asked.scheme in _BUCKET_SCHEMES else {whole, asked.path, asked.uri}
-        is_same = made.strip("/") in {place.strip("/") for place in accepted}
+        if asked.scheme in _BUCKET_SCHEMES:
+            is_same = made.strip("/") == whole.strip("/")
+        else:  # what reads `//` as `/` may drop one
+            accepted = {_segments(place) for place in (whole, asked.path, asked.uri)}
+            is_same = _segments(made) in accepted
         if is_same and (file_system := _file_system(path)) is not None:
             # What it makes of its own path, as it does at each call.
             is_same = str(file_system._strip_protocol(made)).strip("/") == made.strip("/")
@@ -66,6 +70,10 @@ def check_opened(path: Any, asked: Location, what: str) -> None:
             f"Expected {what} to name one place, found {asked.uri[:200]!r}: its store would open "
             f"{made[:200]!r} instead. Write it without special characters."
         )
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
 
 
 def connection_of(path: Any) -> str | None:

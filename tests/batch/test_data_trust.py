@@ -201,7 +201,7 @@ def test_items_of_a_mapped_task_are_data(work: BatchWork, secret: str) -> None:
 
 def test_airflow_shows_which_items_its_dag_file_lists() -> None:
     """Another task's output within a listed item is the author's choice, as in `files` of any operator."""
-    with DAG("batches"):
+    with DAG("batches", schedule=None):
         upstream = BaseOperator(task_id="upstream")
         given = {
             "listed": [{"prompt": "a"}],

@@ -25,7 +25,6 @@ def test_a_relative_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     [
         "file:///{root}/cat.png",
         "file://localhost{root}/cat.png",
-        "file://{root}/cat.png::/x",
         "memory://{root}/cat.png::/x",
         "memory://{root}/cat.png?version=1",
         "simplecache::file://{root}/cat.png",
@@ -41,5 +40,6 @@ def test_a_uri_that_its_store_would_read_as_another_place_is_refused(tmp_path: P
 
 def test_a_path_of_airflows_that_is_a_chain_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"a cat")
-    with pytest.raises(WiroUsageError, match="Expected a file to name one place"):
+    # Airflow 3.1 and later would open cat.png; before, there is no file of this name.
+    with pytest.raises(WiroUsageError, match=r"Expected a file (to name one place|at )"):
         resolve_file(storage_path(f"file://{tmp_path}/cat.png::/x"))
