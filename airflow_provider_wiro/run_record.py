@@ -11,6 +11,7 @@ import json
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from airflow_provider_wiro.api.run_identity import TaskTry
 from airflow_provider_wiro.api.run_record import RunRecord
@@ -223,9 +224,9 @@ class _FileFolder:
 def _open_path(uri: str, local: Path | None) -> Any:
     if local is not None:
         return local
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_wiro.storage.opening import open_object
 
-    return ObjectStoragePath(uri)
+    return open_object(uri, "state_path")
 
 
 def _put_object(path: Any, body: bytes) -> None:
@@ -239,12 +240,16 @@ def _put_object(path: Any, body: bytes) -> None:
 
 def _replace_file(path: Path, body: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old one or the new one, never half of it."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with open_in_folder(scratch) as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    scratch = path.with_name(f"{path.name}.{uuid4().hex}")
+    try:
+        with open_in_folder(scratch, "xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:  # also when the task is stopped
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def _unreadable(where: str, error: Exception) -> WiroRecordError:

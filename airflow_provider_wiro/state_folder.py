@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.storage.location import parse_location, refuse_marks
+from airflow_provider_wiro.storage.private_files import open_private
 
 if TYPE_CHECKING:
     from typing import IO
@@ -71,18 +73,22 @@ def absolute(path: str, what: str) -> str:
     Return a path or URI with ``~`` replaced by the home directory.
 
     :param what: the setting, for the error.
-    :raises WiroUsageError: it is relative, and would be another place for each worker.
+    :raises WiroUsageError: it is relative, and would be another place for each worker; or it would be read as
+        another place than the one it shows.
     """
     prefix = "file://" if path.startswith("file://") else ""
     local = path.removeprefix(prefix)
     if "://" in local:
-        return path
+        location = parse_location(path, what)
+        refuse_marks(location, location.path, what)
+        return path if path.startswith(f"{location.scheme}://") else location.uri
     expanded = os.path.expanduser(local)  # noqa: PTH111  Path drops what makes `//` and `s3:/` differ
     if not os.path.isabs(expanded):  # noqa: PTH117
         raise WiroUsageError(
             f"Expected {what} as an absolute path or a URI such as s3://aws_default@my-bucket/wiro, found "
             f"{path!r}. A relative path is another place for each worker."
         )
+    parse_location(expanded, what)
     return prefix + expanded
 
 
@@ -119,14 +125,18 @@ def local_path(uri: str) -> Path | None:
 
 
 def open_in_folder(file: Path, mode: str = "wb") -> IO[bytes]:
-    """Open a local file for writing, in a folder that another process may remove because it is empty."""
+    """
+    Open a local file for writing, in a folder that another process may remove because it is empty.
+
+    Only its owner may read it: it holds prompts.
+    """
     for _ in range(_OPENINGS):
         with suppress(FileNotFoundError, FileExistsError):  # the same race, while its parents are made
             file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            return file.open(mode)
+            return open_private(file, mode)
     file.parent.mkdir(parents=True, exist_ok=True)
-    return file.open(mode)
+    return open_private(file, mode)
 
 
 def trace_beside(file: Path) -> Path:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection, Context
 
 
+def is_mapped_instance(operator: Any) -> bool:
+    """Whether Airflow has made an operator of ``expand()``: its arguments may be another task's output."""
+    return bool(getattr(operator, "_BaseOperator__from_mapped", True))
+
+
 def mask_secret(secret: str) -> None:
     """
     Have Airflow replace ``secret`` by ``***`` in this task's logs. Not from an event loop, nor from on_kill.

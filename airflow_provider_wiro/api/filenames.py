@@ -124,8 +124,8 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
     Return the template.
 
     :param argument: what the user knows it as, for the message.
-    :raises WiroUsageError: it has a placeholder that is not in ``known``, a brace without its other, or is
-        empty.
+    :raises WiroUsageError: it has a placeholder that is not in ``known``, a brace without its other, climbs
+        to a parent folder, has a control character in it, or is empty.
     """
     unknown = [name for name in _PLACEHOLDER.findall(template) if name not in known]
     if unknown:
@@ -143,7 +143,27 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
         )
     if not template.strip("/ "):
         raise WiroUsageError(f"Expected {argument} to name an object, found {template!r}.")
+    if any(unicodedata.category(character) == "Cc" for character in template):
+        raise WiroUsageError(f"Expected {argument} without control characters, found {template[:200]!r}.")
+    refuse_parent_folders(template, argument=argument)
     return template
+
+
+def refuse_parent_folders(path: str, *, argument: str) -> None:
+    """
+    Refuse a path or key with ``..`` in it, also percent-encoded or between backslashes.
+
+    Some stores take it literally and some, like local disks, climb to the parent folder: out of the folder
+    that a template's fixed part names.
+
+    :param argument: what the user knows it as, for the message.
+    :raises WiroUsageError: it has.
+    """
+    if any(segment.strip() == ".." for segment in re.split(r"[/\\]", unquote(path))):
+        raise WiroUsageError(
+            f"Expected {argument} without '..', found {path[:200]!r}: it would leave the folder that "
+            f"{argument} names. Write the folder itself."
+        )
 
 
 def fill_key(template: str, values: Mapping[str, str], *, argument: str = "s3_key") -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
@@ -19,6 +19,10 @@ from airflow_provider_wiro.batch.places import open_place, split_uri
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.hooks.file_sources import flattened, is_local_path, reference_of
 from airflow_provider_wiro.hooks.stored_file import local_file
+from airflow_provider_wiro.state_folder import absolute
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.batch.data_trust import DataTrust
 
 #: A longer line is no run's parameters.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -48,6 +52,7 @@ class Inputs:
     :param given: a list of dicts, or the path or URI of a file of JSON Lines.
     :param parameters: of all items; an item's own go before them.
     :param files: of all items; the same.
+    :param trust: what the items may name; None: anything, for the DAG's author has listed them.
     :raises WiroUsageError: an item can't be right; says which.
     """
 
@@ -59,8 +64,10 @@ class Inputs:
         parameters: Mapping[str, Any] | None,
         files: Mapping[str, Any] | None,
         project_id: str | None,
+        trust: DataTrust | None = None,
     ) -> None:
         self._model = model
+        self._trust = trust
         self._parameters = clean_parameters({} if parameters is None else parameters)
         #: Of all items.
         self.files = _mapping(files, "`files`")
@@ -120,16 +127,27 @@ class Inputs:
 
     def check_files(self) -> None:
         """
-        Make sure that the items' local files are there, before anything is paid for.
+        Make sure that the items' local files are there, and that items name no more than they may, before
+        anything is paid for.
 
-        :raises WiroUsageError: one isn't; says which, and of which item.
+        :raises WiroUsageError: one isn't, or does; says which, and of which item.
         """
         seen: set[str] = set()
         for number in range(len(self)):
             try:
+                self.check_trust(number)
                 _check_files(self[number].files, seen)
             except WiroError as error:
                 raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
+
+    def check_trust(self, number: int) -> None:
+        """
+        Refuse an item that names more than it may; again when it is sent, for links on a disk can change.
+
+        :raises WiroUsageError: it does.
+        """
+        if self._trust is not None:
+            self._trust.check(*_own(self._list[number] if self._lines is None else self._lines[number]))
 
     def _raw(self) -> Iterator[Any]:
         for number in range(len(self)):
@@ -143,12 +161,15 @@ class Inputs:
     def _merged(self, raw: Any) -> Item:
         if not isinstance(raw, Mapping):
             raise WiroUsageError(f"expected a dict of the model's parameters, found {type(raw).__name__}.")
-        own: Mapping[str, Any] = raw
-        files: Mapping[str, Any] = {}
-        if set(raw) == _OWN_FILES:
-            own = _mapping(raw["parameters"], "its `parameters`")
-            files = _mapping(raw["files"], "its `files`")
+        own, files = _own(raw)
         return Item({**self._parameters, **own}, {**self.files, **files})
+
+
+def _own(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return an item's own parameters and files."""
+    if set(raw) != _OWN_FILES:
+        return raw, {}
+    return _mapping(raw["parameters"], "its `parameters`"), _mapping(raw["files"], "its `files`")
 
 
 def _listed(given: Any) -> list[Any]:
@@ -208,7 +229,7 @@ class _Lines:
                 f"text {uri[:100]!r}. If it comes from a template, set render_template_as_native_obj=True on "
                 "the DAG, or hand over the task's output itself."
             )
-        folder, name = split_uri(uri if "/" in uri else f"./{uri}")
+        folder, name = split_uri(absolute(uri, "inputs"))
         place = open_place(folder)
         handle, copy = tempfile.mkstemp(prefix="wiro-inputs-", suffix=".jsonl")
         os.close(handle)

@@ -18,6 +18,7 @@ from airflow_provider_wiro.batch.journal import (
     unwritable,
 )
 from airflow_provider_wiro.state_folder import open_in_folder
+from airflow_provider_wiro.storage.private_files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -93,7 +94,7 @@ class LocalJournal:
         try:
             if not self._inode:
                 self._begin()
-            with scratch.open("wb") as file:
+            with open_private(scratch, "wb") as file:
                 file.writelines(to_line(entry).encode() for entry in entries)
                 file.flush()
                 os.fsync(file.fileno())

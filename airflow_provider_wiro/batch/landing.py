@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_wiro.batch.collisions import refuse_manifests_place
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
@@ -64,6 +65,8 @@ class ItemLander:
         self._model = model
         self._task_instance = task_instance
         self._is_stopped = False
+        #: Where the batch's manifest is to be; no output lands there.
+        self.manifest: str | None = None
         self._at_work: set[tuple[Crew[Landing, dict[str, Any]], Fetcher]] = set()
         bucket, self._template = bucket_and_template(settings.s3_bucket, self._key(0))
         check_numbers(settings.max_concurrency, settings.part_size)
@@ -132,6 +135,7 @@ class ItemLander:
         books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
         _, template = bucket_and_template(settings.s3_bucket, self._key(item))
         landings = books.plan(template, manifest=False)
+        refuse_manifests_place(landings, self.bucket, self.manifest)
         # One thread for each item: several items are landed at once.
         crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)
         hook = self._hook.for_thread()

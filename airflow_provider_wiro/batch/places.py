@@ -6,16 +6,19 @@ S3 is spoken to with boto3, which the package needs anyway; ObjectStoragePath wo
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
+from airflow_provider_wiro.api.filenames import refuse_parent_folders
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_hooks import s3_hook
+from airflow_provider_wiro.storage.location import parse_location
+from airflow_provider_wiro.storage.opening import open_object
+from airflow_provider_wiro.storage.private_files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,13 +79,19 @@ def open_place(uri: str) -> Place:
     Return a folder; an object store's connection is read from Airflow here.
 
     :param uri: a local path, ``file://``, ``s3://conn_id@bucket/key``, or what ObjectStoragePath takes.
+    :raises WiroUsageError: it is relative, or would be read as another place than the one it shows.
     :raises WiroRecordError: the store can't be opened.
     """
-    path = uri.removeprefix("file://")
-    if "://" not in path:
-        return LocalPlace(path)
+    location = parse_location(uri, "a folder")
+    if location.is_local:
+        return LocalPlace(location.path)
+    refuse_parent_folders(location.path, argument="a folder")
+    if location.scheme == "s3" and location.path.startswith("/"):
+        raise WiroUsageError(f"Expected a key without a slash at its beginning, found {uri[:200]!r}.")
     try:
-        return S3Place(uri) if uri.startswith("s3://") else StoragePlace(uri)
+        return S3Place(location.uri) if location.scheme == "s3" else StoragePlace(location.uri)
+    except WiroUsageError:
+        raise
     except ImportError as error:
         raise WiroUsageError(f"Can't open {uri}: {error}. Its provider has to be installed.") from error
     except Exception as error:
@@ -140,12 +149,8 @@ class LocalPlace:
 
     def _replace(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        scratch = self.path / f".{name[:100]}.{os.getpid()}"
-        with scratch.open("wb") as file:
+        with replacing(self.path / name) as file:
             fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.path / name)
 
 
 class S3Place:
@@ -234,10 +239,8 @@ class StoragePlace:
     """A folder in any other store that Airflow knows."""
 
     def __init__(self, uri: str) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
         self.uri = uri.rstrip("/")
-        self._path: Any = ObjectStoragePath(self.uri)
+        self._path: Any = open_object(self.uri, "a folder")
         self._path.fs  # noqa: B018  reads the connection, which only this thread may
 
     def read(self, name: str) -> bytes | None:

@@ -81,6 +81,7 @@ class Sending:
         spec = self._going.inputs[item]
         try:
             self._hook.check()
+            self._going.inputs.check_trust(item)
             prepared = await self._submitter.prepare(spec)
         except Exception as error:
             await self._not_started(item, error)

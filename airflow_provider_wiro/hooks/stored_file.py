@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
+from airflow_provider_wiro.storage.location import parse_location
+from airflow_provider_wiro.storage.opening import check_opened, connection_of, open_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +90,11 @@ def local_file(path: Path) -> StoredFile:
 
     :raises WiroUsageError: there is none, or it can't be looked at.
     """
+    if not path.is_absolute():
+        raise WiroUsageError(
+            f"Expected a file by its absolute path, or as an object-storage URI or an http(s) URL, found "
+            f"{str(path)[:200]!r}. A relative path is another file for each worker."
+        )
     try:
         if not path.is_file():
             raise _missing(path)
@@ -110,6 +117,8 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     """
     try:
         path = _object_storage_path(source.strip(), aws_conn_id) if isinstance(source, str) else source
+        if type(path).__name__ == "ObjectStoragePath":  # which can be a chain without showing it
+            check_opened(path, parse_location(with_connection(path), "a file"), "a file")
         found = path.stat()
         facts = found if isinstance(found, dict) else getattr(found, "as_info", dict)()
         size = int(found.st_size)
@@ -121,6 +130,8 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
             "s3://aws_default@bucket/key; its provider has to be installed (for s3://: "
             "apache-airflow-providers-amazon[s3fs])."
         ) from error
+    except WiroError:
+        raise
     except Exception as error:  # each store has its own
         raise _failure(_quoted(source), error, is_local=False) from error
     if facts.get("type", "file") != "file":
@@ -144,7 +155,7 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
 
 def with_connection(source: Any) -> str:
     """Return a URI with the id of its connection; ObjectStoragePath shows it on some versions of Airflow."""
-    uri, conn_id = str(source), getattr(source, "conn_id", None)
+    uri, conn_id = str(source), connection_of(source)
     if not conn_id or f"://{conn_id}@" in uri:
         return uri
     scheme, _, rest = uri.partition("://")
@@ -152,13 +163,8 @@ def with_connection(source: Any) -> str:
 
 
 def _object_storage_path(uri: str, aws_conn_id: str | None) -> Any:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    scheme, _, rest = uri.partition("://")
-    names_connection = "@" in rest.partition("/")[0]
-    if aws_conn_id is None or names_connection or scheme.lower() not in _S3:
-        return ObjectStoragePath(uri)
-    return ObjectStoragePath(uri, conn_id=aws_conn_id)
+    is_s3 = uri.partition("://")[0].lower() in _S3
+    return open_object(uri, "a file", aws_conn_id if is_s3 else None)
 
 
 def _quoted(source: Any) -> str:

@@ -14,6 +14,7 @@ from airflow_provider_wiro.api.filenames import clean_name, fill_key, output_nam
 from airflow_provider_wiro.api.llm_answers import answer_text
 from airflow_provider_wiro.api.media_types import OCTET_STREAM, type_of_name
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +132,7 @@ def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping
 def _refuse_collisions(landings: Sequence[Landing], key_template: str, argument: str) -> None:
     seen: dict[str, Landing] = {}
     for landing in landings:
-        other = seen.setdefault(landing.key, landing)
+        other = seen.setdefault(identity_of(landing.key), landing)
         if other is not landing:
             raise WiroUsageError(
                 f"Outputs {other.output.index} ({other.name!r}) and {landing.output.index} "

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.masking import masked, text_without_secrets
+from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,7 @@ def manifest_key(
         key = _in(landings[0].key.rpartition("/")[0])
     else:
         return None
-    if any(landing.key == key for landing in landings):
+    if landings and identity_of(key) in {identity_of(landing.key) for landing in landings}:
         raise WiroUsageError(
             f"The manifest and an output would both land in {key!r}. Give manifest another key."
         )

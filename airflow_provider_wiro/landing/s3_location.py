@@ -18,7 +18,6 @@ _OTHER_ARNS = {
     "s3-outposts": "S3 on Outposts is not supported; land in a bucket of the region",
 }
 _ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: Of a value that somebody gave, as much is quoted.
 _QUOTED = 200
 
@@ -107,11 +106,6 @@ def check_key(key: str, argument: str = "s3_key") -> str:
     """
     if not isinstance(key, str):
         raise WiroUsageError(f"Expected {argument} as text, found {quoted(key)}.")
-    if _CONTROL.search(key):
-        raise WiroUsageError(
-            f"{argument} has a control character or a line break, found {quoted(key)}. Correct it, or what "
-            "its template makes of it."
-        )
     if _ANY_SCHEME.match(key) and not key.startswith("s3://"):
         advice = _where_else(key) or f"Write s3://{_without_scheme(key)[:100]}."
         raise WiroUsageError(

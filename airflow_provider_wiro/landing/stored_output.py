@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.landing.output_reader import PIECE_BYTES
+from airflow_provider_wiro.storage.location import check_below, parse_target
+from airflow_provider_wiro.storage.opening import LocalFile, open_object
+from airflow_provider_wiro.storage.private_files import open_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,29 +44,40 @@ class StoredOutput:
     One file in a store, there or to be.
 
     :param uri: an object-storage URI with or without its connection, or an absolute local path.
-    :raises WiroUsageError: it is neither, or there is no such store.
+    :param below: a local file may not be outside of this folder, wherever symbolic links lead; a path or URI.
+    :param argument: what the user knows the path as, for messages.
+    :param is_private: a local file may be read by its owner only.
+    :raises WiroUsageError: it is neither, there is no such store, or the file is not below ``below``.
     """
 
-    def __init__(self, uri: str) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        if "://" not in uri:
-            if not Path(uri).is_absolute():
-                raise WiroUsageError(
-                    f"Expected path as an object-storage URI or an absolute local path, found {uri!r}."
-                )
-            uri = f"file://{uri}"
-        self.uri = uri
+    def __init__(
+        self, uri: str, *, below: str | None = None, argument: str = "path", is_private: bool = False
+    ) -> None:
+        location = parse_target(uri, argument)
+        self.uri = location.uri
+        self._argument = argument
+        self._is_private = is_private
+        self._below: Path | None = None
+        self._local: Path | None = None
+        if location.is_local:
+            self._local = Path(location.path)
+            self._path: Any = LocalFile(self._local)
+            self._below = None if below is None else Path(below.removeprefix("file://") or "/")
+            self._check_below()
+            return
         try:
-            self._path: Any = ObjectStoragePath(uri)
-            self._local = Path(self._path.path) if self._path.protocol in {"file", "local"} else None
+            self._path = open_object(location.uri, argument)
             _ = self._path.fs  # some versions of Airflow notice only here that there is no such store
         except (ImportError, ValueError) as error:
             raise WiroUsageError(
-                f"Can't open {uri}: {error}. Expected an object-storage URI, such as "
+                f"Can't open {self.uri}: {error}. Expected an object-storage URI, such as "
                 "gs://google_cloud_default@bucket/key; its provider has to be installed (for s3://: "
                 "apache-airflow-providers-amazon[s3fs])."
             ) from error
+
+    def _check_below(self) -> None:
+        if self._local is not None and self._below is not None:
+            check_below(self._local, self._below, self._argument)
 
     def facts(self) -> Mapping[str, Any] | None:
         """
@@ -94,7 +108,7 @@ class StoredOutput:
         :raises WiroOutputUnavailableError: the store has another number of bytes than it was given.
         """
         if self._local is not None:
-            written = _write_beside(self._local, stream)
+            written = self._write_beside(self._local, stream)
         else:
             written = self._write_object(stream, expected_size, before)
         found = self.facts()
@@ -105,6 +119,22 @@ class StoredOutput:
             raise WiroOutputUnavailableError(
                 f"{self.uri} took {written.size} bytes and its store now shows {shown}."
             )
+        return written
+
+    def _write_beside(self, path: Path, stream: Stream) -> Written:
+        """Write beside it and rename: it is there as a whole or not at all, whenever the machine stops."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._check_below()
+        scratch = path.with_name(f".wiro-{uuid.uuid4().hex}.part")
+        try:
+            with open_private(scratch, "xb") if self._is_private else scratch.open("xb") as file:
+                written = _copy(stream, file)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+        except BaseException:  # also when the task is stopped
+            scratch.unlink(missing_ok=True)
+            raise
         return written
 
     def _write_object(
@@ -149,22 +179,6 @@ class StoredOutput:
                 self._path.unlink()
         except Exception:
             log.warning("Could not remove what was written of %s.", self.uri, exc_info=True)
-
-
-def _write_beside(path: Path, stream: Stream) -> Written:
-    """Write beside it and rename: it is there as a whole or not at all, whenever the machine stops."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".wiro-{uuid.uuid4().hex}.part")
-    try:
-        with scratch.open("xb") as file:
-            written = _copy(stream, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:  # also when the task is stopped
-        scratch.unlink(missing_ok=True)
-        raise
-    return written
 
 
 def _copy(stream: Stream, file: Any) -> Written:

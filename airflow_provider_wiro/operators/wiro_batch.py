@@ -29,6 +29,7 @@ from airflow_provider_wiro.operators.arguments import (
     whole_number,
 )
 from airflow_provider_wiro.operators.batch_stopping import BatchStopper
+from airflow_provider_wiro.operators.data_inputs import are_listed, check_folders, check_names, data_trust
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.triggers.deferral import (
@@ -41,6 +42,7 @@ from airflow_provider_wiro.triggers.deferral import (
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
@@ -84,7 +86,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
         URI (``s3://aws_default@bucket/key``) of a file of JSON Lines with one such object a line. An item
-        with files of its own is ``{"parameters": {...}, "files": {...}}``. (templated)
+        with files of its own is ``{"parameters": {...}, "files": {...}}``. Items that the DAG file doesn't
+        list itself are data, and may name no more than the ``allowed_`` arguments say. (templated)
     :param parameters: of all items; an item's own go before them. (templated)
     :param files: of all items, as in WiroRunOperator. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
@@ -116,6 +119,12 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         ``<manifest_uri>.parts`` until then. (templated)
     :param on_orphaned_intent: what becomes of an item of which it can't be told whether its Run was started:
         it fails (``"fail"``), so that a person looks, or is run anew (``"resubmit"``), which may pay twice.
+    :param allowed_local_paths: local folders whose files an item may name that comes as data: a line of a
+        file, another task's output, a mapped argument. Default: none.
+    :param allowed_connections: ids of connections that such an item's object-storage URIs may name, beside
+        the operator's own ``aws_conn_id`` for S3.
+    :param allowed_item_parameters: of ``callbackUrl`` and ``projectid``, which such an item may set: who
+        gets its result, and who is billed.
     :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
         verified in S3. Without it, and with no ``s3://`` URL as ``s3_key``, nothing is landed. (templated)
     :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number.
@@ -196,6 +205,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         tags: bool | Mapping[str, str] = False,
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
+        allowed_local_paths: Sequence[str | os.PathLike[str]] = (),
+        allowed_connections: Sequence[str] = (),
+        allowed_item_parameters: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -247,6 +259,10 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.tags = tags
         self.max_concurrency = max_concurrency
         self.part_size = part_size
+        self.allowed_local_paths = check_folders("allowed_local_paths", allowed_local_paths)
+        self.allowed_connections = check_names("allowed_connections", allowed_connections)
+        self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
+        self._keep_templates()
         self._batch: BatchAtWork | None = None
         self._is_killed = False
         self._waits_here = not self.deferrable
@@ -257,6 +273,16 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
         return WiroHook(self.wiro_conn_id)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow calls this for mapped tasks as well: see MasksSecretParameters.
+        self._keep_templates()
+        super()._do_render_template_fields(*args, **kwargs)
+
+    def _keep_templates(self) -> None:
+        """Keep what is the DAG author's own word before it is rendered."""
+        self._lists_inputs = are_listed(self.inputs)
+        self._manifest_template = self.manifest_uri if isinstance(self.manifest_uri, str) else None
 
     def execute(self, context: Context) -> BatchSummary:
         """Do what is not done yet: to the end, or until there is nothing but to wait for."""
@@ -373,6 +399,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         :param before: what is known of the part before a deferral, which has left a journal.
         """
         from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
+        from airflow_provider_wiro.batch.collisions import check_item_keys, check_manifest
         from airflow_provider_wiro.batch.inputs import Inputs
         from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
         from airflow_provider_wiro.batch.missing_journal import fail_without_journal, unseen_tries
@@ -382,6 +409,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
         from airflow_provider_wiro.run_record import current_try
         from airflow_provider_wiro.try_trace import open_trace
+        from airflow_provider_wiro.version_compat import is_mapped_instance
 
         ti = context["ti"]
         task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
@@ -406,6 +434,13 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     parameters=self.parameters,
                     files=self.files,
                     project_id=job.project_id,
+                    trust=data_trust(
+                        is_listed=self._lists_inputs and not is_mapped_instance(self),
+                        aws_conn_id=self.aws_conn_id,
+                        local_paths=self.allowed_local_paths,
+                        connections=self.allowed_connections,
+                        parameters=self.allowed_item_parameters,
+                    ),
                 )
             )
             opened.enter_context(self._stopper.describing(job, inputs))
@@ -424,6 +459,11 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 aws_conn_id=self.aws_conn_id,
                 state_path=self.state_path,
             )
+            if self.manifest_uri:
+                check_manifest(manifest, self._manifest_template, self.inputs)
+            if lander is not None:
+                lander.manifest = manifest
+                check_item_keys(self.s3_key, len(inputs))
             parts = Parts(parts_uri(context, manifest))
             self._check_killed()  # fetching the inputs can take long
             missing: Callable[[str], WiroError] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
@@ -100,6 +101,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
         self._reader: OutputReader | None = None
         self._landed: Landed | None = None
+        self._keep_templates()
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -107,6 +109,18 @@ class WiroToObjectStorageOperator(BaseOperator):
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
         return WiroHook(self.wiro_conn_id)
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow calls this for mapped tasks as well, in all versions. render_template_fields is called for
+        # others only.
+        self._keep_templates()
+        super()._do_render_template_fields(*args, **kwargs)
+
+    def _keep_templates(self) -> None:
+        """Keep what is fixed of the templates that say where files go."""
+        self._path_template, self._manifest_template = (
+            str(given) if isinstance(given, str | PurePath) else None for given in (self.path, self.manifest)
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
@@ -123,7 +137,6 @@ class WiroToObjectStorageOperator(BaseOperator):
         from airflow_provider_wiro.landing.landings import plan
         from airflow_provider_wiro.landing.masking import without
         from airflow_provider_wiro.landing.provenance import Origin
-        from airflow_provider_wiro.landing.stored_output import StoredOutput
         from airflow_provider_wiro.transfers.lineage import Landed
 
         with airflow_failures(), self.hook:
@@ -134,10 +147,15 @@ class WiroToObjectStorageOperator(BaseOperator):
             landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
+            targets = destination.open_outputs(landings, template, self._path_template)
             manifest = destination.open_manifest(
-                self.manifest, template, landings, origin, replaces=self.replace
+                self.manifest,
+                template,
+                landings,
+                origin,
+                replaces=self.replace,
+                unrendered=self._path_template if self.manifest is True else self._manifest_template,
             )
-            targets = [StoredOutput(landing.key) for landing in landings]
             files = self._land_all(task, list(zip(landings, targets, strict=True)))
             task = with_cost(self.hook, task)
             if manifest is not None:

@@ -227,3 +227,28 @@ def test_with_replace_a_failed_transfer_leaves_the_old_object(wiro: Wiro, s3: S3
     with pytest.raises((AirflowFailException, WiroError)):
         transfer(replace=True)
     assert s3.get("wiro/2221/0-0.png") == b"old"
+
+
+@pytest.mark.parametrize(
+    "s3_key",
+    ["a/../b/{name}", "{model}/../../{name}", "a/%2e%2e/{name}", "a\\..\\{name}", "a\0/{name}", "a\n/{name}"],
+)
+@pytest.mark.parametrize("as_manifest", [False, True])
+def test_a_key_that_leaves_its_folder_is_refused_before_anything_is_read(
+    wiro: Wiro, s3: S3, cdn: HostileServer, s3_key: str, as_manifest: bool
+) -> None:
+    wiro.shows(wiro.file(PNG))
+    arguments = {"manifest": s3_key.replace("{name}", "m")} if as_manifest else {"s3_key": s3_key}
+    with pytest.raises((WiroUsageError, AirflowFailException), match=r"Expected (s3_key|manifest) without"):
+        transfer(**arguments)
+    assert (cdn.requests, s3.keys) == ([], [])
+
+
+@pytest.mark.parametrize("manifest", ["a//0.png", "a/./0.png", "/a/0.png"])
+def test_a_manifest_in_an_outputs_place_is_refused_however_it_is_spelled(
+    wiro: Wiro, s3: S3, cdn: HostileServer, manifest: str
+) -> None:
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match="would both land in"):
+        transfer(s3_key="a/{name}", manifest=manifest)
+    assert (cdn.requests, s3.keys) == ([], [])

@@ -237,7 +237,7 @@ def test_errors_of_others_are_left_alone() -> None:
         ({"s3_key": "a/{nmae}"}, "Unknown placeholder {nmae}"),
         ({"s3_key": "x/"}, "Write 'x/{index}-{name}'"),
         ({"s3_key": "s3://b/x/", "s3_bucket": None}, "Write 's3://b/x/{index}-{name}'"),
-        ({"s3_key": "a\n/{name}"}, "line break"),
+        ({"s3_key": "a\n/{name}"}, "control characters"),
         ({"s3_key": None}, "Expected s3_key as text"),
         ({"s3_key": ""}, "name an object"),
         ({"s3_key": "s3://b/{name}"}, "s3_bucket must not be given as well"),

@@ -565,3 +565,111 @@ def test_after_on_kill_nothing_begins(wiro: Wiro, store: Store, cdn: HostileServ
     with pytest.raises(AirflowException, match="was stopped"):
         task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
     assert (store.keys, cdn.requests) == ([], [])
+
+
+# -- a place is what it says
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{root}/run::7/{{index}}-{{name}}",
+        "/{root}/{{name}}",
+        "file://localhost{root}/{{name}}",
+        "file:/{root}/{{name}}",
+        "{root}/../{{name}}",
+        "{root}/../dags/x.py::/{{index}}-{{name}}",
+        "{root}/%2e%2e/{{name}}",
+        "{root}/a\\..\\{{name}}",
+        "{root}/a\0/{{name}}",
+        "{root}/a\n/{{name}}",
+        "{root}/{{name}}/",
+        "~/{{name}}",
+        "memory:///run::7/{{index}}-{{name}}",
+        "memory:///a?version=1/{{name}}",
+    ],
+)
+@pytest.mark.parametrize("as_manifest", [False, True])
+def test_a_path_that_would_be_another_place_is_refused_before_anything_is_read(
+    wiro: Wiro, cdn: HostileServer, tmp_path: Path, path: str, as_manifest: bool
+) -> None:
+    attach_memory()
+    wiro.shows(wiro.file(PNG), wiro.file(PNG))
+    place = path.format(root=tmp_path)
+    arguments = {"path": place}
+    if as_manifest:
+        manifest = place.replace("{index}", "x").replace("{name}", "x")
+        arguments = {"path": f"{tmp_path}/{KEY}", "manifest": manifest}
+    with pytest.raises(AirflowFailException, match=r"Expected (path|manifest)"):
+        transfer(**arguments)
+    assert cdn.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "manifest", ["/{root}/0-0.png", "{root}/./0-0.png", "file://{root}//0-0.png", "{root}/link/0-0.png"]
+)
+def test_the_manifest_in_an_outputs_place_is_refused_however_it_is_spelled(
+    wiro: Wiro, cdn: HostileServer, tmp_path: Path, manifest: str
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match=r"would both land in|as an absolute local path"):
+        transfer(f"{tmp_path}/{{index}}-{{name}}", manifest=manifest.format(root=tmp_path))
+    assert cdn.requests == []
+
+
+class Rendered:
+    """A DAG file's task, rendered by Airflow as before it is executed."""
+
+    def __init__(self, piece: str, **arguments: Any) -> None:
+        self.task = operator(**arguments)
+        self.task.render_template_fields({"params": {"t": piece}})  # type: ignore[typeddict-item]
+
+    def land(self) -> Any:
+        return self.task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("field", ["path", "manifest"])
+def test_no_templated_piece_leaves_the_fixed_folder_by_a_symbolic_link(
+    wiro: Wiro, cdn: HostileServer, tmp_path: Path, field: str
+) -> None:
+    data, other = tmp_path / "data", tmp_path / "other"
+    data.mkdir()
+    other.mkdir()
+    (data / "link").symlink_to(other)
+    wiro.shows(wiro.file(PNG))
+    arguments = {"path": f"{data}/{{name}}", field: f"{data}/{{{{ params.t }}}}/x"}
+    with pytest.raises(AirflowFailException, match="by a symbolic link, outside of"):
+        Rendered("link", **arguments).land()
+    assert (cdn.requests, list(other.iterdir())) == ([], [])
+    Rendered("new", **arguments).land()
+    assert (data / "new" / "x").exists()
+
+
+@pytest.mark.parametrize("piece", ["..", "../dags/x.py::", "/../..", "a\\..\\..", "%2e%2e", "x\0"])
+def test_no_templated_piece_leaves_the_fixed_folder(
+    wiro: Wiro, cdn: HostileServer, tmp_path: Path, piece: str
+) -> None:
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match="Expected path"):
+        Rendered(piece, path=f"{tmp_path}/data/{{{{ params.t }}}}/{{index}}-{{name}}").land()
+    assert (cdn.requests, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_the_folder_may_be_behind_a_symbolic_link_that_the_dag_names(wiro: Wiro, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    wiro.shows(wiro.file(PNG))
+    Rendered("new", path=f"{tmp_path}/link/{{{{ params.t }}}}/{{name}}").land()
+    assert (tmp_path / "disk" / "new" / "0.png").read_bytes() == PNG
+
+
+def test_a_manifest_on_disk_is_its_owners_and_an_output_is_not(wiro: Wiro, tmp_path: Path) -> None:
+    wiro.shows(wiro.file(PNG))
+    before = os.umask(0o022)
+    try:
+        transfer(f"{tmp_path}/{{name}}", manifest=True)
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("manifest.json", "0.png")] == [0o600, 0o644]

@@ -1,0 +1,66 @@
+"""Whether a batch's inputs are the word of its DAG's author or data, and what data may name."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.batch.data_trust import DataTrust
+
+
+def are_listed(inputs: Any) -> bool:
+    """
+    Whether a DAG file lists the items itself.
+
+    A template, a path and another task's output are known only when the task runs: they are data.
+
+    :param inputs: as the DAG file has them, before they are rendered.
+    """
+    is_resolved_later = hasattr(inputs, "resolve") and hasattr(inputs, "iter_references")
+    return not isinstance(inputs, str | os.PathLike) and not is_resolved_later
+
+
+def check_names(argument: str, given: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return texts as given.
+
+    :raises WiroUsageError: it is no list of texts.
+    """
+    if isinstance(given, str) or not all(isinstance(name, str) and name.strip() for name in given):
+        raise WiroUsageError(f"Expected {argument} as a list of texts, found {given!r:.200}.")
+    return tuple(given)
+
+
+def check_folders(argument: str, given: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """
+    Return paths as given, as text.
+
+    :raises WiroUsageError: it is no list of absolute local paths.
+    """
+    folders = (given,) if isinstance(given, str) else tuple(os.fspath(folder) for folder in given)
+    if isinstance(given, str) or not all(folder.startswith("/") for folder in folders):
+        raise WiroUsageError(
+            f"Expected {argument} as a list of absolute local folders, found {given!r:.200}."
+        )
+    return folders
+
+
+def data_trust(
+    *,
+    is_listed: bool,
+    aws_conn_id: str | None,
+    local_paths: Sequence[str],
+    connections: Sequence[str],
+    parameters: Sequence[str],
+) -> DataTrust | None:
+    """Return what the items may name, None if that is anything: the DAG file lists them."""
+    if is_listed:
+        return None
+    from airflow_provider_wiro.batch.data_trust import DataTrust
+
+    return DataTrust(aws_conn_id, local_paths, connections, parameters)

@@ -1,0 +1,112 @@
+"""Files in object stores as Airflow's ObjectStoragePath, opened only where it names what was asked for."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.storage.location import parse_location, refuse_marks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from airflow_provider_wiro.storage.location import Location
+
+#: Stores whose paths begin with the bucket. Others (file servers) know their host from the connection.
+_BUCKET_SCHEMES = frozenset(
+    {"s3", "s3a", "s3n", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "r2", "wasb", "wasbs"}
+)
+
+
+def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
+    """
+    Return the ObjectStoragePath of a URI; a connection is read from Airflow here.
+
+    :param what: the argument that has the URI, for messages.
+    :param conn_id: the connection to use if the URI names none.
+    :raises WiroUsageError: Airflow or fsspec would make another place of it, or it is no URI.
+    :raises ImportError: the store's provider is not installed.
+    :raises ValueError: there is no such store.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    asked = parse_location(uri, what)
+    if asked.conn_id is None and conn_id is not None:
+        asked = replace(asked, conn_id=conn_id)
+    refuse_marks(asked, f"{asked.bucket}/{asked.path}", what)
+    path = ObjectStoragePath(asked.uri)
+    check_opened(path, asked, what)
+    return path
+
+
+def check_opened(path: Any, asked: Location, what: str) -> None:
+    """
+    Compare what became of a URI with what was asked.
+
+    :param path: an ObjectStoragePath.
+    :raises WiroUsageError: it is another place.
+    """
+    scheme = "file" if path.protocol in {"", "file", "local"} else path.protocol
+    made = str(path.path)
+    if asked.is_local:
+        is_same = posixpath.normpath(made) == posixpath.normpath(asked.path)
+    else:
+        whole = f"{asked.bucket}/{asked.path}"
+        if asked.scheme in _BUCKET_SCHEMES:
+            is_same = made.strip("/") == whole.strip("/")
+        else:  # what reads `//` as `/` may drop one
+            accepted = {_segments(place) for place in (whole, asked.path, asked.uri)}
+            is_same = _segments(made) in accepted
+        if is_same and (file_system := _file_system(path)) is not None:
+            # What it makes of its own path, as it does at each call.
+            is_same = str(file_system._strip_protocol(made)).strip("/") == made.strip("/")
+    if (scheme, connection_of(path)) != (asked.scheme, asked.conn_id) or not is_same:
+        raise WiroUsageError(
+            f"Expected {what} to name one place, found {asked.uri[:200]!r}: its store would open "
+            f"{made[:200]!r} instead. Write it without special characters."
+        )
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
+
+
+def connection_of(path: Any) -> str | None:
+    """Return the id of a path's connection; before Airflow 3 an ObjectStoragePath has it as an option."""
+    found: str | None = getattr(path, "conn_id", None)
+    return found or (getattr(path, "storage_options", None) or {}).get("conn_id")
+
+
+def _file_system(path: Any) -> Any:
+    """Return the store behind a path, None where Airflow knows no such store: using the path says so."""
+    try:
+        return path.fs
+    except ValueError:
+        return None
+
+
+class LocalFile:
+    """A file on this machine, with what an ObjectStoragePath offers of one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def stat(self) -> Mapping[str, Any]:
+        """Return size (bytes), type (``file``, ``directory`` or ``other``), and what tells it from others."""
+        found = os.stat(self._path)  # noqa: PTH116
+        is_file, is_folder = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
+        kind = "file" if is_file else "directory" if is_folder else "other"
+        return {"size": found.st_size, "type": kind, "mtime": found.st_mtime, "ino": found.st_ino}
+
+    def open(self, mode: str, block_size: int | None = None) -> Any:
+        """Open it; ``block_size`` is for stores only."""
+        return self._path.open(mode)
+
+    def unlink(self) -> None:
+        """Remove it."""
+        self._path.unlink()
