@@ -47,6 +47,7 @@ class LandingSettings:
     tags: bool | Mapping[str, str]
     max_concurrency: int
     part_size: int
+    require_size: bool = False
 
 
 class ItemLander:
@@ -136,7 +137,7 @@ class ItemLander:
         crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)
         hook = self._hook.for_thread()
         hook.interrupted_by(crew.check)
-        with hook, Fetcher(hook, books.task, crew.check) as fetcher:
+        with hook, Fetcher(hook, books.task, crew.check, require_size=settings.require_size) as fetcher:
             work = (crew, fetcher)
             self._at_work.add(work)
             if self._is_stopped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
+log = logging.getLogger(__name__)
 
 #: What requests, and urllib3 below it, raise for text that passed our own look and is no URL to them.
 _NO_URL = (
@@ -51,6 +53,7 @@ class OutputStream:
         self._read_timeout = read_timeout
         headers = lower_case(response.headers)
         self.announced = downloads.check_answer(output, response.status_code, headers)
+        self._is_unverified = output.size is None and downloads.ends_with_connection(output, headers)
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.received = 0
 
@@ -69,6 +72,9 @@ class OutputStream:
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
+        if self._is_unverified and len(piece) < size:
+            self._is_unverified = False  # one warning is enough
+            log.warning("%s", downloads.unverified(self._output, self.received))
         return piece
 
     def _read(self, size: int) -> tuple[bytes, str | None]:

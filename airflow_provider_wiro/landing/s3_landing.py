@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
@@ -109,7 +110,8 @@ class S3Landing:
                 f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
                 f"{landing.key!r} is not in the bucket."
             )
-        return self.fetcher.open(landing.output, part_bytes_for(landing.key, landing.size, self.part_size))
+        part_bytes = partial(part_bytes_for, landing.key, part_bytes=self.part_size)
+        return self.fetcher.open(landing.output, part_bytes(landing.size), part_bytes)
 
     def _sha256(self, landing: Landing) -> str:
         found = self._bytes_of(landing)

@@ -209,7 +209,7 @@ class S3Target:
                 ) from error
             log.warning("Somebody has aborted the upload of %s. It is begun anew.", where)
             self._aborted_id = self._upload_id
-            raise Restart from error
+            raise Restart("its upload was aborted") from error
 
 
 def etag_of(answer: Mapping[str, Any]) -> str:

@@ -64,6 +64,9 @@ class WiroToObjectStorageOperator(BaseOperator):
         asset is the file's URI or, of several, the folder that they share; so a DAG that is scheduled on
         the alias runs once. "each": one event for each file, with its own share of the cost.
     :param max_concurrency: how many outputs are moved at once, from 1 to 64.
+    :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
+        the connection: a cut can't be told from its end. Otherwise it lands, and a warning says that it is
+        unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
         None.
@@ -85,6 +88,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         manifest: bool | str = False,
         asset_events: Literal["one", "each"] = "one",
         max_concurrency: int = 4,
+        require_size: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,6 +100,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         check_asset_events(asset_events)
         self.asset_events = asset_events
         self.max_concurrency = max_concurrency
+        self.require_size = require_size
         self._is_killed = False
         self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
         self._reader: OutputReader | None = None
@@ -179,7 +184,7 @@ class WiroToObjectStorageOperator(BaseOperator):
 
         crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)
-        with OutputReader(self.hook, task, crew.check) as reader:
+        with OutputReader(self.hook, task, crew.check, require_size=self.require_size) as reader:
             self._crew, self._reader = crew, reader
             if self._is_killed:
                 crew.stop()
