@@ -62,10 +62,15 @@ def is_public_address(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+def _subject(output: Output) -> str:
+    """Return an output's label for the beginning of a sentence."""
+    return f"O{output.label[1:]}"
+
+
 def refuse_address(output: Output, host: str, address: str) -> WiroOutputRefusedError:
     """Return the error for an output at a private address."""
     return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at {host} ({address}), which is not a public address. "
+        f"{_subject(output)} is at {host} ({address}), which is not a public address. "
         "It is not fetched: only a connection whose own base URL is private may have outputs there."
     )
 
@@ -81,9 +86,7 @@ def output_url(output: Output) -> str:
     if output.awaits_link:
         raise no_link_yet(output)
     if output.url is None:
-        raise WiroUsageError(
-            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in `content`."
-        )
+        raise WiroUsageError(f"{_subject(output)} has no file to fetch; an LLM's answer is in `content`.")
     return _checked(output, output.url)
 
 
@@ -123,9 +126,7 @@ def _checked(output: Output, url: str) -> str:
 
 def no_url(output: Output, how: str) -> WiroOutputRefusedError:
     """Return the error for an output whose URL nothing can be asked at."""
-    return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at something that is no usable URL: {how}."
-    )
+    return WiroOutputRefusedError(f"{_subject(output)} is at something that is no usable URL: {how}.")
 
 
 def no_link_yet(output: Output) -> WiroOutputUnavailableError:
@@ -196,7 +197,7 @@ def check_unannounced(output: Output, announced: int | None) -> None:
     """
     if output.size is None and announced is not None and announced > MAX_UNANNOUNCED_BYTES:
         raise WiroOutputRefusedError(
-            f"Output {output.index} ({output.name!r}) is larger than {MAX_UNANNOUNCED_BYTES} bytes, the most "
+            f"{_subject(output)} is larger than {MAX_UNANNOUNCED_BYTES} bytes, the most "
             f"that is read where Wiro doesn't say the size: the CDN announces {announced}."
         )
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.landing.masking import masked, text_without_secrets
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def build(
         "wiro_task_id": origin.wiro_task_id,
         "model": masked(origin.model, scrub),
         "parameters": parameters,
-        "seed": next((value for name, value in parameters.items() if name.lower() == "seed"), None),
+        "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
         "finish_reason": masked(task.finish_reason, scrub),
         "usage": task.usage,
         "status": task.status,
@@ -157,6 +158,10 @@ def build(
     }
 
 
+def _is_seed(name: str, value: object) -> bool:
+    return name.lower() == "seed" and not isinstance(value, dict | list)
+
+
 def _source(landing: Landing, scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return where an object was read from: not the URL, which would let its reader fetch the file, too."""
     output = landing.output
@@ -175,8 +180,7 @@ def _moment(moment: datetime | None) -> str | None:
 
 def to_bytes(manifest: Mapping[str, Any]) -> bytes:
     """Return a manifest as it is stored."""
-    written = json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True)
-    return f"{written}\n".encode("utf-8", "replace")
+    return json_text(manifest, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
 def from_bytes(body: bytes, wiro_task_id: str) -> dict[str, Any] | None:

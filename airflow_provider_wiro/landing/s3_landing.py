@@ -107,8 +107,8 @@ class S3Landing:
             return landing.body
         if landing.output.url is None and self.books.is_remembered:
             raise WiroOutputRefusedError(
-                f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
-                f"{landing.key!r} is not in the bucket."
+                f"Expected {landing.output.label} at Wiro or as {landing.key!r} in the bucket, found it in "
+                "neither."
             )
         part_bytes = partial(part_bytes_for, landing.key, part_bytes=self.part_size)
         return self.fetcher.open(landing.output, part_bytes(landing.size), part_bytes)

@@ -74,6 +74,8 @@ class S3Upload:
         self.open_targets: set[S3Target] = set()
         #: For objects in parts, where boto3's own `upload_file` chooses like this but its client doesn't.
         self.checksum = {"ChecksumAlgorithm": "CRC32"} if _calculates_checksums(client) else {}
+        #: Where boto3 adds no checksum, an MD5 is sent: every store knows it.
+        self.sends_md5 = not self.checksum and "ChecksumAlgorithm" not in arguments
         #: An earlier try of the same task may have left uploads open.
         self.is_retry = False
         self.leftovers = Leftovers(client, bucket, self.also(ALSO_FOR_ABORT))
