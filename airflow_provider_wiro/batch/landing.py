@@ -129,7 +129,7 @@ class ItemLander:
         settings = self._settings
         s3 = self._s3.sibling()
         s3.is_retry = is_retry
-        origin = Origin.of(task, self._model, self._task_instance)
+        origin = Origin.of(task, self._model, self._task_instance, self._hook.connection.base_url)
         books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
         _, template = bucket_and_template(settings.s3_bucket, self._key(item))
         landings = books.plan(template, manifest=False)

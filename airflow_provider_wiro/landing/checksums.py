@@ -46,19 +46,27 @@ class Sent:
         """
         Return in words how S3's answer contradicts the body; empty: it names the body's own checksum.
 
-        A checksum that S3 names is compared, else the ETag, where that is an MD5.
+        A checksum that S3 names is compared. Where it names none, or another one, the ETag is, as far as it
+        is an MD5.
 
         :param asked: the arguments of the call.
-        :return: None where the answer has nothing that could be compared.
+        :return: None where nothing can be compared, or one contradicts the other: then one has to look.
         """
+        named = self._difference_of_checksums(answer)
+        if named == "":
+            return ""
+        of_etag = self._difference_of_etag(answer, asked)
+        if named is None:
+            return of_etag
+        return None if of_etag == "" else named
+
+    def _difference_of_checksums(self, answer: Mapping[str, Any]) -> str | None:
         shown = {name: str(answer[name]) for name in _CHECKSUMS if answer.get(name)}
-        if not shown:
-            return self._difference_of_etag(answer, asked)
         for name, value in shown.items():
             own = b64encode(_CHECKSUMS[name](self._body)).decode()
             if value != own:
                 return f"its {name.removeprefix('Checksum')} is {value[:100]}, that of the bytes {own}"
-        return ""
+        return "" if shown else None
 
     def _difference_of_etag(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
         etag = str(answer.get("ETag", "")).strip('"').lower()

@@ -127,6 +127,7 @@ def build(
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
         "wiro_task_id": origin.wiro_task_id,
+        "api": origin.api,
         "model": masked(origin.model, scrub),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
@@ -183,15 +184,19 @@ def to_bytes(manifest: Mapping[str, Any]) -> bytes:
     return json_text(manifest, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
-def from_bytes(body: bytes, wiro_task_id: str) -> dict[str, Any] | None:
-    """Return a manifest that was stored before, None if these bytes are none, or another task's."""
+def from_bytes(body: bytes, wiro_task_id: str, api: str | None = None) -> dict[str, Any] | None:
+    """
+    Return a manifest that was stored before, None if these bytes are none, or another task's.
+
+    :param api: the host of the task's API. Manifests of earlier versions don't name it.
+    """
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("kind") != KIND or found.get("wiro_task_id") != wiro_task_id:
         return None
-    return found
+    return found if None in {api, found.get("api")} or found["api"] == api else None
 
 
 def remembered_digest(earlier: Mapping[str, Any] | None, key: str, etag: str) -> str | None:
@@ -210,4 +215,5 @@ def says_the_same(earlier: Mapping[str, Any] | None, manifest: Mapping[str, Any]
         return False
     ours = json.loads(to_bytes(manifest))
     # One of an earlier version lacks fields, which then say nothing.
-    return {**dict.fromkeys(ours), **earlier, "airflow": None} == {**ours, "airflow": None}
+    unsaid = {**dict.fromkeys(ours), "api": ours.get("api")}
+    return {**unsaid, **earlier, "airflow": None} == {**ours, "airflow": None}

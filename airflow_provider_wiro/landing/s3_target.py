@@ -136,8 +136,8 @@ class S3Target:
     def _damaged(self, part: str, difference: str) -> WiroOutputUnavailableError:
         uri = f"s3://{self._s3.bucket}/{self._where['Key']}"
         return WiroOutputUnavailableError(
-            f"S3 took other bytes than were sent for {part}{uri}: {difference}. Nothing was kept; a retry sends "
-            "them again. If it happens each time, the ETags of this store may be no MD5 sums: then have it "
+            f"S3 took other bytes than were sent for {part}{uri}: {difference}. Nothing was kept; a retry "
+            "sends them again. If it happens each time, the ETags of this store may be no MD5 sums: have it "
             "name checksums (ChecksumAlgorithm in extra_args)."
         )
 

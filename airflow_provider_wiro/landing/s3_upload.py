@@ -221,7 +221,9 @@ class S3Upload:
         if stored is None:
             raise WiroOutputUnavailableError(f"S3 took {size} bytes for {key!r} and now shows nothing.")
         is_ours = stored.etag == target.etag
-        if stored.size == size and (is_ours or description.is_of_the_same(stored.metadata)):
+        if stored.size == size and (
+            is_ours or description.is_of_the_same(stored.metadata) or self.sha256(key) == sha256
+        ):
             return replace(stored, sha256=sha256, is_new=True)
         if not is_ours:
             raise WiroOutputUnavailableError(

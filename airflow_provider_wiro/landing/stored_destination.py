@@ -43,4 +43,5 @@ def open_manifest(
     uri = manifest_key(given, template, landings, origin.placeholders) if landings else None
     if uri is None:
         return None
-    return ManifestObject(InStore(StoredOutput(uri)), origin.wiro_task_id, replace=replaces)
+    place = InStore(StoredOutput(uri))
+    return ManifestObject(place, origin.wiro_task_id, replace=replaces, api=origin.api)

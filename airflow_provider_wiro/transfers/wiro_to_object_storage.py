@@ -135,7 +135,8 @@ class WiroToObjectStorageOperator(BaseOperator):
             check_size(self.max_concurrency)
             template = destination.path_template(self.path)
             task = finished_task(self.hook, self.wiro_task_id)
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            base_url = self.hook.connection.base_url
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))

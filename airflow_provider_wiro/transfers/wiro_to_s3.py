@@ -206,7 +206,8 @@ class WiroToS3Operator(BaseOperator):
                 max_concurrency=self.max_concurrency,
             )
             task = finished_task(self.hook, self.wiro_task_id)
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            base_url = self.hook.connection.base_url
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)

@@ -44,7 +44,9 @@ def test_the_bytes_that_were_put(answer: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        {"ChecksumCRC32": "AAAAAA==", "ETag": f'"{MD5}"'},
+        {"ChecksumCRC32": "AAAAAA=="},
+        {"ChecksumCRC32": "AAAAAA==", "ETag": f'"{OTHER}"'},
+        {"ChecksumCRC32": "AAAAAA==", "ETag": f'"{MD5}"', "SSEKMSKeyId": "arn:key"},
         {"ChecksumCRC32": CRC32, "ChecksumSHA256": "x"},
         {"ETag": f'"{OTHER}"'},
         {"ETag": f'"{OTHER}"', "ServerSideEncryption": "AES256"},
@@ -71,6 +73,10 @@ def test_other_bytes(answer: dict[str, Any]) -> None:
 )
 def test_an_etag_that_is_no_md5_says_nothing(answer: dict[str, Any], asked: dict[str, Any]) -> None:
     assert difference(answer, asked) is None
+
+
+def test_a_checksum_that_the_etag_refutes_confirms_nothing_and_is_no_error() -> None:
+    assert difference({"ChecksumCRC32": "AAAAAA==", "ETag": f'"{MD5}"'}) is None
 
 
 def test_an_md5_is_sent_only_where_it_is_wanted() -> None:
