@@ -45,6 +45,7 @@ class OutputStream:
 
     :ivar content_type: as the CDN says.
     :ivar announced: bytes the CDN announces, None if it doesn't.
+    :ivar is_unverified: nobody states the size, and the body ends with the connection: it may be cut off.
     """
 
     def __init__(self, output: Output, response: requests.Response, read_timeout: float) -> None:
@@ -53,7 +54,8 @@ class OutputStream:
         self._read_timeout = read_timeout
         headers = lower_case(response.headers)
         self.announced = downloads.check_answer(output, response.status_code, headers)
-        self._is_unverified = output.size is None and downloads.ends_with_connection(output, headers)
+        self.is_unverified = output.size is None and downloads.ends_with_connection(output, headers)
+        self._is_reported = False
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.received = 0
 
@@ -72,8 +74,8 @@ class OutputStream:
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
-        if self._is_unverified and len(piece) < size:
-            self._is_unverified = False  # one warning is enough
+        if self.is_unverified and len(piece) < size and not self._is_reported:
+            self._is_reported = True
             log.warning("%s", downloads.unverified(self._output, self.received))
         return piece
 

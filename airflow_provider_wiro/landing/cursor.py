@@ -123,6 +123,7 @@ class Cursor:
                 continue
             edition = self._download.edition
             if edition is not None and edition.validator is None:
+                self._download.forgo_ranges()
                 raise Restart("the CDN names no strong validator (ETag) by which the rest could be told")
             headers = ranges.request_headers(self.position, self._stop, edition)
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +20,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputUnavailableError,
     WiroUsageError,
 )
-from airflow_provider_wiro.hooks import addresses
+from airflow_provider_wiro.hooks import addresses, digests
 from airflow_provider_wiro.hooks.connection import WiroConnection
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
@@ -302,6 +304,24 @@ def test_a_body_whose_end_nobody_states_is_reported_as_unverified(
     assert twin.fetch(at(cdn, until_close(PNG))) == PNG
     assert twin.fetch(at(cdn, chunked(PNG), size=None)) == PNG
     assert "Unverified" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
+def test_of_an_input_that_may_be_cut_off_there_is_no_digest(
+    cdn: HostileServer, connect: Connect, kind: str
+) -> None:
+    """By it a lost Run's task would be taken for another's, and paid for again."""
+    connection = BlockingTwin().hook.connection
+
+    def digest() -> str | None:
+        if kind == "blocking":
+            return digests.fetched_digest(connection, cdn.origin + PATH)
+        return asyncio.run(digests.fetched_digest_async(connection, cdn.origin + PATH))
+
+    cdn.on(PATH, until_close(PNG))
+    assert digest() is None
+    cdn.on(PATH, chunked(PNG))
+    assert digest() == hashlib.sha256(PNG).hexdigest()
 
 
 def assert_secret(error: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:

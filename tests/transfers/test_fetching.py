@@ -201,6 +201,21 @@ def test_a_part_that_does_not_name_its_version_is_not_added_to_others(
     assert asked(cdn)[-1] == "all"
 
 
+def test_parts_that_are_always_shorter_than_asked_for_need_a_validator_or_one_stream(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    def at_most(wire: Any) -> None:
+        wanted = wanted_range(wire, len(PNG))
+        stop = min(wanted[1], wanted[0] + 1000) if wanted else len(PNG)
+        first = wanted[0] if wanted else 0
+        shown = {"content_range": f"bytes {first}-{stop - 1}/{len(PNG)}"} if wanted else {}
+        wire.send(head(206 if wanted else 200, content_length=stop - first, **shown) + PNG[first:stop])
+
+    wiro.shows(wiro.file(PNG, at_most, size=None))
+    assert_landed(transfer(), s3, PNG)
+    assert asked(cdn) == [f"bytes=0-{8 * MIB - 1}", "all"]
+
+
 def test_a_cdn_that_cuts_each_stream_and_has_no_validator_is_given_up(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(BIG, ranged(BIG, etag="", cut_after=9 * MIB)))
     with pytest.raises(WiroOutputUnavailableError, match=r"7 times from its beginning.*no strong validator"):
