@@ -207,7 +207,7 @@ def check_size_is_known(output: Output) -> None:
     if output.size is None:
         raise WiroOutputRefusedError(
             f"Neither Wiro nor the CDN says how large {output.label} is, and its end is that of the "
-            "connection: a cut can't be told from the end. It was not read because of require_size=True."
+            "connection: a cut can't be distinguished from it. Not read because of require_size=True."
         )
 
 

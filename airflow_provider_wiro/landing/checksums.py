@@ -50,7 +50,8 @@ class Sent:
         is an MD5.
 
         :param asked: the arguments of the call.
-        :return: None where nothing can be compared, or one contradicts the other: then one has to look.
+        :return: None where nothing can be compared, or one contradicts the other: the caller has to ask S3
+            for the object.
         """
         named = self._difference_of_checksums(answer)
         if named == "":

@@ -124,7 +124,9 @@ class Cursor:
             edition = self._download.edition
             if edition is not None and edition.validator is None:
                 self._download.forgo_ranges()
-                raise Restart("the CDN names no strong validator (ETag) by which the rest could be told")
+                raise Restart(
+                    "the CDN names no strong validator (ETag) by which the rest could be recognised"
+                )
             headers = ranges.request_headers(self.position, self._stop, edition)
             try:
                 response = self._fetcher.session.get(self._download.output, headers)

@@ -82,8 +82,8 @@ class S3Landing:
         """
         Return the object that is there if it is this very output.
 
-        Its metadata says so where a transfer of ours wrote it, and size and, as far as they are at hand,
-        bytes are those of the output; of anything else the bytes are read and compared.
+        Its metadata says so where a transfer of this package wrote it, and size and, as far as they are known
+        here, bytes are those of the output; of anything else the bytes are read and compared.
         """
         if existing is None:
             raise WiroOutputUnavailableError(

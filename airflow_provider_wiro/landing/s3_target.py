@@ -62,7 +62,7 @@ class S3Target:
 
     :param is_hidden: S3 doesn't show whether an object is there, so that none is put without a condition.
     :ivar etag: as S3 named it when it took the object.
-    :ivar confirmed: the object, if S3's answer to the put has named its checksum: nobody has to look again.
+    :ivar confirmed: the object, if S3's answer to the put has named its checksum: no HEAD is needed.
     """
 
     def __init__(

@@ -65,8 +65,8 @@ class WiroToObjectStorageOperator(BaseOperator):
         the alias runs once. "each": one event for each file, with its own share of the cost.
     :param max_concurrency: how many outputs are moved at once, from 1 to 64.
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
-        the connection: a cut can't be told from its end. Otherwise it lands, and a warning says that it is
-        unverified.
+        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
+        it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
         None.

@@ -79,8 +79,8 @@ class WiroToS3Operator(BaseOperator):
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
-        the connection: a cut can't be told from its end. Otherwise it lands, and a warning says that it is
-        unverified.
+        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
+        it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
         is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
