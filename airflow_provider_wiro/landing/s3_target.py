@@ -119,7 +119,7 @@ class S3Target:
             self._s3.leftovers.remove(self._where["Key"], self._upload_id)
 
     def put_part(self, number: int, body: bytearray) -> None:
-        sent = Sent(body, sends_md5=self._s3.sends_md5)
+        sent = Sent(body, **self._s3.check_of_parts)
         more = {**self._s3.checksum, **self._s3.also(_ALSO_FOR_PARTS)}
         arguments = {**self._where, **more, **sent.arguments}
         with self._begun_anew_if_aborted():

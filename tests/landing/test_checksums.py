@@ -83,3 +83,17 @@ def test_an_md5_is_sent_only_where_it_is_wanted() -> None:
     assert Sent(BODY, sends_md5=False).arguments == {}
     sent = Sent(BODY, sends_md5=True).arguments
     assert sent == {"ContentMD5": b64encode(hashlib.md5(BODY, usedforsecurity=False).digest()).decode()}
+
+
+def test_a_crc32_that_is_sent_is_the_one_that_is_compared() -> None:
+    sent = Sent(BODY, sends_crc32=True)
+    assert sent.arguments == {"ChecksumCRC32": CRC32}
+    assert sent.difference({"ChecksumCRC32": CRC32}, {}) == ""
+    assert sent.difference({"ChecksumCRC32": "AAAAAA=="}, {})
+
+
+def test_a_checksum_that_s3_has_compared_over_tls_is_believed_and_an_etag_is_not() -> None:
+    sent = Sent(BODY, trusts_named=True)
+    assert sent.arguments == {}
+    assert sent.difference({"ChecksumCRC32": "AAAAAA=="}, {}) == ""
+    assert sent.difference({"ETag": f'"{OTHER}"'}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,8 @@ def flip_on_the_way(
     """
     Flip one bit of each object or part that is put, and return where.
 
-    Behind all that boto3 does where it adds no checksum. Else before: moto doesn't check one, and repeats it.
+    Behind all that boto3 does where it adds no checksum. Else before, with a
+    checksum of what arrives: moto computes none, and repeats what it is sent.
     """
     flipped: list[str] = []
     real = URLLib3Session.send
@@ -67,6 +69,9 @@ def flip_on_the_way(
         is_it = only_part in {None, arguments.get("PartNumber")}
         if operation in {"PutObject", "UploadPart"} and is_it:
             arguments["Body"] = flip(bytes(arguments["Body"]))
+            if "ChecksumCRC32" in arguments:
+                crc32 = zlib.crc32(arguments["Body"]).to_bytes(4, "big")
+                arguments["ChecksumCRC32"] = b64encode(crc32).decode()
             flipped.append(arguments["Key"])
 
     if config:
