@@ -8,11 +8,11 @@ the addresses, redirects and headers are judged here, and a shell asks before it
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_wiro.api.parameters import check_web_url
-from airflow_provider_wiro.api.wire import whole_number
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
 
 MAX_REDIRECTS = 5
-#: Of an output whose size Wiro didn't tell, no more than this is read.
+#: Of an output whose size Wiro doesn't say, no more than this is read, whatever the CDN announces.
 MAX_UNANNOUNCED_BYTES = 10 * 1024**3
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -36,6 +36,9 @@ NOT_YET_STATUS = 404
 #: Asked for, so that the bytes on the wire are the file's and can be counted.
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
+
+#: 18 digits are more than any file has bytes.
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -59,10 +62,15 @@ def is_public_address(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+def _subject(output: Output) -> str:
+    """Return an output's label for the beginning of a sentence."""
+    return f"O{output.label[1:]}"
+
+
 def refuse_address(output: Output, host: str, address: str) -> WiroOutputRefusedError:
     """Return the error for an output at a private address."""
     return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at {host} ({address}), which is not a public address. "
+        f"{_subject(output)} is at {host} ({address}), which is not a public address. "
         "It is not fetched: only a connection whose own base URL is private may have outputs there."
     )
 
@@ -78,9 +86,7 @@ def output_url(output: Output) -> str:
     if output.awaits_link:
         raise no_link_yet(output)
     if output.url is None:
-        raise WiroUsageError(
-            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in `content`."
-        )
+        raise WiroUsageError(f"{_subject(output)} has no file to fetch; an LLM's answer is in `content`.")
     return _checked(output, output.url)
 
 
@@ -120,9 +126,7 @@ def _checked(output: Output, url: str) -> str:
 
 def no_url(output: Output, how: str) -> WiroOutputRefusedError:
     """Return the error for an output whose URL nothing can be asked at."""
-    return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at something that is no usable URL: {how}."
-    )
+    return WiroOutputRefusedError(f"{_subject(output)} is at something that is no usable URL: {how}.")
 
 
 def no_link_yet(output: Output) -> WiroOutputUnavailableError:
@@ -156,10 +160,63 @@ def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int
     if status != 200:
         raise bad_status(output, status)
     check_content(output, headers)
-    announced = whole_number(headers.get("content-length"))
+    announced = content_length(output, headers)
     if output.size is not None and announced is not None and announced != output.size:
         raise wrong_size(output, f"the CDN announces {announced}")
+    check_unannounced(output, announced)
     return announced
+
+
+def content_length(output: Output, headers: Mapping[str, str]) -> int | None:
+    """
+    Return the bytes that ``Content-Length`` announces, None where it is missing or can't be read.
+
+    :raises WiroOutputUnavailableError: it names different lengths (RFC 9112 §6.3).
+    """
+    lengths = {length.strip() for length in headers.get("content-length", "").split(",")}
+    if not all(_LENGTH.fullmatch(length) for length in lengths):
+        return None
+    if len(lengths) > 1:
+        raise WiroOutputUnavailableError(
+            f"Expected one Content-Length for {output.label}, found {', '.join(sorted(lengths))[:100]}."
+        )
+    return int(lengths.pop())
+
+
+def ends_with_connection(output: Output, headers: Mapping[str, str]) -> bool:
+    """Whether nothing but the end of the connection says where a body ends (RFC 9112 §6.3, 8)."""
+    coding = headers.get("transfer-encoding", "").rpartition(",")[2].strip().lower()
+    return coding != "chunked" and content_length(output, headers) is None
+
+
+def check_unannounced(output: Output, announced: int | None) -> None:
+    """
+    Raise if a file whose size Wiro doesn't say is, as the CDN says, larger than is read of such a file.
+
+    :raises WiroOutputRefusedError: it is.
+    """
+    if output.size is None and announced is not None and announced > MAX_UNANNOUNCED_BYTES:
+        raise WiroOutputRefusedError(
+            f"{_subject(output)} is larger than {MAX_UNANNOUNCED_BYTES} bytes, the most "
+            f"that is read where Wiro doesn't say the size: the CDN announces {announced}."
+        )
+
+
+def check_size_is_known(output: Output) -> None:
+    """Raise, for a body that ends with the connection, if Wiro doesn't say its size, either."""
+    if output.size is None:
+        raise WiroOutputRefusedError(
+            f"Neither Wiro nor the CDN says how large {output.label} is, and its end is that of the "
+            "connection: a cut can't be distinguished from it. Not read because of require_size=True."
+        )
+
+
+def unverified(output: Output, received: int) -> str:
+    """Return the warning for a body of unknown size that has ended with the connection."""
+    return (
+        f"Unverified: {output.label} ended after {received:,} bytes with the connection, and neither Wiro "
+        "nor the CDN says how large it is. It may be cut off. require_size=True refuses such an output."
+    )
 
 
 def bad_status(output: Output, status: int) -> WiroOutputUnavailableError:

@@ -68,6 +68,11 @@ KNOWN_STATUSES = frozenset(TaskStatus)
 #: Stands for the status of a task that no poll has shown.
 UNKNOWN_STATUS = "unknown"
 
+#: A longer name is of no use, and stands in messages, XComs and manifests: its middle is left out.
+MAX_NAME_CHARACTERS = 1000
+_NAME_END_CHARACTERS = 100
+_MAX_CONTENT_TYPE_CHARACTERS = 200
+
 #: How many of the model's last error lines belong into a message.
 ERROR_LINES = 10
 
@@ -107,15 +112,16 @@ class Output:
     @property
     def label(self) -> str:
         """What to call it in a message."""
-        return f"output {self.index} ({self.name!r})"
+        name = self.name if len(self.name) <= _NAME_END_CHARACTERS else f"{self.name[:_NAME_END_CHARACTERS]}…"
+        return f"output {self.index} ({name!r})"
 
     @classmethod
     def from_wire(cls, index: int, item: Mapping[str, Any]) -> Self:
-        content_type = text(item.get("contenttype")).strip()
+        content_type = text(item.get("contenttype")).strip()[:_MAX_CONTENT_TYPE_CHARACTERS]
         url = text(item.get("url")).strip() or None
         return cls(
             index=index,
-            name=text(item.get("name")),
+            name=_bounded_name(text(item.get("name"))),
             content_type=content_type,
             # Wiro writes "0" also for files that are not empty, so that a 0 tells nothing.
             size=whole_number(item.get("size")) or None,
@@ -127,6 +133,13 @@ class Output:
     def awaits_link(self) -> bool:
         """Whether it is a file whose link Wiro has not shown yet."""
         return self.url is None and self.content is None
+
+
+def _bounded_name(name: str) -> str:
+    """Return a name without the middle of one that is too long; its suffix stays."""
+    if len(name) <= MAX_NAME_CHARACTERS:
+        return name
+    return f"{name[: MAX_NAME_CHARACTERS - _NAME_END_CHARACTERS]}{name[-_NAME_END_CHARACTERS:]}"
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import downloads, retry
-from airflow_provider_wiro.api.wire import whole_number
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ _LONGEST_SHARE_OF_A_PAUSE = 0.75
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
 _PASSING = frozenset({408, 425, 429})
+#: RFC 9110 §8.8.3: quoted; ``W/`` before it says that it is weak. An unquoted one is no ETag.
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+#: A Last-Modified is a strong validator if the file has been unchanged for longer than clocks differ and than
+#: the second in which two versions can have the same date (RFC 9110 §8.8.2.2; 60 s is RFC 7232's figure).
+_UNCHANGED_FOR = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ class Edition:
 
     :ivar size: bytes, None if neither Wiro nor the CDN told.
     :ivar announced: bytes the CDN announced, None if it didn't.
+    :ivar date: when the CDN answered, by its own clock (``Date``), empty if it didn't say.
     :ivar is_ranged: the CDN serves parts of it.
+    :ivar ends_with_connection: nothing but the end of the connection says where the body ends.
     """
 
     size: int | None
@@ -52,20 +60,42 @@ class Edition:
     etag: str
     last_modified: str
     is_ranged: bool
+    date: str = ""
+    ends_with_connection: bool = False
 
     @property
     def validator(self) -> str | None:
-        """What to send as If-Range, None if there is nothing: a weak ETag must not be used there."""
+        """
+        What to send as If-Range, None if there is no strong validator: then nothing may be added to what has
+        come of this version (RFC 9110 §13.1.5, §15.3.7.3). A date counts only where there is no ETag at all.
+        """
         if self.etag:
-            return None if self.etag.startswith("W/") else self.etag
-        return self.last_modified or None
+            return self.etag if _STRONG_ETAG.fullmatch(self.etag) else None
+        changed, answered = _moment(self.last_modified), _moment(self.date)
+        if changed is None or answered is None or answered - changed < _UNCHANGED_FOR:
+            return None
+        return self.last_modified
 
     def is_same(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer is of this version too, as far as it says."""
-        etag, last_modified = headers.get("etag", ""), headers.get("last-modified", "")
-        if self.etag and etag:
-            return self.etag == etag
-        return not (self.last_modified and last_modified) or self.last_modified == last_modified
+        """Whether an answer shares the strong validator of this version; without one that isn't known."""
+        if self.validator is None:
+            return False
+        if self.etag:
+            return headers.get("etag", "") == self.etag
+        return headers.get("last-modified", "") == self.last_modified
+
+    def is_silent(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer doesn't say of which version it is, where this one did."""
+        return not headers.get("etag" if self.etag else "last-modified")
+
+
+def _moment(date: str) -> datetime | None:
+    """Read an HTTP date, which is in GMT; None if it is none."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 class Step(Enum):
@@ -74,7 +104,7 @@ class Step(Enum):
     READ = "it is what was asked for"
     RENEW = "the link has expired: ask Wiro for a fresh one"
     REPEAT = "it may pass: ask again in a while"
-    RESTART = "the file can't be gone on with: fetch it from its beginning"
+    RESTART = "it can't be added to what has come: fetch the file from its beginning"
 
 
 def wants_ranges(output: Output, part_bytes: int) -> bool:
@@ -130,8 +160,15 @@ def read_first(output: Output, part_bytes: int | None, status: int, headers: Map
     else:  # some answer so even if asked for all of it
         is_ranged = part_bytes is not None
         announced = _check_part(output, 0, part_bytes, headers, output.size)
-    size = output.size if output.size is not None else announced
-    return Edition(size, announced, headers.get("etag", ""), headers.get("last-modified", ""), is_ranged)
+    return Edition(
+        size=output.size if output.size is not None else announced,
+        announced=announced,
+        etag=headers.get("etag", ""),
+        last_modified=headers.get("last-modified", ""),
+        is_ranged=is_ranged,
+        date=headers.get("date", ""),
+        ends_with_connection=status != 206 and downloads.ends_with_connection(output, headers),
+    )
 
 
 def check_further(
@@ -179,10 +216,11 @@ def _check_part(
     asked_end = whole if stop is None else min(stop, whole)
     if first != start or not start < end <= asked_end:
         raise _wrong_part(output, f"bytes {first} to {end - 1} came for {start} to {asked_end - 1}")
-    length = whole_number(headers.get("content-length"))
+    length = downloads.content_length(output, headers)
     if length is not None and length != end - start:
         raise _wrong_part(output, f"{length} bytes came for a range of {end - start}")
     downloads.check_content(output, headers)
+    downloads.check_unannounced(output, total)
     return total
 
 

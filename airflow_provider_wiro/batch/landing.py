@@ -48,6 +48,7 @@ class LandingSettings:
     tags: bool | Mapping[str, str]
     max_concurrency: int
     part_size: int
+    require_size: bool = False
 
 
 class ItemLander:
@@ -131,7 +132,7 @@ class ItemLander:
         settings = self._settings
         s3 = self._s3.sibling()
         s3.is_retry = is_retry
-        origin = Origin.of(task, self._model, self._task_instance)
+        origin = Origin.of(task, self._model, self._task_instance, self._hook.connection.base_url)
         books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
         _, template = bucket_and_template(settings.s3_bucket, self._key(item))
         landings = books.plan(template, manifest=False)
@@ -140,7 +141,7 @@ class ItemLander:
         crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)
         hook = self._hook.for_thread()
         hook.interrupted_by(crew.check)
-        with hook, Fetcher(hook, books.task, crew.check) as fetcher:
+        with hook, Fetcher(hook, books.task, crew.check, require_size=settings.require_size) as fetcher:
             work = (crew, fetcher)
             self._at_work.add(work)
             if self._is_stopped:

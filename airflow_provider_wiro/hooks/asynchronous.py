@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import logging
 import socket
 import ssl
 import time
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Send
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
+
+log = logging.getLogger(__name__)
 
 #: What aiohttp raises for a request that went wrong; anything else is a bug and is let through.
 FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
@@ -225,6 +228,7 @@ class AsyncOutputStream:
 
     :ivar content_type: as the CDN says.
     :ivar announced: bytes the CDN announces, None if it doesn't.
+    :ivar is_unverified: nobody states the size, and the body ends with the connection: it may be cut off.
     """
 
     def __init__(self, output: Output, response: aiohttp.ClientResponse, read_timeout: float) -> None:
@@ -233,6 +237,8 @@ class AsyncOutputStream:
         self._read_timeout = read_timeout
         headers = _lower_case(response)
         self.announced = downloads.check_answer(output, response.status, headers)
+        self.is_unverified = output.size is None and downloads.ends_with_connection(output, headers)
+        self._is_reported = False
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.received = 0
 
@@ -269,6 +275,9 @@ class AsyncOutputStream:
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
+        if self.is_unverified and len(piece) < size and not self._is_reported:
+            self._is_reported = True
+            log.warning("%s", downloads.unverified(self._output, self.received))
         return piece
 
 

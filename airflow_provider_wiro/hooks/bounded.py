@@ -2,7 +2,8 @@
 Connections on which nothing goes on without an end, and no half answer passes for a whole one.
 
 The timeouts of requests are between two bytes, so that a header, a chunk's length or a trailer that trickles
-holds a thread for ever; and http.client takes a header that was cut in the middle for one that has ended.
+holds a thread for ever; http.client takes a header that was cut in the middle for one that has ended; and the
+mail parser that it reads headers with takes the first line that is none for the end of them all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 import http.client
 import io
 import math
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
+
+
+#: A header as RFC 9112 §5 has it, but for blanks before the colon, which some servers write.
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
+#: As many lines that are no header are passed over. http.client takes as many headers.
+_MAX_UNREADABLE = 100
+#: http.client's own limit of a line.
+_MAX_LINE = 65_536
 
 
 class CutInsideHeaderError(http.client.RemoteDisconnected):
@@ -114,16 +124,69 @@ class _BoundedResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self.reads = _Reads(self.fp.detach(), sock, until)
-        self.fp = io.BufferedReader(self.reads)
+        self.fp = self._head = _Head(self.reads)
 
     def begin(self) -> None:
         super().begin()
+        self._head.has_ended = True
         if self.reads.has_ended:  # nothing is read beyond the head here, so that this was inside of it
             self.close()
             raise CutInsideHeaderError("The connection ended inside the header of the answer.")
         # Of a header that is none urllib3 would log a warning, with the URL and thus an output's signature.
         self.msg.defects.clear()
         self.msg.set_payload("")
+
+
+class _Head(io.BufferedReader):
+    """
+    An answer of whose head only lines are shown that are headers; its body is as it comes.
+
+    http.client parses a head as that of a mail, which ends where a line is no header: a ``Content-Length``
+    behind that would be lost, and with it all knowledge of where the body ends.
+
+    :ivar has_ended: what follows is the body.
+    """
+
+    has_ended = False
+    _is_at_status = True
+    _passed_over = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.has_ended:
+            return line
+        if self._is_at_status:
+            self._is_at_status = False
+            return line
+        while line and not (shown := _header_line(line)):
+            line = self._next_after_unreadable(size)
+        if not line:
+            return line
+        if shown in {b"\r\n", b"\n"}:  # a status again, if this was a 100 Continue
+            self._is_at_status = True
+        return shown
+
+    def _next_after_unreadable(self, size: int | None) -> bytes:
+        """Return the next line that isn't folded: it would be taken for more of the header before."""
+        while True:
+            self._passed_over += 1
+            if self._passed_over > _MAX_UNREADABLE:
+                raise http.client.HTTPException(f"more than {_MAX_UNREADABLE} lines that are no headers")
+            line = super().readline(size)
+            if line[:1] not in {b" ", b"\t"}:
+                return line
+
+
+def _header_line(line: bytes) -> bytes:
+    """Return a line of a head in the form that http.client reads; empty if it is no header."""
+    if line in {b"\r\n", b"\n"} or len(line) > _MAX_LINE:  # too long: http.client says so
+        return line
+    match = _HEADER.fullmatch(line)
+    if match is None and line[:1] not in {b" ", b"\t"}:
+        return b""
+    name, value = (b"", line) if match is None else (match[1] + b":", match[2])
+    # A carriage return inside of a line would be the end of a line to the mail parser.
+    return name + value.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
 
 
 class _Reads(io.RawIOBase):

@@ -30,7 +30,7 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
 
     It is fetched like an output: with the connection's timeouts, and from public addresses only.
 
-    :return: None if it can't be had, or has more bytes than Wiro takes.
+    :return: None if it can't be had, may be cut off, or has more bytes than Wiro takes.
     """
     from airflow_provider_wiro.hooks import outputs
 
@@ -42,6 +42,8 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
                 if size > MAX_FILE_BYTES:
                     return None
                 digest.update(piece)
+            if stream.is_unverified:
+                return None
     except WiroError:
         return None
     return digest.hexdigest()
@@ -59,6 +61,8 @@ async def fetched_digest_async(connection: WiroConnection, url: str) -> str | No
                 if size > MAX_FILE_BYTES:
                     return None
                 digest.update(piece)
+            if stream.is_unverified:
+                return None
     except WiroError:
         return None
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
+log = logging.getLogger(__name__)
 
 #: What requests, and urllib3 below it, raise for text that passed our own look and is no URL to them.
 _NO_URL = (
@@ -43,6 +45,7 @@ class OutputStream:
 
     :ivar content_type: as the CDN says.
     :ivar announced: bytes the CDN announces, None if it doesn't.
+    :ivar is_unverified: nobody states the size, and the body ends with the connection: it may be cut off.
     """
 
     def __init__(self, output: Output, response: requests.Response, read_timeout: float) -> None:
@@ -51,6 +54,8 @@ class OutputStream:
         self._read_timeout = read_timeout
         headers = lower_case(response.headers)
         self.announced = downloads.check_answer(output, response.status_code, headers)
+        self.is_unverified = output.size is None and downloads.ends_with_connection(output, headers)
+        self._is_reported = False
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.received = 0
 
@@ -69,6 +74,9 @@ class OutputStream:
         downloads.check_received(
             self._output, self.received, announced=self.announced, is_complete=len(piece) < size
         )
+        if self.is_unverified and len(piece) < size and not self._is_reported:
+            self._is_reported = True
+            log.warning("%s", downloads.unverified(self._output, self.received))
         return piece
 
     def _read(self, size: int) -> tuple[bytes, str | None]:

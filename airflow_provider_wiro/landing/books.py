@@ -13,6 +13,7 @@ from airflow_provider_wiro.landing.landings import plan
 from airflow_provider_wiro.landing.manifest_object import ManifestObject
 from airflow_provider_wiro.landing.manifest_places import InS3
 from airflow_provider_wiro.landing.masking import without
+from airflow_provider_wiro.landing.provenance import API
 from airflow_provider_wiro.landing.s3_arguments import check_manifest_key
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ class Books:
         if key is not None:
             arguments = manifests.manifest_arguments(self._s3.arguments)
             place = InS3(self._s3.sibling(arguments), key, self.origin)
-            self._manifest = ManifestObject(place, self.origin.wiro_task_id, replace=self._replaces)
+            self._manifest = ManifestObject(
+                place, self.origin.wiro_task_id, replace=self._replaces, api=self.origin.api
+            )
         self._landings = landings or landings_of_manifest(self._manifest.earlier if self._manifest else None)
         if not self._landings:
             log.warning(
@@ -81,9 +84,13 @@ class Books:
             )
         return self._landings
 
-    def identity(self, landing: Landing) -> dict[str, str]:
-        """Return the metadata by which an object is known to be this output."""
-        return self.origin.identity(_name(landing))
+    def is_of(self, landing: Landing, metadata: Mapping[str, str]) -> bool:
+        """Whether an object's metadata names this output: the API's host, the task, and which output."""
+        identity = self.origin.identity(_name(landing))
+        if self.is_remembered and API not in metadata:
+            # Of an earlier version, and what it could be compared with is gone.
+            identity.pop(API, None)
+        return identity.items() <= metadata.items()
 
     def digest(self, landing: Landing, etag: str) -> str | None:
         """

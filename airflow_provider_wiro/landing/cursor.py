@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from contextlib import suppress
@@ -24,13 +25,19 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.landing.fetching import Download
 
+log = logging.getLogger(__name__)
+
 #: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
 #: enough that this copy adds nothing to the memory.
 PIECE_BYTES = 256 * 1024
 
 
 class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has already stored parts
-    """The file has to be fetched from its beginning; what was fetched before is of no use."""
+    """
+    The file has to be fetched from its beginning; what was fetched before is of no use.
+
+    Its text says why, as the end of a sentence.
+    """
 
 
 class Cursor:
@@ -55,12 +62,24 @@ class Cursor:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._disconnect()
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
 
     @property
     def is_whole(self) -> bool:
         """Whether it goes on to the end of the file."""
         return self._stop is None
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether it is a part of a larger file, or may be."""
+        size = self._download.size
+        return self._stop is not None and (size is None or size > self._stop)
 
     def fill(self, view: memoryview) -> int:
         """
@@ -81,7 +100,7 @@ class Cursor:
                 cut = self._cut_off(f"{type(error).__name__} after {self.position} bytes")
             patience.note(filled, now := time.monotonic())
             if cut is not None:
-                self._disconnect()
+                self.close()
                 self._wait(patience, cut)
             elif patience.is_over(now):
                 raise self._cut_off(f"it came too slowly, {self.position} bytes so far")
@@ -92,13 +111,23 @@ class Cursor:
         return filled
 
     def connect(self, patience: Patience) -> None:
-        """Ask for the bytes from here on, until there is an answer that can be read."""
+        """
+        Ask for the bytes from here on, until there is an answer that can be read.
+
+        :raises Restart: by nothing could it be known that they are of the version that has come so far.
+        """
         while self._response is None:
             self._fetcher.check()
             if self._download.output.awaits_link:
                 self._await_link(patience)
                 continue
-            headers = ranges.request_headers(self.position, self._stop, self._download.edition)
+            edition = self._download.edition
+            if edition is not None and edition.validator is None:
+                self._download.forgo_ranges()
+                raise Restart(
+                    "the CDN names no strong validator (ETag) by which the rest could be recognised"
+                )
+            headers = ranges.request_headers(self.position, self._stop, edition)
             try:
                 response = self._fetcher.session.get(self._download.output, headers)
             except WiroOutputUnavailableError as error:
@@ -133,9 +162,11 @@ class Cursor:
             status, headers, is_ranged=is_ranged, start=self.position, edition=download.edition
         )
         if step is Step.RESTART:
-            if download.edition is None or download.edition.is_same(headers):
-                download.forgo_ranges()
-            raise Restart
+            edition = download.edition
+            if edition is not None and not (edition.is_same(headers) or edition.is_silent(headers)):
+                raise Restart("the CDN shows another version of it")
+            download.forgo_ranges()
+            raise Restart("the CDN doesn't serve the part that was asked for, or not by its version")
         if step is Step.RENEW and patience.may_renew:
             patience.may_renew = False
             self._renew(patience)
@@ -150,6 +181,8 @@ class Cursor:
             return
         if download.edition is None:
             download.edition = ranges.read_first(download.output, self._stop, status, headers)
+            if self._fetcher.require_size and download.edition.ends_with_connection:
+                downloads.check_size_is_known(download.output)
             if not download.edition.is_ranged:
                 self._stop = None
         else:
@@ -177,6 +210,8 @@ class Cursor:
         if end is not None and (self._stop is not None or announced is not None or not self._says_its_end):
             raise urllib3.exceptions.ProtocolError("The body ended too early.")
         downloads.check_received(self._download.output, self.position, announced=announced, is_complete=True)
+        if end is None and edition is not None and edition.ends_with_connection:
+            log.warning("%s", downloads.unverified(self._download.output, self.position))
         self.is_at_end = True
 
     def _finish(self) -> None:
@@ -219,8 +254,3 @@ class Cursor:
 
     def _cut_off(self, how: str) -> WiroOutputUnavailableError:
         return downloads.cut_off(self._download.output, how)
-
-    def _disconnect(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None

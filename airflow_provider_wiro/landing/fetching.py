@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api import ranges
+from airflow_provider_wiro.api import ranges, retry
 from airflow_provider_wiro.api.ranges import Edition, Patience
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.outputs import OutputSession
@@ -24,17 +25,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Cursor", "Download", "Fetcher", "Restart"]
 
+log = logging.getLogger(__name__)
+
+#: How often an output is fetched from its beginning before that fails. Each time may take as long as the file
+#: does, so that time says nothing; Airflow's next try begins with a fresh count.
+MAX_RESTARTS = 6
+
 
 class Fetcher:
     """
     What the downloads of one task have in common: connections, links, and the way to stop them.
 
     :param check: raises what is to end them, called before and while waiting.
+    :param require_size: refuse a file of unknown size whose end is the connection's.
     :ivar silence_seconds: how long a connection may be silent before another is made.
     """
 
-    def __init__(self, hook: WiroHook, task: Task, check: Callable[[], None]) -> None:
+    def __init__(
+        self, hook: WiroHook, task: Task, check: Callable[[], None], *, require_size: bool = False
+    ) -> None:
         self.check = check
+        self.require_size = require_size
         self.silence_seconds = ranges.silence_seconds(hook.connection.read_timeout)
         self.session = OutputSession(hook.connection, self.silence_seconds)
         self._hook = hook
@@ -48,9 +59,16 @@ class Fetcher:
     def __exit__(self, *exc_info: object) -> None:
         self.session.__exit__(*exc_info)
 
-    def open(self, output: Output, part_bytes: int) -> Download:
-        """Begin to fetch an output; nothing is sent yet."""
-        return Download(self, output, part_bytes)
+    def open(
+        self, output: Output, part_bytes: int, part_bytes_for: Callable[[int | None], int] | None = None
+    ) -> Download:
+        """
+        Begin to fetch an output; nothing is sent yet.
+
+        :param part_bytes_for: returns how large the parts of a file of a size have to be, asked when the CDN
+            has announced the size; default: always ``part_bytes``.
+        """
+        return Download(self, output, part_bytes, part_bytes_for or (lambda size: part_bytes))
 
     def renew(self, stale: Output) -> Output:
         """
@@ -88,13 +106,20 @@ class Download:
     :ivar edition: what the CDN told of it; None before :meth:`begin`.
     """
 
-    def __init__(self, fetcher: Fetcher, output: Output, part_bytes: int) -> None:
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        output: Output,
+        part_bytes: int,
+        part_bytes_for: Callable[[int | None], int],
+    ) -> None:
         self.output = output
         self.part_bytes = part_bytes
         self.edition: Edition | None = None
         self.fetcher = fetcher
+        self._part_bytes_for = part_bytes_for
         self._ranges_work = True
-        self._patience = Patience(time.monotonic())
+        self._restarts = 0
 
     @property
     def size(self) -> int | None:
@@ -105,36 +130,47 @@ class Download:
         """
         Ask for the first bytes, and learn what the CDN knows of the file.
 
-        :return: the first part if the CDN serves parts, else the whole.
+        :return: the first part if the CDN serves parts that are known to fit together, else the whole.
         :raises WiroOutputError: it can't be had, or is not what Wiro announced.
         :raises Restart: it has changed or can't be had in parts.
         """
-        asked = self._ranges_work and ranges.wants_ranges(self.output, self.part_bytes)
-        self.edition = None
-        cursor = Cursor(self, 0, self.part_bytes if asked else None)
-        cursor.connect(Patience(time.monotonic()))
-        return cursor
+        while True:
+            asked = self._ranges_work and ranges.wants_ranges(self.output, self.part_bytes)
+            self.edition = None
+            cursor = Cursor(self, 0, self.part_bytes if asked else None)
+            cursor.connect(Patience(time.monotonic()))
+            if not self._must_ask_otherwise(cursor):
+                return cursor
+            cursor.close()
+
+    def _must_ask_otherwise(self, cursor: Cursor) -> bool:
+        """Decide, by the first answer, on larger parts or on one stream; nothing of it was read yet."""
+        part_bytes = self._part_bytes_for(self.size)
+        has_larger_parts = part_bytes > self.part_bytes
+        self.part_bytes = max(part_bytes, self.part_bytes)
+        if not cursor.needs_others:
+            return False
+        if self.edition is not None and self.edition.validator is None:
+            self.forgo_ranges()
+            return True
+        return has_larger_parts
 
     def part(self, start: int, stop: int) -> Cursor:
         """Return a part to read; nothing is sent yet."""
         return Cursor(self, start, stop)
 
-    def restart(self, received: int) -> None:
-        """
-        Prepare to begin again, after a rest; raise if that has not helped for too long.
-
-        :param received: bytes that had come.
-        """
+    def restart(self, why: Restart) -> None:
+        """Prepare to begin again, at once or after a rest; raise if that has not helped often enough."""
         self.edition = None
-        now = time.monotonic()
-        self._patience.note(received, now)
-        seconds = self._patience.pause(now, random.random())
-        if seconds is None:
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS:
             raise WiroOutputUnavailableError(
-                f"Output {self.output.index} ({self.output.name!r}) changes on the CDN while it is fetched, "
-                "or is cut off where the CDN can't go on."
+                f"Fetched {self.output.label} {MAX_RESTARTS + 1} times from its beginning, never to its end. "
+                f"It changes on the CDN while it is fetched, or can't be resumed after a cut: {why}."
             )
-        self.fetcher.pause(seconds)
+        log.info("Fetching %s again from its beginning: %s.", self.output.label, why)
+        if self._restarts > 1:
+            self.fetcher.pause(retry.backoff_seconds(self._restarts - 1, random.random()))
 
     def forgo_ranges(self) -> None:
         """From now on ask for the whole: this CDN doesn't do what it says about parts."""
@@ -144,14 +180,13 @@ class Download:
         """Return the digest of its bytes, which are fetched for it and kept nowhere."""
         buffer = bytearray(PIECE_BYTES)
         while True:
-            digest, received = hashlib.sha256(), 0
+            digest = hashlib.sha256()
             self._ranges_work = False  # one stream: nothing is gained by parts that are not kept
             try:
                 with self.begin() as cursor, memoryview(buffer) as view:
                     while count := cursor.fill(view):
                         digest.update(view[:count])
-                        received += count
-            except Restart:
-                self.restart(received)
+            except Restart as why:
+                self.restart(why)
             else:
                 return digest.hexdigest()

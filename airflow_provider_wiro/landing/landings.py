@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_wiro.api.filenames import clean_name, fill_key, output_name
 from airflow_provider_wiro.api.llm_answers import answer_text
 from airflow_provider_wiro.api.media_types import OCTET_STREAM, type_of_name
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+from airflow_provider_wiro.api.secret_parameters import secret_values
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.json_text import json_text
+from airflow_provider_wiro.landing.masking import without
 from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
@@ -91,15 +93,16 @@ def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | 
         yield name, content_type_of(output.content_type, name), "", None
         return
     stem = PurePosixPath(clean_name(output.name, fallback="answer")).stem
-    try:
-        structured = json.dumps(output.content, ensure_ascii=False, indent=2)
-    except RecursionError as error:
-        raise WiroOutputRefusedError(
-            f"Output {output.index} is an answer nested too deeply to write."
-        ) from error
-    plain = answer_text([output.content], task.debug_output)
-    yield f"{stem}.json", "application/json", "json", f"{structured}\n".encode("utf-8", "replace")
-    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", f"{plain}\n".encode("utf-8", "replace")
+    # Some models repeat their parameters, the token of the conversation among them.
+    scrub = without([*secret_values(task.parameters), *secret_values(output.content)])
+    structured = scrub(json_text(output.content))
+    plain = scrub(answer_text([output.content], task.debug_output))
+    yield f"{stem}.json", "application/json", "json", _line(structured)
+    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", _line(plain)
+
+
+def _line(text: str) -> bytes:
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def content_type_of(announced: str, name: str) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.landing.masking import masked, text_without_secrets
 from airflow_provider_wiro.storage.location import identity_of
 
@@ -127,9 +128,10 @@ def build(
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
         "wiro_task_id": origin.wiro_task_id,
+        "api": origin.api,
         "model": masked(origin.model, scrub),
         "parameters": parameters,
-        "seed": next((value for name, value in parameters.items() if name.lower() == "seed"), None),
+        "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
         "finish_reason": masked(task.finish_reason, scrub),
         "usage": task.usage,
         "status": task.status,
@@ -158,6 +160,10 @@ def build(
     }
 
 
+def _is_seed(name: str, value: object) -> bool:
+    return name.lower() == "seed" and not isinstance(value, dict | list)
+
+
 def _source(landing: Landing, scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return where an object was read from: not the URL, which would let its reader fetch the file, too."""
     output = landing.output
@@ -176,19 +182,22 @@ def _moment(moment: datetime | None) -> str | None:
 
 def to_bytes(manifest: Mapping[str, Any]) -> bytes:
     """Return a manifest as it is stored."""
-    written = json.dumps(manifest, ensure_ascii=False, indent=2, sort_keys=True)
-    return f"{written}\n".encode("utf-8", "replace")
+    return json_text(manifest, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
-def from_bytes(body: bytes, wiro_task_id: str) -> dict[str, Any] | None:
-    """Return a manifest that was stored before, None if these bytes are none, or another task's."""
+def from_bytes(body: bytes, wiro_task_id: str, api: str | None = None) -> dict[str, Any] | None:
+    """
+    Return a manifest that was stored before, None if these bytes are none, or another task's.
+
+    :param api: the host of the task's API. Manifests of earlier versions don't name it.
+    """
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("kind") != KIND or found.get("wiro_task_id") != wiro_task_id:
         return None
-    return found
+    return found if None in {api, found.get("api")} or found["api"] == api else None
 
 
 def remembered_digest(earlier: Mapping[str, Any] | None, key: str, etag: str) -> str | None:
@@ -207,4 +216,5 @@ def says_the_same(earlier: Mapping[str, Any] | None, manifest: Mapping[str, Any]
         return False
     ours = json.loads(to_bytes(manifest))
     # One of an earlier version lacks fields, which then say nothing.
-    return {**dict.fromkeys(ours), **earlier, "airflow": None} == {**ours, "airflow": None}
+    unsaid = {**dict.fromkeys(ours), "api": ours.get("api")}
+    return {**unsaid, **earlier, "airflow": None} == {**ours, "airflow": None}

@@ -37,12 +37,14 @@ class ManifestObject:
     One task's manifest.
 
     :param replace: whether something else that is there may be overwritten.
+    :param api: the host of the API whose task it is, None if not known.
     :ivar earlier: the manifest that an earlier run left of the same Wiro task.
     :raises WiroOutputRefusedError: something else is there, and ``replace`` is False.
     """
 
-    def __init__(self, place: Place, wiro_task_id: str, *, replace: bool) -> None:
+    def __init__(self, place: Place, wiro_task_id: str, *, replace: bool, api: str | None = None) -> None:
         self._place = place
+        self._api = api
         self._wiro_task_id = wiro_task_id
         self._replace = replace
         self.earlier = self._read()
@@ -72,7 +74,7 @@ class ManifestObject:
 
     def _read(self) -> dict[str, Any] | None:
         body = self._place.read()
-        found = None if body is None else manifests.from_bytes(body, self._wiro_task_id)
+        found = None if body is None else manifests.from_bytes(body, self._wiro_task_id, self._api)
         if body is not None and found is None and not self._replace:
             raise WiroOutputRefusedError(
                 f"{self.uri} is there already and is not the manifest of Wiro task "

@@ -34,10 +34,13 @@ class OutputReader:
     Reads the outputs of one task, one after the other.
 
     :param check: raises what is to end the reading, called before and between reads.
+    :param require_size: refuse a file of unknown size whose end is the connection's.
     """
 
-    def __init__(self, hook: WiroHook, task: Task, check: Callable[[], None]) -> None:
-        self._fetcher = Fetcher(hook, task, check)
+    def __init__(
+        self, hook: WiroHook, task: Task, check: Callable[[], None], *, require_size: bool = False
+    ) -> None:
+        self._fetcher = Fetcher(hook, task, check, require_size=require_size)
         self.check = check
 
     def __enter__(self) -> Self:
@@ -64,15 +67,11 @@ class OutputReader:
         download = self._fetcher.open(landing.output, PIECE_BYTES)
         download.forgo_ranges()  # one stream: nothing is gained by parts
         while True:
-            received = 0
             try:
                 with download.begin() as cursor:
-                    try:
-                        return use(_CursorStream(cursor))
-                    finally:
-                        received = cursor.position
-            except Restart:
-                download.restart(received)
+                    return use(_CursorStream(cursor))
+            except Restart as why:
+                download.restart(why)
 
     def sha256(self, landing: Landing) -> str:
         """Return the digest of a landing's bytes, which are fetched for it."""

@@ -87,9 +87,9 @@ def move(download: Download, target: Target, crew: Crew[Any, Any]) -> tuple[int,
         received = [0]
         try:
             return _move(download, target, crew, received)
-        except Restart:
+        except Restart as why:
             target.abort()
-            download.restart(received[0])
+            download.restart(why)
         except BaseException:  # also when the task is stopped: parts of an open upload are billed
             target.abort()
             raise

@@ -1,8 +1,8 @@
 """
 Where an object comes from, written on the object itself: as user metadata always, as tags where wanted.
 
-Two pieces of the metadata are an identity, ``wiro-task-id`` and ``wiro-output``: by them, and by its size, an
-object is known again with one HEAD. Everything else is for people.
+Three pieces of the metadata are an identity, ``wiro-api``, ``wiro-task-id`` and ``wiro-output``: by them, and
+by its size, an object is known again with one HEAD. Everything else is for people.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from airflow_provider_wiro.api.filenames import clean_name
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -20,15 +20,17 @@ from airflow_provider_wiro.landing.landings import model_folder
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
-#: The metadata by which an object is known again.
-IDENTITY = ("wiro-task-id", "wiro-output")
+#: The metadata by which an object is known again. One without ``wiro-api`` is of an earlier version, or has
+#: metadata of the user's that left no room for it: its bytes are compared.
+API = "wiro-api"
+IDENTITY = (API, "wiro-task-id", "wiro-output")
 
 #: S3 counts names and values of an object's metadata together.
 MAX_METADATA_BYTES = 2048
 #: What a SHA-256 takes of it: it is added last, when the bytes are known.
 _SHA256_BYTES = len("sha256") + 64
 #: What is left for the user's own beside the digest and the identity, of an id longer than Wiro's are.
-_MAX_USER_METADATA_BYTES = MAX_METADATA_BYTES - _SHA256_BYTES - len("".join(IDENTITY)) - 64
+_MAX_USER_METADATA_BYTES = MAX_METADATA_BYTES - _SHA256_BYTES - len("".join(IDENTITY[1:])) - 64
 #: No user may write these: an object is known again by them, and its bytes are.
 _OURS_ALONE = frozenset({*IDENTITY, "sha256"})
 #: What HTTP takes as the name of a header, and every S3 server as a value.
@@ -49,6 +51,8 @@ class Origin:
 
     :ivar model: ``owner/model``, None if not known.
     :ivar map_index: of a mapped task, None for any other.
+    :ivar api: the host of the API whose task it is, with its port unless that is https's: two APIs (Wiro's
+        and an emulator, say) can have tasks of one id. None if not known.
     """
 
     wiro_task_id: str
@@ -58,13 +62,15 @@ class Origin:
     task_id: str | None = None
     map_index: int | None = None
     try_number: int | None = None
+    api: str | None = None
 
     @classmethod
-    def of(cls, task: Task, model: str | None, task_instance: Any) -> Self:
+    def of(cls, task: Task, model: str | None, task_instance: Any, base_url: str | None = None) -> Self:
         """
         Return the origin of what a task instance lands.
 
         :param model: as the user named it; default: as Wiro names it.
+        :param base_url: of the API that was asked for the task.
         """
         map_index = getattr(task_instance, "map_index", None)
         return cls(
@@ -75,6 +81,7 @@ class Origin:
             getattr(task_instance, "task_id", None),
             map_index if isinstance(map_index, int) and map_index >= 0 else None,
             getattr(task_instance, "try_number", None),
+            None if base_url is None else _host(base_url),
         )
 
     def identity(self, output: str) -> dict[str, str]:
@@ -83,7 +90,8 @@ class Origin:
 
         :param output: which of the task's outputs, ``0`` or, for a part of an LLM's answer, ``0json``.
         """
-        return dict(zip(IDENTITY, (_header(self.wiro_task_id), output), strict=True))
+        known = zip(IDENTITY, (self.api, self.wiro_task_id, output), strict=True)
+        return {name: _header(value) for name, value in known if value is not None}
 
     @property
     def placeholders(self) -> dict[str, str]:
@@ -111,10 +119,12 @@ class Origin:
 
         Where the user's own has a name of ours, theirs stays, but for the identity.
         """
-        metadata = {**(of_user or {}), **self.identity(output)}
+        identity = self.identity(output)
+        api = {API: host} if (host := identity.pop(API, None)) else {}
+        metadata = {**(of_user or {}), **identity}
         taken = {name.lower() for name in metadata}
         left = MAX_METADATA_BYTES - _SHA256_BYTES - _bytes_of(metadata)
-        for name, value in self.names.items():
+        for name, value in {**api, **self.names}.items():
             shown = _header(value)
             left -= len(name) + len(shown)
             if left < 0:
@@ -220,6 +230,12 @@ def tagging_header(tags: Mapping[str, str]) -> str:
 def tag_set(tags: Mapping[str, str]) -> dict[str, list[dict[str, str]]]:
     """Return tags in the form of boto3's ``put_object_tagging``."""
     return {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+
+
+def _host(base_url: str) -> str:
+    url = urlsplit(base_url)
+    port = f":{url.port}" if url.port not in {None, 443} else ""
+    return f"{url.hostname or ''}{port}"
 
 
 def _header(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
@@ -81,24 +82,34 @@ class S3Landing:
         """
         Return the object that is there if it is this very output.
 
-        Its metadata tells so where a transfer of ours wrote it; of anything else the bytes are compared,
-        whatever digest it claims.
+        Its metadata says so where a transfer of this package wrote it, and size and, as far as they are known
+        here, bytes are those of the output; of anything else the bytes are read and compared.
         """
         if existing is None:
             raise WiroOutputUnavailableError(
                 f"Another task writes {uri} at this moment; nothing was overwritten."
             )
+        is_named = self.books.is_of(landing, existing.metadata)
+        if is_named and self._has_size_and_bytes(landing, existing):
+            known = existing.sha256 or self.books.digest(landing, existing.etag)
+            return replace(existing, sha256=known)
         if landing.size is None or landing.size == existing.size:
-            if self.books.identity(landing).items() <= existing.metadata.items():
-                known = existing.sha256 or self.books.digest(landing, existing.etag)
-                return replace(existing, sha256=known)
             found = self.s3.sha256(landing.key)
-            if found == self._sha256(landing):
+            # Of what Wiro has deleted since it landed, the object's own digest is all there is to compare.
+            is_all = is_named and landing.body is None and self.books.is_remembered
+            if found == (existing.sha256 if is_all else self._sha256(landing)):
                 return replace(existing, sha256=found)
         raise WiroOutputRefusedError(
             f"{uri} is there already and is not output {landing.output.index} of Wiro task "
             f"{self.books.origin.wiro_task_id}. Choose another s3_key, or overwrite it with replace=True."
         )
+
+    @staticmethod
+    def _has_size_and_bytes(landing: Landing, existing: StoredObject) -> bool:
+        """Whether an object has the size of an output, and the digest of a small one whose bytes we have."""
+        if landing.size != existing.size:  # also if nobody knows it
+            return False
+        return landing.body is None or hashlib.sha256(landing.body).hexdigest() == existing.sha256
 
     def _bytes_of(self, landing: Landing) -> Download | bytes:
         """Return a landing's bytes, or where to fetch them."""
@@ -106,10 +117,10 @@ class S3Landing:
             return landing.body
         if landing.output.url is None and self.books.is_remembered:
             raise WiroOutputRefusedError(
-                f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
-                f"{landing.key!r} is not in the bucket."
+                f"{landing.key!r} is not in the bucket, and {landing.output.label} is no longer at Wiro."
             )
-        return self.fetcher.open(landing.output, part_bytes_for(landing.key, landing.size, self.part_size))
+        part_bytes = partial(part_bytes_for, landing.key, part_bytes=self.part_size)
+        return self.fetcher.open(landing.output, part_bytes(landing.size), part_bytes)
 
     def _sha256(self, landing: Landing) -> str:
         found = self._bytes_of(landing)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
-from airflow_provider_wiro.landing.checksums import confirms
+from airflow_provider_wiro.landing.checksums import Sent
+from airflow_provider_wiro.landing.conditional import delete_if_unchanged
 from airflow_provider_wiro.landing.cursor import Restart
 from airflow_provider_wiro.landing.leftovers import is_gone
 
@@ -61,7 +62,7 @@ class S3Target:
 
     :param is_hidden: S3 doesn't show whether an object is there, so that none is put without a condition.
     :ivar etag: as S3 named it when it took the object.
-    :ivar confirmed: the object, if S3 has named its checksum when it took it: nobody has to look again.
+    :ivar confirmed: the object, if S3's answer to the put has named its checksum: no HEAD is needed.
     """
 
     def __init__(
@@ -89,11 +90,18 @@ class S3Target:
     def put(self, body: bytes | bytearray, sha256: str) -> None:
         self._size, self._sha256 = len(body), sha256
         creation = {**self._s3.arguments, **self._description.arguments(body, sha256)}
-        answer = self._finally(self._s3.client.put_object, **self._where, Body=body, **creation)
+        sent = Sent(body, sends_md5=self._s3.sends_md5)
+        arguments = {**self._where, **creation, **sent.arguments}
+        answer = self._finally(self._s3.client.put_object, **arguments, Body=body)
         self.etag = etag_of(answer)
-        if confirms(answer, body):
+        difference = sent.difference(answer, arguments)
+        if difference:
+            delete_if_unchanged(self._s3.client, self.etag, **self._where, **self._s3.also(ALSO_FOR_ABORT))
+            raise self._damaged("", difference)
+        if difference is not None:
             content_type = str(creation["ContentType"])
-            self.confirmed = StoredObject(len(body), sha256, self.etag, creation["Metadata"], content_type)
+            metadata = creation["Metadata"]
+            self.confirmed = StoredObject(len(body), sha256, self.etag, metadata, content_type)
 
     def begin(self, first: bytearray) -> None:
         self._parts.clear()
@@ -111,17 +119,27 @@ class S3Target:
             self._s3.leftovers.remove(self._where["Key"], self._upload_id)
 
     def put_part(self, number: int, body: bytearray) -> None:
+        sent = Sent(body, **self._s3.check_of_parts)
+        more = {**self._s3.checksum, **self._s3.also(_ALSO_FOR_PARTS)}
+        arguments = {**self._where, **more, **sent.arguments}
         with self._begun_anew_if_aborted():
             answer = self._s3.client.upload_part(
-                **self._where,
-                UploadId=self._upload_id,
-                PartNumber=number,
-                Body=body,
-                **(self._s3.checksum | self._s3.also(_ALSO_FOR_PARTS)),
+                **arguments, UploadId=self._upload_id, PartNumber=number, Body=body
             )
+        difference = sent.difference(answer, {**self._s3.arguments, **arguments})
+        if difference:
+            raise self._damaged(f"part {number} of ", difference)
         checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
         checksums.pop("ChecksumType", None)
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+    def _damaged(self, part: str, difference: str) -> WiroOutputUnavailableError:
+        uri = f"s3://{self._s3.bucket}/{self._where['Key']}"
+        return WiroOutputUnavailableError(
+            f"S3 took other bytes than were sent for {part}{uri}: {difference}. Nothing was kept; a retry "
+            "sends them again. If it happens each time, the ETags of this store may be no MD5 sums: have it "
+            "name checksums (ChecksumAlgorithm in extra_args)."
+        )
 
     def complete(self, size: int, sha256: str) -> None:
         self._size, self._sha256 = size, sha256
@@ -209,7 +227,7 @@ class S3Target:
                 ) from error
             log.warning("Somebody has aborted the upload of %s. It is begun anew.", where)
             self._aborted_id = self._upload_id
-            raise Restart from error
+            raise Restart("its upload was aborted") from error
 
 
 def etag_of(answer: Mapping[str, Any]) -> str:

@@ -74,6 +74,17 @@ class S3Upload:
         self.open_targets: set[S3Target] = set()
         #: For objects in parts, where boto3's own `upload_file` chooses like this but its client doesn't.
         self.checksum = {"ChecksumAlgorithm": "CRC32"} if _calculates_checksums(client) else {}
+        #: Where boto3 adds no checksum, an MD5 is sent: every store knows it.
+        self.sends_md5 = not self.checksum and "ChecksumAlgorithm" not in arguments
+        #: See :class:`~airflow_provider_wiro.landing.checksums.Sent`. Without TLS boto3 sends a checksum as a
+        #: header, so that it costs nothing to compute it here, where S3's answer is compared with it.
+        is_ours = bool(self.checksum) and "ChecksumAlgorithm" not in arguments
+        has_tls = str(client.meta.endpoint_url).startswith("https://")
+        self.check_of_parts = {
+            "sends_md5": self.sends_md5,
+            "sends_crc32": is_ours and not has_tls,
+            "trusts_named": is_ours and has_tls,
+        }
         #: An earlier try of the same task may have left uploads open.
         self.is_retry = False
         self.leftovers = Leftovers(client, bucket, self.also(ALSO_FOR_ABORT))
@@ -219,7 +230,9 @@ class S3Upload:
         if stored is None:
             raise WiroOutputUnavailableError(f"S3 took {size} bytes for {key!r} and now shows nothing.")
         is_ours = stored.etag == target.etag
-        if stored.size == size and (is_ours or description.is_of_the_same(stored.metadata)):
+        if stored.size == size and (
+            is_ours or description.is_of_the_same(stored.metadata) or self.sha256(key) == sha256
+        ):
             return replace(stored, sha256=sha256, is_new=True)
         if not is_ours:
             raise WiroOutputUnavailableError(

@@ -68,4 +68,4 @@ def open_manifest(
         return None
     below = fixed_folder(unrendered, template if given is True else str(given))
     file = StoredOutput(uri, below=below, argument="manifest", is_private=True)
-    return ManifestObject(InStore(file), origin.wiro_task_id, replace=replaces)
+    return ManifestObject(InStore(file), origin.wiro_task_id, replace=replaces, api=origin.api)

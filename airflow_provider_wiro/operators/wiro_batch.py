@@ -139,6 +139,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param tags: tag the objects with where they come from. (templated)
     :param max_concurrency: how many items are landed at once.
     :param part_size: bytes of each part of a large output.
+    :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
@@ -205,6 +206,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         tags: bool | Mapping[str, str] = False,
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
+        require_size: bool = False,
         allowed_local_paths: Sequence[str | os.PathLike[str]] = (),
         allowed_connections: Sequence[str] = (),
         allowed_item_parameters: Sequence[str] = (),
@@ -259,6 +261,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.tags = tags
         self.max_concurrency = max_concurrency
         self.part_size = part_size
+        self.require_size = require_size
         self.allowed_local_paths = check_folders("allowed_local_paths", allowed_local_paths)
         self.allowed_connections = check_names("allowed_connections", allowed_connections)
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
@@ -565,6 +568,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             tags=self.tags,
             max_concurrency=self.max_concurrency,
             part_size=self.part_size,
+            require_size=self.require_size,
         )
         return ItemLander(settings, self.hook, self.model, ti)
 

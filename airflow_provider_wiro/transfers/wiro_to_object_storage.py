@@ -65,6 +65,9 @@ class WiroToObjectStorageOperator(BaseOperator):
         asset is the file's URI or, of several, the folder that they share; so a DAG that is scheduled on
         the alias runs once. "each": one event for each file, with its own share of the cost.
     :param max_concurrency: how many outputs are moved at once, from 1 to 64.
+    :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
+        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
+        it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
         None.
@@ -86,6 +89,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         manifest: bool | str = False,
         asset_events: Literal["one", "each"] = "one",
         max_concurrency: int = 4,
+        require_size: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +101,7 @@ class WiroToObjectStorageOperator(BaseOperator):
         check_asset_events(asset_events)
         self.asset_events = asset_events
         self.max_concurrency = max_concurrency
+        self.require_size = require_size
         self._is_killed = False
         self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
         self._reader: OutputReader | None = None
@@ -143,7 +148,8 @@ class WiroToObjectStorageOperator(BaseOperator):
             check_size(self.max_concurrency)
             template = destination.path_template(self.path)
             task = finished_task(self.hook, self.wiro_task_id)
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            base_url = self.hook.connection.base_url
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
@@ -197,7 +203,7 @@ class WiroToObjectStorageOperator(BaseOperator):
 
         crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)
-        with OutputReader(self.hook, task, crew.check) as reader:
+        with OutputReader(self.hook, task, crew.check, require_size=self.require_size) as reader:
             self._crew, self._reader = crew, reader
             if self._is_killed:
                 crew.stop()

@@ -78,6 +78,9 @@ class WiroToS3Operator(BaseOperator):
     :param max_concurrency: how many outputs, or parts of one, are moved at once.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
+    :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
+        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
+        it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
         is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
@@ -118,6 +121,7 @@ class WiroToS3Operator(BaseOperator):
         delete_shared_inputs: bool = False,
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
+        require_size: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -152,6 +156,7 @@ class WiroToS3Operator(BaseOperator):
         self.delete_shared_inputs = delete_shared_inputs
         self.max_concurrency = max_concurrency
         self.part_size = part_size
+        self.require_size = require_size
         self._is_killed = False
         self._crew: Crew[Landing, dict[str, Any]] | None = None
         self._fetcher: Fetcher | None = None
@@ -201,7 +206,8 @@ class WiroToS3Operator(BaseOperator):
                 max_concurrency=self.max_concurrency,
             )
             task = finished_task(self.hook, self.wiro_task_id)
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"))
+            base_url = self.hook.connection.base_url
+            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)
@@ -249,7 +255,7 @@ class WiroToS3Operator(BaseOperator):
         crew: Crew[Landing, dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)
         s3.is_retry = (books.origin.try_number or 1) > 1
-        with Fetcher(self.hook, books.task, crew.check) as fetcher:
+        with Fetcher(self.hook, books.task, crew.check, require_size=self.require_size) as fetcher:
             self._crew, self._fetcher = crew, fetcher
             if self._is_killed:
                 crew.stop()

@@ -16,6 +16,9 @@ from airflow_provider_wiro.exceptions import (
 )
 
 OUTPUT = Output(index=0, name="0.png", content_type="image/png", size=100, url="https://cdn1.wiro.ai/0.png")
+CHANGED = "Sat, 01 Aug 2026 10:00:00 GMT"
+SOON = "Sat, 01 Aug 2026 10:00:59 GMT"
+LATER = "Sat, 01 Aug 2026 10:01:00 GMT"
 UNKNOWN = Output(index=0, name="0.png", content_type="image/png", size=None, url="https://cdn1.wiro.ai/0.png")
 
 
@@ -33,8 +36,8 @@ def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Edition:
         (10, 20, edition(), {"range": "bytes=10-19", "if-range": '"a"'}),
         (10, None, edition(), {"range": "bytes=10-", "if-range": '"a"'}),
         (0, None, edition(), {}),
-        (10, 20, edition('W/"a"', "Mon"), {"range": "bytes=10-19"}),
-        (10, 20, edition("", "Mon"), {"range": "bytes=10-19", "if-range": "Mon"}),
+        (10, 20, edition('W/"a"', CHANGED, date=LATER), {"range": "bytes=10-19"}),
+        (10, 20, edition("", CHANGED, date=LATER), {"range": "bytes=10-19", "if-range": CHANGED}),
         (10, 20, edition(""), {"range": "bytes=10-19"}),
     ],
 )
@@ -42,6 +45,29 @@ def test_what_is_asked_for(
     start: int, stop: int | None, known: Edition | None, headers: dict[str, str]
 ) -> None:
     assert ranges.request_headers(start, stop, known) == {"accept-encoding": "identity", **headers}
+
+
+@pytest.mark.parametrize(
+    ("etag", "last_modified", "date", "validator"),
+    [
+        ('"a"', "", "", '"a"'),
+        ('""', "", "", '""'),
+        ('W/"a"', "", "", None),
+        ('w/"a"', CHANGED, LATER, None),
+        ("a", CHANGED, LATER, None),  # no ETag by the grammar: a server would take it for a date
+        ("", CHANGED, LATER, CHANGED),
+        ("", CHANGED, SOON, None),  # it may have changed again within the second, or the clocks differ
+        ("", LATER, CHANGED, None),  # a file from the future
+        ("", CHANGED, "", None),
+        ("", CHANGED, "now", None),
+        ("", "yesterday", LATER, None),
+        ("", "", LATER, None),
+    ],
+)
+def test_only_a_strong_validator_is_one(
+    etag: str, last_modified: str, date: str, validator: str | None
+) -> None:
+    assert edition(etag, last_modified, date=date).validator == validator
 
 
 def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
@@ -58,10 +84,15 @@ def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
         (200, 0, None, {}, Step.READ),  # the first answer: this CDN has no parts
         (206, 0, None, {}, Step.READ),
         (206, 5, edition(), {"etag": '"a"'}, Step.READ),
-        (206, 5, edition(), {}, Step.READ),
+        (206, 5, edition(), {}, Step.RESTART),  # it doesn't say of which version it is
         (206, 5, edition(), {"etag": '"b"'}, Step.RESTART),
-        (206, 5, edition("", "Mon"), {"last-modified": "Tue"}, Step.RESTART),
-        (206, 5, edition("", "Mon"), {"last-modified": "Mon", "etag": '"new"'}, Step.READ),
+        (206, 5, edition(), {"etag": 'W/"a"'}, Step.RESTART),
+        (206, 5, edition('W/"a"'), {"etag": 'W/"a"'}, Step.RESTART),
+        (206, 5, edition(""), {}, Step.RESTART),
+        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": SOON}, Step.RESTART),
+        (206, 5, edition("", CHANGED, date=LATER), {}, Step.RESTART),
+        (206, 5, edition("", CHANGED, date=SOON), {"last-modified": CHANGED}, Step.RESTART),
+        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": CHANGED, "etag": '"n"'}, Step.READ),
         (200, 5, edition(), {"etag": '"a"'}, Step.RESTART),
         (200, 5, edition(), {"etag": '"b"'}, Step.RESTART),
         (416, 0, None, {}, Step.RESTART),

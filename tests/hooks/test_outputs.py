@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +20,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputUnavailableError,
     WiroUsageError,
 )
-from airflow_provider_wiro.hooks import addresses
+from airflow_provider_wiro.hooks import addresses, digests
 from airflow_provider_wiro.hooks.connection import WiroConnection
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
@@ -38,6 +40,7 @@ from tests.contract.scripts import (
     truncated,
     until_close,
 )
+from tests.contract.twins import BlockingTwin
 
 if TYPE_CHECKING:
     from tests.contract.fixtures import Connect
@@ -241,6 +244,84 @@ def test_a_header_that_is_none_is_passed_over_in_silence(
     with suppress(WiroOutputUnavailableError):
         twin.fetch(output(cdn.origin + SIGNED))
     assert_secret(None, caplog)
+
+
+UNREADABLE = [
+    b"no header",
+    b"two words: x",
+    b": no name",
+    b"From here",
+    "gr\u00f6\u00dfe: 1".encode(),
+    b"x: y\rno header",
+    b"no header\r\n 99",
+    b"x: y\r\n\tfolded\rmore",
+    b"\r\n".join([b"garbage"] * 50),
+]
+
+
+@pytest.mark.parametrize("line", UNREADABLE)
+@pytest.mark.parametrize("length", [b"content-length: %d", b"content-length : %d", b"Content-Length\t:%d"])
+def test_a_header_that_is_none_hides_no_length(
+    cdn: HostileServer, connect: Connect, line: bytes, length: bytes
+) -> None:
+    """The mail parser of http.client ends there; a body that is cut would pass for a whole one."""
+    hook = BlockingTwin()
+    top = b"HTTP/1.1 200 OK\r\n" + line + b"\r\n" + length % len(PNG) + b'\r\netag: "v1"\r\n\r\n'
+    assert hook.fetch(at(cdn, raw(top, PNG), size=None)) == PNG
+    with pytest.raises(WiroOutputUnavailableError, match="cut off"):
+        hook.fetch(at(cdn, raw(top, PNG[:-1]), size=None))
+    hook.close()
+
+
+def test_headers_that_are_none_have_an_end(cdn: HostileServer, connect: Connect) -> None:
+    hook = BlockingTwin()
+    with pytest.raises(WiroOutputUnavailableError, match="No answer"):
+        hook.fetch(at(cdn, endless(b"HTTP/1.1 200 OK\r\n", b"garbage\r\n"), size=None))
+    hook.close()
+
+
+@pytest.mark.parametrize("lengths", ["{0}, {0}", "{0},{0} ,{0}"])
+def test_a_length_that_is_named_twice_is_one(cdn: HostileServer, twin: Twin, lengths: str) -> None:
+    shown = head(200, content_length=lengths.format(len(PNG)))
+    with suppress(WiroOutputUnavailableError):  # aiohttp doesn't take such an answer
+        assert twin.fetch(at(cdn, raw(shown, PNG), size=None)) == PNG
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, raw(shown, PNG[:-1]), size=None))
+
+
+def test_two_lengths_are_none(cdn: HostileServer, twin: Twin) -> None:
+    shown = head(200, content_length=f"{len(PNG)}, 7")
+    with pytest.raises(WiroOutputUnavailableError):
+        twin.fetch(at(cdn, raw(shown, PNG), size=None))
+
+
+def test_a_body_whose_end_nobody_states_is_reported_as_unverified(
+    cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert twin.fetch(at(cdn, until_close(PNG), size=None)) == PNG
+    assert caplog.text.count("Unverified: output 0") == 1
+    caplog.clear()
+    assert twin.fetch(at(cdn, until_close(PNG))) == PNG
+    assert twin.fetch(at(cdn, chunked(PNG), size=None)) == PNG
+    assert "Unverified" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
+def test_of_an_input_that_may_be_cut_off_there_is_no_digest(
+    cdn: HostileServer, connect: Connect, kind: str
+) -> None:
+    """By it a lost Run's task would be taken for another's, and paid for again."""
+    connection = BlockingTwin().hook.connection
+
+    def digest() -> str | None:
+        if kind == "blocking":
+            return digests.fetched_digest(connection, cdn.origin + PATH)
+        return asyncio.run(digests.fetched_digest_async(connection, cdn.origin + PATH))
+
+    cdn.on(PATH, until_close(PNG))
+    assert digest() is None
+    cdn.on(PATH, chunked(PNG))
+    assert digest() == hashlib.sha256(PNG).hexdigest()
 
 
 def assert_secret(error: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:

@@ -44,6 +44,27 @@ def test_what_is_not_known_is_left_out() -> None:
     assert origin.metadata("0") == {"wiro-task-id": "2221", "wiro-output": "0"}
 
 
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("https://api.wiro.ai/v1", "api.wiro.ai"),
+        ("https://API.wiro.ai:443/v1", "api.wiro.ai"),
+        ("http://127.0.0.1:8900/v1", "127.0.0.1:8900"),
+    ],
+)
+def test_the_host_of_the_api_is_part_of_the_identity(base_url: str, host: str) -> None:
+    origin = Origin.of(Task(id="2221", status="task_postprocess_end"), None, object(), base_url)
+    identity = {"wiro-api": host, "wiro-task-id": "2221", "wiro-output": "0"}
+    assert origin.identity("0") == origin.metadata("0") == identity
+
+
+def test_a_long_host_gives_way_to_the_users_metadata() -> None:
+    """Then the object is not known again by its metadata, and its bytes are compared."""
+    origin = Origin("2221", api=f"{'a' * 60}.example")
+    assert "wiro-api" in origin.metadata("0", {"k": "v" * 1800})
+    assert "wiro-api" not in origin.metadata("0", {"k": "v" * 1890})
+
+
 def test_an_unmapped_task_instance_has_no_map_index() -> None:
     instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2)
     origin = Origin.of(Task(id="2221", status="x", model="wiro/b"), "wiro/B", instance)

@@ -36,7 +36,9 @@ def tags_of(s3: S3, key: str = KEY) -> dict[str, str]:
 
 
 @BOTH
-def test_metadata_says_who_made_it_and_who_landed_it(wiro: Wiro, s3: S3, body: bytes) -> None:
+def test_metadata_says_who_made_it_and_who_landed_it(
+    wiro: Wiro, s3: S3, server: HostileServer, body: bytes
+) -> None:
     wiro.shows(wiro.file(body))
     land(extra_args={"Metadata": {"team": "art"}})
     metadata = s3.head(KEY)["Metadata"]
@@ -44,6 +46,7 @@ def test_metadata_says_who_made_it_and_who_landed_it(wiro: Wiro, s3: S3, body: b
         assert metadata.pop("sha256") == hashlib.sha256(PNG).hexdigest()
     assert metadata == {
         "team": "art",
+        "wiro-api": f"127.0.0.1:{server.port}",
         "wiro-task-id": "2221",
         "wiro-output": "0",
         "wiro-model": "retroAIx/Retro-Cartoons",

@@ -135,15 +135,148 @@ def test_an_output_of_unknown_size_tells_it_with_its_first_part(wiro: Wiro, s3: 
     assert_landed(transfer(), s3, body)
 
 
-@pytest.mark.parametrize("etag", ["", 'W/"weak"'])
-def test_without_a_strong_validator_parts_still_fit_together(
-    wiro: Wiro, s3: S3, cdn: HostileServer, etag: str
+NO_VALIDATOR: list[dict[str, Any]] = [
+    {"etag": ""},
+    {"etag": 'W/"weak"'},
+    {"etag": "unquoted"},
+    {"etag": "", "last_modified": "Sat, 01 Aug 2026 10:00:00 GMT"},
+    {"etag": "", "last_modified": (_DATE := "Sat, 01 Aug 2026 10:00:00 GMT"), "date": _DATE},
+]
+
+
+@pytest.mark.parametrize("shown", NO_VALIDATOR)
+def test_without_a_strong_validator_there_is_one_stream(
+    wiro: Wiro, s3: S3, cdn: HostileServer, shown: dict[str, Any]
 ) -> None:
-    wiro.shows(
-        wiro.file(BIG, at_range(8 * MIB, ranged(BIG, etag=etag, cut_after=MIB), else_=ranged(BIG, etag=etag)))
-    )
+    """RFC 9110 §15.3.7.3: parts may be combined only if they share a strong validator."""
+    wiro.shows(wiro.file(BIG, ranged(BIG, **shown)))
     assert_landed(transfer(), s3, BIG)
-    assert {request.headers.get("if-range") for request in cdn.requests} == {None}
+    assert asked(cdn) == [f"bytes=0-{8 * MIB - 1}", "all"]
+
+
+@pytest.mark.parametrize("size", [str(len(BIG)), None])
+@pytest.mark.parametrize("shown", NO_VALIDATOR)
+def test_a_file_that_changes_after_its_first_part_is_never_mixed(
+    wiro: Wiro, s3: S3, cdn: HostileServer, shown: dict[str, Any], size: str | None
+) -> None:
+    wiro.shows(wiro.file(BIG, plays(ranged(BIG, **shown), ranged(OTHER, **shown)), size=size))
+    assert_landed(transfer(), s3, OTHER)
+
+
+@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+@pytest.mark.parametrize("shown", NO_VALIDATOR)
+def test_without_a_strong_validator_a_cut_begins_again(
+    wiro: Wiro, s3: S3, cdn: HostileServer, body: bytes, shown: dict[str, Any]
+) -> None:
+    cut = len(body) - 1000
+    old, new = ranged(body, cut_after=cut, **shown), ranged(body[::-1], **shown)
+    wiro.shows(wiro.file(body, plays(*([old] if body is PNG else [old, old]), new)))
+    assert_landed(transfer(), s3, body[::-1])
+    assert not [asked for asked in asked(cdn) if not asked.startswith(("all", "bytes=0-"))]
+
+
+def test_a_date_that_is_a_strong_validator_holds_parts_together(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    """RFC 9110 §8.8.2.2: a file that had long been unchanged when the CDN answered."""
+    changed = "Sat, 01 Aug 2026 10:00:00 GMT"
+
+    def dated(wire: Any) -> None:
+        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+        shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
+        date = {"last_modified": changed, "date": "Sun, 02 Aug 2026 10:00:00 GMT"}
+        wire.send(head(206, content_length=stop - first, content_range=shown, **date) + BIG[first:stop])
+
+    wiro.shows(wiro.file(BIG, dated))
+    assert_landed(transfer(), s3, BIG)
+    assert [request.headers.get("if-range") for request in cdn.requests] == [None, changed, changed]
+
+
+def test_a_part_that_does_not_name_its_version_is_not_added_to_others(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    """The second part comes from a server that ignores If-Range and has another version."""
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, *[ranged(OTHER, etag="")] * 9, else_=ranged(BIG))))
+    assert_landed(transfer(), s3, BIG)
+    assert asked(cdn)[-1] == "all"
+
+
+def test_parts_that_are_always_shorter_than_asked_for_need_a_validator_or_one_stream(
+    wiro: Wiro, s3: S3, cdn: HostileServer
+) -> None:
+    def at_most(wire: Any) -> None:
+        wanted = wanted_range(wire, len(PNG))
+        stop = min(wanted[1], wanted[0] + 1000) if wanted else len(PNG)
+        first = wanted[0] if wanted else 0
+        shown = {"content_range": f"bytes {first}-{stop - 1}/{len(PNG)}"} if wanted else {}
+        wire.send(head(206 if wanted else 200, content_length=stop - first, **shown) + PNG[first:stop])
+
+    wiro.shows(wiro.file(PNG, at_most, size=None))
+    assert_landed(transfer(), s3, PNG)
+    assert asked(cdn) == [f"bytes=0-{8 * MIB - 1}", "all"]
+
+
+def test_a_cdn_that_cuts_each_stream_and_has_no_validator_is_given_up(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(BIG, ranged(BIG, etag="", cut_after=9 * MIB)))
+    with pytest.raises(WiroOutputUnavailableError, match=r"7 times from its beginning.*no strong validator"):
+        transfer()
+    assert s3.keys == s3.open_uploads == []
+
+
+# -- sizes that nobody has stated, or only the CDN
+
+
+@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+def test_a_body_whose_end_nobody_states_lands_as_unverified(
+    wiro: Wiro, s3: S3, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    wiro.shows(wiro.file(body, until_close(body), size=None))
+    assert_landed(transfer(), s3, body)
+    (warning,) = [record.message for record in caplog.records if "Unverified" in record.message]
+    assert f"output 0 ('0.png') ended after {len(body):,} bytes with the connection" in warning
+
+
+@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+def test_a_body_whose_end_nobody_states_is_refused_where_a_size_is_required(
+    wiro: Wiro, s3: S3, body: bytes
+) -> None:
+    wiro.shows(wiro.file(body, until_close(body), size=None))
+    with pytest.raises(AirflowFailException, match="Neither Wiro nor the CDN says how large output 0"):
+        transfer(require_size=True)
+    assert s3.keys == s3.open_uploads == []
+
+
+@pytest.mark.parametrize("script", [answer, chunked, ranged, until_close])
+def test_a_body_whose_end_somebody_states_is_verified(
+    wiro: Wiro, s3: S3, caplog: pytest.LogCaptureFixture, script: Any
+) -> None:
+    """By its length, its last chunk, its Content-Range, or by Wiro."""
+    size = str(len(PNG)) if script is until_close else None
+    wiro.shows(wiro.file(PNG, script(PNG), size=size))
+    assert_landed(transfer(require_size=True), s3, PNG)
+    assert "Unverified" not in caplog.text
+
+
+def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_read(
+    wiro: Wiro, s3: S3, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
+    for script in (ranged(BIG), answer(BIG)):
+        wiro.shows(wiro.file(BIG, script, size=None))
+        with pytest.raises(AirflowFailException, match=r"larger than 10485760.*announces 17825795"):
+            transfer()
+    assert len(cdn.requests) == 2
+    assert s3.keys == s3.open_uploads == []
+
+
+@pytest.mark.parametrize("size", [str(len(BIG)), None])
+def test_parts_are_as_large_as_their_number_demands_whoever_states_the_size(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, size: str | None
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3_upload.MAX_PARTS", 2)
+    wiro.shows(wiro.file(BIG, ranged(BIG), size=size))
+    assert_landed(transfer(part_size=5 * MIB), s3, BIG)
+    assert s3.head(KEY)["ETag"].strip('"').endswith("-2")
 
 
 # -- cuts
@@ -209,9 +342,8 @@ def test_a_connection_that_falls_silent_goes_on_over_another(
     connect(read_timeout=read_timeout)
 
     def falls_silent(wire: Any) -> None:
-        wire.send(
-            head(206, content_length=8 * MIB, content_range=f"bytes {8 * MIB}-{16 * MIB - 1}/{len(BIG)}")
-        )
+        shown = f"bytes {8 * MIB}-{16 * MIB - 1}/{len(BIG)}"
+        wire.send(head(206, content_length=8 * MIB, content_range=shown, etag='"v1"'))
         wire.send(BIG[:MIB])
         silence(wire)
 
@@ -430,7 +562,8 @@ def more_in_chunks(wire: Any) -> None:
     """Answer with the right Content-Range and a byte too many, in chunks so that no length tells."""
     first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
     part = BIG[first:stop] + b"!"
-    top = head(206, transfer_encoding="chunked", content_range=f"bytes {first}-{stop - 1}/{len(BIG)}")
+    shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
+    top = head(206, transfer_encoding="chunked", content_range=shown, etag='"v1"')
     wire.send(top + b"%x\r\n%s\r\n0\r\n\r\n" % (len(part), part))
 
 

@@ -36,14 +36,18 @@ def read(s3: S3, key: str = MANIFEST) -> dict[str, Any]:
 def test_one_of_the_version_before_is_kept_where_it_says_the_same(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG), **TIMES)
     land(manifest=True)
-    earlier = {name: value for name, value in read(s3).items() if name not in {"finish_reason", "usage"}}
+    earlier = {
+        name: value for name, value in read(s3).items() if name not in {"finish_reason", "usage", "api"}
+    }
     s3.put(MANIFEST, json.dumps(earlier).encode())
 
     land(manifest=True)
     assert read(s3) == earlier
 
 
-def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(wiro: Wiro, s3: S3) -> None:
+def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
     wiro.shows(wiro.file(PNG), LLM, parameters=PARAMETERS, elapsedseconds="6.0000", **TIMES)
     landed = land(manifest=True)
     assert landed["manifest"] == f"s3://{BUCKET}/{MANIFEST}"
@@ -53,6 +57,7 @@ def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(wiro: Wi
         "kind": "airflow-provider-wiro/manifest",
         "schema_version": 1,
         "wiro_task_id": "2221",
+        "api": f"127.0.0.1:{server.port}",
         "model": "retroAIx/Retro-Cartoons",
         "parameters": {**PARAMETERS, "hfToken": "***"},
         "seed": "123456",
@@ -92,6 +97,17 @@ def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(wiro: Wi
     }
     assert [output["source"]["part"] for output in outputs] == [None, "json", "txt"]
     assert [output["sha256"] for output in outputs] == [file["sha256"] for file in landed["files"]]
+
+
+def test_that_of_another_apis_task_of_the_same_id_is_not_overwritten(wiro: Wiro, s3: S3) -> None:
+    """An emulator's task 2221 is not Wiro's."""
+    wiro.shows(wiro.file(PNG))
+    land(manifest=True)
+    theirs = json.dumps({**read(s3), "api": "api.wiro.ai"}).encode()
+    s3.put(MANIFEST, theirs)
+    with pytest.raises(AirflowFailException, match="is not the manifest of Wiro task 2221"):
+        land(manifest=True)
+    assert s3.get(MANIFEST) == theirs
 
 
 def test_without_it_nothing_is_there_and_the_return_value_is_as_ever(wiro: Wiro, s3: S3) -> None:

@@ -31,6 +31,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return Calls(monkeypatch)
 
 
+@pytest.fixture
+def identity(server: HostileServer) -> dict[str, str]:
+    """The metadata that a transfer writes on output 0 of task 2221."""
+    return {"wiro-api": server.origin.partition("://")[2], "wiro-task-id": "2221", "wiro-output": "0"}
+
+
 def meanwhile(s3: S3, body: bytes, theirs: bytes, **more: Any) -> Script:
     """Give the file; just before it, somebody else puts another object where it is to land."""
 
@@ -44,7 +50,7 @@ def meanwhile(s3: S3, body: bytes, theirs: bytes, **more: Any) -> Script:
 def test_a_second_run_costs_one_head_an_object_and_nothing_of_the_cdn(
     wiro: Wiro, s3: S3, cdn: HostileServer, calls: Calls
 ) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(BIG), wiro.file(PNG, size=None), LLM)
+    wiro.shows(wiro.file(PNG), wiro.file(BIG), wiro.file(PNG), LLM)
     first = land()
     calls.clear()
     cdn.requests.clear()
@@ -139,11 +145,71 @@ def test_the_same_bytes_beside_a_digest_that_is_none_are_found_by_reading_them(w
     assert (file["skipped"], file["sha256"]) == (True, hashlib.sha256(PNG).hexdigest())
 
 
-def test_what_is_no_digest_is_not_told_as_one(wiro: Wiro, s3: S3) -> None:
-    s3.put(KEY, PNG, Metadata={"wiro-task-id": "2221", "wiro-output": "0", "sha256": "nonsense"})
+def test_what_is_no_digest_is_not_reported_as_one(
+    wiro: Wiro, s3: S3, identity: dict[str, str], calls: Calls
+) -> None:
+    s3.put(KEY, PNG, Metadata={**identity, "sha256": "nonsense"})
     wiro.shows(wiro.file(PNG))
     (file,) = land()["files"]
     assert (file["skipped"], file["sha256"]) == (True, None)
+    assert not calls.of("GetObject")
+
+
+# -- what an identity is
+
+
+OTHER = PNG[:-1] + b"!"
+
+
+def test_the_task_of_another_api_with_the_same_id_is_another(
+    wiro: Wiro, s3: S3, identity: dict[str, str]
+) -> None:
+    """An emulator's task 2221 is not Wiro's."""
+    s3.put(KEY, OTHER, Metadata={**identity, "wiro-api": "api.wiro.ai"})
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(AirflowFailException, match="is there already and is not output 0"):
+        land()
+    assert s3.get(KEY) == OTHER
+
+
+@pytest.mark.parametrize("there", [PNG, OTHER], ids=["the same", "others"])
+def test_an_object_of_an_earlier_version_is_known_by_its_bytes(
+    wiro: Wiro, s3: S3, identity: dict[str, str], there: bytes
+) -> None:
+    """Its metadata names no API."""
+    del identity["wiro-api"]
+    s3.put(KEY, there, Metadata={**identity, "sha256": hashlib.sha256(there).hexdigest()})
+    wiro.shows(wiro.file(PNG))
+    if there is PNG:
+        assert land()["files"][0]["skipped"]
+    else:
+        with pytest.raises(AirflowFailException, match="is there already"):
+            land()
+    assert s3.get(KEY) == there
+
+
+@pytest.mark.parametrize("there", [PNG, OTHER, PNG + b"more"], ids=["the same", "others", "longer"])
+def test_an_object_whose_size_nobody_knows_is_known_by_its_bytes_only(
+    wiro: Wiro, s3: S3, identity: dict[str, str], there: bytes
+) -> None:
+    s3.put(KEY, there, Metadata={**identity, "sha256": hashlib.sha256(PNG).hexdigest()})
+    wiro.shows(wiro.file(PNG, size=None))
+    if there is PNG:
+        assert land()["files"][0]["skipped"]
+    else:
+        with pytest.raises(AirflowFailException, match="is there already"):
+            land()
+    assert s3.get(KEY) == there
+
+
+def test_an_answer_is_known_by_its_bytes(wiro: Wiro, s3: S3) -> None:
+    """What the model printed changed, and has as many bytes as before."""
+    wiro.shows({"contenttype": "raw", "content": {}}, debugoutput="yes!")
+    land()
+    wiro.shows({"contenttype": "raw", "content": {}}, debugoutput="no!!")
+    with pytest.raises(AirflowFailException, match=r"0-answer\.txt is there already"):
+        land()
+    assert s3.get("wiro/2221/0-answer.txt") == b"yes!\n"
 
 
 def test_an_output_of_the_same_task_that_changed_its_size_is_something_else(wiro: Wiro, s3: S3) -> None:
@@ -232,8 +298,6 @@ def test_while_another_put_of_the_key_is_going_on_a_retry_may_help(wiro: Wiro, s
 
 # -- what S3 shows of an object right after it took it
 
-IDENTITY = {"wiro-task-id": "2221", "wiro-output": "0"}
-
 
 def overwriting(s3: S3, calls: Calls, theirs: bytes, metadata: dict[str, str]) -> None:
     """Let somebody else put an object right after ours was completed."""
@@ -257,8 +321,11 @@ def test_an_object_that_somebody_put_over_ours_is_left_alone_and_not_taken_for_o
     assert not calls.of("DeleteObject")
 
 
-def test_the_same_output_that_another_run_put_over_ours_is_as_good(wiro: Wiro, s3: S3, calls: Calls) -> None:
-    overwriting(s3, calls, BIG, IDENTITY)
+@pytest.mark.parametrize("without", [[], ["wiro-api"], ["wiro-api", "wiro-task-id", "wiro-output"]])
+def test_the_same_output_that_another_run_put_over_ours_is_as_good(
+    wiro: Wiro, s3: S3, calls: Calls, identity: dict[str, str], without: list[str]
+) -> None:
+    overwriting(s3, calls, BIG, {name: value for name, value in identity.items() if name not in without})
     wiro.shows(wiro.file(BIG))
     (file,) = land(replace=True)["files"]
     assert file["etag"] == s3.head(KEY)["ETag"].strip('"')
