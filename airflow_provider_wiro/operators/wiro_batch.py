@@ -599,7 +599,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         }
         if found.store is not None:
             found.store.append([batch_record.spent(lifetime, summary, task_try)])
-        found.parts.delete()
+        found.parts.delete(record.named_parts)
         return summary
 
     def on_kill(self) -> None:
