@@ -143,12 +143,10 @@ def resume(
         return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
     try:
         # A clock that was set back since would make the time longer.
-        asked_at = outside.now()
-        started_at = min(record.intended_at_moment, asked_at)
+        started_at = min(record.intended_at_moment, outside.now())
         task = yield from look_at_task(
             record.wiro_task_id,
             outside,
-            started_at=min(record.accepted_at_moment, asked_at),
             deadline=None if timeout_seconds is None else started_at + timedelta(seconds=timeout_seconds),
             patience_seconds=patience_seconds,
         )
