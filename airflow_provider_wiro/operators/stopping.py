@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.api.seen_task import SeenTask
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_provider_wiro.api.models import StartedRun, Task
+    from airflow_provider_wiro.api.seen_task import SeenTask
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.operators.run_in_flight import RunInFlight
@@ -122,6 +122,8 @@ class RunStopper:
 
     def see(self, task: Task) -> None:
         """Note the task as Wiro shows it."""
+        from airflow_provider_wiro.api.seen_task import SeenTask
+
         self.last_seen = SeenTask.of(task)
         if task.is_terminal:
             self._settled_ids.add(task.id)
