@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Between the map index and the start in a name. No map index has it.
 _MARK = "~"
+#: Airflow's database and our records keep microseconds.
+_SAME_SECONDS = 1e-5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def find_earlier(
         by = written(name)
         if by is None:
             continue
-        if by.run_started_at == start.at:
+        if _is_same_moment(by.run_started_at, start.at):
             return name
         if _may_be_of(by, start):
             possible.append(name)
@@ -98,6 +100,10 @@ def find_earlier(
             "this DAG run's (a name has the DAG run's start in UTC)."
         )
     return possible[0] if possible else None
+
+
+def _is_same_moment(one: float | None, other: float | None) -> bool:
+    return one is not None and other is not None and abs(one - other) < _SAME_SECONDS
 
 
 def _may_be_of(by: WrittenBy, start: DagRunStart) -> bool:
