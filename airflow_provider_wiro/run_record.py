@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
-from airflow_provider_wiro.api.run_identity import TaskTry
+from airflow_provider_wiro.api.run_identity import TaskTry, WrittenBy
 from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.dag_run_files import DagRunStart, find_earlier, start_of
+from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError, WiroRecordError
 from airflow_provider_wiro.spent_state import SpentState, spent_folder_uri
 from airflow_provider_wiro.state_folder import (
     find_state_folder,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 STATE_KEY = "wiro_run"
+_SUFFIX = ".json"
+_UNKNOWN_START = DagRunStart()
 
 
 class RecordStore(Protocol):
@@ -72,7 +74,7 @@ def open_record_store(context: Context, *, state_path: str | None = None) -> Rec
     if folder is None:
         return None
     spent = SpentState(_FileFolder(spent_folder_uri(folder)), context)
-    return FileRecordStore(f"{folder.location(context)}.json", spent=spent)
+    return FileRecordStore(f"{folder.location(context)}{_SUFFIX}", spent=spent, start=start_of(context))
 
 
 def current_try(context: Context, *, retries: int | None, is_beginning: bool) -> TaskTry:
@@ -83,16 +85,13 @@ def current_try(context: Context, *, retries: int | None, is_beginning: bool) ->
     :param is_beginning: nothing of this try ran before. That says something of a record only where there is a
         DAG run; a context made by hand may have none.
     """
-    dag_run = context.get("dag_run")
-    clears, started = getattr(dag_run, "clear_number", None), getattr(dag_run, "start_date", None)
-    if started == getattr(dag_run, "logical_date", None):  # dag.test()
-        started = None
+    start = start_of(context)
     return TaskTry(
         context["ti"].try_number,
         retries,
-        clears if isinstance(clears, int) else None,
-        started.timestamp() if isinstance(started, datetime) else None,
-        is_beginning=is_beginning and dag_run is not None,
+        start.clears,
+        start.at,
+        is_beginning=is_beginning and context.get("dag_run") is not None,
     )
 
 
@@ -131,19 +130,30 @@ class FileRecordStore:
 
     A record whose result was returned moves to ``spent``, whence it is removed after some hours.
 
-    :param uri: a path, or any URI Airflow's ObjectStoragePath takes.
+    :param uri: a path, or any URI Airflow's ObjectStoragePath takes, which ends in ``.json``.
     :param spent: None keeps such a record where it is.
+    :param start: of the DAG run whose record it is, which its name gets.
     """
 
-    def __init__(self, uri: str, *, spent: SpentState | None = None) -> None:
-        self._uri = uri
-        self._local = local_path(uri)
+    def __init__(
+        self, uri: str, *, spent: SpentState | None = None, start: DagRunStart = _UNKNOWN_START
+    ) -> None:
+        self._folder, _, name = uri.rpartition("/")
+        self._stem = name.removesuffix(_SUFFIX)
+        self._start = start
         self._spent = spent
+        self._use(f"{self._stem}{start.label}{_SUFFIX}")
+
+    def _use(self, name: str) -> None:
+        self._uri = f"{self._folder}/{name}"
+        self._local = local_path(self._uri)
 
     def read(self) -> RunRecord | None:
         """See :meth:`RecordStore.read`."""
         try:
             stored = self._stored()
+        except WiroError:
+            raise
         except Exception as error:
             raise _unreadable(self._uri, error) from error
         if stored is None:
@@ -175,10 +185,27 @@ class FileRecordStore:
             raise _unwritable(self._uri, error) from error
 
     def _stored(self) -> bytes | None:
+        if (body := self._body()) is not None:
+            return body
+        if self._spent is not None and (body := self._spent.get()) is not None:
+            return body
+        folder = _FileFolder(self._folder)
+
+        def written(name: str) -> WrittenBy | None:
+            found = folder.read(name)
+            return None if found is None else _writer_of(found)
+
+        earlier = find_earlier(folder.names, self._stem, _SUFFIX, self._start, written)
+        if earlier is None:
+            return None
+        self._use(earlier)
+        return self._body()
+
+    def _body(self) -> bytes | None:
         try:
             body: bytes = self._path().read_bytes()
         except FileNotFoundError:
-            return None if self._spent is None else self._spent.get()
+            return None
         return body
 
     def _remove_all(self) -> None:
@@ -215,10 +242,21 @@ class _FileFolder:
         (self._path() / name).unlink(missing_ok=True)
 
     def names(self, most: int | None = None) -> set[str]:
-        return {str(found).rstrip("/").rpartition("/")[2] for found in self._path().iterdir()}
+        try:
+            return {str(found).rstrip("/").rpartition("/")[2] for found in self._path().iterdir()}
+        except FileNotFoundError:
+            return set()
 
     def _path(self) -> Any:
         return _open_path(self._uri, self._local)
+
+
+def _writer_of(body: bytes) -> WrittenBy:
+    """Return who wrote a record; of one that is damaged nothing is known."""
+    try:
+        return RunRecord.from_json(json.loads(body)).written_by
+    except (ValueError, WiroOrphanedRunError):
+        return WrittenBy(0, 0)
 
 
 def _open_path(uri: str, local: Path | None) -> Any:

@@ -15,10 +15,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_wiro.dag_run_files import start_of
 from airflow_provider_wiro.state_folder import instance_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -69,7 +70,10 @@ class SpentState:
         random: Callable[[], float] = random.random,
     ) -> None:
         self._folder = folder
-        self._id = hashlib.sha256("\n".join(instance_key(context)).encode()).hexdigest()[:32]
+        ids = instance_key(context)
+        label = start_of(context).label
+        #: This DAG run's, and that by which the version before knew the task instance.
+        self._ids = dict.fromkeys(_digest(filter(None, key)) for key in ((*ids, label), ids))
         self._is_first_try = context["ti"].try_number <= 1
         self._kept = (KEPT + _longest_retry_delay(context)).total_seconds()
         self._now = now
@@ -82,14 +86,15 @@ class SpentState:
         now = self._now()
         latest = now + self._kept
         while latest > now - _STEP_SECONDS:
-            if (body := self._folder.read(self._name(latest))) is not None:
-                return body
+            for instance in self._ids:
+                if (body := self._folder.read(_name(latest, instance))) is not None:
+                    return body
             latest -= _STEP_SECONDS
         return None
 
     def put(self, body: bytes) -> None:
         """Keep something for a retry, and remove some of what has expired."""
-        self._folder.write(self._name(self._now() + self._kept), body)
+        self._folder.write(_name(self._now() + self._kept, next(iter(self._ids))), body)
         if self._random() < CLEANING_CHANCE:
             self._remove_expired()
 
@@ -102,13 +107,18 @@ class SpentState:
         except Exception:  # noqa: S110  a later run tries again; this one has succeeded
             pass
 
-    def _name(self, at: float) -> str:
-        return f"{_label(at)}-{self._id}.json"
-
 
 def spent_folder_uri(folder: StateFolder) -> str:
     """Return the folder of what is kept for retries only."""
     return f"{folder.uri}/{_FOLDER}"
+
+
+def _digest(key: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
+
+
+def _name(at: float, instance: str) -> str:
+    return f"{_label(at)}-{instance}.json"
 
 
 def _label(at: float) -> str:

@@ -141,7 +141,7 @@ def open_in_folder(file: Path, mode: str = "wb") -> IO[bytes]:
 
 def trace_beside(file: Path) -> Path:
     """Return the file by which a try says that it was here, beside a task instance's record or journal."""
-    return file.with_name(f"{file.name.partition('.')[0]}.try")
+    return file.with_name(f"{file.name.partition('.')[0].partition('~')[0]}.try")
 
 
 def remove_with_trace(file: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api.fingerprint import Likeness, fingerprint, likeness
+from airflow_provider_wiro.api.fingerprint import Likeness, conceal, fingerprint, likeness
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.run_record import RunRecord
@@ -401,6 +401,16 @@ def test_a_fingerprint_tells_apart_what_is_not(other: Any) -> None:
     assert fingerprint("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}) != fingerprint(*other)
 
 
+def compared(task: Task, model: str, sent: dict[str, Any]) -> Likeness:
+    """Compare a task with a run, also with what a trigger knows of the run: that tells the same."""
+    verdict = likeness(task, model, sent)
+    host = "api.wiro.ai"
+    noted = {name: conceal(value) for name, value in sent.items()}
+    assert likeness(task, model, noted) is verdict
+    assert likeness(task, model, noted, host) is likeness(task, model, sent, host)
+    return verdict
+
+
 def shown(model: str | None = "a/b", **parameters: Any) -> Task:
     return Task(id="1", status="task_queue", model=model, parameters=parameters)
 
@@ -441,7 +451,7 @@ def shown(model: str | None = "a/b", **parameters: Any) -> Task:
     ],
 )
 def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent: Any, seen: Any) -> None:
-    assert likeness(shown(**seen), "a/b", sent) is Likeness.SAME
+    assert compared(shown(**seen), "a/b", sent) is Likeness.SAME
 
 
 @pytest.mark.parametrize(
@@ -464,27 +474,27 @@ def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent
     ],
 )
 def test_a_task_with_another_value_is_another_one(sent: Any, seen: Any) -> None:
-    assert likeness(shown(**seen), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(**seen), "a/b", sent) is Likeness.OTHER
 
 
 def test_a_slug_is_compared_in_its_clean_form_and_a_missing_field_is_no_proof() -> None:
-    assert likeness(shown("wiro/animated-logo"), "wiro/Animated Logo", {}) is Likeness.SAME
-    assert likeness(shown("wiro/another"), "wiro/Animated Logo", {}) is Likeness.OTHER
-    assert likeness(shown(None, n="1"), "a/b", {"n": 1}) is Likeness.UNCLEAR
-    assert likeness(shown(), "a/b", {"n": 1}) is Likeness.UNCLEAR
-    assert likeness(shown(None, n="2"), "a/b", {"n": 1}) is Likeness.OTHER
+    assert compared(shown("wiro/animated-logo"), "wiro/Animated Logo", {}) is Likeness.SAME
+    assert compared(shown("wiro/another"), "wiro/Animated Logo", {}) is Likeness.OTHER
+    assert compared(shown(None, n="1"), "a/b", {"n": 1}) is Likeness.UNCLEAR
+    assert compared(shown(), "a/b", {"n": 1}) is Likeness.UNCLEAR
+    assert compared(shown(None, n="2"), "a/b", {"n": 1}) is Likeness.OTHER
 
 
 def test_a_slug_is_the_same_in_its_clean_form_whatever_that_drops() -> None:
-    assert likeness(shown("bytedance/seedance-pro-v1-5"), "ByteDance/seedance-pro-v1.5", {}) is Likeness.SAME
+    assert compared(shown("bytedance/seedance-pro-v1-5"), "ByteDance/seedance-pro-v1.5", {}) is Likeness.SAME
 
 
 def test_an_input_that_wiro_shows_under_its_own_host_is_a_doubt_and_no_other_run() -> None:
     sent = {"inputImageUrl": "https://example.com/1.png"}
-    assert likeness(shown(inputImageUrl="https://cdn1.wiro.ai/x/1.png"), "a/b", sent) is Likeness.UNCLEAR
-    assert likeness(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Likeness.OTHER
-    assert likeness(shown(inputImageUrl="none"), "a/b", sent) is Likeness.OTHER
-    assert likeness(shown(inputImageUrl="http://["), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(inputImageUrl="https://cdn1.wiro.ai/x/1.png"), "a/b", sent) is Likeness.UNCLEAR
+    assert compared(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(inputImageUrl="none"), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(inputImageUrl="http://["), "a/b", sent) is Likeness.OTHER
 
 
 # A record of the version before, and of this one.

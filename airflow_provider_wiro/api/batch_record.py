@@ -294,6 +294,8 @@ class BatchRecord:
         self._losses: Counter[int] = Counter()
         #: The latest try that an entry names.
         self.latest_try = 0
+        #: The parts of the results that entries name, of which some may be superseded.
+        self.named_parts: set[int] = set()
         self._existing_parts = existing_parts
         self._keeps_all = keeps_all
         self._states = bytearray(total)
@@ -458,6 +460,7 @@ class BatchRecord:
 
     def _put(self, item: int, entry: Mapping[str, Any]) -> bool:
         part, row = entry["place"]
+        self.named_parts.add(part)
         if self._existing_parts is not None and part not in self._existing_parts:
             return False
         self._parts[item], self._rows[item] = part, row

@@ -102,22 +102,21 @@ def look_at_task(
     wiro_task_id: str,
     outside: Outside,
     *,
-    started_at: datetime | None = None,
     deadline: datetime | None = None,
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
 ) -> Flow[Task]:
     """
     Return a task that is known to be there, polled with the patience that a paid task deserves.
 
-    :param started_at: when Wiro answered that it has the task, or it was submitted; None if that is not
-        known: now. For half a minute from then on, "There is no task yet." means that it is not there yet.
+    For half a minute from the first poll on, "There is no task yet." means that it is not there yet.
+
     :param deadline: when its time is over, None for never. It is polled once all the same.
     :raises WiroTaskTimeoutError: the deadline passed before a poll worked.
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't go on.
     """
     began_at = outside.now()
-    polling = Polling(started_at or began_at, deadline)
+    polling = Polling(began_at, deadline)
     patience = PollPatience(patience_seconds, began_at)
     attempt = 0
     while True:

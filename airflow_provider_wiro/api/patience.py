@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroNotFoundError
@@ -36,6 +36,10 @@ class PollPatience:
     _failing_seconds: float = 0.0
     _was_seen: bool = False
     _is_not_yet: bool = False
+    _began_at: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began_at = self.last_poll_at
 
     def succeeded(self, now: datetime) -> None:
         """Begin again: a poll worked."""
@@ -53,7 +57,8 @@ class PollPatience:
         id afterwards. Of a task that this wait has seen before it is a failure like an outage.
         """
         is_unknown = isinstance(error, WiroNotFoundError)
-        self._is_not_yet = is_unknown and not self._was_seen and polling.not_yet_seconds_left(now) > 0
+        may_come = not self._was_seen and polling.not_yet_seconds_left(now, self._began_at) > 0
+        self._is_not_yet = is_unknown and may_come
         if self._is_not_yet:
             self.last_poll_at = now
             return None
@@ -76,4 +81,4 @@ class PollPatience:
         """
         if not self._is_not_yet:
             return pause_seconds
-        return min(pause_seconds, polling.not_yet_seconds_left(now))
+        return min(pause_seconds, polling.not_yet_seconds_left(now, self._began_at))

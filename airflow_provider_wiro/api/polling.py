@@ -70,9 +70,15 @@ class Polling:
         """Return the seconds until the deadline, infinity without one."""
         return math.inf if self.deadline is None else max(0.0, (self.deadline - now).total_seconds())
 
-    def not_yet_seconds_left(self, now: datetime) -> float:
-        """Return for how many seconds more an unknown id may mean that the task is not there yet."""
-        return max(0.0, NOT_YET_SECONDS - self.age_seconds(now))
+    def not_yet_seconds_left(self, now: datetime, began_at: datetime) -> float:
+        """
+        Return for how many seconds more an unknown id may mean that the task is not there yet.
+
+        :param began_at: when this wait began to poll. A retry that comes later than half a minute after the
+            start doesn't believe the first poll alone.
+        """
+        passed = (now - max(self.started_at, began_at)).total_seconds()
+        return max(0.0, NOT_YET_SECONDS - max(0.0, passed))
 
     def is_over(self, now: datetime) -> bool:
         """Whether the deadline has passed."""

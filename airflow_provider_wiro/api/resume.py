@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.conversations import look_at_task, stop_task
+from airflow_provider_wiro.api.lost_run_notes import LostRunNotes, find_to_stop
 from airflow_provider_wiro.api.lost_runs import LostRun, doubt, find_lost
 from airflow_provider_wiro.api.outcomes import has_enough_outputs
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
@@ -142,12 +143,10 @@ def resume(
         return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
     try:
         # A clock that was set back since would make the time longer.
-        asked_at = outside.now()
-        started_at = min(record.intended_at_moment, asked_at)
+        started_at = min(record.intended_at_moment, outside.now())
         task = yield from look_at_task(
             record.wiro_task_id,
             outside,
-            started_at=min(record.accepted_at_moment, asked_at),
             deadline=None if timeout_seconds is None else started_at + timedelta(seconds=timeout_seconds),
             patience_seconds=patience_seconds,
         )
@@ -229,28 +228,20 @@ def find_lost_run_now(
     outside: Outside, record: RunRecord, wanted: WantedRun, *, patience_seconds: float = 1.0
 ) -> Flow[str | None]:
     """
-    Look once, without any wait, for the task of a Run that is on its way or lost: for a kill.
-
-    It takes only a task that Wiro created within a moment of the last byte that was sent.
+    Look once, without any wait, for the task of a Run that is in flight or lost: for a kill.
 
     :param patience_seconds: how long to ask Wiro again if it can't be asked.
     :return: the id of the task that certainly is this run; None if there is none, or in doubt.
     :raises WiroError: Wiro can't be asked.
     """
-    run = lost_run(0, record.sending, record, wanted)
-    try:
-        found = yield from find_lost(
-            outside,
-            [run],
-            record.earlier_task_ids,
-            own_ids=reversed(record.earlier_task_ids),
-            patience_seconds=wanted.patience_seconds,
-            call_patience_seconds=patience_seconds,
-        )
-    except WiroOrphanedRunError:
-        return None
-    task = found.seen[found.tasks[0]] if found.tasks else None
-    return task.id if task is not None and record.sending.was_right_before(task) else None
+    found = yield from find_to_stop(
+        outside,
+        [lost_run(0, record.sending, record, wanted)],
+        record.earlier_task_ids,
+        patience_seconds=wanted.patience_seconds,
+        call_patience_seconds=patience_seconds,
+    )
+    return found[0] if found else None
 
 
 def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) -> LostRun:
@@ -263,6 +254,12 @@ def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) 
     return LostRun(
         item, wanted.model, wanted.parameters, record.fingerprint, sending, files, wanted.project_id
     )
+
+
+def notes_of(record: RunRecord, wanted: WantedRun) -> LostRunNotes:
+    """Return a record's lost Run as a trigger may know it."""
+    run = lost_run(0, record.sending, record, wanted)
+    return LostRunNotes((run,), record.earlier_task_ids, wanted.patience_seconds)
 
 
 def _found(record: RunRecord, task: Task) -> RunRecord:

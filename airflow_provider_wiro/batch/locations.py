@@ -6,7 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from airflow_provider_wiro.api import batch_record
+from airflow_provider_wiro.api.batch_record import BatchRecord
 from airflow_provider_wiro.batch.expiring_journal import ExpiringJournal
+from airflow_provider_wiro.batch.journal import unreadable
 from airflow_provider_wiro.batch.journal_file import LocalJournal
 from airflow_provider_wiro.batch.places import open_place
 from airflow_provider_wiro.batch.segments import (
@@ -16,7 +19,8 @@ from airflow_provider_wiro.batch.segments import (
     SegmentedJournal,
 )
 from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots, file_of
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.dag_run_files import find_earlier, start_of
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.spent_state import SpentState, spent_folder_uri
 from airflow_provider_wiro.state_folder import (
     absolute,
@@ -33,8 +37,10 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.run_identity import WrittenBy
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.places import Place
+    from airflow_provider_wiro.dag_run_files import DagRunStart
 
 
 def open_journal(context: Context, *, state_path: str | None) -> JournalStore | None:
@@ -51,14 +57,67 @@ def open_journal(context: Context, *, state_path: str | None) -> JournalStore | 
     folder = find_state_folder(state_path)
     if folder is None:
         return None
-    location = folder.location(context)
+    files = _Files(folder.location(context))
     spent = SpentState(open_place(spent_folder_uri(folder)), context)
-    file = local_path(f"{location}.batch.jsonl")
-    if file is not None:
-        return ExpiringJournal(LocalJournal(file), spent, lambda: _discard_file(file))
-    place = open_place(f"{location}.batch")
-    journal = SegmentedJournal(PlaceSlots(place), OBJECT_SEGMENT_BYTES)
-    return ExpiringJournal(journal, spent, lambda: _discard_place(place))
+    try:
+        name = _own_or_earlier(files, start_of(context), spent)
+    except WiroError:
+        raise
+    except Exception as error:
+        raise unreadable(files.folder, error) from error
+    return ExpiringJournal(files.journal(name), spent, lambda: files.discard(name))
+
+
+def _own_or_earlier(files: _Files, start: DagRunStart, spent: SpentState) -> str:
+    """Return the name of the DAG run's journal: where it has none, of the one to begin."""
+    own = f"{files.stem}{start.label}{files.suffix}"
+    if files.has(own):
+        return own
+    earlier = find_earlier(files.names, files.stem, files.suffix, start, files.written)
+    return own if earlier is None or spent.get() is not None else earlier
+
+
+class _Files:
+    """
+    The journals of task instances in one folder.
+
+    :param location: what the path or URI of a task instance's files begins with.
+    """
+
+    def __init__(self, location: str) -> None:
+        self.folder, _, self.stem = location.rpartition("/")
+        self._local = local_path(self.folder)
+        self.suffix = ".batch" if self._local is None else ".batch.jsonl"
+
+    def names(self) -> set[str]:
+        return open_place(self.folder).names()
+
+    def has(self, name: str) -> bool:
+        if self._local is None:
+            return self._place(name).read(file_of(HEAD)) is not None
+        file = self._local / name
+        return file.exists() and file.stat().st_size > 0  # an empty one is only begun
+
+    def written(self, name: str) -> WrittenBy | None:
+        """Return who began a journal, None if there is none; of one that is damaged nothing is known."""
+        if not self.has(name):
+            return None
+        first = next(iter(self.journal(name).salvage()), {})
+        return batch_record.written_by(first, BatchRecord(0, try_number=0))
+
+    def journal(self, name: str) -> JournalStore:
+        if self._local is not None:
+            return LocalJournal(self._local / name)
+        return SegmentedJournal(PlaceSlots(self._place(name)), OBJECT_SEGMENT_BYTES)
+
+    def discard(self, name: str) -> None:
+        if self._local is not None:
+            _discard_file(self._local / name)
+        else:
+            _discard_place(self._place(name))
+
+    def _place(self, name: str) -> Place:
+        return open_place(f"{self.folder}/{name}")
 
 
 def _discard_file(file: Path) -> None:
@@ -87,24 +146,33 @@ def manifest_uri(
     :param bucket: of the outputs, None if none are landed.
     :raises WiroUsageError: there is no such place, or it is relative.
     """
+    label = start_of(context).label
     if given:
         return absolute(given, "manifest_uri")
     if bucket is not None:
         *ids, index = instance_key(context)
         names = "/".join(filter(None, (environment_folder(), *map(file_name, ids))))
         user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
-        return f"s3://{user}{bucket}/wiro/batches/{names}{f'-{index}' if int(index) >= 0 else ''}.jsonl"
+        mapped = f"-{index}" if int(index) >= 0 else ""
+        return f"s3://{user}{bucket}/wiro/batches/{names}{mapped}{label}.jsonl"
     folder = find_state_folder(state_path)
     if folder is None:
         raise WiroUsageError(
             "Nothing says where the results of this batch are to be written. Give manifest_uri, such as "
             "s3://aws_default@my-bucket/batch.jsonl, or s3_bucket, or set [wiro] state_path."
         )
-    return f"{folder.location(context)}.manifest.jsonl"
+    return f"{folder.location(context)}{label}.manifest.jsonl"
 
 
 def parts_uri(context: Context, manifest: str) -> str:
-    """Return the folder of the parts: beside the manifest, and this task instance's own."""
+    """
+    Return the folder of the parts: beside the manifest, and this task instance's own.
+
+    Deployments with one bucket share it. No part has a name that another process takes, and a Clear, which
+    can change the manifest's name, finds the parts again.
+    """
+    if label := start_of(context).label:
+        manifest = manifest.replace(label, "")
     names = filter(None, (*instance_key(context), environment_folder()))
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
     return f"{manifest}.parts/{digest}"

@@ -60,7 +60,10 @@ class Place(Protocol):
         """Fetch a file of any size; raises FileNotFoundError if there is none."""
 
     def names(self, most: int | None = None) -> set[str]:
-        """Return the names of all files; at most so many, the first by name, where the store sorts them."""
+        """
+        Return the names of all files and folders; at most so many files, the first by name, where the store
+        sorts them.
+        """
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is there."""
@@ -214,7 +217,12 @@ class S3Place:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix, Delimiter="/", PaginationConfig={"MaxItems": most}
         )
-        return {item["Key"].removeprefix(self._prefix) for page in pages for item in page.get("Contents", ())}
+        found: set[str] = set()
+        for page in pages:
+            found |= {item["Key"].removeprefix(self._prefix) for item in page.get("Contents", ())}
+            folders = page.get("CommonPrefixes", ())
+            found |= {item["Prefix"].removeprefix(self._prefix).rstrip("/") for item in folders}
+        return found
 
     def delete(self, name: str) -> None:
         """See :class:`Place`."""

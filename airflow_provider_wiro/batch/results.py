@@ -92,6 +92,7 @@ class Parts:
         self._place = open_place(uri)
         with _records(f"the results below {uri}"):
             self.numbers = {int(found[1]) for found in map(_PART.fullmatch, self._place.names()) if found}
+        self._written: set[int] = set()
         self._next = secrets.randbits(_WRITER_BITS) << _COUNT_BITS
 
     def take_number(self) -> int:
@@ -109,6 +110,7 @@ class Parts:
         with _records(f"part {number} of the results below {self._place.uri}"):
             self._place.write(_name(number), body.encode())
         self.numbers.add(number)
+        self._written.add(number)
 
     def pick(self, number: int, rows: dict[int, int]) -> dict[int, bytes]:
         """
@@ -130,14 +132,17 @@ class Parts:
             )
         return {item: results[row] for item, row in rows.items()}
 
-    def delete(self) -> None:
-        """Delete what the manifest has. What can't be deleted is in nobody's way."""
-        for number in sorted(self.numbers):
+    def delete(self, named: set[int]) -> None:
+        """
+        Delete what the manifest has. What can't be deleted is in nobody's way.
+
+        :param named: the parts that the journal names. Others in the folder can be another deployment's.
+        """
+        for number in sorted(self.numbers & (named | self._written)):
             try:
                 self._place.delete(_name(number))
             except Exception:
                 return
-        self.numbers.clear()
 
 
 def write_manifest(

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
 from airflow_provider_wiro.api.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
 from airflow_provider_wiro.api.sent_files import with_digests
 from airflow_provider_wiro.exceptions import WiroError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Of the tasks that are known, this many are asked for whose ours are.
 OWN_IDS = 3
+#: As many tasks a trigger may know that are not the lost Runs'.
+_MOST_NOTED_IDS = 500
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,23 @@ def describe(
         files = files_as_far_as_known(spec.files, job.aws_conn_id)
         found.append((sent, lost_run(job, inputs, number, spec, sent.sending, files, sent.digests)))
     return found
+
+
+def notes_of(job: Job, inputs: Inputs, record: BatchRecord) -> LostRunNotes | None:
+    """
+    Return the lost Runs of a batch as its trigger may know them.
+
+    :return: None if there are none, or if too many tasks were started since to name them all.
+    """
+    latest = [sent for sent in unknown_sendings(record) if sent.is_latest]
+    runs = [run for _, run in describe(job, inputs, latest)]
+    newest = [run.sending.newest_before or "" for run in runs]
+    oldest = min((int(one) for one in newest if one.isdecimal()), default=0)
+    known = record.known_ids.latest(_MOST_NOTED_IDS + 1)
+    since = [wiro_task_id for wiro_task_id in known if int(wiro_task_id) > oldest]
+    if not runs or len(since) > _MOST_NOTED_IDS:
+        return None
+    return LostRunNotes(tuple(runs), tuple(reversed(since or known[:OWN_IDS])), job.lost_run_patience)
 
 
 async def find_tasks(

@@ -34,14 +34,12 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
     """
     from airflow_provider_wiro.hooks import outputs
 
-    digest, size = hashlib.sha256(), 0
+    digest = _BoundedDigest()
     try:
         with outputs.open_output(connection, _shown_file(url)) as stream:
             while piece := stream.read(_PIECE_BYTES):
-                size += len(piece)
-                if size > MAX_FILE_BYTES:
+                if not digest.takes(piece):
                     return None
-                digest.update(piece)
             if stream.is_unverified:
                 return None
     except WiroError:
@@ -53,19 +51,35 @@ async def fetched_digest_async(connection: WiroConnection, url: str) -> str | No
     """See :func:`fetched_digest`."""
     from airflow_provider_wiro.hooks import asynchronous
 
-    digest, size = hashlib.sha256(), 0
+    digest = _BoundedDigest()
     try:
         async with asynchronous.open_output(connection, _shown_file(url)) as stream:
             while piece := await stream.read(_PIECE_BYTES):
-                size += len(piece)
-                if size > MAX_FILE_BYTES:
+                if not digest.takes(piece):
                     return None
-                digest.update(piece)
             if stream.is_unverified:
                 return None
     except WiroError:
         return None
     return digest.hexdigest()
+
+
+class _BoundedDigest:
+    """The SHA-256 of a file that has no more bytes than Wiro takes."""
+
+    def __init__(self) -> None:
+        self._digest, self._size = hashlib.sha256(), 0
+
+    def takes(self, piece: bytes) -> bool:
+        """Add the next bytes; False: there are too many."""
+        self._size += len(piece)
+        if self._size > MAX_FILE_BYTES:
+            return False
+        self._digest.update(piece)
+        return True
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
 
 
 def _shown_file(url: str) -> Output:

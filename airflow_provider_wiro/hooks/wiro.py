@@ -181,15 +181,11 @@ class WiroHook(BaseHook):
         """Return a task with its outputs."""
         return self._call(endpoints.get_task(wiro_task_id))
 
-    def look_at_task(
-        self, wiro_task_id: str, *, started_at: datetime | None = None, deadline: datetime | None = None
-    ) -> Task:
+    def look_at_task(self, wiro_task_id: str, *, deadline: datetime | None = None) -> Task:
         """
         Return a task that is known to be there, and may be paid for: an outage is ridden out as while
-        polling.
+        polling. For half a minute from the first poll on, Wiro may not know it yet.
 
-        :param started_at: when it was submitted; None if that is not known: now. For half a minute from then
-            on Wiro may not know it yet.
         :param deadline: when its time is over, None for never.
         :raises WiroTaskTimeoutError: Wiro could not be asked before the deadline.
         :raises WiroConnectionError: Wiro could not be asked for longer than ``[wiro] poll_patience``.
@@ -197,11 +193,7 @@ class WiroHook(BaseHook):
         patience = shell.poll_patience_seconds()
         return self.converse(
             lambda outside: conversations.look_at_task(
-                wiro_task_id,
-                outside,
-                started_at=started_at,
-                deadline=deadline,
-                patience_seconds=patience,
+                wiro_task_id, outside, deadline=deadline, patience_seconds=patience
             )
         )
 

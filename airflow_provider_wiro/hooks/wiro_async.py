@@ -138,11 +138,7 @@ class WiroAsyncHook(BaseHook):
         patience = shell.poll_patience_seconds()
         return await self.converse(
             lambda outside: conversations.look_at_task(
-                wiro_task_id,
-                outside,
-                started_at=started_at,
-                deadline=deadline,
-                patience_seconds=patience,
+                wiro_task_id, outside, deadline=deadline, patience_seconds=patience
             )
         )
 

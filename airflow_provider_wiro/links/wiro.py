@@ -7,8 +7,6 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_wiro.api.parameters import split_slug
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
@@ -61,6 +59,8 @@ def task_url(base_url: str, model: str | None, wiro_task_id: str | None) -> str:
     Wiro documents no page for a single task, so the link leads to the model's page, with the id as fragment.
     Any other API host is an emulator, which lists its tasks on its front page.
     """
+    from airflow_provider_wiro.api.parameters import split_slug  # here: DAG files are parsed all day long
+
     parts = urlsplit(base_url)
     fragment = "" if wiro_task_id is None else f"#task-{quote(wiro_task_id, safe='')}"
     if parts.hostname != _API_HOST:

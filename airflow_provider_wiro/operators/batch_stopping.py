@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.api.run_sending import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.batch.hurry import Hurry, within
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
+from airflow_provider_wiro.operators.task_ends import at_an_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.lost_runs import LostRun
@@ -50,7 +51,8 @@ class BatchStopper:
         self._record: BatchRecord | None = None
         self._is_over = False
         self._described: tuple[Job, Inputs] | None = None
-        self._patience_seconds = LOST_RUN_PATIENCE_SECONDS
+        #: As the batch is configured; known before any lost Run is.
+        self._patience_seconds = 0.0
         self._lost: list[tuple[UnknownSending, LostRun]] = []
 
     def prepare(self, hook: WiroHook, store: JournalStore | None, *, try_number: int) -> None:
@@ -93,34 +95,27 @@ class BatchStopper:
         """Note that the batch itself has stopped its tasks."""
         self._is_over = True
 
-    @contextmanager
     def unless_followed(
         self,
         is_followed: Callable[[BaseException], bool],
         prepare: Callable[[], None],
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """
         Stop the Wiro tasks if an error ends the Airflow task, and no later try follows what it leaves behind.
 
         :param is_followed: whether a later try will, after this error.
         :param prepare: calls :meth:`prepare`, should the error have come before that.
         """
-        try:
-            yield
-        except TaskDeferred:
-            raise
-        except BaseException as error:
-            try:
-                if isinstance(error, WiroOvertakenError):
-                    self.settle()  # also for a kill that comes later
-                elif not self._is_over and not is_followed(error):
-                    if self._connection is None:
-                        prepare()
-                    self._stop(is_urgent=self._is_killed)
-            except Exception:
-                # The error that is on its way is the one to be seen.
-                self._log.exception("Could not find out which Wiro tasks to stop; they may still run.")
-            raise
+
+        def leave(error: BaseException) -> None:
+            if isinstance(error, WiroOvertakenError):
+                self.settle()  # also for a kill that comes later
+            elif not self._is_over and not is_followed(error):
+                if self._connection is None:
+                    prepare()
+                self._stop(is_urgent=self._is_killed)
+
+        return at_an_error(leave, self._log)
 
     def _stop(self, *, is_urgent: bool) -> None:
         found = self._found()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.later_tasks import ask_baseline
 from airflow_provider_wiro.api.lost_runs import next_look_seconds
-from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, resume
+from airflow_provider_wiro.api.resume import MAX_LOSSES, never_started, notes_of, resume
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run
 from airflow_provider_wiro.api.run_record import RunRecord
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.resume import Resumption, WantedRun
     from airflow_provider_wiro.api.run_sending import Sending
@@ -77,8 +78,8 @@ class DurableRun:
     :param patience_seconds: for how long failing polls of an earlier try's task are ridden out.
     :param began_at: when this try began; a Run that is lost again and again since then ends it.
     :param seconds_left: for how long a lost run may still be looked for.
-    :param pause: waits some seconds between two looks for a lost run, whose sending it is given; may defer
-        the Airflow task instead of returning, since the record has the rest. Default: the hook's.
+    :param pause: waits some seconds between two looks for a lost run, whose sending and notes it is given;
+        may defer the Airflow task instead of returning, since the record has the rest. Default: the hook's.
     :param pauses: the shortest and the longest of these waits, in seconds.
     :param monotonic: seconds by a clock that nobody sets.
     :param trace: says whether the earlier tries ran on this machine; None: the store is shared.
@@ -100,7 +101,7 @@ class DurableRun:
         patience_seconds: float = POLL_PATIENCE_SECONDS,
         began_at: datetime,
         seconds_left: Callable[[], float],
-        pause: Callable[[float, Sending], None] | None = None,
+        pause: Callable[[float, Sending, LostRunNotes], None] | None = None,
         pauses: tuple[float, float] = LOOK_PAUSES,
         monotonic: Callable[[], float] = time.monotonic,
         trace: TryTrace | None = None,
@@ -225,7 +226,7 @@ class DurableRun:
         if self._pause is None:
             self._hook.pause(pause)
         else:
-            self._pause(pause, record.sending)
+            self._pause(pause, record.sending, notes_of(record, self._wanted))
 
     def _start(self, earlier: RunRecord | None) -> BegunRun:
         if self._wanted.problem is not None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.secret_parameters import secret_values
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -36,6 +34,8 @@ class MasksSecretParameters(_Base):
 
     def mask_secret_parameters(self) -> None:
         """Register the secrets among the parameters, and among those of a batch's inputs."""
+        # Here, since DAG files are parsed all day long.
+        from airflow_provider_wiro.api.secret_parameters import secret_values
         from airflow_provider_wiro.version_compat import mask_secret
 
         inputs = getattr(self, "inputs", None)

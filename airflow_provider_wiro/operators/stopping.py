@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowException, TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.api.seen_task import SeenTask
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
@@ -25,11 +23,13 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.operators.asked_aside import AskedAside
+from airflow_provider_wiro.operators.task_ends import at_an_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from airflow_provider_wiro.api.models import StartedRun, Task
+    from airflow_provider_wiro.api.seen_task import SeenTask
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.operators.log import Log
     from airflow_provider_wiro.operators.run_in_flight import RunInFlight
@@ -122,6 +122,8 @@ class RunStopper:
 
     def see(self, task: Task) -> None:
         """Note the task as Wiro shows it."""
+        from airflow_provider_wiro.api.seen_task import SeenTask
+
         self.last_seen = SeenTask.of(task)
         if task.is_terminal:
             self._settled_ids.add(task.id)
@@ -189,12 +191,11 @@ class RunStopper:
             patience = max(0.1, _KILL_PATIENCE_SECONDS - (time.monotonic() - began_at))
             self._stop(*target, timeout_seconds=_KILL_TIMEOUT_SECONDS, patience_seconds=patience)
 
-    @contextmanager
     def unless_followed(
         self,
         is_followed: Callable[[BaseException], bool],
         recorded_task: Callable[[], tuple[str, WiroHook] | None],
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """
         Stop the Wiro task if an error ends the Airflow task, and no later try follows what it leaves running.
 
@@ -202,17 +203,7 @@ class RunStopper:
         :param recorded_task: the task that an earlier part of the Airflow task has noted, asked where the
             error came before anything was known here.
         """
-        try:
-            yield
-        except TaskDeferred:
-            raise
-        except BaseException as error:
-            try:
-                self._leave(error, is_followed, recorded_task)
-            except Exception:
-                # The error that is on its way is the one to be seen; and a Wiro task is no reason to hide it.
-                self._log.exception("Could not find out which Wiro task to stop; it may still run.")
-            raise
+        return at_an_error(lambda error: self._leave(error, is_followed, recorded_task), self._log)
 
     def _leave(
         self,
@@ -316,12 +307,17 @@ class RunStopper:
         """
         Stop the task whose time has passed; return it if it has ended by itself: a success is paid.
 
+        A process that was frozen wakes up past its deadline, while a later try follows the task: that one
+        decides.
+
         :raises WiroTaskTimeoutError: it has not.
         """
         from airflow_provider_wiro.api.stopping import STOP_PATIENCE_SECONDS
 
         what = "It is left running (cancel_on_timeout=False)."
-        if self._cancel_on_timeout:
+        if self._cancel_on_timeout and self._is_left(self._ask_record(), _RECORD_SECONDS):
+            what = "It is left to a later try of this Airflow task."
+        elif self._cancel_on_timeout:
             try:
                 task = hook.stop_task(error.wiro_task_id, patience_seconds=STOP_PATIENCE_SECONDS)
             except WiroError as problem:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.narration import Narrator
     from airflow_provider_wiro.api.outcomes import RunSummary
@@ -339,8 +340,8 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
 
             return self._stopper.receive(send, self.hook)
 
-        def defer(seconds: float, lost: Sending) -> None:
-            self._defer_pause(context, seconds, give_up_at, refusals, lost)
+        def defer(seconds: float, lost: Sending, notes: LostRunNotes) -> None:
+            self._defer_pause(context, seconds, give_up_at, refusals, lost, notes)
 
         store = self._record_store(context)
         return DurableRun(
@@ -434,22 +435,27 @@ class WiroRunOperator(MasksSecretParameters, BaseOperator):
         give_up_at: datetime,
         refusals: int,
         lost: Sending | None = None,
+        notes: LostRunNotes | None = None,
     ) -> None:
         """
         Wait without a worker; the same try goes on with :meth:`execute_when_free`.
 
         :param lost: the Run whose answer was lost, if the wait is for it.
+        :param notes: by which its task is found.
         """
         from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 
         free_at = datetime.now(UTC) + timedelta(seconds=seconds)
         self._stopper.check()
+        stops = lost is not None and self.cancel_on_kill
         self.defer(
             trigger=WiroPauseTrigger(
                 until=free_at.timestamp(),
                 try_number=context["ti"].try_number,
-                lost_model=self.model if lost is not None and self.cancel_on_kill else None,
-                lost_at=lost.intended_at if lost is not None and self.cancel_on_kill else None,
+                lost_model=self.model if stops else None,
+                lost_at=lost.intended_at if lost is not None and stops else None,
+                lost_run=notes.to_json() if notes is not None and stops else None,
+                wiro_conn_id=self.wiro_conn_id if stops else None,
             ),
             method_name="execute_when_free",
             kwargs={"give_up_at": self._clock.to_wall(give_up_at).timestamp(), "refusals": refusals},

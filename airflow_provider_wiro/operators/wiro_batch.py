@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.run_identity import TaskTry
     from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
@@ -409,6 +410,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.batch.shared_files import shared_files
+        from airflow_provider_wiro.batch.unknown_runs import notes_of
         from airflow_provider_wiro.hooks.shell import poll_patience_seconds
         from airflow_provider_wiro.run_record import current_try
         from airflow_provider_wiro.try_trace import open_trace
@@ -505,7 +507,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 if self._batch.has_stopped_all:
                     self._stopper.settle()
             if waiting is not None:
-                self._defer(waiting, ti.try_number, inputs.fingerprint)
+                notes = notes_of(job, inputs, record) if waiting.lost else None
+                self._defer(waiting, ti.try_number, inputs.fingerprint, notes)
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
@@ -572,9 +575,14 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         )
         return ItemLander(settings, self.hook, self.model, ti)
 
-    def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
+    def _defer(self, waiting: Waiting, try_number: int, fingerprint: str, notes: LostRunNotes | None) -> None:
+        """
+        Wait without a worker.
+
+        :param notes: of the lost Runs, by which the trigger finds their tasks.
+        """
         from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
-        from airflow_provider_wiro.triggers.packed_tasks import fitting
+        from airflow_provider_wiro.triggers.packed_tasks import MOST_CHARACTERS, fitting, pack
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
         now = time.time()
@@ -602,6 +610,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 cancel_on_kill=self.cancel_on_kill,
                 try_number=try_number,
                 lost=waiting.lost,
+                lost_runs=None if notes is None else notes.to_json(MOST_CHARACTERS - len(pack(tasks))),
             ),
             method_name="execute_complete",
             kwargs={
@@ -667,7 +676,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         }
         if found.store is not None:
             found.store.append([batch_record.spent(lifetime, summary, task_try)])
-        found.parts.delete()
+        found.parts.delete(record.named_parts)
         return summary
 
     def on_kill(self) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api.lost_run_notes import LostRunNotes, find_to_stop
+from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks.mass_stop import MassStop
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
@@ -59,6 +61,7 @@ async def stop_if_abandoned(
     *,
     is_recorded: bool = True,
     unknown_runs: int = 0,
+    lost_runs: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Stop Wiro tasks, all at once, if a user has ended their Airflow task.
@@ -67,7 +70,8 @@ async def stop_if_abandoned(
 
     :param is_running: id → whether the task was seen after it left the queue.
     :param is_recorded: see :func:`is_abandoned`.
-    :param unknown_runs: Runs that may have started tasks which are not known here, nor can be found.
+    :param unknown_runs: how many Runs may have started tasks that are not known.
+    :param lost_runs: stored notes of these Runs, by which their tasks are looked for. None: they can't be.
     """
     await _shielded(
         _stop_if_abandoned(
@@ -77,6 +81,7 @@ async def stop_if_abandoned(
             log,
             is_recorded=is_recorded,
             unknown_runs=unknown_runs,
+            lost_runs=lost_runs,
         )
     )
 
@@ -116,6 +121,7 @@ async def _stop_if_abandoned(
     *,
     is_recorded: bool,
     unknown_runs: int,
+    lost_runs: Mapping[str, Any] | None,
 ) -> None:
     what = _named(is_running)
     try:
@@ -127,17 +133,31 @@ async def _stop_if_abandoned(
                 state or "cleared",
             )
             return
-        if unknown_runs:
+        if unknown_runs and lost_runs is None:
             log.warning(
                 "The answers of %d Runs were lost. What the Runs were is not known to a trigger, so that the "
                 "Wiro tasks they may have started were not looked for: they may run, and be billed. Look in "
                 "the dashboard at wiro.ai.",
                 unknown_runs,
             )
-        if not is_running:
+        if not is_running and lost_runs is None:
             return
         async with WiroAsyncHook(wiro_conn_id) as hook:
             await hook.get_wiro_connection()  # here: Airflow tells connections to those it knows
+            if lost_runs is not None:
+                found = await _find_lost(hook, lost_runs, log)
+                if len(found) < unknown_runs:
+                    log.warning(
+                        "The answers of %d Runs were lost, and the Wiro tasks of %d of them are not, or not "
+                        "yet, found in Wiro's list: they may run, and be billed. Look in the dashboard at "
+                        "wiro.ai.",
+                        unknown_runs,
+                        unknown_runs - len(found),
+                    )
+                is_running = {**dict.fromkeys(found, False), **is_running}
+                if not is_running:
+                    return
+                what = _named(is_running)
             stops = MassStop(hook, patience_seconds=_STOP_PATIENCE_SECONDS)
             for wiro_task_id, running in is_running.items():
                 stops.add(wiro_task_id, is_running=running)
@@ -151,7 +171,28 @@ async def _stop_if_abandoned(
         log.exception("Could not stop %s; it may still run.", what)
 
 
+async def _find_lost(hook: WiroAsyncHook, stored: Mapping[str, Any], log: Any) -> list[str]:
+    """Return the tasks that certainly are the lost Runs'; none if that can't be found out."""
+    try:
+        notes = LostRunNotes.from_json(stored)
+        async with asyncio.timeout(_STOP_PATIENCE_SECONDS):
+            return await hook.converse(
+                lambda outside: find_to_stop(
+                    outside,
+                    notes.runs,
+                    notes.known_ids,
+                    patience_seconds=notes.patience_seconds,
+                    call_patience_seconds=_STOP_PATIENCE_SECONDS,
+                )
+            )
+    except (WiroError, TimeoutError, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("Wiro's task list can't be searched for the tasks of lost Runs: %r", error)
+        return []
+
+
 def _named(ids: Mapping[str, bool]) -> str:
+    if not ids:
+        return "the Wiro tasks of lost Runs"
     return f"Wiro task {next(iter(ids))}" if len(ids) == 1 else f"{len(ids)} Wiro tasks"
 
 

@@ -158,9 +158,11 @@ class WiroPauseTrigger(WiroTrigger):
 
     :param until: Unix time in seconds.
     :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
-    :param lost_model: of a Run whose answer was lost; None where none was sent. Its parameters can hold
-        secrets, and this is stored as plain text, so that its task can't be searched for from here.
+    :param lost_model: of a Run whose answer was lost; None where none was sent.
     :param lost_at: Unix time at which that was sent.
+    :param lost_run: :class:`~airflow_provider_wiro.api.lost_run_notes.LostRunNotes` of it as JSON, by which
+        its task is searched for when a user marks the deferred Airflow task. None: it can't be.
+    :param wiro_conn_id: the Airflow connection by which to search.
     :param deferred_at: as of :class:`WiroTaskTrigger`.
     """
 
@@ -171,6 +173,8 @@ class WiroPauseTrigger(WiroTrigger):
         try_number: int | None = None,
         lost_model: str | None = None,
         lost_at: float | None = None,
+        lost_run: dict[str, Any] | None = None,
+        wiro_conn_id: str | None = None,
         deferred_at: float | None = None,
     ) -> None:
         super().__init__(deferred_at=deferred_at)
@@ -178,6 +182,8 @@ class WiroPauseTrigger(WiroTrigger):
         self.try_number = try_number
         self.lost_model = lost_model
         self.lost_at = lost_at
+        self.lost_run = lost_run
+        self.wiro_conn_id = wiro_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what another triggerer needs to go on."""
@@ -187,8 +193,11 @@ class WiroPauseTrigger(WiroTrigger):
                 "until": self.until,
                 "try_number": self.try_number,
                 "deferred_at": self.deferred_at,
-                **({} if self.lost_model is None else {"lost_model": self.lost_model}),
-                **({} if self.lost_at is None else {"lost_at": self.lost_at}),
+                **{
+                    name: value
+                    for name in ("lost_model", "lost_at", "lost_run", "wiro_conn_id")
+                    if (value := getattr(self, name)) is not None
+                },
             },
         )
 
@@ -197,7 +206,7 @@ class WiroPauseTrigger(WiroTrigger):
         return {"status": "success", "try_number": self.try_number}
 
     async def on_kill(self) -> None:
-        """Log, if a user has ended the Airflow task, that a lost Run may have started a task."""
+        """Stop the task of a lost Run, if a user has ended the Airflow task; log what can't be found."""
         sent_at = _moment(self.lost_at)
         if self._is_finished or self.task_instance is None or self.lost_model is None or sent_at is None:
             return
@@ -205,4 +214,9 @@ class WiroPauseTrigger(WiroTrigger):
             f"The answer of a Run of {self.lost_model}, sent at {sent_at:%Y-%m-%d %H:%M:%S} UTC, was lost: "
             "the Wiro task that it has started, or still starts,"
         )
-        await warn_if_abandoned(self.task_instance, what, self.log)
+        if self.lost_run is None or self.wiro_conn_id is None:
+            await warn_if_abandoned(self.task_instance, what, self.log)
+        else:
+            await stop_if_abandoned(
+                self.task_instance, self.wiro_conn_id, {}, self.log, unknown_runs=1, lost_runs=self.lost_run
+            )

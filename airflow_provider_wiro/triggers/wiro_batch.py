@@ -49,6 +49,8 @@ class WiroBatchTrigger(WiroTrigger):
     :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event.
     :param lost: Runs whose answers were lost, and of which it is not known whether they have started tasks.
+    :param lost_runs: :class:`~airflow_provider_wiro.api.lost_run_notes.LostRunNotes` of them as JSON, by
+        which their tasks are searched for when a user marks the deferred Airflow task. None: they can't be.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class WiroBatchTrigger(WiroTrigger):
         cancel_on_kill: bool = True,
         try_number: int | None = None,
         lost: int = 0,
+        lost_runs: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(deferred_at=deferred_at)
         packed = [] if tasks is None else unpack(tasks)
@@ -77,6 +80,7 @@ class WiroBatchTrigger(WiroTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self.lost = lost
+        self.lost_runs = lost_runs
         self._ended: list[str] = []
         self._problem: str | None = None
         #: Of those, the ones that can't be followed here, and may run on.
@@ -97,6 +101,7 @@ class WiroBatchTrigger(WiroTrigger):
                 "cancel_on_kill": self.cancel_on_kill,
                 "try_number": self.try_number,
                 "lost": self.lost,
+                **({} if self.lost_runs is None else {"lost_runs": self.lost_runs}),
             },
         )
 
@@ -191,7 +196,12 @@ class WiroBatchTrigger(WiroTrigger):
         if not running and not self.lost:
             return  # killed between the last end and the event
         await stop_if_abandoned(
-            self.task_instance, self.wiro_conn_id, running, self.log, unknown_runs=self.lost
+            self.task_instance,
+            self.wiro_conn_id,
+            running,
+            self.log,
+            unknown_runs=self.lost,
+            lost_runs=self.lost_runs,
         )
 
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import endpoints, flow, later_tasks
+from airflow_provider_wiro.api.stored_time import from_stored, to_stored
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -62,9 +63,9 @@ def test_the_intent_is_recorded_before_the_run_is_sent_and_the_id_after_it(work:
     intent, known, spent = work.store.writes
     [task] = work.wiro.tasks
     assert (intent["wiro_task_id"], intent["is_spent"], intent["try_number"]) == (None, False, 1)
-    assert intent["intended_at"] <= task.created_at + 0.001
+    assert from_stored(intent["intended_at"]) <= task.created_at + 0.001
     assert known == {**intent, "wiro_task_id": task.id, "accepted_at": known["accepted_at"]}
-    assert intent["intended_at"] <= known["accepted_at"] <= time.time()
+    assert from_stored(intent["intended_at"]) <= from_stored(known["accepted_at"]) <= time.time()
     assert spent == {**known, "is_spent": True}
     assert len(json.dumps(spent)) < 500
 
@@ -270,11 +271,12 @@ def test_the_deadline_is_the_submissions_and_no_retry_renews_it(wiro: WiroEmulat
     wiro.inject(Fault("stuck_running"))
     die_after_submission(work)
     record = work.store.record or {}
-    work.store.set("wiro_run", {**record, "intended_at": record["intended_at"] - 3000})
+    intended_at = from_stored(record["intended_at"])
+    work.store.set("wiro_run", {**record, "intended_at": to_stored(intended_at - 3000)})
 
     deferred = work.defer(timeout=3600)
 
-    assert deferred.trigger.deadline == pytest.approx(record["intended_at"] + 600)
+    assert deferred.trigger.deadline == pytest.approx(intended_at + 600)
 
 
 def test_a_task_left_running_at_its_timeout_gets_a_new_one_from_the_retry(

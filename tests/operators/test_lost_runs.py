@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.run_sending import Loss
+from airflow_provider_wiro.api.stored_time import from_stored, to_stored
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -117,7 +118,9 @@ def left_by_a_dead_worker(work: Work, *, seconds_ago: float) -> None:
     work.store.after_set = None
     record = work.store.record or {}
     assert record["wiro_task_id"] is None
-    earlier = {name: record[name] - seconds_ago for name in ("intended_at", "wiro_at")}
+    earlier = {
+        name: to_stored(from_stored(record[name]) - seconds_ago) for name in ("intended_at", "wiro_at")
+    }
     work.store.set("wiro_run", {**record, **earlier})
 
 
@@ -136,11 +139,11 @@ def test_a_deferrable_run_waits_for_certainty_without_a_worker(
     assert deferred.method_name == "execute_when_free"
     assert work.store.record is not None
     lost = deferred.trigger.lost_model, deferred.trigger.lost_at
-    assert lost == (RETRO, work.store.record["intended_at"])
+    assert lost == (RETRO, pytest.approx(from_stored(work.store.record["intended_at"]), abs=1e-5))
     assert (work.store.record["loss"], work.started) == ("cut_off", 0)
     # A minute after a cut connection nothing can have been started any more.
     record = work.store.record
-    earlier = {name: record[name] - 61 for name in ("intended_at", "wiro_at")}
+    earlier = {name: to_stored(from_stored(record[name]) - 61) for name in ("intended_at", "wiro_at")}
     work.store.set("wiro_run", {**record, **earlier})
     event = {"status": "success", "try_number": 1}
     assert work.resume(deferred, event)["wiro_task_id"] == "2221"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.api import polling
+from airflow_provider_wiro.api.stored_time import from_stored, to_stored
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.conftest import work as batch_work
 from tests.batch.work import prompts
@@ -54,4 +55,25 @@ def test_a_retry_counts_from_the_recorded_answer(work: Work) -> None:
     work.retry()
 
     assert work.run()["outputs"]
+    assert work.started == 1
+
+
+def test_a_retry_long_after_the_answer_does_not_believe_one_poll(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(**_: object) -> None:
+        raise SystemExit("SIGKILL")
+
+    work.ti.xcom_push = die  # type: ignore[method-assign,assignment]
+    with pytest.raises(SystemExit):
+        work.run()
+    del work.ti.xcom_push
+    record = work.store.record or {}
+    times = ("intended_at", "accepted_at")
+    earlier = {name: to_stored(from_stored(record[name]) - 600) for name in times}
+    work.store.set("wiro_run", {**record, **earlier})
+    monkeypatch.setattr(polling, "NOT_YET_SECONDS", 30.0)
+    work.retry()
+
+    assert work.run()["wiro_task_id"] == "2221"
     assert work.started == 1

@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import wiro as hooks
 from airflow_provider_wiro.operators import stopping
 from airflow_provider_wiro.operators.stopping import RunStopper, TaskStoppedError
@@ -257,6 +258,23 @@ def test_an_error_in_a_try_that_was_overtaken_stops_nothing_either(wiro: WiroEmu
 
     operator.hook.pause = pause  # type: ignore[method-assign]
     with pytest.raises(TimeoutError):
+        operator.execute(work.context)
+
+    assert wiro.counts.tasks_stopped == 0
+
+
+def test_a_try_that_thaws_past_its_deadline_leaves_its_task_to_the_retry_that_follows_it(
+    wiro: WiroEmulator, work: Work
+) -> None:
+    wiro.inject(Fault("stuck_running"))
+    operator = work.operator(timeout=0.2)
+
+    def pause(seconds: float) -> None:
+        work.store.set("wiro_run", {**(work.store.record or {}), "writer": "another", "try_number": 2})
+        time.sleep(seconds)
+
+    operator.hook.pause = pause  # type: ignore[method-assign]
+    with pytest.raises(WiroTaskTimeoutError, match="It is left to a later try of this Airflow task"):
         operator.execute(work.context)
 
     assert wiro.counts.tasks_stopped == 0

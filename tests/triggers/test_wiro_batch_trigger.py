@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import batching
+from airflow_provider_wiro.api import batching, polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -136,6 +136,7 @@ async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.5")
+    monkeypatch.setattr(polling, "NOT_YET_SECONDS", 0.1)
     [known] = submitted(1)
     long_ago = time.time() - 3600
 
