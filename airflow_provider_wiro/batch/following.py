@@ -197,7 +197,8 @@ class Following:
                         if not await self._going.fail(item, error, task, keeps_task=True):
                             return
         starts = self._going.record.starts(item)
-        await self._going.end(item, result_of("succeeded", starts, task, files=files))
+        result = result_of("succeeded", starts, task, files=files, include_links=self._job.include_links)
+        await self._going.end(item, result)
 
     async def _landed(self, lander: ItemLander, item: int, task: Task) -> list[dict[str, Any]]:
         record = self._going.record

@@ -145,6 +145,7 @@ class Going:
             task,
             wiro_task_id=attempt.wiro_task_id if attempt else None,
             error=str(error),
+            include_links=self.job.include_links,
         )
         await self.end(item, result, may_retry=error.may_retry, keeps_task=keeps_task, is_billed=is_billed)
         return False

@@ -37,6 +37,7 @@ class Job:
     :ivar defer_after_seconds: how long a batch that may defer waits here for a run to end before it does.
     :ivar shortest_deferral_seconds: it waits here too for what is due sooner than that.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
+    :ivar include_links: keep the URLs of outputs in results.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Job:
     defer_after_seconds: float = 0.0
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
+    include_links: bool = False
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_wiro.api.filenames import fill_key
+from airflow_provider_wiro.batch.own_objects import OwnObjects
+from airflow_provider_wiro.batch.refusals import refusals
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
@@ -14,9 +17,11 @@ from airflow_provider_wiro.landing import s3_landing
 from airflow_provider_wiro.landing.books import Books, check_tags
 from airflow_provider_wiro.landing.crew import Crew
 from airflow_provider_wiro.landing.fetching import Fetcher
-from airflow_provider_wiro.landing.provenance import Origin
+from airflow_provider_wiro.landing.landings import PLACEHOLDERS, model_folder
+from airflow_provider_wiro.landing.provenance import Origin, tagging_header
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_landing import S3Landing
+from airflow_provider_wiro.landing.s3_target import ALSO_FOR_ABORT
 from airflow_provider_wiro.landing.s3_upload import S3Upload
 
 if TYPE_CHECKING:
@@ -30,6 +35,10 @@ log = logging.getLogger(__name__)
 
 #: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"
+#: What makes the keys of one item its own.
+_OF_ONE_ITEM = (ITEM_PLACEHOLDER, "{wiro_task_id}")
+#: An output as many are, to fill a key with before there is any.
+_AN_OUTPUT = {"wiro_task_id": "0", "index": "0", "name": "0.png", "stem": "0", "suffix": ".png"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,24 @@ class ItemLander:
     def bucket(self) -> str:
         return self._s3.bucket
 
+    @property
+    def own_objects(self) -> OwnObjects:
+        """How the batch's own objects are put into S3: as its outputs."""
+        return OwnObjects(self._s3.arguments, self.bucket, self._settings.verify)
+
+    def check_keys(self, items: int) -> None:
+        """
+        Return unless outputs of two items are sure to meet in one key.
+
+        :raises WiroUsageError: they are.
+        """
+        template = self._settings.s3_key
+        if items > 1 and not any(placeholder in template for placeholder in _OF_ONE_ITEM):
+            raise WiroUsageError(
+                f"Expected {' or '.join(_OF_ONE_ITEM)} in s3_key, since the outputs of {items:,} items have "
+                f"equal names, found {template!r}. Nothing was submitted."
+            )
+
     def check_bucket(self) -> None:
         """
         Return unless S3 says for certain that there is no such bucket.
@@ -97,8 +124,9 @@ class ItemLander:
         """
         from botocore.exceptions import ClientError
 
+        owner = {name: value for name, value in self._s3.arguments.items() if name == "ExpectedBucketOwner"}
         try:
-            self._s3.client.head_bucket(Bucket=self.bucket)
+            self._s3.client.head_bucket(Bucket=self.bucket, **owner)
         except ClientError as error:
             if "404" in answer_of(error):
                 raise WiroUsageError(
@@ -107,6 +135,41 @@ class ItemLander:
                     "connection), or create the bucket; no run is paid for before."
                 ) from error
             log.info("Could not ask for the bucket %s, which may be there: %s", self.bucket, error)
+
+    def try_put(self) -> None:
+        """
+        Ask S3 whether an output may be put, with all its arguments, and leave nothing there.
+
+        An upload in parts is begun, under a key as an output's, and aborted: that takes the permissions and
+        the arguments of a put, and no object, version, retention or event comes of it.
+
+        :raises WiroUsageError: S3 refuses it.
+        """
+        _, template = destination.bucket_and_template(self._settings.s3_bucket, self._key(0))
+        values = {**dict.fromkeys(PLACEHOLDERS, "0"), **_AN_OUTPUT, "model": model_folder(self._model)}
+        key = fill_key(template, values)
+        where = {"Bucket": self.bucket, "Key": key}
+        conn_id = self._settings.aws_conn_id
+        tags = {} if self._tags is None else {"Tagging": tagging_header(self._tags or {"wiro_item": "0"})}
+        with refusals(f"put outputs such as s3://{self.bucket}/{key}, by the connection {conn_id!r}"):
+            try:
+                begun = self._s3.client.create_multipart_upload(**where, **{**self._s3.arguments, **tags})
+            except Exception as error:
+                if "501" in answer_of(error):  # a store without uploads in parts: the first output shows it
+                    return
+                raise
+        try:
+            self._s3.client.abort_multipart_upload(
+                **where, UploadId=begun["UploadId"], **self._s3.also(ALSO_FOR_ABORT)
+            )
+        except Exception as error:
+            log.info(
+                "Could not abort the empty upload of s3://%s/%s, begun as a trial (%s). It holds no bytes; "
+                "the role of the connection lacks s3:AbortMultipartUpload.",
+                self.bucket,
+                key,
+                type(error).__name__,
+            )
 
     def __enter__(self) -> Self:
         # A line for each object would bury what a reader of a batch's log looks for.

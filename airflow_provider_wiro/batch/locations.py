@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_wiro.batch.expiring_journal import ExpiringJournal
 from airflow_provider_wiro.batch.journal_file import LocalJournal
@@ -34,14 +34,22 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
     from airflow_provider_wiro.batch.places import Place
 
 
-def open_journal(context: Context, *, state_path: str | None) -> JournalStore | None:
+#: What stands in the ids of DAG runs, and is safe in a key.
+_READABLE = ":+=,"
+
+
+def open_journal(
+    context: Context, *, state_path: str | None, own: OwnObjects | None = None
+) -> JournalStore | None:
     """
     Return where the journal is kept, by the rule of ``run_record.open_record_store``.
 
     :param state_path: used on every Airflow if given.
+    :param own: how its objects are put into S3.
     :return: None if this Airflow offers no store and no path is configured.
     :raises WiroUsageError: the configured path is relative.
     """
@@ -52,11 +60,11 @@ def open_journal(context: Context, *, state_path: str | None) -> JournalStore | 
     if folder is None:
         return None
     location = folder.location(context)
-    spent = SpentState(open_place(spent_folder_uri(folder)), context)
+    spent = SpentState(open_place(spent_folder_uri(folder), own), context)
     file = local_path(f"{location}.batch.jsonl")
     if file is not None:
         return ExpiringJournal(LocalJournal(file), spent, lambda: _discard_file(file))
-    place = open_place(f"{location}.batch")
+    place = open_place(f"{location}.batch", own)
     journal = SegmentedJournal(PlaceSlots(place), OBJECT_SEGMENT_BYTES)
     return ExpiringJournal(journal, spent, lambda: _discard_place(place))
 
@@ -91,7 +99,7 @@ def manifest_uri(
         return absolute(given, "manifest_uri")
     if bucket is not None:
         *ids, index = instance_key(context)
-        names = "/".join(filter(None, (environment_folder(), *map(file_name, ids))))
+        names = "/".join(filter(None, (environment_folder(), *map(_key_name, ids))))
         user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
         return f"s3://{user}{bucket}/wiro/batches/{names}{f'-{index}' if int(index) >= 0 else ''}.jsonl"
     folder = find_state_folder(state_path)
@@ -101,6 +109,17 @@ def manifest_uri(
             "s3://aws_default@my-bucket/batch.jsonl, or s3_bucket, or set [wiro] state_path."
         )
     return f"{folder.location(context)}.manifest.jsonl"
+
+
+def _key_name(part: str) -> str:
+    """
+    Return a name of its own for a part of an S3 key, which people read: dates stay as they are.
+
+    As in the keys of Airflow's own logs, ``:`` and ``+`` are kept; what ends a URI's path is quoted.
+    """
+    safe = file_name(part)
+    is_whole = unquote(safe) == part
+    return quote(part, safe=_READABLE) if is_whole and part.strip(".") else safe
 
 
 def parts_uri(context: Context, manifest: str) -> str:

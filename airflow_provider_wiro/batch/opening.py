@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import BatchRecord, ItemState
 from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run, was_cleared_since
+from airflow_provider_wiro.batch.refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ def open_record(
     *,
     task_try: TaskTry,
     lifetime: int,
-    existing_parts: set[int],
+    existing_parts: set[int] | None,
     log: Log,
     missing: Callable[[str], WiroError] | None = None,
 ) -> tuple[BatchRecord, Mapping[str, Any] | None]:
@@ -42,9 +43,11 @@ def open_record(
     where they were, and the Wiro tasks of the others are left to end.
 
     :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param existing_parts: the parts of the results that are there; None: all that the journal names.
     :param missing: makes the error to raise where there is no journal, of where it was looked for; None: a
         new one is begun.
     :raises WiroError: the error of ``missing``.
+    :raises WiroUsageError: a new journal is refused by where it is to be kept.
     :raises WiroRecordError: the journal can't be read or written.
     :raises WiroOrphanedRunError: it is damaged.
     """
@@ -58,7 +61,8 @@ def open_record(
     if first is None:
         if missing is not None:
             raise missing(store.position)
-        store.replace([begin])
+        with refusals(f"keep the journal of this batch, in {store.position}"):
+            store.replace([begin])
         return fresh, None
     found = batch_record.read_begin(first, store.position)
     is_same = found == (inputs.fingerprint, len(inputs))

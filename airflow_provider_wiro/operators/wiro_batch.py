@@ -53,10 +53,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.landing import ItemLander
     from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 #: How often the tasks are polled that a trigger has no room for.
 _LEFT_OUT_SECONDS = 300.0
+
+_DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 
 #: What a batch returns.
 BatchSummary = dict[str, Any]
@@ -115,19 +118,23 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param on_orphaned_intent: what becomes of an item of which it can't be told whether its Run was started:
         it fails (``"fail"``), so that a person looks, or is run anew (``"resubmit"``), which may pay twice.
     :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
-        verified in S3. Without it, and with no ``s3://`` URL as ``s3_key``, nothing is landed. (templated)
-    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number.
-        (templated)
+        verified in S3. Without it, and without ``s3_key``, nothing is landed. (templated)
+    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number; of
+        several items it needs that or ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
+        or a key in the bucket that the S3 connection names. (templated)
     :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
         ``s3://bucket/key``. (templated)
     :param replace: overwrite objects that are there; see WiroToS3Operator, also for what follows.
     :param verify: check S3's TLS certificate; a path is a CA bundle.
-    :param encrypt: have S3 encrypt the objects (SSE-S3).
+    :param encrypt: have S3 encrypt the objects (SSE-S3). This, and the next two, go for the journal, the
+        results and the manifest in S3 as well.
     :param acl_policy: a canned ACL for the objects. (templated)
     :param extra_args: further arguments of the upload.
     :param tags: tag the objects with where they come from. (templated)
     :param max_concurrency: how many items are landed at once.
     :param part_size: bytes of each part of a large output.
+    :param include_links: keep the URLs of outputs in the manifest. Whoever can read one can fetch the file,
+        so that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
@@ -184,7 +191,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         manifest_uri: str | None = None,
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
         s3_bucket: str | None = None,
-        s3_key: str = "wiro/{wiro_task_id}/{index}-{name}",
+        s3_key: str = _DEFAULT_KEY,
         aws_conn_id: str | None = "aws_default",
         replace: bool = False,
         verify: bool | str | None = None,
@@ -194,6 +201,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         tags: bool | Mapping[str, str] = False,
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
+        include_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -230,6 +238,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.tags = tags
         self.max_concurrency = max_concurrency
         self.part_size = part_size
+        self.include_links = include_links
         self._batch: BatchAtWork | None = None
         self._is_killed = False
         self._waits_here = not self.deferrable
@@ -312,7 +321,10 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             )
 
         def prepare() -> None:
-            store = self._open_journal(context)
+            try:
+                store = self._open_journal(context)
+            except WiroUsageError:  # most likely the error that is on its way: no journal is to be had
+                store = None
             self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
 
         return self._stopper.unless_followed(is_followed, prepare)
@@ -330,7 +342,24 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     def _open_journal(self, context: Context) -> JournalStore | None:
         from airflow_provider_wiro.batch.locations import open_journal
 
-        return open_journal(context, state_path=self.state_path)
+        return open_journal(context, state_path=self.state_path, own=self._own_objects())
+
+    def _own_objects(self) -> OwnObjects:
+        """
+        Return how the batch's own objects are put into S3: as its outputs.
+
+        :raises WiroUsageError: the arguments of the upload can't be right.
+        """
+        from airflow_provider_wiro.batch.own_objects import OwnObjects, split_location
+
+        if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
+            return OwnObjects()
+        from airflow_provider_wiro.landing.s3_destination import upload_arguments
+
+        arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
+        is_url = self.s3_key.startswith("s3://")
+        bucket = split_location(self.s3_key.removeprefix("s3://"))[0] if is_url else self.s3_bucket
+        return OwnObjects(arguments, bucket, self.verify)
 
     def _go_on(
         self,
@@ -349,6 +378,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         :param before: what is known of the part before a deferral, which has left a journal.
         """
         from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
+        from airflow_provider_wiro.batch.first_run import has_started_nothing, try_places
         from airflow_provider_wiro.batch.inputs import Inputs
         from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
         from airflow_provider_wiro.batch.missing_journal import fail_without_journal, unseen_tries
@@ -368,6 +398,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             shortest_deferral_seconds()
             # Airflow is asked for everything here, before the loop begins: there it must not be.
             connection = self.hook.connection
+            own = self._own_objects()
             journal = self._open_journal(context)
             self._stopper.prepare(self.hook, journal, try_number=ti.try_number)
             self._check_killed()
@@ -384,6 +415,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     project_id=job.project_id,
                 )
             )
+            if not len(inputs):
+                self.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
             opened.enter_context(self._stopper.describing(job, inputs))
             if fingerprint not in {None, inputs.fingerprint}:
                 raise WiroUsageError(
@@ -393,6 +426,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             lander = self._lander(ti)
             if lander is not None:
                 opened.enter_context(lander)
+                lander.check_keys(len(inputs))
+                own = lander.own_objects
             manifest = manifest_uri(
                 context,
                 self.manifest_uri,
@@ -400,7 +435,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 aws_conn_id=self.aws_conn_id,
                 state_path=self.state_path,
             )
-            parts = Parts(parts_uri(context, manifest))
+            parts = Parts(parts_uri(context, manifest), own)
             self._check_killed()  # fetching the inputs can take long
             missing: Callable[[str], WiroError] | None = None
             if before is not None:
@@ -423,12 +458,12 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             if summary is not None:
                 self.log.info("The batch was done by an earlier try; its result is returned again.")
                 return dict(summary)
-            if lander is not None:
-                lander.check_bucket()
+            if has_started_nothing(record):
+                try_places(parts, manifest, lander, self.log)
             push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record, self.aws_conn_id)
-            found = Resources(connection, inputs, shared, record, store, parts, lander)
+            found = Resources(connection, inputs, shared, record, store, parts, lander, own)
             self._batch = BatchAtWork(job, found)
             if self._is_killed:
                 self._batch.stop()
@@ -468,6 +503,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             defer_after_seconds=self.defer_after,
             shortest_deferral_seconds=shortest_deferral_seconds(),
             aws_conn_id=self.aws_conn_id,
+            include_links=self.include_links,
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:
@@ -485,7 +521,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         return None
 
     def _lander(self, ti: Any) -> ItemLander | None:
-        if not self.s3_bucket and not self.s3_key.startswith("s3://"):
+        if not self.s3_bucket and self.s3_key == _DEFAULT_KEY:
             return None
         from airflow_provider_wiro.batch.landing import ItemLander, LandingSettings
 
@@ -566,7 +602,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 found.store.check()  # a later try, if there is one, knows more
 
         try:
-            failures = write_manifest(manifest, record, found.parts, check)
+            failures = write_manifest(
+                manifest, record, found.parts, check, own=found.own, include_links=self.include_links
+            )
         except WiroError as error:
             if fatal is None:
                 raise
