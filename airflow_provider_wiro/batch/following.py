@@ -94,6 +94,7 @@ class Following:
             break
         going.active.discard(item)
         self.seen_running.discard(item)
+        going.run_times.note(task)
         going.wake()
         await self._conclude(item, task)
 
@@ -179,7 +180,7 @@ class Following:
             await self._going.fail(item, error, task)
         else:
             for warning in success_warnings(task):
-                self._job.log.warning("%s: %s", self._going.inputs.name(item), warning)
+                self._going.item_log.warn(item, warning)
             await self._land(item, task)
 
     async def _land(self, item: int, task: Task) -> None:

@@ -79,6 +79,7 @@ class Waiting:
     :ivar wake_at: when to go on at the latest, as Unix time: a deadline, or a slot that may be free.
     :ivar limit: how many may be on their way, as learned from Wiro's refusals.
     :ivar lost: items whose Run may have started a task which is not known.
+    :ivar progress: how far the batch is, for its log.
     """
 
     wiro_task_ids: Sequence[str]
@@ -86,3 +87,4 @@ class Waiting:
     wake_at: float | None
     limit: int
     lost: int = 0
+    progress: str = ""

@@ -35,6 +35,7 @@ def open_record(
     existing_parts: set[int] | None,
     log: Log,
     missing: Callable[[str], WiroError] | None = None,
+    is_resumed: bool = False,
 ) -> tuple[BatchRecord, Mapping[str, Any] | None]:
     """
     Return what is known of the items; and the summary, if it was returned in this very lifetime.
@@ -46,6 +47,7 @@ def open_record(
     :param existing_parts: the parts of the results that are there; None: all that the journal names.
     :param missing: makes the error to raise where there is no journal, of where it was looked for; None: a
         new one is begun.
+    :param is_resumed: this very try goes on after a deferral, which is no news.
     :raises WiroError: the error of ``missing``.
     :raises WiroUsageError: a new journal is refused by where it is to be kept.
     :raises WiroRecordError: the journal can't be read or written.
@@ -85,7 +87,8 @@ def open_record(
         log.info("The earlier batch's result was used; this one begins anew.")
         carried = _tasks_of_others(record)
     elif is_same:
-        log.info("Going on with an earlier try's batch: %s.", _counts(record))
+        if written.number < try_number and not is_resumed:
+            log.info("Going on with an earlier try's batch: %s.", _counts(record))
         return record, None
     else:
         log.info("An earlier try had other inputs: %s. What is the same goes on.", _counts(record))
@@ -104,7 +107,7 @@ def open_record(
 def _counts(record: BatchRecord) -> str:
     return (
         f"{record.count(ItemState.DONE):,} of {record.total:,} done, {record.count(ItemState.RUNNING):,} "
-        f"running, {record.count(ItemState.INTENDED):,} of unknown fate"
+        f"running, {record.count(ItemState.INTENDED):,} whose Run may have started a task"
     )
 
 

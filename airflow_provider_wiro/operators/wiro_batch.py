@@ -453,13 +453,20 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 existing_parts=parts.numbers,
                 log=self.log,
                 missing=missing,
+                is_resumed=not is_beginning,
             )
             trace.leave()
             if summary is not None:
-                self.log.info("The batch was done by an earlier try; its result is returned again.")
+                self.log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
             if has_started_nothing(record):
                 try_places(parts, manifest, lander, self.log)
+                self.log.info(
+                    "Running %s items of %s, at most %d at once.",
+                    f"{len(inputs):,}",
+                    self.model,
+                    self.max_active,
+                )
             push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record, self.aws_conn_id)
@@ -548,7 +555,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         now = time.time()
         tasks = fitting(list(zip(waiting.wiro_task_ids, waiting.started_at, strict=True)))
         left_out = len(waiting.wiro_task_ids) - len(tasks)
-        self.log.info("Deferring until some of %d Wiro tasks have ended.", len(waiting.wiro_task_ids))
+        self.log.info("%s Deferring until some have ended.", waiting.progress)
         latest = waiting.wake_at or now + self.timeout
         if left_out:
             latest = min(latest, now + _LEFT_OUT_SECONDS)
@@ -592,6 +599,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         """Write the manifest; return the summary, or raise what the batch has come to."""
         from airflow_provider_wiro.api import batch_record
         from airflow_provider_wiro.api.batch_record import ItemState
+        from airflow_provider_wiro.batch.item_log import with_input
         from airflow_provider_wiro.batch.results import write_manifest
 
         record = found.record
@@ -616,7 +624,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         failed = record.count(ItemState.FAILED)
         if failed and self.on_item_failure == "fail":
             kind = AirflowException if record.may_retry else AirflowFailException
-            raise kind(_failure(record.total, failed, failures, manifest))
+            shown = found.inputs.shown
+            lines = [f"item {item}: {with_input(error, shown(item))}" for item, error in failures]
+            raise kind(_failure(record.total, failed, lines, manifest))
         succeeded = record.count(ItemState.DONE)
         if not record.is_over:
             # A bug of ours. What is lost by saying so is a retry; by a summary, the items.
@@ -660,6 +670,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             raise BatchStoppedError("The Airflow task was stopped.")
 
 
-def _failure(total: int, failed: int, failures: Sequence[tuple[int, str]], manifest: str) -> str:
-    told = "\n".join(f"item {item}: {error}" for item, error in failures)
-    return f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{told}"
+def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:
+    first = "\n".join(lines)
+    return (
+        f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
+    )

@@ -66,14 +66,14 @@ def _text(value: Any) -> str:
 @pytest.fixture
 def gate(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Gate:
     found = Gate()
-    get_conn = S3Hook.get_conn
+    get_client_type = S3Hook.get_client_type
 
-    def guarded(hook: S3Hook) -> Any:
-        client = get_conn(hook)
+    def guarded(hook: S3Hook, *arguments: Any, **how: Any) -> Any:
+        client = get_client_type(hook, *arguments, **how)
         client.meta.events.register("before-send.s3", found)
         return client
 
-    monkeypatch.setattr(S3Hook, "get_conn", guarded)
+    monkeypatch.setattr(S3Hook, "get_client_type", guarded)
     return found
 
 
