@@ -171,7 +171,11 @@ class Following:
         except WiroTaskCancelledError as error:
             self._hook.check()  # by our own stop
             if self._going.record.attempts[item].try_number != self._job.try_number:
-                # The stop of the try that began it can come while this one follows it.
+                # The stop of the try that began it can come while this one follows it. What had run by then
+                # is billed.
+                if task.started_at is not None:
+                    cost = task.cost_usd if task.cost_usd != "0" else None
+                    self._going.ledger.note(batch_record.billed(task.id, cost))
                 self._going.pend(item)
                 return
             was_running = task.started_at is not None

@@ -307,10 +307,11 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
-        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.operators.noted_batch import before_failed_deferral
 
         with self._stopping_what_nobody_follows(context):
-            return self._go_on(context, before=BeforeDeferral())
+            # Airflow has replaced what the task was handed over.
+            return self._go_on(context, before=before_failed_deferral(context))
 
     def _stopping_what_nobody_follows(self, context: Context) -> AbstractContextManager[None]:
         """Stop the Wiro tasks if an error leaves this block and no later try would follow them."""
@@ -381,7 +382,12 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.first_run import has_started_nothing, try_places
         from airflow_provider_wiro.batch.inputs import Inputs
         from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
-        from airflow_provider_wiro.batch.missing_journal import fail_without_journal, unseen_tries
+        from airflow_provider_wiro.batch.missing_journal import (
+            NO_PLACE,
+            fail_without_journal,
+            missing_place,
+            unseen_tries,
+        )
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.batch.shared_files import shared_files
@@ -419,10 +425,13 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 self.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
             opened.enter_context(self._stopper.describing(job, inputs))
             if fingerprint not in {None, inputs.fingerprint}:
-                raise WiroUsageError(
+                changed = (
                     "The inputs are others than before the deferral, so that it can't be told what is done. "
                     "Templates of inputs, parameters and files must not change within one run."
                 )
+                if before is not None and (where := missing_place(journal)) is not None:
+                    raise fail_without_journal(job, connection, before, where, also=changed)
+                raise WiroUsageError(changed)
             lander = self._lander(ti)
             if lander is not None:
                 opened.enter_context(lander)
@@ -443,7 +452,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             elif trace.is_missing and not job.resubmits_orphans:
                 missing = unseen_tries
             if journal is None and missing is not None:
-                raise missing("any place: neither state_path nor [wiro] state_path is set")
+                raise missing(NO_PLACE)
             store = self._journal(journal)
             record, summary = open_record(
                 store,
@@ -480,7 +489,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 if self._batch.has_stopped_all:
                     self._stopper.settle()
             if waiting is not None:
-                self._defer(waiting, ti.try_number, inputs.fingerprint)
+                self._defer(waiting, context, inputs.fingerprint)
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
@@ -547,8 +556,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         )
         return ItemLander(settings, self.hook, self.model, ti)
 
-    def _defer(self, waiting: Waiting, try_number: int, fingerprint: str) -> None:
+    def _defer(self, waiting: Waiting, context: Context, fingerprint: str) -> None:
         from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.operators.noted_batch import note_before_deferral
         from airflow_provider_wiro.triggers.packed_tasks import fitting
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
@@ -566,6 +576,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 _LEFT_OUT_SECONDS,
             )
         self._check_killed()
+        before = BeforeDeferral.of(waiting.wiro_task_ids)
+        note_before_deferral(context, before)
         self.defer(
             trigger=WiroBatchTrigger(
                 wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],
@@ -575,7 +587,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 poll_interval=self.poll_interval,
                 watch=self.watch,
                 cancel_on_kill=self.cancel_on_kill,
-                try_number=try_number,
+                try_number=context["ti"].try_number,
                 lost=waiting.lost,
             ),
             method_name="execute_complete",
@@ -583,7 +595,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 "fingerprint": fingerprint,
                 "limit": waiting.limit,
                 "looks_at_all": left_out > 0,
-                "before": BeforeDeferral.of(waiting.wiro_task_ids).to_json(),
+                "before": before.to_json(),
             },
             timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
         )
