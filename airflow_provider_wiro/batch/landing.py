@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.filenames import fill_key
 from airflow_provider_wiro.batch.own_objects import OwnObjects
-from airflow_provider_wiro.batch.refusals import refusals
+from airflow_provider_wiro.batch.refusals import is_missing_bucket, refusals
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 #: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"
+#: What a store answers that doesn't know a call.
+_NO_SUCH_CALL = frozenset({"404", "405", "501"})
 #: What makes the keys of one item its own.
 _OF_ONE_ITEM = (ITEM_PLACEHOLDER, "{wiro_task_id}")
 #: An output as many are, to fill a key with before there is any.
@@ -155,9 +157,9 @@ class ItemLander:
             try:
                 begun = self._s3.client.create_multipart_upload(**where, **{**self._s3.arguments, **tags})
             except Exception as error:
-                if "501" in answer_of(error):  # a store without uploads in parts: the first output shows it
-                    return
-                raise
+                if _NO_SUCH_CALL.isdisjoint(answer_of(error)) or is_missing_bucket(error):
+                    raise
+                return  # a store without uploads in parts: the first output shows what it takes
         try:
             self._s3.client.abort_multipart_upload(
                 **where, UploadId=begun["UploadId"], **self._s3.also(ALSO_FOR_ABORT)

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DENIED = frozenset({"AccessDenied", "403"})
+_OF_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "SignatureDoesNotMatch",
+    }
+)
 #: Answers with another reason than the state of the server at this moment.
 _PASSING = frozenset(
     {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted", "408", "409", "429"}
@@ -44,6 +54,11 @@ _WHAT_TO_DO = {
 def is_access_denied(error: BaseException) -> bool:
     """Whether S3 answered that a call is not allowed."""
     return not _DENIED.isdisjoint(answer_of(error))
+
+
+def is_missing_bucket(error: BaseException) -> bool:
+    """Whether S3 answered that there is no such bucket."""
+    return "NoSuchBucket" in answer_of(error)
 
 
 def is_refusal(error: BaseException) -> bool:
@@ -91,10 +106,12 @@ def _reason(error: BaseException) -> str:
 
 
 def _advice(error: BaseException) -> str:
+    if not _OF_CREDENTIALS.isdisjoint((answer_of(error)[0], type(error).__name__)):
+        return "Correct the credentials of the connection."
     if is_access_denied(error):
         operation = getattr(error, "operation_name", "")
         return _WHAT_TO_DO.get(operation, "Give the connection's role the permission for it.")
-    if "NoSuchBucket" in answer_of(error):
+    if is_missing_bucket(error):
         return "Correct the bucket, or create it."
     if isinstance(error, OSError):
         return "Choose a folder that the worker may write to."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.batch_record import ItemState
 from airflow_provider_wiro.batch.places import open_place, split_uri
-from airflow_provider_wiro.batch.refusals import is_access_denied, refusals
+from airflow_provider_wiro.batch.refusals import is_access_denied, is_missing_bucket, refusals
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ class Parts:
         try:
             names = self._place.names()
         except Exception as error:
+            if is_missing_bucket(error):
+                return set()  # which is reported where the batch's places are tried
             if not is_access_denied(error):
                 raise
             # A role that may not list a bucket (s3:ListBucket) can still put and get what it knows by name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,6 +41,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Any]] = []
+        self.status, self.code = 403, "AccessDenied"
         self.refuses: Callable[[str, Any], bool] = lambda operation, request: False
 
     def __call__(self, request: Any, event_name: str, **_: Any) -> Any:
@@ -47,8 +49,8 @@ class Gate:
         self.requests.append((operation, request))
         if not self.refuses(operation, request):
             return None
-        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-        return AWSResponse(request.url, 403, {}, Body(b"" if request.method == "HEAD" else body))
+        body = f"<Error><Code>{self.code}</Code><Message>No.</Message></Error>".encode()
+        return AWSResponse(request.url, self.status, {}, Body(b"" if request.method == "HEAD" else body))
 
     def heads(self, *operations: str) -> list[dict[str, str]]:
         """Return the headers of all requests of these operations, their names in lower case."""
@@ -172,6 +174,21 @@ def test_retention_holds_for_the_manifest_and_not_for_each_rewritten_segment() -
     assert own.to_put("b", is_result=False) == {}
 
 
+def test_each_put_has_a_checksum_where_boto3_adds_none(
+    work: BatchWork, s3: S3, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 demands one for each put into a bucket with Object Lock."""
+    fields = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    fields["extra"]["config_kwargs"] = {"request_checksum_calculation": "when_required"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
+
+    assert work.run(prompts(1), state_path=STATE, manifest_uri=MANIFEST)["succeeded"] == 1
+
+    puts = gate.heads("PutObject")
+    assert len(puts) > 4
+    assert all("content-md5" in head for head in puts)
+
+
 def test_a_role_that_may_not_delete_or_list_runs_a_batch(
     work: BatchWork, s3: S3, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +214,35 @@ def test_a_role_that_may_not_read_results_is_refused_before_the_first_run(
         work.run(prompts(2), manifest_uri=MANIFEST)
 
     assert work.wiro.counts.requests["Run"] == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"s3_bucket": "nowhere"}, {"manifest_uri": "s3://aws_default@nowhere/m.jsonl"}]
+)
+def test_a_bucket_that_is_not_there_is_one_permanent_error(
+    work: BatchWork, s3: S3, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(AirflowFailException, match=r"nowhere.*[Cc]orrect (s3_bucket|the bucket)"):
+        work.run(prompts(2), **{"manifest_uri": None, **settings})
+
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_wrong_credentials_are_told_from_missing_permissions(work: BatchWork, s3: S3, gate: Gate) -> None:
+    gate.code = "SignatureDoesNotMatch"
+    gate.refuses = lambda operation, request: True
+
+    with pytest.raises(AirflowFailException, match=r"SignatureDoesNotMatch.* Correct the credentials"):
+        work.run(prompts(2), s3_bucket=BUCKET, manifest_uri=None)
+
+
+def test_a_store_without_uploads_in_parts_is_tried_by_its_results_alone(
+    work: BatchWork, s3: S3, gate: Gate
+) -> None:
+    gate.status, gate.code = 501, "NotImplemented"
+    gate.refuses = lambda operation, request: operation == "CreateMultipartUpload"
+
+    assert work.run(prompts(1), s3_bucket=BUCKET, manifest_uri=None)["succeeded"] == 1
 
 
 def test_a_batch_that_has_begun_is_followed_though_its_bucket_refuses_now(
