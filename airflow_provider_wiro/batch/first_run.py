@@ -20,15 +20,17 @@ def has_started_nothing(record: BatchRecord) -> bool:
     return record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
 
 
-def try_places(parts: Parts, manifest: str, lander: ItemLander | None, log: Log) -> None:
+def try_places(items: int, parts: Parts, manifest: str, lander: ItemLander | None, log: Log) -> None:
     """
     Try the places of outputs, parts and manifest. The journal's is tried by beginning the journal.
 
+    :param items: how many there are.
     :param manifest: its URI or path.
     :raises WiroUsageError: one refuses what the batch will do.
     :raises WiroRecordError: one can't be reached at this moment.
     """
     if lander is not None:
+        lander.check_keys(items)
         lander.check_bucket()
         lander.try_put()
     file = local_path(manifest)

@@ -435,7 +435,6 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             lander = self._lander(ti)
             if lander is not None:
                 opened.enter_context(lander)
-                lander.check_keys(len(inputs))
                 own = lander.own_objects
             manifest = manifest_uri(
                 context,
@@ -469,7 +468,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 self.log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
             if has_started_nothing(record):
-                try_places(parts, manifest, lander, self.log)
+                try_places(len(inputs), parts, manifest, lander, self.log)
                 self.log.info(
                     "Running %s items of %s, at most %d at once.",
                     f"{len(inputs):,}",
