@@ -52,6 +52,7 @@ class Attempt:
     :ivar try_number: of the Airflow task that sent it.
     :ivar files: the digests of the files whose bytes are sent, as far as they are known.
     :ivar accepted_at: Unix time at which the task's id was learned; None in older entries.
+    :ivar uploaded_for: seconds for which its files were seen on their way; None in older entries.
     """
 
     fingerprint: str
@@ -64,6 +65,7 @@ class Attempt:
     lost_after: float | None = None
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
+    uploaded_for: float | None = None
 
     @property
     def followed_since(self) -> float:
@@ -72,7 +74,14 @@ class Attempt:
 
     @property
     def sending(self) -> Sending:
-        return Sending(self.intended_at, self.newest_before, self.wiro_at, self.loss, self.lost_after)
+        return Sending(
+            self.intended_at,
+            self.newest_before,
+            self.wiro_at,
+            self.loss,
+            self.lost_after,
+            self.uploaded_for,
+        )
 
 
 class TaskIds:
@@ -135,6 +144,7 @@ def intent(item: int, attempt: Attempt) -> Entry:
         "loss": attempt.loss.value if attempt.loss else None,
         "lost_after": attempt.lost_after,
         "files": attempt.files or None,
+        "uploaded_for": attempt.uploaded_for,
     }
     return {
         "what": "intent",
@@ -148,14 +158,18 @@ def intent(item: int, attempt: Attempt) -> Entry:
 
 
 def leaving(item: int, attempt: Attempt) -> Entry:
-    """Return the entry for a Run that leaves later than a moment after its intent: it counts from now."""
-    return {
+    """
+    Return the entry for a Run that leaves later than a moment after its intent, and counts from then; or that
+    was seen on its way for so long.
+    """
+    entry = {
         "what": "leaving",
         "item": item,
         "newest_before": attempt.newest_before,
         "at": attempt.intended_at,
         "wiro_at": attempt.wiro_at,
     }
+    return entry if attempt.uploaded_for is None else {**entry, "uploaded_for": attempt.uploaded_for}
 
 
 def lost(item: int, sending: Sending) -> Entry:
@@ -291,6 +305,8 @@ class BatchRecord:
         self.spent: Entry | None = None
         #: Of items that were sent again: the sendings that were taken for not started.
         self.lost_sendings: dict[int, tuple[Sending, ...]] = {}
+        #: Of these: the project's newest task right before the latest sending; None if it isn't known.
+        self.resent_after: dict[int, str | None] = {}
         self._losses: Counter[int] = Counter()
         #: The latest try that an entry names.
         self.latest_try = 0
@@ -370,9 +386,15 @@ class BatchRecord:
             loss=None if loss is None else Loss(loss),
             lost_after=None if after is None else float(after),
             files=read_digests(entry.get("files", {})),
+            uploaded_for=_seconds(entry.get("uploaded_for")),
         )
         self._starts[item] = min(_MOST_COUNTED, self._starts[item] + 1)
+        self._note_baseline(item, newest)
         self._move(item, ItemState.INTENDED)
+
+    def _note_baseline(self, item: int, newest_before: str | None) -> None:
+        if item in self.lost_sendings:
+            self.resent_after[item] = newest_before
 
     def _apply_id(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -396,7 +418,9 @@ class BatchRecord:
         if not (newest is None or isinstance(newest, str)):
             raise TypeError(entry)
         attempt.intended_at, attempt.newest_before = float(entry["at"]), newest
+        self._note_baseline(self._item(entry), newest)
         attempt.wiro_at = None if wiro_at is None else float(wiro_at)
+        attempt.uploaded_for = _seconds(entry.get("uploaded_for"))
 
     def _apply_lost(self, entry: Mapping[str, Any]) -> None:
         attempt = self.attempts[self._item(entry)]
@@ -408,12 +432,14 @@ class BatchRecord:
         attempt = self.attempts.get(item)
         if attempt is not None and attempt.wiro_task_id is None:
             self.lost_sendings[item] = (*self.lost_sendings.get(item, ()), attempt.sending)
+            self.resent_after.pop(item, None)  # until it is sent again
             if entry["try"] == self.try_number:
                 self._losses[item] += 1
         self._apply_gone(entry)
 
     def _apply_checked(self, entry: Mapping[str, Any]) -> None:
         self.lost_sendings.pop(self._item(entry), None)
+        self.resent_after.pop(self._item(entry), None)
 
     def _apply_again(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -507,6 +533,10 @@ _APPLY = {
     "known": BatchRecord._apply_known,
     "spent": BatchRecord._apply_spent,
 }
+
+
+def _seconds(stored: Any) -> float | None:
+    return None if stored is None else float(stored)
 
 
 def damaged(entry: object, where: str | None = None) -> WiroOrphanedRunError:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.job import Job, Waiting
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.landing import ItemLander
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
     from airflow_provider_wiro.batch.results import Parts
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
@@ -47,6 +48,7 @@ class Resources:
     :ivar shared: the files of all items, looked at once.
     :ivar store: None keeps nothing.
     :ivar lander: None lands nothing.
+    :ivar own: how the manifest is put into S3.
     """
 
     connection: WiroConnection
@@ -56,6 +58,7 @@ class Resources:
     store: JournalStore | None
     parts: Parts
     lander: ItemLander | None
+    own: OwnObjects | None = None
 
 
 class BatchAtWork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.journal import unreadable, unwritable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.batch_record import Entry
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.spent_state import SpentState
+
+log = logging.getLogger(__name__)
 
 
 class ExpiringJournal:
@@ -55,11 +58,19 @@ class ExpiringJournal:
             return
         try:
             self._spent.put(json.dumps([self._first, entries[-1]]).encode())
-            self._discard()
         except WiroError:
             raise
         except Exception as error:
             raise unwritable(self.position, error) from error
+        try:
+            self._discard()
+        except Exception as error:
+            # The journal says itself that its result was returned. A role may have no right to delete.
+            log.info(
+                "Could not remove this batch's journal, which is not needed any more, at %s: %s",
+                self.position,
+                error,
+            )
 
     def replace(self, entries: Iterable[Entry]) -> None:
         """See :class:`JournalStore`."""

@@ -94,6 +94,7 @@ class Following:
             break
         going.active.discard(item)
         self.seen_running.discard(item)
+        going.run_times.note(task)
         going.wake()
         await self._conclude(item, task)
 
@@ -170,7 +171,11 @@ class Following:
         except WiroTaskCancelledError as error:
             self._hook.check()  # by our own stop
             if self._going.record.attempts[item].try_number != self._job.try_number:
-                # The stop of the try that began it can come while this one follows it.
+                # The stop of the try that began it can come while this one follows it. What had run by then
+                # is billed.
+                if task.started_at is not None:
+                    cost = task.cost_usd if task.cost_usd != "0" else None
+                    self._going.ledger.note(batch_record.billed(task.id, cost))
                 self._going.pend(item)
                 return
             was_running = task.started_at is not None
@@ -179,7 +184,7 @@ class Following:
             await self._going.fail(item, error, task)
         else:
             for warning in success_warnings(task):
-                self._job.log.warning("%s: %s", self._going.inputs.name(item), warning)
+                self._going.item_log.warn(item, warning)
             await self._land(item, task)
 
     async def _land(self, item: int, task: Task) -> None:
@@ -197,7 +202,8 @@ class Following:
                         if not await self._going.fail(item, error, task, keeps_task=True):
                             return
         starts = self._going.record.starts(item)
-        await self._going.end(item, result_of("succeeded", starts, task, files=files))
+        result = result_of("succeeded", starts, task, files=files, include_links=self._job.include_links)
+        await self._going.end(item, result)
 
     async def _landed(self, lander: ItemLander, item: int, task: Task) -> list[dict[str, Any]]:
         record = self._going.record

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.batch.item_log import ItemLog
+from airflow_provider_wiro.batch.progress import RunTimes
 from airflow_provider_wiro.batch.results import result_of
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroError
@@ -24,6 +26,7 @@ class Going:
     The items in hand, and whether more may be begun.
 
     :ivar active: items whose task may be running, those included whose Run is on its way or lost.
+    :ivar run_times: how long the runs of this part of the batch have taken.
     :ivar fatal: an error that would hit every item; nothing more is submitted.
     """
 
@@ -34,6 +37,8 @@ class Going:
         self.record = ledger.record
         self.active: set[int] = set()
         self.fatal: Exception | None = None
+        self.run_times = RunTimes()
+        self.item_log = ItemLog(job.log, inputs, ledger)
         self._has_failed = self.record.count(ItemState.FAILED) > 0
         self._again: deque[int] = deque()
         self._cursor = 0
@@ -119,10 +124,9 @@ class Going:
         """
         self.active.discard(item)
         is_billed = is_billed or (task is not None and task.has_succeeded)
-        name = self.inputs.name(item)
         has_retries = self.record.failures(item) < self.job.max_item_retries
         if has_retries and error.may_retry and not is_final and not self.is_closed:
-            self.job.log.warning("%s failed and is tried again: %s", name, error)
+            self.item_log.is_run_again(item, error)
             self.ledger.note(
                 batch_record.again(
                     item,
@@ -136,7 +140,7 @@ class Going:
                 self._again.append(item)
             self.wake()
             return True
-        self.job.log.warning("%s failed: %s", name, error)
+        self.item_log.failed(item, error)
         self._has_failed = True
         attempt = self.record.attempts.get(item)
         result = result_of(
@@ -145,6 +149,7 @@ class Going:
             task,
             wiro_task_id=attempt.wiro_task_id if attempt else None,
             error=str(error),
+            include_links=self.job.include_links,
         )
         await self.end(item, result, may_retry=error.may_retry, keeps_task=keeps_task, is_billed=is_billed)
         return False

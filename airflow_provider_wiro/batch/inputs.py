@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
+from airflow_provider_wiro.batch.item_log import shown_input
 from airflow_provider_wiro.batch.places import open_place, split_uri
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.hooks.file_sources import flattened, is_local_path, reference_of
@@ -157,6 +158,10 @@ class Inputs:
         """Return how a reader finds an item: by its number from 0, in a file also by its line."""
         line = "" if self._lines is None else f" (line {self._lines.line_number(number)})"
         return f"Item {number}{line}"
+
+    def shown(self, number: int) -> str:
+        """Return an item's own input in a line for people, short and without secrets."""
+        return shown_input(self._list[number] if self._lines is None else self._lines[number])
 
     def _merged(self, raw: Any) -> Item:
         if not isinstance(raw, Mapping):

@@ -37,6 +37,7 @@ class Job:
     :ivar defer_after_seconds: how long a batch that may defer waits here for a run to end before it does.
     :ivar shortest_deferral_seconds: it waits here too for what is due sooner than that.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
+    :ivar include_links: keep the URLs of outputs in results.
     """
 
     model: str
@@ -61,6 +62,7 @@ class Job:
     defer_after_seconds: float = 0.0
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
+    include_links: bool = False
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` as the wall clock's, for what is compared with that one."""
@@ -77,6 +79,7 @@ class Waiting:
     :ivar wake_at: when to go on at the latest, as Unix time: a deadline, or a slot that may be free.
     :ivar limit: how many may be on their way, as learned from Wiro's refusals.
     :ivar lost: items whose Run may have started a task which is not known.
+    :ivar progress: how far the batch is, for its log.
     """
 
     wiro_task_ids: Sequence[str]
@@ -84,3 +87,4 @@ class Waiting:
     wake_at: float | None
     limit: int
     lost: int = 0
+    progress: str = ""

@@ -7,7 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_wiro.api.filenames import fill_key
 from airflow_provider_wiro.batch.collisions import refuse_manifests_place
+from airflow_provider_wiro.batch.own_objects import OwnObjects
+from airflow_provider_wiro.batch.refusals import is_missing_bucket, refusals
 from airflow_provider_wiro.batch.submitting import BatchStoppedError
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing import s3_destination as destination
@@ -15,10 +18,12 @@ from airflow_provider_wiro.landing import s3_landing
 from airflow_provider_wiro.landing.books import Books
 from airflow_provider_wiro.landing.crew import Crew
 from airflow_provider_wiro.landing.fetching import Fetcher
-from airflow_provider_wiro.landing.provenance import Origin
+from airflow_provider_wiro.landing.landings import PLACEHOLDERS, model_folder
+from airflow_provider_wiro.landing.provenance import Origin, tagging_header
 from airflow_provider_wiro.landing.s3_arguments import bucket_and_template, check_numbers, check_tags
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_landing import S3Landing
+from airflow_provider_wiro.landing.s3_target import ALSO_FOR_ABORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +36,10 @@ log = logging.getLogger(__name__)
 
 #: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"
+#: What a store answers that doesn't know a call.
+_NO_SUCH_CALL = frozenset({"404", "405", "501"})
+#: An output as many are, to fill a key with before there is any.
+_AN_OUTPUT = {"wiro_task_id": "0", "index": "0", "name": "0.png", "stem": "0", "suffix": ".png"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,16 @@ class ItemLander:
     def bucket(self) -> str:
         return self._s3.bucket
 
+    @property
+    def key_template(self) -> str:
+        """The key of each object as the user gave it."""
+        return self._settings.s3_key
+
+    @property
+    def own_objects(self) -> OwnObjects:
+        """How the batch's own objects are put into S3: as its outputs."""
+        return OwnObjects(self._s3.arguments, self.bucket, self._settings.verify)
+
     def check_bucket(self) -> None:
         """
         Return unless S3 says for certain that there is no such bucket.
@@ -101,8 +120,9 @@ class ItemLander:
         """
         from botocore.exceptions import ClientError
 
+        owner = {name: value for name, value in self._s3.arguments.items() if name == "ExpectedBucketOwner"}
         try:
-            self._s3.client.head_bucket(Bucket=self.bucket)
+            self._s3.client.head_bucket(Bucket=self.bucket, **owner)
         except ClientError as error:
             if "404" in answer_of(error):
                 raise WiroUsageError(
@@ -111,6 +131,40 @@ class ItemLander:
                     "connection), or create the bucket; no run is paid for before."
                 ) from error
             log.info("Could not ask for the bucket %s, which may be there: %s", self.bucket, error)
+
+    def try_put(self) -> None:
+        """
+        Ask S3 whether an output may be put, with all its arguments, and leave nothing there.
+
+        An upload in parts is begun, under a key as an output's, and aborted: that takes the permissions and
+        the arguments of a put, and no object, version, retention or event comes of it.
+
+        :raises WiroUsageError: S3 refuses it.
+        """
+        values = {**dict.fromkeys(PLACEHOLDERS, "0"), **_AN_OUTPUT, "model": model_folder(self._model)}
+        key = fill_key(self._template, values)
+        where = {"Bucket": self.bucket, "Key": key}
+        conn_id = self._settings.aws_conn_id
+        tags = {} if self._tags is None else {"Tagging": tagging_header(self._tags or {"wiro_item": "0"})}
+        with refusals(f"put outputs such as s3://{self.bucket}/{key}, by the connection {conn_id!r}"):
+            try:
+                begun = self._s3.client.create_multipart_upload(**where, **{**self._s3.arguments, **tags})
+            except Exception as error:
+                if _NO_SUCH_CALL.isdisjoint(answer_of(error)) or is_missing_bucket(error):
+                    raise
+                return  # a store without uploads in parts: the first output shows what it takes
+        try:
+            self._s3.client.abort_multipart_upload(
+                **where, UploadId=begun["UploadId"], **self._s3.also(ALSO_FOR_ABORT)
+            )
+        except Exception as error:
+            log.info(
+                "Could not abort the empty upload of s3://%s/%s, begun as a trial (%s). It holds no bytes; "
+                "the role of the connection lacks s3:AbortMultipartUpload.",
+                self.bucket,
+                key,
+                type(error).__name__,
+            )
 
     def __enter__(self) -> Self:
         # A line for each object would bury what a reader of a batch's log looks for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import BatchRecord
@@ -39,15 +39,23 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.run_identity import WrittenBy
     from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
     from airflow_provider_wiro.batch.places import Place
     from airflow_provider_wiro.dag_run_files import DagRunStart
 
 
-def open_journal(context: Context, *, state_path: str | None) -> JournalStore | None:
+#: What stands in the ids of DAG runs, and is safe in a key.
+_READABLE = ":+=,"
+
+
+def open_journal(
+    context: Context, *, state_path: str | None, own: OwnObjects | None = None
+) -> JournalStore | None:
     """
     Return where the journal is kept, by the rule of ``run_record.open_record_store``.
 
     :param state_path: used on every Airflow if given.
+    :param own: how its objects are put into S3.
     :return: None if this Airflow offers no store and no path is configured.
     :raises WiroUsageError: the configured path is relative.
     """
@@ -57,8 +65,8 @@ def open_journal(context: Context, *, state_path: str | None) -> JournalStore | 
     folder = find_state_folder(state_path)
     if folder is None:
         return None
-    files = _Files(folder.location(context))
-    spent = SpentState(open_place(spent_folder_uri(folder)), context)
+    files = _Files(folder.location(context), own)
+    spent = SpentState(open_place(spent_folder_uri(folder), own), context)
     try:
         name = _own_or_earlier(files, start_of(context), spent)
     except WiroError:
@@ -82,15 +90,17 @@ class _Files:
     The journals of task instances in one folder.
 
     :param location: what the path or URI of a task instance's files begins with.
+    :param own: how they are put into S3.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, own: OwnObjects | None) -> None:
+        self._own = own
         self.folder, _, self.stem = location.rpartition("/")
         self._local = local_path(self.folder)
         self.suffix = ".batch" if self._local is None else ".batch.jsonl"
 
     def names(self) -> set[str]:
-        return open_place(self.folder).names()
+        return open_place(self.folder, self._own).names()
 
     def has(self, name: str) -> bool:
         if self._local is None:
@@ -117,7 +127,7 @@ class _Files:
             _discard_place(self._place(name))
 
     def _place(self, name: str) -> Place:
-        return open_place(f"{self.folder}/{name}")
+        return open_place(f"{self.folder}/{name}", self._own)
 
 
 def _discard_file(file: Path) -> None:
@@ -151,7 +161,7 @@ def manifest_uri(
         return absolute(given, "manifest_uri")
     if bucket is not None:
         *ids, index = instance_key(context)
-        names = "/".join(filter(None, (environment_folder(), *map(file_name, ids))))
+        names = "/".join(filter(None, (environment_folder(), *map(_key_name, ids))))
         user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
         mapped = f"-{index}" if int(index) >= 0 else ""
         return f"s3://{user}{bucket}/wiro/batches/{names}{mapped}{label}.jsonl"
@@ -162,6 +172,17 @@ def manifest_uri(
             "s3://aws_default@my-bucket/batch.jsonl, or s3_bucket, or set [wiro] state_path."
         )
     return f"{folder.location(context)}{label}.manifest.jsonl"
+
+
+def _key_name(part: str) -> str:
+    """
+    Return a name of its own for a part of an S3 key, which people read: dates stay as they are.
+
+    As in the keys of Airflow's own logs, ``:`` and ``+`` are kept; what ends a URI's path is quoted.
+    """
+    safe = file_name(part)
+    is_whole = unquote(safe) == part
+    return quote(part, safe=_READABLE) if is_whole and part.strip(".") else safe
 
 
 def parts_uri(context: Context, manifest: str) -> str:

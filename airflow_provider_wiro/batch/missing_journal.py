@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.batch.job import Job
+    from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
+#: Where a journal was looked for if there is no place for one.
+NO_PLACE = "any place: neither state_path nor [wiro] state_path is set"
 #: So many ids are handed over a deferral: Airflow keeps them in a column of 64 KB on MySQL.
 MOST_IDS = 500
 _MOST_NAMED = 100
@@ -64,13 +67,27 @@ class BeforeDeferral:
         return cls(list(ids), found.get("total"), found.get("host"))
 
 
+def missing_place(journal: JournalStore | None) -> str | None:
+    """
+    Return where a journal was looked for and is missing; None if there is one.
+
+    It is not taken over by that.
+
+    :raises WiroRecordError: it can't be read.
+    """
+    if journal is None:
+        return NO_PLACE
+    return journal.position if next(iter(journal.salvage()), None) is None else None
+
+
 def fail_without_journal(
-    job: Job, connection: WiroConnection, before: BeforeDeferral, where: str
+    job: Job, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
 ) -> WiroOrphanedRunError:
     """
     Stop the tasks that were in flight, as far as they are known, and return the error to raise.
 
     :param where: the journal was looked for.
+    :param also: what is wrong besides.
     """
     ids = before.wiro_task_ids
     job.log.warning(
@@ -93,6 +110,7 @@ def fail_without_journal(
         f"This batch's journal was written{writer} before the deferral, and host {host!r} finds none in "
         f"{where}. Nothing was submitted. {known} Set [wiro] state_path, or state_path=, to a place that all "
         "workers share. Look in the dashboard at wiro.ai what was paid for: a Clear runs all items again."
+        + (f" {also}" if also else "")
     )
 
 

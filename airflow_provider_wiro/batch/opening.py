@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import BatchRecord, ItemState
 from airflow_provider_wiro.api.run_identity import is_of_deleted_dag_run, was_cleared_since
+from airflow_provider_wiro.batch.refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +32,10 @@ def open_record(
     *,
     task_try: TaskTry,
     lifetime: int,
-    existing_parts: set[int],
+    existing_parts: set[int] | None,
     log: Log,
     missing: Callable[[str], WiroError] | None = None,
+    is_resumed: bool = False,
 ) -> tuple[BatchRecord, Mapping[str, Any] | None]:
     """
     Return what is known of the items; and the summary, if it was returned in this very lifetime.
@@ -42,9 +44,12 @@ def open_record(
     where they were, and the Wiro tasks of the others are left to end.
 
     :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param existing_parts: the parts of the results that are there; None: all that the journal names.
     :param missing: makes the error to raise where there is no journal, of where it was looked for; None: a
         new one is begun.
+    :param is_resumed: this very try goes on after a deferral, which is no news.
     :raises WiroError: the error of ``missing``.
+    :raises WiroUsageError: a new journal is refused by where it is to be kept.
     :raises WiroRecordError: the journal can't be read or written.
     :raises WiroOrphanedRunError: it is damaged.
     """
@@ -58,7 +63,8 @@ def open_record(
     if first is None:
         if missing is not None:
             raise missing(store.position)
-        store.replace([begin])
+        with refusals(f"keep the journal of this batch, in {store.position}"):
+            store.replace([begin])
         return fresh, None
     found = batch_record.read_begin(first, store.position)
     is_same = found == (inputs.fingerprint, len(inputs))
@@ -81,7 +87,8 @@ def open_record(
         log.info("The earlier batch's result was used; this one begins anew.")
         carried = _tasks_of_others(record)
     elif is_same:
-        log.info("Going on with an earlier try's batch: %s.", _counts(record))
+        if written.number < try_number and not is_resumed:
+            log.info("Going on with an earlier try's batch: %s.", _counts(record))
         return record, None
     else:
         log.info("An earlier try had other inputs: %s. What is the same goes on.", _counts(record))
@@ -100,7 +107,7 @@ def open_record(
 def _counts(record: BatchRecord) -> str:
     return (
         f"{record.count(ItemState.DONE):,} of {record.total:,} done, {record.count(ItemState.RUNNING):,} "
-        f"running, {record.count(ItemState.INTENDED):,} of unknown fate"
+        f"running, {record.count(ItemState.INTENDED):,} whose Run may have started a task"
     )
 
 

@@ -7,26 +7,31 @@ S3 is spoken to with boto3, which the package needs anyway; ObjectStoragePath wo
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from airflow_provider_wiro.api.filenames import refuse_parent_folders
+from airflow_provider_wiro.batch.own_objects import JSON_LINES, OwnObjects, body_checksum
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_hooks import s3_hook
+from airflow_provider_wiro.landing.s3_location import split_url
 from airflow_provider_wiro.storage.location import parse_location
 from airflow_provider_wiro.storage.opening import open_object
 from airflow_provider_wiro.storage.private_files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import IO
 
 T = TypeVar("T")
 
 _COPIED_BYTES = 1024 * 1024
+#: A file of at most this many bytes is put into S3 by one call, as boto3's own transfers do.
+_SINGLE_PUT_BYTES = 8 * 1024 * 1024
 
 
 class Place(Protocol):
@@ -77,11 +82,12 @@ def split_uri(uri: str) -> tuple[str, str]:
     return folder or "/", name
 
 
-def open_place(uri: str) -> Place:
+def open_place(uri: str, own: OwnObjects | None = None) -> Place:
     """
     Return a folder; an object store's connection is read from Airflow here.
 
     :param uri: a local path, ``file://``, ``s3://conn_id@bucket/key``, or what ObjectStoragePath takes.
+    :param own: how a batch's own objects are put into S3; default: as boto3 does.
     :raises WiroUsageError: it is relative, or would be read as another place than the one it shows.
     :raises WiroRecordError: the store can't be opened.
     """
@@ -92,7 +98,7 @@ def open_place(uri: str) -> Place:
     if location.scheme == "s3" and location.path.startswith("/"):
         raise WiroUsageError(f"Expected a key without a slash at its beginning, found {uri[:200]!r}.")
     try:
-        return S3Place(location.uri) if location.scheme == "s3" else StoragePlace(location.uri)
+        return S3Place(location.uri, own) if location.scheme == "s3" else StoragePlace(location.uri)
     except WiroUsageError:
         raise
     except ImportError as error:
@@ -159,13 +165,18 @@ class LocalPlace:
 class S3Place:
     """A prefix in a bucket."""
 
-    def __init__(self, uri: str) -> None:
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        conn_id, at, bucket = bucket.rpartition("@")
+    def __init__(self, uri: str, own: OwnObjects | None = None) -> None:
+        own = OwnObjects() if own is None else own
+        first, slash, rest = uri.removeprefix("s3://").partition("/")
+        conn_id, at, first = first.rpartition("@")
+        bucket, prefix = split_url(f"s3://{first}{slash}{rest}", "a folder")
         self.uri = uri.rstrip("/")
         self._bucket = bucket
         self._prefix = f"{prefix.strip('/')}/".lstrip("/")
-        self._client: Any = s3_hook(unquote(conn_id) if at else None).get_conn()
+        self._working = own.to_put(bucket, is_result=False)
+        self._result = {**own.to_put(bucket, is_result=True), "ContentType": JSON_LINES}
+        self._reading, self._managing = own.to_read(bucket), own.to_manage(bucket)
+        self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
 
     def read(self, name: str) -> bytes | None:
         """See :class:`Place`."""
@@ -178,7 +189,7 @@ class S3Place:
 
     def write(self, name: str, body: bytes) -> None:
         """See :class:`Place`."""
-        self._client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body)
+        self._put(self._client.put_object, name, body, self._typed(name))
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Place`."""
@@ -193,7 +204,7 @@ class S3Place:
         elif before is not None:
             return False
         try:
-            put_if_unchanged(self._client, etag, Bucket=self._bucket, Key=self._prefix + name, Body=body)
+            self._put(partial(put_if_unchanged, self._client, etag), name, body, self._typed(name))
         except KeyTakenError:
             # Or it is ours: boto3 repeats a put whose answer was lost, and then that is in its own way.
             return self.read(name) == body
@@ -201,7 +212,12 @@ class S3Place:
 
     def upload(self, name: str, file: Path) -> None:
         """See :class:`Place`."""
-        self._client.upload_file(str(file), self._bucket, self._prefix + name)
+        if file.stat().st_size <= _SINGLE_PUT_BYTES:
+            self._put(self._client.put_object, name, file.read_bytes(), self._result)
+        else:
+            self._client.upload_file(
+                str(file), self._bucket, self._prefix + name, ExtraArgs=dict(self._result)
+            )
 
     def download(self, name: str, file: Path) -> None:
         """See :class:`Place`."""
@@ -215,7 +231,11 @@ class S3Place:
     def names(self, most: int | None = None) -> set[str]:
         """See :class:`Place`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix, Delimiter="/", PaginationConfig={"MaxItems": most}
+            Bucket=self._bucket,
+            Prefix=self._prefix,
+            Delimiter="/",
+            PaginationConfig={"MaxItems": most},
+            **self._managing,
         )
         found: set[str] = set()
         for page in pages:
@@ -226,7 +246,15 @@ class S3Place:
 
     def delete(self, name: str) -> None:
         """See :class:`Place`."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name, **self._managing)
+
+    def _typed(self, name: str) -> dict[str, Any]:
+        content_type = "application/json" if name.endswith(".json") else JSON_LINES
+        return {**self._working, "ContentType": content_type}
+
+    def _put(self, call: Callable[..., object], name: str, body: bytes, arguments: Mapping[str, Any]) -> None:
+        checksum = body_checksum(self._client, body, arguments)
+        call(Bucket=self._bucket, Key=self._prefix + name, Body=body, **arguments, **checksum)
 
     def _get(self, name: str) -> Any:
         found = self._find(name)
@@ -236,7 +264,7 @@ class S3Place:
         from botocore.exceptions import ClientError
 
         try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **self._reading)
         except ClientError as error:
             if "NoSuchKey" in answer_of(error):
                 return None

@@ -1,4 +1,4 @@
-"""What a batch's log says: a line now and then, and one for each item that failed."""
+"""How far a batch is, in its log: a line a wave, fewer the longer the batch takes."""
 
 from __future__ import annotations
 
@@ -8,42 +8,78 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.api.batch_record import ItemState
 
 if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.job import Log
     from airflow_provider_wiro.batch.ledger import Ledger
 
 SECONDS_BETWEEN = 10.0
+#: Of the time that the batch has taken: a batch of hours needs no line every ten seconds.
+_SHARE_OF_TIME_BETWEEN = 0.1
 SHARE_BETWEEN = 0.1
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+
+
+class RunTimes:
+    """How long runs take by Wiro's own times, which a worker's death or a deferral doesn't change."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._count = 0
+
+    def note(self, task: Task) -> None:
+        """Take in a task that has ended."""
+        begin, end = task.created_at or task.started_at, task.ended_at
+        seconds = (end - begin).total_seconds() if begin and end else task.elapsed_seconds
+        if seconds is not None and seconds >= 0:
+            self._seconds += seconds
+            self._count += 1
+
+    def left_seconds(self, *, pending: int, running: int) -> float | None:
+        """
+        Estimate how long the rest takes if as many run at once as now; None if nothing is known.
+
+        Those that run are half done, on average.
+        """
+        if not self._count or not running:
+            return None
+        mean = self._seconds / self._count
+        return mean * max((pending + running / 2) / running, 0.5)
 
 
 class Progress:
     """
-    Tells how far a batch is: each tenth of it at once, anything else every ten seconds, nothing twice.
+    Logs how far a batch is: each tenth of it at once, anything else now and then, nothing twice.
 
-    :param now: Unix time at which the batch begins.
+    :param now: Unix time at which this part of the batch begins.
+    :param in_waves: the batch defers between its parts, and says how far it is each time: no tenths.
     """
 
-    def __init__(self, ledger: Ledger, log: Log, now: float) -> None:
+    def __init__(
+        self, ledger: Ledger, log: Log, now: float, run_times: RunTimes, *, in_waves: bool = False
+    ) -> None:
+        self._in_waves = in_waves
         self._ledger = ledger
         self._log = log
-        self._told_at = now
-        self._told_over = self._over()
-        self._told = ""
+        self._run_times = run_times
+        self._began_at = self._logged_at = now
+        self._logged_over = self._over()
+        self._logged = ""
 
-    def tell(self, now: float, *, running: int, is_last: bool = False) -> None:
-        """Tell it, if it is time to."""
-        is_tenth = self._over() - self._told_over >= SHARE_BETWEEN * self._ledger.record.total
-        if not (is_last or is_tenth or now >= self._told_at + SECONDS_BETWEEN):
+    def log(self, now: float, *, running: int, is_last: bool = False) -> None:
+        """Log it, if it is time to."""
+        new = self._over() - self._logged_over
+        is_tenth = not self._in_waves and new >= SHARE_BETWEEN * self._ledger.record.total
+        pause = max(SECONDS_BETWEEN, _SHARE_OF_TIME_BETWEEN * (now - self._began_at))
+        if not (is_last or is_tenth or now >= self._logged_at + pause):
             return
-        line = self._line(running)
-        if line != self._told:
+        line = self.line(running=running)
+        if line != self._logged:
             self._log.info("%s", line)
-            self._told_at, self._told_over, self._told = now, self._over(), line
+            self._logged_at, self._logged_over, self._logged = now, self._over(), line
 
-    def _over(self) -> int:
-        record = self._ledger.record
-        return record.count(ItemState.DONE) + record.count(ItemState.FAILED) + len(self._ledger.unkept)
-
-    def _line(self, running: int) -> str:
+    def line(self, *, running: int) -> str:
+        """Return how far the batch is, as a sentence."""
         record, unkept = self._ledger.record, self._ledger.unkept
         unkept_failed = sum(result["status"] == "failed" for result in unkept)
         done = record.count(ItemState.DONE) + len(unkept) - unkept_failed
@@ -54,4 +90,19 @@ class Progress:
         unknown = record.costs.unknown + costs.count(None)
         not_known = f" (that of {unknown:,} not known yet)" if unknown else ""
         facts.append(f"{known.normalize():f} USD so far{not_known}")
+        left = self._run_times.left_seconds(pending=record.total - done - failed - running, running=running)
+        if left is not None:
+            facts.append(f"about {_duration(left)} left")
         return ", ".join(facts) + "."
+
+    def _over(self) -> int:
+        record = self._ledger.record
+        return record.count(ItemState.DONE) + record.count(ItemState.FAILED) + len(self._ledger.unkept)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    if seconds < _HOUR:
+        return f"{round(seconds / _MINUTE)} min"
+    return f"{seconds / _HOUR:.1f} h"

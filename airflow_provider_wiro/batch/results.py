@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.batch_record import ItemState
 from airflow_provider_wiro.batch.places import open_place, split_uri
-from airflow_provider_wiro.exceptions import WiroError, WiroRecordError
+from airflow_provider_wiro.batch.refusals import is_access_denied, is_missing_bucket, refusals
+from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.batch.job import Log
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
 
 #: A result as it stands in the manifest, but for its item.
 Result = dict[str, Any]
@@ -36,6 +39,9 @@ WINDOW = 250
 WINDOW_BYTES = 32 * 1024 * 1024
 #: Failures that are told in the message of a failed batch.
 FAILURES_TOLD = 5
+#: What is put and read before the first Run; no part has such a name.
+_PROBE = "probe.jsonl"
+_PROBE_BODY = b'{"what":"probe"}\n'
 _PART = re.compile(r"(\d{6,})\.jsonl")
 #: The number of a part: who has written it, a random number, then which of its parts it is.
 _WRITER_BITS = 42
@@ -50,12 +56,14 @@ def result_of(
     wiro_task_id: str | None = None,
     error: str | None = None,
     files: list[dict[str, Any]] | None = None,
+    include_links: bool = False,
 ) -> Result:
     """
     Return what the manifest tells of an item.
 
     :param wiro_task_id: where Wiro has shown nothing of the task.
     :param files: what landed; None if nothing was to.
+    :param include_links: with the URLs of the outputs.
     """
     from airflow_provider_wiro.api.outcomes import run_summary
 
@@ -75,7 +83,7 @@ def result_of(
         result["error"] = error
     if files is not None:
         result["files"] = files
-    return result
+    return result if include_links else without_links(result)
 
 
 class Parts:
@@ -86,14 +94,28 @@ class Parts:
     tells of each result where it is.
 
     :param uri: of their folder.
+    :param own: how they are put into S3.
+    :ivar numbers: of the parts that are there; None if the store doesn't list them for us.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._place = open_place(uri)
-        with _records(f"the results below {uri}"):
-            self.numbers = {int(found[1]) for found in map(_PART.fullmatch, self._place.names()) if found}
+    def __init__(self, uri: str, own: OwnObjects | None = None) -> None:
+        self._place = open_place(uri, own)
         self._written: set[int] = set()
+        with _records(f"the results below {uri}"):
+            self.numbers = self._listed()
         self._next = secrets.randbits(_WRITER_BITS) << _COUNT_BITS
+
+    def _listed(self) -> set[int] | None:
+        try:
+            names = self._place.names()
+        except Exception as error:
+            if is_missing_bucket(error):
+                return set()  # which is reported where the batch's places are tried
+            if not is_access_denied(error):
+                raise
+            # A role that may not list a bucket (s3:ListBucket) can still put and get what it knows by name.
+            return None
+        return {int(found[1]) for found in map(_PART.fullmatch, names) if found}
 
     def take_number(self) -> int:
         """Return the number of a part that is not there, and that nobody else writes."""
@@ -109,8 +131,36 @@ class Parts:
         body = "".join(json.dumps(result, separators=(",", ":")) + "\n" for result in results)
         with _records(f"part {number} of the results below {self._place.uri}"):
             self._place.write(_name(number), body.encode())
-        self.numbers.add(number)
         self._written.add(number)
+        if self.numbers is not None:
+            self.numbers.add(number)  # the record looks here whether a result is kept
+
+    def try_place(self, log: Log) -> None:
+        """
+        Put a small file beside the parts, read it, and delete it: what the batch will do with its results.
+
+        :raises WiroUsageError: the store refuses that.
+        :raises WiroRecordError: it can't be reached.
+        """
+        where = f"{self._place.uri}/{_PROBE}"
+        with refusals(f"keep the results of this batch, in {where}"), _records(where):
+            self._place.write(_PROBE, _PROBE_BODY)
+            found = self._place.read(_PROBE)
+        if found != _PROBE_BODY:
+            raise WiroUsageError(
+                f"Put {len(_PROBE_BODY)} bytes as {where}, where the results of this batch are kept, and "
+                f"read {'nothing' if found is None else f'{len(found)} others'}. Nothing was submitted. "
+                "Give manifest_uri another place."
+            )
+        try:
+            self._place.delete(_PROBE)
+        except Exception as error:
+            log.info(
+                "Could not delete %s (%s). It stays, as will the files beside it: the batch doesn't need "
+                "them any more once it is over.",
+                where,
+                type(error).__name__,
+            )
 
     def pick(self, number: int, rows: dict[int, int]) -> dict[int, bytes]:
         """
@@ -138,20 +188,37 @@ class Parts:
 
         :param named: the parts that the journal names. Others in the folder can be another deployment's.
         """
-        for number in sorted(self.numbers & (named | self._written)):
+        known = named if self.numbers is None else self.numbers & named
+        for number in sorted(self._written | known):
             try:
                 self._place.delete(_name(number))
             except Exception:
                 return
+        self._written.clear()
+        if self.numbers is not None:
+            self.numbers.clear()
+
+
+def without_links(result: Result) -> Result:
+    """Return a result without the URLs of its outputs: whoever reads one can fetch the file."""
+    return {**result, "outputs": [{**output, "url": None} for output in result["outputs"]]}
 
 
 def write_manifest(
-    uri: str, record: BatchRecord, parts: Parts, check: Callable[[], None]
+    uri: str,
+    record: BatchRecord,
+    parts: Parts,
+    check: Callable[[], None],
+    *,
+    own: OwnObjects | None = None,
+    include_links: bool = False,
 ) -> list[tuple[int, str]]:
     """
     Write the manifest: JSON Lines, a line an item, in the order of the inputs.
 
     :param check: called now and then, and right before it is there; raises what is to end this.
+    :param own: how it is put into S3.
+    :param include_links: keep the outputs' URLs, where the parts have them.
     :return: the first items that failed, with why.
     :raises WiroRecordError: it can't be written.
     """
@@ -160,12 +227,14 @@ def write_manifest(
     try:
         with os.fdopen(handle, "w") as file:
             for lines in _windows(record, parts, check):
-                for line in lines:
+                for found in lines:
+                    # The parts of an earlier version have links.
+                    line = found if include_links else without_links(found)
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     if line["status"] == "failed" and len(failures) < FAILURES_TOLD:
                         failures.append((line["item"], line["error"]))
         folder, name = split_uri(uri)
-        place = open_place(folder)
+        place = open_place(folder, own)
         check()
         with _records(f"the manifest {uri}"):
             place.upload(name, Path(copy))

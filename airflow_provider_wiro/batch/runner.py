@@ -8,6 +8,7 @@ item then is in the record, its result in a part. So memory goes by ``max_active
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import batch_record
@@ -69,7 +70,6 @@ class BatchRunner:
         self._interruption: BaseException | None = None
         #: How many runs have been waited for, and nothing else, since when by the loop's clock.
         self._waiting_since: tuple[int, float] | None = None
-        self._progress = Progress(going.ledger, going.job.log, going.job.now())
 
     async def work(self, *, waits: bool) -> Waiting | None:
         """
@@ -83,6 +83,7 @@ class BatchRunner:
         """
         going = self._going
         waiting: Waiting | None = None
+        progress = Progress(going.ledger, self._job.log, self._job.now(), going.run_times, in_waves=not waits)
         self._pick_up()
         while True:
             self._hook.check()
@@ -96,7 +97,7 @@ class BatchRunner:
             if not waits and self._may_defer():
                 waiting = self._waiting()
                 break
-            self._progress.tell(self._job.now(), running=len(going.active))
+            progress.log(self._job.now(), running=len(going.active))
             await self._keep(is_last=False)
             if self._strays.is_due and is_at_work:
                 self._begin(self._strays.look())
@@ -107,8 +108,10 @@ class BatchRunner:
             await self._strays.look()
             await self._keep(is_last=True)
         await self._check_owner()
-        self._progress.tell(self._job.now(), running=len(going.active), is_last=True)
-        return waiting
+        if waiting is not None:
+            return replace(waiting, progress=progress.line(running=len(going.active)))
+        progress.log(self._job.now(), running=len(going.active), is_last=True)
+        return None
 
     async def leave(self) -> None:
         """Follow nothing any more; the tasks run on."""

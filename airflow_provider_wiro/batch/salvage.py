@@ -24,14 +24,20 @@ class RunningTasks:
     :ivar ids: their ids.
     :ivar unknown: the sendings that may have started tasks which are not known.
     :ivar known_ids: all tasks that are known to be the batch's.
+    :ivar latest_try: of the Airflow task, that has sent one of its Runs.
     """
 
     def __init__(
-        self, ids: list[str], unknown: list[UnknownSending] | None = None, known_ids: TaskIds | None = None
+        self,
+        ids: list[str],
+        unknown: list[UnknownSending] | None = None,
+        known_ids: TaskIds | None = None,
+        latest_try: int = 0,
     ) -> None:
         self.ids = ids
         self.unknown = unknown or []
         self.known_ids = known_ids or TaskIds()
+        self.latest_try = latest_try
 
     @property
     def lost(self) -> int:
@@ -45,7 +51,7 @@ class RunningTasks:
             return cls([])
         ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
         known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]
-        return cls(known, unknown_sendings(record), record.known_ids)
+        return cls(known, unknown_sendings(record), record.known_ids, record.latest_try)
 
     @classmethod
     def of_journal(cls, store: JournalStore, *, try_number: int) -> RunningTasks:

@@ -97,12 +97,14 @@ class Sending:
         )
         await self._going.ledger.intend(item, attempt)
         leaving = _Leaving(item, attempt, self._going, self._submitter)
+        watch = asyncio.create_task(prepared.upload.watch(lambda: leaving.left_at, leaving.note_upload))
         try:
             started = await self._submitter.send(
                 prepared, attempt.intended_at + self._job.timeout_seconds, leaving.confirm
             )
         except WiroLostRunError as error:
-            self._lose(item, error, leaving.seconds)
+            after = leaving.seconds
+            self._lose(item, error, after, after - (prepared.upload.seconds(leaving.left_at) or 0.0))
             return False
         except OvertakenError:
             raise
@@ -110,6 +112,8 @@ class Sending:
             self._going.ledger.note(batch_record.gone(item))
             await self._not_started(item, error)
             return False
+        finally:
+            watch.cancel()
         self._trouble_since = None
         self._losses.pop(item, None)
         self._limit.accepted()
@@ -136,14 +140,15 @@ class Sending:
         else:
             going.end_all(error)
 
-    def _lose(self, item: int, error: WiroLostRunError, after_seconds: float) -> None:
+    def _lose(self, item: int, error: WiroLostRunError, after_seconds: float, silent_seconds: float) -> None:
         """
         Look for a Run whose answer was lost.
 
         :param after_seconds: from the sending to the loss.
+        :param silent_seconds: from the last byte that was sent to the loss.
         """
         self._losses[item] = error
-        sending = self._going.record.attempts[item].sending.lose(error, after_seconds)
+        sending = self._going.record.attempts[item].sending.lose(error, after_seconds, silent_seconds)
         self._going.ledger.note(batch_record.lost(item, sending))
         self._job.log.warning(
             "%s: %s Looking for it among the project's latest tasks.", self._going.inputs.name(item), error
@@ -208,6 +213,7 @@ class _Leaving:
     The moment at which a Run leaves, and that it may.
 
     :ivar seconds: since it left.
+    :ivar left_at: by the monotonic clock.
     """
 
     def __init__(self, item: int, attempt: Attempt, going: Going, submitter: Submitter) -> None:
@@ -215,13 +221,13 @@ class _Leaving:
         self._attempt = attempt
         self._going = going
         self._submitter = submitter
-        self._clock = asyncio.get_running_loop().time
-        self._noted_at = self._left_at = self._clock()
+        self._clock = time.monotonic
+        self._noted_at = self.left_at = self._clock()
         self._noted_at_by_wall = time.time()
 
     @property
     def seconds(self) -> float:
-        return self._clock() - self._left_at
+        return self._clock() - self.left_at
 
     async def confirm(self) -> None:
         """
@@ -230,7 +236,7 @@ class _Leaving:
         :raises OvertakenError: it is another's.
         :raises WiroRecordError: it can't be told.
         """
-        # The loop's clock stands still while a machine is suspended, and the wall's can be set.
+        # The monotonic clock stands still while a machine is suspended, and the wall's can be set.
         by_wall = abs(time.time() - self._noted_at_by_wall)
         if max(self._clock() - self._noted_at, by_wall) > MOMENT_SECONDS:
             baseline = await self._submitter.baseline(is_new=True)
@@ -239,7 +245,18 @@ class _Leaving:
                 intended_at=self._going.job.now(),
                 newest_before=baseline.newest,
                 wiro_at=baseline.wiro_at,
+                uploaded_for=None,
             )
             await self._going.ledger.renew(self._item, self._attempt)
             self._noted_at, self._noted_at_by_wall = self._clock(), time.time()
-        self._left_at = self._clock()
+        self.left_at = self._clock()
+
+    async def note_upload(self, seconds: float) -> None:
+        """
+        Keep for how long the Run's files have been on their way.
+
+        :raises OvertakenError: the batch is another process's; nothing more may be sent.
+        :raises WiroRecordError: it can't be kept.
+        """
+        self._attempt = replace(self._attempt, uploaded_for=seconds)
+        await self._going.ledger.renew(self._item, self._attempt)

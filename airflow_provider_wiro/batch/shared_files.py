@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.batch.first_run import has_started_nothing
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks.files import resolve_files
 
@@ -30,8 +30,7 @@ def shared_files(
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
     :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
     """
-    begins = record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
-    if begins:
+    if has_started_nothing(record):
         inputs.check_files()
         return resolve_files(files, aws_conn_id)
     try:

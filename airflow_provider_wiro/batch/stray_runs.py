@@ -70,6 +70,7 @@ class StrayRuns:
                     self._record.known_ids,
                     own_ids=self._record.known_ids.latest(_OWN_IDS),
                     patience_seconds=self._going.job.lost_run_patience,
+                    resent_after=self._record.resent_after.get(item),
                 )
             )
         except WiroError as error:

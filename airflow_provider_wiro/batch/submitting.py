@@ -11,11 +11,13 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.api import endpoints, slug_forms
 from airflow_provider_wiro.api.later_tasks import Baseline, Dates, ask_baseline
 from airflow_provider_wiro.api.sent_files import sent_files
+from airflow_provider_wiro.batch.uploading import Upload
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroError,
 )
+from airflow_provider_wiro.hooks.fenced_file import fenced_files
 from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
@@ -74,10 +76,12 @@ class PreparedItem:
 
     :ivar run: makes the call for a form of the model's slug.
     :ivar files: to compare tasks with, should the answer be lost.
+    :ivar upload: of the files whose bytes are sent.
     """
 
     run: Callable[[str], ApiCall[StartedRun]]
     files: dict[str, list[SentFile]]
+    upload: Upload
 
 
 class Submitter:
@@ -153,19 +157,21 @@ class Submitter:
         """
         files = await self._files(item)
         known = await self._parameters_of_model(files)
+        upload = Upload()
+        watched = fenced_files(files, upload.note_piece)
 
         def run(slug: str) -> ApiCall[StartedRun]:
             return endpoints.run_model(
                 slug,
                 item.parameters,
-                files,
+                watched,
                 known,
                 callback_url=self._job.callback_url,
                 project_id=self._job.project_id,
             )
 
         run(self._slug)  # what can't be sent is refused before anything is intended
-        return PreparedItem(run, sent_files(files))
+        return PreparedItem(run, sent_files(files), upload)
 
     async def send(
         self, prepared: PreparedItem, until: float, before_send: Callable[[], Awaitable[None]]

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.operators.log import Log
 
+#: Lost Runs that are named one by one.
+_MOST_NAMED = 20
+
 
 class BatchStopper:
     """
@@ -47,6 +50,7 @@ class BatchStopper:
         self._conn_id = ""
         self._store: JournalStore | None = None
         self._running: RunningTasks | None = None
+        self._try_number = 0
         self._is_killed = False
         self._record: BatchRecord | None = None
         self._is_over = False
@@ -62,6 +66,7 @@ class BatchStopper:
         from airflow_provider_wiro.hooks import asynchronous  # noqa: F401  loaded before a signal comes
 
         self._connection, self._conn_id, self._store = hook.connection, hook.wiro_conn_id, store
+        self._try_number = try_number
         try:
             if store is not None:
                 self._running = RunningTasks.of_journal(store, try_number=try_number)
@@ -144,6 +149,7 @@ class BatchStopper:
         from airflow_provider_wiro.batch.unknown_runs import find_tasks
 
         lost = self._lost if self._described is None else self._describe(hurry)
+        self._log_undescribed(found, lost)
 
         async def search(hook: WiroAsyncHook) -> FoundTasks:
             return await find_tasks(
@@ -166,17 +172,43 @@ class BatchStopper:
             hurry=hurry,
         )
 
+    def _log_undescribed(self, found: RunningTasks, lost: list[tuple[UnknownSending, LostRun]]) -> None:
+        """Log which lost Runs can't be looked for, since their inputs are not what they were."""
+        described = {sent.item for sent, _ in lost}
+        left = [sent for sent in found.unknown if sent.is_latest and sent.item not in described]
+        if left:
+            moments = ", ".join(
+                f"item {sent.item} at {sent.sending.moment:%Y-%m-%d %H:%M:%S} UTC"
+                for sent in left[:_MOST_NAMED]
+            )
+            more = f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else ""
+            self._log.warning(
+                "These Runs were sent and not answered, and can't be looked for, as their inputs are others "
+                "now: %s%s. Look in the dashboard at wiro.ai for tasks that were started then.",
+                moments,
+                more,
+            )
+
     def _is_overtaken(self, hurry: Hurry) -> bool:
-        """Whether a later try has certainly taken the journal over that this one had."""
-        if self._store is None or self._record is None:
+        """Whether a later try certainly has the journal: it has taken it over, or sent Runs by it."""
+        if self._store is None:
             return False
         try:
+            if self._record is None:  # this try hasn't opened it yet
+                return within(hurry.owner_seconds, self._latest_try) > self._try_number
             within(hurry.owner_seconds, self._store.check)
         except WiroOvertakenError:
             return True
         except (WiroRecordError, TimeoutError) as error:
             self._log.warning("It can't be told whether a later try goes on with this batch: %r", error)
         return False
+
+    def _latest_try(self) -> int:
+        from airflow_provider_wiro.batch.salvage import RunningTasks
+
+        if self._store is None:
+            return 0
+        return RunningTasks.of_journal(self._store, try_number=self._try_number).latest_try
 
     def _describe(self, hurry: Hurry) -> list[tuple[UnknownSending, LostRun]]:
         """Return the Runs to look for, as far as the inputs tell what they are."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.batch.landing import ItemLander
     from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+    from airflow_provider_wiro.batch.own_objects import OwnObjects
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 #: How often the tasks are polled that a trigger has no room for.
@@ -127,20 +128,24 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     :param allowed_item_parameters: of ``callbackUrl`` and ``projectid``, which such an item may set: who
         gets its result, and who is billed.
     :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
-        verified in S3. Without it, and with no ``s3://`` URL as ``s3_key``, nothing is landed. (templated)
-    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number.
-        (templated)
+        verified in S3. Without it, and without ``s3_key``, nothing is landed. (templated)
+    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number; of
+        several items it needs that or ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
+        or a key in the bucket that the S3 connection names. (templated)
     :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
         ``s3://bucket/key``. (templated)
     :param replace: overwrite objects that are there; see WiroToS3Operator, also for what follows.
     :param verify: check S3's TLS certificate; a path is a CA bundle.
-    :param encrypt: have S3 encrypt the objects (SSE-S3).
+    :param encrypt: have S3 encrypt the objects (SSE-S3). This, and the next two, go for the journal, the
+        results and the manifest in S3 as well.
     :param acl_policy: a canned ACL for the objects. (templated)
     :param extra_args: further arguments of the upload.
     :param tags: tag the objects with where they come from. (templated)
     :param max_concurrency: how many items are landed at once.
     :param part_size: bytes of each part of a large output.
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
+    :param include_links: keep the URLs of outputs in the manifest. Whoever can read one can fetch the file,
+        so that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
@@ -211,6 +216,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         allowed_local_paths: Sequence[str | os.PathLike[str]] = (),
         allowed_connections: Sequence[str] = (),
         allowed_item_parameters: Sequence[str] = (),
+        include_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -267,6 +273,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         self.allowed_connections = check_names("allowed_connections", allowed_connections)
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
+        self.include_links = include_links
         self._batch: BatchAtWork | None = None
         self._is_killed = False
         self._waits_here = not self.deferrable
@@ -345,10 +352,11 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
-        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.operators.noted_batch import before_failed_deferral
 
         with self._stopping_what_nobody_follows(context):
-            return self._go_on(context, before=BeforeDeferral())
+            # Airflow has replaced what the task was handed over.
+            return self._go_on(context, before=before_failed_deferral(context))
 
     @contextmanager
     def _stopping_what_nobody_follows(self, context: Context) -> Iterator[None]:
@@ -365,7 +373,10 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             )
 
         def prepare() -> None:
-            store = self._open_journal(context)
+            try:
+                store = self._open_journal(context)
+            except WiroUsageError:  # most likely the error that is on its way: no journal is to be had
+                store = None
             self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
 
         with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
@@ -384,7 +395,25 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
     def _open_journal(self, context: Context) -> JournalStore | None:
         from airflow_provider_wiro.batch.locations import open_journal
 
-        return open_journal(context, state_path=self.state_path)
+        return open_journal(context, state_path=self.state_path, own=self._own_objects())
+
+    def _own_objects(self) -> OwnObjects:
+        """
+        Return how the batch's own objects are put into S3: as its outputs.
+
+        :raises WiroUsageError: the arguments of the upload can't be right.
+        """
+        from airflow_provider_wiro.batch.own_objects import OwnObjects
+        from airflow_provider_wiro.landing.s3_location import split_url
+
+        if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
+            return OwnObjects()
+        from airflow_provider_wiro.landing.s3_destination import upload_arguments
+
+        arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
+        is_url = self.s3_key.startswith("s3://")
+        bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
+        return OwnObjects(arguments, bucket, self.verify)
 
     def _go_on(
         self,
@@ -403,10 +432,16 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         :param before: what is known of the part before a deferral, which has left a journal.
         """
         from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
-        from airflow_provider_wiro.batch.collisions import check_item_keys, check_manifest
+        from airflow_provider_wiro.batch.collisions import check_manifest
+        from airflow_provider_wiro.batch.first_run import has_started_nothing, try_places
         from airflow_provider_wiro.batch.inputs import Inputs
         from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
-        from airflow_provider_wiro.batch.missing_journal import fail_without_journal, unseen_tries
+        from airflow_provider_wiro.batch.missing_journal import (
+            NO_PLACE,
+            fail_without_journal,
+            missing_place,
+            unseen_tries,
+        )
         from airflow_provider_wiro.batch.opening import open_record
         from airflow_provider_wiro.batch.results import Parts
         from airflow_provider_wiro.batch.shared_files import shared_files
@@ -425,6 +460,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             shortest_deferral_seconds()
             # Airflow is asked for everything here, before the loop begins: there it must not be.
             connection = self.hook.connection
+            own = self._own_objects()
             journal = self._open_journal(context)
             self._stopper.prepare(self.hook, journal, try_number=ti.try_number)
             self._check_killed()
@@ -448,15 +484,21 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     ),
                 )
             )
+            if not len(inputs):
+                self.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
             opened.enter_context(self._stopper.describing(job, inputs))
             if fingerprint not in {None, inputs.fingerprint}:
-                raise WiroUsageError(
+                changed = (
                     "The inputs are others than before the deferral, so that it can't be told what is done. "
                     "Templates of inputs, parameters and files must not change within one run."
                 )
+                if before is not None and (where := missing_place(journal)) is not None:
+                    raise fail_without_journal(job, connection, before, where, also=changed)
+                raise WiroUsageError(changed)
             lander = self._lander(ti)
             if lander is not None:
                 opened.enter_context(lander)
+                own = lander.own_objects
             manifest = manifest_uri(
                 context,
                 self.manifest_uri,
@@ -468,8 +510,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 check_manifest(manifest, self._manifest_template, self.inputs)
             if lander is not None:
                 lander.manifest = manifest
-                check_item_keys(self.s3_key, len(inputs))
-            parts = Parts(parts_uri(context, manifest))
+            parts = Parts(parts_uri(context, manifest), own)
             self._check_killed()  # fetching the inputs can take long
             missing: Callable[[str], WiroError] | None = None
             if before is not None:
@@ -477,7 +518,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             elif trace.is_missing and not job.resubmits_orphans:
                 missing = unseen_tries
             if journal is None and missing is not None:
-                raise missing("any place: neither state_path nor [wiro] state_path is set")
+                raise missing(NO_PLACE)
             store = self._journal(journal)
             record, summary = open_record(
                 store,
@@ -487,17 +528,24 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 existing_parts=parts.numbers,
                 log=self.log,
                 missing=missing,
+                is_resumed=not is_beginning,
             )
             trace.leave()
             if summary is not None:
-                self.log.info("The batch was done by an earlier try; its result is returned again.")
+                self.log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
-            if lander is not None:
-                lander.check_bucket()
+            if has_started_nothing(record):
+                try_places(len(inputs), parts, manifest, lander, self.log)
+                self.log.info(
+                    "Running %s items of %s, at most %d at once.",
+                    f"{len(inputs):,}",
+                    self.model,
+                    self.max_active,
+                )
             push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record, self.aws_conn_id)
-            found = Resources(connection, inputs, shared, record, store, parts, lander)
+            found = Resources(connection, inputs, shared, record, store, parts, lander, own)
             self._batch = BatchAtWork(job, found)
             if self._is_killed:
                 self._batch.stop()
@@ -508,7 +556,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                     self._stopper.settle()
             if waiting is not None:
                 notes = notes_of(job, inputs, record) if waiting.lost else None
-                self._defer(waiting, ti.try_number, inputs.fingerprint, notes)
+                self._defer(waiting, context, inputs.fingerprint, notes)
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
@@ -538,6 +586,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             defer_after_seconds=self.defer_after,
             shortest_deferral_seconds=shortest_deferral_seconds(),
             aws_conn_id=self.aws_conn_id,
+            include_links=self.include_links,
         )
 
     def _journal(self, store: JournalStore | None) -> JournalStore | None:
@@ -555,7 +604,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         return None
 
     def _lander(self, ti: Any) -> ItemLander | None:
-        if not self.s3_bucket and not self.s3_key.startswith("s3://"):
+        if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
             return None
         from airflow_provider_wiro.batch.landing import ItemLander, LandingSettings
 
@@ -575,20 +624,23 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         )
         return ItemLander(settings, self.hook, self.model, ti)
 
-    def _defer(self, waiting: Waiting, try_number: int, fingerprint: str, notes: LostRunNotes | None) -> None:
+    def _defer(
+        self, waiting: Waiting, context: Context, fingerprint: str, notes: LostRunNotes | None
+    ) -> None:
         """
         Wait without a worker.
 
         :param notes: of the lost Runs, by which the trigger finds their tasks.
         """
         from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.operators.noted_batch import note_before_deferral
         from airflow_provider_wiro.triggers.packed_tasks import MOST_CHARACTERS, fitting, pack
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
         now = time.time()
         tasks = fitting(list(zip(waiting.wiro_task_ids, waiting.started_at, strict=True)))
         left_out = len(waiting.wiro_task_ids) - len(tasks)
-        self.log.info("Deferring until some of %d Wiro tasks have ended.", len(waiting.wiro_task_ids))
+        self.log.info("%s Deferring until some have ended.", waiting.progress)
         latest = waiting.wake_at or now + self.timeout
         if left_out:
             latest = min(latest, now + _LEFT_OUT_SECONDS)
@@ -599,6 +651,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 _LEFT_OUT_SECONDS,
             )
         self._check_killed()
+        before = BeforeDeferral.of(waiting.wiro_task_ids)
+        note_before_deferral(context, before)
         self.defer(
             trigger=WiroBatchTrigger(
                 wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],
@@ -608,7 +662,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 poll_interval=self.poll_interval,
                 watch=self.watch,
                 cancel_on_kill=self.cancel_on_kill,
-                try_number=try_number,
+                try_number=context["ti"].try_number,
                 lost=waiting.lost,
                 lost_runs=None if notes is None else notes.to_json(MOST_CHARACTERS - len(pack(tasks))),
             ),
@@ -617,7 +671,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 "fingerprint": fingerprint,
                 "limit": waiting.limit,
                 "looks_at_all": left_out > 0,
-                "before": BeforeDeferral.of(waiting.wiro_task_ids).to_json(),
+                "before": before.to_json(),
             },
             timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
         )
@@ -633,6 +687,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         """Write the manifest; return the summary, or raise what the batch has come to."""
         from airflow_provider_wiro.api import batch_record
         from airflow_provider_wiro.api.batch_record import ItemState
+        from airflow_provider_wiro.batch.item_log import with_input
         from airflow_provider_wiro.batch.results import write_manifest
 
         record = found.record
@@ -643,7 +698,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                 found.store.check()  # a later try, if there is one, knows more
 
         try:
-            failures = write_manifest(manifest, record, found.parts, check)
+            failures = write_manifest(
+                manifest, record, found.parts, check, own=found.own, include_links=self.include_links
+            )
         except WiroError as error:
             if fatal is None:
                 raise
@@ -655,7 +712,9 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
         failed = record.count(ItemState.FAILED)
         if failed and self.on_item_failure == "fail":
             kind = AirflowException if record.may_retry else AirflowFailException
-            raise kind(_failure(record.total, failed, failures, manifest))
+            shown = found.inputs.shown
+            lines = [f"item {item}: {with_input(error, shown(item))}" for item, error in failures]
+            raise kind(_failure(record.total, failed, lines, manifest))
         succeeded = record.count(ItemState.DONE)
         if not record.is_over:
             # A bug of ours. What is lost by saying so is a retry; by a summary, the items.
@@ -699,6 +758,8 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
             raise BatchStoppedError("The Airflow task was stopped.")
 
 
-def _failure(total: int, failed: int, failures: Sequence[tuple[int, str]], manifest: str) -> str:
-    told = "\n".join(f"item {item}: {error}" for item, error in failures)
-    return f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{told}"
+def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:
+    first = "\n".join(lines)
+    return (
+        f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
+    )

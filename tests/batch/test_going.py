@@ -8,12 +8,13 @@ from typing import Any
 from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
 from airflow_provider_wiro.batch.going import Going
+from tests.operators.fakes import Told
 
 
 def going(total: int) -> Going:
     record = BatchRecord(total, try_number=1)
-    ledger: Any = SimpleNamespace(record=record, note=record.apply)
-    job: Any = SimpleNamespace(fails_fast=True)
+    ledger: Any = SimpleNamespace(record=record, note=record.apply, unkept=[])
+    job: Any = SimpleNamespace(fails_fast=True, log=Told())
     return Going(job, None, ledger)  # type: ignore[arg-type]
 
 

@@ -274,12 +274,24 @@ def test_a_batch_that_resumes_without_its_journal_submits_nothing_and_stops_what
 
     assert len(work.wiro.tasks) == 5
     assert str(work.folder / "state") in str(failure.value)
-    if event == "given up":  # Airflow keeps nothing of the deferral then
-        assert "aren't known here" in str(failure.value)
-        return
     assert all(wiro_task_id in str(failure.value) for wiro_task_id in ids)
     assert work.wiro.counts.tasks_stopped == 5
     assert not list(work.folder.glob("state/**/*.jsonl"))
+
+
+def test_changed_inputs_and_a_missing_journal_are_both_reported_and_what_runs_is_stopped(
+    work: BatchWork,
+) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=None))
+    deferred = work.defer(prompts(3))
+    work.journal.unlink()
+
+    with pytest.raises(AirflowFailException, match=r"finds none in .* The inputs are others than before"):
+        work.resume(deferred, prompts(4), event=end_of())
+
+    assert (len(work.wiro.tasks), work.wiro.counts.tasks_stopped) == (3, 3)
 
 
 def test_the_journal_of_another_machine_is_named_with_both_machines(

@@ -109,12 +109,12 @@ def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
     first = work.operator(inputs, **settings)
     context = work.context
 
-    def late(*arguments: Any) -> Any:
+    def late(*arguments: Any, **how: Any) -> Any:
         monkeypatch.setattr(results, "write_manifest", write)
         work.retry()
         assert work.run(inputs, **settings)["succeeded"] == 3
         (work.folder / "manifest.jsonl").write_text("of the later try\n")
-        return write(*arguments)
+        return write(*arguments, **how)
 
     monkeypatch.setattr(results, "write_manifest", late)
 

@@ -165,6 +165,41 @@ def test_a_kill_while_the_inputs_are_fetched_stops_all_runs_in_the_signals_handl
     assert work.wiro.counts.requests["Run"] == 3
 
 
+def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sent(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.wiro.inject(Fault("stuck_running", times=None))
+    work.defer(prompts(3), max_active=1)
+    operator = work.operator(prompts(3), deferrable=True)
+    listed = batch_inputs._listed
+
+    def fetch_and_be_killed(given: Any) -> Any:
+        later = LocalJournal(work.journal)
+        list(later.read())
+        later.append([batch_record.intent(1, Attempt("digest", "1", 5.0, 2))])
+        operator.on_kill()
+        return listed(given)
+
+    monkeypatch.setattr(batch_inputs, "_listed", fetch_and_be_killed)
+    with pytest.raises(AirflowException, match="was stopped"):
+        operator.execute(work.context)
+
+    assert CANCELLED not in statuses(work)
+    assert "A later try goes on with this batch." in work.told
+
+
+def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
+    deferred = work.defer(prompts(2))
+    journal = LocalJournal(work.journal)
+    list(journal.read())
+    journal.append([batch_record.intent(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
+
+    with pytest.raises(AirflowFailException, match="The inputs are others"):
+        work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
+
+    assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.told
+
+
 @pytest.mark.usefixtures("deferred")
 def test_cancel_on_kill_off_leaves_all_running(work: BatchWork) -> None:
     with pytest.raises(AirflowFailException):
