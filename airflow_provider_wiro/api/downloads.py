@@ -62,8 +62,8 @@ def is_public_address(address: str) -> bool:
 def refuse_address(output: Output, host: str, address: str) -> WiroOutputRefusedError:
     """Return the error for an output at a private address."""
     return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at {host} ({address}), which is not a public address. "
-        "It is not fetched: only a connection whose own base URL is private may have outputs there."
+        f"Output {output.index} ({output.name[:200]!r}) is at {host} ({address}), which is not a public "
+        "address. It is not fetched: only a connection whose own base URL is private may have outputs there."
     )
 
 
@@ -79,7 +79,8 @@ def output_url(output: Output) -> str:
         raise no_link_yet(output)
     if output.url is None:
         raise WiroUsageError(
-            f"Output {output.index} ({output.name!r}) has no file to fetch; an LLM's answer is in `content`."
+            f"Output {output.index} ({output.name[:200]!r}) has no file to fetch; an LLM's answer is in "
+            "`content`."
         )
     return _checked(output, output.url)
 
@@ -121,7 +122,7 @@ def _checked(output: Output, url: str) -> str:
 def no_url(output: Output, how: str) -> WiroOutputRefusedError:
     """Return the error for an output whose URL nothing can be asked at."""
     return WiroOutputRefusedError(
-        f"Output {output.index} ({output.name!r}) is at something that is no usable URL: {how}."
+        f"Output {output.index} ({output.name[:200]!r}) is at something that is no usable URL: {how}."
     )
 
 

@@ -107,7 +107,7 @@ class Output:
     @property
     def label(self) -> str:
         """What to call it in a message."""
-        return f"output {self.index} ({self.name!r})"
+        return f"output {self.index} ({self.name[:200]!r})"
 
     @classmethod
     def from_wire(cls, index: int, item: Mapping[str, Any]) -> Self:

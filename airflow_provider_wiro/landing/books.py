@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from airflow_provider_wiro.landing.manifest_places import InS3
 from airflow_provider_wiro.landing.masking import without
 from airflow_provider_wiro.landing.provenance import user_tags
 from airflow_provider_wiro.landing.s3_upload import S3Upload
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.landings import Landing
     from airflow_provider_wiro.landing.provenance import Origin
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest
 from airflow_provider_wiro.landing.s3_errors import answer_of
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass

@@ -131,8 +131,8 @@ class Download:
         seconds = self._patience.pause(now, random.random())
         if seconds is None:
             raise WiroOutputUnavailableError(
-                f"Output {self.output.index} ({self.output.name!r}) changes on the CDN while it is fetched, "
-                "or is cut off where the CDN can't go on."
+                f"Output {self.output.index} ({self.output.name[:200]!r}) changes on the CDN while it is "
+                "fetched, or is cut off where the CDN can't go on."
             )
         self.fetcher.pause(seconds)
 

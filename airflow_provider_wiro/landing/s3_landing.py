@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing.conditional import KeyTakenError
 from airflow_provider_wiro.landing.s3_upload import part_bytes_for
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.books import Books
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.s3_target import StoredObject
     from airflow_provider_wiro.landing.s3_upload import S3Upload
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class S3Landing:
             return landing.body
         if landing.output.url is None and self.books.is_remembered:
             raise WiroOutputRefusedError(
-                f"Output {landing.output.index} ({landing.output.name!r}) is no longer at Wiro, and "
+                f"Output {landing.output.index} ({landing.output.name[:200]!r}) is no longer at Wiro, and "
                 f"{landing.key!r} is not in the bucket."
             )
         return self.fetcher.open(landing.output, part_bytes_for(landing.key, landing.size, self.part_size))

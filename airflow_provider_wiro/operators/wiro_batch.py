@@ -31,6 +31,7 @@ from airflow_provider_wiro.operators.arguments import (
 from airflow_provider_wiro.operators.batch_stopping import BatchStopper
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     is_stale_event,
@@ -62,7 +63,7 @@ _LEFT_OUT_SECONDS = 300.0
 BatchSummary = dict[str, Any]
 
 
-class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
+class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model for each of many inputs, and return a summary; the results are in a manifest.
 
