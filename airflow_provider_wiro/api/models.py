@@ -170,12 +170,13 @@ class Task:
         token = text(item.get("socketaccesstoken")) or None
         shown_parameters = json_object(item.get("parameters"))
         parameters = shown_parameters or {}
-        secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:
-            """Return what the model printed, without the tokens that Wiro's own errors can quote."""
+            """Return what the model printed, without the secrets that Wiro's own errors can quote."""
             shown = text(item.get(name))
-            for secret in filter(None, secrets):
+            if not shown:  # most polls: nothing is searched for secrets then
+                return ""
+            for secret in filter(None, (token, *secret_values(parameters))):
                 shown = shown.replace(secret, "***")
             return shown
 
