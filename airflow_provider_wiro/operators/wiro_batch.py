@@ -383,6 +383,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                     parameters=self.parameters,
                     files=self.files,
                     project_id=job.project_id,
+                    keeps_bad=not job.fails_fast,
                 )
             )
             opened.enter_context(self._stopper.describing(job, inputs))
