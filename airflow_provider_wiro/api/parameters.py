@@ -167,8 +167,8 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
             json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise WiroUsageError(
-                f"Parameter {name[:200]!r} can't be sent: {plain(str(error), 200)}. Expected text, numbers, booleans, or lists of "
-                "these. Files belong into `files`."
+                f"Parameter {name[:200]!r} can't be sent: {plain(str(error), 200)}. Expected text, numbers, "
+                "booleans, or lists of these. Files belong into `files`."
             ) from error
         cleaned[name] = value
     return cleaned
@@ -185,7 +185,8 @@ def check_name(name: object, what: str) -> None:
         raise WiroUsageError(f"Expected {what} names as non-empty text, found {repr(name)[:200]}.")
     if _NOT_IN_NAMES.search(name):
         raise WiroUsageError(
-            f"Expected {what} names without line breaks and other control characters, found {name[:200]!r}."
+            f"The {what} name {name[:200]!r} can't be sent. Expected one without line breaks and other "
+            "control characters."
         )
 
 

@@ -27,6 +27,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOut
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, turn
 from airflow_provider_wiro.hooks.connection import total_seconds
+from airflow_provider_wiro.hooks.insecure import check_secure_output
 from airflow_provider_wiro.hooks.reasons import reason
 
 if TYPE_CHECKING:
@@ -285,6 +286,7 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
     async with AsyncExitStack() as opened:
         session = await opened.enter_async_context(open_session(connection, guard))
         for hops in range(downloads.MAX_REDIRECTS + 1):
+            check_secure_output(connection, output, url)
             proxy = proxy_for(connection, url)
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             failure: WiroOutputError | None = None

@@ -1,12 +1,17 @@
-"""Which addresses of a connection may be spoken to without TLS. No name is resolved for that."""
+"""Which addresses, of a connection and of outputs, may be used without TLS. No name is resolved for that."""
 
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_wiro.api.downloads import is_public_address
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Output
+    from airflow_provider_wiro.hooks.connection import WiroConnection
 
 #: Ends of names that are never public (RFC 6761, 6762, 8375, ICANN's .internal, Kubernetes' services).
 _PRIVATE_ENDS = ("localhost", "local", "internal", "home.arpa", "svc", "test", "invalid", "lan", "intranet")
@@ -30,6 +35,22 @@ def check_secure(url: str, what: str, *, allow_insecure: bool) -> None:
     )
 
 
+def check_secure_output(connection: WiroConnection, output: Output, url: str) -> str:
+    """
+    Return the URL of an output, or of where it is redirected to.
+
+    :raises WiroOutputRefusedError: it is ``http://`` at a public host, and that isn't allowed.
+    """
+    parts = urlsplit(url)
+    if connection.allow_insecure or parts.scheme == "https" or not is_public_host(parts.hostname or ""):
+        return url
+    raise WiroOutputRefusedError(
+        f"Expected an https:// link for {output.label}, found http:// at the public host {parts.hostname}: "
+        "the file could be read, and changed, on the way. To fetch it all the same, set "
+        '`"allow_insecure": true` in the extra of the Wiro connection.'
+    )
+
+
 def is_public_host(host: str) -> bool:
     """Whether a host can be on the public internet, by its name alone."""
     name = host.strip("[]").rstrip(".").lower()
@@ -40,4 +61,6 @@ def is_public_host(host: str) -> bool:
         pass
     if ":" in name:
         return is_public_address(name)
+    if not all(0 < len(label) < 64 for label in name.split(".")):
+        return False  # no name of a host: whoever connects says so
     return "." in name and not any(name.endswith(f".{end}") for end in _PRIVATE_ENDS)

@@ -17,6 +17,7 @@ from airflow_provider_wiro.exceptions import WiroOutputError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.blocking import lower_case, open_session
 from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
+from airflow_provider_wiro.hooks.insecure import check_secure_output
 from airflow_provider_wiro.hooks.reasons import reason
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class OutputSession:
         guard.output = output
         url = downloads.output_url(output)
         for hops in range(downloads.MAX_REDIRECTS + 1):
+            check_secure_output(self._connection, output, url)
             response = self._ask(session, output, url, headers)
             if response.status_code not in downloads.REDIRECT_STATUSES:
                 break

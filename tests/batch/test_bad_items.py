@@ -89,6 +89,6 @@ def test_a_files_name_that_would_break_a_header_is_cleaned(
     path.write_bytes(b"\x89PNG\r\n\x1a\n1234")
     own = {"parameters": {"prompt": "x"}, "files": {"inputImage": str(path)}}
 
-    work.run([own, {"prompt": "a"}], on_item_failure="continue", model="google/nano-banana")
+    work.run([own, own], on_item_failure="continue", model="wiro/image-edit-general", parameters={})
 
     assert [result["status"] for result in results(work)] == ["succeeded", "succeeded"]

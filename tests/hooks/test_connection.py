@@ -191,7 +191,7 @@ def test_a_websocket_url_with_credentials_is_refused_and_not_repeated(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     stored = json.dumps({"conn_type": "wiro", "password": "K", "extra": {"websocket_url": url}})
-    with pytest.raises(WiroUsageError, match="`websocket_url`.*without user, password") as caught:
+    with pytest.raises(WiroUsageError, match=r"`websocket_url`.*without user, password") as caught:
         read(monkeypatch, stored)
     assert "s3cret" not in str(caught.value)
 
