@@ -17,12 +17,6 @@ from airflow_provider_wiro.plain_text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow.providers.common.compat.sdk import BaseOperator
-
-    _Base = BaseOperator
-else:
-    _Base = object
-
 #: A longer line helps nobody, and a log view shows it badly.
 MAX_LINE = 100_000
 
@@ -32,7 +26,7 @@ def plain_logger(name: str) -> logging.Logger:
     return _with_filter(logging.getLogger(name))  # noqa: TID251  the one place
 
 
-class PlainLogs(_Base):
+class PlainLogs:
     """Makes the lines plain that an operator, sensor or trigger writes to Airflow's ``self.log``."""
 
     _log: Any = None
@@ -41,7 +35,7 @@ class PlainLogs(_Base):
     def log(self) -> Any:
         """Return Airflow's logger."""
         if self._log is None:
-            self._log = _plain_airflow_logger(super().log, type(self))
+            self._log = _plain_airflow_logger(super().log, type(self))  # type: ignore[misc]  # of Airflow's class, beside this
         return self._log
 
 

@@ -19,6 +19,7 @@ from airflow_provider_wiro.hooks.blocking import lower_case, open_session
 from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
 from airflow_provider_wiro.hooks.insecure import check_secure_output
 from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.hooks.unsigned_logs import unsigned_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -157,13 +158,14 @@ class OutputSession:
     ) -> requests.Response:
         try:
             allow_request(session, url, self._connection.connect_timeout + self._silence)
-            return session.get(
-                url,
-                headers=dict(headers),
-                timeout=(self._connection.connect_timeout, self._silence),
-                stream=True,
-                allow_redirects=False,
-            )
+            with unsigned_logs():
+                return session.get(
+                    url,
+                    headers=dict(headers),
+                    timeout=(self._connection.connect_timeout, self._silence),
+                    stream=True,
+                    allow_redirects=False,
+                )
         except _NO_URL as error:
             failure: WiroOutputError = downloads.no_url(output, reason(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

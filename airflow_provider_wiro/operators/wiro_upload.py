@@ -107,7 +107,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
         call = endpoints.upload_file(content, folder_id=self.folder_id or None)
         stored = self.hook.converse(partial(flow.call, call))
         self.log.info("Uploaded %s: %s bytes.", content.name, f"{content.size:,}")
-        return plain_values(
+        uploaded: dict[str, Any] = plain_values(
             {
                 "name": stored.name or content.name,
                 "url": stored.url,
@@ -116,6 +116,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
                 "file_id": stored.id or None,
             }
         )
+        return uploaded
 
     def _check_killed(self) -> None:
         if self._is_killed:

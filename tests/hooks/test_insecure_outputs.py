@@ -1,4 +1,4 @@
-"""Outputs are fetched without TLS only from hosts that are never public, or where the connection allows it."""
+"""Outputs are fetched without TLS only from hosts that are never public, or where that is allowed."""
 
 from __future__ import annotations
 

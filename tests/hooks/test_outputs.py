@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -240,6 +241,16 @@ def test_a_header_that_is_none_is_passed_over_in_silence(
     cdn.on(SIGNED, raw(NAMELESS, PNG))
     with suppress(WiroOutputUnavailableError):
         twin.fetch(output(cdn.origin + SIGNED))
+    assert_secret(None, caplog)
+
+
+def test_no_log_of_a_library_shows_where_a_signed_link_or_its_redirect_leads(
+    cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
+) -> None:
+    cdn.on(SIGNED, redirect("/there?X-Amz-Signature=s3cret-too"))
+    cdn.on("/there?X-Amz-Signature=s3cret-too", answer(PNG))
+    with caplog.at_level(logging.DEBUG):
+        assert twin.fetch(output(cdn.origin + SIGNED)) == PNG
     assert_secret(None, caplog)
 
 
