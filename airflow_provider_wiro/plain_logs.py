@@ -35,7 +35,8 @@ class PlainLogs:
     def log(self) -> Any:
         """Return Airflow's logger."""
         if self._log is None:
-            self._log = _plain_airflow_logger(super().log, type(self))  # type: ignore[misc]  # of Airflow's class, beside this
+            given = super().log  # type: ignore[misc]  # of Airflow's class, which is mixed in beside this
+            self._log = _plain_airflow_logger(given, type(self))
         return self._log
 
 

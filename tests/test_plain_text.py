@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.api.models import Task
+from airflow_provider_wiro.api.narration import Narrator
 from airflow_provider_wiro.api.outcomes import check_success, run_summary
 from airflow_provider_wiro.exceptions import WiroApiError, WiroError, WiroTaskFailedError
 from airflow_provider_wiro.failures import airflow_failures
@@ -110,6 +111,18 @@ def test_names_in_a_summary_are_plain_and_an_answer_is_as_it_was_written() -> No
     assert repr(summary).isprintable()
     assert "\\n[2026" in summary["outputs"][0]["name"]
     assert len(summary["outputs"][1]["name"]) < 1100
+
+
+def test_the_life_of_a_task_is_narrated_in_plain_lines() -> None:
+    lines: list[str] = []
+    narrator = Narrator("1", lines.append, lines.append)
+    hostile = "\x1b[1;31m\u202eno machine ::group::x\u2028"
+    narrator.observe(Task("1", "task_error", debug_error=f"Traceback\n{hostile}"))
+    narrator.observe(Task("1", f"task_{hostile}"))
+    narrator.ended(Task("1", "task_postprocess_end", exit_code="0", debug_output=FORGED))
+
+    assert len(lines) >= 3
+    assert all(line.isprintable() and "::group::" not in line for line in lines)
 
 
 def _log_with(logger: Any, error: Exception) -> None:

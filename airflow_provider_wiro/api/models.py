@@ -31,6 +31,7 @@ from airflow_provider_wiro.api.wire import (
     text,
     whole_number,
 )
+from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -231,7 +232,8 @@ class Task:
     def status_with_reason(self) -> str:
         """The status for a message, followed by the last line of ``debugerror`` where it is an error."""
         lines = self.debug_error.strip().splitlines() if self.has_error_status else []
-        return f"{self.status[:100]}: {lines[-1].strip()[:500]}" if lines else self.status[:100]
+        status = plain(self.status, 100)
+        return f"{status}: {plain(lines[-1].strip(), 500)}" if lines else status
 
     @property
     def is_cancelled(self) -> bool:

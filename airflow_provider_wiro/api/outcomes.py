@@ -123,7 +123,7 @@ def _outputs(task: Task) -> str:
 
 def last_lines(task: Task) -> str:
     """Return, as a further sentence, what the model wrote last: its lines, one beside the other."""
-    lines = " | ".join(filter(None, map(str.strip, task.last_error_lines.splitlines())))
+    lines = " | ".join(plain(line) for line in map(str.strip, task.last_error_lines.splitlines()) if line)
     return f" The model's last lines: {lines}" if lines else " The model left no error message."
 
 
