@@ -88,8 +88,8 @@ class Narrator:
             self._unknown.add(task.status)
             self._last_status = task.status
             self._warn(
-                f"{self._task} has status '{plain(task.status, 100)}', which this version doesn't know; it is "
-                "taken for still running."
+                f"{self._task} has status '{plain(task.status, 100)}', which this version doesn't know; "
+                "it is taken for still running."
             )
 
     def hear(self, message: PushMessage, now: datetime) -> None:
