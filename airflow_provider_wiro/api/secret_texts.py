@@ -26,13 +26,13 @@ _KEY = re.compile(
 )
 #: What a header holds after these words. Ordinary sentences have them, too: see `_is_credential`.
 _SCHEME = re.compile(r"\b(basic|bearer)\s{1,5}([\w.~+/-]{8,4000}=*)", re.IGNORECASE)
-#: ``X-Api-Key: …``, ``password=…``, ``'token': '…'`` in a text that is no JSON.
-_NAMED = re.compile(
-    r"(?<![\w-])([\w-]{0,40}(?:key|secret|password|passwd|token|credential|cookie|auth|authorization)s?)"
-    r"[\"']?\s{0,5}[:=]\s{0,5}[\"']?((?:basic|bearer)\s{1,5})?([^\s\"'&;,<>{}\[\]]{5,2000})",
-    re.IGNORECASE,
-)
-_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s\"'<>\\]{1,8000}", re.IGNORECASE)
+#: ``X-Api-Key: …``, ``password=…``, ``'token': '…'`` in a text that is no JSON: the mark, then the value.
+_MARK = re.compile(r"[:=]")
+_VALUE = re.compile(r"\s{0,5}[\"']?((?:basic|bearer)\s{1,5})?([^\s\"'&;,<>{}\[\]]{5,2000})", re.IGNORECASE)
+#: A name, read from its end.
+_NAME_BACKWARDS = re.compile(r"\s{0,5}[\"']?([\w-]{3,60})")
+_SCHEME_BEFORE = re.compile(r"[a-z][a-z0-9+.-]{0,20}\Z", re.IGNORECASE)
+_REST_OF_URL = re.compile(r"://[^\s\"'<>\\]{1,8000}")
 #: Names of a query whose values open something, besides those that say so everywhere.
 _QUERY_NAMES = frozenset(
     {"sig", "key", "code", "hmac", "access", "x-amz-credential", "x-goog-credential", "st"}
@@ -76,8 +76,9 @@ def secrets_in_text(text: str, *, is_hook: bool = False) -> Iterator[str]:
     if ":" in searched or "=" in searched:
         yield from _named(searched)
     if "://" in searched:
-        for url in _URL.finditer(searched):
-            yield from _in_url(url[0], is_hook=is_hook)
+        for rest in _REST_OF_URL.finditer(searched):
+            scheme = _SCHEME_BEFORE.search(searched[max(0, rest.start() - 21) : rest.start()])
+            yield from _in_url(f"{scheme[0] if scheme else ''}{rest[0]}", is_hook=is_hook)
 
 
 def _credentials(scheme: str, value: str) -> Iterator[str]:
@@ -95,12 +96,14 @@ def _credentials(scheme: str, value: str) -> Iterator[str]:
 
 
 def _named(text: str) -> Iterator[str]:
-    for found in _NAMED.finditer(text):
-        name, value = found[1], found[3]
-        # "The password: something" is a sentence, and "https://" no value of "key:".
-        is_random = any(character.isdigit() for character in value) and "://" not in value
-        if is_random and (is_secret_name(name) or found[2]):
-            yield value
+    for mark in _MARK.finditer(text):
+        found = _NAME_BACKWARDS.match(text[max(0, mark.start() - 70) : mark.start()][::-1])
+        if found is None or not is_secret_name(found[1][::-1]):
+            continue
+        value = _VALUE.match(text, mark.end())
+        # "The password: something" is a sentence.
+        if value is not None and any(map(str.isdigit, value[2])) and "://" not in value[2]:
+            yield value[2]
 
 
 def _in_url(url: str, *, is_hook: bool) -> Iterator[str]:
