@@ -11,7 +11,6 @@ The one place for that. What is data stays as it came: an LLM's answer, a file's
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 #: Control, format (among them the marks of direction), surrogate, and the two separators of lines.
@@ -43,6 +42,8 @@ def plain(text: str, most: int | None = None) -> str:
 
 
 def _visible(character: str) -> str:
+    import unicodedata
+
     if character.isprintable() or character in _JOINERS or unicodedata.category(character) not in _INVISIBLE:
         return character
     if short := _SHORT.get(character):

@@ -40,24 +40,21 @@ _QUERY_NAMES = frozenset(
 #: A part of a path that nobody thinks up: a key, a UUID.
 _RANDOM = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.@:~-]{16,}", re.ASCII)
 #: Addresses that are called without any other credential: (the host's end, what of the path is secret).
-_HOOKS = tuple(
-    (host, re.compile(path))
-    for host, path in (
-        ("hooks.slack.com", r"/(?:services|workflows|triggers)/(.+)"),
-        ("discord.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
-        ("discordapp.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
-        ("webhook.office.com", r"/webhook(?:b2)?/(.+)"),
-        ("outlook.office.com", r"/webhook/(.+)"),
-        ("outlook.office365.com", r"/webhook/(.+)"),
-        ("hooks.zapier.com", r"/hooks/(?:catch|standard)/(.+)"),
-        ("make.com", r"/([\w-]{16,})"),
-        ("maker.ifttt.com", r"/trigger/.+/key/(.+)"),
-        ("api.telegram.org", r"/bot([^/]+)"),
-        ("open.feishu.cn", r"/open-apis/bot/v2/hook/(.+)"),
-        ("open.larksuite.com", r"/open-apis/bot/v2/hook/(.+)"),
-        ("logic.azure.com", r"/workflows/([^/]+)"),
-        ("webhook.site", r"/(.+)"),
-    )
+_HOOKS = (
+    ("hooks.slack.com", r"/(?:services|workflows|triggers)/(.+)"),
+    ("discord.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
+    ("discordapp.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
+    ("webhook.office.com", r"/webhook(?:b2)?/(.+)"),
+    ("outlook.office.com", r"/webhook/(.+)"),
+    ("outlook.office365.com", r"/webhook/(.+)"),
+    ("hooks.zapier.com", r"/hooks/(?:catch|standard)/(.+)"),
+    ("make.com", r"/([\w-]{16,})"),
+    ("maker.ifttt.com", r"/trigger/.+/key/(.+)"),
+    ("api.telegram.org", r"/bot([^/]+)"),
+    ("open.feishu.cn", r"/open-apis/bot/v2/hook/(.+)"),
+    ("open.larksuite.com", r"/open-apis/bot/v2/hook/(.+)"),
+    ("logic.azure.com", r"/workflows/([^/]+)"),
+    ("webhook.site", r"/(.+)"),
 )
 #: A shorter part of a path is a word.
 _SHORTEST_PART = 8
@@ -123,7 +120,7 @@ def _in_url(url: str, *, is_hook: bool) -> Iterator[str]:
             yield from (raw for raw in _raw_values(parts.query, name) if raw != value)
     for end, pattern in _HOOKS:
         if host == end or host.endswith(f".{end}"):
-            if found := pattern.match(parts.path):
+            if found := re.match(pattern, parts.path):
                 yield found[1].rstrip("/")
                 yield from (part for part in found[1].split("/") if len(part) >= _SHORTEST_PART)
             return

@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.secret_parameters import secret_values, with_secret_numbers_as_text
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -35,6 +33,7 @@ class MasksSecretParameters(_Base):
 
     def mask_secret_parameters(self) -> None:
         """Register the secrets among the parameters, in files' and callbacks' addresses, and in inputs."""
+        from airflow_provider_wiro.api.secret_parameters import secret_values, with_secret_numbers_as_text
         from airflow_provider_wiro.version_compat import mask_secret
 
         for name in ("parameters", "inputs"):
