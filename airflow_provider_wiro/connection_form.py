@@ -39,5 +39,10 @@ EXTRA_FIELDS = (
         "read_timeout", "Read timeout", "Seconds to wait for the next bytes of an answer. Default: 60"
     ),
     ExtraField("verify", "Verify TLS", "true (default), false, or the path of a CA bundle."),
+    ExtraField(
+        "allow_insecure",
+        "Allow insecure",
+        "true: let http:// and ws:// lead to a public host. Default: false",
+    ),
     ExtraField("proxy", "Proxy", "URL of an HTTP proxy; may hold its password.", is_secret=True),
 )

@@ -44,6 +44,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
+from airflow_provider_wiro.plain_text import plain
+
 
 class WiroError(Exception):
     """
@@ -53,6 +55,10 @@ class WiroError(Exception):
     """
 
     may_retry: ClassVar[bool] = False
+
+    def __init__(self, *args: object) -> None:
+        # Here and not where a message is made: nearly each quotes something that a server or a model wrote.
+        super().__init__(*(plain(value) if isinstance(value, str) else value for value in args))
 
 
 class WiroUsageError(WiroError):

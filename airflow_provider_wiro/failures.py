@@ -39,6 +39,7 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
     WiroValidationError,
 )
+from airflow_provider_wiro.plain_logs import make_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,6 +125,9 @@ def airflow_failures() -> Iterator[None]:
         if error.may_retry:
             raise
         raise AirflowFailException(explain(error)) from error
+    except Exception as error:
+        make_plain(error)  # a library's, which quotes a server as it came
+        raise
 
 
 def require_success(task: Task) -> None:

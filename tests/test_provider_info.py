@@ -123,9 +123,15 @@ def test_the_hooks_form_and_the_metadatas_say_the_same() -> None:
     assert [(name, field["label"], field["description"]) for name, field in fields.items()] == [
         (field.name, field.label, field.description) for field in connection_form.EXTRA_FIELDS
     ]
-    assert {"websocket_url", "project_id", "connect_timeout", "read_timeout", "verify", "proxy"} == set(
-        fields
-    )
+    assert {
+        "websocket_url",
+        "project_id",
+        "connect_timeout",
+        "read_timeout",
+        "verify",
+        "allow_insecure",
+        "proxy",
+    } == set(fields)
 
 
 @pytest.mark.airflow

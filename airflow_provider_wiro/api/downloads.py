@@ -107,7 +107,13 @@ def redirect_url(output: Output, url: str, headers: Mapping[str, str], hops: int
         raise WiroOutputRefusedError(f"Output {output.index} redirects to something that is no URL.")
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
         raise WiroOutputRefusedError(f"Output {output.index} redirects from https to plain http.")
-    return _checked(output, target)
+    try:
+        return check_web_url(target, f"output {output.index}")
+    except WiroUsageError:
+        # Not quoted, and no cause: signatures stand in paths, too.
+        raise WiroOutputRefusedError(
+            f"Expected output {output.index} to be redirected to an http(s) URL, found something else."
+        ) from None
 
 
 def _joined(url: str, location: str) -> str | None:

@@ -74,7 +74,7 @@ def run_model(
         run_body(given, files, known),
         _started_run,
         is_repeatable=False,
-        secrets=secret_values(parameters),
+        secrets=secret_values(given),
     )
 
 

@@ -42,7 +42,14 @@ def fingerprint(
         },
         "project": project_id,
     }
-    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_sorted(run).encode()).hexdigest()
+
+
+def _sorted(run: Any) -> str:
+    try:
+        return json.dumps(run, sort_keys=True)
+    except TypeError:  # numbers and texts as names in one object can't be sorted; sent, they are all texts
+        return json.dumps(json.loads(json.dumps(run)), sort_keys=True)
 
 
 @dataclass(frozen=True)

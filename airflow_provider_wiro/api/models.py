@@ -31,6 +31,7 @@ from airflow_provider_wiro.api.wire import (
     text,
     whole_number,
 )
+from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -183,12 +184,13 @@ class Task:
         token = text(item.get("socketaccesstoken")) or None
         shown_parameters = json_object(item.get("parameters"))
         parameters = shown_parameters or {}
-        secrets = [token, *secret_values(parameters)]
 
         def printed(name: str) -> str:
-            """Return what the model printed, without the tokens that Wiro's own errors can quote."""
+            """Return what the model printed, without the secrets that Wiro's own errors can quote."""
             shown = text(item.get(name))
-            for secret in filter(None, secrets):
+            if not shown:  # most polls: nothing is searched for secrets then
+                return ""
+            for secret in filter(None, (token, *secret_values(parameters))):
                 shown = shown.replace(secret, "***")
             return shown
 
@@ -243,7 +245,8 @@ class Task:
     def status_with_reason(self) -> str:
         """The status for a message, followed by the last line of ``debugerror`` where it is an error."""
         lines = self.debug_error.strip().splitlines() if self.has_error_status else []
-        return f"{self.status[:100]}: {lines[-1].strip()[:500]}" if lines else self.status[:100]
+        status = plain(self.status, 100)
+        return f"{status}: {plain(lines[-1].strip(), 500)}" if lines else status
 
     @property
     def is_cancelled(self) -> bool:

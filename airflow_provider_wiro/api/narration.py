@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.models import KNOWN_STATUSES, TaskStatus
 from airflow_provider_wiro.api.outcomes import success_warnings
+from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -87,8 +88,8 @@ class Narrator:
             self._unknown.add(task.status)
             self._last_status = task.status
             self._warn(
-                f"{self._task} has status {task.status[:100]!r}, which this version doesn't know; it is "
-                "taken for still running."
+                f"{self._task} has status '{plain(task.status, 100)}', which this version doesn't know; "
+                "it is taken for still running."
             )
 
     def hear(self, message: PushMessage, now: datetime) -> None:

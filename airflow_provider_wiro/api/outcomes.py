@@ -15,9 +15,13 @@ from airflow_provider_wiro.exceptions import (
     WiroTooFewOutputsError,
     WiroUsageError,
 )
+from airflow_provider_wiro.plain_text import plain, plain_values
 
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
 RunSummary = dict[str, Any]
+
+#: A server's name for something is cut after so many characters.
+_LONGEST_NAME = 1000
 
 
 def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
@@ -30,25 +34,26 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
         not known is None. ``status`` is Wiro's word, ``state`` one of
         :class:`~airflow_provider_wiro.api.models.TaskState`, ``text`` an LLM's answer, ``finish_reason`` why
         it stopped, ``usage`` its ``{"input_tokens", "output_tokens", "total_tokens"}``, and ``cost_usd`` text
-        for ``decimal.Decimal``: a float would lose digits.
+        for ``decimal.Decimal``: a float would lose digits. What a server calls something is plain text in one
+        line; ``text`` is data, and as the model wrote it.
     """
     return {
         "wiro_task_id": task.id,
-        "model": model or task.model,
-        "status": task.status,
+        "model": plain_values(model or task.model),
+        "status": plain(task.status, _LONGEST_NAME),
         "state": task.state.value,
         "outputs": [
             {
                 "index": output.index,
-                "name": output.name,
-                "content_type": output.content_type or None,
+                "name": plain(output.name, _LONGEST_NAME),
+                "content_type": plain(output.content_type, _LONGEST_NAME) or None,
                 "size": output.size,
-                "url": output.url,
+                "url": plain_values(output.url),
             }
             for output in task.outputs
         ],
         "text": task.answer,
-        "finish_reason": task.finish_reason,
+        "finish_reason": plain_values(task.finish_reason),
         "usage": task.usage,
         "elapsed_seconds": task.elapsed_seconds,
         "cost_usd": task.cost_usd,
@@ -117,9 +122,9 @@ def _outputs(task: Task) -> str:
 
 
 def last_lines(task: Task) -> str:
-    """Return, as a further sentence, what the model wrote last."""
-    lines = task.last_error_lines
-    return f" The model's last lines:\n{lines}" if lines else " The model left no error message."
+    """Return, as a further sentence, what the model wrote last: its lines, one beside the other."""
+    lines = " | ".join(plain(line) for line in map(str.strip, task.last_error_lines.splitlines()) if line)
+    return f" The model's last lines: {lines}" if lines else " The model left no error message."
 
 
 def _how(task: Task) -> str:

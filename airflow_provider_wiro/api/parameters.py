@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 #: Spaces, control characters, and surrogates, which no encoding can send.
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+#: What ends the line of a header, or begins nothing that a person typed.
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 #: Wiro takes files up to 100 MB, says its API reference.
 MAX_FILE_BYTES = 100 * 1000 * 1000
@@ -156,19 +160,34 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
         )
     cleaned = {}
     for name, value in parameters.items():
-        if not isinstance(name, str) or not name.strip():
-            raise WiroUsageError(f"Expected parameter names as non-empty text, found {name!r}.")
+        check_name(name, "parameter")
         if value is None:
             continue
         try:
             json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise WiroUsageError(
-                f"Parameter {name!r} can't be sent: {error}. Expected text, numbers, booleans, or lists of "
-                "these. Files belong into `files`."
+                f"Parameter {name[:200]!r} can't be sent: {plain(str(error), 200)}. Expected text, numbers, "
+                "booleans, or lists of these. Files belong into `files`."
             ) from error
         cleaned[name] = value
     return cleaned
+
+
+def check_name(name: object, what: str) -> None:
+    """
+    Make sure that a name can be one of a form's field.
+
+    :param what: of what it is a name, for the message.
+    :raises WiroUsageError: it is no text, is empty, or would break the line of the field's header.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise WiroUsageError(f"Expected {what} names as non-empty text, found {repr(name)[:200]}.")
+    if _NOT_IN_NAMES.search(name):
+        raise WiroUsageError(
+            f"The {what} name {name[:200]!r} can't be sent. Expected one without line breaks and other "
+            "control characters."
+        )
 
 
 def _by_parameter(
@@ -184,6 +203,7 @@ def _by_parameter(
     for name, given in files.items():
         if not given:
             continue
+        check_name(name, "file parameter")
         parameter = _parameter_id(name, kinds, is_model_known=bool(known))
         if parameter in meant:
             raise WiroUsageError(f"File parameter {parameter!r} is given twice, once as {parameter}Url.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.journal import unreadable, unwritable
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal import JournalStore
     from airflow_provider_wiro.spent_state import SpentState
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 class ExpiringJournal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
@@ -54,6 +55,7 @@ class Inputs:
     :param parameters: of all items; an item's own go before them.
     :param files: of all items; the same.
     :param trust: what the items may name; None: anything, for the DAG's author has listed them.
+    :param keeps_bad: let an item in whose parameters can't be sent: it fails by itself when it is its turn.
     :raises WiroUsageError: an item can't be right; says which.
     """
 
@@ -66,6 +68,7 @@ class Inputs:
         files: Mapping[str, Any] | None,
         project_id: str | None,
         trust: DataTrust | None = None,
+        keeps_bad: bool = False,
     ) -> None:
         self._model = model
         self._trust = trust
@@ -73,6 +76,7 @@ class Inputs:
         #: Of all items.
         self.files = _mapping(files, "`files`")
         self._project_id = project_id
+        self._keeps_bad = keeps_bad
         self._lines = _Lines.fetched(given) if isinstance(given, str | os.PathLike) else None
         self._list = [] if self._lines else _listed(given)
         try:
@@ -108,7 +112,11 @@ class Inputs:
             name: [FileUrl(reference_of(source)) for source in flattened(sources)]
             for name, sources in item.files.items()
         }
-        return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
+        try:
+            return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
+        except WiroUsageError:  # never sent, but told from others all the same
+            shown = re.sub(r" at 0x[0-9a-f]+", "", repr((self._model, item.parameters, files)))
+            return hashlib.sha256(shown.encode("utf-8", "backslashreplace")).hexdigest()[:FINGERPRINT_DIGITS]
 
     def fingerprints(self) -> Iterator[str]:
         """Yield the fingerprint of each item."""
@@ -120,7 +128,8 @@ class Inputs:
         for number, raw in enumerate(self._raw()):
             try:
                 item = self._merged(raw)
-                clean_parameters(item.parameters)
+                if not self._keeps_bad:
+                    clean_parameters(item.parameters)
             except WiroError as error:
                 raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
             whole.update(self.fingerprint_of(item).encode())

@@ -24,6 +24,7 @@ from airflow_provider_wiro.landing.s3_arguments import bucket_and_template, chec
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_landing import S3Landing
 from airflow_provider_wiro.landing.s3_target import ALSO_FOR_ABORT
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.landings import Landing
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"

@@ -10,16 +10,19 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api import endpoints, slug_forms
 from airflow_provider_wiro.api.later_tasks import Baseline, Dates, ask_baseline
+from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.sent_files import sent_files
 from airflow_provider_wiro.batch.uploading import Upload
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroError,
+    WiroUsageError,
 )
 from airflow_provider_wiro.hooks.fenced_file import fenced_files
 from airflow_provider_wiro.hooks.files import files_as_far_as_known, resolve_files
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -155,7 +158,11 @@ class Submitter:
         :raises WiroUsageError: its files, or its parameters, can't be sent.
         :raises WiroError: its files, or the model's parameters, can't be had at the moment.
         """
-        files = await self._files(item)
+        clean_parameters(item.parameters)
+        try:
+            files = await self._files(item)
+        except ValueError as error:  # a path with NUL or half a character in it; UnicodeError is one
+            raise WiroUsageError(f"The item's files can't be read: {plain(str(error), 200)}.") from error
         known = await self._parameters_of_model(files)
         upload = Upload()
         watched = fenced_files(files, upload.note_piece)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-import logging
 import socket
 import ssl
 import time
@@ -28,7 +27,9 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOut
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, turn
 from airflow_provider_wiro.hooks.connection import total_seconds
+from airflow_provider_wiro.hooks.insecure import check_secure_output
 from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What aiohttp raises for a request that went wrong; anything else is a bug and is let through.
 FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
@@ -294,6 +295,7 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
     async with AsyncExitStack() as opened:
         session = await opened.enter_async_context(open_session(connection, guard))
         for hops in range(downloads.MAX_REDIRECTS + 1):
+            check_secure_output(connection, output, url)
             proxy = proxy_for(connection, url)
             await guard.begin(urlsplit(url).hostname or "", is_proxied=proxy is not None)
             failure: WiroOutputError | None = None

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 from airflow_provider_wiro.api.parameters import Body, FileContent, check_web_url
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.hooks.insecure import check_secure
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -34,6 +35,7 @@ class WiroConnection:
     :ivar read_timeout: seconds without a byte.
     :ivar verify: check TLS certificates; a path is a CA bundle.
     :ivar proxy: URL of an HTTP proxy; may hold its password.
+    :ivar allow_insecure: speak to a public host without TLS, where an address says ``http`` or ``ws``.
     """
 
     base_url: str
@@ -44,6 +46,7 @@ class WiroConnection:
     read_timeout: float = 60.0
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
+    allow_insecure: bool = False
 
     @classmethod
     def from_airflow(cls, connection: Connection) -> Self:
@@ -57,15 +60,21 @@ class WiroConnection:
         login, password = (connection.login or "").strip(), (connection.password or "").strip()
         # API-key-only mode has the key in `password`, where Airflow masks it, or alone in `login`.
         credentials = Credentials(login, password) if login and password else Credentials(login or password)
+        base_url, websocket_url = _base_url(connection), _websocket_url(extra)
+        allow_insecure = _flag(extra, "allow_insecure")
+        check_secure(base_url, "`host`", allow_insecure=allow_insecure)
+        if websocket_url is not None:
+            check_secure(websocket_url, "`websocket_url` in the extra", allow_insecure=allow_insecure)
         return cls(
-            base_url=_base_url(connection),
-            websocket_url=_websocket_url(extra),
+            base_url=base_url,
+            websocket_url=websocket_url,
             credentials=credentials,
             project_id=_text(extra, "project_id"),
             connect_timeout=_seconds(extra, "connect_timeout", 10.0),
             read_timeout=_seconds(extra, "read_timeout", 60.0),
             verify=_verify(extra),
             proxy=_proxy(extra),
+            allow_insecure=allow_insecure,
         )
 
     @property
@@ -164,6 +173,17 @@ def _seconds(extra: dict[str, Any], name: str, default: float) -> float:
     return seconds
 
 
+def _flag(extra: dict[str, Any], name: str) -> bool:
+    value = _text(extra, name)
+    if value is None or value.lower() in {"false", "0", "no"}:
+        return False
+    if value.lower() in {"true", "1", "yes"}:
+        return True
+    raise WiroUsageError(
+        f"Expected `{name}` in the extra of the Wiro connection as true or false, found {value[:200]!r}."
+    )
+
+
 def _verify(extra: dict[str, Any]) -> bool | str:
     value = _text(extra, "verify")
     if value is None or value.lower() in {"true", "1", "yes"}:
@@ -188,13 +208,22 @@ def _websocket_url(extra: dict[str, Any]) -> str | None:
     scheme, separator, rest = value.partition("://")
     try:
         # Checked as the web address that it is to an HTTP client.
-        check_web_url({"ws": "http", "wss": "https"}[scheme.lower()] + separator + rest, "it")
+        parts = urlsplit(
+            check_web_url({"ws": "http", "wss": "https"}[scheme.lower()] + separator + rest, "it")
+        )
     except (KeyError, WiroUsageError):
         # Not quoted: whoever put a password into it would find it in the log.
         raise WiroUsageError(
             "Expected `websocket_url` in the extra of the Wiro connection as a ws(s) URL such as "
             f"{DEFAULT_WEBSOCKET_URL}, found something else."
         ) from None
+    # Airflow shows the field, and libraries quote addresses in their errors.
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
+        raise WiroUsageError(
+            "Expected `websocket_url` in the extra of the Wiro connection without user, password, `?` and "
+            "`#`, found one with them. Airflow masks nothing in this field, and Wiro's WebSocket needs no "
+            "credentials in its address: each task is registered with its own token."
+        )
     return value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 import time
@@ -18,7 +17,10 @@ from airflow_provider_wiro.exceptions import WiroOutputError
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.blocking import lower_case, open_session
 from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
+from airflow_provider_wiro.hooks.insecure import check_secure_output
 from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.hooks.unsigned_logs import unsigned_logs
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
     from airflow_provider_wiro.hooks.connection import WiroConnection
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What requests, and urllib3 below it, raise for text that passed our own look and is no URL to them.
 _NO_URL = (
@@ -151,6 +153,7 @@ class OutputSession:
         guard.output = output
         url = downloads.output_url(output)
         for hops in range(downloads.MAX_REDIRECTS + 1):
+            check_secure_output(self._connection, output, url)
             response = self._ask(session, output, url, headers)
             if response.status_code not in downloads.REDIRECT_STATUSES:
                 break
@@ -163,13 +166,14 @@ class OutputSession:
     ) -> requests.Response:
         try:
             allow_request(session, url, self._connection.connect_timeout + self._silence)
-            return session.get(
-                url,
-                headers=dict(headers),
-                timeout=(self._connection.connect_timeout, self._silence),
-                stream=True,
-                allow_redirects=False,
-            )
+            with unsigned_logs():
+                return session.get(
+                    url,
+                    headers=dict(headers),
+                    timeout=(self._connection.connect_timeout, self._silence),
+                    stream=True,
+                    allow_redirects=False,
+                )
         except _NO_URL as error:
             failure: WiroOutputError = downloads.no_url(output, reason(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -163,7 +163,7 @@ class WiroHook(BaseHook):
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
-        for secret in secret_values(parameters):
+        for secret in secret_values({"": parameters, "callbackUrl": callback_url}):
             version_compat.mask_secret(secret)
         resolved = resolve_files(files, aws_conn_id)
         return self.converse(

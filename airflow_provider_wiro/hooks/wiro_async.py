@@ -112,7 +112,7 @@ class WiroAsyncHook(BaseHook):
 
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         connection = await self.get_wiro_connection()
-        for secret in secret_values(parameters):
+        for secret in secret_values({"": parameters, "callbackUrl": callback_url}):
             await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files, aws_conn_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.outcomes import last_lines
@@ -15,6 +15,8 @@ from airflow_provider_wiro.landing.manifest_places import InS3
 from airflow_provider_wiro.landing.masking import without
 from airflow_provider_wiro.landing.provenance import API
 from airflow_provider_wiro.landing.s3_arguments import check_manifest_key
+from airflow_provider_wiro.landing.s3_upload import S3Upload
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.provenance import Origin
     from airflow_provider_wiro.landing.s3_upload import S3Upload
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 class Books:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.landing.s3_errors import answer_of
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What a server says that doesn't know the condition, as code or as HTTP status.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})

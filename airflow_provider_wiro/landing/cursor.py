@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from airflow_provider_wiro.api.ranges import Patience, Step
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.blocking import lower_case
 from airflow_provider_wiro.hooks.bounded import allow_read
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.landing.fetching import Download
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
 #: enough that this copy adds nothing to the memory.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
 import threading
 import time
@@ -15,6 +14,7 @@ from airflow_provider_wiro.api.ranges import Edition, Patience
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.outputs import OutputSession
 from airflow_provider_wiro.landing.cursor import PIECE_BYTES, Cursor, Restart
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cursor", "Download", "Fetcher", "Restart"]
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: How often an output is fetched from its beginning before that fails. Each time may take as long as the file
 #: does, so that time says nothing; Airflow's next try begins with a fresh count.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from airflow_provider_wiro.api.outcomes import answer_warnings, task_id_of
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: For how long a cost is asked for before a transfer does without.
 _COST_PATIENCE_SECONDS = 10.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,11 +10,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.landing.s3_errors import answer_of, may_be_done, was_repeated
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: How long an upload must have got no part before it counts as dead. One of ours gets several a second as a
 #: rule; one that waits longer for a CDN that has stalled, and is aborted for it, begins anew by itself.

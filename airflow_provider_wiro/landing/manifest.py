@@ -16,6 +16,7 @@ from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.landing.masking import masked, text_without_secrets
+from airflow_provider_wiro.plain_text import plain, plain_values
 from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def build(
         "model": masked(origin.model, scrub),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
-        "finish_reason": masked(task.finish_reason, scrub),
+        "finish_reason": plain_values(masked(task.finish_reason, scrub)),
         "usage": task.usage,
         "status": task.status,
         "state": task.state.value,
@@ -170,8 +171,8 @@ def _source(landing: Landing, scrub: Callable[[str], str]) -> dict[str, Any]:
     return {
         "output": output.index,
         "part": landing.part or None,
-        "name": text_without_secrets(output.name, scrub),
-        "content_type": text_without_secrets(output.content_type, scrub) or None,
+        "name": plain(text_without_secrets(output.name, scrub)),
+        "content_type": plain(text_without_secrets(output.content_type, scrub)) or None,
         "host": urlsplit(output.url).hostname if output.url else None,
     }
 

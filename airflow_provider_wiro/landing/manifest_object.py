@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.conditional import KeyTakenError
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 class Place(Protocol):

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from airflow_provider_wiro.api.secret_names import is_hook_name, is_secret_name
+from airflow_provider_wiro.api.secret_parameters import is_secret, json_in, names_and_values
+from airflow_provider_wiro.api.secret_texts import secrets_in_text
 
 #: Longer texts are cut: no prompt is as long, but a file's content in a parameter is.
 MAX_TEXT = 20_000
 _MAX_DEPTH = 20
 _MASK = "***"
 
-#: Ends of names whose text is a secret. ``max_tokens`` ends otherwise, and is a number at that.
-_SECRET_NAME = re.compile(
-    r"(?:secret|password|passwd|passphrase|token|apikey|accesskey|privatekey|secretkey|credentials?|signature"
-    r"|authorization|cookie|auth)\Z"
-)
-#: ``openaiKey`` may be one, ``key`` of a piece of music is none: only what looks random is taken for one.
-_KEY_NAME = re.compile(r"[a-z]key\Z")
-_RANDOM = re.compile(r"\S{16,}")
-# All repetitions are bounded where a match could begin anywhere: the text comes from a server.
-_SECRET_TEXT = re.compile(
-    r"\b(?:sk-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abprs]-[\w-]{10,}"
-    r"|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{0,2000}|(?i:bearer)\s[\w.~+/-]{8,}=*)"
-)
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]{0,20}://)(?:[^\s/?#@]{0,2000}@)?(?P<rest>[^\s?#\"'<>]*)"
     r"(?P<query>[?#][^\s\"'<>]+)?",
@@ -63,34 +55,48 @@ def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> 
 
 def _masked(value: Any, scrub: Callable[[str], str], name: str, depth: int) -> Any:
     if isinstance(value, Mapping):
-        if not depth:
-            return "…"
-        return {
-            text_without_secrets(str(key), scrub): _masked(item, scrub, str(key), depth - 1)
-            for key, item in value.items()
-        }
+        return _masked_object(value, scrub, name, depth) if depth else "…"
     if isinstance(value, list | tuple):
         return [_masked(item, scrub, name, depth - 1) for item in value] if depth else "…"
+    if is_secret(name, value):
+        return _MASK
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     shown = str(value)
-    return _MASK if _is_secret(name, shown) else text_without_secrets(shown, scrub)
+    parsed = json_in(shown) if depth else None
+    if parsed is not None:
+        inner = _masked(parsed, scrub, name, depth - 1)
+        if inner != parsed:
+            shown = json.dumps(inner, ensure_ascii=False)
+    return text_without_secrets(shown, scrub, is_hook=is_hook_name(name))
 
 
-def _is_secret(name: str, value: str) -> bool:
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    if not value or value.replace(".", "", 1).isdigit():
-        return False
-    return bool(_SECRET_NAME.search(plain) or (_KEY_NAME.search(plain) and _RANDOM.fullmatch(value)))
+def _masked_object(value: Mapping[Any, Any], scrub: Callable[[str], str], name: str, depth: int) -> Any:
+    kept = {}
+    named = dict(names_and_values(value))
+    for inner, item in value.items():
+        # Below a secret's name everything is one.
+        by = name if is_secret_name(name) else str(inner)
+        kept[text_without_secrets(str(inner), scrub)] = _masked(item, scrub, by, depth - 1)
+    if "value" in value and any(is_secret(other, value["value"]) for other in named.keys() - value.keys()):
+        kept["value"] = _MASK
+    return kept
 
 
-def text_without_secrets(text: str, scrub: Callable[[str], str] = str) -> str:
-    """Return a text without the secrets in it, of bounded length."""
+def text_without_secrets(text: str, scrub: Callable[[str], str] = str, *, is_hook: bool = False) -> str:
+    """
+    Return a text without the secrets in it, of bounded length.
+
+    :param is_hook: it is an address to be called.
+    """
     length = len(text)
     # Cut in two steps: what a secret's second half is cut off from has to be gone when the text is shown.
-    shown = _SECRET_TEXT.sub(_MASK, scrub(text)[: 2 * MAX_TEXT])
+    shown = scrub(text)[: 2 * MAX_TEXT]
+    for secret in sorted(set(secrets_in_text(shown, is_hook=is_hook)), key=len, reverse=True):
+        if secret:
+            shown = shown.replace(secret, _MASK)
     shown = _DATA_URL.sub(lambda found: f"{found[1]}… ({len(found[0]):,} characters)", shown)
     shown = _URL.sub(lambda url: f"{url['scheme']}{url['rest']}{'?…' if url['query'] else ''}", shown)
     shown = _BLOB.sub(lambda blob: f"{blob[0][:40]}… ({len(blob[0]):,} characters)", shown)

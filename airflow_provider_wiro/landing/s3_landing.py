@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing.conditional import KeyTakenError
 from airflow_provider_wiro.landing.s3_upload import part_bytes_for
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.books import Books
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.s3_target import StoredObject
     from airflow_provider_wiro.landing.s3_upload import S3Upload
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from airflow_provider_wiro.landing.checksums import Sent
 from airflow_provider_wiro.landing.conditional import delete_if_unchanged
 from airflow_provider_wiro.landing.cursor import Restart
 from airflow_provider_wiro.landing.leftovers import is_gone
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.description import Description
     from airflow_provider_wiro.landing.s3_upload import S3Upload
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What of a user's upload arguments also belongs to the calls that go with an upload.
 _ALSO_FOR_PARTS = frozenset(

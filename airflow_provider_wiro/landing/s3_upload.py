@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from airflow_provider_wiro.landing.s3_target import (
     StoredObject,
     etag_of,
 )
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.description import Description
     from airflow_provider_wiro.landing.fetching import Download
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 #: The most parts S3 takes for one object.

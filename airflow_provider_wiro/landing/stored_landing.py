@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.output_reader import OutputReader
     from airflow_provider_wiro.landing.stored_output import StoredOutput
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True)

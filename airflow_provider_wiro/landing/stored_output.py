@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import uuid
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.landing.output_reader import PIECE_BYTES
+from airflow_provider_wiro.plain_logs import plain_logger
 from airflow_provider_wiro.storage.location import check_below, parse_target
 from airflow_provider_wiro.storage.opening import LocalFile, open_object
 from airflow_provider_wiro.storage.private_files import open_private
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.landing.output_reader import Stream
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: Kept in memory up to three times while writing. s3fs would take 50 MiB; S3 takes parts from 5.
 BLOCK_BYTES = 5 * 1024 * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -33,21 +32,21 @@ class MasksSecretParameters(_Base):
         self.mask_secret_parameters()
 
     def mask_secret_parameters(self) -> None:
-        """Register the secrets among the parameters, and among those of a batch's inputs."""
-        # Here, since DAG files are parsed all day long.
-        from airflow_provider_wiro.api.secret_parameters import secret_values
+        """Register the secrets among the parameters, in files' and callbacks' addresses, and in inputs."""
+        from airflow_provider_wiro.api.secret_parameters import secret_values, with_secret_numbers_as_text
         from airflow_provider_wiro.version_compat import mask_secret
 
+        for name in ("parameters", "inputs"):
+            given = getattr(self, name, None)
+            shown = with_secret_numbers_as_text(given)
+            if shown is not given:
+                setattr(self, name, shown)
         inputs = getattr(self, "inputs", None)
-        items = inputs if isinstance(inputs, list | tuple) else ()
-        all_parameters = (getattr(self, "parameters", None), *map(_parameters_of, items))
-        found = dict.fromkeys(chain.from_iterable(map(secret_values, all_parameters)))
-        for secret in islice(found, _MOST_MASKED):
+        found = chain(
+            secret_values({"callbackUrl": getattr(self, "callback_url", None)}),
+            secret_values(getattr(self, "parameters", None)),
+            secret_values(getattr(self, "files", None)),
+            chain.from_iterable(map(secret_values, inputs if isinstance(inputs, list | tuple) else ())),
+        )
+        for secret in islice(dict.fromkeys(found), _MOST_MASKED):
             mask_secret(secret)
-
-
-def _parameters_of(item: object) -> object:
-    """Return the parameters of a batch's item, which is just these or has them beside its files."""
-    if isinstance(item, Mapping) and isinstance(item.get("parameters"), Mapping):
-        return item["parameters"]
-    return item

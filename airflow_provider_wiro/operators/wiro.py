@@ -33,6 +33,7 @@ from airflow_provider_wiro.operators.arguments import (
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.operators.stopping import RunStopper
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     TriggerOutcome,
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.run_record import RecordStore
 
 
-class WiroRunOperator(MasksSecretParameters, BaseOperator):
+class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model, wait for its end, and return the run summary.
 

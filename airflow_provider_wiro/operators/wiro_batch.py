@@ -32,6 +32,7 @@ from airflow_provider_wiro.operators.batch_stopping import BatchStopper
 from airflow_provider_wiro.operators.data_inputs import are_listed, check_folders, check_names, data_trust
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     is_stale_event,
@@ -68,7 +69,7 @@ DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 BatchSummary = dict[str, Any]
 
 
-class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
+class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model for each of many inputs, and return a summary; the results are in a manifest.
 
@@ -482,6 +483,7 @@ class WiroBatchRunOperator(MasksSecretParameters, BaseOperator):
                         connections=self.allowed_connections,
                         parameters=self.allowed_item_parameters,
                     ),
+                    keeps_bad=not job.fails_fast,
                 )
             )
             if not len(inputs):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
 from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.plain_text import plain_values
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 
-class WiroUploadOperator(BaseOperator):
+class WiroUploadOperator(PlainLogs, BaseOperator):
     """
     Put files into Wiro's storage and return their URLs, so that many runs use them and each is sent once.
 
@@ -105,13 +107,16 @@ class WiroUploadOperator(BaseOperator):
         call = endpoints.upload_file(content, folder_id=self.folder_id or None)
         stored = self.hook.converse(partial(flow.call, call))
         self.log.info("Uploaded %s: %s bytes.", content.name, f"{content.size:,}")
-        return {
-            "name": stored.name or content.name,
-            "url": stored.url,
-            "size": content.size if stored.size is None else stored.size,
-            "content_type": stored.content_type or content.content_type,
-            "file_id": stored.id or None,
-        }
+        uploaded: dict[str, Any] = plain_values(
+            {
+                "name": stored.name or content.name,
+                "url": stored.url,
+                "size": content.size if stored.size is None else stored.size,
+                "content_type": stored.content_type or content.content_type,
+                "file_id": stored.id or None,
+            }
+        )
+        return uploaded
 
     def _check_killed(self) -> None:
         if self._is_killed:

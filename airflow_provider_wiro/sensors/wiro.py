@@ -23,6 +23,7 @@ from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
     defer_until_ended,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 
-class WiroTaskSensor(BaseSensorOperator):
+class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     """
     Wait until a Wiro task has ended, and return its run summary.
 

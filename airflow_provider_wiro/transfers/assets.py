@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from airflow_provider_wiro.api.wire import plain_usd
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: Airflow's own limit for an asset's name and URI.
 _MAX_URI = 1500

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
 from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.transfers.lineage import Landed
 
 
-class WiroToObjectStorageOperator(BaseOperator):
+class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
     """
     Stream a finished Wiro task's outputs to any ``ObjectStoragePath`` (Google, Azure, local disk, S3, …).
 

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import airflow_failures, explain
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.transfers.lineage import Landed
 
 
-class WiroToS3Operator(BaseOperator):
+class WiroToS3Operator(PlainLogs, BaseOperator):
     """
     Stream a finished Wiro task's outputs into S3, verified, with flat memory and nothing on disk.
 

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.shell import SteadyClock
+from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import SHORTEST_DEFERRAL_SECONDS, shortest_deferral_seconds
 from airflow_provider_wiro.triggers.stopping import on_cancelled
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class WiroTrigger(BaseTrigger):
+class WiroTrigger(PlainLogs, BaseTrigger):
     """
     Waits, and fires one event, at the soonest ``[wiro] shortest_deferral`` seconds after the deferral began.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.models import TaskStatus
 from airflow_provider_wiro.hooks.push import PushChannel
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ MAX_AUTO = 1000
 #: Once in this time something is passed on to the one that waits: it costs a turn of the loop, and a line.
 _TELL_SECONDS = 5.0
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 class Listener:

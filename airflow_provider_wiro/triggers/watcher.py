@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import math
 import random
 from collections import deque
@@ -28,6 +27,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.hooks import shell
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -54,7 +54,7 @@ _CHECK_SECONDS = 10.0
 #: After a bug of ours the watcher goes on, but not in a loop that takes all the time.
 _AFTER_A_BUG_SECONDS = 1.0
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 def _ignore(_: PushMessage) -> None:

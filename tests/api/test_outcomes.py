@@ -98,8 +98,8 @@ def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
     [
         (
             {"pexit": "1", "debugerror": "Traceback\nCUDA out of memory"},
-            "Wiro task 2221 failed (exit code 1). Failed tasks are not billed. The model's last lines:\n"
-            "Traceback\nCUDA out of memory",
+            "Wiro task 2221 failed (exit code 1). Failed tasks are not billed. The model's last lines: "
+            "Traceback | CUDA out of memory",
         ),
         (
             {"pexit": None, "outputs": []},

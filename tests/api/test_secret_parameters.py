@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.api.secret_parameters import secret_values, without_likely_tokens
+from airflow_provider_wiro.api.secret_parameters import (
+    is_secret,
+    secret_values,
+    with_secret_numbers_as_text,
+    without_likely_tokens,
+)
+from airflow_provider_wiro.landing.masking import masked
 
 TOKEN = "PREVTOK4f7b2c9d8e"
 
@@ -44,6 +53,155 @@ def test_it_is_found_wherever_it_stands(parameters: dict[str, Any]) -> None:
 )
 def test_nothing_else_is_a_secret(parameters: object) -> None:
     assert secret_values(parameters) == ()
+
+
+SECRET = "s3cr3tValue0123456789abcd"
+BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        # Names, plural ones among them.
+        {"apiKey": SECRET},
+        {"api_keys": [SECRET]},
+        {"apiKeys": {"openai": SECRET}},
+        {"tokens": [SECRET]},
+        {"accessTokens": SECRET},
+        {"github_token": SECRET},
+        {"passwords": {"db": SECRET}},
+        {"dbPwd": SECRET},
+        {"X-API-Key": SECRET},
+        {"aws_secret_access_keys": [SECRET]},
+        {"openaiKey": SECRET},
+        {"cookies": SECRET},
+        # Below a name.
+        {"credentials": {"user": "robert", "value": SECRET}},
+        {"auth": {"type": "basic", "username": "robert", "p": [SECRET]}},
+        {"service": [{"db": {"login": {"password": SECRET}}}]},
+        {"headers": [{"name": "X-Api-Key", "value": SECRET}]},
+        {"headers": [{"key": "Authorization", "value": f"Bearer {SECRET}"}]},
+        # JSON in text.
+        {"config": json.dumps({"apiKey": SECRET})},
+        {"config": json.dumps({"inner": json.dumps([{"passwords": [SECRET]}])})},
+        {"credentials": json.dumps({"x": SECRET})},
+        {"config": f"{{'apiKey': '{SECRET}'}}"},
+        {"config": f"api_key={SECRET}&size=4"},
+        # Headers.
+        {"headers": f"Accept: */*\nX-Api-Key: {SECRET}\n"},
+        {"note": f"use Bearer {SECRET} for it"},
+        {"headers": {"Authorization": f"Basic {BASIC}"}},
+        {"note": f"curl -H 'authorization: basic {BASIC}'"},
+        # URLs.
+        {"image": f"https://robert:{SECRET}@x.test/a.png"},
+        {"repo": f"https://{SECRET}@github.com/x/y"},
+        {"image": f"https://b.test/k.png?X-Amz-Expires=60&X-Amz-Signature={SECRET}"},
+        {"callbackUrl": f"https://hook.test/done?token={SECRET}"},
+        {"callbackUrl": f"https://hook.test/in/{SECRET}/wiro"},
+        {"webhook": f"https://hooks.slack.com/services/T0001/B0001/{SECRET}"},
+        {"text": f"tell https://discord.com/api/webhooks/123/{SECRET} about it"},
+        {"url": f"https://acme.webhook.office.com/webhookb2/1@2/IncomingWebhook/{SECRET}/3"},
+        {"url": f"https://api.telegram.org/bot{SECRET}/sendMessage"},
+    ],
+)
+def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
+    shown = repr(parameters)
+    for secret in secret_values(parameters):
+        shown = shown.replace(secret, "***")
+    kept = json.dumps(masked(parameters))
+
+    for text in (shown, kept):
+        assert SECRET not in text
+        assert BASIC not in text
+    assert "robert" in shown or "robert" not in repr(parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"password": 123456}, ("123456",)),
+        ({"pin": 98765}, ("98765",)),
+        ({"apiKeys": [1234567, {"a": 7654321.5}]}, ("7654321.5", "1234567")),
+        ({"token": 31415926}, ("31415926",)),
+        ({"token": 512, "password": True, "secret": 0.5}, ()),
+        ({"a": json.dumps({"password": 123456})}, ("123456",)),
+    ],
+)
+def test_a_number_is_a_secret_as_well(parameters: dict[str, Any], found: tuple[str, ...]) -> None:
+    assert secret_values(parameters) == found
+
+
+def test_a_secret_number_becomes_text_which_airflow_can_mask_and_nothing_else_changes() -> None:
+    given = {"password": 123456, "seed": 5, "a": [{"apiKeys": [1, "x"]}], "credentials": {"n": 7}, "token": 5}
+
+    assert with_secret_numbers_as_text(given) == {
+        "password": "123456",
+        "seed": 5,
+        "a": [{"apiKeys": ["1", "x"]}],
+        "credentials": {"n": "7"},
+        "token": 5,
+    }
+    plain = {"seed": 5, "a": [{"b": (1, 2.5)}]}
+    assert with_secret_numbers_as_text(plain) is plain
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {
+            "max_tokens": 123456,
+            "maxNewTokens": "123456",
+            "tokenizer": "cl100k_base",
+            "num_tokens": "longish text",
+        },
+        {
+            "keyframe": "0123456789abcdef01",
+            "key_frames": ["0123456789abcdef01"],
+            "keyFrames": "frame-000000000001",
+        },
+        {"eosToken": "<|endoftext|>", "trigger_token": "ohwx0000", "placeholderTokens": "<cat-toy-1>"},
+        {"author": "somebody1", "spin": "clockwise1", "timeSignature": "12/8 time", "monkey": "a monkey"},
+        {"prompt": "basic watercolor, bearer documents; The password: something. key: C sharp minor"},
+        {"prompt": "Bearer of the ring. Basic understanding. secret = garden"},
+        {"image": "https://cdn1.wiro.ai/6bc3aaaa-1111-2222-3333-444444444444/0.png?width=12345678"},
+        {"callbackUrl": "https://example.com/wiro/finished-tasks"},
+        {"auth": "basic", "secret": None, "passwords": [], "tokens": ""},
+    ],
+)
+def test_nothing_is_masked_that_only_sounds_like_it(parameters: dict[str, Any]) -> None:
+    assert secret_values(parameters) == ()
+
+
+def test_of_all_real_models_parameters_only_the_one_that_is_a_secret_is_masked() -> None:
+    catalog = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
+    parameters = [parameter for model in catalog for parameter in model["parameters"]]
+    assert len(catalog) == 200
+
+    found = {
+        parameter["id"]
+        for parameter in parameters
+        for value in (
+            parameter.get("default"),
+            *parameter.get("options", ()),
+            123456 if parameter["type"] == "number" else "some words of a user, and some more",
+        )
+        if secret_values({parameter["id"]: value}) or is_secret(parameter["id"], value)
+    }
+
+    assert found == {"github_token"}
+
+
+def test_a_hostile_text_is_searched_in_no_time() -> None:
+    began = time.process_time()
+    for text in (
+        "a-" * 500_000,
+        "https://" * 100_000,
+        "key=" * 200_000,
+        "basic " * 100_000,
+        "eyJ" + "a." * 99_999,
+    ):
+        secret_values({"prompt": text, "callbackUrl": text})
+    assert time.process_time() - began < 5
 
 
 def test_parameters_nested_without_end_are_no_trap() -> None:

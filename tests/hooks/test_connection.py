@@ -151,7 +151,6 @@ def test_every_extra_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         (DEFAULT, None, "wss://socket.wiro.ai/v1"),
         ("http://127.0.0.1:8900/v1", None, None),
         ("https://gateway.test/v1", None, None),
-        ("http://api.wiro.ai/v1", None, None),
         ("https://api.wiro.ai.test/v1", None, None),
         ("http://127.0.0.1:8900/v1", "ws://127.0.0.1:8900/socket/v1", "ws://127.0.0.1:8900/socket/v1"),
         (DEFAULT, "WSS://socket.test", "WSS://socket.test"),
@@ -175,6 +174,75 @@ def test_what_is_no_websocket_url_is_refused_without_quoting_it(
     with pytest.raises(WiroUsageError, match=r"Expected `websocket_url`.*found something else") as caught:
         read(monkeypatch, stored)
     assert str(url) not in str(caught.value).replace("wss://socket.wiro.ai/v1", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://me:s3cret@socket.test/v1",
+        "wss://s3cret@socket.test/v1",
+        "wss://socket.test/v1?token=s3cret",
+        "wss://socket.test/v1#s3cret",
+        "ws://:s3cret@127.0.0.1:8900/v1",
+        "wss://socket.test/v1?",
+    ],
+)
+def test_a_websocket_url_with_credentials_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    stored = json.dumps({"conn_type": "wiro", "password": "K", "extra": {"websocket_url": url}})
+    with pytest.raises(WiroUsageError, match=r"`websocket_url`.*without user, password") as caught:
+        read(monkeypatch, stored)
+    assert "s3cret" not in str(caught.value)
+
+
+PUBLIC_HOSTS = [
+    "api.wiro.ai",
+    "gateway.example.com",
+    "8.8.8.8",
+    "[2606:4700::1]",
+    "134744072",
+    "API.Wiro.AI.",
+]
+PRIVATE_HOSTS = [
+    *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::1]", "localhost", "wiro.localhost"),
+    *("10.1.2.3", "172.16.0.1", "192.168.1.5", "169.254.1.1", "100.64.0.1", "[fd00::1]", "[fe80::1]"),
+    *("emulator", "emulator.local", "wiro.default.svc", "wiro.default.svc.cluster.local", "wiro.internal"),
+]
+
+
+def read_insecure(
+    monkeypatch: pytest.MonkeyPatch, host: str, allow: Any, *, is_socket: bool
+) -> WiroConnection:
+    url = f"{'ws' if is_socket else 'http'}://{host}:8900/v1"
+    extra = {"allow_insecure": allow, **({"websocket_url": url} if is_socket else {})}
+    stored = {"conn_type": "wiro", "password": "K", "host": None if is_socket else url, "extra": extra}
+    return read(monkeypatch, json.dumps(stored))
+
+
+@pytest.mark.parametrize("is_socket", [False, True])
+@pytest.mark.parametrize("host", PUBLIC_HOSTS)
+def test_a_public_host_without_tls_is_refused_unless_it_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, host: str, is_socket: bool
+) -> None:
+    for refusing in (None, False, "false", ""):
+        with pytest.raises(WiroUsageError, match=r"is a public host.*`\"allow_insecure\": true`") as caught:
+            read_insecure(monkeypatch, host, refusing, is_socket=is_socket)
+        assert ("`websocket_url`" if is_socket else "`host`") in str(caught.value)
+    for allowing in (True, "true", "1"):
+        assert read_insecure(monkeypatch, host, allowing, is_socket=is_socket).allow_insecure
+
+
+@pytest.mark.parametrize("is_socket", [False, True])
+@pytest.mark.parametrize("host", PRIVATE_HOSTS)
+def test_a_host_that_is_never_public_needs_no_tls_and_is_not_looked_up(
+    monkeypatch: pytest.MonkeyPatch, host: str, is_socket: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a name was resolved")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    assert not read_insecure(monkeypatch, host, None, is_socket=is_socket).allow_insecure
 
 
 def test_empty_extras_mean_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

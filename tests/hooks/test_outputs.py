@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -322,6 +323,16 @@ def test_of_an_input_that_may_be_cut_off_there_is_no_digest(
     assert digest() is None
     cdn.on(PATH, chunked(PNG))
     assert digest() == hashlib.sha256(PNG).hexdigest()
+
+
+def test_no_log_of_a_library_shows_where_a_signed_link_or_its_redirect_leads(
+    cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
+) -> None:
+    cdn.on(SIGNED, redirect("/there?X-Amz-Signature=s3cret-too"))
+    cdn.on("/there?X-Amz-Signature=s3cret-too", answer(PNG))
+    with caplog.at_level(logging.DEBUG):
+        assert twin.fetch(output(cdn.origin + SIGNED)) == PNG
+    assert_secret(None, caplog)
 
 
 def assert_secret(error: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:

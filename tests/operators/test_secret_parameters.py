@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.operators.fakes import Work
 
 PREVIOUS, OTHER = "tok-previous-5f2e9d1c", "tok-other-77aa01b2"
+SIGNED = "https://b.s3.test/k.png?X-Amz-Expires=60&X-Amz-Signature=5igned0123456789"
 PARAMETERS = {"prompt": "and then?", "previousTaskToken": PREVIOUS}
 
 
@@ -71,6 +73,40 @@ def test_it_is_masked_in_the_items_of_a_batch(masked: list[str]) -> None:
     one.render_template_fields(context())
 
     assert masked == [PREVIOUS, OTHER]
+
+
+def test_airflow_shows_no_secret_of_any_kind_among_the_rendered_fields() -> None:
+    """With Airflow's own code, as its task runner calls it."""
+    runner = pytest.importorskip("airflow.sdk.execution_time.task_runner", reason="Airflow 2.11")
+    masker = pytest.importorskip("airflow.sdk._shared.secrets_masker", reason="Airflow 3.0")
+    basic = base64.b64encode(b"robert:Basic-pass-1").decode()
+    inputs: list[Any] = [
+        {"password": 918273, "pin": 837261, "apiKeys": ["Plural-key-1"], "max_tokens": 4096, "seed": 918274},
+        {"parameters": {"config": json.dumps({"apiKey": "Json-key-12"})}, "files": {"a": SIGNED}},
+        {
+            "headers": {"Authorization": f"Basic {basic}"},
+            "credentials": {"user": "robert", "p": "Nested-pass-1"},
+        },
+        {"hook": "https://hooks.slack.com/services/T01/B02/Slack-path-1"},
+    ]
+    one = WiroRunOperator(
+        task_id="one",
+        model=GPT,
+        parameters={str(number): item for number, item in enumerate(inputs)},
+        files={"inputImage": SIGNED},
+        callback_url="https://robert:Callback-pass-1@hook.test/in?token=Callback-token-1",
+    )
+    batch = WiroBatchRunOperator(task_id="batch", model=GPT, inputs=inputs, files={"inputImage": SIGNED})
+    try:
+        for operator in (one, batch):
+            operator.render_template_fields(context())
+            shown = repr(runner._serialize_rendered_fields(operator))
+            for secret in ("918273", "837261", "-key-1", "-pass-1", basic, "-path-1", "-token-1", "5igned"):
+                assert secret not in shown
+            for kept in ("4096", "918274", "robert", "b.s3.test/k.png"):
+                assert kept in shown
+    finally:
+        masker.reset_secrets_masker()
 
 
 def test_many_items_do_not_have_airflow_compile_its_pattern_for_each(masked: list[str]) -> None:

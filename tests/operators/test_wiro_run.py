@@ -179,7 +179,7 @@ def test_a_model_that_fails_raises_an_error_that_a_retry_may_mend(
         work.run(deferrable=deferrable)
 
     assert "exit code 1" in str(failure.value)
-    assert str(failure.value).endswith("line 1\nRuntimeError: CUDA out of memory.")
+    assert str(failure.value).endswith("line 1 | RuntimeError: CUDA out of memory.")
     assert failure.value.wiro_task_id == wiro.tasks[0].id
 
 
