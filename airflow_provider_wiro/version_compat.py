@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection, Context
 
 
+def is_parsed(operator: Any) -> bool:
+    """
+    Whether an operator is made from what a DAG file says, in its ``__init__``.
+
+    A task of a mapped operator is made in the worker, of values that are data: these are never rendered.
+    """
+    return not getattr(operator, "_BaseOperator__from_mapped", False)
+
+
 def mask_secret(secret: str) -> None:
     """
     Have Airflow replace ``secret`` by ``***`` in this task's logs. Not from an event loop, nor from on_kill.

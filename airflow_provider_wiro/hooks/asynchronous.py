@@ -27,7 +27,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOut
 from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, turn
 from airflow_provider_wiro.hooks.connection import total_seconds
-from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.hooks.reasons import in_words, reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -93,7 +93,11 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
         return NoAnswer(
-            type(error).__name__,
+            in_words(
+                error,
+                connect_timeout=connection.connect_timeout,
+                read_timeout=connection.read_timeout,
+            ),
             was_sent,
             was_cut_off=was_sent and not begun and _was_cut_off(error),
         )

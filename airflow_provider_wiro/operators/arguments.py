@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
@@ -30,7 +31,9 @@ def check_timeout(timeout: float) -> float:
     :raises WiroUsageError: it is not a positive number.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.")
+        is_span = isinstance(timeout, timedelta)
+        hint = f" Write {timeout.total_seconds():g}." if is_span and timeout > timedelta(0) else ""
+        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.{hint}")
     return float(timeout)
 
 
