@@ -12,7 +12,7 @@ import re
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
@@ -146,17 +146,10 @@ def airflow_failures() -> Iterator[None]:
         raise AirflowFailException(explain(error)) from error  # see in_brief() for what Airflow prints of it
 
 
-class _Logs(Protocol):
-    @property
-    def log(self) -> Any: ...
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
-S = TypeVar("S", bound=_Logs)
-
-
-def in_brief(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def in_brief(method: F) -> F:
     """
     Let errors whose message says all leave a method that Airflow calls as that message alone.
 
@@ -166,7 +159,7 @@ def in_brief(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, 
     """
 
     @wraps(method)
-    def brief(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+    def brief(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
         except (WiroError, AirflowFailException, AirflowSensorTimeout) as error:
@@ -178,7 +171,7 @@ def in_brief(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, 
         self.log.debug("Where this error comes from:", exc_info=failure)
         raise failure.with_traceback(None) from None
 
-    return brief
+    return cast("F", brief)
 
 
 def _is_raised_here(error: BaseException) -> bool:

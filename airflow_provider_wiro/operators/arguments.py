@@ -31,9 +31,9 @@ def check_timeout(timeout: float) -> float:
     :raises WiroUsageError: it is not a positive number.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        is_span = isinstance(timeout, timedelta)
-        hint = f" Write {timeout.total_seconds():g}." if is_span and timeout > timedelta(0) else ""
-        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.{hint}")
+        given: object = timeout
+        hint = f" Write {given.total_seconds():g}." if isinstance(given, timedelta) else ""
+        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {given!r}.{hint}")
     return float(timeout)
 
 
