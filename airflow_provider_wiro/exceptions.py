@@ -9,7 +9,9 @@ Everything that can go wrong with Wiro, as one tree.
      │   ├─ WiroAuthenticationError        no    key, secret, mode, nonce or IP address refused
      │   ├─ WiroPermissionError            no    the account may not do this (codes 0 and 97, HTTP 403)
      │   ├─ WiroValidationError            no    a parameter is missing or out of range (code 0)
-     │   ├─ WiroNotFoundError              no    no such model or task (code 1)
+     │   ├─ WiroNotFoundError              no    no such model, task or endpoint (code 1, HTTP 404)
+     │   │   ├─ WiroModelNotFoundError     no    no such model
+     │   │   └─ WiroTaskNotFoundError      no    no such task
      │   ├─ WiroNotStoppableError          no    the task is not in a state to be cancelled or killed (code 1)
      │   ├─ WiroBalanceError               no    insufficient balance (code 97)
      │   ├─ WiroConcurrencyLimitError      yes   the account runs as many tasks as it may (code 96)
@@ -18,6 +20,7 @@ Everything that can go wrong with Wiro, as one tree.
      ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut
      │   └─ WiroAnswerTooLargeError        no    an answer larger than is read
      ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
+     ├─ WiroMissingConnectionError         yes   Airflow has no such connection, or its secrets backend is out
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
      ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; a person has to look
      ├─ WiroUnsettledRunError              yes   a Run's answer is lost, and time ran out before it is certain
@@ -96,6 +99,14 @@ class WiroNotFoundError(WiroApiError):
     """No such model, task or endpoint (code 1, HTTP 404)."""
 
 
+class WiroModelNotFoundError(WiroNotFoundError):
+    """Wiro has no such model, in neither form of its slug."""
+
+
+class WiroTaskNotFoundError(WiroNotFoundError):
+    """Wiro doesn't know the task, or doesn't show it to the connection's key."""
+
+
 class WiroNotStoppableError(WiroApiError):
     """The task can't be cancelled (not in the queue) or killed (not running)."""
 
@@ -151,6 +162,16 @@ class WiroAnswerTooLargeError(WiroResponseError):
 
 class WiroConnectionError(WiroError):
     """No answer came: connection refused or reset, name not found, timeout."""
+
+    may_retry = True
+
+
+class WiroMissingConnectionError(WiroError):
+    """
+    Airflow has no connection of this id. Nothing was sent.
+
+    A retry may help: Airflow says the same while its secrets backend can't be reached.
+    """
 
     may_retry = True
 

@@ -11,9 +11,14 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+)
 
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
@@ -23,6 +28,8 @@ from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroConnectionError,
     WiroError,
+    WiroMissingConnectionError,
+    WiroModelNotFoundError,
     WiroNotFoundError,
     WiroOutputUnavailableError,
     WiroPermissionError,
@@ -33,6 +40,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskCancelledError,
     WiroTaskError,
     WiroTaskFailedError,
+    WiroTaskNotFoundError,
     WiroTaskTimeoutError,
     WiroTooFewOutputsError,
     WiroUnsettledRunError,
@@ -42,7 +50,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.plain_logs import make_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
 
@@ -58,6 +66,14 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
         "Ask whoever administers the Wiro account or team to allow it; the key itself was accepted."
     ),
     WiroBalanceError: "Add balance at wiro.ai, then clear this task.",
+    WiroModelNotFoundError: (
+        "Copy `owner/model` from the model's page at wiro.ai, or find it with "
+        'WiroHook().list_models(search="…").'
+    ),
+    WiroTaskNotFoundError: (
+        "Check the id, and that the task belongs to the connection's project: another project's tasks, and "
+        "those of the Studio or of agents, are not shown."
+    ),
     WiroNotFoundError: (
         "Check the model's `owner/model` or the task's id, and that it belongs to the connection's project."
     ),
@@ -80,6 +96,7 @@ _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
     WiroTooFewOutputsError: timedelta(seconds=30),
     WiroTaskTimeoutError: timedelta(seconds=30),
     WiroConnectionError: timedelta(minutes=2),
+    WiroMissingConnectionError: timedelta(minutes=2),
     WiroResponseError: timedelta(minutes=2),
     WiroServerError: timedelta(minutes=2),
     WiroRecordError: timedelta(minutes=2),
@@ -104,8 +121,11 @@ def explain(error: WiroError, then: str = "") -> str:
         advice += (
             f' Some models want their optional parameters, too: without a value for it, give {names} as "".'
         )
-    rest = " ".join(filter(None, (advice, then)))
     message = str(error)
+    is_no_api = isinstance(error, WiroApiError) and error.http_status == 404 and error.code is None
+    if isinstance(error, WiroNotFoundError) and (is_no_api or message.endswith("?")):
+        advice = ""  # it is in the message: the base URL to check, or the model that may be meant
+    rest = " ".join(filter(None, (advice, then)))
     if rest and not message.endswith((".", "!", "?", "…")):
         message += "."
     return f"{message} {rest}".rstrip()
@@ -124,10 +144,47 @@ def airflow_failures() -> Iterator[None]:
     except WiroError as error:
         if error.may_retry:
             raise
-        raise AirflowFailException(explain(error)) from error
+        raise AirflowFailException(explain(error)) from error  # see in_brief() for what Airflow prints of it
     except Exception as error:
         make_plain(error)  # a library's, which quotes a server as it came
         raise
+
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def in_brief(method: F) -> F:
+    """
+    Let errors whose message says all leave a method that Airflow calls as that message alone.
+
+    Airflow prints an exception with all those it came from, each with its frames, so that one sentence stood
+    twice among 50 lines. Where it all happened is logged at DEBUG. Any other exception is a bug, or somebody
+    else's, and keeps its traceback.
+    """
+
+    @wraps(method)
+    def brief(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except (WiroError, AirflowFailException, AirflowSensorTimeout) as error:
+            failure: BaseException = error
+        except AirflowException as error:
+            if type(error) is not AirflowException or not _is_raised_here(error):
+                raise  # a deferral, a skip, or somebody else's
+            failure = error
+        self.log.debug("Where this error comes from:", exc_info=failure)
+        raise failure.with_traceback(None) from None
+
+    return cast("F", brief)
+
+
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether this provider has raised an error, rather than something that it called."""
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    name = "" if step is None else step.tb_frame.f_globals.get("__name__", "")
+    return str(name).partition(".")[0] == __name__.partition(".")[0]
 
 
 def require_success(task: Task) -> None:

@@ -22,6 +22,15 @@ def is_mapped_instance(operator: Any) -> bool:
     return bool(getattr(operator, "_BaseOperator__from_mapped", True))
 
 
+def is_parsed(operator: Any) -> bool:
+    """
+    Whether an operator is made from what a DAG file says, in its ``__init__``.
+
+    A task of a mapped operator is made in the worker, of values that are data: these are never rendered.
+    """
+    return not is_mapped_instance(operator)
+
+
 def mask_secret(secret: str) -> None:
     """
     Have Airflow replace ``secret`` by ``***`` in this task's logs. Not from an event loop, nor from on_kill.

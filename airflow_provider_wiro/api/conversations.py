@@ -129,7 +129,7 @@ def look_at_task(
         attempt += 1
         now = outside.now()
         pause = min(retry.backoff_seconds(attempt, outside.random()), polling.seconds_left(now))
-        yield Pause(patience.cut(pause, polling, now))
+        yield Pause(patience.cut(pause, polling, now), patience.failure)
 
 
 def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
@@ -177,7 +177,8 @@ def wait_for_task(
         if is_last_look:
             raise out_of_time(wiro_task_id, last_status)
         now = outside.now()
-        yield Pause(patience.cut(polling.pause_seconds(now, outside.random()), polling, now))
+        pause = patience.cut(polling.pause_seconds(now, outside.random()), polling, now)
+        yield Pause(pause, patience.failure)
 
 
 def _poll(

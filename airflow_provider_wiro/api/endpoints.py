@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
 from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
-from airflow_provider_wiro.api.parameters import Body, FileContent, FileValue, run_body, slug_path, split_slug
+from airflow_provider_wiro.api.parameters import (
+    Body,
+    FileContent,
+    FileValue,
+    check_web_url,
+    described,
+    run_body,
+    slug_path,
+    split_slug,
+)
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.api.wire import text
@@ -43,6 +52,7 @@ class ApiCall(Generic[T]):
     :ivar max_body_bytes: the largest answer that is read.
     :ivar read_beginning: turns the beginning of an answer that is larger into the value; None: it can't be.
     :ivar instead: returns the call to make where that beginning doesn't tell enough.
+    :ivar wiro_task_id: the task that it is about, which the error for an unknown one names.
     :ivar secrets: words of the body that no error message may repeat, should the answer echo them.
     """
 
@@ -54,6 +64,7 @@ class ApiCall(Generic[T]):
     max_body_bytes: int = MAX_BODY_BYTES
     read_beginning: Callable[[bytes], T] | None = None
     instead: Callable[[], ApiCall[T]] | None = None
+    wiro_task_id: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -67,6 +78,8 @@ def run_model(
     project_id: str | None = None,
 ) -> ApiCall[StartedRun]:
     """Run/{owner}/{model}: start, and pay for, a task."""
+    if callback_url:
+        check_web_url(callback_url, "`callback_url`")
     extra = {"callbackUrl": callback_url, "projectid": project_id}
     given = {**parameters, **{name: value for name, value in extra.items() if value}}
     return ApiCall(
@@ -103,6 +116,7 @@ def get_task(wiro_task_id: str) -> ApiCall[Task]:
         max_body_bytes=LARGE_BODY_BYTES,
         read_beginning=lambda body: task_from_beginning(checked, body),
         instead=listed,
+        wiro_task_id=checked,
     )
 
 
@@ -119,12 +133,12 @@ def list_tasks(
 
 def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
     """Task/Cancel: works only while the task is queued."""
-    return _task_call("Task/Cancel", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+    return _stop_call("Task/Cancel", wiro_task_id)
 
 
 def kill_task(wiro_task_id: str) -> ApiCall[Task | None]:
     """Task/Kill: works only once a worker has the task."""
-    return _task_call("Task/Kill", {"taskid": check_task_id(wiro_task_id)}, _only_task)
+    return _stop_call("Task/Kill", wiro_task_id)
 
 
 def delete_task_files(token: str) -> ApiCall[None]:
@@ -157,12 +171,19 @@ def get_model(model: str) -> ApiCall[Model]:
 
 
 def list_models(
-    *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
+    *,
+    search: str | None = None,
+    owner: str | None = None,
+    categories: Sequence[str] = (),
+    start: int = 0,
+    limit: int = 20,
 ) -> ApiCall[tuple[Model, ...]]:
     """Tool/List: a page of the catalogue, without parameters."""
     fields: dict[str, Any] = {**_page(start, limit), "hideworkflows": True, "summary": True}
     if search:
         fields |= {"search": search, "sort": "relevance"}
+    if owner:
+        fields["slugowner"] = owner
     if categories:
         fields["categories"] = list(categories)
     return _large_call(
@@ -179,10 +200,11 @@ def check_task_id(wiro_task_id: object) -> str:
     :raises WiroUsageError: empty, too long, or not printable text or a number.
     """
     found = text(wiro_task_id).strip()
-    if not found or len(found) > MAX_ID_LENGTH or not found.isprintable() or " " in found or found == "None":
+    is_text = bool(found) and found.isprintable() and " " not in found and not found.startswith("-")
+    if not is_text or len(found) > MAX_ID_LENGTH or found in {"None", "0"}:
         raise WiroUsageError(
-            f"Expected the id of a Wiro task, such as '2221', found {str(wiro_task_id)[:100]!r}. A run "
-            "summary has it as `wiro_task_id`."
+            f"Expected the id of a Wiro task, such as '2221', found {described(wiro_task_id)}. Give the "
+            "output of the task that starts the run (`run.output`), or what that has as `wiro_task_id`."
         )
     return found
 
@@ -191,8 +213,10 @@ def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], 
     return ApiCall(path, Body(json=json.dumps(fields)), read)
 
 
-def _task_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:
-    return replace(_json_call(path, fields, read), only_names_tasks=True)
+def _stop_call(path: str, wiro_task_id: str) -> ApiCall[Task | None]:
+    checked = check_task_id(wiro_task_id)
+    call = _json_call(path, {"taskid": checked}, _only_task)
+    return replace(call, only_names_tasks=True, wiro_task_id=checked)
 
 
 def _large_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:

@@ -24,8 +24,10 @@ from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
     WiroError,
     WiroLostRunError,
+    WiroNotFoundError,
     WiroRateLimitError,
     WiroServerError,
+    WiroTaskNotFoundError,
 )
 
 if TYPE_CHECKING:
@@ -56,9 +58,14 @@ class Send:
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait this long."""
+    """
+    Wait this long.
+
+    :ivar failure: what failed, if the same is tried again after the pause. A shell logs it.
+    """
 
     seconds: float
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ class Outside:
     :ivar nonce: a random integer that was never handed out before.
     :ivar gate: shared by all calls of one connection in a process.
     :ivar host: of the connection's base URL: files at this host or beside it are Wiro's own.
+    :ivar address: the same with the port, if the base URL has one; for messages.
+    :ivar conn_id: the Airflow connection; for messages.
     """
 
     credentials: Credentials
@@ -102,6 +111,8 @@ class Outside:
     nonce: Callable[[], int]
     gate: RateGate
     host: str = ""
+    address: str = ""
+    conn_id: str = ""
 
 
 #: What a flow can yield.
@@ -112,7 +123,7 @@ Flow = Generator[Step, Answer | NoAnswer | str | None, T]
 def drive(
     conversation: Flow[T],
     send: Callable[[Send], Answer | NoAnswer],
-    pause: Callable[[float], None],
+    pause: Callable[[Pause], None],
     digest: Callable[[Digest], str | None],
 ) -> T:
     """Do what a flow says until it returns, where sending, pausing and reading files block."""
@@ -131,7 +142,7 @@ def drive(
         elif isinstance(step, Confirm):
             step.check()
         else:
-            pause(step.seconds)
+            pause(step)
 
 
 def call(
@@ -173,7 +184,9 @@ def call(
         if on_answer is not None and isinstance(outcome, Answer):
             on_answer(outcome)
         try:
-            return _read(api_call, outcome, secrets=(*headers.values(), outside.credentials.secret or ""))
+            return _read(
+                api_call, outcome, outside, secrets=(*headers.values(), outside.credentials.secret or "")
+            )
         except WiroError as error:
             attempt += 1
             failure = error
@@ -195,7 +208,7 @@ def call(
             continue  # the gate is closed now, and opens when Wiro said
         if (outside.now() - began_at).total_seconds() + pause > patience_seconds:
             raise failure
-        yield Pause(pause)
+        yield Pause(pause, str(failure))
 
 
 def _ask_instead(instead: ApiCall[T], outside: Outside, failure: WiroAnswerTooLargeError) -> Flow[T]:
@@ -220,7 +233,13 @@ def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
         yield Pause(min(waiting, remaining))
 
 
-def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | str | None, *, secrets: tuple[str, ...]) -> T:
+def _read(
+    api_call: ApiCall[T],
+    outcome: Answer | NoAnswer | str | None,
+    outside: Outside,
+    *,
+    secrets: tuple[str, ...],
+) -> T:
     if isinstance(outcome, Answer):
         try:
             envelope = responses.read(
@@ -228,14 +247,37 @@ def _read(api_call: ApiCall[T], outcome: Answer | NoAnswer | str | None, *, secr
                 secrets=(*secrets, *api_call.secrets),
                 only_names_tasks=api_call.only_names_tasks,
                 max_body_bytes=api_call.max_body_bytes,
+                conn_id=outside.conn_id,
             )
+        except WiroNotFoundError as error:
+            is_no_api = error.code is None and error.http_status == 404
+            if api_call.wiro_task_id is None or is_no_api:
+                raise
+            raise unknown_task(api_call.wiro_task_id, outside.conn_id, error) from None
         except WiroAnswerTooLargeError:
             if api_call.read_beginning is None:
                 raise
             return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
-    reason = outcome.reason if isinstance(outcome, NoAnswer) else "the request was not made"
-    raise WiroConnectionError(f"No answer from Wiro's API ({api_call.path}): {reason}.")
+    raise _no_answer(api_call.path, outcome if isinstance(outcome, NoAnswer) else None, outside)
+
+
+def _no_answer(path: str, outcome: NoAnswer | None, outside: Outside) -> WiroConnectionError:
+    outcome = outcome or NoAnswer("the request was not made", was_sent=True)
+    address = f" at {outside.address}" if outside.address else ""
+    connection = f", connection {outside.conn_id!r}" if outside.conn_id else ""
+    nothing_sent = "" if outcome.was_sent else " Nothing was sent."
+    return WiroConnectionError(
+        f"No answer from Wiro's API{address} ({path}{connection}): {outcome.reason}.{nothing_sent}"
+    )
+
+
+def unknown_task(wiro_task_id: str, conn_id: str, error: WiroNotFoundError) -> WiroTaskNotFoundError:
+    """Return the error for a task that Wiro doesn't know, in place of Wiro's own, which names none."""
+    of = f" (connection {conn_id!r})" if conn_id else ""
+    return WiroTaskNotFoundError(
+        f"Wiro doesn't know task {wiro_task_id}{of}.", code=error.code, http_status=error.http_status
+    )
 
 
 def _pause_before_repeat(

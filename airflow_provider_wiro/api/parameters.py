@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_wiro.api.json_values import json_value
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.plain_text import plain
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
@@ -94,7 +94,7 @@ def split_slug(model: object) -> tuple[str, str]:
     if len(segments) != 2 or not all(_is_slug_segment(segment) for segment in segments):
         raise WiroUsageError(
             "Expected a model as `owner/model`, such as 'retroAIx/Retro-Cartoons', found "
-            f"{str(model)[:200]!r}. Copy the two names from the model's page at wiro.ai."
+            f"{described(model)}. {_slug_hint(model)}"
         )
     return segments[0], segments[1]
 
@@ -107,6 +107,31 @@ def _is_slug_segment(segment: str) -> bool:
         and segment.isprintable()
         and not set(segment) & set("\\?#:%")
     )
+
+
+#: The page of a model; its last two segments are the model's names.
+_MODEL_PAGE = re.compile(
+    r"\s*(?:https?://)?(?:www\.)?wiro\.ai/(?:[\w-]+/)*?(?:models/)?([^/?#\s]+)/([^/?#\s]+)/?(?:[?#].*)?\s*",
+    re.IGNORECASE,
+)
+
+
+def _slug_hint(model: object) -> str:
+    """Say what to write instead."""
+    if isinstance(model, str) and (page := _MODEL_PAGE.fullmatch(model)):
+        return f"Write '{page[1]}/{page[2]}'."
+    if isinstance(model, list | tuple):
+        return "One operator runs one model; for several, use one operator each or `.expand(model=[…])`."
+    return "Copy the two names from the model's page at wiro.ai."
+
+
+def described(value: object) -> str:
+    """Return a value as an error message shows it: its beginning, and its type unless it is text."""
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return repr(value[:200])
+    return f"{type(value).__name__} {str(value)[:100]!r}"
 
 
 def slug_path(model: object) -> str:
@@ -151,26 +176,23 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
     """
     Return the parameters that are sent: names and values as given, None left out.
 
+    JSON text of such a mapping is read, as a template renders it. Numbers of a database (``Decimal``) become
+    plain ones, and what only iterates, such as the output of mapped tasks, a list.
+
     :raises WiroUsageError: not a mapping of names to JSON values.
     """
+    parameters = read_json(parameters)
     if not isinstance(parameters, Mapping):
         raise WiroUsageError(
-            f"Expected `parameters` as a dict of the model's parameters, found {type(parameters).__name__}. "
-            "If it comes from a template, set render_template_as_native_obj=True on the DAG."
+            "Expected `parameters` as a dict of the model's parameters, or its JSON text, found "
+            f"{described(parameters)}. If it comes from a template, end that with `| tojson`."
         )
     cleaned = {}
     for name, value in parameters.items():
         check_name(name, "parameter")
         if value is None:
             continue
-        try:
-            json.dumps({name: value}, allow_nan=False, ensure_ascii=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise WiroUsageError(
-                f"Parameter {name[:200]!r} can't be sent: {plain(str(error), 200)}. Expected text, numbers, "
-                "booleans, or lists of these. Files belong into `files`."
-            ) from error
-        cleaned[name] = value
+        cleaned[name] = json_value(name, value)
     return cleaned
 
 
@@ -188,6 +210,16 @@ def check_name(name: object, what: str) -> None:
             f"The {what} name {name[:200]!r} can't be sent. Expected one without line breaks and other "
             "control characters."
         )
+
+
+def read_json(parameters: object) -> object:
+    """Return what JSON text of an object holds; anything else as it is."""
+    if isinstance(parameters, str) and parameters.lstrip().startswith("{"):
+        try:
+            return json.loads(parameters)
+        except (ValueError, RecursionError):
+            return parameters
+    return parameters
 
 
 def _by_parameter(

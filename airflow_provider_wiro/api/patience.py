@@ -29,10 +29,12 @@ class PollPatience:
 
     :ivar patience_seconds: when it reaches this, the task is lost sight of. 0: at the first failure.
     :ivar last_poll_at: when the last poll was answered, or the wait began.
+    :ivar failure: what failed at the last poll, empty if it worked.
     """
 
     patience_seconds: float
     last_poll_at: datetime
+    failure: str = ""
     _failing_seconds: float = 0.0
     _was_seen: bool = False
     _is_not_yet: bool = False
@@ -44,6 +46,7 @@ class PollPatience:
     def succeeded(self, now: datetime) -> None:
         """Begin again: a poll worked."""
         self._failing_seconds = 0.0
+        self.failure = ""
         self.last_poll_at = now
         self._was_seen, self._is_not_yet = True, False
 
@@ -56,6 +59,7 @@ class PollPatience:
         "There is no task yet." costs no patience while the task may not be there yet, and means an unknown
         id afterwards. Of a task that this wait has seen before it is a failure like an outage.
         """
+        self.failure = str(error)
         is_unknown = isinstance(error, WiroNotFoundError)
         may_come = not self._was_seen and polling.not_yet_seconds_left(now, self._began_at) > 0
         self._is_not_yet = is_unknown and may_come

@@ -35,7 +35,7 @@ MAX_BODY_BYTES = 1024 * 1024
 #: The same for answers that hold tasks or models: an LLM's has the prompt twice, and the answer four times.
 LARGE_BODY_BYTES = 16 * 1024 * 1024
 
-_CHECK_BASE_URL = "Check the base URL of the connection (its `host`) and any proxy in between."
+_CHECK_BASE_URL = "Check the base URL (`host`) of {connection} and any proxy in between."
 
 _OBJECT = re.compile(rb'\s*\{\s*"')
 
@@ -63,6 +63,7 @@ def read(
     secrets: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
     only_names_tasks: bool = False,
+    conn_id: str = "",
 ) -> Envelope:
     """
     Return the envelope of a successful answer.
@@ -70,17 +71,32 @@ def read(
     :param secrets: words that no error message may repeat, should the answer echo them.
     :param max_body_bytes: the largest body that is read.
     :param only_names_tasks: see :class:`~airflow_provider_wiro.api.endpoints.ApiCall`.
+    :param conn_id: the Airflow connection, which the errors name. Empty: not known.
     :raises WiroApiError: one of its subclasses: Wiro said no.
     :raises WiroAnswerTooLargeError: the answer is larger than that.
     :raises WiroResponseError: the answer is not the API's.
     """
+    check_base_url = _CHECK_BASE_URL.format(
+        connection=f"connection {conn_id!r}" if conn_id else "the connection"
+    )
+
+    def refusal() -> WiroApiError:
+        return _refusal(
+            answer,
+            envelope,
+            secrets,
+            only_names_tasks=only_names_tasks,
+            conn_id=conn_id,
+            check_base_url=check_base_url,
+        )
+
     is_too_large = len(answer.body) > max_body_bytes
     envelope = None if is_too_large else _envelope(answer.body)
     if answer.status >= 400:
-        raise _refusal(answer, envelope, secrets, only_names_tasks=only_names_tasks)
+        raise refusal()
     if not 200 <= answer.status < 300:
         raise WiroResponseError(
-            f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {_CHECK_BASE_URL}"
+            f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {check_base_url}"
         )
     if is_too_large:
         # What doesn't even begin as the API's JSON is somebody else's, and may pass.
@@ -89,16 +105,16 @@ def read(
     if envelope is None:
         raise WiroResponseError(
             f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} (HTTP {answer.status}). "
-            f"{_CHECK_BASE_URL}"
+            f"{check_base_url}"
         )
     result = text(envelope.get("result")).strip().lower()
     if envelope.get("result") is True or result in {"true", "1"}:
         return envelope
     # Only a plain no is a refusal: of a Run it means that nothing was started.
     if envelope.get("result") is False or result in {"false", "0"} or _errors(envelope):
-        raise _refusal(answer, envelope, secrets, only_names_tasks=only_names_tasks)
+        raise refusal()
     raise WiroResponseError(
-        f'Wiro\'s API answered JSON whose "result" is neither true nor false. {_CHECK_BASE_URL}'
+        f'Wiro\'s API answered JSON whose "result" is neither true nor false. {check_base_url}'
     )
 
 
@@ -181,7 +197,13 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 
 
 def _refusal(
-    answer: Answer, envelope: Envelope | None, secrets: Collection[str], *, only_names_tasks: bool
+    answer: Answer,
+    envelope: Envelope | None,
+    secrets: Collection[str],
+    *,
+    only_names_tasks: bool,
+    conn_id: str,
+    check_base_url: str,
 ) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
@@ -190,8 +212,10 @@ def _refusal(
     if only_names_tasks:
         words = without_likely_tokens(words)
     if not words:
-        words = "no reason given." if envelope is not None else _describe(answer.body, secrets)
-    what = f"HTTP {answer.status}" if code is None else f"HTTP {answer.status}, code {code}"
+        words = "no reason given" if envelope is not None else _describe(answer.body, secrets)
+    facts = [f"HTTP {answer.status}"]
+    facts += [] if code is None else [f"code {code}"]
+    facts += [f"connection {conn_id!r}"] if conn_id else []
     if only_names_tasks and envelope is None and answer.status not in {401, 429} and answer.body.strip():
         kind: type[WiroApiError] = WiroServerError  # a proxy's page, which says nothing about the task
     else:
@@ -201,7 +225,10 @@ def _refusal(
         is_the_servers_own = code == 0 and answer.status < 400 and _UNSPECIFIC.fullmatch(words)
         if is_the_servers_own or (only_names_tasks and not _OWN_VALIDATION.search(words)):
             kind = WiroServerError
-    return kind(f"Wiro refused the call ({what}): {words}", code=code, http_status=answer.status)
+    message = f"Wiro refused the call: {words.rstrip(' .')} ({', '.join(facts)})."
+    if kind is WiroNotFoundError and code is None and answer.status == 404:
+        message += f" {check_base_url}"  # nothing that Wiro says of a model or a task
+    return kind(message, code=code, http_status=answer.status)
 
 
 def _refusal_class(

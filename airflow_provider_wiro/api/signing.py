@@ -25,13 +25,13 @@ class Credentials:
     def __post_init__(self) -> None:
         if not self.key:
             raise WiroUsageError(
-                "The Wiro connection has no API key. Put the key in `login` and the secret in `password` "
+                "There is no API key. Put the key in `login` and the secret in `password` "
                 "(signature mode), or only the key in `password` (API-key-only mode)."
             )
         for what, value in (("API key", self.key), ("API secret", self.secret or "")):
             if not value.isascii() or not value.isprintable() or " " in value:
                 raise WiroUsageError(
-                    f"The {what} of the Wiro connection has spaces, line breaks or characters that are not "
+                    f"The {what} has spaces, line breaks or characters that are not "
                     "plain ASCII. Copy it again from the project's page at wiro.ai."
                 )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.model_names import unknown_model
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 
@@ -45,7 +46,7 @@ def call_in_either_form(
     :param make_call: makes the call for a slug.
     :param learn: called with the other form where that is the one Wiro knows.
     :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
-    :raises WiroNotFoundError: the refusal of the form as given; Wiro knows neither.
+    :raises WiroModelNotFoundError: Wiro knows neither form; names the nearest models.
     """
     first = make_call(model)
     try:
@@ -56,21 +57,22 @@ def call_in_either_form(
             raise
         refusal = error
     other = yield from _other_form(model, outside)
-    if other is None:
-        raise refusal
-    try:
-        found = yield from call(make_call(other), outside, **settings)
-    except WiroNotFoundError:
-        raise refusal from None
-    learn(other)
-    return found
+    if other is not None:
+        try:
+            found = yield from call(make_call(other), outside, **settings)
+        except WiroNotFoundError:
+            pass
+        else:
+            learn(other)
+            return found
+    raise (yield from unknown_model(model, outside, refusal))
 
 
 def get_model(model: str, outside: Outside) -> Flow[Model]:
     """
     Return a model with its parameters and prices, whichever form its slug is given in.
 
-    :raises WiroNotFoundError: there is none.
+    :raises WiroModelNotFoundError: there is none; names the nearest ones.
     """
     return (yield from call_in_either_form(model, endpoints.get_model, outside))
 

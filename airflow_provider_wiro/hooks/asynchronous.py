@@ -28,7 +28,7 @@ from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, turn
 from airflow_provider_wiro.hooks.connection import total_seconds
 from airflow_provider_wiro.hooks.insecure import check_secure_output
-from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.hooks.reasons import in_words, reason
 from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
@@ -97,7 +97,11 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
         return NoAnswer(
-            type(error).__name__,
+            in_words(
+                error,
+                connect_timeout=connection.connect_timeout,
+                read_timeout=connection.read_timeout,
+            ),
             was_sent,
             was_cut_off=was_sent and not begun and _was_cut_off(error),
         )

@@ -18,7 +18,7 @@ from airflow_provider_wiro.api.retry import NoAnswer
 from airflow_provider_wiro.hooks import bounded
 from airflow_provider_wiro.hooks.answer_bodies import AnswerBody, blocking_turn
 from airflow_provider_wiro.hooks.connection import total_seconds
-from airflow_provider_wiro.hooks.reasons import causes
+from airflow_provider_wiro.hooks.reasons import causes, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +94,8 @@ def send(
             return Answer(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         was_sent = _may_have_been_sent(error)
-        return NoAnswer(type(error).__name__, was_sent, was_cut_off=was_sent and _was_cut_off(error))
+        why = in_words(error, connect_timeout=timeouts[0], read_timeout=timeouts[1])
+        return NoAnswer(why, was_sent, was_cut_off=was_sent and _was_cut_off(error))
 
 
 def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:

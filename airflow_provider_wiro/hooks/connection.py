@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_wiro.api.parameters import Body, FileContent, check_web_url
 from airflow_provider_wiro.api.signing import Credentials
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.connection_form import EXTRA_FIELDS
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroUsageError
 from airflow_provider_wiro.hooks.insecure import check_secure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.providers.common.compat.sdk import Connection
 
 DEFAULT_BASE_URL = "https://api.wiro.ai/v1"
@@ -36,6 +41,8 @@ class WiroConnection:
     :ivar verify: check TLS certificates; a path is a CA bundle.
     :ivar proxy: URL of an HTTP proxy; may hold its password.
     :ivar allow_insecure: speak to a public host without TLS, where an address says ``http`` or ``ws``.
+    :ivar conn_id: of the Airflow connection, for messages.
+    :ivar warnings: what a person should correct in it, a sentence each.
     """
 
     base_url: str
@@ -47,6 +54,8 @@ class WiroConnection:
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     allow_insecure: bool = False
+    conn_id: str = field(default="", compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def from_airflow(cls, connection: Connection) -> Self:
@@ -55,6 +64,16 @@ class WiroConnection:
 
         :raises WiroUsageError: it lacks the key, or a field is not what it should be; says which.
         """
+        conn_id = str(getattr(connection, "conn_id", None) or "")
+        try:
+            return cls._read(connection, conn_id)
+        except WiroUsageError as error:
+            named = f"Connection {conn_id!r}: {error}" if conn_id else str(error)
+            raise WiroUsageError(named) from None
+
+    @classmethod
+    def _read(cls, connection: Connection, conn_id: str) -> Self:
+        _check_type(connection)
         # Not `extra_dejson`: it talks to the supervisor to mask, which must not happen on an event loop.
         extra = _extra(connection.extra)
         login, password = (connection.login or "").strip(), (connection.password or "").strip()
@@ -75,6 +94,8 @@ class WiroConnection:
             verify=_verify(extra),
             proxy=_proxy(extra),
             allow_insecure=allow_insecure,
+            conn_id=conn_id,
+            warnings=tuple(_unknown_extras(extra, conn_id)),
         )
 
     @property
@@ -111,13 +132,61 @@ def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
     return connecting + 2 * reading + upload / SLOWEST_BYTES_PER_SECOND
 
 
+@contextmanager
+def missing_connection(conn_id: str) -> Iterator[None]:
+    """
+    Say what to do where Airflow has no such connection.
+
+    :raises WiroMissingConnectionError: it hasn't.
+    """
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    try:
+        yield
+    except AirflowException as error:
+        if type(error).__name__ != "AirflowNotFoundException":
+            raise
+        raise WiroMissingConnectionError(
+            f"Airflow has no connection {conn_id!r}. Create it under Admin > Connections with type Wiro, or "
+            f"as the environment variable AIRFLOW_CONN_{conn_id.upper()}='wiro://KEY:SECRET@', or correct "
+            "`wiro_conn_id`."
+        ) from None
+
+
+def _check_type(connection: Connection) -> None:
+    """Raise for a connection to something else: its password would go to Wiro as the API key."""
+    found = (getattr(connection, "conn_type", None) or "").strip()
+    if found and found != "wiro":
+        raise WiroUsageError(
+            f"expected a connection of type 'wiro', found type {found[:50]!r}. Create one of type Wiro, or "
+            "correct `wiro_conn_id`."
+        )
+
+
+def _unknown_extras(extra: dict[str, Any], conn_id: str) -> Iterator[str]:
+    known = [field.name for field in EXTRA_FIELDS]
+    for name in extra:
+        if name in known:
+            continue
+        near = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.7)
+        hint = f"did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
+        yield (
+            f"Connection {conn_id!r}: its extra has {name[:50]!r}, which is ignored"
+            f"{'; ' if near else '. '}{hint}"
+        )
+
+
 def _extra(stored: str | None) -> dict[str, Any]:
     try:
         extra = json.loads(stored or "{}")
     except ValueError as error:
-        raise WiroUsageError("The extra of the Wiro connection is not JSON.") from error
+        raise WiroUsageError(
+            'expected its extra as a JSON object such as {"project_id": "123"}, found text that is not JSON.'
+        ) from error
     if not isinstance(extra, dict):
-        raise WiroUsageError("The extra of the Wiro connection is not a JSON object.")
+        raise WiroUsageError(
+            'expected its extra as a JSON object such as {"project_id": "123"}, found JSON of another kind.'
+        )
     return extra
 
 
@@ -144,7 +213,7 @@ def _base_url(connection: Connection) -> str:
     if not is_plain:
         # Not quoted: whoever put a password into it would find it in the log.
         raise WiroUsageError(
-            "Expected the `host` of the Wiro connection as an http(s) URL such as https://api.wiro.ai/v1, "
+            "Expected its `host` as an http(s) URL such as https://api.wiro.ai/v1, "
             "without user, password, `?` or `#`; found something else."
         )
     port = f":{connection.port}" if connection.port and not parts.port else ""
@@ -166,10 +235,7 @@ def _seconds(extra: dict[str, Any], name: str, default: float) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= 3600:
-        raise WiroUsageError(
-            f"Expected `{name}` in the extra of the Wiro connection as seconds from 0 to 3600, found "
-            f"{value!r}."
-        )
+        raise WiroUsageError(f"Expected `{name}` in its extra as seconds from 0 to 3600, found {value!r}.")
     return seconds
 
 
@@ -195,7 +261,7 @@ def _verify(extra: dict[str, Any]) -> bool | str:
         ssl.create_default_context(**where)  # type: ignore[arg-type]
     except OSError as error:
         raise WiroUsageError(
-            "Expected `verify` in the extra of the Wiro connection as true, false or the path of a CA "
+            "Expected `verify` in its extra as true, false or the path of a CA "
             f"bundle, found {value[:200]!r}: {error.strerror or 'not readable'}."
         ) from error
     return value
@@ -214,7 +280,7 @@ def _websocket_url(extra: dict[str, Any]) -> str | None:
     except (KeyError, WiroUsageError):
         # Not quoted: whoever put a password into it would find it in the log.
         raise WiroUsageError(
-            "Expected `websocket_url` in the extra of the Wiro connection as a ws(s) URL such as "
+            "Expected `websocket_url` in its extra as a ws(s) URL such as "
             f"{DEFAULT_WEBSOCKET_URL}, found something else."
         ) from None
     # Airflow shows the field, and libraries quote addresses in their errors.
@@ -232,9 +298,9 @@ def _proxy(extra: dict[str, Any]) -> str | None:
     if value is None:
         return None
     try:
-        return check_web_url(value, "`proxy` in the extra of the Wiro connection")
+        return check_web_url(value, "`proxy` in its extra")
     except WiroUsageError:
         # The message must not quote the value: it may hold the proxy's password.
         raise WiroUsageError(
-            "Expected `proxy` in the extra of the Wiro connection as an http(s) URL, found something else."
+            "Expected `proxy` in its extra as an http(s) URL, found something else."
         ) from None

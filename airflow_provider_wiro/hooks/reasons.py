@@ -30,7 +30,46 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__} ({told[-1]})" if told else type(error).__name__
 
 
+def in_words(error: BaseException, *, connect_timeout: float, read_timeout: float) -> str:
+    """
+    Return why a request brought no answer: the innermost reason, as a person says it.
+
+    :param connect_timeout: seconds, for the message.
+    :param read_timeout: seconds, for the message.
+    """
+    chain = list(causes(error))
+    kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
+    # Before what the operating system says: to it, a proxy that refuses is a connection that is refused.
+    via = "the proxy: " if kinds & _OF_PROXIES else ""
+    told = [text for cause in chain if (text := _told(cause))]
+    if told:
+        return f"{via}{told[-1]}"
+    # A refused connection is one of these to urllib3, too, but has its reason above.
+    if kinds & _WHILE_CONNECTING:
+        return f"{via}no connection within {connect_timeout:g} s"
+    if kinds & _WHILE_READING:
+        return f"{via}no bytes for {read_timeout:g} s"
+    return f"{via}{_IN_WORDS.get(type(error).__name__, type(error).__name__)}"
+
+
+#: Names of classes of requests, urllib3 and aiohttp. Names, so that neither library is loaded for the other.
+_OF_PROXIES = frozenset({"ProxyError", "ClientProxyConnectionError", "ClientHttpProxyError"})
+_WHILE_CONNECTING = frozenset({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError"})
+_WHILE_READING = frozenset({"ReadTimeout", "ReadTimeoutError", "SocketTimeoutError", "TimeoutError"})
+_IN_WORDS = {
+    "ServerDisconnectedError": "the server closed the connection",
+    "ConnectionError": "the connection broke",
+    "ChunkedEncodingError": "the connection broke in the middle of the answer",
+    "ClientPayloadError": "the connection broke in the middle of the answer",
+    "IncompleteRead": "the connection broke in the middle of the answer",
+    "ProtocolError": "the connection broke",
+}
+
+
 def _told(cause: BaseException) -> str | None:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = getattr(cause, "verify_message", None)  # aiohttp has a subclass without
+        return f"certificate verify failed: {why}" if why else None
     if isinstance(cause, ssl.SSLError):
         return cause.reason
     if isinstance(cause, socket.gaierror):

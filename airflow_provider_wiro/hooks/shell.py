@@ -86,6 +86,8 @@ def outside(connection: WiroConnection) -> Outside:
         nonce=lambda: secrets.randbits(63),
         gate=_GATES.setdefault(key, RateGate(time.monotonic)),
         host=urlsplit(connection.base_url).hostname or "",
+        address=urlsplit(connection.base_url).netloc,
+        conn_id=connection.conn_id,
     )
 
 

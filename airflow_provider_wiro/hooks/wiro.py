@@ -14,12 +14,15 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
+from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import shell
-from airflow_provider_wiro.hooks.connection import WiroConnection
+from airflow_provider_wiro.hooks.connection import WiroConnection, missing_connection
 from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.hooks.retry_lines import log_retry
 from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
 
 if TYPE_CHECKING:
@@ -93,7 +96,11 @@ class WiroHook(BaseHook):
     def connection(self) -> WiroConnection:
         """The connection, read from Airflow once. Its secrets are masked in the task's logs."""
         if self._connection is None:
-            self._connection = WiroConnection.from_airflow(self.get_connection(self.wiro_conn_id))
+            with missing_connection(self.wiro_conn_id):
+                found = self.get_connection(self.wiro_conn_id)
+            self._connection = WiroConnection.from_airflow(found)
+            for warning in self._connection.warnings:
+                self.log.warning("%s", warning)
             for secret in self._connection.secrets:
                 version_compat.mask_secret(secret)
         return self._connection
@@ -163,14 +170,15 @@ class WiroHook(BaseHook):
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
-        for secret in secret_values({"": parameters, "callbackUrl": callback_url}):
+        cleaned = clean_parameters({} if parameters is None else parameters)
+        for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
             version_compat.mask_secret(secret)
         resolved = resolve_files(files, aws_conn_id)
         return self.converse(
             lambda outside: conversations.run_model(
                 outside,
                 model,
-                parameters or {},
+                cleaned,
                 resolved,
                 callback_url=callback_url,
                 project_id=project_id or self.connection.project_id,
@@ -309,9 +317,10 @@ class WiroHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call, and say which authentication mode it used."""
         try:
-            return True, self.converse(conversations.try_connection)
+            accepted = self.converse(conversations.try_connection)
+            return True, " ".join((accepted, *self.connection.warnings))
         except WiroError as error:
-            return False, str(error)
+            return False, explain(error)
 
     def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return self.converse(lambda outside: flow.call(api_call, outside))
@@ -322,7 +331,8 @@ class WiroHook(BaseHook):
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
         """
-        return flow.drive(make_flow(shell.outside(self.connection)), self._send, self.pause, self._digest)
+        outside = shell.outside(self.connection)
+        return flow.drive(make_flow(outside), self._send, self._pause_between, self._digest)
 
     def _send(self, what: Send) -> Answer | NoAnswer:
         from airflow_provider_wiro.hooks import blocking
@@ -336,6 +346,10 @@ class WiroHook(BaseHook):
         if isinstance(what.source, str):
             return digests.fetched_digest(self.connection, what.source)
         return digests.content_digest(what.source)
+
+    def _pause_between(self, step: flow.Pause) -> None:
+        log_retry(self.log, step)
+        self.pause(step.seconds)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless interrupted (see :meth:`interrupted_by`)."""

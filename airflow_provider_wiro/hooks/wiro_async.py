@@ -12,12 +12,15 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
 from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, Outside, Send
+from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
 from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import shell
-from airflow_provider_wiro.hooks.connection import WiroConnection
+from airflow_provider_wiro.hooks.connection import WiroConnection, missing_connection
 from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.hooks.retry_lines import log_retry_of_many
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -70,7 +73,8 @@ class WiroAsyncHook(BaseHook):
         if self._connection is None:
             self._connection = _KNOWN.get(asyncio.get_running_loop(), {}).get(self.wiro_conn_id)
         if self._connection is None:
-            found = await version_compat.get_connection_async(self.wiro_conn_id)
+            with missing_connection(self.wiro_conn_id):
+                found = await version_compat.get_connection_async(self.wiro_conn_id)
             self._connection = WiroConnection.from_airflow(found)
             for secret in self._connection.secrets:
                 await version_compat.mask_secret_async(secret)
@@ -112,7 +116,8 @@ class WiroAsyncHook(BaseHook):
 
         shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
         connection = await self.get_wiro_connection()
-        for secret in secret_values({"": parameters, "callbackUrl": callback_url}):
+        cleaned = clean_parameters({} if parameters is None else parameters)
+        for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
             await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files, aws_conn_id)
@@ -120,7 +125,7 @@ class WiroAsyncHook(BaseHook):
             lambda outside: conversations.run_model(
                 outside,
                 model,
-                parameters or {},
+                cleaned,
                 resolved,
                 callback_url=callback_url,
                 project_id=project_id or connection.project_id,
@@ -231,9 +236,10 @@ class WiroAsyncHook(BaseHook):
     async def test_connection(self) -> tuple[bool, str]:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.test_connection`."""
         try:
-            return True, await self.converse(conversations.try_connection)
+            accepted = await self.converse(conversations.try_connection)
+            return True, " ".join((accepted, *(await self.get_wiro_connection()).warnings))
         except WiroError as error:
-            return False, str(error)
+            return False, explain(error)
 
     async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return await self.converse(lambda outside: flow.call(api_call, outside))
@@ -261,6 +267,7 @@ class WiroAsyncHook(BaseHook):
                 if confirmed is not None:
                     await confirmed
             else:
+                log_retry_of_many(self.log, step, connection.base_url, self.wiro_conn_id)
                 await self.pause(step.seconds)
 
     async def _digest(self, connection: WiroConnection, what: Digest) -> str | None:

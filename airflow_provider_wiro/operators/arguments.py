@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
@@ -30,7 +31,9 @@ def check_timeout(timeout: float) -> float:
     :raises WiroUsageError: it is not a positive number.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
-        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {timeout!r}.")
+        given: object = timeout
+        hint = f" Write {given.total_seconds():g}." if isinstance(given, timedelta) else ""
+        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {given!r}.{hint}")
     return float(timeout)
 
 

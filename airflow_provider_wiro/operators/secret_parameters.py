@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -31,8 +34,35 @@ class MasksSecretParameters(_Base):
         super()._do_render_template_fields(*args, **kwargs)
         self.mask_secret_parameters()
 
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        Render a template; remember text that Jinja read as a Python tuple of plain values.
+
+        With ``render_template_as_native_obj`` the text ``1, 2, 3`` becomes one, and nothing shows any more
+        how it was written. It is refused when the task begins: an error here Airflow would print twice.
+        """
+        rendered = super().render_template(content, *args, **kwargs)
+        if isinstance(content, str) and isinstance(rendered, tuple):
+            self.__dict__.setdefault("_native_tuples", []).append((content, rendered))
+        return rendered
+
+    def check_native_tuples(self) -> None:
+        """
+        Raise if text became a tuple among the parameters.
+
+        :raises WiroUsageError: quotes the template, and says what to write instead.
+        """
+        for template, found in self.__dict__.get("_native_tuples", ()):
+            if _holds(getattr(self, "parameters", None), found):
+                raise WiroUsageError(
+                    f"The template {template[:100]!r} gave a tuple, {str(found)[:100]}: with "
+                    "render_template_as_native_obj=True Jinja reads text with commas as Python. For the "
+                    "text, end the template with `| tojson`; for several values, write a list."
+                )
+
     def mask_secret_parameters(self) -> None:
         """Register the secrets among the parameters, in files' and callbacks' addresses, and in inputs."""
+        from airflow_provider_wiro.api.parameters import read_json
         from airflow_provider_wiro.api.secret_parameters import secret_values, with_secret_numbers_as_text
         from airflow_provider_wiro.version_compat import mask_secret
 
@@ -44,9 +74,17 @@ class MasksSecretParameters(_Base):
         inputs = getattr(self, "inputs", None)
         found = chain(
             secret_values({"callbackUrl": getattr(self, "callback_url", None)}),
-            secret_values(getattr(self, "parameters", None)),
+            secret_values(read_json(getattr(self, "parameters", None))),
             secret_values(getattr(self, "files", None)),
             chain.from_iterable(map(secret_values, inputs if isinstance(inputs, list | tuple) else ())),
         )
         for secret in islice(dict.fromkeys(found), _MOST_MASKED):
             mask_secret(secret)
+
+
+def _holds(value: Any, wanted: tuple[Any, ...]) -> bool:
+    if value is wanted:
+        return True
+    if isinstance(value, Mapping):
+        return any(_holds(inner, wanted) for inner in value.values())
+    return isinstance(value, list | tuple) and any(_holds(inner, wanted) for inner in value)

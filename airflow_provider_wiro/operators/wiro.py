@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_wiro.api.literals import (
+    check_conn_id,
+    check_files,
+    check_model,
+    check_parameters,
+    likely_templates,
+)
 from airflow_provider_wiro.api.polling import (
     check_defer_after,
     check_poll_interval,
@@ -22,7 +29,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOvertakenError,
     WiroTaskTimeoutError,
 )
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.arguments import (
     check_min_outputs,
@@ -44,6 +51,7 @@ from airflow_provider_wiro.triggers.deferral import (
     wait_before_deferring,
     waits_before_deferring,
 )
+from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -157,6 +165,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_model(model)
+            check_parameters(parameters)
+            check_files(files)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         self.model = model
         self.parameters = parameters
         self.files = files
@@ -208,12 +221,14 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             )
         return found
 
+    @in_brief
     def execute(self, context: Context) -> RunSummary:
         """Begin the run, or pick up what an earlier try began, and wait for it or defer."""
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._run_anew(context, is_beginning=True)
 
+    @in_brief
     def execute_when_free(
         self,
         context: Context,
@@ -270,6 +285,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         with airflow_failures(), self.hook:
             # What is wrong with them is reported before anything is paid for.
+            self.check_native_tuples()
             poll_patience_seconds()
             lost_run_patience_seconds()
             shortest_deferral_seconds()
@@ -369,7 +385,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.operators.wanted_run import prepare_run
         from airflow_provider_wiro.run_record import current_try
 
-        return prepare_run(
+        run = prepare_run(
             self.model,
             self.parameters,
             self.files,
@@ -380,6 +396,10 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             task_try=current_try(context, retries=self.retries, is_beginning=is_beginning),
             aws_conn_id=self.aws_conn_id,
         )
+        if is_beginning:
+            for warning in likely_templates(run.wanted.parameters):
+                self.log.warning("%s", warning)
+        return run
 
     def _record_store(self, context: Context) -> RecordStore | None:
         from airflow_provider_wiro.run_record import open_record_store
@@ -572,6 +592,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self.log.warning("Deferring without a look at Wiro task %s: %s", wiro_task_id, error)
             return None
 
+    @in_brief
     def execute_complete(
         self,
         context: Context,
@@ -600,6 +621,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 task = self._follow_instead(task, outcome.message, follow_until)
                 return self._finish(context, task, is_resumed=is_resumed)
 
+    @in_brief
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> RunSummary:

@@ -16,10 +16,17 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_wiro.api.literals import (
+    check_conn_id,
+    check_files,
+    check_inputs,
+    check_model,
+    check_parameters,
+)
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.arguments import (
     check_min_outputs,
@@ -39,6 +46,7 @@ from airflow_provider_wiro.triggers.deferral import (
     longest_deferral,
     shortest_deferral_seconds,
 )
+from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -221,6 +229,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_model(model)
+            check_inputs(inputs)
+            check_parameters(parameters)
+            check_files(files)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.landings import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
@@ -296,12 +310,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self._lists_inputs = are_listed(self.inputs)
         self._manifest_template = self.manifest_uri if isinstance(self.manifest_uri, str) else None
 
+    @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Do what is not done yet: to the end, or until there is nothing but to wait for."""
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._go_on(context, is_beginning=True)
 
+    @in_brief
     def execute_complete(
         self,
         context: Context,
@@ -343,6 +359,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 before=BeforeDeferral.from_json(before, outcome.ended),
             )
 
+    @in_brief
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> BatchSummary:
@@ -457,6 +474,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         with airflow_failures(), self.hook, ExitStack() as opened:
             split_slug(self.model)
             # What is wrong with these should be reported before anything is paid for.
+            self.check_native_tuples()
             poll_patience_seconds()
             shortest_deferral_seconds()
             # Airflow is asked for everything here, before the loop begins: there it must not be.

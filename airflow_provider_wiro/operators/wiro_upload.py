@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.plain_text import plain_values
 
@@ -83,6 +83,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
         hook.interrupted_by(self._check_killed)
         return hook
 
+    @in_brief
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Check all files; then send one after the other."""
         from airflow_provider_wiro.hooks.files import flattened, resolve_upload

@@ -18,10 +18,11 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
 from airflow_provider_wiro.api.polling import Polling, check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
-from airflow_provider_wiro.failures import airflow_failures, require_success
+from airflow_provider_wiro.failures import airflow_failures, in_brief, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
@@ -30,7 +31,7 @@ from airflow_provider_wiro.triggers.deferral import (
     is_stale_event,
     polls_until,
 )
-from airflow_provider_wiro.version_compat import first_poke_at
+from airflow_provider_wiro.version_compat import first_poke_at, is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -101,6 +102,9 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_wiro_task_id(wiro_task_id)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id
         self.deferrable = deferrable
@@ -121,11 +125,13 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
         return WiroHook(self.wiro_conn_id)
 
+    @in_brief
     def execute(self, context: Context) -> Any:
         """Poke as every sensor does: in a loop here, once for each reschedule, or once and then defer."""
         begin_without_url(self)
         return self._poke_until_ended(context)
 
+    @in_brief
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral."""
         with self._own_timeout():
@@ -146,6 +152,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
                 raise skipped.__cause__ from skipped.__cause__.__cause__
             raise
 
+    @in_brief
     def execute_complete(
         self,
         context: Context,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
+from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
+from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -94,6 +96,9 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_wiro_task_id(wiro_task_id)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         self.wiro_task_id = wiro_task_id
         self.path = path
         self.replace = replace
@@ -128,6 +133,7 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
             str(given) if isinstance(given, str | PurePath) else None for given in (self.path, self.manifest)
         )
 
+    @in_brief
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.api.outcomes import last_lines, model_of

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
+from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.failures import airflow_failures, explain
+from airflow_provider_wiro.failures import airflow_failures, explain, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
+from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
 # it.
@@ -126,6 +128,9 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_wiro_task_id(wiro_task_id)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
 
         check_written_arguments(
@@ -170,6 +175,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
 
         return WiroHook(self.wiro_conn_id)
 
+    @in_brief
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.api.outcomes import model_of

@@ -159,7 +159,7 @@ def test_a_name_that_utf_8_cannot_carry_is_refused() -> None:
 
 @pytest.mark.parametrize("parameters", ["{'prompt': 'x'}", ["prompt"], None, 7])
 def test_parameters_that_are_no_dict_point_at_the_template(parameters: Any) -> None:
-    with pytest.raises(WiroUsageError, match="render_template_as_native_obj=True"):
+    with pytest.raises(WiroUsageError, match="tojson"):
         run_body(parameters, {})
 
 

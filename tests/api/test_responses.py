@@ -56,7 +56,7 @@ def test_each_code_has_its_error_whether_it_is_a_number_or_text(
         error = _error(refused(written, "the reason"))
         assert type(error) is expected
         assert (error.code, error.http_status) == (code, 200)
-        assert str(error) == f"Wiro refused the call (HTTP 200, code {code}): the reason"
+        assert str(error) == f"Wiro refused the call: the reason (HTTP 200, code {code})."
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
 def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_are_not_known() -> None:
     with pytest.raises(WiroApiError) as raised:
         read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
-    assert str(raised.value).endswith("Request parameter missing near ***")
+    assert str(raised.value).endswith("Request parameter missing near *** (HTTP 200, code 0).")
 
 
 @pytest.mark.parametrize("body", [HTML, b"Forbidden", b"<html>nginx"])
@@ -204,7 +204,7 @@ def test_several_errors_and_bare_strings_are_all_told() -> None:
     error = _error(answered(200, {"result": False, "errors": errors}))
 
     assert type(error) is WiroBalanceError
-    assert str(error) == "Wiro refused the call (HTTP 200, code 97): first; no balance; 7"
+    assert str(error) == "Wiro refused the call: first; no balance; 7 (HTTP 200, code 97)."
 
 
 @pytest.mark.parametrize("errors", ["quota gone", ["quota gone"], [{"message": "quota gone"}]])
@@ -212,12 +212,12 @@ def test_a_refusal_without_a_code_tells_its_words(errors: object) -> None:
     for envelope in ({"result": False, "errors": errors}, {"errors": errors}):
         error = _error(answered(200, envelope))
         assert type(error) is WiroApiError
-        assert str(error) == "Wiro refused the call (HTTP 200): quota gone"
+        assert str(error) == "Wiro refused the call: quota gone (HTTP 200)."
 
 
 def test_a_refusal_without_a_reason_says_so() -> None:
     error = _error(answered(200, {"result": False}))
-    assert str(error) == "Wiro refused the call (HTTP 200): no reason given."
+    assert str(error) == "Wiro refused the call: no reason given (HTTP 200)."
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,9 @@ def test_no_message_repeats_a_secret_not_even_where_it_is_cut(secret: str, paddi
 
 
 def test_a_secret_that_is_part_of_another_hides_all_of_both() -> None:
-    assert str(_error(refused(0, "got abcdef"), secrets=("bcd", "abcdef"))).endswith("got ***")
+    assert str(_error(refused(0, "got abcdef"), secrets=("bcd", "abcdef"))).endswith(
+        "got *** (HTTP 200, code 0)."
+    )
 
 
 def test_a_cut_answer_of_a_run_shows_the_task_id_but_not_its_token() -> None:

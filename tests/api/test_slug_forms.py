@@ -10,7 +10,12 @@ import pytest
 
 from airflow_provider_wiro.api import conversations, slug_forms
 from airflow_provider_wiro.api.parameters import split_slug
-from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroNotFoundError
+from airflow_provider_wiro.exceptions import (
+    WiroError,
+    WiroLostRunError,
+    WiroModelNotFoundError,
+    WiroNotFoundError,
+)
 from tests.api.world import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
 
 if TYPE_CHECKING:
@@ -56,18 +61,18 @@ def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
 def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: Answer) -> None:
     world = World(UNKNOWN, catalogue)
 
-    with pytest.raises(WiroNotFoundError, match="slug-owner-project-not-exist"):
+    with pytest.raises(WiroModelNotFoundError, match="Wiro has no model 'wiro/no-such-model'"):
         run(world, "wiro/no-such-model")
-    assert world.paths == ["Run/wiro/no-such-model", "Tool/List"]
+    assert [path for path in world.paths if path.startswith("Run/")] == ["Run/wiro/no-such-model"]
 
 
-def test_a_model_that_there_is_in_neither_form_is_refused_in_the_words_for_the_first() -> None:
+def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_given() -> None:
     world = World(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
 
     with pytest.raises(WiroNotFoundError) as raised:
         run(world, "wiro/No Model")
-    assert "second" not in str(raised.value)
-    assert len(world.sends) == 2
+    assert str(raised.value) == "Wiro has no model 'wiro/No Model'."
+    assert world.paths == ["Run/wiro/No%20Model", "Run/wiro/no-model", "Tool/List", "Tool/List"]
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@ def test_a_task_that_was_just_started_may_not_be_there_yet() -> None:
 
 def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
     watch = Watch(World(NO_TASK_YET))
-    with pytest.raises(WiroNotFoundError, match="There is no task yet"):
+    with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         watch.wait()
     assert watch.world.elapsed == 30
 
@@ -332,7 +332,7 @@ def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage
     assert once.wait(Polling(NOON - timedelta(minutes=5))).has_succeeded
 
     for_good = Watch(World(RUNNING, NO_TASK_YET))
-    with pytest.raises(WiroNotFoundError, match="There is no task yet"):
+    with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         for_good.wait()
     assert 270 <= for_good.world.elapsed <= 360
 

@@ -208,7 +208,8 @@ def test_a_model_that_is_unknown_under_its_slug_is_run_once_under_the_other_form
     with pytest.raises(WiroNotFoundError):
         twin.run_model(MODEL, {"prompt": "x"})
 
-    assert [request.path for request in server.requests] == [RUN, other, RUN, other]
+    runs = [request.path for request in server.requests if "/Run/" in request.path]
+    assert runs == [RUN, other, RUN, other]  # besides, the catalogue is asked for the nearest name
 
 
 def test_a_run_that_finds_the_door_shut_waits_for_it_to_open(connect: Connect, twin: Twin) -> None:

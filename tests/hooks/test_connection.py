@@ -306,7 +306,7 @@ def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
         login, password = KEY, SECRET
 
     Stored.extra = extra  # type: ignore[attr-defined]
-    with pytest.raises(WiroUsageError, match="extra of the Wiro connection is not"):
+    with pytest.raises(WiroUsageError, match="expected its extra as a JSON object"):
         WiroConnection.from_airflow(Stored())  # type: ignore[arg-type]
 
 

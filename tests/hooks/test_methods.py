@@ -121,7 +121,7 @@ def test_get_task_reads_what_the_contract_shows(server: HostileServer, twin: Twi
 
 def test_get_task_says_when_there_is_none(server: HostileServer, twin: Twin) -> None:
     server.on(DETAIL, refuse(1, "There is no task yet."))
-    with pytest.raises(WiroNotFoundError, match="There is no task yet"):
+    with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task "):
         twin.get_task("5")
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError
 from airflow_provider_wiro.links import wiro as links
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url, task_url
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -85,7 +85,7 @@ def test_a_try_that_submits_nothing_asks_for_no_xcom_that_airflow_would_miss(
             raise AssertionError(f"asked for {key}, which Airflow logs as an error")
 
     monkeypatch.setattr(links, "XCom", Missing)
-    with pytest.raises(AirflowException, match="not_there"):
+    with pytest.raises(WiroMissingConnectionError, match="not_there"):
         operator.execute({"ti": FakeTi()})
 
     assert WiroTaskLink().get_link(operator, ti_key=FakeTi()) == ""  # type: ignore[arg-type]

@@ -363,8 +363,10 @@ def test_a_choice_that_does_not_exist_is_refused_when_the_dag_is_read(name: str)
 
 @pytest.mark.parametrize("model", ["", "Retro-Cartoons", "a/b/c", "../b", "https://wiro.ai/models/a/b"])
 def test_a_bad_slug_is_a_clear_error_before_anything_is_sent(work: Work, model: str) -> None:
+    with pytest.raises(WiroUsageError, match="owner/model"):
+        work.run(model=model)  # written in a DAG file
     with pytest.raises(AirflowFailException, match="owner/model"):
-        work.run(model=model)
+        work.run(model=model, _airflow_from_mapped=True)
 
     assert work.wiro.received == []
     assert work.store.record is None

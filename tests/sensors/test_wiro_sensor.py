@@ -95,8 +95,10 @@ def test_an_id_or_a_run_summary_will_do(wiro: WiroEmulator, work: Work, form: st
 def test_what_is_no_id_fails_for_good_and_asks_nobody(
     wiro: WiroEmulator, work: Work, way: dict[str, Any], bad: Any
 ) -> None:
+    with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task"):
+        sensor(bad, **way)  # written in a DAG file
     with pytest.raises(AirflowFailException, match="Expected the id of a Wiro task"):
-        wait(work, sensor(bad, **way))
+        wait(work, sensor(bad, _airflow_from_mapped=True, **way))
 
     assert wiro.received == []
 

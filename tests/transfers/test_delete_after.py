@@ -109,9 +109,12 @@ def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again
 @pytest.mark.parametrize(
     ("script", "advice"),
     [
-        (answer(b"", 403), r"an empty body\. Check the Wiro connection: .* IP address\."),
-        (refuse(0, "Project authorization is not valid.", 401), r"not valid\. Check the Wiro connection: .*"),
-        (refuse(1, "task-not-exist"), r"task-not-exist\. Check the model's .*"),
+        (answer(b"", 403), r"an empty body \(HTTP 403, .*\)\. Check the Wiro connection: .* IP address\."),
+        (
+            refuse(0, "Project authorization is not valid.", 401),
+            r"not valid \(HTTP 401, .*\)\. Check the Wiro conn.*",
+        ),
+        (refuse(1, "task-not-exist"), r"task-not-exist \(HTTP 200, .*\)\. Check the model's .*"),
     ],
 )
 def test_a_deletion_that_no_retry_mends_fails_for_good_and_says_what_to_do(

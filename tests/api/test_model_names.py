@@ -1,0 +1,69 @@
+"""A name that Wiro doesn't know: the error says which model may be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_wiro.api import conversations, slug_forms
+from airflow_provider_wiro.api.model_names import nearest
+from airflow_provider_wiro.exceptions import WiroModelNotFoundError
+from tests.api.world import HTML_502, World, ok, refused
+
+SLUGS = [
+    model["model"].strip()
+    for model in json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
+] + ["retroAIx/Retro-Cartoons"]
+UNKNOWN = refused(1, "slug-owner-project-not-exist")
+RETRO = ok(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
+
+
+def error_for(world: World, model: str) -> str:
+    with pytest.raises(WiroModelNotFoundError) as raised:
+        world.drive(conversations.run_model(world.outside, model, {"prompt": "x"}, {}))
+    return str(raised.value)
+
+
+def test_the_nearest_model_is_named() -> None:
+    world = World(UNKNOWN, UNKNOWN, RETRO, ok(tool=[]))
+
+    assert error_for(world, "retroAIx/Retro-Cartoonz") == (
+        "Wiro has no model 'retroAIx/Retro-Cartoonz'; did you mean 'retroAIx/Retro-Cartoons'?"
+    )
+    owners, words = (json.loads(send.body.json or "") for send in world.sends[-2:])
+    assert owners["slugowner"] == "retroAIx"
+    assert words["search"] == "Retro Cartoonz"
+
+
+def test_a_catalogue_that_does_not_answer_costs_only_the_hint() -> None:
+    world = World(UNKNOWN, UNKNOWN, HTML_502, HTML_502)
+
+    assert error_for(world, "retroAIx/Retro-Cartoonz") == "Wiro has no model 'retroAIx/Retro-Cartoonz'."
+    assert len(world.sends) == 4
+
+
+def test_a_model_that_is_asked_for_gets_the_same_error() -> None:
+    world = World(refused(1, "tool-not-accessible"), refused(1, "tool-not-accessible"), RETRO, RETRO)
+
+    with pytest.raises(WiroModelNotFoundError, match="did you mean 'retroAIx/Retro-Cartoons'"):
+        world.drive(slug_forms.get_model("retroAIx/Retro-Cartoon", world.outside))
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("retroAIx/Retro-Cartoonz", "retroAIx/Retro-Cartoons"),
+        ("retroaix/retro_cartoons", "retroAIx/Retro-Cartoons"),
+        ("retro/Retro-Cartoons", "retroAIx/Retro-Cartoons"),
+        ("wiro/Animated-Logos", "wiro/Animated Logo"),
+    ],
+)
+def test_typing_errors_of_every_kind_find_their_model_among_all(given: str, meant: str) -> None:
+    assert nearest(given, [*SLUGS, "wiro/Animated Logo"])[0] == meant
+
+
+@pytest.mark.parametrize("given", ["nope/nothing", "me/my-cat-pictures"])
+def test_what_is_like_no_model_gets_no_hint(given: str) -> None:
+    assert nearest(given, SLUGS) == []
