@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
     from tests.batch.work import BatchWork
 
+
+class NotJson:
+    def __repr__(self) -> str:
+        return "NotJson()"
+
+
 BAD: list[dict[Any, Any]] = [
     {"prompt\r\nX-Evil: 1": "x"},
     {"pro\x00mpt": "x"},
@@ -23,7 +29,7 @@ BAD: list[dict[Any, Any]] = [
     {"prompt": float("nan")},
     {7: "x"},
     {"": "x"},
-    {"prompt": object()},
+    {"prompt": NotJson()},
     {"prompt": {("a", "tuple"): 1}},
 ]
 
@@ -33,7 +39,7 @@ def results(work: BatchWork) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
+@pytest.mark.parametrize("bad", BAD, ids=ascii)
 def test_it_alone_fails_where_the_batch_continues(work: BatchWork, bad: dict[Any, Any]) -> None:
     summary = work.run([{"prompt": "a"}, bad, {"prompt": "b"}], on_item_failure="continue")
 
@@ -57,7 +63,7 @@ def test_so_it_does_with_a_deferral_and_in_a_file(work: BatchWork, tmp_path: Pat
     assert (summary["succeeded"], summary["failed"]) == (2, 2)
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
+@pytest.mark.parametrize("bad", BAD, ids=ascii)
 def test_nothing_is_paid_for_where_the_first_failure_ends_the_batch(
     work: BatchWork, bad: dict[Any, Any]
 ) -> None:
