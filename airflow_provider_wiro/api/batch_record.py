@@ -20,7 +20,12 @@ from airflow_provider_wiro.api.batch_costs import BatchCosts
 from airflow_provider_wiro.api.run_identity import TaskTry, WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.api.stored_time import (
+    from_stored,
+    from_stored_or_none,
+    to_stored,
+    to_stored_or_none,
+)
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 RECORD_VERSION = 1
@@ -134,13 +139,14 @@ def begin(fingerprint: str, total: int, by: TaskTry | None = None) -> Entry:
 
 
 def _written_by(task_try: TaskTry) -> Entry:
-    return {"try": task_try.number, "clears": task_try.clears, "run_started_at": task_try.run_started_at}
+    started = to_stored_or_none(task_try.run_started_at)
+    return {"try": task_try.number, "clears": task_try.clears, "run_started_at": started}
 
 
 def intent(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent; the run may exist from here on."""
     known = {
-        "wiro_at": attempt.wiro_at,
+        "wiro_at": to_stored_or_none(attempt.wiro_at),
         "loss": attempt.loss.value if attempt.loss else None,
         "lost_after": attempt.lost_after,
         "files": attempt.files or None,
@@ -151,7 +157,7 @@ def intent(item: int, attempt: Attempt) -> Entry:
         "item": item,
         "fingerprint": attempt.fingerprint,
         "newest_before": attempt.newest_before,
-        "at": attempt.intended_at,
+        "at": to_stored(attempt.intended_at),
         "try": attempt.try_number,
         **{name: value for name, value in known.items() if value is not None},
     }
@@ -166,8 +172,8 @@ def leaving(item: int, attempt: Attempt) -> Entry:
         "what": "leaving",
         "item": item,
         "newest_before": attempt.newest_before,
-        "at": attempt.intended_at,
-        "wiro_at": attempt.wiro_at,
+        "at": to_stored(attempt.intended_at),
+        "wiro_at": to_stored_or_none(attempt.wiro_at),
     }
     return entry if attempt.uploaded_for is None else {**entry, "uploaded_for": attempt.uploaded_for}
 
@@ -185,7 +191,7 @@ def task_id(item: int, wiro_task_id: str, at: float | None = None) -> Entry:
     :param at: Unix time at which the id was learned; None if that isn't known.
     """
     entry = {"what": "id", "item": item, "id": wiro_task_id}
-    return entry if at is None else {**entry, "at": at}
+    return entry if at is None else {**entry, "at": to_stored(at)}
 
 
 def gone(item: int) -> Entry:
@@ -229,7 +235,7 @@ def again(
 
 def followed(item: int, at: float) -> Entry:
     """Return the entry for a task whose time counts anew from ``at``, a Unix time."""
-    return {"what": "followed", "item": item, "at": at}
+    return {"what": "followed", "item": item, "at": to_stored(at)}
 
 
 def done(item: int, place: tuple[int, int], *, cost: str | None, size: int | None) -> Entry:
@@ -380,9 +386,9 @@ class BatchRecord:
         self.attempts[item] = Attempt(
             entry["fingerprint"],
             newest,
-            float(entry["at"]),
+            from_stored(entry["at"]),
             int(entry["try"]),
-            wiro_at=None if wiro_at is None else float(wiro_at),
+            wiro_at=from_stored_or_none(wiro_at),
             loss=None if loss is None else Loss(loss),
             lost_after=None if after is None else float(after),
             files=read_digests(entry.get("files", {})),
@@ -401,7 +407,7 @@ class BatchRecord:
         if not isinstance(entry["id"], str) or not entry["id"]:
             raise TypeError(entry)
         attempt, at = self.attempts[item], entry.get("at")
-        attempt.wiro_task_id, attempt.accepted_at = entry["id"], None if at is None else float(at)
+        attempt.wiro_task_id, attempt.accepted_at = entry["id"], from_stored_or_none(at)
         self.known_ids.add(entry["id"])
         self._losses.pop(item, None)
         self._move(item, ItemState.RUNNING)
@@ -417,9 +423,9 @@ class BatchRecord:
         attempt, newest, wiro_at = self.attempts[self._item(entry)], entry["newest_before"], entry["wiro_at"]
         if not (newest is None or isinstance(newest, str)):
             raise TypeError(entry)
-        attempt.intended_at, attempt.newest_before = float(entry["at"]), newest
+        attempt.intended_at, attempt.newest_before = from_stored(entry["at"]), newest
         self._note_baseline(self._item(entry), newest)
-        attempt.wiro_at = None if wiro_at is None else float(wiro_at)
+        attempt.wiro_at = from_stored_or_none(wiro_at)
         attempt.uploaded_for = _seconds(entry.get("uploaded_for"))
 
     def _apply_lost(self, entry: Mapping[str, Any]) -> None:
@@ -453,7 +459,7 @@ class BatchRecord:
 
     def _apply_followed(self, entry: Mapping[str, Any]) -> None:
         attempt = self.attempts[self._item(entry)]
-        attempt.intended_at, attempt.try_number = float(entry["at"]), self.try_number
+        attempt.intended_at, attempt.try_number = from_stored(entry["at"]), self.try_number
 
     def _apply_done(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -580,11 +586,14 @@ def written_by(first: Mapping[str, Any], record: BatchRecord) -> WrittenBy:
     :param first: its first entry.
     """
     last = record.spent or first
-    clears, started = last.get("clears"), moment(last.get("run_started_at"))
-    number = first.get("try")
+    clears, number = last.get("clears"), first.get("try")
+    try:
+        started = from_stored_or_none(last.get("run_started_at"))
+    except ValueError:
+        started = None
     return WrittenBy(
         max(record.latest_try, number if isinstance(number, int) else 0),
         last.get("lifetime", 0),
         clears if isinstance(clears, int) else None,
-        None if started is None else started.timestamp(),
+        started,
     )

@@ -86,6 +86,16 @@ class TaskState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"  # or killed
+    ENDED = "ended"  # of a status alone, which doesn't show how
+
+
+def state_of(status: str) -> TaskState:
+    """Return what a status comes to; that of an end doesn't show whether it is a good one."""
+    if status == TaskStatus.POSTPROCESS_END:
+        return TaskState.ENDED
+    if status == TaskStatus.CANCEL:
+        return TaskState.CANCELLED
+    return TaskState.QUEUED if status in {TaskStatus.QUEUE, TaskStatus.ERROR} else TaskState.RUNNING
 
 
 @dataclass(frozen=True)
@@ -267,11 +277,10 @@ class Task:
     @property
     def state(self) -> TaskState:
         """The status in a word that needs no knowledge of Wiro."""
-        if self.is_terminal:
-            if self.is_cancelled:
-                return TaskState.CANCELLED
-            return TaskState.SUCCEEDED if self.has_succeeded else TaskState.FAILED
-        return TaskState.QUEUED if self.is_queued or self.has_error_status else TaskState.RUNNING
+        state = state_of(self.status)
+        if state is not TaskState.ENDED:
+            return state
+        return TaskState.SUCCEEDED if self.has_succeeded else TaskState.FAILED
 
     @property
     def queue_seconds(self) -> float | None:

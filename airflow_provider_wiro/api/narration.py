@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.models import KNOWN_STATUSES, TaskStatus
+from airflow_provider_wiro.api.models import KNOWN_STATUSES, TaskStatus, state_of
 from airflow_provider_wiro.api.outcomes import success_warnings
 from airflow_provider_wiro.plain_text import plain
 
@@ -103,7 +103,7 @@ class Narrator:
     def _status(self, status: str) -> None:
         if status != self._last_status:
             self._last_status = status
-            self._say(f"{self._task}: {status}")
+            self._say(f"{self._task}: {status} ({state_of(status)})")
 
     def progress(self, progress: Progress, now: datetime) -> None:
         """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.api.run_identity import WrittenBy
 from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.api.sent_files import Digests, read_digests
-from airflow_provider_wiro.api.stored_time import from_stored_or_none, to_stored
+from airflow_provider_wiro.api.stored_time import from_stored_or_none, to_stored_or_none
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class RunRecord:
         times = {name: getattr(self, name) for name in _TIMES}
         known = {
             **asdict(self),
-            **{name: None if time is None else to_stored(time) for name, time in times.items()},
+            **{name: to_stored_or_none(time) for name, time in times.items()},
             "loss": None if self.loss is None else self.loss.value,
             "lost_sendings": [sending.to_json() for sending in self.lost_sendings],
         }

@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.stored_time import from_stored, from_stored_or_none, to_stored
+from airflow_provider_wiro.api.stored_time import (
+    from_stored,
+    from_stored_or_none,
+    to_stored,
+    to_stored_or_none,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,7 +184,7 @@ class Sending:
         return {
             **asdict(self),
             "intended_at": to_stored(self.intended_at),
-            "wiro_at": None if self.wiro_at is None else to_stored(self.wiro_at),
+            "wiro_at": to_stored_or_none(self.wiro_at),
             "loss": None if self.loss is None else self.loss.value,
         }
 

@@ -16,6 +16,11 @@ def to_stored(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="microseconds")
 
 
+def to_stored_or_none(seconds: float | None) -> str | None:
+    """Return Unix seconds that may be missing, likewise."""
+    return None if seconds is None else to_stored(seconds)
+
+
 def from_stored(stored: object) -> float:
     """
     Return a stored moment as Unix seconds.

@@ -27,9 +27,9 @@ def test_a_status_is_told_once_for_as_long_as_it_lasts() -> None:
     log.observe("task_queue", "task_queue", "task_start", "task_start", "task_postprocess_end")
 
     assert log.said == [
-        "Wiro task 2221: task_queue",
-        "Wiro task 2221: task_start",
-        "Wiro task 2221: task_postprocess_end",
+        "Wiro task 2221: task_queue (queued)",
+        "Wiro task 2221: task_start (running)",
+        "Wiro task 2221: task_postprocess_end (ended)",
     ]
     assert log.warned == []
 
@@ -42,7 +42,7 @@ def test_an_unknown_status_is_a_warning_and_said_once_even_when_it_comes_back() 
         "Wiro task 2221 has status 'task_dreaming', which this version doesn't know; "
         "it is taken for still running."
     ]
-    assert log.said == ["Wiro task 2221: task_start"]
+    assert log.said == ["Wiro task 2221: task_start (running)"]
 
 
 def test_an_error_before_the_model_ran_is_a_warning_with_its_reason_and_only_once() -> None:
@@ -73,7 +73,7 @@ def test_a_line_on_stderr_is_no_status() -> None:
     for status in ("task_error", "task_start", "task_output"):
         log.narrator.hear(PushMessage("2221", status), datetime(2026, 1, 1, tzinfo=UTC))
 
-    assert log.said == ["Wiro task 2221: task_start", "Wiro task 2221: task_output"]
+    assert log.said == ["Wiro task 2221: task_start (running)", "Wiro task 2221: task_output (running)"]
     assert log.warned == []
 
 

@@ -312,7 +312,7 @@ def test_each_task_of_a_try_is_told_under_its_own_id(wiro: WiroEmulator, work: W
 
     work.run(poll_interval=0.005)
 
-    assert "Wiro task 2221: task_cancel" in work.told
+    assert "Wiro task 2221: task_cancel (cancelled)" in work.told
     assert f"Wiro task 2222: {DONE}" in work.told
     assert f"Wiro task 2221: {DONE}" not in work.told
 

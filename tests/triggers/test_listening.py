@@ -190,7 +190,7 @@ async def test_progress_is_told_in_the_log_of_the_trigger(wiro: WiroEmulator, to
     event = await one_event(WiroTaskTrigger(wiro_task_id=wiro_task_id, poll_interval=0.01, watch="websocket"))
 
     assert event["status"] == "success"
-    assert f"Wiro task {wiro_task_id}: task_output" in told
+    assert f"Wiro task {wiro_task_id}: task_output (running)" in told
     assert wiro.tasks[0].token not in "".join(told.lines)
 
 
