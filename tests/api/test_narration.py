@@ -54,7 +54,11 @@ def test_an_error_before_the_model_ran_is_a_warning_with_its_reason_and_only_onc
     [warning] = log.warned
     assert "task_error: no such checkpoint" in warning
     assert "has not ended" in warning
-    assert log.said == [f"Wiro task 2221: {status}" for status in ("task_queue", "task_error", "task_start")]
+    assert log.said == [
+        "Wiro task 2221: task_queue (queued)",
+        "Wiro task 2221: task_error (queued)",
+        "Wiro task 2221: task_start (running)",
+    ]
 
 
 def test_a_reason_that_comes_later_is_told_once_then() -> None:

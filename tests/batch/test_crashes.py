@@ -17,7 +17,6 @@ import pytest
 from airflow_provider_wiro.api.batch_record import ItemState
 from airflow_provider_wiro.batch.ledger import Ledger
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from tests.airflow_home import ROOT
 from tests.batch.work import TINY, prompts
 from tests.operators.fakes import DONE, RETRO
@@ -101,9 +100,8 @@ def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
     for line, damage in damages:
         work.journal.write_bytes(b"".join(damage))
         names = f"Expected an entry of a batch's journal, .* at line {line} of {work.journal}, found .*paid"
-        with pytest.raises(AirflowFailException, match=names) as failure:
+        with pytest.raises(AirflowFailException, match=names):
             work.run(inputs)
-        assert isinstance(failure.value.__cause__, WiroOrphanedRunError)
 
     assert len(work.wiro.tasks) == 2
 

@@ -137,6 +137,8 @@ def test_what_a_task_had_run_when_an_earlier_trys_stop_came_is_counted(work: Bat
     work.defer(inputs, max_active=1)
     work.retry()
     killed = work.wiro.tasks[0].id
+    while work.wiro.tasks[0].status != "task_output":  # before it runs, nothing stops it
+        time.sleep(0.01)
     WiroHook().kill_task(killed)
 
     summary = work.run(inputs)

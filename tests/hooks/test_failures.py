@@ -29,6 +29,7 @@ from airflow_provider_wiro.exceptions import (
     WiroRecordError,
     WiroResponseError,
     WiroServerError,
+    WiroStorageRefusedError,
     WiroTaskCancelledError,
     WiroTaskError,
     WiroTaskFailedError,
@@ -60,6 +61,7 @@ FINAL = {
     WiroAnswerTooLargeError: "",
     WiroOutputError: "",
     WiroOutputRefusedError: "",
+    WiroStorageRefusedError: "",
 }
 PASSING = [
     WiroConcurrencyLimitError,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Send, drive
+from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Pause, Send, drive
 from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
@@ -214,9 +214,9 @@ class World:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.time + self.clock_error, tz=UTC)
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, pause: Pause) -> None:
         self.step()
-        self.pass_time(seconds)
+        self.pass_time(pause.seconds)
 
     def send(self, what: Send) -> Answer | NoAnswer:
         self.step()
@@ -342,7 +342,7 @@ class SimulatedHook:
         return drive(make(outside), world.send, world.pause, world.digest)
 
     def pause(self, seconds: float) -> None:
-        self._world.pause(seconds)
+        self._world.pause(Pause(seconds))
 
 
 class SimulatedStore:

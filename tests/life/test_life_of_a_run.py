@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api import conversations
 from airflow_provider_wiro.api.fingerprint import fingerprint
+from airflow_provider_wiro.api.flow import Pause
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.resume import WantedRun
@@ -129,7 +130,7 @@ def one_try(
         except WiroConcurrencyLimitError:
             if world.now().timestamp() + 30 > give_up_at:
                 raise
-            world.pause(30)
+            world.pause(Pause(30))
     started_at = min(begun.started_at, world.now())
     polling = Polling(started_at, started_at + timedelta(seconds=TIMEOUT_SECONDS))
     seen: list[Task] = []

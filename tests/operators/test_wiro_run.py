@@ -37,14 +37,15 @@ def test_the_run_summary_is_what_is_promised(work: Work, deferrable: bool) -> No
     [task] = work.wiro.tasks
     assert json.loads(json.dumps(summary)) == summary
     assert set(summary) == {
-        "wiro_task_id", "model", "status", "outputs", "text", "finish_reason", "usage", "elapsed_seconds",
-        "cost_usd",
+        "wiro_task_id", "model", "status", "state", "outputs", "text", "finish_reason", "usage",
+        "elapsed_seconds", "cost_usd",
     }  # fmt: skip
     [output] = summary["outputs"]
     assert set(output) == {"index", "name", "content_type", "size", "url"}
     assert (output["index"], output["name"], output["content_type"]) == (0, "0.png", "image/png")
     assert output["url"].startswith("http://127.0.0.1")
     assert (summary["wiro_task_id"], summary["model"], summary["status"]) == (task.id, RETRO, DONE)
+    assert summary["state"] == "succeeded"
     assert summary["text"] is None
     assert summary["elapsed_seconds"] > 0
     assert float(summary["cost_usd"]) == pytest.approx(task.cost_usd)
@@ -505,7 +506,7 @@ def test_the_log_tells_the_life_of_the_task_and_each_status_once(work: Work) -> 
     [task] = work.wiro.tasks
     lines = work.told.lines
     assert lines[0] == f"Submitted {RETRO} to Wiro: task {task.id}."
-    told = [line.removeprefix(f"Wiro task {task.id}: ") for line in lines[1:-1]]
+    told = [line.removeprefix(f"Wiro task {task.id}: ").partition(" (")[0] for line in lines[1:-1]]
     assert told == sorted(set(told), key=task.statuses.index)
     assert told[-1] == DONE
     assert lines[-1].startswith(f"Wiro task {task.id} succeeded: 1 output (")
@@ -521,7 +522,7 @@ def test_the_log_of_a_deferred_run_reads_the_same_across_processes(work: Work) -
     lines = work.told.lines
     assert lines[0].startswith("Submitted")
     assert lines[1].startswith(f"Deferring until Wiro task {task.id} has ended, at most until 2")
-    assert lines.count(f"Wiro task {task.id}: {DONE}") == 1
+    assert lines.count(f"Wiro task {task.id}: {DONE} (ended)") == 1
     assert lines[-1].startswith(f"Wiro task {task.id} succeeded")
 
 

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api import downloads, ranges
-from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.hooks import addresses, outputs
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
@@ -742,7 +742,7 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 ) -> None:
     wiro.shows(wiro.file(PNG))
     (name,) = wrong
-    with pytest.raises(AirflowFailException, match=f"Expected {name}"):
+    with pytest.raises(WiroUsageError, match=f"Expected {name}"):
         transfer(**wrong)
     assert server.requests == []
 
