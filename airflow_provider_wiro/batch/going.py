@@ -51,19 +51,28 @@ class Going:
 
     @property
     def has_pending(self) -> bool:
-        return bool(self._again) or self.record.count(ItemState.PENDING) > 0
+        """Whether an item is still to be submitted."""
+        return bool(self._again) or self._is_before_the_end()
 
     def next_item(self) -> int | None:
         """Return the item to submit next: one that is begun again, else the first that never was."""
         if self._again:
             return self._again.popleft()
+        if not self._is_before_the_end():
+            return None
+        self._cursor += 1
+        return self._cursor - 1
+
+    def _is_before_the_end(self) -> bool:
+        """Move the cursor to the next item that was never submitted; False if there is none."""
+        # One that was taken is pending until its intent is durable, or, where it could not be sent, until its
+        # failure is; but it is active, or behind the cursor.
         while self._cursor < self.record.total:
-            item = self._cursor
+            is_pending = self.record.state(self._cursor) is ItemState.PENDING
+            if is_pending and self._cursor not in self.active:
+                return True
             self._cursor += 1
-            # One that is begun again is pending until its intent is durable, but in hand already.
-            if self.record.state(item) is ItemState.PENDING and item not in self.active:
-                return item
-        return None
+        return False
 
     def wake(self) -> None:
         """Have the batch look whether there is something to do."""

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import endpoints, flow, later_tasks
+from airflow_provider_wiro.api import endpoints, flow, later_tasks, polling
 from airflow_provider_wiro.api.stored_time import from_stored, to_stored
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
@@ -235,6 +235,7 @@ def test_a_retry_that_cannot_ask_about_the_earlier_task_starts_none(
 def test_a_retry_whose_connection_does_not_know_the_earlier_task_is_for_a_person(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(polling, "NOT_YET_SECONDS", 0.2)
     die_after_submission(work)
     with WiroEmulator(speed=100) as another:
         monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", another.connection)

@@ -397,8 +397,9 @@ def running() -> tuple[WiroToS3Operator, list[BaseException], threading.Thread]:
 
 @pytest.mark.parametrize(("try_number", "left"), [(1, 3), (2, 2)])
 def test_a_second_try_removes_what_the_first_left_of_this_very_key(
-    wiro: Wiro, s3: S3, try_number: int, left: int
+    wiro: Wiro, s3: S3, try_number: int, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.landing.leftovers.QUIET_SECONDS", 0.0)
     keys = ["wiro/2221/0-0.png", "wiro/2221/0-0.png.bak", "wiro/2222/0-0.png"]
     for key in keys:
         s3.client.create_multipart_upload(Bucket=BUCKET, Key=key)
