@@ -36,7 +36,7 @@ demo: $(INSTALLED) ## run a DAG on a real Airflow against the emulator, outputs 
 .PHONY: test
 test: lint ## lint, then every test but those of `test-matrix`
 	@$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n logical -m "not airflow and not system")
-	$(call step,pytest: examples on a real Airflow,$(BIN)/python -m pytest -m airflow)
+	$(call step,pytest: examples on a real Airflow,$(BIN)/python -m pytest -n logical -m airflow)
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff, mypy and import-linter

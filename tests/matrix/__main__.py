@@ -103,7 +103,7 @@ def install(release: Release) -> None:
 def run_tests(release: Release, pytest_arguments: list[str]) -> None:
     """Run everything that is marked `airflow` in the release's environment."""
     python = release.environment / "bin" / "python"
-    command = [str(python), "-m", "pytest", "-m", "airflow", "tests", *pytest_arguments]
+    command = [str(python), "-m", "pytest", "-n", "logical", "-m", "airflow", "tests", *pytest_arguments]
     subprocess.run(command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL, check=True)
 
 
