@@ -81,6 +81,13 @@ BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
         {"service": [{"db": {"login": {"password": SECRET}}}]},
         {"headers": [{"name": "X-Api-Key", "value": SECRET}]},
         {"headers": [{"key": "Authorization", "value": f"Bearer {SECRET}"}]},
+        {"env": [{"Name": "DB_PASSWORD", "Value": SECRET}]},
+        {"env": [{"key": "DB_PASSWORD", "val": SECRET}]},
+        {"headers": [["Accept", "*/*"], ["X-Api-Key", SECRET]]},
+        {"headers": (("Authorization", f"Bearer {SECRET}"),)},
+        {"privateKey": f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"},
+        {"cert": f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----"},
+        {"password": f'"{SECRET}"\\'},
         # JSON in text.
         {"config": json.dumps({"apiKey": SECRET})},
         {"config": json.dumps({"inner": json.dumps([{"passwords": [SECRET]}])})},
@@ -121,6 +128,7 @@ def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
     [
         ({"password": 123456}, ("123456",)),
         ({"pin": 98765}, ("98765",)),
+        ({"pins": [98765, 43210]}, ("43210", "98765")),
         ({"apiKeys": [1234567, {"a": 7654321.5}]}, ("7654321.5", "1234567")),
         ({"token": 31415926}, ("31415926",)),
         ({"token": 512, "password": True, "secret": 0.5}, ()),
@@ -129,6 +137,26 @@ def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
 )
 def test_a_number_is_a_secret_as_well(parameters: dict[str, Any], found: tuple[str, ...]) -> None:
     assert secret_values(parameters) == found
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "github_pat_11ABCDEFG0abcdefghijkl_ABCDEFGHIJKLMNOP",
+        "glpat-ABCDEFGHIJKLMNOPQRST",
+        f"AIza{'Sy0_' * 8}abc",
+        "sk_live_abcdefghijklmnopqrstuv1",
+        "rk_test_abcdefghijklmnopqrstuv1",
+    ],
+)
+def test_keys_of_known_makers_are_found_by_their_look(key: str) -> None:
+    assert key in secret_values({"note": f"use {key}."})
+    assert key not in json.dumps(masked({"note": f"use {key}."}))
+
+
+def test_a_secret_is_hidden_as_json_and_logs_write_it() -> None:
+    found = secret_values({"password": 'ab"cd\n01234567'})
+    assert {'ab"cd\n01234567', 'ab\\"cd\\n01234567', "01234567"} <= set(found)
 
 
 def test_a_secret_number_becomes_text_which_airflow_can_mask_and_nothing_else_changes() -> None:
