@@ -56,7 +56,7 @@ def secret_values(parameters: object) -> tuple[str, ...]:
 
 
 def _otherwise_written(secret: str) -> Iterator[str]:
-    """Yield what a secret becomes in JSON and, with its breaks, in a log line; and its lines by themselves."""
+    """Yield what a secret becomes in JSON and, with its line breaks, in a log; and its lines."""
     in_json = json.dumps(secret)[1:-1]
     if in_json != secret:
         yield in_json
@@ -102,13 +102,18 @@ def name_beside_value(value: Mapping[Any, Any]) -> tuple[str | None, Any]:
 
 
 def is_named_secret(value: Any) -> bool:
-    """Whether a list is a name and its secret, as HTTP clients take headers: ``["X-Api-Key", …]``."""
+    """
+    Whether a list is a name and its secret, as HTTP clients take headers: ``["X-Api-Key", …]``.
+
+    ``["cookies", "chocolate"]`` is a list of words.
+    """
     return (
         isinstance(value, list | tuple)
         and len(value) == 2
         and isinstance(value[0], str)
-        and isinstance(value[1], str | int | float)
+        and isinstance(value[1], str)
         and is_secret(value[0], value[1])
+        and re.fullmatch(r"(?=.*\d)\S{8,}", value[1]) is not None
     )
 
 

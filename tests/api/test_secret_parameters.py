@@ -48,6 +48,8 @@ def test_it_is_found_wherever_it_stands(parameters: dict[str, Any]) -> None:
         {"previousTaskToken": None},
         {"previousTaskToken": "short"},
         {"prompt": TOKEN},
+        {"tags": ["cookies", "chocolate"]},
+        {"tags": ["password", "strength of 12 words"]},
         {"p": "{["},
     ],
 )
