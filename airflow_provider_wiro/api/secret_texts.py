@@ -45,6 +45,7 @@ _RANDOM = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.@:~-]{16,}", re.ASCII)
 #: Addresses that are called without any other credential: (the host's end, what of the path is secret).
 _HOOKS = (
     ("hooks.slack.com", r"/(?:services|workflows|triggers)/(.+)"),
+    ("hooks.slack-gov.com", r"/(?:services|workflows|triggers)/(.+)"),
     ("discord.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
     ("discordapp.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
     ("webhook.office.com", r"/webhook(?:b2)?/(.+)"),

@@ -108,6 +108,7 @@ BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
         {"callbackUrl": f"https://hook.test/done?token={SECRET}"},
         {"callbackUrl": f"https://hook.test/in/{SECRET}/wiro"},
         {"webhook": f"https://hooks.slack.com/services/T0001/B0001/{SECRET}"},
+        {"webhook": f"https://hooks.slack-gov.com/services/T0001/B0001/{SECRET}"},
         {"text": f"tell https://discord.com/api/webhooks/123/{SECRET} about it"},
         {"url": f"https://acme.webhook.office.com/webhookb2/1@2/IncomingWebhook/{SECRET}/3"},
         {"url": f"https://api.telegram.org/bot{SECRET}/sendMessage"},
