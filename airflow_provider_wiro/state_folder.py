@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.api.filenames import refuse_parent_folders
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location, refuse_marks
 from airflow_provider_wiro.storage.private_files import open_private
@@ -57,12 +58,12 @@ def find_state_folder(state_path: str | None = None) -> StateFolder | None:
 
     :param state_path: the operator's argument.
     :return: None if nothing is configured and no local folder will do.
-    :raises WiroUsageError: it is no absolute path or URI.
+    :raises WiroUsageError: it is no absolute path or URI, or climbs to a parent folder.
     """
     if state_path:
-        return StateFolder(_in_environment(absolute(state_path, "state_path")))
+        return StateFolder(_in_environment(state_place(state_path, "state_path")))
     if configured := version_compat.configured_state_path():
-        return StateFolder(_in_environment(absolute(configured, "[wiro] state_path")))
+        return StateFolder(_in_environment(state_place(configured, "[wiro] state_path")))
     if assumed := version_compat.local_state_path():
         return StateFolder(_in_environment(assumed), is_assumed=True)
     return None
@@ -151,6 +152,19 @@ def remove_with_trace(file: Path) -> None:
     with suppress(OSError):
         for folder in list(file.parents)[:3]:
             folder.rmdir()
+
+
+def state_place(path: str, what: str) -> str:
+    """
+    Return a local path or URI as the place that it is.
+
+    :param what: the setting, for the error.
+    :raises WiroUsageError: see :func:`absolute`; or it climbs to a parent folder.
+    """
+    found = absolute(path, what)
+    location = parse_location(found, what)
+    refuse_parent_folders(location.path, argument=what)
+    return "/" if location.is_local and location.path == "/" else found
 
 
 def _in_environment(folder: str) -> str:

@@ -229,6 +229,25 @@ def test_a_relative_state_path_fails_the_dag_file(kind: Any, relative: str) -> N
         kind(task_id="t", model="a/b", state_path=relative, **inputs)
 
 
+@pytest.mark.parametrize("climbing", ["/a/../b", "file:///a/../b", "/a/%2e%2e/b", "s3://c@bucket/a/../b"])
+def test_a_state_path_that_climbs_is_refused_for_runs_and_batches_alike(
+    monkeypatch: pytest.MonkeyPatch, climbing: str
+) -> None:
+    for kind, inputs in ((WiroRunOperator, {}), (WiroBatchRunOperator, {"inputs": []})):
+        with pytest.raises(WiroUsageError, match=r"Expected state_path without '\.\.'"):
+            kind(task_id="t", model="a/b", state_path=climbing, **inputs)
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", climbing)
+    with pytest.raises(WiroUsageError, match=r"Expected \[wiro\] state_path without '\.\.'"):
+        find_state_folder()
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"), [("file:///a/b/", "file:///a/b"), ("FILE:///a", "file:///a"), ("file:///", "")]
+)
+def test_a_local_state_path_is_a_path(given: str, folder: str) -> None:
+    assert find_state_folder(given) == StateFolder(folder)
+
+
 def test_two_environments_with_one_bucket_do_not_meet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

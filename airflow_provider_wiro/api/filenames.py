@@ -143,7 +143,7 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
         )
     if not template.strip("/ "):
         raise WiroUsageError(f"Expected {argument} to name an object, found {template!r}.")
-    if any(unicodedata.category(character) == "Cc" for character in template):
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in template):
         raise WiroUsageError(f"Expected {argument} without control characters, found {template[:200]!r}.")
     refuse_parent_folders(template, argument=argument)
     return template

@@ -18,6 +18,7 @@ _ENDS = re.compile(
 )
 #: Ends that are secrets only as a word of their own: ``spin`` and ``tokenizeAuth`` have no more in common.
 _WORDS = frozenset({"auth", "bearer", "dsn", "jwt", "otp", "pass", "pin", "pwd"})
+_WORDS |= {"dsns", "jwts", "otps", "pins", "pwds"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 #: Before ``token``: it is one of a text, of a model's vocabulary, or of a training.
 _OF_TEXT = re.compile(

@@ -26,6 +26,8 @@ from airflow_provider_wiro.api.secret_texts import secrets_in_text
 _SHORTEST = 5
 #: A token is longer: ``start`` is a value of parameters that are called so.
 _SHORTEST_TOKEN = 8
+#: A shorter line of a secret is hidden as a part of the whole only.
+_SHORTEST_LINE = 8
 #: A number of so many digits under a token's name counts nothing.
 _DIGITS = 6
 _MAX_DEPTH = 20
@@ -48,8 +50,18 @@ def secret_values(parameters: object) -> tuple[str, ...]:
     The longer ones first: one can be a part of another.
     """
     found = {value.strip() for value in _secrets(parameters, _MAX_DEPTH)}
+    found.update([other for value in found for other in _otherwise_written(value)])
     kept = {value for value in found if len(value) >= _SHORTEST and value.lower() not in _WORDS}
     return tuple(sorted(kept, key=lambda value: (-len(value), value)))
+
+
+def _otherwise_written(secret: str) -> Iterator[str]:
+    """Yield what a secret becomes in JSON and, with its line breaks, in a log; and its lines."""
+    in_json = json.dumps(secret)[1:-1]
+    if in_json != secret:
+        yield in_json
+        lines = [line.strip() for line in secret.splitlines()]
+        yield from (line for line in lines if len(lines) > 1 and len(line) >= _SHORTEST_LINE)
 
 
 def without_likely_tokens(words: str) -> str:
@@ -76,11 +88,33 @@ def names_and_values(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     """Yield a mapping's items; of ``{"name": "X-Api-Key", "value": …}`` the value under that name, too."""
     for name, part in value.items():
         yield str(name), part
-    named = next(
-        (value[name] for name in ("name", "key", "header") if isinstance(value.get(name), str)), None
+    named, held = name_beside_value(value)
+    if named is not None and held is not None:
+        yield named, value[held]
+
+
+def name_beside_value(value: Mapping[Any, Any]) -> tuple[str | None, Any]:
+    """Return what ``{"name": "X-Api-Key", "value": …}`` names, and under which key it holds that."""
+    keys = {str(key).lower(): key for key in value}
+    names = (value[keys[name]] for name in ("name", "key", "header", "variable") if name in keys)
+    named = next((name for name in names if isinstance(name, str)), None)
+    return named, next((keys[name] for name in ("value", "val") if name in keys), None)
+
+
+def is_named_secret(value: Any) -> bool:
+    """
+    Whether a list is a name and its secret, as HTTP clients take headers: ``["X-Api-Key", …]``.
+
+    ``["cookies", "chocolate"]`` is a list of words.
+    """
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], str)
+        and is_secret(value[0], value[1])
+        and re.fullmatch(r"(?=.*\d)\S{8,}", value[1]) is not None
     )
-    if named is not None and "value" in value:
-        yield named, value["value"]
 
 
 def _secrets(value: Any, depth: int, name: str = "") -> Iterator[str]:
@@ -92,6 +126,8 @@ def _secrets(value: Any, depth: int, name: str = "") -> Iterator[str]:
             if is_secret_name(inner) and isinstance(part, Mapping | list | tuple):
                 yield from _all_below(part, depth - 1, inner)
             yield from _secrets(part, depth - 1, inner)
+    elif is_named_secret(value):
+        yield from _secrets(value[1], depth - 1, value[0])
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _secrets(part, depth - 1, name)

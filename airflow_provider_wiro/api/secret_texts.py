@@ -22,8 +22,11 @@ _MOST_SEARCHED = 200_000
 #: Keys of known makers, and JSON Web Tokens.
 _KEY = re.compile(
     r"\b(?:sk-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abprs]-[\w-]{10,}"
+    r"|github_pat_\w{20,}|glpat-[\w-]{20,}|AIza[\w-]{35}|[sr]k_(?:live|test)_\w{16,}"
     r"|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{0,2000})"
 )
+#: A private key in a text, from its first line to its last; what is cut has none.
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{20,20000}")
 #: What a header holds after these words. Ordinary sentences have them, too: see `_is_credential`.
 _SCHEME = re.compile(r"\b(basic|bearer)\s{1,5}([\w.~+/-]{8,4000}=*)", re.IGNORECASE)
 #: ``X-Api-Key: …``, ``password=…``, ``'token': '…'`` in a text that is no JSON: the mark, then the value.
@@ -42,6 +45,7 @@ _RANDOM = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.@:~-]{16,}", re.ASCII)
 #: Addresses that are called without any other credential: (the host's end, what of the path is secret).
 _HOOKS = (
     ("hooks.slack.com", r"/(?:services|workflows|triggers)/(.+)"),
+    ("hooks.slack-gov.com", r"/(?:services|workflows|triggers)/(.+)"),
     ("discord.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
     ("discordapp.com", r"/api(?:/v\d+)?/webhooks/(.+)"),
     ("webhook.office.com", r"/webhook(?:b2)?/(.+)"),
@@ -68,6 +72,7 @@ def secrets_in_text(text: str, *, is_hook: bool = False) -> Iterator[str]:
     """
     searched = text[:_MOST_SEARCHED]
     yield from (found[0] for found in _KEY.finditer(searched))
+    yield from (found[0].strip() for found in _PRIVATE_KEY.finditer(searched))
     for found in _SCHEME.finditer(searched):
         yield from _credentials(found[1], found[2])
     if ":" in searched or "=" in searched:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
-from airflow_provider_wiro.storage.location import check_below, fixed_folder, identity_of, parse_target
+from airflow_provider_wiro.storage.location import (
+    check_below,
+    fixed_folder,
+    identity_of,
+    local_folder,
+    parse_target,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +86,7 @@ def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:
         )
     folder = fixed_folder(template, manifest)
     if location.is_local and folder is not None:
-        check_below(Path(location.path), Path(folder.removeprefix("file://") or "/"), "manifest_uri")
+        check_below(Path(location.path), local_folder(folder), "manifest_uri")
 
 
 def refuse_manifests_place(landings: Sequence[Landing], bucket: str, manifest: str | None) -> None:

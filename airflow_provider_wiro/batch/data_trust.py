@@ -59,6 +59,13 @@ class DataTrust:
                     "project_id and callback_url."
                 )
         for name, given in files.items():
+            # A file for `callback` or `callbackUrl` is sent in fields of both names.
+            field = _plain(name).removesuffix("url")
+            if {field, f"{field}url"} & (_OF_THE_RUN - allowed):
+                raise WiroUsageError(
+                    f"File parameter {name!r:.100} would say who is billed or who gets the result, and data "
+                    "may not set it. Remove it, or list it in allowed_item_parameters."
+                )
             for source in flattened(given):
                 self._check_source(source, f"File parameter {name!r:.100}")
 

@@ -97,6 +97,11 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
     refuse_parent_folders(location.path, argument="a folder")
     if location.scheme == "s3" and location.path.startswith("/"):
         raise WiroUsageError(f"Expected a key without a slash at its beginning, found {uri[:200]!r}.")
+    if location.scheme != "s3" and "//" in f"{location.path}/":
+        raise WiroUsageError(
+            f"Expected a folder without '//', found {uri[:200]!r}: some stores take it for '/', others "
+            "don't. Is a templated piece empty?"
+        )
     try:
         return S3Place(location.uri, own) if location.scheme == "s3" else StoragePlace(location.uri)
     except WiroUsageError:
@@ -170,9 +175,10 @@ class S3Place:
         first, slash, rest = uri.removeprefix("s3://").partition("/")
         conn_id, at, first = first.rpartition("@")
         bucket, prefix = split_url(f"s3://{first}{slash}{rest}", "a folder")
-        self.uri = uri.rstrip("/")
+        self.uri = uri
         self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/".lstrip("/")
+        # S3 takes `in//x` for another object than `in/x`: a slash at the end is a folder without a name.
+        self._prefix = f"{prefix}/" if prefix else ""
         self._working = own.to_put(bucket, is_result=False)
         self._result = {**own.to_put(bucket, is_result=True), "ContentType": JSON_LINES}
         self._reading, self._managing = own.to_read(bucket), own.to_manage(bucket)

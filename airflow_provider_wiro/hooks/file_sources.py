@@ -27,9 +27,6 @@ _QUOTED = 200
 #: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
 _NO_STORES = frozenset({"file", "local", "http", "https"})
 
-#: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
-_NO_STORES = frozenset({"file", "local", "http", "https"})
-
 #: For messages: what a source can be.
 EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, or what another task returned"
 
@@ -54,7 +51,7 @@ def _of_result(given: Mapping[str, Any]) -> Iterator[Any]:
     landed, outputs = given.get("files"), given.get("outputs")
     # What has landed stays; the links of a run's outputs expire.
     if isinstance(landed, Sequence) and not isinstance(landed, str) and landed:
-        yield from flattened(landed)
+        yield from map(_landed, flattened(landed))
         return
     listed = outputs if isinstance(outputs, Sequence) and not isinstance(outputs, str) else ()
     found = [one for one in listed if isinstance(one, Mapping) and not _is_answer(one)]
@@ -62,6 +59,13 @@ def _of_result(given: Mapping[str, Any]) -> Iterator[Any]:
         yield {**one, "wiro_task_id": given.get("wiro_task_id")}
     if not found:
         yield given
+
+
+def _landed(source: Any) -> Any:
+    """Return a source out of another task's result, by which no file of this machine is opened."""
+    if isinstance(source, str) and not (is_web_url(source) or is_data_uri(source)):
+        return {"uri": source}
+    return {"uri": os.fspath(source)} if is_local_path(source) and not isinstance(source, str) else source
 
 
 def _is_answer(output: Mapping[str, Any]) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import unicodedata
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_wiro.api.downloads import is_public_address
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
@@ -53,7 +54,9 @@ def check_secure_output(connection: WiroConnection, output: Output, url: str) ->
 
 def is_public_host(host: str) -> bool:
     """Whether a host can be on the public internet, by its name alone."""
-    name = host.strip("[]").rstrip(".").lower()
+    # As clients read it (UTS 46): `api。wiro。ai` has dots, digits of any width are digits.
+    name = unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".")
+    name = name.strip("[]").rstrip(".").lower()
     try:
         # Also 127.1, 0x7f000001 and 2130706433, which the system takes for addresses.
         return is_public_address(socket.inet_ntoa(socket.inet_aton(name)))

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_wiro.api.secret_names import is_hook_name, is_secret_name
-from airflow_provider_wiro.api.secret_parameters import is_secret, json_in, names_and_values
+from airflow_provider_wiro.api.secret_parameters import (
+    is_named_secret,
+    is_secret,
+    json_in,
+    name_beside_value,
+    names_and_values,
+)
 from airflow_provider_wiro.api.secret_texts import secrets_in_text
 
 #: Longer texts are cut: no prompt is as long, but a file's content in a parameter is.
@@ -56,6 +62,8 @@ def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> 
 def _masked(value: Any, scrub: Callable[[str], str], name: str, depth: int) -> Any:
     if isinstance(value, Mapping):
         return _masked_object(value, scrub, name, depth) if depth else "…"
+    if is_named_secret(value):
+        return [value[0], _MASK]
     if isinstance(value, list | tuple):
         return [_masked(item, scrub, name, depth - 1) for item in value] if depth else "…"
     if is_secret(name, value):
@@ -80,8 +88,9 @@ def _masked_object(value: Mapping[Any, Any], scrub: Callable[[str], str], name: 
         # Below a secret's name everything is one.
         by = name if is_secret_name(name) else str(inner)
         kept[text_without_secrets(str(inner), scrub)] = _masked(item, scrub, by, depth - 1)
-    if "value" in value and any(is_secret(other, value["value"]) for other in named.keys() - value.keys()):
-        kept["value"] = _MASK
+    _, held = name_beside_value(value)
+    if any(is_secret(other, value[held]) for other in named.keys() - set(map(str, value))):
+        kept[str(held)] = _MASK
     return kept
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.landing.output_reader import PIECE_BYTES
 from airflow_provider_wiro.plain_logs import plain_logger
-from airflow_provider_wiro.storage.location import check_below, parse_target
+from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
 from airflow_provider_wiro.storage.opening import LocalFile, open_object
 from airflow_provider_wiro.storage.private_files import open_private
 
@@ -29,6 +30,8 @@ BLOCK_BYTES = 5 * 1024 * 1024
 #: The most parts an S3 object has; other stores take more.
 _MAX_BLOCKS = 10_000
 _MIB = 1024 * 1024
+#: What a local disk says of a path that no file can have.
+_NO_FILES_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR})
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class StoredOutput:
         if location.is_local:
             self._local = Path(location.path)
             self._path: Any = LocalFile(self._local)
-            self._below = None if below is None else Path(below.removeprefix("file://") or "/")
+            self._below = None if below is None else local_folder(below)
             self._check_below()
             return
         try:
@@ -89,6 +92,13 @@ class StoredOutput:
             found: Mapping[str, Any] = dict(self._path.stat())
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if self._local is None or error.errno not in _NO_FILES_PATH:
+                raise
+            raise WiroUsageError(
+                f"Expected {self._argument} to name a file that can be, found {self.uri[:200]!r}: "
+                f"{error.strerror}."
+            ) from error
         if found.get("type", "file") != "file":
             raise WiroUsageError(f"Expected a file, or nothing, at {self.uri}, found a {found['type']}.")
         return found

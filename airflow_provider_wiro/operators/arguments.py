@@ -12,15 +12,15 @@ def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
     """
     Return a path or URI as given: ``~`` is the home directory of the worker, not of the DAG processor.
 
-    :raises WiroUsageError: it is relative.
+    :raises WiroUsageError: it is relative, or climbs to a parent folder.
     """
     if state_path is None:
         return None
-    from airflow_provider_wiro.state_folder import absolute  # few give one, and DAG files are parsed all day
+    from airflow_provider_wiro.state_folder import state_place  # few give one
 
     found = os.fspath(state_path)
     if found:
-        absolute(found, "state_path")
+        state_place(found, "state_path")
     return found
 
 

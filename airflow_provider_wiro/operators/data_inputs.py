@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -17,11 +18,14 @@ def are_listed(inputs: Any) -> bool:
     """
     Whether a DAG file lists the items itself.
 
-    A template, a path and another task's output are known only when the task runs: they are data.
+    A template, a path and another task's output are known only when the task runs: they are data. So is a
+    list with one of them in the place of an item.
 
     :param inputs: as the DAG file has them, before they are rendered.
     """
     is_resolved_later = hasattr(inputs, "resolve") and hasattr(inputs, "iter_references")
+    if isinstance(inputs, list | tuple) and not all(isinstance(item, Mapping) for item in inputs):
+        return False
     return not isinstance(inputs, str | os.PathLike) and not is_resolved_later
 
 

@@ -126,7 +126,7 @@ def identity_of(place: str) -> str:
 
     :param place: a URI, an absolute local path, or a key in a bucket.
     """
-    if "://" in place or place.startswith("/"):
+    if _URI.match(place) or place.startswith("/"):
         return parse_location(place, "path").identity
     return Location("s3", None, "", place).identity
 
@@ -145,6 +145,12 @@ def fixed_folder(unrendered: str | None, rendered: str) -> str | None:
     fixed = "".join(character for character, _ in pairs).partition("{")[0]
     folder, slash, _ = fixed.rpartition("/")
     return (folder or "/") if slash and not folder.endswith(":/") else None
+
+
+def local_folder(folder: str) -> Path:
+    """Return a local folder as a path; its scheme may be written in any way."""
+    _, separator, path = folder.partition("://")
+    return Path((path if separator else folder) or "/")
 
 
 def check_below(file: Path, folder: Path, what: str) -> None:

@@ -48,6 +48,8 @@ def test_it_is_found_wherever_it_stands(parameters: dict[str, Any]) -> None:
         {"previousTaskToken": None},
         {"previousTaskToken": "short"},
         {"prompt": TOKEN},
+        {"tags": ["cookies", "chocolate"]},
+        {"tags": ["password", "strength of 12 words"]},
         {"p": "{["},
     ],
 )
@@ -81,6 +83,13 @@ BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
         {"service": [{"db": {"login": {"password": SECRET}}}]},
         {"headers": [{"name": "X-Api-Key", "value": SECRET}]},
         {"headers": [{"key": "Authorization", "value": f"Bearer {SECRET}"}]},
+        {"env": [{"Name": "DB_PASSWORD", "Value": SECRET}]},
+        {"env": [{"key": "DB_PASSWORD", "val": SECRET}]},
+        {"headers": [["Accept", "*/*"], ["X-Api-Key", SECRET]]},
+        {"headers": (("Authorization", f"Bearer {SECRET}"),)},
+        {"privateKey": f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----"},
+        {"cert": f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----"},
+        {"password": f'"{SECRET}"\\'},
         # JSON in text.
         {"config": json.dumps({"apiKey": SECRET})},
         {"config": json.dumps({"inner": json.dumps([{"passwords": [SECRET]}])})},
@@ -99,6 +108,7 @@ BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
         {"callbackUrl": f"https://hook.test/done?token={SECRET}"},
         {"callbackUrl": f"https://hook.test/in/{SECRET}/wiro"},
         {"webhook": f"https://hooks.slack.com/services/T0001/B0001/{SECRET}"},
+        {"webhook": f"https://hooks.slack-gov.com/services/T0001/B0001/{SECRET}"},
         {"text": f"tell https://discord.com/api/webhooks/123/{SECRET} about it"},
         {"url": f"https://acme.webhook.office.com/webhookb2/1@2/IncomingWebhook/{SECRET}/3"},
         {"url": f"https://api.telegram.org/bot{SECRET}/sendMessage"},
@@ -121,6 +131,7 @@ def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
     [
         ({"password": 123456}, ("123456",)),
         ({"pin": 98765}, ("98765",)),
+        ({"pins": [98765, 43210]}, ("43210", "98765")),
         ({"apiKeys": [1234567, {"a": 7654321.5}]}, ("7654321.5", "1234567")),
         ({"token": 31415926}, ("31415926",)),
         ({"token": 512, "password": True, "secret": 0.5}, ()),
@@ -129,6 +140,26 @@ def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
 )
 def test_a_number_is_a_secret_as_well(parameters: dict[str, Any], found: tuple[str, ...]) -> None:
     assert secret_values(parameters) == found
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "github_pat_11ABCDEFG0abcdefghijkl_ABCDEFGHIJKLMNOP",
+        "glpat-ABCDEFGHIJKLMNOPQRST",
+        f"AIza{'Sy0_' * 8}abc",
+        "sk_live_abcdefghijklmnopqrstuv1",
+        "rk_test_abcdefghijklmnopqrstuv1",
+    ],
+)
+def test_keys_of_known_makers_are_found_by_their_look(key: str) -> None:
+    assert key in secret_values({"note": f"use {key}."})
+    assert key not in json.dumps(masked({"note": f"use {key}."}))
+
+
+def test_a_secret_is_hidden_as_json_and_logs_write_it() -> None:
+    found = secret_values({"password": 'ab"cd\n01234567'})
+    assert {'ab"cd\n01234567', 'ab\\"cd\\n01234567', "01234567"} <= set(found)
 
 
 def test_a_secret_number_becomes_text_which_airflow_can_mask_and_nothing_else_changes() -> None:

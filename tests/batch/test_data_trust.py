@@ -58,6 +58,7 @@ def check(source: Any, **allowed: Any) -> None:
         {"uri": "file:///etc/passwd"},
         {"url": "/etc/passwd"},
         {"files": [{"uri": "s3://other@bucket/key"}]},
+        {"files": ["/etc/passwd"]},
         {"outputs": [{"url": URL}, {"url": "/etc/passwd"}]},
     ],
 )
@@ -102,6 +103,15 @@ def test_data_says_neither_who_is_billed_nor_who_gets_the_result(name: str) -> N
     with pytest.raises(WiroUsageError, match="allowed_item_parameters"):
         DataTrust().check({name: "777"}, {})
     DataTrust(parameters=["callbackUrl", "projectid"]).check({name: "777"}, {})
+
+
+@pytest.mark.parametrize("name", ["callback", "callbackUrl", "call_back", "projectid", "projectidUrl"])
+@pytest.mark.parametrize("source", [URL, "data:image/png;base64,AAAA"])
+def test_nor_does_a_file_that_is_sent_under_such_a_name(name: str, source: str) -> None:
+    """A URL for the file parameter `callback` is sent as `callbackUrl`."""
+    with pytest.raises(WiroUsageError, match="allowed_item_parameters"):
+        DataTrust().check({}, {name: source})
+    DataTrust(parameters=["callbackUrl", "projectid"]).check({}, {name: source})
 
 
 # -- a batch
@@ -207,6 +217,8 @@ def test_airflow_shows_which_items_its_dag_file_lists() -> None:
             "listed": [{"prompt": "a"}],
             "with_an_output": [{"parameters": {}, "files": {"inputImage": upstream.output}}],
             "an_output": upstream.output,
+            "an_output_as_an_item": [{"prompt": "a"}, upstream.output],
+            "a_template_as_an_item": ["{{ params.item }}"],
             "a_path": "s3://bucket/inputs.jsonl",
         }
         found = {

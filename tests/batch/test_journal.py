@@ -14,10 +14,10 @@ import pytest
 from airflow_provider_wiro.batch.group_commit import GroupCommit
 from airflow_provider_wiro.batch.journal import OvertakenError
 from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.places import S3Place, open_place
+from airflow_provider_wiro.batch.places import S3Place, open_place, split_uri
 from airflow_provider_wiro.batch.segments import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots
-from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
 
@@ -268,6 +268,24 @@ def test_a_journal_whose_segments_are_gone_is_not_taken_for_none() -> None:
 
 
 # A conditional put in S3.
+
+
+def test_a_folder_in_s3_without_a_name_is_another_one(s3: S3, tmp_path: Path) -> None:
+    """`in//x` and `in/x` are two objects."""
+    s3.put("in/x", b"wrong")
+    s3.put("in//x", b"right")
+    folder, name = split_uri(f"s3://aws_default@{BUCKET}/in//x")
+    place = open_place(folder)
+    assert place.read(name) == b"right"
+    assert place.names() == {"x"}
+    place.delete(name)
+    assert s3.keys == ["in/x"]
+
+
+@pytest.mark.parametrize("uri", ["gs://google@bucket/in//x", "gs://google@bucket/in//y/x", "memory:///in//x"])
+def test_a_folder_without_a_name_is_refused_where_stores_differ(uri: str) -> None:
+    with pytest.raises(WiroUsageError, match="without '//'"):
+        open_place(split_uri(uri)[0])
 
 
 def test_s3_swaps_only_what_is_still_there(s3: S3) -> None:

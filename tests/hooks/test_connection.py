@@ -203,6 +203,9 @@ PUBLIC_HOSTS = [
     "[2606:4700::1]",
     "134744072",
     "API.Wiro.AI.",
+    # As clients read them (UTS 46): other dots and other digits.
+    *("api\u3002wiro\u3002ai", "api\uff0ewiro\uff0eai", "api\uff61wiro\uff61ai", "api%2ewiro%2eai"),
+    *("\uff18.\uff18.\uff18.\uff18", "8\u30028\u30028\u30028"),
 ]
 PRIVATE_HOSTS = [
     *("127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::1]", "localhost", "wiro.localhost"),

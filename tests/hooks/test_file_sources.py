@@ -152,6 +152,20 @@ def test_what_another_task_returned_names_no_file_of_this_machine(uri: Any) -> N
         resolve_files({"x": {"uri": uri}})
 
 
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "etc/passwd", "file:///etc/passwd", "", pathlib.Path("/etc/passwd")]
+)
+def test_nor_does_a_list_in_its_result(path: Any) -> None:
+    for listed in ([path], [[path]], ["https://x.test/a.png", path]):
+        with pytest.raises(WiroUsageError, match="in an object store"):
+            resolve_files({"x": {"files": listed}})
+
+
+def test_a_list_of_links_in_its_result_is_taken() -> None:
+    links = ["https://x.test/a.png", "https://x.test/b.png"]
+    assert urls({"files": links}) == links
+
+
 def test_a_batchs_items_are_taken_too_and_what_has_landed_goes_before_links() -> None:
     item = {"item": 0, "status": "succeeded", **summary("0.png")}
     assert urls([item, item]) == [f"{CDN}0.png"] * 2

@@ -11,6 +11,7 @@ from airflow_provider_wiro.storage.location import (
     check_below,
     fixed_folder,
     identity_of,
+    local_folder,
     parse_location,
     parse_target,
 )
@@ -120,7 +121,13 @@ def test_two_spellings_of_one_place_are_one(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("/a/b", "/a/B"), ("s3://bucket/a", "s3://other/a"), ("s3://bucket/a", "gs://bucket/a"), ("a", "b")],
+    [
+        ("/a/b", "/a/B"),
+        ("s3://bucket/a", "s3://other/a"),
+        ("s3://bucket/a", "gs://bucket/a"),
+        ("a", "b"),
+        ("w/s3://bucket/a", "s3://bucket/a"),
+    ],
 )
 def test_two_places_are_two(one: str, other: str) -> None:
     assert identity_of(one) != identity_of(other)
@@ -163,6 +170,15 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_not(tmp_path: Pat
     check_below(data / "x", data, "path")
     with pytest.raises(WiroUsageError, match=f"{other} by a symbolic link, outside of {data}"):
         check_below(data / "out" / "x", data, "path")
+
+
+@pytest.mark.parametrize("written", ["{0}", "file://{0}", "FILE://{0}", "local://{0}"])
+def test_a_folder_is_the_same_however_its_scheme_is_written(tmp_path: Path, written: str) -> None:
+    assert local_folder(written.format(tmp_path)) == tmp_path
+
+
+def test_the_root_is_a_folder() -> None:
+    assert local_folder("file://") == local_folder("/") == local_folder("file:///")
 
 
 def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:

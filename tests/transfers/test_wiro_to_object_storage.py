@@ -583,6 +583,7 @@ def test_after_on_kill_nothing_begins(wiro: Wiro, store: Store, cdn: HostileServ
         "{root}/a\\..\\{{name}}",
         "{root}/a\0/{{name}}",
         "{root}/a\n/{{name}}",
+        "{root}/a\ud800/{{name}}",
         "{root}/{{name}}/",
         "~/{{name}}",
         "memory:///run::7/{{index}}-{{name}}",
@@ -604,6 +605,21 @@ def test_a_path_that_would_be_another_place_is_refused_before_anything_is_read(
         transfer(**arguments)
     assert cdn.requests == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["FILE", "local", "file"])
+def test_a_scheme_may_be_written_in_any_way(wiro: Wiro, tmp_path: Path, scheme: str) -> None:
+    wiro.shows(wiro.file(PNG))
+    transfer(f"{scheme}://{tmp_path}/a/{{name}}")
+    assert (tmp_path / "a" / "0.png").read_bytes() == PNG
+
+
+def test_a_path_that_no_disk_takes_is_an_error_for_good(wiro: Wiro, tmp_path: Path) -> None:
+    wiro.shows(wiro.file(PNG))
+    (tmp_path / "file").write_bytes(b"x")
+    for folder in ("x" * 300, "file"):
+        with pytest.raises(AirflowFailException, match="Expected path to name a file that can be"):
+            transfer(f"{tmp_path}/{folder}/{{name}}")
 
 
 @pytest.mark.parametrize(
