@@ -27,9 +27,6 @@ _QUOTED = 200
 #: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
 _NO_STORES = frozenset({"file", "local", "http", "https"})
 
-#: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
-_NO_STORES = frozenset({"file", "local", "http", "https"})
-
 #: For messages: what a source can be.
 EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, or what another task returned"
 
