@@ -24,7 +24,7 @@ def results(*ids: str) -> list[dict[str, object]]:
 def done(*places: tuple[int, int]) -> BatchRecord:
     record = BatchRecord(len(places), try_number=1)
     for item, place in enumerate(places):
-        record.apply(batch_record.intent(item, Attempt("digest", None, 0.0, 1)))
+        record.apply(batch_record.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
         record.apply(batch_record.done(item, place, cost=None, size=None))
     return record
 
