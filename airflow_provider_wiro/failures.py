@@ -86,7 +86,7 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
 }
 
 #: How Wiro names a parameter that it misses, required or not.
-_REQUIRED = re.compile(r"Request parameters? \[([^\]]{1,100})\] (?:is |are )?required", re.IGNORECASE)
+_REQUIRED = r"(?i)Request parameters? \[([^\]]{1,100})\] (?:is |are )?required"
 #: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
 _TOO_LARGE = 413
 
@@ -116,7 +116,7 @@ def explain(error: WiroError, then: str = "") -> str:
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
     if isinstance(error, WiroApiError) and error.http_status == _TOO_LARGE:
         advice = "What was sent is too large for the server: send a smaller file, or the URL of one."
-    if isinstance(error, WiroValidationError) and (required := _REQUIRED.findall(str(error))):
+    if isinstance(error, WiroValidationError) and (required := re.findall(_REQUIRED, str(error))):
         names = " and ".join(f'"{name}"' for name in dict.fromkeys(required))
         advice += (
             f' Some models want their optional parameters, too: without a value for it, give {names} as "".'

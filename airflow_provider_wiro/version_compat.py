@@ -9,7 +9,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook, conf
+from airflow.providers.common.compat.sdk import conf
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,13 +65,13 @@ async def get_connection_async(conn_id: str) -> Connection:
     that moment; ``sync_to_async`` works on all of them. common-compat 1.23 does the same, but the constraint
     files of Airflow 2.11 to 3.2 have older ones.
     """
-    from airflow.providers.common.compat import sdk
+    from airflow.providers.common.compat import sdk  # DAG files, which import this module, need no hook
 
     if hasattr(sdk.Connection, "aextra_dejson"):
-        return await BaseHook.aget_connection(conn_id)
+        return await sdk.BaseHook.aget_connection(conn_id)
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(BaseHook.get_connection)(conn_id)
+    return await sync_to_async(sdk.BaseHook.get_connection)(conn_id)
 
 
 async def task_instance_state(task_instance: Any) -> str | None:

@@ -44,8 +44,9 @@ def check_closed(name: str, value: object) -> None:
         )
 
 
-#: What a template would begin with, in a single pair of braces: an f-string leaves one of each two.
-_SINGLE_BRACES = re.compile(
+#: What a template would begin with, in a single pair of braces: an f-string leaves one of each two. Compiled
+#: when a task runs.
+_SINGLE_BRACES = (
     r"(?<!\{)\{\s*(?:params|ti|task_instance|dag_run|ds|ts|run_id|var|conn|macros|data_interval_\w+"
     r"|logical_date)\b[^{}]*\}(?!\})"
 )
@@ -57,7 +58,7 @@ def likely_templates(parameters: Mapping[str, Any]) -> list[str]:
         f"Parameter {name!r} has {found[0][:100]!r}, which is sent as it is. A template has two braces on "
         "each side, `{{ … }}`; inside an f-string four."
         for name, value in parameters.items()
-        if isinstance(value, str) and (found := _SINGLE_BRACES.search(value))
+        if isinstance(value, str) and (found := re.search(_SINGLE_BRACES, value))
     ]
 
 

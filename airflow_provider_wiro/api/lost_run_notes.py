@@ -125,10 +125,16 @@ def _run_from_json(number: int, stored: Mapping[str, Any]) -> LostRun:
     )
 
 
-def _file_to_json(one: SentFile) -> dict[str, str]:
-    """Return what is known of a file: of a URL with a query, which can be a signature, nothing."""
+def _file_to_json(one: SentFile) -> dict[str, Any]:
+    """
+    Return what is known of a file. A query can be a signature: an output of a run is known without it, of any
+    other URL that has one nothing is kept.
+    """
     if one.url is not None:
-        return {} if "?" in one.url or "@" in one.url else {"url": one.url}
+        url, mark, _ = one.url.partition("?")
+        if "@" in one.url or (mark and not one.is_output):
+            return {}
+        return {"url": url, "is_output": True} if one.is_output else {"url": url}
     return {} if one.sha256 is None else {"sha256": one.sha256}
 
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter
 
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
+# Compiled where they are first used, and kept by `re`: DAG files, which import this module, need few of them.
 #: Spaces, control characters, and surrogates, which no encoding can send.
-_NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_URLS = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 #: What ends the line of a header, or begins nothing that a person typed.
-_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_IN_NAMES = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 #: Wiro takes files up to 100 MB, says its API reference.
 MAX_FILE_BYTES = 100 * 1000 * 1000
@@ -110,15 +111,12 @@ def _is_slug_segment(segment: str) -> bool:
 
 
 #: The page of a model; its last two segments are the model's names.
-_MODEL_PAGE = re.compile(
-    r"\s*(?:https?://)?(?:www\.)?wiro\.ai/(?:[\w-]+/)*?(?:models/)?([^/?#\s]+)/([^/?#\s]+)/?(?:[?#].*)?\s*",
-    re.IGNORECASE,
-)
+_MODEL_PAGE = r"(?i)\s*(?:https?://)?(?:www\.)?wiro\.ai/(?:[\w-]+/)*?(?:models/)?([^/?#\s]+)/([^/?#\s]+)/?(?:[?#].*)?\s*"
 
 
 def _slug_hint(model: object) -> str:
     """Say what to write instead."""
-    if isinstance(model, str) and (page := _MODEL_PAGE.fullmatch(model)):
+    if isinstance(model, str) and (page := re.fullmatch(_MODEL_PAGE, model)):
         return f"Write '{page[1]}/{page[2]}'."
     if isinstance(model, list | tuple):
         return "One operator runs one model; for several, use one operator each or `.expand(model=[…])`."
@@ -205,7 +203,7 @@ def check_name(name: object, what: str) -> None:
     """
     if not isinstance(name, str) or not name.strip():
         raise WiroUsageError(f"Expected {what} names as non-empty text, found {repr(name)[:200]}.")
-    if _NOT_IN_NAMES.search(name):
+    if re.search(_NOT_IN_NAMES, name):
         raise WiroUsageError(
             f"The {what} name {name[:200]!r} can't be sent. Expected one without line breaks and other "
             "control characters."
@@ -316,7 +314,9 @@ def check_web_url(url: str, what: str) -> str:
     try:
         parts = urlsplit(stripped)
         valid = (
-            parts.scheme in {"http", "https"} and bool(parts.hostname) and not _NOT_IN_URLS.search(stripped)
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and not re.search(_NOT_IN_URLS, stripped)
         )
         _ = parts.port
     except ValueError:

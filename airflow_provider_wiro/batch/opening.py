@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.exceptions import WiroError
 
 _IDS_AN_ENTRY = 1000
+#: Of tasks that are left to end, so many are named in the log.
+_MOST_NAMED = 20
 #: An earlier item of equal inputs is taken over: rather one that is done than one that is on its way.
 _WORTH = [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
 
@@ -101,7 +103,25 @@ def open_record(
             yield entry
 
     store.replace(kept())
+    if left := _left_running(record, fresh):
+        log.warning(
+            "Wiro tasks of other inputs are left to end, and are billed: %s%s.",
+            ", ".join(left[:_MOST_NAMED]),
+            f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else "",
+        )
     return fresh, None
+
+
+def _left_running(earlier: BatchRecord, fresh: BatchRecord) -> list[str]:
+    """Return the tasks in flight that no item of the new record follows."""
+    followed = {attempt.wiro_task_id for attempt in fresh.attempts.values()}
+    return [
+        attempt.wiro_task_id
+        for item, attempt in sorted(earlier.attempts.items())
+        if earlier.state(item) is ItemState.RUNNING
+        and attempt.wiro_task_id is not None
+        and attempt.wiro_task_id not in followed
+    ]
 
 
 def _counts(record: BatchRecord) -> str:

@@ -39,8 +39,7 @@ WINDOW = 250
 WINDOW_BYTES = 32 * 1024 * 1024
 #: Failures that are told in the message of a failed batch.
 FAILURES_TOLD = 5
-#: What is put and read before the first Run; no part has such a name.
-_PROBE = "probe.jsonl"
+#: What is put and read before the first Run.
 _PROBE_BODY = b'{"what":"probe"}\n'
 _PART = re.compile(r"(\d{6,})\.jsonl")
 #: The number of a part: who has written it, a random number, then which of its parts it is.
@@ -142,10 +141,12 @@ class Parts:
         :raises WiroUsageError: the store refuses that.
         :raises WiroRecordError: it can't be reached.
         """
-        where = f"{self._place.uri}/{_PROBE}"
+        # Two deployments with one bucket can begin at once: neither may delete what the other is to read.
+        probe = f"probe-{secrets.token_hex(8)}.jsonl"
+        where = f"{self._place.uri}/{probe}"
         with refusals(f"keep the results of this batch, in {where}"), _records(where):
-            self._place.write(_PROBE, _PROBE_BODY)
-            found = self._place.read(_PROBE)
+            self._place.write(probe, _PROBE_BODY)
+            found = self._place.read(probe)
         if found != _PROBE_BODY:
             raise WiroUsageError(
                 f"Put {len(_PROBE_BODY)} bytes as {where}, where the results of this batch are kept, and "
@@ -153,7 +154,7 @@ class Parts:
                 "Give manifest_uri another place."
             )
         try:
-            self._place.delete(_PROBE)
+            self._place.delete(probe)
         except Exception as error:
             log.info(
                 "Could not delete %s (%s). It stays, as will the files beside it: the batch doesn't need "

@@ -374,7 +374,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
-            return self._go_on(context, before=before_failed_deferral(context))
+            before, fingerprint = before_failed_deferral(context)
+            return self._go_on(context, fingerprint=fingerprint, before=before)
 
     @contextmanager
     def _stopping_what_nobody_follows(self, context: Context) -> Iterator[None]:
@@ -672,7 +673,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             )
         self._check_killed()
         before = BeforeDeferral.of(waiting.wiro_task_ids)
-        note_before_deferral(context, before)
+        note_before_deferral(context, before, fingerprint)
         self.defer(
             trigger=WiroBatchTrigger(
                 wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],

@@ -150,6 +150,18 @@ def test_after_a_clear_with_other_inputs_what_is_the_same_goes_on(work: BatchWor
     assert [by_id[line["wiro_task_id"]] for line in work.manifest] == [item["prompt"] for item in inputs]
 
 
+def test_tasks_that_no_item_follows_any_more_are_named(work: BatchWork) -> None:
+    work.wiro.inject(Fault("stuck_running", times=1))
+    work.defer(prompts(2))
+    lost = [task.id for task in work.wiro.tasks if task.parameters["prompt"] == "robot 0"]
+    work.retry()
+
+    assert work.run([{"prompt": "corrected"}, prompts(2)[1]])["succeeded"] == 2
+
+    assert f"Wiro tasks of other inputs are left to end, and are billed: {lost[0]}." in work.told
+    assert work.started == {"robot 0": 1, "robot 1": 1, "corrected": 1}
+
+
 def test_results_that_a_crash_took_along_are_read_from_wiro_again(work: BatchWork) -> None:
     inputs = prompts(5)
     operator = work.operator(inputs)

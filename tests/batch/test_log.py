@@ -92,7 +92,7 @@ def test_of_thousands_of_failures_the_first_are_logged() -> None:
     for log in (ItemLog(told, inputs, found), ItemLog(told, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
-            found.record.apply(batch_record.intent(item, Attempt("digest", None, 0.0, 1)))
+            found.record.apply(batch_record.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
             found.record.apply(batch_record.failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 

@@ -141,6 +141,33 @@ def test_inputs_that_change_while_a_batch_is_deferred_are_an_error_and_not_paid_
     assert len(work.wiro.tasks) == 3
 
 
+def test_inputs_that_changed_before_airflow_failed_the_deferral_are_the_same_error_and_what_runs_is_stopped(
+    work: BatchWork,
+) -> None:
+    from airflow_provider_wiro.emulator import Fault
+
+    work.wiro.inject(Fault("stuck_running", times=None))
+    work.defer(prompts(3))
+    operator = work.operator(prompts(4))
+
+    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+        operator.resume_execution("__fail__", {"error": "Trigger failure"}, work.context)
+    assert (len(work.wiro.tasks), work.wiro.counts.tasks_stopped) == (3, 3)
+
+
+def test_a_retry_with_other_inputs_goes_on_though_its_xcom_is_of_the_try_before(work: BatchWork) -> None:
+    """Airflow 3.0 resumes a retry with the failure of the try before."""
+    work.defer(prompts(3))
+    work.ti.try_number += 1
+
+    summary = work.operator(prompts(4)).resume_execution(
+        "__fail__", {"error": "Trigger failure"}, work.context
+    )
+
+    assert summary["succeeded"] == 4
+    assert work.started_once(prompts(4))
+
+
 def test_the_event_of_an_earlier_try_begins_nothing_anew(work: BatchWork) -> None:
     inputs = prompts(3)
     deferred = work.defer(inputs)

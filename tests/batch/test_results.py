@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from airflow_provider_wiro.api import batch_record
 from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
 from airflow_provider_wiro.batch.results import Parts, result_of, write_manifest
 from airflow_provider_wiro.exceptions import WiroRecordError
+from tests.operators.fakes import Told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,7 @@ def results(*ids: str) -> list[dict[str, object]]:
 def done(*places: tuple[int, int]) -> BatchRecord:
     record = BatchRecord(len(places), try_number=1)
     for item, place in enumerate(places):
-        record.apply(batch_record.intent(item, Attempt("digest", None, 0.0, 1)))
+        record.apply(batch_record.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
         record.apply(batch_record.done(item, place, cost=None, size=None))
     return record
 
@@ -43,6 +44,23 @@ def test_the_record_takes_the_largest_number_that_a_part_can_have(tmp_path: Path
     largest = (2**42 - 1 << 20) + 2**20 - 1
 
     assert done((largest, 3)).place(0) == (largest, 3)
+
+
+def test_two_deployments_that_try_one_place_at_once_both_find_it_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Parts(str(tmp_path)), Parts(str(tmp_path))
+    read = type(first._place).read
+
+    def read_late(place: Any, name: str) -> bytes | None:
+        if place is first._place:
+            second.try_place(Told())
+        return read(place, name)
+
+    monkeypatch.setattr(type(first._place), "read", read_late)
+    first.try_place(Told())
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_parts_of_a_try_are_found_by_the_next_one(tmp_path: Path) -> None:

@@ -92,23 +92,30 @@ def test_with_cancel_on_kill_off_nothing_is_looked_for(
     assert CANCELLED not in work.statuses
 
 
-@pytest.mark.parametrize("kind", ["contents", "url", "signed url"])
+@pytest.mark.parametrize("kind", ["contents", "url", "signed url", "output with a signed link"])
 @pytest.mark.parametrize("is_same", [True, False])
 def test_files_are_compared_as_the_worker_compares_them(
     wiro: WiroEmulator, work: Work, end: Callable[..., Any], tmp_path: Path, kind: str, is_same: bool
 ) -> None:
     for name in ("cat", "dog"):
         (tmp_path / f"{name}.png").write_bytes(name.encode())
-    given = {
+    signed = "https://pictures.example.com/{}.png?X-Amz-Signature=" + SECRET
+    given: dict[str, Any] = {
         name: {
             "contents": str(tmp_path / f"{name}.png"),
             "url": f"https://pictures.example.com/{name}.png",
-            "signed url": f"https://pictures.example.com/{name}.png?X-Amz-Signature={SECRET}",
+            "signed url": signed.format(name),
+            "output with a signed link": {
+                "wiro_task_id": "9",
+                "outputs": [{"index": 0, "name": f"{name}.png", "url": signed.format(name)}],
+            },
         }[kind]
         for name in ("cat", "dog")
     }
     run = {"model": "wiro/Image Edit General", "parameters": {"prompt": "as a cartoon"}}
     deferred = lose(wiro, work, **run, files={"inputImage": given["cat"]})
+    assert deferred.trigger is not None
+    assert SECRET not in json.dumps(deferred.trigger.serialize())
     wiro.inject(Fault("stuck_running"))
     WiroHook().run_model(**run, files={"inputImage": given["cat" if is_same else "dog"]})
 
