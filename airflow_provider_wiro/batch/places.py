@@ -20,7 +20,7 @@ from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_hooks import s3_hook
 from airflow_provider_wiro.landing.s3_location import split_url
 from airflow_provider_wiro.storage.location import parse_location
-from airflow_provider_wiro.storage.opening import open_object
+from airflow_provider_wiro.storage.opening import check_known, open_object
 from airflow_provider_wiro.storage.private_files import replacing
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ class S3Place:
         self._working = own.to_put(bucket, is_result=False)
         self._result = {**own.to_put(bucket, is_result=True), "ContentType": JSON_LINES}
         self._reading, self._managing = own.to_read(bucket), own.to_manage(bucket)
+        if at:
+            check_known(unquote(conn_id), uri)
         self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
 
     def read(self, name: str) -> bytes | None:
