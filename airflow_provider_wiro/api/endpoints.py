@@ -213,8 +213,8 @@ def _task_id_hint(given: object, found: str) -> str:
     """Say what to write instead."""
     if given is None or found == "None":
         return (
-            "The task that it comes from has returned nothing, or isn't upstream: give `run.output`, which "
-            "also makes it so."
+            "The task that it comes from has returned nothing (as `wiro_task_id`), or isn't upstream: give "
+            "`run.output`, which also makes it so."
         )
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         return "For the runs of several tasks, map it: `.partial(…).expand(wiro_task_id=run.output)`."

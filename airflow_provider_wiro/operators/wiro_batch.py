@@ -240,7 +240,6 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         if is_parsed(self):
             check_model(model)
             check_inputs(inputs)
-            check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)
             check_parameters(parameters)
             check_files(files)
             check_callback_url(callback_url)
@@ -260,6 +259,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 part_size=part_size,
                 placeholders=PLACEHOLDERS | {"item"},
             )
+        if is_parsed(self):
+            check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)
         check_flags(
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,

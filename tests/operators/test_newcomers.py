@@ -66,7 +66,7 @@ AT_PARSE: list[tuple[str, dict[str, Any], str]] = [
     ("upload", {"files": None}, "`files` as the path or URI of a file"),
     ("upload", {"files": ["a.png"]}, "File 0 of `files`: .*absolute path"),
     ("sensor", {"wiro_task_id": ["5", "6"]}, "expand\\(wiro_task_id=run.output\\)"),
-    ("sensor", {"wiro_task_id": None}, "returned nothing, or isn't upstream"),
+    ("sensor", {"wiro_task_id": None}, "returned nothing .*or isn't upstream"),
     ("run", {"parameters": {"prompt": {"wiro_task_id": "5", "outputs": []}}}, "output\\['text'\\]"),
 ]
 
@@ -152,7 +152,8 @@ def test_an_item_in_a_form_of_its_own_is_refused_before_the_batch_is_paid_for(
 ) -> None:
     said = fails(MAKERS["batch"](inputs=[item], state_path=str(tmp_path)))
 
-    assert re.match(r'Item 0 of inputs: found '(params|parameters|files)'.*exactly {"parameters": {…}, "files": {…}}', said)
+    assert re.match("Item 0 of inputs: found '(params|parameters|files)'", said)
+    assert 'exactly {"parameters": {…}, "files": {…}}' in said
     assert wiro.counts.tasks_started == 0
 
 
