@@ -26,6 +26,7 @@ from airflow_provider_wiro.storage.location import parse_location
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.data_trust import DataTrust
+    from airflow_provider_wiro.storage.location import Location
 
 #: A longer line is no run's parameters.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -277,12 +278,10 @@ class _Lines:
             if isinstance(error, FileNotFoundError | IsADirectoryError):
                 found = "a folder" if isinstance(error, IsADirectoryError) else "none"
                 raise WiroUsageError(f"Expected a file of JSON Lines at {uri}, found {found}.") from error
-            if type(error).__name__ == "NoCredentialsError":
-                raise WiroUsageError(
-                    f"Can't read {uri}: boto3 finds no credentials, and the URI names no connection. Write "
-                    "s3://CONNECTION@bucket/key, or give aws_conn_id."
-                ) from error
             if isinstance(error, Exception):
+                if (refusal := _refusal(error, location)) is not None:
+                    kind = WiroConnectionError if refusal.may_retry else type(refusal)
+                    raise kind(f"Can't read the inputs: {refusal}") from error
                 raise WiroConnectionError(f"Can't read {uri}: {type(error).__name__}: {error}") from error
             raise
         return cls(Path(copy), uri)
@@ -320,6 +319,15 @@ class _Lines:
         self._file.close()
         with suppress(OSError):
             self._path.unlink()
+
+
+def _refusal(error: Exception, location: Location) -> WiroError | None:
+    """Return what S3, or boto3, has against reading a file, None where it is no error of theirs."""
+    if location.scheme != "s3":
+        return None
+    from airflow_provider_wiro.landing.s3_refusals import S3Access
+
+    return S3Access(location.bucket, location.conn_id).explained(error, location.path)
 
 
 def _parsed(line: bytes, what: str) -> None:

@@ -54,6 +54,27 @@ def test_an_unknown_connection_costs_no_run(work: BatchWork, s3: S3) -> None:
     assert work.wiro.counts.requests["Run"] == 0
 
 
+def test_inputs_in_s3_are_read_by_the_operators_connection(work: BatchWork, s3: S3) -> None:
+    s3.put("tonight.jsonl", b'{"prompt": "a teapot"}')
+    assert work.run(f"s3://{BUCKET}/tonight.jsonl")["succeeded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("s3://no-such-bucket/x.jsonl", r"Can't read the inputs: S3 answered NoSuchBucket.*'aws_default'"),
+        (f"s3://{BUCKET}/x.jsonl", "Expected a file of JSON Lines at s3://.*, found none"),
+        (f"s3://my_s3@{BUCKET}/x.jsonl", "Airflow has no connection 'my_s3'"),
+    ],
+)
+def test_inputs_that_are_not_there_are_one_permanent_error(
+    work: BatchWork, s3: S3, uri: str, said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        work.run(uri)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
 def test_a_denial_of_one_output_ends_the_batch_for_good_and_nothing_more_is_submitted(
     work: BatchWork, s3: S3, store: Gateway
 ) -> None:
