@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from airflow_provider_wiro.api.filenames import refuse_parent_folders
 from airflow_provider_wiro.batch.own_objects import JSON_LINES, OwnObjects, body_checksum
-from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_hooks import s3_hook
@@ -101,6 +101,8 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
         return S3Place(location.uri, own) if location.scheme == "s3" else StoragePlace(location.uri)
     except WiroUsageError:
         raise
+    except WiroMissingConnectionError as error:  # also while Airflow's secrets backend is out
+        raise WiroRecordError(str(error)) from error
     except ImportError as error:
         raise WiroUsageError(f"Can't open {uri}: {error}. Its provider has to be installed.") from error
     except Exception as error:

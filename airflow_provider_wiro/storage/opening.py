@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location, refuse_marks
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
     :param what: the argument that has the URI, for messages.
     :param conn_id: the connection to use if the URI names none.
     :raises WiroUsageError: Airflow or fsspec would make another place of it, or it is no URI.
+    :raises WiroMissingConnectionError: Airflow hasn't the connection, or its secrets backend is out.
     :raises ImportError: the store's provider is not installed.
     :raises ValueError: there is no such store.
     """
@@ -63,7 +64,7 @@ def check_known(conn_id: str, uri: str) -> None:
     Airflow's S3 takes what boto3 finds, or nothing, in place of a connection that isn't there. For its
     default that is relied on; any other name was meant to be one.
 
-    :raises WiroUsageError: it hasn't.
+    :raises WiroMissingConnectionError: it hasn't, or its secrets backend is out.
     """
     if conn_id == _DEFAULT_AWS:
         return
@@ -74,7 +75,7 @@ def check_known(conn_id: str, uri: str) -> None:
     except AirflowException as error:
         if type(error).__name__ != "AirflowNotFoundException":
             raise
-        raise WiroUsageError(
+        raise WiroMissingConnectionError(
             f"Can't open {uri[:200]}: Airflow has no connection {conn_id[:100]!r}. Create it, or correct the "
             "id."
         ) from None

@@ -16,7 +16,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.exceptions import (
+    WiroMissingConnectionError,
+    WiroOutputUnavailableError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.airflow_home import ROOT
@@ -684,7 +688,6 @@ def test_a_manifest_on_disk_is_its_owners_and_an_output_is_not(wiro: Wiro, tmp_p
         ("/proc/wiro", "No such file or directory. Correct path, or create"),
         ("{tmp}/taken", "Not a directory. Correct path"),
         ("s3://aws_default@no-such-bucket", "The specified bucket does not exist. Correct path"),
-        ("s3://my_s3@shop", "Airflow has no connection 'my_s3'"),
     ],
 )
 def test_a_place_that_is_not_there_is_one_permanent_error(
@@ -700,3 +703,10 @@ def test_a_place_that_is_not_there_is_one_permanent_error(
 
     assert caught.value.__cause__ is None
     assert len(str(caught.value)) < 300
+
+
+def test_a_connection_that_airflow_lacks_is_named_before_another_is_used(wiro: Wiro, bucket: Bucket) -> None:
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(WiroMissingConnectionError, match="Airflow has no connection 'my_s3'"):
+        transfer("s3://my_s3@inputs/{name}")
+    assert bucket.keys == []
