@@ -203,10 +203,24 @@ def check_task_id(wiro_task_id: object) -> str:
     is_text = bool(found) and found.isprintable() and " " not in found and not found.startswith("-")
     if not is_text or len(found) > MAX_ID_LENGTH or found in {"None", "0"}:
         raise WiroUsageError(
-            f"Expected the id of a Wiro task, such as '2221', found {described(wiro_task_id)}. Give the "
-            "output of the task that starts the run (`run.output`), or what that has as `wiro_task_id`."
+            f"Expected the id of a Wiro task, such as '2221', found {described(wiro_task_id)}. "
+            f"{_task_id_hint(wiro_task_id, found)}"
         )
     return found
+
+
+def _task_id_hint(given: object, found: str) -> str:
+    """Say what to write instead."""
+    if given is None or found == "None":
+        return (
+            "The task that it comes from has returned nothing (as `wiro_task_id`), or isn't upstream: give "
+            "`run.output`, which also makes it so."
+        )
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return "For the runs of several tasks, map it: `.partial(…).expand(wiro_task_id=run.output)`."
+    return (
+        "Give the output of the task that starts the run (`run.output`), or what that has as `wiro_task_id`."
+    )
 
 
 def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:

@@ -26,6 +26,7 @@ def json_value(name: str, value: Any) -> Any:
     :raises WiroUsageError: JSON has no such value.
     """
     try:
+        _check_no_result(value)
         try:
             _check({name: value})
         except TypeError:
@@ -48,6 +49,15 @@ def json_value(name: str, value: Any) -> Any:
         f"Parameter {name!r} can't be sent: {problem}. Expected text, numbers, booleans, or lists and dicts "
         "of these. Files belong into `files`."
     )
+
+
+def _check_no_result(value: Any) -> None:
+    """Raise for a run summary, which is no value of any model's parameter: a part of it is meant."""
+    if isinstance(value, Mapping) and "wiro_task_id" in value and ("outputs" in value or "files" in value):
+        raise WiroUsageError(
+            "found all that another task returned of a Wiro task; for an LLM's answer write "
+            "`run.output['text']`"
+        )
 
 
 def _check(value: Any) -> None:

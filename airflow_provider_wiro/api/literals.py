@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_wiro.api.json_values import is_operator, json_value
-from airflow_provider_wiro.api.parameters import clean_parameters, described, split_slug
+from airflow_provider_wiro.api.parameters import check_web_url, clean_parameters, described, split_slug
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 _TEMPLATE_MARKS = ("{{", "{%", "{#")
@@ -110,6 +110,51 @@ def check_files(files: object) -> None:
         for source in given if isinstance(given, list | tuple) else (given,):
             _check_no_operator(f"files[{name!r}]", source)
             check_closed(f"files[{name!r}]", source)
+            check_written_file(f"File parameter {name!r}", source)
+
+
+def check_written_file(where: str, source: object) -> None:
+    """
+    Raise for what a DAG file gives as a file and no worker can open: bytes, an open file, a relative path.
+
+    :param where: what it is given for, as the beginning of the message.
+    :raises WiroUsageError: says what to write instead.
+    """
+    if isinstance(source, bytes | bytearray) or hasattr(source, "readline"):
+        kind = type(source).__name__
+        raise WiroUsageError(f"{where}: Expected the path or URL of a file, found {kind}. Give its path.")
+    if is_known_later(source) or not isinstance(source, str | os.PathLike) or hasattr(source, "protocol"):
+        return
+    path = os.fspath(source)
+    if "://" not in path and path.strip() and not path.startswith(("/", "data:", "DATA:")):
+        raise WiroUsageError(
+            f"{where}: Expected a file by its absolute path, or as an object-storage URI or an http(s) URL, "
+            f"found {path[:200]!r}. A relative path is another file for each worker."
+        )
+
+
+def check_uploads(files: object) -> None:
+    """
+    Raise for files that can't be uploaded.
+
+    :raises WiroUsageError: says what to write instead.
+    """
+    _check_no_operator("files", files)
+    if files is None:
+        raise WiroUsageError("Expected `files` as the path or URI of a file, or a list of these, found None.")
+    for number, source in enumerate(files if isinstance(files, list | tuple) else (files,)):
+        check_closed("files", source)
+        check_written_file(f"File {number} of `files`", source)
+
+
+def check_callback_url(url: object) -> None:
+    """
+    Raise for an address that Wiro can't POST to.
+
+    :raises WiroUsageError: it is no http(s) URL.
+    """
+    if url and not is_known_later(url):
+        check_web_url(url if isinstance(url, str) else str(url), "`callback_url`")
 
 
 def check_inputs(inputs: object) -> None:
@@ -124,6 +169,13 @@ def check_inputs(inputs: object) -> None:
             "Expected `inputs` as a list of dicts, one for each run, or the path or URI of a file of JSON "
             f"Lines, found {described(inputs)}."
         )
+    for number, item in enumerate(inputs if isinstance(inputs, list | tuple) else ()):
+        _check_no_operator(f"item {number} of inputs", item)
+        if not isinstance(item, Mapping) and not is_known_later(item):
+            raise WiroUsageError(
+                f"Item {number} of inputs: expected a dict of the model's parameters, such as "
+                f'{{"prompt": "a teapot"}}, found {described(item)}.'
+            )
 
 
 def check_wiro_task_id(wiro_task_id: object) -> None:
@@ -153,7 +205,24 @@ def check_conn_id(name: str, conn_id: object) -> None:
         )
 
 
+def check_flags(**flags: object) -> None:
+    """
+    Raise for a flag that is neither True nor False: any text counts as true, ``"false"`` and a template too.
+
+    :raises WiroUsageError: names the argument.
+    """
+    for name, value in flags.items():
+        if value not in (True, False):
+            hint = " It is no template field." if isinstance(value, str) and "{" in value else ""
+            raise WiroUsageError(f"Expected {name} as True or False, found {described(value)}.{hint}")
+
+
 def _check_no_operator(name: str, value: object) -> None:
+    if hasattr(value, "operator_class") and callable(function := getattr(value, "function", None)):
+        called = getattr(function, "__name__", "task")
+        raise WiroUsageError(
+            f"Expected {name} as a value, found the @task function {called!r}. Call it: `{called}()`."
+        )
     if is_operator(value):
         task_id = getattr(value, "task_id", "")
         raise WiroUsageError(

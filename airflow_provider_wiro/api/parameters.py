@@ -106,7 +106,7 @@ def _is_slug_segment(segment: str) -> bool:
         and segment not in {".", ".."}
         and len(segment) <= 200
         and segment.isprintable()
-        and not set(segment) & set("\\?#:%")
+        and not set(segment) & set("\\?#:%{}")
     )
 
 
@@ -118,6 +118,8 @@ def _slug_hint(model: object) -> str:
     """Say what to write instead."""
     if isinstance(model, str) and (page := re.fullmatch(_MODEL_PAGE, model)):
         return f"Write '{page[1]}/{page[2]}'."
+    if isinstance(model, str) and "{" in model:
+        return "A template has two braces on each side, `{{ … }}`; inside an f-string four."
     if isinstance(model, list | tuple):
         return "One operator runs one model; for several, use one operator each or `.expand(model=[…])`."
     return "Copy the two names from the model's page at wiro.ai."

@@ -10,26 +10,30 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.fingerprint import fingerprint
-from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
+from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, described
 from airflow_provider_wiro.batch.item_log import shown_input
 from airflow_provider_wiro.batch.places import open_place, split_uri
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.hooks.file_sources import flattened, is_local_path, reference_of
 from airflow_provider_wiro.hooks.stored_file import local_file
 from airflow_provider_wiro.state_folder import absolute
+from airflow_provider_wiro.storage.location import parse_location
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.data_trust import DataTrust
+    from airflow_provider_wiro.storage.location import Location
 
 #: A longer line is no run's parameters.
 MAX_LINE_BYTES = 8 * 1024 * 1024
-#: An item with files of its own has exactly these keys.
-_OWN_FILES = {"parameters", "files"}
+#: An item with files of its own has these keys, one of them or both, and no other.
+_OWN_FILES = ("files", "parameters")
+#: What they are mistaken for.
+_LIKE_OWN_FILES = ("file", "parameter", "params")
 #: Of a SHA-256, as much as tells items apart, in hex digits.
 FINGERPRINT_DIGITS = 32
 
@@ -56,6 +60,7 @@ class Inputs:
     :param files: of all items; the same.
     :param trust: what the items may name; None: anything, for the DAG's author has listed them.
     :param keeps_bad: let an item in whose parameters can't be sent: it fails by itself when it is its turn.
+    :param aws_conn_id: the connection by which an ``s3://`` URI that names none is read.
     :raises WiroUsageError: an item can't be right; says which.
     """
 
@@ -69,6 +74,7 @@ class Inputs:
         project_id: str | None,
         trust: DataTrust | None = None,
         keeps_bad: bool = False,
+        aws_conn_id: str | None = None,
     ) -> None:
         self._model = model
         self._trust = trust
@@ -77,7 +83,7 @@ class Inputs:
         self.files = _mapping(files, "`files`")
         self._project_id = project_id
         self._keeps_bad = keeps_bad
-        self._lines = _Lines.fetched(given) if isinstance(given, str | os.PathLike) else None
+        self._lines = _Lines.fetched(given, aws_conn_id) if isinstance(given, str | os.PathLike) else None
         self._list = [] if self._lines else _listed(given)
         try:
             self._check()
@@ -174,16 +180,31 @@ class Inputs:
 
     def _merged(self, raw: Any) -> Item:
         if not isinstance(raw, Mapping):
-            raise WiroUsageError(f"expected a dict of the model's parameters, found {type(raw).__name__}.")
+            raise WiroUsageError(
+                'expected a dict of the model\'s parameters, such as {"prompt": "a teapot"}, found '
+                f"{described(raw)}."
+            )
         own, files = _own(raw)
         return Item({**self._parameters, **own}, {**self.files, **files})
 
 
 def _own(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return an item's own parameters and files."""
-    if set(raw) != _OWN_FILES:
-        return raw, {}
-    return _mapping(raw["parameters"], "its `parameters`"), _mapping(raw["files"], "its `files`")
+    """
+    Return an item's own parameters and files.
+
+    :raises WiroUsageError: it has a dict of either, beside something else: its values would be sent as one.
+    """
+    if raw and set(raw).issubset(_OWN_FILES):
+        parameters, files = (raw.get(name) for name in ("parameters", "files"))
+        return _mapping(parameters, "its `parameters`"), _mapping(files, "its `files`")
+    nested = [name for name in (*_OWN_FILES, *_LIKE_OWN_FILES) if isinstance(raw.get(name), Mapping)]
+    if nested:
+        beside = next((f" beside {str(name)[:50]!r}" for name in raw if name not in nested), "")
+        raise WiroUsageError(
+            f"found {nested[0]!r}{beside}. Expected the model's parameters, or exactly "
+            '{"parameters": {…}, "files": {…}}.'
+        )
+    return raw, {}
 
 
 def _listed(given: Any) -> list[Any]:
@@ -229,7 +250,7 @@ class _Lines:
             raise
 
     @classmethod
-    def fetched(cls, source: str | os.PathLike[str]) -> Self:
+    def fetched(cls, source: str | os.PathLike[str], aws_conn_id: str | None = None) -> Self:
         """
         Fetch a file: so that it stays what was checked, whatever happens to it.
 
@@ -243,7 +264,10 @@ class _Lines:
                 f"text {uri[:100]!r}. If it comes from a template, set render_template_as_native_obj=True on "
                 "the DAG, or hand over the task's output itself."
             )
-        folder, name = split_uri(absolute(uri, "inputs"))
+        location = parse_location(absolute(uri, "inputs"), "inputs")
+        if location.scheme == "s3" and location.conn_id is None and aws_conn_id:
+            location = replace(location, conn_id=aws_conn_id)
+        folder, name = split_uri(location.uri)
         place = open_place(folder)
         handle, copy = tempfile.mkstemp(prefix="wiro-inputs-", suffix=".jsonl")
         os.close(handle)
@@ -252,8 +276,12 @@ class _Lines:
         except BaseException as error:
             Path(copy).unlink()
             if isinstance(error, FileNotFoundError | IsADirectoryError):
-                raise WiroUsageError(f"Expected a file of JSON Lines at {uri}, found none.") from error
+                found = "a folder" if isinstance(error, IsADirectoryError) else "none"
+                raise WiroUsageError(f"Expected a file of JSON Lines at {uri}, found {found}.") from error
             if isinstance(error, Exception):
+                if (refusal := _refusal(error, location)) is not None:
+                    kind = WiroConnectionError if refusal.may_retry else type(refusal)
+                    raise kind(f"Can't read the inputs: {refusal}") from error
                 raise WiroConnectionError(f"Can't read {uri}: {type(error).__name__}: {error}") from error
             raise
         return cls(Path(copy), uri)
@@ -293,12 +321,27 @@ class _Lines:
             self._path.unlink()
 
 
+def _refusal(error: Exception, location: Location) -> WiroError | None:
+    """Return what S3, or boto3, has against reading a file, None where it is no error of theirs."""
+    if location.scheme != "s3":
+        return None
+    from airflow_provider_wiro.landing.s3_refusals import S3Access
+
+    return S3Access(location.bucket, location.conn_id).explained(error, location.path)
+
+
 def _parsed(line: bytes, what: str) -> None:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise WiroUsageError(f"{what} is not JSON: {error}.") from error
+        begin = line.lstrip()[:60].rstrip().decode("utf-8", "replace")
+        hint = " A JSON array is a list: write each of its objects into a line." if begin[:1] == "[" else ""
+        raise WiroUsageError(
+            f"{what} is not JSON ({error}). Expected JSON Lines, one object a line, such as "
+            f'{{"prompt": "a teapot"}}, found {begin!r}.{hint}'
+        ) from error
     if not isinstance(found, dict):
         raise WiroUsageError(
-            f"{what}: expected an object with the model's parameters, found {type(found).__name__}."
+            f"{what}: expected an object with the model's parameters, such as "
+            f'{{"prompt": "a teapot"}}, found {type(found).__name__}.'
         )

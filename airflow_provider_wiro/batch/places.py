@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from airflow_provider_wiro.api.filenames import refuse_parent_folders
 from airflow_provider_wiro.batch.own_objects import JSON_LINES, OwnObjects, body_checksum
-from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
 from airflow_provider_wiro.landing.s3_hooks import s3_hook
 from airflow_provider_wiro.landing.s3_location import split_url
 from airflow_provider_wiro.storage.location import parse_location
-from airflow_provider_wiro.storage.opening import open_object
+from airflow_provider_wiro.storage.opening import check_known, open_object
 from airflow_provider_wiro.storage.private_files import replacing
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
         return S3Place(location.uri, own) if location.scheme == "s3" else StoragePlace(location.uri)
     except WiroUsageError:
         raise
+    except WiroMissingConnectionError as error:  # also while Airflow's secrets backend is out
+        raise WiroRecordError(str(error)) from error
     except ImportError as error:
         raise WiroUsageError(f"Can't open {uri}: {error}. Its provider has to be installed.") from error
     except Exception as error:
@@ -182,6 +184,8 @@ class S3Place:
         self._working = own.to_put(bucket, is_result=False)
         self._result = {**own.to_put(bucket, is_result=True), "ContentType": JSON_LINES}
         self._reading, self._managing = own.to_read(bucket), own.to_manage(bucket)
+        if at:
+            check_known(unquote(conn_id), uri)
         self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
 
     def read(self, name: str) -> bytes | None:

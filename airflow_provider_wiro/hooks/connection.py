@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -146,6 +147,13 @@ def missing_connection(conn_id: str) -> Iterator[None]:
     except AirflowException as error:
         if type(error).__name__ != "AirflowNotFoundException":
             raise
+        variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        if os.environ.get(variable):
+            raise WiroMissingConnectionError(
+                f"Airflow can't read connection {conn_id!r} from the environment variable {variable}. "
+                "Expected a URI, wiro://KEY:SECRET@, or JSON, with double quotes: "
+                '{"conn_type": "wiro", "login": "KEY", "password": "SECRET"}.'
+            ) from None
         raise WiroMissingConnectionError(
             f"Airflow has no connection {conn_id!r}. Create it under Admin > Connections with type Wiro, or "
             f"as the environment variable AIRFLOW_CONN_{conn_id.upper()}='wiro://KEY:SECRET@', or correct "

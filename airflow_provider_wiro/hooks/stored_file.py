@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location
-from airflow_provider_wiro.storage.opening import check_opened, connection_of, open_object
+from airflow_provider_wiro.storage.opening import check_opened, connection_of, open_object, provider_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def local_file(path: Path) -> StoredFile:
         )
     try:
         if not path.is_file():
-            raise _missing(path)
+            raise _missing(path, "a folder" if path.is_dir() else "none")
         size = path.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _failure(_quoted(path), error, is_local=True) from error
@@ -127,15 +127,14 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     except (ImportError, ValueError) as error:
         raise WiroUsageError(
             f"Can't open {_quoted(source)}: {str(error)[:100]}. Expected an object-storage URI, such as "
-            "s3://aws_default@bucket/key; its provider has to be installed (for s3://: "
-            "apache-airflow-providers-amazon[s3fs])."
+            f"s3://aws_default@bucket/key. {provider_hint(str(source))}"
         ) from error
     except WiroError:
         raise
     except Exception as error:  # each store has its own
         raise _failure(_quoted(source), error, is_local=False) from error
     if facts.get("type", "file") != "file":
-        raise _missing(source)
+        raise _missing(source, "a folder")
     etag = facts.get("ETag") or facts.get("etag")
 
     def open_raw(block_bytes: int) -> Any:
@@ -173,8 +172,8 @@ def _quoted(source: Any) -> str:
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
 
 
-def _missing(source: Any) -> WiroUsageError:
-    return WiroUsageError(f"Expected a file at {_quoted(source)}, found none.")
+def _missing(source: Any, found: str = "none") -> WiroUsageError:
+    return WiroUsageError(f"Expected a file at {_quoted(source)}, found {found}.")
 
 
 def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:

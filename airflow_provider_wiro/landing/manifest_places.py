@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.description import Description
+from airflow_provider_wiro.landing.store_failures import plain_store_errors
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.provenance import Origin
@@ -48,11 +49,13 @@ class InStore:
         self._file = file
 
     def read(self) -> bytes | None:
-        if self._file.facts() is None:
-            return None
-        with self._file.open() as file:
-            found: bytes = file.read(manifests.MAX_BYTES)
+        with plain_store_errors(self.uri, "manifest"):
+            if self._file.facts() is None:
+                return None
+            with self._file.open() as file:
+                found: bytes = file.read(manifests.MAX_BYTES)
         return found
 
     def put(self, body: bytes, *, only_if_absent: bool) -> None:
-        self._file.write(io.BytesIO(body), expected_size=len(body), before=self._file.facts())
+        with plain_store_errors(self.uri, "manifest"):
+            self._file.write(io.BytesIO(body), expected_size=len(body), before=self._file.facts())

@@ -105,7 +105,7 @@ def _is_known(tags: object) -> bool:
     if isinstance(tags, Mapping):
         texts = [text for pair in tags.items() for text in pair]
         return all(is_literal(text) or isinstance(text, int | float | None) for text in texts)
-    return isinstance(tags, bool) or is_literal(tags)
+    return is_literal(tags) if isinstance(tags, str) else not (hasattr(tags, "resolve") or callable(tags))
 
 
 def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] | None:

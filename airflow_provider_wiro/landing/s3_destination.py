@@ -71,6 +71,11 @@ def open_s3(
             f"Expected aws_conn_id as the id of an Airflow connection, found {quoted(aws_conn_id)}: there is "
             "no such connection. Create it, or correct the id; None takes boto3's own credentials."
         )
+    if getattr(hook.conn_config, "conn_type", None) == "wiro":
+        raise WiroUsageError(
+            "Expected aws_conn_id as the id of a connection to S3 (type aws), found "
+            f"{quoted(aws_conn_id)}, which is of type wiro."
+        )
     bucket = bucket or hook.service_config.get("bucket_name")
     if not bucket:
         raise WiroUsageError(

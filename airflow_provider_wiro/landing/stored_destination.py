@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.filenames import check_key_template
 from airflow_provider_wiro.hooks.stored_file import with_connection
-from airflow_provider_wiro.landing.landings import PLACEHOLDERS
 from airflow_provider_wiro.landing.manifest import manifest_key
 from airflow_provider_wiro.landing.manifest_object import ManifestObject
 from airflow_provider_wiro.landing.manifest_places import InStore
 from airflow_provider_wiro.landing.stored_output import StoredOutput
-from airflow_provider_wiro.storage.location import fixed_folder, parse_target
+from airflow_provider_wiro.storage.location import fixed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.landing.landings import Landing
     from airflow_provider_wiro.landing.provenance import Origin
-
-
-def path_template(path: Any) -> str:
-    """
-    Return the template of the outputs' URIs or local paths.
-
-    :param path: text, or an ObjectStoragePath.
-    :raises WiroUsageError: it has an unknown placeholder, is empty or relative, or could lead to another
-        place than the one it shows.
-    """
-    template = check_key_template(with_connection(path), PLACEHOLDERS, argument="path")
-    parse_target(template, "path")
-    return template
 
 
 def open_outputs(landings: Sequence[Landing], template: str, unrendered: str | None) -> list[StoredOutput]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
+from airflow_provider_wiro.landing.store_failures import plain_store_errors
 from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
@@ -36,9 +37,14 @@ class StoredLanding:
 
         :raises WiroOutputRefusedError: another file is in the way, or it is not what Wiro announced.
         :raises WiroOutputUnavailableError: it can't be had, or written, at this moment.
+        :raises WiroUsageError: the store refuses it for good.
         """
         landing, target = what_and_where
         self.reader.check()
+        with plain_store_errors(target.uri, "path"):
+            return self._land(landing, target)
+
+    def _land(self, landing: Landing, target: StoredOutput) -> dict[str, Any]:
         before = target.facts()
         existing = None if self.replaces else before
         if existing is not None:

@@ -15,7 +15,7 @@ from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsa
 from airflow_provider_wiro.landing.output_reader import PIECE_BYTES
 from airflow_provider_wiro.plain_logs import plain_logger
 from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
-from airflow_provider_wiro.storage.opening import LocalFile, open_object
+from airflow_provider_wiro.storage.opening import LocalFile, open_object, provider_hint
 from airflow_provider_wiro.storage.private_files import open_private
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class StoredOutput:
         except (ImportError, ValueError) as error:
             raise WiroUsageError(
                 f"Can't open {self.uri}: {error}. Expected an object-storage URI, such as "
-                "gs://google_cloud_default@bucket/key; its provider has to be installed (for s3://: "
-                "apache-airflow-providers-amazon[s3fs])."
+                f"gs://google_cloud_default@bucket/key. {provider_hint(self.uri)}"
             ) from error
 
     def _check_below(self) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api.literals import is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,25 @@ def are_listed(inputs: Any) -> bool:
     if isinstance(inputs, list | tuple) and not all(isinstance(item, Mapping) for item in inputs):
         return False
     return not isinstance(inputs, str | os.PathLike) and not is_resolved_later
+
+
+def check_places(inputs: Any, manifest_uri: Any, s3_key: Any) -> None:
+    """
+    Check where a DAG file has a batch read and write, as far as no template hides it.
+
+    :param s3_key: None where no outputs are landed.
+    :raises WiroUsageError: a path is relative, or outputs of two items could have one key.
+    """
+    for argument, place in (("inputs", inputs), ("manifest_uri", manifest_uri)):
+        is_place = isinstance(place, str | os.PathLike) and not is_known_later(place)
+        if is_place and (text := str(place).strip()) and not text.startswith("[") and "\n" not in text:
+            from airflow_provider_wiro.state_folder import absolute  # most give templates, or none
+
+            absolute(text, argument)
+    if isinstance(s3_key, str) and not is_known_later(s3_key) and isinstance(inputs, list | tuple):
+        from airflow_provider_wiro.batch.collisions import check_item_keys
+
+        check_item_keys(s3_key, len(inputs))
 
 
 def check_names(argument: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.parameters import clean_parameters, split_slug
 from airflow_provider_wiro.api.resume import WantedRun
 from airflow_provider_wiro.api.sent_files import references, sent_files
-from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.hooks.file_sources import reference_of, sources_of
 from airflow_provider_wiro.hooks.files import AWS_CONN_ID, files_as_far_as_known, resolve_files
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.api.run_identity import TaskTry
+
+
+#: Characters of a longer text are no path.
+_LONGEST_PATH = 1024
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ def prepare_run(
     found: dict[str, list[FileValue]] = {}
     digest, problem = "", None
     try:
+        _check_no_paths(given)
         found = resolve_files(files, aws_conn_id)
         digest, sent = fingerprint(model, given, found, project_id), sent_files(found)
     except WiroError as error:
@@ -80,6 +86,21 @@ def prepare_run(
         task_try=task_try,
     )
     return PreparedRun(wanted, found)
+
+
+def _check_no_paths(parameters: Mapping[str, Any]) -> None:
+    """
+    Raise for a parameter that is the path of a file here: Wiro would get the path's text, and bill it.
+
+    :raises WiroUsageError: names the parameter.
+    """
+    for name, value in parameters.items():
+        is_path = isinstance(value, str) and value.startswith("/") and len(value) < _LONGEST_PATH
+        if is_path and os.path.isfile(value):  # noqa: PTH113  Path raises for what can't be a path
+            raise WiroUsageError(
+                f"Parameter {name!r:.100} is the path of a file, {value[:200]!r}, of which Wiro would get "
+                f"the text alone. To send the file, give it in `files`: {{{name!r:.100}: …}}."
+            )
 
 
 def _names(files: Mapping[str, Any] | None) -> dict[str, list[str]]:

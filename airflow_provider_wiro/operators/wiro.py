@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_wiro.api.literals import (
+    check_callback_url,
     check_conn_id,
     check_files,
+    check_flags,
     check_model,
     check_parameters,
     likely_templates,
@@ -28,6 +30,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroOvertakenError,
     WiroTaskTimeoutError,
+    WiroUsageError,
 )
 from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
@@ -169,7 +172,16 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_model(model)
             check_parameters(parameters)
             check_files(files)
+            check_callback_url(callback_url)
             check_conn_id("wiro_conn_id", wiro_conn_id)
+        check_flags(
+            wait_for_completion=wait_for_completion,
+            deferrable=deferrable,
+            cancel_on_kill=cancel_on_kill,
+            cancel_on_timeout=cancel_on_timeout,
+            durable=durable,
+        )
+        self._names_parameters = parameters is not None
         self.model = model
         self.parameters = parameters
         self.files = files
@@ -385,6 +397,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.operators.wanted_run import prepare_run
         from airflow_provider_wiro.run_record import current_try
 
+        if self._names_parameters and self.parameters is None:
+            raise WiroUsageError(
+                "Expected `parameters` as a dict, found None: the task or template that they come from gave "
+                "nothing. Nothing was sent."
+            )
         run = prepare_run(
             self.model,
             self.parameters,

@@ -17,8 +17,10 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_wiro.api.literals import (
+    check_callback_url,
     check_conn_id,
     check_files,
+    check_flags,
     check_inputs,
     check_model,
     check_parameters,
@@ -36,7 +38,13 @@ from airflow_provider_wiro.operators.arguments import (
     whole_number,
 )
 from airflow_provider_wiro.operators.batch_stopping import BatchStopper
-from airflow_provider_wiro.operators.data_inputs import are_listed, check_folders, check_names, data_trust
+from airflow_provider_wiro.operators.data_inputs import (
+    are_listed,
+    check_folders,
+    check_names,
+    check_places,
+    data_trust,
+)
 from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.plain_logs import PlainLogs
@@ -234,6 +242,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_inputs(inputs)
             check_parameters(parameters)
             check_files(files)
+            check_callback_url(callback_url)
             check_conn_id("wiro_conn_id", wiro_conn_id)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.landings import PLACEHOLDERS
@@ -250,6 +259,16 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 part_size=part_size,
                 placeholders=PLACEHOLDERS | {"item"},
             )
+        if is_parsed(self):
+            check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)
+        check_flags(
+            deferrable=deferrable,
+            cancel_on_kill=cancel_on_kill,
+            cancel_on_timeout=cancel_on_timeout,
+            replace=replace,
+            require_size=require_size,
+            include_links=include_links,
+        )
         self.model = model
         self.inputs = inputs
         self.parameters = parameters
@@ -503,6 +522,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                         parameters=self.allowed_item_parameters,
                     ),
                     keeps_bad=not job.fails_fast,
+                    aws_conn_id=self.aws_conn_id,
                 )
             )
             if not len(inputs):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
+from airflow_provider_wiro.api.literals import check_conn_id, check_uploads
 from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.plain_text import plain_values
+from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
@@ -68,6 +70,9 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if is_parsed(self):
+            check_uploads(files)
+            check_conn_id("wiro_conn_id", wiro_conn_id)
         self.files = files
         self.folder_id = folder_id
         self.wiro_conn_id = wiro_conn_id

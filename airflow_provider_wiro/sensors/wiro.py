@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
+from airflow_provider_wiro.api.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.api.polling import Polling, check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.api.wire import moment
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
@@ -105,6 +105,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         if is_parsed(self):
             check_wiro_task_id(wiro_task_id)
             check_conn_id("wiro_conn_id", wiro_conn_id)
+        check_flags(deferrable=deferrable)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id
         self.deferrable = deferrable

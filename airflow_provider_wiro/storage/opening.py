@@ -6,9 +6,10 @@ import os
 import posixpath
 import stat
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location, refuse_marks
 
 if TYPE_CHECKING:
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_wiro.storage.location import Location
+
+#: What has to be installed for the stores of these schemes.
+_PROVIDERS = {
+    ("s3", "s3a", "s3n"): "apache-airflow-providers-amazon[s3fs]",
+    ("gs", "gcs"): "apache-airflow-providers-google and gcsfs",
+    ("abfs", "abfss", "adl", "az", "wasb", "wasbs"): "apache-airflow-providers-microsoft-azure",
+}
+#: The connection that Airflow's S3 needs no entry for.
+_DEFAULT_AWS = "aws_default"
 
 #: Stores whose paths begin with the bucket. Others (file servers) know their host from the connection.
 _BUCKET_SCHEMES = frozenset(
@@ -30,6 +40,7 @@ def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
     :param what: the argument that has the URI, for messages.
     :param conn_id: the connection to use if the URI names none.
     :raises WiroUsageError: Airflow or fsspec would make another place of it, or it is no URI.
+    :raises WiroMissingConnectionError: Airflow hasn't the connection, or its secrets backend is out.
     :raises ImportError: the store's provider is not installed.
     :raises ValueError: there is no such store.
     """
@@ -39,9 +50,50 @@ def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
     if asked.conn_id is None and conn_id is not None:
         asked = replace(asked, conn_id=conn_id)
     refuse_marks(asked, f"{asked.bucket}/{asked.path}", what)
+    if asked.conn_id is not None:
+        check_known(asked.conn_id, asked.uri)
     path = ObjectStoragePath(asked.uri)
     check_opened(path, asked, what)
     return path
+
+
+def check_known(conn_id: str, uri: str) -> None:
+    """
+    Make sure that Airflow has the connection of a URI.
+
+    Airflow's S3 takes what boto3 finds, or nothing, in place of a connection that isn't there. For its
+    default that is relied on; any other name was meant to be one.
+
+    :raises WiroMissingConnectionError: it hasn't, or its secrets backend is out.
+    """
+    if conn_id == _DEFAULT_AWS:
+        return
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    try:
+        _read_connection(conn_id)
+    except AirflowException as error:
+        if type(error).__name__ != "AirflowNotFoundException":
+            raise
+        raise WiroMissingConnectionError(
+            f"Can't open {uri[:200]}: Airflow has no connection {conn_id[:100]!r}. Create it, or correct the "
+            "id."
+        ) from None
+
+
+@cache
+def _read_connection(conn_id: str) -> None:
+    """Ask Airflow once in each process: there may be thousands of files."""
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    BaseHook.get_connection(conn_id)
+
+
+def provider_hint(uri: str) -> str:
+    """Say what has to be installed for a URI's store."""
+    scheme = uri.partition("://")[0].lower()
+    name = next((name for schemes, name in _PROVIDERS.items() if scheme in schemes), None)
+    return "Its provider has to be installed." if name is None else f"Install {name}."
 
 
 def check_opened(path: Any, asked: Location, what: str) -> None:

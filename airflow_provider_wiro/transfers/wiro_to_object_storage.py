@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
+from airflow_provider_wiro.api.literals import (
+    check_closed,
+    check_conn_id,
+    check_flags,
+    check_wiro_task_id,
+    is_known_later,
+)
 from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
@@ -99,6 +105,12 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         if is_parsed(self):
             check_wiro_task_id(wiro_task_id)
             check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_closed("path", path)
+            if not is_known_later(path):
+                from airflow_provider_wiro.landing.path_template import path_template
+
+                path_template(path)
+        check_flags(replace=replace, require_size=require_size)
         self.wiro_task_id = wiro_task_id
         self.path = path
         self.replace = replace
@@ -148,12 +160,13 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         )
         from airflow_provider_wiro.landing.landings import plan
         from airflow_provider_wiro.landing.masking import without
+        from airflow_provider_wiro.landing.path_template import path_template
         from airflow_provider_wiro.landing.provenance import Origin
         from airflow_provider_wiro.transfers.lineage import Landed
 
         with airflow_failures(), self.hook:
             check_size(self.max_concurrency)
-            template = destination.path_template(self.path)
+            template = path_template(self.path)
             task = finished_task(self.hook, self.wiro_task_id)
             base_url = self.hook.connection.base_url
             origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)

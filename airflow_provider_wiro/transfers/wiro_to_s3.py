@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_wiro_task_id
+from airflow_provider_wiro.api.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import airflow_failures, explain, in_brief
 from airflow_provider_wiro.plain_logs import PlainLogs
@@ -143,6 +143,12 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             manifest=manifest,
             max_concurrency=max_concurrency,
             part_size=part_size,
+        )
+        check_flags(
+            replace=replace,
+            delete_after=delete_after,
+            delete_shared_inputs=delete_shared_inputs,
+            require_size=require_size,
         )
         self.wiro_task_id = wiro_task_id
         self.s3_bucket = s3_bucket

@@ -364,7 +364,7 @@ def test_a_batch_whose_place_for_the_journal_is_gone_submits_nothing(
 
 
 def test_a_relative_manifest_is_refused_before_anything_is_submitted(work: BatchWork) -> None:
-    with pytest.raises(AirflowFailException, match="Expected manifest_uri as an absolute path"):
+    with pytest.raises(WiroUsageError, match="Expected manifest_uri as an absolute path"):
         work.run(prompts(2), manifest_uri="results/batch.jsonl")
     assert work.wiro.counts.requests["Run"] == 0
 

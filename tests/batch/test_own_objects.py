@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSResponse
 from airflow_provider_wiro.batch import locations
 from airflow_provider_wiro.batch.own_objects import OwnObjects
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.batch.work import prompts
 from tests.transfers.s3 import BUCKET
 
@@ -293,7 +294,7 @@ def test_keys_in_which_items_would_meet_are_refused_before_the_first_run(
     work: BatchWork, s3: S3, key: str
 ) -> None:
     bucket = None if key.startswith("s3:") else BUCKET
-    with pytest.raises(AirflowFailException, match=r"Expected \{item\} or \{wiro_task_id\} in s3_key"):
+    with pytest.raises(WiroUsageError, match=r"Expected \{item\} or \{wiro_task_id\} in s3_key"):
         work.run(prompts(2), s3_bucket=bucket, s3_key=key)
     assert work.wiro.counts.requests["Run"] == 0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from tests.batch.test_landing import lands
 from tests.batch.work import prompts
 from tests.transfers.gateway import connections_read
@@ -51,6 +51,32 @@ def test_an_unknown_connection_costs_no_run(work: BatchWork, s3: S3) -> None:
     lands(work, aws_conn_id="aws_typo", manifest_uri=str(work.folder / "manifest.jsonl"))
     with pytest.raises(AirflowFailException, match="found 'aws_typo'"):
         work.run(prompts(3))
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_inputs_in_s3_are_read_by_the_operators_connection(work: BatchWork, s3: S3) -> None:
+    s3.put("tonight.jsonl", b'{"prompt": "a teapot"}')
+    assert work.run(f"s3://{BUCKET}/tonight.jsonl")["succeeded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("s3://no-such-bucket/x.jsonl", r"Can't read the inputs: S3 answered NoSuchBucket.*'aws_default'"),
+        (f"s3://{BUCKET}/x.jsonl", "Expected a file of JSON Lines at s3://.*, found none"),
+    ],
+)
+def test_inputs_that_are_not_there_are_one_permanent_error(
+    work: BatchWork, s3: S3, uri: str, said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        work.run(uri)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_a_connection_of_the_inputs_that_airflow_lacks_costs_no_run(work: BatchWork, s3: S3) -> None:
+    with pytest.raises(WiroRecordError, match="Airflow has no connection 'my_s3'"):
+        work.run(f"s3://my_s3@{BUCKET}/x.jsonl")
     assert work.wiro.counts.requests["Run"] == 0
 
 

@@ -16,7 +16,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.exceptions import (
+    WiroMissingConnectionError,
+    WiroOutputUnavailableError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.airflow_home import ROOT
@@ -331,7 +335,7 @@ def test_a_store_that_fails_leaves_nothing_behind(
 
     monkeypatch.setattr(s3fs.core.S3File, "_call_s3", failing)
     wiro.shows(wiro.file(BIG))
-    with pytest.raises(OSError, match="S3 is away"):
+    with pytest.raises(WiroOutputUnavailableError, match="S3 is away"):
         transfer(bucket.uri(KEY))
     assert bucket.keys == bucket.open_uploads == []
 
@@ -459,7 +463,7 @@ def test_a_path_that_cannot_be_right_is_refused_before_anything_is_read(
 ) -> None:
     attach_memory()
     wiro.shows(wiro.file(PNG), wiro.file(PNG))
-    with pytest.raises(AirflowFailException, match=words):
+    with pytest.raises((WiroUsageError, AirflowFailException), match=words):
         transfer(path)
     assert cdn.requests == []
 
@@ -601,7 +605,7 @@ def test_a_path_that_would_be_another_place_is_refused_before_anything_is_read(
     if as_manifest:
         manifest = place.replace("{index}", "x").replace("{name}", "x")
         arguments = {"path": f"{tmp_path}/{KEY}", "manifest": manifest}
-    with pytest.raises(AirflowFailException, match=r"Expected (path|manifest)"):
+    with pytest.raises((WiroUsageError, AirflowFailException), match=r"Expected (path|manifest)"):
         transfer(**arguments)
     assert cdn.requests == []
     assert list(tmp_path.iterdir()) == []
@@ -689,3 +693,36 @@ def test_a_manifest_on_disk_is_its_owners_and_an_output_is_not(wiro: Wiro, tmp_p
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("manifest.json", "0.png")] == [0o600, 0o644]
+
+
+# -- a place that can't be written to
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("/proc/wiro", "No such file or directory. Correct path, or create"),
+        ("{tmp}/taken", "Not a directory. Correct path"),
+        ("s3://aws_default@no-such-bucket", "The specified bucket does not exist. Correct path"),
+    ],
+)
+def test_a_place_that_is_not_there_is_one_permanent_error(
+    wiro: Wiro, bucket: Bucket, tmp_path: Path, folder: str, said: str
+) -> None:
+    bucket.put("a.png", b"x")  # there is an S3, with another bucket
+    (tmp_path / "taken").write_bytes(b"x")
+    wiro.shows(wiro.file(PNG))
+    path = f"{folder.format(tmp=tmp_path)}/{{name}}"
+
+    with pytest.raises(AirflowFailException, match=said) as caught:
+        transfer(path)
+
+    assert caught.value.__cause__ is None
+    assert len(str(caught.value)) < 300
+
+
+def test_a_connection_that_airflow_lacks_is_named_before_another_is_used(wiro: Wiro, bucket: Bucket) -> None:
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(WiroMissingConnectionError, match="Airflow has no connection 'my_s3'"):
+        transfer("s3://my_s3@inputs/{name}")
+    assert bucket.keys == []
