@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: A header as RFC 9112 §5 has it, but for blanks before the colon, which some servers write.
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
+#: Transfer codings that change nothing.
+_NO_CODINGS = frozenset({b"", b"identity"})
 #: As many lines that are no header are passed over. http.client takes as many headers.
 _MAX_UNREADABLE = 100
 #: http.client's own limit of a line.
@@ -185,8 +187,19 @@ def _header_line(line: bytes) -> bytes:
     if match is None and line[:1] not in {b" ", b"\t"}:
         return b""
     name, value = (b"", line) if match is None else (match[1] + b":", match[2])
+    if name.lower() == b"transfer-encoding:":
+        value = b" " + _codings(value)
     # A carriage return inside of a line would be the end of a line to the mail parser.
     return name + value.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
+
+
+def _codings(value: bytes) -> bytes:
+    """
+    Return transfer codings as http.client has to read them: it takes a body for chunked only if nothing else
+    is said, not even a blank, and would show the frame of each chunk as bytes of the file.
+    """
+    codings = [coding for part in value.lower().split(b",") if (coding := part.strip()) not in _NO_CODINGS]
+    return b", ".join(dict.fromkeys(codings))
 
 
 class _Reads(io.RawIOBase):

@@ -18,6 +18,7 @@ from airflow_provider_wiro.hooks.bounded import allow_read
 from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     import requests
@@ -179,18 +180,29 @@ class Cursor:
             asked = retry.retry_after_seconds(headers, datetime.now(UTC))
             self._wait(patience, downloads.bad_status(download.output, status), asked=asked or 0.0)
             return
-        if download.edition is None:
-            download.edition = ranges.read_first(download.output, self._stop, status, headers)
-            if self._fetcher.require_size and download.edition.ends_with_connection:
-                downloads.check_size_is_known(download.output)
-            if not download.edition.is_ranged:
-                self._stop = None
-        else:
-            ranges.check_further(
-                download.output, download.edition, self.position, self._stop, status, headers
-            )
+        try:
+            self._judge(status, headers)
+        except ranges.WrongPartError as error:
+            if not is_ranged:
+                raise
+            download.forgo_ranges()
+            raise Restart(error.found) from error
         self._says_its_end = bool({"content-length", "transfer-encoding"} & headers.keys())
         self._response = response
+
+    def _judge(self, status: int, headers: Mapping[str, str]) -> None:
+        """Judge an answer that is to be read, and learn from it what it says of the file."""
+        download = self._download
+        if download.edition is not None:
+            download.edition = ranges.check_further(
+                download.output, download.edition, self.position, self._stop, status, headers
+            )
+            return
+        download.edition = ranges.read_first(download.output, self._stop, status, headers)
+        if self._fetcher.require_size and download.edition.ends_with_connection:
+            downloads.check_size_is_known(download.output)
+        if not download.edition.is_ranged:
+            self._stop = None
 
     def _read(self, view: memoryview) -> int:
         end = self._end()
@@ -211,6 +223,7 @@ class Cursor:
             raise urllib3.exceptions.ProtocolError("The body ended too early.")
         downloads.check_received(self._download.output, self.position, announced=announced, is_complete=True)
         if end is None and edition is not None and edition.ends_with_connection:
+            self._fetcher.unverified.add(self._download.output.index)
             log.warning("%s", downloads.unverified(self._download.output, self.position))
         self.is_at_end = True
 
@@ -226,7 +239,8 @@ class Cursor:
                         announced=None if edition is None else edition.announced,
                         is_complete=False,
                     )
-                raise ranges.too_much(self._download.output)
+                self._download.forgo_ranges()
+                raise Restart("the CDN sent more than the part that was asked for")
         self.is_at_end = True
 
     def _end(self) -> int | None:
