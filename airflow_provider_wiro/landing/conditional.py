@@ -97,9 +97,9 @@ def _names_condition(error: Any) -> bool:
     return "if-none-match" in str(error.response.get("Error", {}).get("Message", "")).lower()
 
 
-def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
+def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     """
-    Put an object in place of the one that has this ETag, or, if that is None, of none.
+    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's answer.
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
@@ -108,17 +108,16 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
     from botocore.exceptions import ClientError
 
     if etag is None:
-        OnlyIfAbsent()(client.put_object, **arguments)
-        return
+        return OnlyIfAbsent()(client.put_object, **arguments)
     try:
-        client.put_object(**arguments, IfMatch=etag)
+        return client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
         found = set(answer_of(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise KeyTakenError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:
             raise
-        client.put_object(**arguments)
+        return client.put_object(**arguments)
 
 
 def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
