@@ -152,9 +152,15 @@ def no_file_yet(output: Output, status: int) -> WiroOutputUnavailableError:
     )
 
 
-def no_answer(output: Output, how: str) -> WiroOutputUnavailableError:
-    """Return the error for a CDN that can't be reached, or says nothing."""
-    return WiroOutputUnavailableError(f"No answer from the CDN for {output.label}: {how}.")
+def no_answer(output: Output, url: str, how: str) -> WiroOutputUnavailableError:
+    """
+    Return the error for a CDN that can't be reached, or says nothing.
+
+    :param url: that was asked, the output's or where a redirect led; only its host is shown.
+    """
+    return WiroOutputUnavailableError(
+        f"No answer from the CDN for {output.label}, at {urlsplit(url).hostname or '?'}: {how}."
+    )
 
 
 def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:

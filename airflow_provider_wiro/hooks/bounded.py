@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 #: Transfer codings that change nothing.
 _NO_CODINGS = frozenset({b"", b"identity"})
+#: Statuses before the answer's own (RFC 9110 §15.2), but for those that end it or that http.client knows.
+_INTERIM = range(102, 200)
 #: As many lines that are no header are passed over. http.client takes as many headers.
 _MAX_UNREADABLE = 100
 #: http.client's own limit of a line.
@@ -127,6 +129,15 @@ class _BoundedResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.reads = _Reads(self.fp.detach(), sock, until)
         self.fp = self._head = _Head(self.reads)
+
+    def _read_status(self) -> Any:
+        """Return the final status: http.client passes over 100, and takes other interim ones for the end."""
+        found = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        while found[1] in _INTERIM:
+            while self._head.readline(_MAX_LINE + 1).strip():
+                pass
+            found = super()._read_status()  # type: ignore[misc]
+        return found
 
     def begin(self) -> None:
         super().begin()
