@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from contextlib import suppress
@@ -31,6 +32,10 @@ log = plain_logger(__name__)
 #: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
 #: enough that this copy adds nothing to the memory.
 PIECE_BYTES = 256 * 1024
+
+
+#: How long to wait, once all has come, for the end of a body that doesn't say where that is.
+_LAST_LOOK_SECONDS = 2.0
 
 
 class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has already stored parts
@@ -230,7 +235,7 @@ class Cursor:
     def _finish(self) -> None:
         """All has come. If there is more, it is not the file that was announced."""
         with suppress(urllib3.exceptions.HTTPError, OSError):  # what we need is there
-            if self._response is not None and self._read1(1):
+            if self._response is not None and self._read1(1, _LAST_LOOK_SECONDS):
                 edition = self._download.edition
                 if self._stop is None:
                     downloads.check_received(
@@ -250,11 +255,11 @@ class Cursor:
             return size
         return self._stop if size is None else min(self._stop, size)
 
-    def _read1(self, size: int) -> bytes:
+    def _read1(self, size: int, longest: float = math.inf) -> bytes:
         if self._response is None:
             raise AssertionError("connect() comes first")
         # Anew for each piece: what holds one up, even byte by byte, is as good as silent.
-        allow_read(self._response, self._fetcher.silence_seconds)
+        allow_read(self._response, min(self._fetcher.silence_seconds, longest))
         piece: bytes = self._response.raw.read1(size, decode_content=False)
         return piece
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api import retry
-from tests.contract.scripts import answer, chunked, head, lying, ranged, raw, until_close, wanted_range
+from airflow_provider_wiro.landing import cursor
+from tests.contract.scripts import (
+    answer,
+    chunked,
+    head,
+    lying,
+    ranged,
+    raw,
+    silence,
+    until_close,
+    wanted_range,
+)
 from tests.transfers.staging import BIG, MIB, PNG, transfer
 from tests.transfers.watching import land
 
@@ -118,6 +130,17 @@ def test_servers_with_an_etag_each_still_serve_the_file(
 
     wiro.shows(wiro.file(BIG, script))
     assert_landed(transfer(), s3, BIG)
+
+
+def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wiro states the size, and the CDN neither that nor an end."""
+    monkeypatch.setattr(cursor, "_LAST_LOOK_SECONDS", 0.1)
+    began = time.monotonic()
+    wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=silence)))
+    assert_landed(transfer(), s3, PNG)
+    assert time.monotonic() - began < 10
 
 
 # -- what is not known to be whole
