@@ -37,6 +37,8 @@ NOT_YET_STATUS = 404
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
 
+#: Transfer codings (RFC 9112 §7) that are undone while reading.
+_READABLE_CODINGS = frozenset({"", "identity", "chunked"})
 #: 18 digits are more than any file has bytes.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -150,9 +152,15 @@ def no_file_yet(output: Output, status: int) -> WiroOutputUnavailableError:
     )
 
 
-def no_answer(output: Output, how: str) -> WiroOutputUnavailableError:
-    """Return the error for a CDN that can't be reached, or says nothing."""
-    return WiroOutputUnavailableError(f"No answer from the CDN for {output.label}: {how}.")
+def no_answer(output: Output, url: str, how: str) -> WiroOutputUnavailableError:
+    """
+    Return the error for a CDN that can't be reached, or says nothing.
+
+    :param url: that was asked, the output's or where a redirect led; only its host is shown.
+    """
+    return WiroOutputUnavailableError(
+        f"No answer from the CDN for {output.label}, at {urlsplit(url).hostname or '?'}: {how}."
+    )
 
 
 def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:
@@ -243,9 +251,12 @@ def check_content(output: Output, headers: Mapping[str, str]) -> None:
     """
     what = output.label
     encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding not in {"", "identity"}:
+    transfer = {coding.strip() for coding in headers.get("transfer-encoding", "").lower().split(",")}
+    unreadable = ({encoding} - {"", "identity"}) or (transfer - _READABLE_CODINGS)
+    if unreadable:
+        encoding = ", ".join(sorted(unreadable))
         raise WiroOutputRefusedError(
-            f"The CDN sent {what} as {encoding!r}, though it was asked for the plain bytes."
+            f"The CDN sent {what} as {encoding[:100]!r}, though it was asked for the plain bytes."
         )
     found = headers.get("content-type", "").partition(";")[0].strip().lower()
     if found in {"text/html", "application/xhtml+xml"} and not is_web_page(output):

@@ -98,6 +98,20 @@ def _moment(date: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
+class WrongPartError(WiroOutputUnavailableError):
+    """
+    The CDN answered with another part of a file than was asked for, or one that can't be placed.
+
+    :ivar found: what it sent, as the end of a sentence.
+    """
+
+    def __init__(self, output: Output, found: str) -> None:
+        super().__init__(
+            f"The CDN sent another part of {output.label} than was asked for: {found}. Nothing was kept."
+        )
+        self.found = f"the CDN sent another part of it than was asked for ({found})"
+
+
 class Step(Enum):
     """What to do with an answer."""
 
@@ -178,20 +192,25 @@ def check_further(
     stop: int | None,
     status: int,
     headers: Mapping[str, str],
-) -> None:
+) -> Edition:
     """
     Judge the answer to a request for more of a file, before a byte of it is read.
 
+    :return: the edition, with the size if only this answer says it.
     :raises WiroOutputError: it is not what was asked for.
     """
     if status == 206:
         total = _check_part(output, start, stop, headers, edition.size)
         if edition.size is not None and total is not None and total != edition.size:
-            raise _wrong_part(output, f"the file was {edition.size} bytes and is {total} now")
+            raise WrongPartError(output, f"the file was {edition.size} bytes and is {total} now")
+        # The answer may end before the file does, and by nothing else would that be noticed.
+        if total is not None and edition.announced is None:
+            return replace(edition, size=total, announced=total)
     elif start == 0 and stop is None:
         downloads.check_answer(output, status, headers)
     else:
         raise downloads.bad_status(output, status)
+    return edition
 
 
 def _check_part(
@@ -205,34 +224,23 @@ def _check_part(
     found = headers.get("content-range", "").strip()
     match = _CONTENT_RANGE.fullmatch(found)
     if match is None:
-        raise _wrong_part(output, f"Content-Range {found[:100]!r}")
+        raise WrongPartError(output, f"Content-Range {found[:100]!r}")
     first, end = int(match[1]), int(match[2]) + 1
     total = None if match[3] == "*" else int(match[3])
     if start == 0 and output.size is not None and total is not None and total != output.size:
         raise downloads.wrong_size(output, f"the CDN announces {total}")
     whole = total if total is not None else size
     if whole is None:
-        raise _wrong_part(output, f"Content-Range {found!r}, which doesn't say how large the whole is")
+        raise WrongPartError(output, f"Content-Range {found!r}, which doesn't say how large the whole is")
     asked_end = whole if stop is None else min(stop, whole)
     if first != start or not start < end <= asked_end:
-        raise _wrong_part(output, f"bytes {first} to {end - 1} came for {start} to {asked_end - 1}")
+        raise WrongPartError(output, f"bytes {first} to {end - 1} came for {start} to {asked_end - 1}")
     length = downloads.content_length(output, headers)
     if length is not None and length != end - start:
-        raise _wrong_part(output, f"{length} bytes came for a range of {end - start}")
+        raise WrongPartError(output, f"{length} bytes came for a range of {end - start}")
     downloads.check_content(output, headers)
     downloads.check_unannounced(output, total)
     return total
-
-
-def _wrong_part(output: Output, found: str) -> WiroOutputUnavailableError:
-    return WiroOutputUnavailableError(
-        f"The CDN sent another part of {output.label} than was asked for: {found}. Nothing was kept."
-    )
-
-
-def too_much(output: Output) -> WiroOutputUnavailableError:
-    """Return the error for a part that is longer than asked for."""
-    return _wrong_part(output, "more bytes came")
 
 
 def check_renewed(old: Output, new: Output | None) -> Output:

@@ -7,12 +7,12 @@ nothing.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_wiro.api import deep_json
 from airflow_provider_wiro.api.secret_parameters import without_likely_tokens
 from airflow_provider_wiro.api.wire import number, text
 from airflow_provider_wiro.exceptions import (
@@ -121,8 +121,8 @@ def read(
 def _envelope(body: bytes) -> Envelope | None:
     """Return the JSON object that a body is, None if it is anything else."""
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = deep_json.loads(body)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

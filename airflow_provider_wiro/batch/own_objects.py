@@ -8,16 +8,21 @@ encrypted. What describes an output's bytes, or where S3 keeps them, stays with 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.landing.checksums import Sent
+from airflow_provider_wiro.landing.conditional import put_if_unchanged
 from airflow_provider_wiro.landing.s3_target import ALSO_FOR_ABORT, ALSO_FOR_HEAD
+from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+log = plain_logger(__name__)
 
 #: What describes an output: its bytes, where they are kept, and what its reader is to do with them.
 _OF_OUTPUTS = re.compile(r"Cache|Content|Expires$|Metadata$|StorageClass$|Website")
@@ -26,6 +31,8 @@ _OF_RESULTS = re.compile(r"ObjectLock")
 #: What is said of one bucket's owner and readers, which need not be those of another bucket.
 _OF_ONE_BUCKET = re.compile(r"ACL$|Grant|ExpectedBucketOwner$")
 
+#: How often an object is put that S3 has other bytes of.
+_MOST_PUTS = 3
 #: The type of JSON Lines.
 JSON_LINES = "application/x-ndjson"
 
@@ -72,16 +79,28 @@ def _only(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]
     return {name: value for name, value in arguments.items() if name in names}
 
 
-def body_checksum(client: Any, body: bytes, arguments: Mapping[str, Any]) -> dict[str, str]:
+def put_whole(
+    client: Any, call: Callable[..., Mapping[str, Any]], body: bytes, arguments: Mapping[str, Any]
+) -> None:
     """
-    Return the checksum to send with a small body where boto3 adds none of its own.
+    Put a small object, and put it again if S3 answers that it has other bytes.
 
-    S3 demands one for each put into a bucket with Object Lock.
+    :param call: of the client, or one like it, for the first put.
+    :param arguments: all others of the call.
+    :raises WiroRecordError: S3 has other bytes each time.
     """
-    if (
-        "ChecksumAlgorithm" in arguments
-        or client.meta.config.request_checksum_calculation == "when_supported"
-    ):
-        return {}
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    return {"ContentMD5": base64.b64encode(digest).decode()}
+    # S3 demands a checksum for each put into a bucket with Object Lock.
+    adds_none = client.meta.config.request_checksum_calculation != "when_supported"
+    sent = Sent(body, sends_md5=adds_none and "ChecksumAlgorithm" not in arguments)
+    for _ in range(_MOST_PUTS):
+        answer = call(**arguments, **sent.arguments, Body=body)
+        difference = sent.difference(answer, arguments)
+        if not difference:
+            return
+        where = f"s3://{arguments['Bucket']}/{arguments['Key']}"
+        log.warning("S3 took other bytes than were sent for %s: %s. Putting it again.", where, difference)
+        call = partial(put_if_unchanged, client, answer.get("ETag"))
+    raise WiroRecordError(
+        f"S3 took other bytes than were sent for {where} in each of {_MOST_PUTS} puts: {difference}. If "
+        "the ETags of this store are no MD5 sums, have it name checksums (ChecksumAlgorithm in extra_args)."
+    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote
 
 from airflow_provider_wiro.api.filenames import refuse_parent_folders
-from airflow_provider_wiro.batch.own_objects import JSON_LINES, OwnObjects, body_checksum
+from airflow_provider_wiro.batch.own_objects import JSON_LINES, OwnObjects, put_whole
 from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.landing.conditional import KeyTakenError, put_if_unchanged
 from airflow_provider_wiro.landing.s3_errors import answer_of
@@ -262,9 +262,8 @@ class S3Place:
         content_type = "application/json" if name.endswith(".json") else JSON_LINES
         return {**self._working, "ContentType": content_type}
 
-    def _put(self, call: Callable[..., object], name: str, body: bytes, arguments: Mapping[str, Any]) -> None:
-        checksum = body_checksum(self._client, body, arguments)
-        call(Bucket=self._bucket, Key=self._prefix + name, Body=body, **arguments, **checksum)
+    def _put(self, call: Callable[..., Any], name: str, body: bytes, arguments: Mapping[str, Any]) -> None:
+        put_whole(self._client, call, body, {"Bucket": self._bucket, "Key": self._prefix + name, **arguments})
 
     def _get(self, name: str) -> Any:
         found = self._find(name)

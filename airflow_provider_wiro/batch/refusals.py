@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUsageError
 from airflow_provider_wiro.landing.s3_errors import answer_of
+from airflow_provider_wiro.landing.s3_refusals import NOT_KNOWN_ADVICE, is_not_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,8 @@ def is_missing_bucket(error: BaseException) -> bool:
 def is_refusal(error: BaseException) -> bool:
     """Whether a store, or the client before it, refused a call in a way that a retry can't help."""
     code, status = answer_of(error)
+    if is_not_known(error):
+        return True
     if status:
         return status.startswith("4") and _PASSING.isdisjoint((code, status))
     if isinstance(error, OSError):
@@ -111,6 +114,8 @@ def _advice(error: BaseException) -> str:
     if is_access_denied(error):
         operation = getattr(error, "operation_name", "")
         return _WHAT_TO_DO.get(operation, "Give the connection's role the permission for it.")
+    if is_not_known(error):
+        return NOT_KNOWN_ADVICE
     if is_missing_bucket(error):
         return "Correct the bucket, or create it."
     if isinstance(error, OSError):

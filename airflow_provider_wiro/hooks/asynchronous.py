@@ -312,7 +312,11 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
             except (aiohttp.InvalidURL, UnicodeError) as error:  # the latter: a host that is no name
                 failure = downloads.no_url(output, reason(error))
             except FAILURES as error:
-                failure = guard.refusal or downloads.no_answer(output, reason(error))
+                timeouts = {
+                    "connect_timeout": connection.connect_timeout,
+                    "read_timeout": connection.read_timeout,
+                }
+                failure = guard.refusal or downloads.no_answer(output, url, in_words(error, **timeouts))
             if failure is not None:
                 raise failure  # out here and without a cause: the library's error may quote the URL
             opened.callback(response.close)

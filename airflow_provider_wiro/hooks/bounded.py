@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: A header as RFC 9112 §5 has it, but for blanks before the colon, which some servers write.
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
+#: Transfer codings that change nothing.
+_NO_CODINGS = frozenset({b"", b"identity"})
+#: Statuses before the answer's own (RFC 9110 §15.2), but for those that end it or that http.client knows.
+_INTERIM = range(102, 200)
 #: As many lines that are no header are passed over. http.client takes as many headers.
 _MAX_UNREADABLE = 100
 #: http.client's own limit of a line.
@@ -126,6 +130,15 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.reads = _Reads(self.fp.detach(), sock, until)
         self.fp = self._head = _Head(self.reads)
 
+    def _read_status(self) -> Any:
+        """Return the final status: http.client passes over 100, and takes other interim ones for the end."""
+        found = super()._read_status()  # type: ignore[misc]  # not in typeshed
+        while found[1] in _INTERIM:
+            while self._head.readline(_MAX_LINE + 1).strip():
+                pass
+            found = super()._read_status()  # type: ignore[misc]
+        return found
+
     def begin(self) -> None:
         super().begin()
         self._head.has_ended = True
@@ -185,8 +198,19 @@ def _header_line(line: bytes) -> bytes:
     if match is None and line[:1] not in {b" ", b"\t"}:
         return b""
     name, value = (b"", line) if match is None else (match[1] + b":", match[2])
+    if name.lower() == b"transfer-encoding:":
+        value = b" " + _codings(value)
     # A carriage return inside of a line would be the end of a line to the mail parser.
     return name + value.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
+
+
+def _codings(value: bytes) -> bytes:
+    """
+    Return transfer codings as http.client has to read them: it takes a body for chunked only if nothing else
+    is said, not even a blank, and would show the frame of each chunk as bytes of the file.
+    """
+    codings = [coding for part in value.lower().split(b",") if (coding := part.strip()) not in _NO_CODINGS]
+    return b", ".join(dict.fromkeys(codings))
 
 
 class _Reads(io.RawIOBase):

@@ -18,7 +18,7 @@ from airflow_provider_wiro.hooks.addresses import private_address
 from airflow_provider_wiro.hooks.blocking import lower_case, open_session
 from airflow_provider_wiro.hooks.bounded import BoundedAdapter, allow_read, allow_request
 from airflow_provider_wiro.hooks.insecure import check_secure_output
-from airflow_provider_wiro.hooks.reasons import reason
+from airflow_provider_wiro.hooks.reasons import in_words, reason
 from airflow_provider_wiro.hooks.unsigned_logs import unsigned_logs
 from airflow_provider_wiro.plain_logs import plain_logger
 
@@ -177,7 +177,8 @@ class OutputSession:
         except _NO_URL as error:
             failure: WiroOutputError = downloads.no_url(output, reason(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            failure = downloads.no_answer(output, reason(error))
+            timeouts = {"connect_timeout": self._connection.connect_timeout, "read_timeout": self._silence}
+            failure = downloads.no_answer(output, url, in_words(error, **timeouts))
         raise failure  # out here and without a cause: the library's error quotes the URL and its signature
 
     def interrupt(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import ssl
@@ -67,6 +68,12 @@ _IN_WORDS = {
 
 
 def _told(cause: BaseException) -> str | None:
+    if isinstance(cause, http.client.LineTooLong):
+        return "a line of the answer's head is longer than 65,536 bytes"
+    if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, OSError):
+        return "the answer is not HTTP/1"
+    if type(cause) is http.client.HTTPException:
+        return "the answer's head has more than 100 lines"
     if isinstance(cause, ssl.SSLCertVerificationError):
         why = getattr(cause, "verify_message", None)  # aiohttp has a subclass without
         return f"certificate verify failed: {why}" if why else None

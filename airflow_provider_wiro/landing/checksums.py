@@ -32,8 +32,6 @@ class Sent:
     :param sends_md5: put its MD5 into the request. S3 then refuses other bytes, and takes the object into a
         bucket with Object Lock, which it doesn't without any checksum.
     :param sends_crc32: put its CRC32 into the request, which boto3 then doesn't compute.
-    :param trusts_named: believe a checksum that S3 names without computing it once more: for bodies that
-        came over TLS with boto3's own checksum, which S3 has compared.
     """
 
     def __init__(
@@ -42,12 +40,10 @@ class Sent:
         *,
         sends_md5: bool = False,
         sends_crc32: bool = False,
-        trusts_named: bool = False,
     ) -> None:
         self._body = body
         self._md5 = _md5(body) if sends_md5 else None
         self._crc32 = _checksum("ChecksumCRC32", body) if sends_crc32 else None
-        self._trusts_named = trusts_named
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -76,7 +72,7 @@ class Sent:
 
     def _difference_of_checksums(self, answer: Mapping[str, Any]) -> str | None:
         shown = {name: str(answer[name]) for name in _CHECKSUMS if answer.get(name)}
-        for name, value in ({} if self._trusts_named else shown).items():
+        for name, value in shown.items():
             is_known = name == "ChecksumCRC32" and self._crc32 is not None
             own = self._crc32 if is_known else _checksum(name, self._body)
             if value != own:
@@ -89,6 +85,24 @@ class Sent:
             return None
         own = (_md5(self._body) if self._md5 is None else self._md5).hex()
         return "" if etag == own else f"its ETag is {etag}, the MD5 of the bytes {own}"
+
+
+def shows_damage(answer: Mapping[str, Any], asked: Mapping[str, Any], md5: str | None) -> bool:
+    """
+    Whether the ETag of an object that is there contradicts the MD5 that it was put with.
+
+    :param answer: of ``head_object``.
+    :param asked: the arguments of that call.
+    :param md5: in hexadecimal digits, None if it is not known.
+    """
+    etag = str(answer.get("ETag", "")).strip('"').lower()
+    is_comparable = md5 is not None and _MD5.fullmatch(md5) and _MD5.fullmatch(etag)
+    return bool(is_comparable and _has_md5_as_etag(answer, asked) and etag != md5)
+
+
+def md5_of(body: bytes | bytearray) -> str:
+    """Return the MD5 of a body in hexadecimal digits, as it is the ETag of most objects."""
+    return _md5(body).hex()
 
 
 def _has_md5_as_etag(answer: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

@@ -78,7 +78,7 @@ class OnlyIfAbsent:
             found = set(answer_of(error))
             if found & _TAKEN:
                 raise KeyTakenError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
-            if not found & _NOT_KNOWN:
+            if not found & _NOT_KNOWN and not _names_condition(error):
                 raise
             self._is_known = False
             log.info(
@@ -88,9 +88,18 @@ class OnlyIfAbsent:
             raise ConditionUnknownError(arguments.get("Key")) from error
 
 
-def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
+def _names_condition(error: Any) -> bool:
     """
-    Put an object in place of the one that has this ETag, or, if that is None, of none.
+    Whether a server says that it doesn't know this header, with a status of any other mistake.
+
+    Backblaze B2 says so of others: "Unsupported header 'x-amz-…' received for this API call."
+    """
+    return "if-none-match" in str(error.response.get("Error", {}).get("Message", "")).lower()
+
+
+def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
+    """
+    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's answer.
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
@@ -99,25 +108,24 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> None:
     from botocore.exceptions import ClientError
 
     if etag is None:
-        OnlyIfAbsent()(client.put_object, **arguments)
-        return
+        return OnlyIfAbsent()(client.put_object, **arguments)
     try:
-        client.put_object(**arguments, IfMatch=etag)
+        return client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
         found = set(answer_of(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise KeyTakenError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:
             raise
-        client.put_object(**arguments)
+        return client.put_object(**arguments)
 
 
-def delete_if_unchanged(client: Any, etag: str, **where: Any) -> None:
+def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
     """
     Delete an object of ours that must not stay, unless somebody has replaced it meanwhile.
 
-    If that fails it is only logged, lest it hide why it was done. Where a server doesn't know ``If-Match`` on
-    a deletion, what is there is deleted: a moment ago that was ours.
+    Return whether it is no longer there. If that fails it is only logged, lest it hide why it was done. Where
+    a server doesn't know ``If-Match`` on a deletion, what is there is deleted: a moment ago that was ours.
     """
     from botocore.exceptions import ClientError
 
@@ -130,7 +138,7 @@ def delete_if_unchanged(client: Any, etag: str, **where: Any) -> None:
             client.delete_object(**where)
     except Exception as error:
         if not _TAKEN.isdisjoint(answer_of(error)):
-            return
-        log.warning(
-            "Could not delete s3://%s/%s, which is damaged.", where["Bucket"], where["Key"], exc_info=True
-        )
+            return True
+        log.warning("Could not delete s3://%s/%s, which is damaged: %s", where["Bucket"], where["Key"], error)
+        return False
+    return True

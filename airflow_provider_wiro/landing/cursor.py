@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from contextlib import suppress
@@ -18,6 +19,7 @@ from airflow_provider_wiro.hooks.bounded import allow_read
 from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
     import requests
@@ -30,6 +32,10 @@ log = plain_logger(__name__)
 #: The most that is taken from a socket at once: enough that Python's share of the work is small, and little
 #: enough that this copy adds nothing to the memory.
 PIECE_BYTES = 256 * 1024
+
+
+#: How long to wait, once all has come, for the end of a body that doesn't say where that is.
+_LAST_LOOK_SECONDS = 2.0
 
 
 class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has already stored parts
@@ -179,18 +185,29 @@ class Cursor:
             asked = retry.retry_after_seconds(headers, datetime.now(UTC))
             self._wait(patience, downloads.bad_status(download.output, status), asked=asked or 0.0)
             return
-        if download.edition is None:
-            download.edition = ranges.read_first(download.output, self._stop, status, headers)
-            if self._fetcher.require_size and download.edition.ends_with_connection:
-                downloads.check_size_is_known(download.output)
-            if not download.edition.is_ranged:
-                self._stop = None
-        else:
-            ranges.check_further(
-                download.output, download.edition, self.position, self._stop, status, headers
-            )
+        try:
+            self._judge(status, headers)
+        except ranges.WrongPartError as error:
+            if not is_ranged:
+                raise
+            download.forgo_ranges()
+            raise Restart(error.found) from error
         self._says_its_end = bool({"content-length", "transfer-encoding"} & headers.keys())
         self._response = response
+
+    def _judge(self, status: int, headers: Mapping[str, str]) -> None:
+        """Judge an answer that is to be read, and learn from it what it says of the file."""
+        download = self._download
+        if download.edition is not None:
+            download.edition = ranges.check_further(
+                download.output, download.edition, self.position, self._stop, status, headers
+            )
+            return
+        download.edition = ranges.read_first(download.output, self._stop, status, headers)
+        if self._fetcher.require_size and download.edition.ends_with_connection:
+            downloads.check_size_is_known(download.output)
+        if not download.edition.is_ranged:
+            self._stop = None
 
     def _read(self, view: memoryview) -> int:
         end = self._end()
@@ -211,13 +228,14 @@ class Cursor:
             raise urllib3.exceptions.ProtocolError("The body ended too early.")
         downloads.check_received(self._download.output, self.position, announced=announced, is_complete=True)
         if end is None and edition is not None and edition.ends_with_connection:
+            self._fetcher.unverified.add(self._download.output.index)
             log.warning("%s", downloads.unverified(self._download.output, self.position))
         self.is_at_end = True
 
     def _finish(self) -> None:
         """All has come. If there is more, it is not the file that was announced."""
         with suppress(urllib3.exceptions.HTTPError, OSError):  # what we need is there
-            if self._response is not None and self._read1(1):
+            if self._response is not None and self._read1(1, _LAST_LOOK_SECONDS):
                 edition = self._download.edition
                 if self._stop is None:
                     downloads.check_received(
@@ -226,7 +244,8 @@ class Cursor:
                         announced=None if edition is None else edition.announced,
                         is_complete=False,
                     )
-                raise ranges.too_much(self._download.output)
+                self._download.forgo_ranges()
+                raise Restart("the CDN sent more than the part that was asked for")
         self.is_at_end = True
 
     def _end(self) -> int | None:
@@ -236,11 +255,11 @@ class Cursor:
             return size
         return self._stop if size is None else min(self._stop, size)
 
-    def _read1(self, size: int) -> bytes:
+    def _read1(self, size: int, longest: float = math.inf) -> bytes:
         if self._response is None:
             raise AssertionError("connect() comes first")
         # Anew for each piece: what holds one up, even byte by byte, is as good as silent.
-        allow_read(self._response, self._fetcher.silence_seconds)
+        allow_read(self._response, min(self._fetcher.silence_seconds, longest))
         piece: bytes = self._response.raw.read1(size, decode_content=False)
         return piece
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.checksums import md5_of
+from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest, with_md5
 from airflow_provider_wiro.plain_logs import plain_logger
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ class Description:
         :param sha256: of all bytes, if that is known by now.
         """
         self.settle(first)
-        digest = {} if sha256 is None else {"sha256": sha256}
-        told = {"ContentType": self.content_type, "Metadata": {**self.metadata, **digest}}
+        metadata = dict(self.metadata)
+        if sha256 is not None:
+            metadata = with_md5({**metadata, "sha256": sha256}, md5_of(first))
+        told = {"ContentType": self.content_type, "Metadata": metadata}
         return (
             told if self.tags is None else {**told, "Tagging": tagging_header(with_digest(self.tags, sha256))}
         )

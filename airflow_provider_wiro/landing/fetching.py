@@ -39,6 +39,7 @@ class Fetcher:
     :param check: raises what is to end them, called before and while waiting.
     :param require_size: refuse a file of unknown size whose end is the connection's.
     :ivar silence_seconds: how long a connection may be silent before another is made.
+    :ivar unverified: indexes of the outputs that may be cut off: of unknown size, ended by the connection.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Fetcher:
         self.check = check
         self.require_size = require_size
         self.silence_seconds = ranges.silence_seconds(hook.connection.read_timeout)
+        self.unverified: set[int] = set()
         self.session = OutputSession(hook.connection, self.silence_seconds)
         self._hook = hook
         self._task_id = task.id
@@ -170,6 +172,8 @@ class Download:
             )
         log.info("Fetching %s again from its beginning: %s.", self.output.label, why)
         if self._restarts > 1:
+            # Servers of one CDN may each have an ETag of their own for the same file: one stream needs none.
+            self.forgo_ranges()
             self.fetcher.pause(retry.backoff_seconds(self._restarts - 1, random.random()))
 
     def forgo_ranges(self) -> None:

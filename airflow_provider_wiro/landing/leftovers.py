@@ -177,10 +177,11 @@ class Leftovers:
     def _open_uploads(self, key: str, own: str | None) -> tuple[list[_Upload], datetime]:
         """Return the open uploads of a key, and the time by the clock that gives them theirs."""
         found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key, **self._also)
+        # A store may leave times out: what it says nothing of is as of now, and so is watched.
         uploads = [
-            _Upload(key, upload["UploadId"], upload["Initiated"])
+            _Upload(key, upload["UploadId"], upload.get("Initiated") or _moment_of(found))
             for upload in found.get("Uploads", [])
-            if upload["Key"] == key
+            if upload.get("Key") == key and upload.get("UploadId")
         ]
         begun_now = [upload.begun for upload in uploads if upload.upload_id == own]
         return uploads, begun_now[0] if begun_now else _moment_of(found)
@@ -221,7 +222,7 @@ class Leftovers:
             this_try = s3_now - timedelta(seconds=self._now() - self._began)
             if upload.begun > this_try + _SLACK:
                 return seen, None
-            last = max([upload.begun, *(moment for _, _, moment in parts)])
+            last = max([upload.begun, *(moment for _, _, moment in parts if moment is not None)])
             if s3_now - last >= timedelta(seconds=QUIET_SECONDS) + _SLACK:
                 return seen, 0.0
         return seen, QUIET_SECONDS
@@ -231,7 +232,7 @@ class Leftovers:
             Bucket=self._bucket, Key=upload.key, UploadId=upload.upload_id, **self._also
         )
         return frozenset(
-            (part.get("PartNumber"), part.get("ETag"), part["LastModified"])
+            (part.get("PartNumber"), part.get("ETag"), part.get("LastModified"))
             for page in pages
             for part in page.get("Parts", [])
         )

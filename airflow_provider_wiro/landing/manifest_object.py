@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.conditional import KeyTakenError
 from airflow_provider_wiro.plain_logs import plain_logger
@@ -69,8 +69,17 @@ class ManifestObject:
             # Another run of the same task came first, or else _read raises.
             self.earlier = self._read()
             if not manifests.says_the_same(self.earlier, manifest):
-                self._place.put(body, only_if_absent=False)
+                self._put_again(body)
         log.info("Wrote %s.", self.uri)
+
+    def _put_again(self, body: bytes) -> None:
+        """Put it in place of this task's own; where nothing is shown, of nothing."""
+        try:
+            self._place.put(body, only_if_absent=self.earlier is None)
+        except KeyTakenError as error:
+            raise WiroOutputUnavailableError(
+                f"Another task writes {self.uri} at this moment; nothing was overwritten."
+            ) from error
 
     def _read(self) -> dict[str, Any] | None:
         body = self._place.read()

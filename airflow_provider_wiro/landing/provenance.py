@@ -27,12 +27,15 @@ IDENTITY = (API, "wiro-task-id", "wiro-output")
 
 #: S3 counts names and values of an object's metadata together.
 MAX_METADATA_BYTES = 2048
+#: The metadata with the MD5 of an object in one part, where there is room for it: its ETag should be equal.
+MD5 = "wiro-md5"
 #: What a SHA-256 takes of it: it is added last, when the bytes are known.
 _SHA256_BYTES = len("sha256") + 64
+_MD5_BYTES = len(MD5) + 32
 #: What is left for the user's own beside the digest and the identity, of an id longer than Wiro's are.
 _MAX_USER_METADATA_BYTES = MAX_METADATA_BYTES - _SHA256_BYTES - len("".join(IDENTITY[1:])) - 64
 #: No user may write these: an object is known again by them, and its bytes are.
-_OURS_ALONE = frozenset({*IDENTITY, "sha256"})
+_OURS_ALONE = frozenset({*IDENTITY, MD5, "sha256"})
 #: What HTTP takes as the name of a header, and every S3 server as a value.
 _METADATA_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _METADATA_VALUE = re.compile(r"[ -~]*")
@@ -123,7 +126,7 @@ class Origin:
         api = {API: host} if (host := identity.pop(API, None)) else {}
         metadata = {**(of_user or {}), **identity}
         taken = {name.lower() for name in metadata}
-        left = MAX_METADATA_BYTES - _SHA256_BYTES - _bytes_of(metadata)
+        left = MAX_METADATA_BYTES - _SHA256_BYTES - _MD5_BYTES - _bytes_of(metadata)
         for name, value in {**api, **self.names}.items():
             shown = _header(value)
             left -= len(name) + len(shown)
@@ -146,6 +149,12 @@ class Origin:
             if len(tags) < MAX_TAGS - 1:  # one is kept for the digest
                 tags.setdefault(name, value)
         return tags
+
+
+def with_md5(metadata: Mapping[str, str], md5: str) -> dict[str, str]:
+    """Return metadata with the MD5 of the bytes in it, if S3 takes as much."""
+    full = {**metadata, MD5: md5}
+    return full if _bytes_of(full) <= MAX_METADATA_BYTES else dict(metadata)
 
 
 def check_metadata(given: object) -> None:

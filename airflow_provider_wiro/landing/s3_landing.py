@@ -90,7 +90,7 @@ class S3Landing:
                 f"Another task writes {uri} at this moment; nothing was overwritten."
             )
         is_named = self.books.is_of(landing, existing.metadata)
-        if is_named and self._has_size_and_bytes(landing, existing):
+        if is_named and not existing.is_doubtful and self._has_size_and_bytes(landing, existing):
             known = existing.sha256 or self.books.digest(landing, existing.etag)
             return replace(existing, sha256=known)
         if landing.size is None or landing.size == existing.size:
@@ -99,6 +99,11 @@ class S3Landing:
             is_all = is_named and landing.body is None and self.books.is_remembered
             if found == (existing.sha256 if is_all else self._sha256(landing)):
                 return replace(existing, sha256=found)
+        if is_named and existing.is_doubtful:
+            raise WiroOutputRefusedError(
+                f"{uri} is damaged: an earlier try put it, and its bytes are not those of output "
+                f"{landing.output.index}. Delete it, or overwrite it with replace=True."
+            )
         raise WiroOutputRefusedError(
             f"{uri} is there already and is not output {landing.output.index} of Wiro task "
             f"{self.books.origin.wiro_task_id}. Choose another s3_key, or overwrite it with replace=True."

@@ -95,7 +95,8 @@ _ADVICE = {
     "XAmzContentSHA256Mismatch": "If it stays so, the store may not know boto3's checksums; see docs/s3.md.",
     "MissingContentMD5": "The bucket wants Content-MD5, as with Object Lock.",
 }
-_NOT_IMPLEMENTED_ADVICE = (
+#: What to do about a store that doesn't know what it was asked, see `is_not_known`.
+NOT_KNOWN_ADVICE = (
     "This store doesn't know what was asked of it. If it knows no checksum headers, set "
     '{"config_kwargs": {"request_checksum_calculation": "when_required", "response_checksum_validation": '
     '"when_required"}} in the extra of the connection; else leave out what it doesn\'t offer (tags, encrypt, '
@@ -174,14 +175,12 @@ class S3Access:
     def _advice(self, error: Any, code: str, status: str, operation: str, words: str, *, tags: bool) -> str:
         if code in _ADVICE:
             return _ADVICE[code]
-        if "checksum" in words.lower() and _UNSUPPORTED.search(words):
-            return _NOT_IMPLEMENTED_ADVICE
+        if is_not_known(error):
+            return NOT_KNOWN_ADVICE
         if not _WRONG_REGION.isdisjoint({code, status}):
             region = _region_of(error, words)
             named = f", {region!r}" if region else ""
             return f"Set region_name in the extra of the connection to the bucket's region{named}."
-        if not _NOT_IMPLEMENTED.isdisjoint({code, status}):
-            return _NOT_IMPLEMENTED_ADVICE
         if is_denied(error):
             needed = self._needed(operation, words, tags=tags)
             hint = ""
@@ -258,6 +257,14 @@ class S3Access:
         return WiroStorageRefusedError(
             f"boto3 can't ask S3 for {where}: {reason}. Correct the connection, or extra_args."
         )
+
+
+def is_not_known(error: BaseException) -> bool:
+    """Whether a store doesn't know a header that it was sent, or the call."""
+    response = getattr(error, "response", None)
+    words = str(response.get("Error", {}).get("Message") or "") if isinstance(response, dict) else ""
+    is_unsupported = "checksum" in words.lower() and bool(_UNSUPPORTED.search(words))
+    return is_unsupported or not _NOT_IMPLEMENTED.isdisjoint(answer_of(error))
 
 
 def _may_pass(code: str, status: str) -> bool:

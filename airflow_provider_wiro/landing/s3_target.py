@@ -45,6 +45,7 @@ class StoredObject:
     :ivar size: bytes.
     :ivar sha256: of its bytes, as it says itself; None if that is not known without reading them.
     :ivar metadata: the user metadata it carries.
+    :ivar is_doubtful: its ETag isn't the MD5 that it was put with.
     :ivar is_new: whether this transfer has put it.
     """
 
@@ -54,6 +55,7 @@ class StoredObject:
     metadata: Mapping[str, str]
     content_type: str
     is_new: bool = False
+    is_doubtful: bool = False
 
 
 class S3Target:
@@ -96,8 +98,10 @@ class S3Target:
         self.etag = etag_of(answer)
         difference = sent.difference(answer, arguments)
         if difference:
-            delete_if_unchanged(self._s3.client, self.etag, **self._where, **self._s3.also(ALSO_FOR_ABORT))
-            raise self._damaged("", difference)
+            is_gone = delete_if_unchanged(
+                self._s3.client, self.etag, **self._where, **self._s3.also(ALSO_FOR_ABORT)
+            )
+            raise self._damaged("", difference, is_gone=is_gone)
         if difference is not None:
             content_type = str(creation["ContentType"])
             metadata = creation["Metadata"]
@@ -129,16 +133,27 @@ class S3Target:
         difference = sent.difference(answer, {**self._s3.arguments, **arguments})
         if difference:
             raise self._damaged(f"part {number} of ", difference)
+        if not answer.get("ETag"):
+            raise WiroOutputUnavailableError(
+                f"S3 took part {number} of s3://{self._s3.bucket}/{self._where['Key']} without naming its "
+                "ETag, without which parts can't be put together. A proxy in between may take it out, or "
+                "answer itself."
+            )
         checksums = {name: value for name, value in answer.items() if name.startswith("Checksum")}
         checksums.pop("ChecksumType", None)
         self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **checksums}
 
-    def _damaged(self, part: str, difference: str) -> WiroOutputUnavailableError:
+    def _damaged(self, part: str, difference: str, *, is_gone: bool = True) -> WiroOutputUnavailableError:
         uri = f"s3://{self._s3.bucket}/{self._where['Key']}"
+        kept = "Nothing was kept; a retry sends them again."
+        if not is_gone:
+            kept = (
+                "It could not be deleted (s3:DeleteObject) and must not stay: delete it, or set replace=True."
+            )
         return WiroOutputUnavailableError(
-            f"S3 took other bytes than were sent for {part}{uri}: {difference}. Nothing was kept; a retry "
-            "sends them again. If it happens each time, the ETags of this store may be no MD5 sums: have it "
-            "name checksums (ChecksumAlgorithm in extra_args)."
+            f"S3 took other bytes than were sent for {part}{uri}: {difference}. {kept} If it happens each "
+            "time, the ETags of this store may be no MD5 sums: have it name checksums (ChecksumAlgorithm in "
+            "extra_args)."
         )
 
     def complete(self, size: int, sha256: str) -> None:
@@ -172,7 +187,11 @@ class S3Target:
         object by now. Parts are compared by the ETag that S3 makes of theirs, for their digest stands nowhere
         in the metadata. Where ETags are no MD5 sums, as with SSE-KMS, that tells nothing.
         """
-        if there.size != self._size or not self._description.is_of_the_same(there.metadata):
+        if (
+            there.size != self._size
+            or there.is_doubtful
+            or not self._description.is_of_the_same(there.metadata)
+        ):
             return None
         is_same = there.etag == _etag_of_parts(self._parts) if self._parts else there.sha256 == self._sha256
         if not is_same:
@@ -203,10 +222,10 @@ class S3Target:
             if is_gone(error):
                 return
             log.warning(
-                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is.",
+                "Could not abort the upload of s3://%s/%s; its parts stay, and are billed, until it is: %s",
                 self._s3.bucket,
                 self._where["Key"],
-                exc_info=True,
+                error,
             )
 
     @contextmanager

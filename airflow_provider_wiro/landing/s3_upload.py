@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
+from airflow_provider_wiro.landing.checksums import shows_damage
 from airflow_provider_wiro.landing.conditional import (
     ConditionUnknownError,
     KeyTakenError,
@@ -16,6 +17,7 @@ from airflow_provider_wiro.landing.conditional import (
 )
 from airflow_provider_wiro.landing.leftovers import Leftovers
 from airflow_provider_wiro.landing.parts import move
+from airflow_provider_wiro.landing.provenance import MD5
 from airflow_provider_wiro.landing.s3_errors import answer_of, is_denied
 from airflow_provider_wiro.landing.s3_refusals import S3Access
 from airflow_provider_wiro.landing.s3_target import (
@@ -80,11 +82,7 @@ class S3Upload:
         #: header, so that it costs nothing to compute it here, where S3's answer is compared with it.
         is_ours = bool(self.checksum) and "ChecksumAlgorithm" not in arguments
         has_tls = str(client.meta.endpoint_url).startswith("https://")
-        self.check_of_parts = {
-            "sends_md5": self.sends_md5,
-            "sends_crc32": is_ours and not has_tls,
-            "trusts_named": is_ours and has_tls,
-        }
+        self.check_of_parts = {"sends_md5": self.sends_md5, "sends_crc32": is_ours and not has_tls}
         #: An earlier try of the same task may have left uploads open.
         self.is_retry = False
         self.leftovers = Leftovers(client, bucket, self.also(ALSO_FOR_ABORT))
@@ -115,12 +113,18 @@ class S3Upload:
             raise
         self._hidden.discard(key)
         metadata = found.get("Metadata", {})
+        if "ContentLength" not in found:
+            raise WiroOutputUnavailableError(
+                f"S3 shows s3://{self.bucket}/{key} ({self.access.connection}) without its size: expected a "
+                "Content-Length, found none. A proxy in between may take it out."
+            )
         return StoredObject(
             found["ContentLength"],
             _digest(metadata.get("sha256")),
             etag_of(found),
             metadata,
             str(found.get("ContentType", "")),
+            is_doubtful=shows_damage(found, {"Bucket": self.bucket, **self.arguments}, metadata.get(MD5)),
         )
 
     def sha256(self, key: str) -> str:

@@ -72,8 +72,9 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         storage, nothing is deleted and the task fails with the reason after all outputs have landed: Wiro
         doesn't show whether it was sent with this run, or is an upload (such as one of
         :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator`) or another task's output
-        that other runs need as well. The same where Wiro doesn't show the run's parameters, or where an
-        LLM's answer is empty.
+        that other runs need as well. The same where Wiro doesn't show the run's parameters, where an LLM's
+        answer is empty, where an output may be cut off (see ``require_size``), or where Wiro shows fewer
+        outputs than the run summary.
     :param delete_shared_inputs: let ``delete_after`` delete the inputs as well: no other run needs them.
     :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
         asset is the object's URI or, of several, the folder that they share; so a DAG that is scheduled on
@@ -173,6 +174,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         self._crew: Crew[Landing, dict[str, Any]] | None = None
         self._fetcher: Fetcher | None = None
         self._landed: Landed | None = None
+        self._unverified: set[int] = set()
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -277,6 +279,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
                 with s3.leftovers.settled(fetcher.pause):
                     return crew.run(one.land, landings, fetcher.session.interrupt)
             finally:
+                self._unverified = fetcher.unverified
                 s3.abort_open_uploads()
                 self._crew = self._fetcher = None
 
@@ -288,6 +291,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
             raise self._stopped()
+        self._check_all_landed(task)
         if task.has_empty_answer:
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: the answer of Wiro task {task.id} is empty, so that nothing "
@@ -306,6 +310,24 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
                 "All outputs are safe in S3, but Wiro's copies could not be deleted: " + explain(error, then)
             ) from error
         self.log.info("Deleted the files of Wiro task %s from Wiro.", task.id)
+
+    def _check_all_landed(self, task: Task) -> None:
+        """Raise if an output may not be in S3, or not as a whole: Wiro's copy is the only one then."""
+        summary = self.wiro_task_id
+        listed = summary.get("outputs") if isinstance(summary, dict) else None
+        if isinstance(listed, list | tuple) and 0 < len(task.outputs) < len(listed):
+            raise AirflowFailException(
+                f"Nothing was deleted from Wiro: its Detail shows {len(task.outputs)} of the {len(listed)} "
+                f"outputs that Wiro task {task.id} had when it ended. Those have landed; clear this task to "
+                "look again, or set delete_after=False."
+            )
+        if self._unverified:
+            which = ", ".join(str(index) for index in sorted(self._unverified))
+            raise AirflowFailException(
+                f"Nothing was deleted from Wiro: output {which} of Wiro task {task.id} landed, but may be "
+                "cut off, since neither Wiro nor the CDN says its size. Compare it with the file at wiro.ai; "
+                "then set delete_after=False."
+            )
 
     def _check_shared_inputs(self, task: Task) -> None:
         """Raise if the deletion would take a file from other runs, unless the DAG's author allows it."""

@@ -11,11 +11,12 @@ import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.awsrequest import AWSResponse
+from botocore.httpsession import URLLib3Session
 
 from airflow_provider_wiro.batch import locations
 from airflow_provider_wiro.batch.own_objects import OwnObjects
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from tests.batch.work import prompts
 from tests.transfers.s3 import BUCKET
 
@@ -188,6 +189,55 @@ def test_each_put_has_a_checksum_where_boto3_adds_none(
     puts = gate.heads("PutObject")
     assert len(puts) > 4
     assert all("content-md5" in head for head in puts)
+
+
+def flip_puts(monkeypatch: pytest.MonkeyPatch, *, only_first: bool) -> set[str]:
+    """Flip a bit of all puts, or of the first one of each object, behind all that boto3 does."""
+    fields = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    fields["extra"]["config_kwargs"] = {"request_checksum_calculation": "when_required"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
+    flipped: set[str] = set()
+    real = URLLib3Session.send
+
+    def send(session: Any, request: Any) -> Any:
+        if request.method == "PUT" and not (only_first and request.url in flipped):
+            flipped.add(request.url)
+            body = request.body if isinstance(request.body, bytes | bytearray) else request.body.read()
+            request.body = bytes(body[:-7]) + bytes([body[-7] ^ 1]) + bytes(body[-6:])
+        return real(session, request)
+
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    return flipped
+
+
+def test_what_s3_took_with_a_flipped_bit_is_put_again(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Journal, results and manifest: else what was paid for can't be read, or reads as something else."""
+    flipped = flip_puts(monkeypatch, only_first=True)
+    assert work.run(prompts(2), state_path=STATE, manifest_uri=MANIFEST)["succeeded"] == 2
+    lines = [json.loads(line) for line in s3.get("out/manifest.jsonl").splitlines()]
+    assert [line["status"] for line in lines] == ["succeeded", "succeeded"]
+    assert len([line for line in caplog.messages if "S3 took other bytes" in line]) == len(flipped) > 3
+
+
+def test_a_store_that_takes_other_bytes_each_time_is_found_out_before_the_first_run(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flip_puts(monkeypatch, only_first=False)
+    with pytest.raises(WiroRecordError, match="S3 took other bytes than were sent"):
+        work.run(prompts(2), manifest_uri=MANIFEST)
+    assert work.wiro.counts.requests["Run"] == 0
+
+
+def test_a_store_that_knows_no_checksums_is_refused_with_the_setting_that_helps(
+    work: BatchWork, s3: S3, gate: Gate
+) -> None:
+    gate.status, gate.code = 501, "NotImplemented"
+    gate.refuses = lambda operation, request: operation == "PutObject"
+    with pytest.raises(AirflowFailException, match="request_checksum_calculation"):
+        work.run(prompts(2), manifest_uri=MANIFEST)
+    assert work.wiro.counts.requests["Run"] == 0
 
 
 def test_a_role_that_may_not_delete_or_list_runs_a_batch(

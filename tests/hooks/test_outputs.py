@@ -274,6 +274,35 @@ def test_a_header_that_is_none_hides_no_length(
     hook.close()
 
 
+@pytest.mark.parametrize(
+    "interim", [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", b"HTTP/1.1 102 P\r\n\r\n"]
+)
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_comes_before_the_answer_is_passed_over(
+    cdn: HostileServer, connect: Connect, interim: bytes, count: int
+) -> None:
+    hook = BlockingTwin()
+    assert hook.fetch(at(cdn, raw(interim * count + head(200, content_length=len(PNG)), PNG))) == PNG
+    hook.close()
+
+
+@pytest.mark.parametrize(
+    ("top", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150, "head has more than 100 lines"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n", "line of the answer's head is longer"),
+        (b"ICY 200 OK\r\n", "is not HTTP/1"),
+    ],
+)
+def test_a_head_that_cannot_be_read_is_an_error_in_words_that_names_the_host(
+    cdn: HostileServer, connect: Connect, top: bytes, words: str
+) -> None:
+    hook = BlockingTwin()
+    with pytest.raises(WiroOutputUnavailableError, match=f"at 127.0.0.1: .*{words}"):
+        hook.fetch(at(cdn, raw(top + b"\r\n", PNG)))
+    hook.close()
+
+
 def test_headers_that_are_none_have_an_end(cdn: HostileServer, connect: Connect) -> None:
     hook = BlockingTwin()
     with pytest.raises(WiroOutputUnavailableError, match="No answer"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.landing.checksums import Sent
+from airflow_provider_wiro.landing.checksums import Sent, md5_of, shows_damage
 
 BODY = b"the bytes"
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
@@ -92,8 +92,29 @@ def test_a_crc32_that_is_sent_is_the_one_that_is_compared() -> None:
     assert sent.difference({"ChecksumCRC32": "AAAAAA=="}, {})
 
 
-def test_a_checksum_that_s3_has_compared_over_tls_is_believed_and_an_etag_is_not() -> None:
-    sent = Sent(BODY, trusts_named=True)
+def test_a_checksum_that_boto3_has_sent_is_compared_too() -> None:
+    """A store can name the checksum of what it has kept, and have kept something else than came over TLS."""
+    sent = Sent(BODY)
     assert sent.arguments == {}
-    assert sent.difference({"ChecksumCRC32": "AAAAAA=="}, {}) == ""
-    assert sent.difference({"ETag": f'"{OTHER}"'}, {})
+    assert sent.difference({"ChecksumCRC32": "AAAAAA=="}, {})
+
+
+@pytest.mark.parametrize("encrypted", [{}, {"ServerSideEncryption": "AES256"}])
+def test_an_object_whose_etag_is_not_the_md5_it_was_put_with_shows_damage(encrypted: dict[str, str]) -> None:
+    shown = {"ETag": f'"{OTHER.upper()}"', **encrypted}
+    assert shows_damage(shown, {}, md5_of(BODY))
+    assert not shows_damage({**shown, "ETag": f'"{md5_of(BODY)}"'}, {}, md5_of(BODY))
+
+
+@pytest.mark.parametrize(
+    ("shown", "md5"),
+    [
+        ({"ETag": f'"{OTHER}"'}, None),
+        ({"ETag": f'"{OTHER}"'}, "not an MD5"),
+        ({"ETag": f'"{OTHER}-2"'}, md5_of(BODY)),
+        ({}, md5_of(BODY)),
+        ({"ETag": f'"{OTHER}"', "ServerSideEncryption": "aws:kms"}, md5_of(BODY)),
+    ],
+)
+def test_an_etag_that_is_no_md5_shows_nothing(shown: dict[str, str], md5: str | None) -> None:
+    assert not shows_damage(shown, {}, md5)

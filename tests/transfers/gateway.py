@@ -67,6 +67,13 @@ def knows_no_conditions(request: Request) -> Refusal | None:
     return None
 
 
+def knows_no_conditions_as_b2(request: Request) -> Refusal | None:
+    """The same in the words, and with the status, that Backblaze B2 has for headers it doesn't know."""
+    if "if-none-match" in request.headers:
+        return 400, "InvalidArgument", "Unsupported header 'if-none-match' received for this API call."
+    return None
+
+
 def knows_no_checksums(request: Request) -> Refusal | None:
     """As some stores answer to the checksums that boto3 adds by default."""
     if any(name.startswith(("x-amz-checksum", "x-amz-sdk-checksum")) for name in request.headers):

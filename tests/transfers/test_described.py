@@ -44,6 +44,7 @@ def test_metadata_says_who_made_it_and_who_landed_it(
     metadata = s3.head(KEY)["Metadata"]
     if body is PNG:
         assert metadata.pop("sha256") == hashlib.sha256(PNG).hexdigest()
+        assert metadata.pop("wiro-md5") == hashlib.md5(PNG, usedforsecurity=False).hexdigest()
     assert metadata == {
         "team": "art",
         "wiro-api": f"127.0.0.1:{server.port}",

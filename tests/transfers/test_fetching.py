@@ -570,13 +570,20 @@ def more_in_chunks(wire: Any) -> None:
 LIES["a byte too many in chunks"] = more_in_chunks
 
 
+#: What says that it is not the file at all. Of the others one stream makes good, which nobody lies about.
+REFUSED = {"a web page as a part", "a compressed part"}
+
+
 @pytest.mark.parametrize("start", [0, 8 * MIB])
 @pytest.mark.parametrize("lie", LIES)
 def test_a_cdn_that_lies_about_a_part_is_caught(wiro: Wiro, s3: S3, lie: str, start: int) -> None:
     wiro.shows(wiro.file(BIG, at_range(start, *[LIES[lie]] * 10_000, else_=ranged(BIG))))
-    with pytest.raises((WiroError, AirflowFailException), match=r"(?i)output 0"):
-        transfer()
-    assert s3.keys == s3.open_uploads == []
+    if lie in REFUSED or (lie, start) == ("another size of the whole", 0):
+        with pytest.raises((WiroError, AirflowFailException), match=r"(?i)output 0"):
+            transfer()
+        assert s3.keys == s3.open_uploads == []
+    else:
+        assert_landed(transfer(), s3, BIG)
 
 
 def test_all_instead_of_a_part_is_taken_from_the_beginning(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:

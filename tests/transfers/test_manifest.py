@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from tests.contract.scripts import answer
@@ -303,3 +304,20 @@ def test_no_link_to_the_cdn_is_in_it(wiro: Wiro, s3: S3) -> None:
     wiro.shows(output)
     land(manifest=True)
     assert output["url"] not in s3.get(MANIFEST).decode()
+
+
+def test_a_manifest_that_another_run_is_putting_at_this_moment_is_not_overwritten(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answers 409 and shows nothing yet: the second put has the condition, too."""
+
+    def busy(operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "PutObject" and arguments["Key"].endswith("manifest.json"):
+            assert arguments["IfNoneMatch"] == "*"
+            answer = {"Error": {"Code": "ConditionalRequestConflict"}}
+            raise ClientError({**answer, "ResponseMetadata": {"HTTPStatusCode": 409}}, operation)
+
+    Calls(monkeypatch).before = busy
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(WiroOutputUnavailableError, match=r"writes s3://.*manifest.json at this moment"):
+        land(manifest=True)

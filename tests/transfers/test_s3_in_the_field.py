@@ -106,10 +106,11 @@ def test_where_neither_sight_nor_condition_is_to_be_had_nothing_is_put(
 
 
 @BOTH
+@pytest.mark.parametrize("rule", [stores.knows_no_conditions, stores.knows_no_conditions_as_b2])
 def test_a_store_without_conditional_puts_lands_and_skips(
-    wiro: Wiro, s3: S3, store: Gateway, body: bytes
+    wiro: Wiro, s3: S3, store: Gateway, rule: Any, body: bytes
 ) -> None:
-    store.rules.append(stores.knows_no_conditions)
+    store.rules.append(rule)
     wiro.shows(wiro.file(body))
     skipped = [transfer(manifest=True)["files"][0]["skipped"] for _ in range(2)]
     assert skipped == [False, True]
