@@ -77,9 +77,11 @@ def report(
                     asset = Asset(uri=asset_uri(file["uri"]))
                     events[outlet].add(asset, extra={**facts, "cost_usd": cost, **_described(file)})
         elif isinstance(outlet, AssetAlias):
+            from airflow_provider_wiro.version_compat import alias_event_extra
+
             with _logged(outlet):
                 asset = Asset(uri=asset_uri(common_uri([file["uri"] for file in files])))
-                events[outlet].add(asset, extra={**facts, **_summed_up(files)})
+                events[outlet].add(asset, extra=alias_event_extra({**facts, **_summed_up(files)}))
         elif isinstance(outlet, Asset):
             with _logged(outlet):
                 events[outlet].extra = {**facts, **_summed_up(files)}

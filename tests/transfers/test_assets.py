@@ -213,7 +213,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:
         yield running
 
 
-def recorded_events(run_id: str) -> list[tuple[str, dict[str, Any]]]:
+def recorded_events(run_id: str, dag_id: str) -> list[tuple[str, dict[str, Any]]]:
     """Return the URI and the extra of each event of a run, out of Airflow's own tables."""
     from airflow import settings
     from sqlalchemy import inspect, text
@@ -223,10 +223,11 @@ def recorded_events(run_id: str) -> list[tuple[str, dict[str, Any]]]:
         found = session.execute(
             text(
                 f"SELECT {kind}.uri, {kind}_event.extra FROM {kind}_event JOIN {kind}"  # noqa: S608
-                f" ON {kind}.id = {kind}_event.{kind}_id WHERE source_run_id = :run_id"
+                f" ON {kind}.id = {kind}_event.{kind}_id"
+                " WHERE source_run_id = :run_id AND source_dag_id = :dag_id"
                 f" ORDER BY {kind}_event.id"
             ),
-            {"run_id": run_id},
+            {"run_id": run_id, "dag_id": dag_id},
         ).all()
     return [(uri, json.loads(extra)) for uri, extra in found]
 
@@ -257,7 +258,7 @@ def test_airflow_records_an_event_for_each_object(
     finished = run(airflow_home, "landed_in_alias_each")
 
     landed = finished.returned("land")
-    events = dict(recorded_events(finished.run_id))
+    events = dict(recorded_events(finished.run_id, "landed_in_alias_each"))
     assert len(landed["files"]) == 2
     assert set(events) == {assets.asset_uri(file["uri"]) for file in landed["files"]}
     for landed_file in landed["files"]:
@@ -282,7 +283,7 @@ def test_airflow_records_an_event_for_each_object(
 def test_airflow_records_one_event_of_an_asset(airflow_home: AirflowHome) -> None:
     finished = run(airflow_home, "landed_in_asset")
 
-    [(uri, extra)] = recorded_events(finished.run_id)
+    [(uri, extra)] = recorded_events(finished.run_id, "landed_in_asset")
     assert uri == f"s3://{BUCKET}/pictures"
     assert [file["uri"] for file in extra["files"]] == [
         file["uri"] for file in finished.returned("land")["files"]
@@ -296,11 +297,11 @@ def test_a_days_rerun_replaces_the_days_objects_and_reports_the_same_asset(
     airflow_home: AirflowHome, s3: S3
 ) -> None:
     first = run(airflow_home, "landed_by_day", day=2)
-    [(uri, before)] = recorded_events(first.run_id)
+    [(uri, before)] = recorded_events(first.run_id, "landed_by_day")
     second = run(airflow_home, "landed_by_day", day=2)
-    [*_, (uri_again, after)] = recorded_events(second.run_id)
+    [*_, (uri_again, after)] = recorded_events(second.run_id, "landed_by_day")
     other = run(airflow_home, "landed_by_day", day=3)
-    [(uri_of_other_day, _)] = recorded_events(other.run_id)
+    [(uri_of_other_day, _)] = recorded_events(other.run_id, "landed_by_day")
 
     assert uri == uri_again == f"s3://{BUCKET}/landed_by_day/2026-03-02"
     assert uri_of_other_day == f"s3://{BUCKET}/landed_by_day/2026-03-03"
