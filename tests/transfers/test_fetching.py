@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api import downloads, ranges
+from airflow_provider_wiro.api import downloads, ranges, retry
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.hooks import addresses, outputs
 from tests.contract.hostile import HostileServer
@@ -593,18 +593,23 @@ def test_all_instead_of_a_part_is_taken_from_the_beginning(wiro: Wiro, s3: S3, c
     assert asked(cdn)[-1] == "all"
 
 
-def test_a_file_that_is_another_at_each_look_is_given_up(wiro: Wiro, s3: S3) -> None:
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_file_that_is_another_at_each_look_comes_as_one_stream_or_is_given_up(
+    wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, *, is_cut: bool
+) -> None:
+    """One answer is one version; where that is cut each time, nothing fits together."""
+    monkeypatch.setattr(retry, "backoff_seconds", lambda tries, random: 0.0)
     count = 0
 
     def other_each_time(wire: Any) -> None:
         nonlocal count
         count += 1
-        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
-        shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
-        wire.send(head(206, content_length=stop - first, content_range=shown, etag=f'"{count}"'))
-        wire.send(BIG[first:stop])
+        ranged(BIG, etag=f'"{count}"', cut_after=9 * MIB if is_cut else None)(wire)
 
     wiro.shows(wiro.file(BIG, other_each_time))
+    if not is_cut:
+        assert_landed(transfer(), s3, BIG)
+        return
     with pytest.raises(WiroOutputUnavailableError, match="changes on the CDN"):
         transfer()
     assert s3.keys == s3.open_uploads == []
