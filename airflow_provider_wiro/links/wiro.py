@@ -30,7 +30,7 @@ class WiroTaskLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL that :func:`push_task_url` stored; empty before the task is submitted."""
         # Airflow 3 asks at the end of each try, in the worker, and logs an error for an XCom that is missing.
-        if getattr(operator, _NOTHING_STORED, False):
+        if has_stored_nothing(operator):
             return ""
         return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
 
@@ -38,6 +38,11 @@ class WiroTaskLink(BaseOperatorLink):
 def begin_without_url(operator: BaseOperator) -> None:
     """Note that a try begins, which has no URL before :func:`push_task_url`."""
     setattr(operator, _NOTHING_STORED, True)
+
+
+def has_stored_nothing(operator: BaseOperator) -> bool:
+    """Whether a try of the operator began in this process, and has submitted nothing so far."""
+    return bool(getattr(operator, _NOTHING_STORED, False))
 
 
 def push_task_url(

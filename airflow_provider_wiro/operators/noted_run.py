@@ -22,13 +22,23 @@ class NotedRun:
 
     :param task_id: Airflow's.
     :param durable: whether a record is kept.
+    :param has_pushed_nothing: XCom certainly has no id: Airflow would log an error for asking.
     """
 
-    def __init__(self, context: Context, *, task_id: str, durable: bool, state_path: str | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        task_id: str,
+        durable: bool,
+        state_path: str | None,
+        has_pushed_nothing: bool = False,
+    ) -> None:
         self._context = context
         self._task_id = task_id
         self._durable = durable
         self._state_path = state_path
+        self._has_pushed_nothing = has_pushed_nothing
 
     @property
     def has_record(self) -> bool:
@@ -53,12 +63,7 @@ class NotedRun:
 
         :raises WiroRecordError: the record can't be read, and XCom has no id.
         """
-        ti = self._context["ti"]
-        # By its index, or a mapped task gets the ids of all of them.
-        found = ti.xcom_pull(
-            key=TASK_ID_KEY, task_ids=self._task_id, map_indexes=getattr(ti, "map_index", -1)
-        )
-        pushed = found if isinstance(found, str) else None
+        pushed = None if self._has_pushed_nothing else self._pushed()
         try:
             record = self.record()
         except WiroRecordError:
@@ -70,6 +75,14 @@ class NotedRun:
         if record.wiro_task_id is None and pushed in record.earlier_task_ids:
             return None
         return record.wiro_task_id or pushed
+
+    def _pushed(self) -> str | None:
+        ti = self._context["ti"]
+        # By its index, or a mapped task gets the ids of all of them.
+        found = ti.xcom_pull(
+            key=TASK_ID_KEY, task_ids=self._task_id, map_indexes=getattr(ti, "map_index", -1)
+        )
+        return found if isinstance(found, str) else None
 
     def _store(self) -> RecordStore | None:
         # Here, since what imports this module is parsed all day long with the DAG files.

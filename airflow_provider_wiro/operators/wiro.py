@@ -33,7 +33,12 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
 )
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
+from airflow_provider_wiro.links.wiro import (
+    WiroTaskLink,
+    begin_without_url,
+    has_stored_nothing,
+    push_task_url,
+)
 from airflow_provider_wiro.operators.arguments import (
     check_min_outputs,
     check_state_path,
@@ -280,7 +285,13 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def _noted(self, context: Context) -> NotedRun:
         from airflow_provider_wiro.operators.noted_run import NotedRun
 
-        return NotedRun(context, task_id=self.task_id, durable=self.durable, state_path=self.state_path)
+        return NotedRun(
+            context,
+            task_id=self.task_id,
+            durable=self.durable,
+            state_path=self.state_path,
+            has_pushed_nothing=has_stored_nothing(self),
+        )
 
     def _run(
         self, context: Context, *, give_up_at: datetime, refusals: int, is_beginning: bool = False
