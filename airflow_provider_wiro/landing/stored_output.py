@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import uuid
@@ -30,8 +29,6 @@ BLOCK_BYTES = 5 * 1024 * 1024
 #: The most parts an S3 object has; other stores take more.
 _MAX_BLOCKS = 10_000
 _MIB = 1024 * 1024
-#: What a local disk says of a path that no file can have.
-_NO_FILES_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR})
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,6 @@ class StoredOutput:
             found: Mapping[str, Any] = dict(self._path.stat())
         except FileNotFoundError:
             return None
-        except OSError as error:
-            if self._local is None or error.errno not in _NO_FILES_PATH:
-                raise
-            raise WiroUsageError(
-                f"Expected {self._argument} to name a file that can be, found {self.uri[:200]!r}: "
-                f"{error.strerror}."
-            ) from error
         if found.get("type", "file") != "file":
             raise WiroUsageError(f"Expected a file, or nothing, at {self.uri}, found a {found['type']}.")
         return found

@@ -66,7 +66,7 @@ def test_it_is_masked_in_the_items_of_a_batch(masked: list[str]) -> None:
     one = WiroBatchRunOperator(
         task_id="ask",
         model=GPT,
-        inputs=[PARAMETERS, {"parameters": other, "files": {}}, PARAMETERS, "no item", None],
+        inputs=[PARAMETERS, {"parameters": other, "files": {}}, PARAMETERS],
         parameters={"previousTaskToken": None},
     )
 
