@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Connection, Context
@@ -173,20 +171,3 @@ def first_poke_at(sensor: Any, context: Context) -> datetime | None:
         try_number=(ti.max_tries or 0) - (sensor.retries or 0) + 1,
     )
     return found
-
-
-class _HashableList(list[Any]):
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(repr(self))
-
-
-def alias_event_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the ``extra`` of an alias's event as this Airflow takes it.
-
-    Airflow 2.11 puts the values into a set once the task has succeeded: with a plain list among them the
-    task, whose outputs have landed, would fail.
-    """
-    if find_spec("airflow.sdk") is not None:  # Airflow 3
-        return dict(extra)
-    return {name: _HashableList(value) if isinstance(value, list) else value for name, value in extra.items()}

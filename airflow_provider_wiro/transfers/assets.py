@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
@@ -77,11 +78,9 @@ def report(
                     asset = Asset(uri=asset_uri(file["uri"]))
                     events[outlet].add(asset, extra={**facts, "cost_usd": cost, **_described(file)})
         elif isinstance(outlet, AssetAlias):
-            from airflow_provider_wiro.version_compat import alias_event_extra
-
             with _logged(outlet):
                 asset = Asset(uri=asset_uri(common_uri([file["uri"] for file in files])))
-                events[outlet].add(asset, extra=alias_event_extra({**facts, **_summed_up(files)}))
+                events[outlet].add(asset, extra=_flat({**facts, **_summed_up(files)}))
         elif isinstance(outlet, Asset):
             with _logged(outlet):
                 events[outlet].extra = {**facts, **_summed_up(files)}
@@ -134,6 +133,16 @@ def _summed_up(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "total_bytes": sum(file["size"] for file in files),
         "files": [{"uri": file["uri"], **_described(file)} for file in files[:MAX_LISTED]],
     }
+
+
+def _flat(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the ``extra`` of an alias's event with its lists as JSON text.
+
+    Airflow 2.11 and 3.0 put the values into a set after the task has succeeded, and fail the task, whose
+    outputs have landed, for a list among them.
+    """
+    return {name: json.dumps(value) if isinstance(value, list) else value for name, value in extra.items()}
 
 
 def asset_uri(uri: str) -> str:

@@ -79,7 +79,9 @@ def test_an_alias_has_one_event_for_the_whole_transfer() -> None:
     assert uri == "s3://b/2221"
     assert extra["cost_usd"] == "0.01"
     assert (extra["file_count"], extra["total_bytes"]) == (2, 6)
-    assert [listed["uri"] for listed in extra["files"]] == ["s3://b/2221/a.png", "s3://b/2221/b.png"]
+    assert all(isinstance(value, str | int) for value in extra.values())  # Airflow 2.11 and 3.0 hash them
+    listed = json.loads(extra["files"])
+    assert [file["uri"] for file in listed] == ["s3://b/2221/a.png", "s3://b/2221/b.png"]
 
 
 def test_without_objects_there_is_no_event() -> None:
@@ -199,7 +201,9 @@ def test_the_operator_reports_what_landed_to_its_outlets(wiro: Wiro, s3: S3) -> 
     landed = operator.execute({"ti": TASK_INSTANCE, "outlet_events": events})  # type: ignore[typeddict-item]
     [(uri, extra)] = events.of["pictures"].added
     assert uri == f"s3://{BUCKET}/wiro/2221"
-    assert [listed["uri"] for listed in extra["files"]] == [file["uri"] for file in landed["files"]]
+    assert [listed["uri"] for listed in json.loads(extra["files"])] == [
+        file["uri"] for file in landed["files"]
+    ]
     assert (extra["model"], extra["cost_usd"]) == ("retroAIx/Retro-Cartoons", "0.00351")
 
 
@@ -306,8 +310,9 @@ def test_a_days_rerun_replaces_the_days_objects_and_reports_the_same_asset(
     assert uri == uri_again == f"s3://{BUCKET}/landed_by_day/2026-03-02"
     assert uri_of_other_day == f"s3://{BUCKET}/landed_by_day/2026-03-03"
     assert before["wiro_task_id"] != after["wiro_task_id"]
-    assert [file["uri"] for file in before["files"]] == [file["uri"] for file in after["files"]]
-    for file in after["files"]:
+    files_before, files_after = json.loads(before["files"]), json.loads(after["files"])
+    assert [file["uri"] for file in files_before] == [file["uri"] for file in files_after]
+    for file in files_after:
         body = s3.get(file["uri"].removeprefix(f"s3://{BUCKET}/"))
         assert hashlib.sha256(body).hexdigest() == file["sha256"]
 
