@@ -8,9 +8,7 @@ storage does. Both are asked for one key of their own task instance, mapped ones
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any, Protocol
-from uuid import uuid4
 
 from airflow_provider_wiro.api.run_identity import TaskTry, WrittenBy
 from airflow_provider_wiro.api.run_record import RunRecord
@@ -23,6 +21,7 @@ from airflow_provider_wiro.state_folder import (
     open_in_folder,
     remove_with_trace,
 )
+from airflow_provider_wiro.storage.private_files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -277,17 +276,8 @@ def _put_object(path: Any, body: bytes) -> None:
 
 
 def _replace_file(path: Path, body: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old one or the new one, never half of it."""
-    scratch = path.with_name(f"{path.name}.{uuid4().hex}")
-    try:
-        with open_in_folder(scratch, "xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:  # also when the task is stopped
-        scratch.unlink(missing_ok=True)
-        raise
+    with replacing(path, open_in_folder) as file:
+        file.write(body)
 
 
 def _unreadable(where: str, error: Exception) -> WiroRecordError:

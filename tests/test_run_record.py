@@ -383,7 +383,7 @@ def test_a_crash_while_writing_leaves_the_record_of_before(
     def crash(descriptor: int) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("airflow_provider_wiro.run_record.os.fsync", crash)
+    monkeypatch.setattr("os.fsync", crash)
     with pytest.raises(WiroRecordError, match="no space left"):
         opened.write(RunRecord("other", 1.0, 0, 1))
 

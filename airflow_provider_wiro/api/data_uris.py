@@ -68,7 +68,7 @@ def decode_data_uri(uri: str, max_bytes: int) -> DataUri:
 
 
 def _fewest_bytes(data: str) -> int:
-    """Return how few bytes so many characters can stand for: all percent-encoded base64."""
+    """Return the fewest bytes that a number of characters can encode: all percent-encoded base64."""
     return len(data) // 4 - 2
 
 

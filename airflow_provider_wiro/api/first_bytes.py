@@ -2,8 +2,8 @@
 What a file is by its first bytes.
 
 Only formats with a signature that nobody writes by accident are recognized; of text only SVG is. What shares
-a container is told apart where its beginning says what is inside: the brands of ISO media, Office files in a
-ZIP, the codecs in Ogg.
+a container is distinguished where its beginning says what is inside: the brands of ISO media, Office files in
+a ZIP, the codecs in Ogg.
 """
 
 from __future__ import annotations

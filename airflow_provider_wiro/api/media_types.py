@@ -161,7 +161,7 @@ def plain_type(content_type: str | None) -> str:
 
 
 def says_nothing(content_type: str | None) -> bool:
-    """Whether a media type tells no more than that there are bytes."""
+    """Whether a media type only says that there are bytes."""
     return plain_type(content_type) in _SAYS_NOTHING
 
 

@@ -20,7 +20,7 @@ from airflow_provider_wiro.plain_text import plain, plain_values
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
 RunSummary = dict[str, Any]
 
-#: A server's name for something is cut after so many characters.
+#: The most characters that are kept of a name that a server chose.
 _LONGEST_NAME = 1000
 
 

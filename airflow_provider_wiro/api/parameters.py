@@ -43,8 +43,8 @@ class FileUrl:
     """
     A file that Wiro fetches itself.
 
-    :ivar identity: tells this file from another whatever its link is, for the record of a run: an output of a
-        run, whose link can be signed anew. Empty: the URL does. Never sent.
+    :ivar identity: distinguishes this file from others in the record of a run, where its link can be signed
+        again: an output of another run. Empty: the URL does. Never sent.
     """
 
     url: str

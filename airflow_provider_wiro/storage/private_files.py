@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -25,15 +25,17 @@ def open_private(path: Path, mode: str) -> IO[bytes]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, open_file: Callable[[Path, str], IO[bytes]] = open_private) -> Iterator[IO[bytes]]:
     """
     Write a private file in place of the one before: a crash leaves either that or the new one as a whole.
 
     What is written is on disk before it takes the place. After an error the file before is still there.
+
+    :param open_file: opens the private file that is written first, beside ``path``.
     """
     scratch = path.with_name(f".{path.name[:100]}.{uuid4().hex}")
     try:
-        with open_private(scratch, "xb") as file:
+        with open_file(scratch, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
