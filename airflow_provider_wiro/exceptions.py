@@ -47,7 +47,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from airflow_provider_wiro.plain_text import plain
+from airflow_provider_wiro.redaction.plain_text import plain
 
 
 class WiroError(Exception):

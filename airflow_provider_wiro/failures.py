@@ -47,7 +47,7 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
     WiroValidationError,
 )
-from airflow_provider_wiro.plain_logs import make_plain
+from airflow_provider_wiro.redaction.loggers import make_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -195,7 +195,7 @@ def require_success(task: Task) -> None:
 
     :raises AirflowFailException: it failed, or was cancelled.
     """
-    from airflow_provider_wiro.api.outcomes import check_success
+    from airflow_provider_wiro.api.run_summary import check_success
 
     try:
         check_success(task)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
-from airflow_provider_wiro.run_record import RecordStore, open_record_store
+from airflow_provider_wiro.recovery.record_store import RecordStore, open_record_store
+from airflow_provider_wiro.recovery.run_record import RunRecord
 from tests.operators.fakes import FakeDagRun, FakeTi
 
 if TYPE_CHECKING:

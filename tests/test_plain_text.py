@@ -10,12 +10,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.outcomes import check_success, run_summary
+from airflow_provider_wiro.api.run_summary import check_success, run_summary
 from airflow_provider_wiro.exceptions import WiroApiError, WiroError, WiroTaskFailedError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.plain_logs import PlainLogs, make_plain, plain_logger
-from airflow_provider_wiro.plain_text import plain, plain_values
+from airflow_provider_wiro.redaction.loggers import PlainLogs, make_plain, plain_logger
+from airflow_provider_wiro.redaction.plain_text import plain, plain_values
+from airflow_provider_wiro.watching.task_log import Narrator
 
 #: One of each kind that must not come through.
 HOSTILE = "".join(

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api.fingerprint import Likeness, conceal, fingerprint, likeness
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
-from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.api.run_sending import Loss, Sending
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
-from airflow_provider_wiro.run_record import (
+from airflow_provider_wiro.recovery.fingerprint import Likeness, conceal, fingerprint, likeness
+from airflow_provider_wiro.recovery.record_store import (
     FileRecordStore,
     RecordStore,
     TaskStateRecordStore,
     open_record_store,
 )
-from airflow_provider_wiro.spent_state import SpentState
-from airflow_provider_wiro.state_folder import StateFolder, find_state_folder
+from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.sending import Loss, Sending
+from airflow_provider_wiro.state_files.folder import StateFolder, find_state_folder
+from airflow_provider_wiro.state_files.retention import SpentState
 from tests.hooks.object_storage import Bucket, serve_s3
 from tests.operators.fakes import DictStore, FakeTi
 
@@ -662,7 +662,7 @@ def test_a_folder_that_cannot_be_cleaned_fails_no_run(
     def fail(*_: Any) -> None:
         raise PermissionError("no listing")
 
-    monkeypatch.setattr("airflow_provider_wiro.run_record._FileFolder.names", fail)
+    monkeypatch.setattr("airflow_provider_wiro.recovery.record_store._FileFolder.names", fail)
     store = open_record_store(context(), state_path=str(tmp_path))
     assert store is not None
     store.write(SPENT)

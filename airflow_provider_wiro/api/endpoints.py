@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow_provider_wiro.api.decoding.fields import text
+from airflow_provider_wiro.api.decoding.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
-from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.parameters import (
     Body,
     FileContent,
@@ -24,9 +25,8 @@ from airflow_provider_wiro.api.parameters import (
     split_slug,
 )
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES
-from airflow_provider_wiro.api.secret_parameters import secret_values
-from airflow_provider_wiro.api.wire import text
 from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
+from airflow_provider_wiro.redaction.parameters import secret_values
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import Envelope

@@ -6,7 +6,7 @@ A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.respo
 None, and :class:`Digest` and gets a file's digest. What it returns is the result. So each decision (repeat or
 not, how long to wait, what an end means) stands once, for the blocking hook, the asynchronous one and the
 tests, which pass a day of polling in a millisecond. What takes several calls is composed of this one in
-:mod:`~airflow_provider_wiro.api.conversations`.
+:mod:`~airflow_provider_wiro.api.operations`.
 """
 
 from __future__ import annotations

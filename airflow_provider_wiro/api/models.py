@@ -1,8 +1,8 @@
 """
 What Wiro tells us, as values: tasks, their outputs, models, uploaded files.
 
-Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.wire`), and an unknown status means
-"still running".
+Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.decoding.fields`), and an unknown
+status means "still running".
 """
 
 from __future__ import annotations
@@ -12,16 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.llm_answers import (
-    Content,
-    answer_text,
-    content_of,
-    finish_reason,
-    shows_nothing,
-    usage,
-)
-from airflow_provider_wiro.api.secret_parameters import secret_values, without_likely_tokens
-from airflow_provider_wiro.api.wire import (
+from airflow_provider_wiro.api.decoding.fields import (
     flag,
     json_list,
     json_object,
@@ -31,7 +22,16 @@ from airflow_provider_wiro.api.wire import (
     text,
     whole_number,
 )
-from airflow_provider_wiro.plain_text import plain
+from airflow_provider_wiro.api.decoding.llm_answers import (
+    Content,
+    answer_text,
+    content_of,
+    finish_reason,
+    shows_nothing,
+    usage,
+)
+from airflow_provider_wiro.redaction.parameters import secret_values, without_likely_tokens
+from airflow_provider_wiro.redaction.plain_text import plain
 
 if TYPE_CHECKING:
     from datetime import datetime

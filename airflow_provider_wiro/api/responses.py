@@ -12,9 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_wiro.api import deep_json
-from airflow_provider_wiro.api.secret_parameters import without_likely_tokens
-from airflow_provider_wiro.api.wire import number, text
+from airflow_provider_wiro.api.decoding import deep_json
+from airflow_provider_wiro.api.decoding.fields import number, text
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroApiError,
@@ -29,6 +28,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
+from airflow_provider_wiro.redaction.parameters import without_likely_tokens
 
 #: An API answer larger than this is refused; the shells stop reading there.
 MAX_BODY_BYTES = 1024 * 1024

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, described
 from airflow_provider_wiro.batch.item_log import shown_input
-from airflow_provider_wiro.batch.places import open_place, split_uri
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
-from airflow_provider_wiro.hooks.file_sources import flattened, is_local_path, reference_of
-from airflow_provider_wiro.hooks.stored_file import local_file
-from airflow_provider_wiro.state_folder import absolute
+from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of
+from airflow_provider_wiro.input_files.stored_file import local_file
+from airflow_provider_wiro.recovery.fingerprint import fingerprint
+from airflow_provider_wiro.state_files.folder import absolute
+from airflow_provider_wiro.storage.folder import open_place, split_uri
 from airflow_provider_wiro.storage.location import parse_location
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.data_trust import DataTrust
+    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
     from airflow_provider_wiro.storage.location import Location
 
 #: A longer line is no run's parameters.
@@ -325,7 +325,7 @@ def _refusal(error: Exception, location: Location) -> WiroError | None:
     """Return what S3, or boto3, has against reading a file, None where it is no error of theirs."""
     if location.scheme != "s3":
         return None
-    from airflow_provider_wiro.landing.s3_refusals import S3Access
+    from airflow_provider_wiro.storage.s3.refusals import S3Access
 
     return S3Access(location.bucket, location.conn_id).explained(error, location.path)
 

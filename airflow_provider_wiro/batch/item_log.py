@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.batch_record import ItemState
-from airflow_provider_wiro.api.secret_parameters import secret_values
-from airflow_provider_wiro.landing.masking import masked, without
+from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.redaction.task_parameters import masked, without
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.job import Log
-    from airflow_provider_wiro.batch.ledger import Ledger
+    from airflow_provider_wiro.batch.journal.recorder import Ledger
+    from airflow_provider_wiro.batch.settings import Log
 
 #: An item's input is shown in at most so many characters, and each text in it.
 INPUT_CHARACTERS = 200

@@ -7,31 +7,31 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.filenames import fill_key
-from airflow_provider_wiro.batch.collisions import refuse_manifests_place
-from airflow_provider_wiro.batch.own_objects import OwnObjects
-from airflow_provider_wiro.batch.refusals import is_missing_bucket, refusals
-from airflow_provider_wiro.batch.submitting import BatchStoppedError
+from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
+from airflow_provider_wiro.batch.preflight.store_refusals import is_missing_bucket, refusals
+from airflow_provider_wiro.batch.run_sender import BatchStoppedError
+from airflow_provider_wiro.downloads.downloader import Fetcher
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing import s3_destination as destination
-from airflow_provider_wiro.landing import s3_landing
-from airflow_provider_wiro.landing.books import Books
-from airflow_provider_wiro.landing.crew import Crew
-from airflow_provider_wiro.landing.fetching import Fetcher
-from airflow_provider_wiro.landing.landings import PLACEHOLDERS, model_folder
+from airflow_provider_wiro.landing.plan import PLACEHOLDERS, model_folder
 from airflow_provider_wiro.landing.provenance import Origin, tagging_header
-from airflow_provider_wiro.landing.s3_arguments import bucket_and_template, check_numbers, check_tags
-from airflow_provider_wiro.landing.s3_errors import answer_of
-from airflow_provider_wiro.landing.s3_landing import S3Landing
-from airflow_provider_wiro.landing.s3_target import ALSO_FOR_ABORT
-from airflow_provider_wiro.plain_logs import plain_logger
+from airflow_provider_wiro.landing.s3 import arguments as destination
+from airflow_provider_wiro.landing.s3 import transfer as s3_transfer
+from airflow_provider_wiro.landing.s3.object_upload import ALSO_FOR_ABORT
+from airflow_provider_wiro.landing.s3.transfer import S3Landing
+from airflow_provider_wiro.landing.s3.transfer_record import Books
+from airflow_provider_wiro.landing.s3.written_arguments import bucket_and_template, check_numbers, check_tags
+from airflow_provider_wiro.landing.workers import Crew
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.object_keys import fill_key
+from airflow_provider_wiro.storage.s3.put_object import OwnObjects
+from airflow_provider_wiro.storage.s3.responses import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.plan import Landing
 
 log = plain_logger(__name__)
 
@@ -169,12 +169,12 @@ class ItemLander:
 
     def __enter__(self) -> Self:
         # A line for each object would bury what a reader of a batch's log looks for.
-        self._level = s3_landing.log.level
-        s3_landing.log.setLevel(logging.WARNING)
+        self._level = s3_transfer.log.level
+        s3_transfer.log.setLevel(logging.WARNING)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        s3_landing.log.setLevel(self._level)
+        s3_transfer.log.setLevel(self._level)
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     def land(self, item: int, task: Task, *, is_retry: bool) -> list[dict[str, Any]]:

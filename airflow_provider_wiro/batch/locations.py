@@ -6,23 +6,21 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import BatchRecord
-from airflow_provider_wiro.batch.expiring_journal import ExpiringJournal
-from airflow_provider_wiro.batch.journal import unreadable
-from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.places import open_place
-from airflow_provider_wiro.batch.segments import (
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch.journal.interface import unreadable
+from airflow_provider_wiro.batch.journal.key_value import PlaceSlots, TaskStateSlots, file_of
+from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
+from airflow_provider_wiro.batch.journal.segmented import (
     HEAD,
     OBJECT_SEGMENT_BYTES,
     TASK_STATE_SEGMENT_BYTES,
     SegmentedJournal,
 )
-from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots, file_of
-from airflow_provider_wiro.dag_run_files import find_earlier, start_of
+from airflow_provider_wiro.batch.state import BatchRecord
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
-from airflow_provider_wiro.spent_state import SpentState, spent_folder_uri
-from airflow_provider_wiro.state_folder import (
+from airflow_provider_wiro.state_files.dag_run import find_earlier, start_of
+from airflow_provider_wiro.state_files.folder import (
     absolute,
     environment_folder,
     file_name,
@@ -31,17 +29,19 @@ from airflow_provider_wiro.state_folder import (
     local_path,
     remove_with_trace,
 )
+from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
+from airflow_provider_wiro.storage.folder import open_place
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.run_identity import WrittenBy
-    from airflow_provider_wiro.batch.journal import JournalStore
-    from airflow_provider_wiro.batch.own_objects import OwnObjects
-    from airflow_provider_wiro.batch.places import Place
-    from airflow_provider_wiro.dag_run_files import DagRunStart
+    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.state_files.dag_run import DagRunStart
+    from airflow_provider_wiro.state_files.task_try import WrittenBy
+    from airflow_provider_wiro.storage.folder import Place
+    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 
 #: What stands in the ids of DAG runs, and is safe in a key.
@@ -113,7 +113,7 @@ class _Files:
         if not self.has(name):
             return None
         first = next(iter(self.journal(name).salvage()), {})
-        return batch_record.written_by(first, BatchRecord(0, try_number=0))
+        return batch_state.written_by(first, BatchRecord(0, try_number=0))
 
     def journal(self, name: str) -> JournalStore:
         if self._local is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.batch_record import ItemState
+from airflow_provider_wiro.batch.state import ItemState
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.batch.job import Log
-    from airflow_provider_wiro.batch.ledger import Ledger
+    from airflow_provider_wiro.batch.journal.recorder import Ledger
+    from airflow_provider_wiro.batch.settings import Log
 
 SECONDS_BETWEEN = 10.0
 #: Of the time that the batch has taken: a batch of hours needs no line every ten seconds.

@@ -17,18 +17,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.batch_record import ItemState
-from airflow_provider_wiro.batch.places import open_place, split_uri
-from airflow_provider_wiro.batch.refusals import is_access_denied, is_missing_bucket, refusals
+from airflow_provider_wiro.batch.preflight.store_refusals import is_access_denied, is_missing_bucket, refusals
+from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
+from airflow_provider_wiro.storage.folder import open_place, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_wiro.api.batch_record import BatchRecord
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.batch.job import Log
-    from airflow_provider_wiro.batch.own_objects import OwnObjects
+    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 #: A result as it stands in the manifest, but for its item.
 Result = dict[str, Any]
@@ -64,7 +64,7 @@ def result_of(
     :param files: what landed; None if nothing was to.
     :param include_links: with the URLs of the outputs.
     """
-    from airflow_provider_wiro.api.outcomes import run_summary
+    from airflow_provider_wiro.api.run_summary import run_summary
 
     shown = {} if task is None else run_summary(task)
     result = {

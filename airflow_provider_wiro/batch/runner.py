@@ -11,24 +11,24 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batching import LONGEST_WITHOUT_RAISE_SECONDS
-from airflow_provider_wiro.batch.job import Waiting
-from airflow_provider_wiro.batch.journal import OvertakenError
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_items
+from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
+from airflow_provider_wiro.batch.journal.interface import OvertakenError
 from airflow_provider_wiro.batch.progress import Progress
-from airflow_provider_wiro.batch.sending import Sending
+from airflow_provider_wiro.batch.settings import Waiting
 from airflow_provider_wiro.batch.stray_runs import StrayRuns
-from airflow_provider_wiro.batch.unknown_runs import unknown_items
+from airflow_provider_wiro.batch.submission import Sending
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
-    from airflow_provider_wiro.api.batching import ActiveLimit
-    from airflow_provider_wiro.batch.following import Following
-    from airflow_provider_wiro.batch.going import Going
-    from airflow_provider_wiro.batch.settling import Settler
-    from airflow_provider_wiro.batch.submitting import StoppableHook, Submitter
+    from airflow_provider_wiro.batch.concurrency import ActiveLimit
+    from airflow_provider_wiro.batch.follower import Following
+    from airflow_provider_wiro.batch.item_queue import Going
+    from airflow_provider_wiro.batch.lost_run_resolver import Settler
+    from airflow_provider_wiro.batch.run_sender import StoppableHook, Submitter
 
 #: Runs that are sent at once.
 SUBMISSIONS_AT_ONCE = 8
@@ -140,7 +140,7 @@ class BatchRunner:
             is_old = attempt.try_number != self._job.try_number
             if is_old and not self._job.cancel_on_timeout and self._following.deadline(attempt) < now:
                 # It was left running on purpose, to be waited for again.
-                going.ledger.note(batch_record.followed(item, now))
+                going.ledger.note(batch_state.followed(item, now))
             is_overdue = self._following.deadline(attempt) <= now
             if self._must_look is None or attempt.wiro_task_id in self._must_look or is_overdue:
                 self._following.must_look.add(item)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import ItemState
-from airflow_provider_wiro.api.strays import billed, find_strays, stray_warnings
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.going import Going
-    from airflow_provider_wiro.batch.settling import Settler
-    from airflow_provider_wiro.batch.submitting import StoppableHook
+    from airflow_provider_wiro.batch.item_queue import Going
+    from airflow_provider_wiro.batch.lost_run_resolver import Settler
+    from airflow_provider_wiro.batch.run_sender import StoppableHook
 
 _OWN_IDS = 3
 
@@ -51,7 +51,7 @@ class StrayRuns:
                     await self._look(item)
                 finally:
                     self._settler.is_exclusive = False
-                self._going.ledger.note(batch_record.checked(item))
+                self._going.ledger.note(batch_state.checked(item))
         self._going.wake()
 
     async def _look(self, item: int) -> None:
@@ -82,6 +82,6 @@ class StrayRuns:
             )
             return
         for wiro_task_id, usd in billed(found):
-            self._going.ledger.note(batch_record.billed(wiro_task_id, usd))
+            self._going.ledger.note(batch_state.billed(wiro_task_id, usd))
         for warning in stray_warnings(found, name):
             log.warning("%s", warning)

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
-from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
+from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
-from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
-from airflow_provider_wiro.hooks import shell
-from airflow_provider_wiro.hooks.connection import WiroConnection, missing_connection
-from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
-from airflow_provider_wiro.hooks.retry_lines import log_retry
+from airflow_provider_wiro.hooks import flow_context
+from airflow_provider_wiro.hooks.retry_log import log_retry
 from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
+from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.transport.connection import WiroConnection, missing_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Send
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
-    from airflow_provider_wiro.hooks.outputs import OutputStream
+    from airflow_provider_wiro.downloads.session import OutputStream
 
 __all__ = ["WiroAsyncHook", "WiroHook"]
 
@@ -107,7 +107,7 @@ class WiroHook(BaseHook):
 
     def get_conn(self) -> requests.Session:
         """Return the session, opened at first use."""
-        from airflow_provider_wiro.hooks import blocking
+        from airflow_provider_wiro.transport import blocking
 
         if self._session is None:
             self._session = blocking.open_session(self.connection)
@@ -169,13 +169,14 @@ class WiroHook(BaseHook):
         :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
         :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
         """
-        shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
+        # what is wrong with it should be told before anything is paid for
+        flow_context.poll_patience_seconds()
         cleaned = clean_parameters({} if parameters is None else parameters)
         for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
             version_compat.mask_secret(secret)
         resolved = resolve_files(files, aws_conn_id)
         return self.converse(
-            lambda outside: conversations.run_model(
+            lambda outside: operations.run_model(
                 outside,
                 model,
                 cleaned,
@@ -198,9 +199,9 @@ class WiroHook(BaseHook):
         :raises WiroTaskTimeoutError: Wiro could not be asked before the deadline.
         :raises WiroConnectionError: Wiro could not be asked for longer than ``[wiro] poll_patience``.
         """
-        patience = shell.poll_patience_seconds()
+        patience = flow_context.poll_patience_seconds()
         return self.converse(
-            lambda outside: conversations.look_at_task(
+            lambda outside: operations.look_at_task(
                 wiro_task_id, outside, deadline=deadline, patience_seconds=patience
             )
         )
@@ -219,7 +220,7 @@ class WiroHook(BaseHook):
         deadline: datetime | None = None,
         poll_interval: float | None = None,
         started_at: datetime | None = None,
-        observe: shell.Observe = shell.ignore,
+        observe: flow_context.Observe = flow_context.ignore,
         is_seen: bool = False,
     ) -> Task:
         """
@@ -234,17 +235,17 @@ class WiroHook(BaseHook):
         :raises WiroError: Wiro could not be asked for longer than ``[wiro] poll_patience`` (5 minutes by
             default).
         """
-        polling = shell.polling(
+        polling = flow_context.polling(
             timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
         )
         return self.converse(
-            lambda outside: conversations.wait_for_task(
+            lambda outside: operations.wait_for_task(
                 wiro_task_id,
                 outside,
                 polling,
                 observe=observe,
                 is_seen=is_seen,
-                patience_seconds=shell.poll_patience_seconds(),
+                patience_seconds=flow_context.poll_patience_seconds(),
             )
         )
 
@@ -266,7 +267,7 @@ class WiroHook(BaseHook):
         :param patience_seconds: how long to try.
         """
         return self.converse(
-            lambda outside: conversations.stop_task(
+            lambda outside: operations.stop_task(
                 wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
             )
         )
@@ -300,7 +301,7 @@ class WiroHook(BaseHook):
 
         An upload that the run was given by its URL goes too, also while other runs need it.
         """
-        self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+        self.converse(lambda outside: operations.delete_task_files(outside, wiro_task_id))
 
     def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:
         """
@@ -310,14 +311,14 @@ class WiroHook(BaseHook):
         address. It is a WiroOutputUnavailableError, which may pass, where ``output.url`` is None because Wiro
         has not shown the link yet: get the task again after some seconds.
         """
-        from airflow_provider_wiro.hooks import outputs
+        from airflow_provider_wiro.downloads import session as download_session
 
-        return outputs.open_output(self.connection, output)
+        return download_session.open_output(self.connection, output)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call, and say which authentication mode it used."""
         try:
-            accepted = self.converse(conversations.try_connection)
+            accepted = self.converse(operations.try_connection)
             return True, " ".join((accepted, *self.connection.warnings))
         except WiroError as error:
             return False, explain(error)
@@ -329,19 +330,19 @@ class WiroHook(BaseHook):
         """
         Do what a flow says until it returns: for conversations that the methods above don't have.
 
-        :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.conversations`.
+        :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.operations`.
         """
-        outside = shell.outside(self.connection)
+        outside = flow_context.outside(self.connection)
         return flow.drive(make_flow(outside), self._send, self._pause_between, self._digest)
 
     def _send(self, what: Send) -> Answer | NoAnswer:
-        from airflow_provider_wiro.hooks import blocking
+        from airflow_provider_wiro.transport import blocking
 
         timeouts = self._timeouts or (self.connection.connect_timeout, self.connection.read_timeout)
         return blocking.send(self.get_conn(), self.connection, what, timeouts)
 
     def _digest(self, what: Digest) -> str | None:
-        from airflow_provider_wiro.hooks import digests
+        from airflow_provider_wiro.input_files import digests
 
         if isinstance(what.source, str):
             return digests.fetched_digest(self.connection, what.source)

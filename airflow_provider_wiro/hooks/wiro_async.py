@@ -10,17 +10,17 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import conversations, endpoints, flow, slug_forms
+from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
 from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, Outside, Send
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
-from airflow_provider_wiro.api.secret_parameters import secret_values
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
-from airflow_provider_wiro.hooks import shell
-from airflow_provider_wiro.hooks.connection import WiroConnection, missing_connection
-from airflow_provider_wiro.hooks.files import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
-from airflow_provider_wiro.hooks.retry_lines import log_retry_of_many
+from airflow_provider_wiro.hooks import flow_context
+from airflow_provider_wiro.hooks.retry_log import log_retry_of_many
+from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.transport.connection import WiroConnection, missing_connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import Answer
-    from airflow_provider_wiro.hooks.asynchronous import AsyncOutputStream
+    from airflow_provider_wiro.transport.asynchronous import AsyncOutputStream
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class WiroAsyncHook(BaseHook):
 
     async def get_session(self) -> aiohttp.ClientSession:
         """Return the session, opened at first use."""
-        from airflow_provider_wiro.hooks import asynchronous
+        from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
         if self._session is None:  # asked after the await: another task may have opened it meanwhile
@@ -114,7 +114,8 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_model`."""
         from asgiref.sync import sync_to_async
 
-        shell.poll_patience_seconds()  # what is wrong with it should be told before anything is paid for
+        # what is wrong with it should be told before anything is paid for
+        flow_context.poll_patience_seconds()
         connection = await self.get_wiro_connection()
         cleaned = clean_parameters({} if parameters is None else parameters)
         for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
@@ -122,7 +123,7 @@ class WiroAsyncHook(BaseHook):
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files, aws_conn_id)
         return await self.converse(
-            lambda outside: conversations.run_model(
+            lambda outside: operations.run_model(
                 outside,
                 model,
                 cleaned,
@@ -140,9 +141,9 @@ class WiroAsyncHook(BaseHook):
         self, wiro_task_id: str, *, started_at: datetime | None = None, deadline: datetime | None = None
     ) -> Task:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.look_at_task`."""
-        patience = shell.poll_patience_seconds()
+        patience = flow_context.poll_patience_seconds()
         return await self.converse(
-            lambda outside: conversations.look_at_task(
+            lambda outside: operations.look_at_task(
                 wiro_task_id, outside, deadline=deadline, patience_seconds=patience
             )
         )
@@ -161,21 +162,21 @@ class WiroAsyncHook(BaseHook):
         deadline: datetime | None = None,
         poll_interval: float | None = None,
         started_at: datetime | None = None,
-        observe: shell.Observe = shell.ignore,
+        observe: flow_context.Observe = flow_context.ignore,
         is_seen: bool = False,
     ) -> Task:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.wait_for_task`."""
-        polling = shell.polling(
+        polling = flow_context.polling(
             timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
         )
         return await self.converse(
-            lambda outside: conversations.wait_for_task(
+            lambda outside: operations.wait_for_task(
                 wiro_task_id,
                 outside,
                 polling,
                 observe=observe,
                 is_seen=is_seen,
-                patience_seconds=shell.poll_patience_seconds(),
+                patience_seconds=flow_context.poll_patience_seconds(),
             )
         )
 
@@ -192,7 +193,7 @@ class WiroAsyncHook(BaseHook):
     ) -> Task | None:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.stop_task`."""
         return await self.converse(
-            lambda outside: conversations.stop_task(
+            lambda outside: operations.stop_task(
                 wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
             )
         )
@@ -220,7 +221,7 @@ class WiroAsyncHook(BaseHook):
 
     async def delete_task_files(self, wiro_task_id: str) -> None:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.delete_task_files`."""
-        await self.converse(lambda outside: conversations.delete_task_files(outside, wiro_task_id))
+        await self.converse(lambda outside: operations.delete_task_files(outside, wiro_task_id))
 
     @asynccontextmanager
     async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
@@ -228,7 +229,7 @@ class WiroAsyncHook(BaseHook):
         See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.open_output`: ``async with
         hook.open_output(output) as stream``.
         """
-        from airflow_provider_wiro.hooks import asynchronous
+        from airflow_provider_wiro.transport import asynchronous
 
         async with asynchronous.open_output(await self.get_wiro_connection(), output) as stream:
             yield stream
@@ -236,7 +237,7 @@ class WiroAsyncHook(BaseHook):
     async def test_connection(self) -> tuple[bool, str]:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.test_connection`."""
         try:
-            accepted = await self.converse(conversations.try_connection)
+            accepted = await self.converse(operations.try_connection)
             return True, " ".join((accepted, *(await self.get_wiro_connection()).warnings))
         except WiroError as error:
             return False, explain(error)
@@ -246,10 +247,10 @@ class WiroAsyncHook(BaseHook):
 
     async def converse(self, make_flow: Callable[[Outside], Flow[T]]) -> T:
         """Do what a flow says until it returns."""
-        from airflow_provider_wiro.hooks import asynchronous
+        from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
-        conversation = make_flow(shell.outside(connection))
+        conversation = make_flow(flow_context.outside(connection))
         outcome: Answer | NoAnswer | str | None = None
         while True:
             try:
@@ -271,7 +272,7 @@ class WiroAsyncHook(BaseHook):
                 await self.pause(step.seconds)
 
     async def _digest(self, connection: WiroConnection, what: Digest) -> str | None:
-        from airflow_provider_wiro.hooks import digests
+        from airflow_provider_wiro.input_files import digests
 
         if isinstance(what.source, str):
             return await digests.fetched_digest_async(connection, what.source)

@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow_provider_wiro.api.filenames import check_key_template, fill_key
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.json_text import json_text
-from airflow_provider_wiro.landing.masking import masked, text_without_secrets
-from airflow_provider_wiro.plain_text import plain, plain_values
+from airflow_provider_wiro.redaction.plain_text import plain, plain_values
+from airflow_provider_wiro.redaction.task_parameters import masked, text_without_secrets
 from airflow_provider_wiro.storage.location import identity_of
+from airflow_provider_wiro.storage.object_keys import check_key_template, fill_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.landing.landings import Landing
+    from airflow_provider_wiro.landing.plan import Landing
     from airflow_provider_wiro.landing.provenance import Origin
 
 #: Counted up when a field changes its meaning or goes; new fields may come without.

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from airflow_provider_wiro.api.filenames import clean_name
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.landings import model_folder
+from airflow_provider_wiro.landing.plan import model_folder
+from airflow_provider_wiro.storage.object_keys import clean_name
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task

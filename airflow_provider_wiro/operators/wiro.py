@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_wiro.api.literals import (
+from airflow_provider_wiro.api.polling import (
+    check_defer_after,
+    check_poll_interval,
+    check_watch,
+    slot_pause_seconds,
+)
+from airflow_provider_wiro.cancellation.retries import is_retried
+from airflow_provider_wiro.cancellation.run_stopper import RunStopper
+from airflow_provider_wiro.dag_arguments.checks import (
+    check_min_outputs,
+    check_state_path,
+    check_timeout,
+    one_of,
+)
+from airflow_provider_wiro.dag_arguments.literals import (
     check_callback_url,
     check_conn_id,
     check_files,
@@ -18,12 +32,6 @@ from airflow_provider_wiro.api.literals import (
     check_model,
     check_parameters,
     likely_templates,
-)
-from airflow_provider_wiro.api.polling import (
-    check_defer_after,
-    check_poll_interval,
-    check_watch,
-    slot_pause_seconds,
 )
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -39,16 +47,8 @@ from airflow_provider_wiro.links.wiro import (
     has_stored_nothing,
     push_task_url,
 )
-from airflow_provider_wiro.operators.arguments import (
-    check_min_outputs,
-    check_state_path,
-    check_timeout,
-    one_of,
-)
-from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
-from airflow_provider_wiro.operators.stopping import RunStopper
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     TriggerOutcome,
@@ -69,18 +69,18 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
     from airflow_provider_wiro.api.models import StartedRun, Task
-    from airflow_provider_wiro.api.narration import Narrator
-    from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.api.run_sending import Sending
-    from airflow_provider_wiro.hooks.shell import SteadyClock
+    from airflow_provider_wiro.api.run_summary import RunSummary
+    from airflow_provider_wiro.hooks.flow_context import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.operators.durable_run import BegunRun, DurableRun
-    from airflow_provider_wiro.operators.noted_run import NotedRun
-    from airflow_provider_wiro.operators.wanted_run import PreparedRun
-    from airflow_provider_wiro.run_record import RecordStore
+    from airflow_provider_wiro.recovery.durable_run import BegunRun, DurableRun
+    from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+    from airflow_provider_wiro.recovery.prepared_run import PreparedRun
+    from airflow_provider_wiro.recovery.record_store import RecordStore
+    from airflow_provider_wiro.recovery.run_notes import NotedRun
+    from airflow_provider_wiro.recovery.sending import Sending
+    from airflow_provider_wiro.watching.task_log import Narrator
 
 
 class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
@@ -128,7 +128,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         end, or ``"stop"`` it.
     :param on_orphaned_intent: what a retry does when it can't be told whether an earlier Run was started:
         ``"fail"``, so that a person looks, or ``"resubmit"``, which may pay twice.
-    :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.
+    :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
         a run whose answer was lost.
     :raises WiroError: a retry may help: the model failed, the timeout passed, Wiro can't be reached.
@@ -221,7 +221,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @cached_property
     def _clock(self) -> SteadyClock:
         """The clock by which this process waits; moments that are stored are the wall clock's."""
-        from airflow_provider_wiro.hooks.shell import SteadyClock
+        from airflow_provider_wiro.hooks.flow_context import SteadyClock
 
         return SteadyClock()
 
@@ -283,7 +283,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return self._stopper.unless_followed(is_followed, recorded_task)
 
     def _noted(self, context: Context) -> NotedRun:
-        from airflow_provider_wiro.operators.noted_run import NotedRun
+        from airflow_provider_wiro.recovery.run_notes import NotedRun
 
         return NotedRun(
             context,
@@ -303,8 +303,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param refusals: how many times Wiro had none.
         :param is_beginning: nothing of this try ran before.
         """
-        from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds, poll_patience_seconds
-        from airflow_provider_wiro.operators.noted_run import TASK_ID_KEY
+        from airflow_provider_wiro.hooks.flow_context import lost_run_patience_seconds, poll_patience_seconds
+        from airflow_provider_wiro.recovery.run_notes import TASK_ID_KEY
 
         with airflow_failures(), self.hook:
             # What is wrong with them is reported before anything is paid for.
@@ -339,16 +339,16 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def _durable_run(
         self, context: Context, give_up_at: datetime, refusals: int, *, is_beginning: bool
     ) -> DurableRun:
-        from airflow_provider_wiro.api import conversations
-        from airflow_provider_wiro.hooks.fenced_file import fenced_files
-        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
-        from airflow_provider_wiro.operators.durable_run import (
+        from airflow_provider_wiro.api import operations
+        from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
+        from airflow_provider_wiro.input_files.fenced_upload import fenced_files
+        from airflow_provider_wiro.recovery.durable_run import (
             DEFERRED_LOOK_PAUSES,
             LOOK_PAUSES,
             DurableRun,
         )
-        from airflow_provider_wiro.operators.watched_record import WatchedRecordStore
-        from airflow_provider_wiro.try_trace import open_trace
+        from airflow_provider_wiro.recovery.watched_record import WatchedRecordStore
+        from airflow_provider_wiro.state_files.try_trace import open_trace
 
         ti = context["ti"]
         run = self._prepared_run(context, is_beginning=is_beginning)
@@ -365,7 +365,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
             def send() -> StartedRun:
                 return self.hook.converse(
-                    lambda outside: conversations.run_model(
+                    lambda outside: operations.run_model(
                         outside,
                         self.model,
                         run.wanted.parameters,
@@ -404,9 +404,9 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         )
 
     def _prepared_run(self, context: Context, *, is_beginning: bool = False) -> PreparedRun:
-        from airflow_provider_wiro.hooks.shell import lost_run_patience_seconds
-        from airflow_provider_wiro.operators.wanted_run import prepare_run
-        from airflow_provider_wiro.run_record import current_try
+        from airflow_provider_wiro.hooks.flow_context import lost_run_patience_seconds
+        from airflow_provider_wiro.recovery.prepared_run import prepare_run
+        from airflow_provider_wiro.recovery.record_store import current_try
 
         if self._names_parameters and self.parameters is None:
             raise WiroUsageError(
@@ -430,7 +430,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return run
 
     def _record_store(self, context: Context) -> RecordStore | None:
-        from airflow_provider_wiro.run_record import open_record_store
+        from airflow_provider_wiro.recovery.record_store import open_record_store
 
         store = open_record_store(context, state_path=self.state_path) if self.durable else None
         if self.durable and store is None:
@@ -441,8 +441,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return store
 
     def _mark_spent(self, context: Context, wiro_task_id: str) -> None:
-        from airflow_provider_wiro.operators.durable_run import mark_spent
-        from airflow_provider_wiro.run_record import open_record_store
+        from airflow_provider_wiro.recovery.durable_run import mark_spent
+        from airflow_provider_wiro.recovery.record_store import open_record_store
 
         if self.durable:
             mark_spent(
@@ -453,8 +453,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             )
 
     def _stop_strays(self, context: Context, wiro_task_id: str) -> None:
-        from airflow_provider_wiro.operators.stray_runs import stop_strays
-        from airflow_provider_wiro.run_record import open_record_store
+        from airflow_provider_wiro.recovery.record_store import open_record_store
+        from airflow_provider_wiro.recovery.stray_runs import stop_strays
 
         if self.durable:
             store = open_record_store(context, state_path=self.state_path)
@@ -513,7 +513,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _see_through(self, context: Context, begun: BegunRun) -> RunSummary:
         """Wait for a run that has begun, or defer, and return its run summary."""
-        from airflow_provider_wiro.api.outcomes import accepted_summary, run_summary
+        from airflow_provider_wiro.api.run_summary import accepted_summary, run_summary
 
         wiro_task_id, task = begun.wiro_task_id, begun.task
         if not self.wait_for_completion:
@@ -686,7 +686,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _finish(self, context: Context, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
-        from airflow_provider_wiro.api.outcomes import check_success, run_summary
+        from airflow_provider_wiro.api.run_summary import check_success, run_summary
 
         self._stopper.see(task)
         if task.is_cancelled:
@@ -705,7 +705,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files, waited for here: a task after this one needs them."""
-        from airflow_provider_wiro.api.late_links import await_links, awaits_links, missing_links_warning
+        from airflow_provider_wiro.downloads.late_links import (
+            await_links,
+            awaits_links,
+            missing_links_warning,
+        )
 
         if not awaits_links(task):
             return task
@@ -723,7 +727,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return self._run(context, give_up_at=give_up_at, refusals=0, is_beginning=is_beginning)
 
     def _narrator(self, wiro_task_id: str) -> Narrator:
-        from airflow_provider_wiro.api.narration import Narrator
+        from airflow_provider_wiro.watching.task_log import Narrator
 
         if wiro_task_id not in self._narrators:
             self._narrators[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)

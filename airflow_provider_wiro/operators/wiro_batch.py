@@ -16,7 +16,25 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.literals import (
+from airflow_provider_wiro.api.parameters import split_slug
+from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
+from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
+from airflow_provider_wiro.batch.preflight.data_inputs import (
+    are_listed,
+    check_folders,
+    check_names,
+    check_places,
+    data_trust,
+)
+from airflow_provider_wiro.cancellation.retries import is_retried
+from airflow_provider_wiro.dag_arguments.checks import (
+    check_min_outputs,
+    check_state_path,
+    check_timeout,
+    one_of,
+    whole_number,
+)
+from airflow_provider_wiro.dag_arguments.literals import (
     check_callback_url,
     check_conn_id,
     check_files,
@@ -25,29 +43,11 @@ from airflow_provider_wiro.api.literals import (
     check_model,
     check_parameters,
 )
-from airflow_provider_wiro.api.parameters import split_slug
-from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
-from airflow_provider_wiro.operators.arguments import (
-    check_min_outputs,
-    check_state_path,
-    check_timeout,
-    one_of,
-    whole_number,
-)
-from airflow_provider_wiro.operators.batch_stopping import BatchStopper
-from airflow_provider_wiro.operators.data_inputs import (
-    are_listed,
-    check_folders,
-    check_names,
-    check_places,
-    data_trust,
-)
-from airflow_provider_wiro.operators.retries import is_retried
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     is_stale_event,
@@ -64,16 +64,16 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.lost_run_notes import LostRunNotes
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.api.run_identity import TaskTry
-    from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
-    from airflow_provider_wiro.batch.job import Job, Waiting
-    from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
     from airflow_provider_wiro.batch.landing import ItemLander
-    from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
-    from airflow_provider_wiro.batch.own_objects import OwnObjects
+    from airflow_provider_wiro.batch.settings import Job, Waiting
+    from airflow_provider_wiro.batch.worker import BatchAtWork, Resources
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+    from airflow_provider_wiro.state_files.task_try import TaskTry
+    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 #: How often the tasks are polled that a trigger has no room for.
 _LEFT_OUT_SECONDS = 300.0
@@ -245,8 +245,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_callback_url(callback_url)
             check_conn_id("wiro_conn_id", wiro_conn_id)
         if s3_bucket or s3_key != DEFAULT_KEY:
-            from airflow_provider_wiro.landing.landings import PLACEHOLDERS
-            from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
+            from airflow_provider_wiro.landing.plan import PLACEHOLDERS
+            from airflow_provider_wiro.landing.s3.written_arguments import check_written_arguments
 
             check_written_arguments(
                 s3_bucket=s3_bucket,
@@ -354,9 +354,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param limit: how many runs may be on their way, as learned from Wiro's refusals.
         :param looks_at_all: the trigger could not be given all of the tasks.
         :param before: what is known without the journal, see
-            :class:`~airflow_provider_wiro.batch.missing_journal.BeforeDeferral`.
+            :class:`~airflow_provider_wiro.batch.journal.missing.BeforeDeferral`.
         """
-        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
@@ -389,7 +389,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
-        from airflow_provider_wiro.operators.noted_batch import before_failed_deferral
+        from airflow_provider_wiro.batch.journal.xcom_note import before_failed_deferral
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
@@ -403,7 +403,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         Within it, each S3 connection is read once.
         """
-        from airflow_provider_wiro.landing.s3_hooks import shared_s3_hooks
+        from airflow_provider_wiro.storage.s3.hooks import shared_s3_hooks
 
         def is_followed(error: BaseException) -> bool:
             return (
@@ -441,12 +441,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         :raises WiroUsageError: the arguments of the upload can't be right.
         """
-        from airflow_provider_wiro.batch.own_objects import OwnObjects
-        from airflow_provider_wiro.landing.s3_location import split_url
+        from airflow_provider_wiro.storage.s3.location import split_url
+        from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
         if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
             return OwnObjects()
-        from airflow_provider_wiro.landing.s3_destination import upload_arguments
+        from airflow_provider_wiro.landing.s3.arguments import upload_arguments
 
         arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
         is_url = self.s3_key.startswith("s3://")
@@ -469,24 +469,24 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param is_beginning: nothing of this try ran before.
         :param before: what is known of the part before a deferral, which has left a journal.
         """
-        from airflow_provider_wiro.batch.at_work import BatchAtWork, Resources
-        from airflow_provider_wiro.batch.collisions import check_manifest
-        from airflow_provider_wiro.batch.first_run import has_started_nothing, try_places
+        from airflow_provider_wiro.batch.cancellation.unknown_runs import notes_of
         from airflow_provider_wiro.batch.inputs import Inputs
-        from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
-        from airflow_provider_wiro.batch.missing_journal import (
+        from airflow_provider_wiro.batch.journal.missing import (
             NO_PLACE,
             fail_without_journal,
             missing_place,
             unseen_tries,
         )
-        from airflow_provider_wiro.batch.opening import open_record
+        from airflow_provider_wiro.batch.journal.replay import open_record
+        from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
+        from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+        from airflow_provider_wiro.batch.preflight.input_files import shared_files
+        from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing, try_places
         from airflow_provider_wiro.batch.results import Parts
-        from airflow_provider_wiro.batch.shared_files import shared_files
-        from airflow_provider_wiro.batch.unknown_runs import notes_of
-        from airflow_provider_wiro.hooks.shell import poll_patience_seconds
-        from airflow_provider_wiro.run_record import current_try
-        from airflow_provider_wiro.try_trace import open_trace
+        from airflow_provider_wiro.batch.worker import BatchAtWork, Resources
+        from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
+        from airflow_provider_wiro.recovery.record_store import current_try
+        from airflow_provider_wiro.state_files.try_trace import open_trace
         from airflow_provider_wiro.version_compat import is_mapped_instance
 
         ti = context["ti"]
@@ -601,8 +601,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
     def _job(self, ti: Any, *, project_id: str | None) -> Job:
-        from airflow_provider_wiro.batch.job import Job
-        from airflow_provider_wiro.hooks.shell import SteadyClock, lost_run_patience_seconds
+        from airflow_provider_wiro.batch.settings import Job
+        from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
 
         return Job(
             model=self.model,
@@ -673,8 +673,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         :param notes: of the lost Runs, by which the trigger finds their tasks.
         """
-        from airflow_provider_wiro.batch.missing_journal import BeforeDeferral
-        from airflow_provider_wiro.operators.noted_batch import note_before_deferral
+        from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
+        from airflow_provider_wiro.batch.journal.xcom_note import note_before_deferral
         from airflow_provider_wiro.triggers.packed_tasks import MOST_CHARACTERS, fitting, pack
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
@@ -726,10 +726,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         task_try: TaskTry,
     ) -> BatchSummary:
         """Write the manifest; return the summary, or raise what the batch has come to."""
-        from airflow_provider_wiro.api import batch_record
-        from airflow_provider_wiro.api.batch_record import ItemState
+        from airflow_provider_wiro.batch import state as batch_state
         from airflow_provider_wiro.batch.item_log import with_input
         from airflow_provider_wiro.batch.results import write_manifest
+        from airflow_provider_wiro.batch.state import ItemState
 
         record = found.record
 
@@ -775,7 +775,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             "manifest_uri": manifest,
         }
         if found.store is not None:
-            found.store.append([batch_record.spent(lifetime, summary, task_try)])
+            found.store.append([batch_state.spent(lifetime, summary, task_try)])
         found.parts.delete(record.named_parts)
         return summary
 
@@ -794,7 +794,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _check_killed(self) -> None:
         if self._is_killed:
-            from airflow_provider_wiro.batch.submitting import BatchStoppedError
+            from airflow_provider_wiro.batch.run_sender import BatchStoppedError
 
             raise BatchStoppedError("The Airflow task was stopped.")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_uploads
+from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_uploads
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.plain_logs import PlainLogs
-from airflow_provider_wiro.plain_text import plain_values
+from airflow_provider_wiro.redaction.loggers import PlainLogs
+from airflow_provider_wiro.redaction.plain_text import plain_values
 from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.parameters import FileContent
-    from airflow_provider_wiro.hooks.files import FileSource
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.input_files.resolve import FileSource
 
 
 class WiroUploadOperator(PlainLogs, BaseOperator):
@@ -91,7 +91,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Check all files; then send one after the other."""
-        from airflow_provider_wiro.hooks.files import flattened, resolve_upload
+        from airflow_provider_wiro.input_files.resolve import flattened, resolve_upload
 
         with airflow_failures(), self.hook:
             contents = [

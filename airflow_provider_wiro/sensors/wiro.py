@@ -18,13 +18,13 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_flags, check_wiro_task_id
+from airflow_provider_wiro.api.decoding.fields import moment
 from airflow_provider_wiro.api.polling import Polling, check_defer_after, check_poll_interval, check_watch
-from airflow_provider_wiro.api.wire import moment
+from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.failures import airflow_failures, in_brief, require_success
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     TriggerOutcome,
     defer_until_ended,
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.api.narration import Narrator
-    from airflow_provider_wiro.api.outcomes import RunSummary
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.watching.task_log import Narrator
 
 
 class WiroTaskSensor(PlainLogs, BaseSensorOperator):
@@ -71,7 +71,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
         of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
         where the connection leads to Wiro itself. A worker that waits polls.
-    :return: the run summary, see :func:`~airflow_provider_wiro.api.outcomes.run_summary`.
+    :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowSensorTimeout: the sensor's own ``timeout`` (seconds, Airflow's default is a week) has
         passed.
     :raises AirflowFailException: a retry can't help: the task failed, was cancelled, is unknown, or the key
@@ -267,7 +267,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     def _shown_task_id(self, context: Context) -> str:
         """Return the id of the task to wait for; its link is stored with the first poke."""
-        from airflow_provider_wiro.api.outcomes import task_id_of
+        from airflow_provider_wiro.api.run_summary import task_id_of
 
         wiro_task_id = task_id_of(self.wiro_task_id)
         if not self._link_is_stored:
@@ -278,13 +278,13 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     @cached_property
     def _narrator(self) -> Narrator:
-        from airflow_provider_wiro.api.narration import Narrator
-        from airflow_provider_wiro.api.outcomes import task_id_of
+        from airflow_provider_wiro.api.run_summary import task_id_of
+        from airflow_provider_wiro.watching.task_log import Narrator
 
         return Narrator(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
-        from airflow_provider_wiro.api.outcomes import model_of, run_summary
+        from airflow_provider_wiro.api.run_summary import model_of, run_summary
 
         require_success(task)
         self._narrator.ended(task)

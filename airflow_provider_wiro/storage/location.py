@@ -15,8 +15,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_wiro.api.filenames import refuse_parent_folders
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 #: A chain of file systems, and what stores read as a version of an object.

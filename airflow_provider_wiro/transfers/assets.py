@@ -8,9 +8,9 @@ from decimal import ROUND_DOWN, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_provider_wiro.api.wire import plain_usd
+from airflow_provider_wiro.api.decoding.fields import plain_usd
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.plain_logs import plain_logger
+from airflow_provider_wiro.redaction.loggers import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
-from airflow_provider_wiro.api.literals import (
+from airflow_provider_wiro.dag_arguments.literals import (
     check_closed,
     check_conn_id,
     check_flags,
@@ -16,7 +16,7 @@ from airflow_provider_wiro.api.literals import (
     is_known_later,
 )
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 from airflow_provider_wiro.version_compat import is_parsed
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.crew import Crew
-    from airflow_provider_wiro.landing.landings import Landing
-    from airflow_provider_wiro.landing.output_reader import OutputReader
-    from airflow_provider_wiro.landing.stored_output import StoredOutput
-    from airflow_provider_wiro.transfers.lineage import Landed
+    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
+    from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
+    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.transfers.openlineage import Landed
 
 
 class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
@@ -107,7 +107,7 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
             check_conn_id("wiro_conn_id", wiro_conn_id)
             check_closed("path", path)
             if not is_known_later(path):
-                from airflow_provider_wiro.landing.path_template import path_template
+                from airflow_provider_wiro.landing.object_storage.path_template import path_template
 
                 path_template(path)
         check_flags(replace=replace, require_size=require_size)
@@ -148,21 +148,21 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.outcomes import last_lines, model_of
+        from airflow_provider_wiro.api.run_summary import last_lines, model_of
         from airflow_provider_wiro.landing import manifest as manifests
-        from airflow_provider_wiro.landing import stored_destination as destination
-        from airflow_provider_wiro.landing.crew import check_size
-        from airflow_provider_wiro.landing.finished_task import (
+        from airflow_provider_wiro.landing.object_storage import arguments as destination
+        from airflow_provider_wiro.landing.object_storage.path_template import path_template
+        from airflow_provider_wiro.landing.plan import plan
+        from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.landing.result import (
             finished_task,
             landed,
             secrets_of,
             with_cost,
         )
-        from airflow_provider_wiro.landing.landings import plan
-        from airflow_provider_wiro.landing.masking import without
-        from airflow_provider_wiro.landing.path_template import path_template
-        from airflow_provider_wiro.landing.provenance import Origin
-        from airflow_provider_wiro.transfers.lineage import Landed
+        from airflow_provider_wiro.landing.workers import check_size
+        from airflow_provider_wiro.redaction.task_parameters import without
+        from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
             check_size(self.max_concurrency)
@@ -211,15 +211,15 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
         if self._landed is None:
             return None
-        from airflow_provider_wiro.transfers.lineage import operator_lineage
+        from airflow_provider_wiro.transfers.openlineage import operator_lineage
 
         return operator_lineage(self._landed)
 
     def _land_all(self, task: Task, items: Sequence[tuple[Landing, StoredOutput]]) -> list[dict[str, Any]]:
         """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.landing.crew import Crew
-        from airflow_provider_wiro.landing.output_reader import OutputReader
-        from airflow_provider_wiro.landing.stored_landing import StoredLanding
+        from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
+        from airflow_provider_wiro.landing.object_storage.transfer import StoredLanding
+        from airflow_provider_wiro.landing.workers import Crew
 
         crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)

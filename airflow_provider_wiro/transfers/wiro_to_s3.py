@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
-from airflow_provider_wiro.api.literals import check_conn_id, check_flags, check_wiro_task_id
+from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import airflow_failures, explain, in_brief
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 from airflow_provider_wiro.version_compat import is_parsed
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.downloads.downloader import Fetcher
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.books import Books
-    from airflow_provider_wiro.landing.crew import Crew
-    from airflow_provider_wiro.landing.fetching import Fetcher
-    from airflow_provider_wiro.landing.landings import Landing
-    from airflow_provider_wiro.landing.s3_upload import S3Upload
-    from airflow_provider_wiro.transfers.lineage import Landed
+    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.s3.bucket import S3Upload
+    from airflow_provider_wiro.landing.s3.transfer_record import Books
+    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.transfers.openlineage import Landed
 
 
 class WiroToS3Operator(PlainLogs, BaseOperator):
@@ -132,7 +132,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         if is_parsed(self):
             check_wiro_task_id(wiro_task_id)
             check_conn_id("wiro_conn_id", wiro_conn_id)
-        from airflow_provider_wiro.landing.s3_arguments import check_written_arguments
+        from airflow_provider_wiro.landing.s3.written_arguments import check_written_arguments
 
         check_written_arguments(
             s3_bucket=s3_bucket,
@@ -186,23 +186,23 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.outcomes import model_of
-        from airflow_provider_wiro.landing import s3_destination as destination
-        from airflow_provider_wiro.landing.books import Books
-        from airflow_provider_wiro.landing.finished_task import (
+        from airflow_provider_wiro.api.run_summary import model_of
+        from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.landing.result import (
             finished_task,
             landed,
             secrets_of,
             with_cost,
         )
-        from airflow_provider_wiro.landing.provenance import Origin
-        from airflow_provider_wiro.landing.s3_arguments import (
+        from airflow_provider_wiro.landing.s3 import arguments as destination
+        from airflow_provider_wiro.landing.s3.transfer_record import Books
+        from airflow_provider_wiro.landing.s3.written_arguments import (
             bucket_and_template,
             check_manifest_key,
             check_numbers,
             check_tags,
         )
-        from airflow_provider_wiro.transfers.lineage import Landed
+        from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
             bucket, key_template = bucket_and_template(self.s3_bucket, self.s3_key)
@@ -257,15 +257,15 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
         if self._landed is None:
             return None
-        from airflow_provider_wiro.transfers.lineage import operator_lineage
+        from airflow_provider_wiro.transfers.openlineage import operator_lineage
 
         return operator_lineage(self._landed)
 
     def _land_all(self, s3: S3Upload, books: Books, landings: Sequence[Landing]) -> list[dict[str, Any]]:
         """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.landing.crew import Crew
-        from airflow_provider_wiro.landing.fetching import Fetcher
-        from airflow_provider_wiro.landing.s3_landing import S3Landing
+        from airflow_provider_wiro.downloads.downloader import Fetcher
+        from airflow_provider_wiro.landing.s3.transfer import S3Landing
+        from airflow_provider_wiro.landing.workers import Crew
 
         crew: Crew[Landing, dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)
@@ -331,7 +331,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
 
     def _check_shared_inputs(self, task: Task) -> None:
         """Raise if the deletion would take a file from other runs, unless the DAG's author allows it."""
-        from airflow_provider_wiro.api.shared_inputs import shared_inputs
+        from airflow_provider_wiro.landing.shared_inputs import shared_inputs
 
         if self.delete_shared_inputs:
             return

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.hooks.shell import SteadyClock
-from airflow_provider_wiro.plain_logs import PlainLogs
+from airflow_provider_wiro.hooks.flow_context import SteadyClock
+from airflow_provider_wiro.redaction.loggers import PlainLogs
+from airflow_provider_wiro.triggers.cancellation import on_cancelled
 from airflow_provider_wiro.triggers.deferral import SHORTEST_DEFERRAL_SECONDS, shortest_deferral_seconds
-from airflow_provider_wiro.triggers.stopping import on_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

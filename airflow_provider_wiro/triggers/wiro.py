@@ -6,14 +6,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.seen_task import SeenTask
+from airflow_provider_wiro.cancellation.seen_task import SeenTask
 from airflow_provider_wiro.exceptions import WiroError, WiroTaskTimeoutError
-from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.triggers.base import WiroTrigger
+from airflow_provider_wiro.triggers.cancellation import stop_if_abandoned, warn_if_abandoned
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.triggers.stopping import stop_if_abandoned, warn_if_abandoned
-from airflow_provider_wiro.triggers.watcher import watch_task
+from airflow_provider_wiro.watching.task_log import Narrator
+from airflow_provider_wiro.watching.watcher import watch_task
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -95,8 +95,8 @@ class WiroTaskTrigger(WiroTrigger):
             narrator.observe(task)
 
         try:
-            now = shell.SteadyClock()
-            polling = shell.polling(
+            now = flow_context.SteadyClock()
+            polling = flow_context.polling(
                 deadline=None if self.deadline is None else _moment(self._here(self.deadline)),
                 started_at=_moment(self.started_at),
                 poll_interval=self.poll_interval,
@@ -160,8 +160,8 @@ class WiroPauseTrigger(WiroTrigger):
     :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
     :param lost_model: of a Run whose answer was lost; None where none was sent.
     :param lost_at: Unix time at which that was sent.
-    :param lost_run: :class:`~airflow_provider_wiro.api.lost_run_notes.LostRunNotes` of it as JSON, by which
-        its task is searched for when a user marks the deferred Airflow task. None: it can't be.
+    :param lost_run: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunNotes` of it as JSON, by
+        which its task is searched for when a user marks the deferred Airflow task. None: it can't be.
     :param wiro_conn_id: the Airflow connection by which to search.
     :param deferred_at: as of :class:`WiroTaskTrigger`.
     """

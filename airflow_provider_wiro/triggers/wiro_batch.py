@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.batching import wakes_at
-from airflow_provider_wiro.api.narration import ErrorStatusWarning
 from airflow_provider_wiro.api.polling import Polling, Watch
+from airflow_provider_wiro.batch.concurrency import wakes_at
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.base import WiroTrigger
+from airflow_provider_wiro.triggers.cancellation import stop_if_abandoned
 from airflow_provider_wiro.triggers.class_path import class_path
 from airflow_provider_wiro.triggers.packed_tasks import pack, unpack
-from airflow_provider_wiro.triggers.stopping import stop_if_abandoned
-from airflow_provider_wiro.triggers.watcher import watch_task
+from airflow_provider_wiro.watching.task_log import ErrorStatusWarning
+from airflow_provider_wiro.watching.watcher import watch_task
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -49,7 +49,8 @@ class WiroBatchTrigger(WiroTrigger):
     :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event.
     :param lost: Runs whose answers were lost, and of which it is not known whether they have started tasks.
-    :param lost_runs: :class:`~airflow_provider_wiro.api.lost_run_notes.LostRunNotes` of them as JSON, by
+    :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunNotes` of them as JSON,
+    by
         which their tasks are searched for when a user marks the deferred Airflow task. None: they can't be.
     """
 

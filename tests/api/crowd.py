@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watched import Detail, Look, News, Watched
-from airflow_provider_wiro.api.watching import WatchPlan
+from airflow_provider_wiro.watching.scheduler import WatchPlan
+from airflow_provider_wiro.watching.watch import Detail, Look, News, Watched
 from tests.api.world import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_provider_wiro.api.listing import Walk
     from airflow_provider_wiro.exceptions import WiroError
+    from airflow_provider_wiro.watching.task_list import Walk
 
 #: Seconds from a request to its answer.
 LATENCY = 0.2

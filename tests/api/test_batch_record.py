@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import batch_record as entries
-from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord, ItemState, TaskIds, read_begin
+from airflow_provider_wiro.batch import state as entries
+from airflow_provider_wiro.batch.state import Attempt, BatchRecord, ItemState, TaskIds, read_begin
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 ATTEMPT = Attempt("digest", "2220", 1000.0, 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.batching import (
+from airflow_provider_wiro.batch.concurrency import (
     GATHERING_SECONDS,
     RAISE_AFTER_SECONDS,
     ActiveLimit,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.data_uris import DataUri, decode_data_uri, is_data_uri
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.input_files.data_uris import DataUri, decode_data_uri, is_data_uri
 from tests.api.world import quick
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))

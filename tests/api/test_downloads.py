@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.downloads import (
+from airflow_provider_wiro.api.models import Output
+from airflow_provider_wiro.downloads.checks import (
     MAX_UNANNOUNCED_BYTES,
     check_answer,
     check_received,
@@ -14,7 +15,6 @@ from airflow_provider_wiro.api.downloads import (
     redirect_url,
     refuse_address,
 )
-from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,

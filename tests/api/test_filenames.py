@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.filenames import check_key_template, clean_name, fill_key, output_name
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.storage.object_keys import check_key_template, clean_name, fill_key, output_name
 from tests.api.world import quick
 
 

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from airflow_provider_wiro.api.first_bytes import HEAD_BYTES, type_of_bytes
+from airflow_provider_wiro.media_types.signatures import HEAD_BYTES, type_of_bytes
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
 

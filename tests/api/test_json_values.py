@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api.fingerprint import fingerprint
 from airflow_provider_wiro.api.json_values import json_value
 from airflow_provider_wiro.api.parameters import clean_parameters, run_body
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.recovery.fingerprint import fingerprint
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import literals
+from airflow_provider_wiro.dag_arguments import literals
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 OPERATOR = SimpleNamespace(task_id="generate", output=object())

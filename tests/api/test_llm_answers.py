@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.llm_answers import answer_parts, answer_text, content_of
+from airflow_provider_wiro.api.decoding.llm_answers import answer_parts, answer_text, content_of
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.api.outcomes import run_summary, success_warnings
+from airflow_provider_wiro.api.run_summary import run_summary, success_warnings
 from tests.api.test_models import LLM, SAMPLE
 from tests.api.test_wire import JSON_VALUES
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_wiro.api.conversations import look_at_task
+from airflow_provider_wiro.api.operations import look_at_task
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.later_tasks import ask_baseline
-from airflow_provider_wiro.api.lost_runs import Findings, LostRun, find_lost
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, Answer
-from airflow_provider_wiro.api.resume import WantedRun, find_lost_run_now
-from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.api.run_sending import Loss, Sending
-from airflow_provider_wiro.api.sent_files import SentFile
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroOrphanedRunError
+from airflow_provider_wiro.input_files.sent_files import SentFile
+from airflow_provider_wiro.recovery.baseline import ask_baseline
+from airflow_provider_wiro.recovery.lost_runs import Findings, LostRun, find_lost
+from airflow_provider_wiro.recovery.resume import WantedRun, find_lost_run_now
+from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.sending import Loss, Sending
 from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
 
 if TYPE_CHECKING:

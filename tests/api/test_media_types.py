@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import media_types
-from airflow_provider_wiro.api.media_types import (
+from airflow_provider_wiro.media_types import suffixes
+from airflow_provider_wiro.media_types.suffixes import (
     has_suffix,
     plain_type,
     says_nothing,
@@ -109,12 +109,12 @@ def test_a_type_has_one_usual_suffix(kind: str | None, suffix: str) -> None:
 
 
 def test_each_suffix_leads_to_a_type_and_each_type_back_to_a_suffix_of_its_own() -> None:
-    for kind, suffixes in media_types._SUFFIXES.items():
-        for suffix in suffixes:
+    for kind, names in suffixes._SUFFIXES.items():
+        for suffix in names:
             assert type_of_name(f"a.{suffix}") == kind  # none stands twice
         assert says_nothing(kind) or suffix_of_type(kind) == f".{suffixes[0]}"
         assert plain_type(kind) == kind  # a usual spelling is nobody's other name
-    for other, kind in media_types._OTHER_NAMES.items():
+    for other, kind in suffixes._OTHER_NAMES.items():
         assert suffix_of_type(other) == suffix_of_type(kind) != ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_wiro.api import conversations, slug_forms
+from airflow_provider_wiro.api import operations, slug_forms
 from airflow_provider_wiro.api.model_names import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
 from tests.api.world import HTML_502, World, ok, refused
@@ -22,7 +22,7 @@ RETRO = ok(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
 
 def error_for(world: World, model: str) -> str:
     with pytest.raises(WiroModelNotFoundError) as raised:
-        world.drive(conversations.run_model(world.outside, model, {"prompt": "x"}, {}))
+        world.drive(operations.run_model(world.outside, model, {"prompt": "x"}, {}))
     return str(raised.value)
 
 

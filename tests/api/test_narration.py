@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_wiro.api.models import Output, Task
-from airflow_provider_wiro.api.narration import Narrator
-from airflow_provider_wiro.api.push import Progress, PushMessage
+from airflow_provider_wiro.watching.task_log import Narrator
+from airflow_provider_wiro.watching.websocket.messages import Progress, PushMessage
 from tests.api.test_models import SAMPLE
 
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api import conversations, endpoints, flow
-from airflow_provider_wiro.api.outcomes import check_success
-from airflow_provider_wiro.api.oversized import task_from_beginning
+from airflow_provider_wiro.api import endpoints, flow, operations
+from airflow_provider_wiro.api.decoding.oversized import task_from_beginning
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, Answer
+from airflow_provider_wiro.api.run_summary import check_success
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroLostRunError,
@@ -144,7 +144,7 @@ def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end()
     world = World(oversized(status="task_start"), oversized(status="task_output"), oversized())
     polling = Polling(world.now, world.now + timedelta(hours=1))
     seen: list[str] = []
-    follow = conversations.wait_for_task(
+    follow = operations.wait_for_task(
         "2221", world.outside, polling, observe=lambda task: seen.append(task.status)
     )
     with pytest.raises(WiroAnswerTooLargeError, match=ENDED):
@@ -183,7 +183,7 @@ def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: Answ
 
 def test_a_stop_whose_answer_is_too_large_is_looked_after() -> None:
     world = World(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
-    stopped = world.drive(conversations.stop_task("2221", world.outside))
+    stopped = world.drive(operations.stop_task("2221", world.outside))
     assert stopped is not None
     assert stopped.is_cancelled
     assert world.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]

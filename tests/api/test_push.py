@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.push import (
+from airflow_provider_wiro.watching.websocket.health import Hearing, Reconnects, Sharing, Trust
+from airflow_provider_wiro.watching.websocket.messages import (
     MAX_MESSAGE_CHARACTERS,
     Progress,
     PushMessage,
     read_message,
     registration,
 )
-from airflow_provider_wiro.api.push_line import Hearing, Reconnects, Sharing, Trust
 from tests.api.test_wire import JSON_VALUES
 from tests.api.world import TOKEN, quick
 

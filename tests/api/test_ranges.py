@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import ranges
 from airflow_provider_wiro.api.models import Output
-from airflow_provider_wiro.api.ranges import Edition, Patience, Step
+from airflow_provider_wiro.downloads import ranges
+from airflow_provider_wiro.downloads.ranges import Edition, Patience, Step
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,

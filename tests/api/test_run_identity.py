@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_wiro.api.run_identity import (
+from airflow_provider_wiro.state_files.task_try import (
     TaskTry,
     WrittenBy,
     is_of_deleted_dag_run,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api.shared_inputs import shared_inputs
+from airflow_provider_wiro.landing.shared_inputs import shared_inputs
 
 UPLOAD = "https://cdn1.wiro.ai/abc/robot.png"
 OWN = "https://cdn1.wiro.ai/xyz/own.pdf"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import conversations, slug_forms
+from airflow_provider_wiro.api import operations, slug_forms
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import (
     WiroError,
@@ -29,7 +29,7 @@ LOGO = ok(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameter
 
 
 def run(world: World, model: str) -> str:
-    return world.drive(conversations.run_model(world.outside, model, {"prompt": "x"}, {})).wiro_task_id
+    return world.drive(operations.run_model(world.outside, model, {"prompt": "x"}, {})).wiro_task_id
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.stored_time import from_stored, from_stored_or_none, to_stored
+from airflow_provider_wiro.storage.timestamps import from_stored, from_stored_or_none, to_stored
 
 
 def test_a_stored_moment_is_one_that_a_person_can_read() -> None:

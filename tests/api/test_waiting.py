@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.api.conversations import wait_for_task
+from airflow_provider_wiro.api.operations import wait_for_task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.exceptions import (
     WiroApiError,

@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api.listing import Walk
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watched import Detail, Look
-from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroAuthenticationError,
@@ -27,6 +24,9 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroTaskTimeoutError,
 )
+from airflow_provider_wiro.watching.scheduler import WatchPlan
+from airflow_provider_wiro.watching.task_list import Walk
+from airflow_provider_wiro.watching.watch import Detail, Look
 from tests.api.crowd import Crowd, Run
 from tests.api.world import NOON
 

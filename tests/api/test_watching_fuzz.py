@@ -14,10 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.api.pace import LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watched import Detail, Look, News, Watched
-from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
     WiroError,
@@ -25,13 +22,16 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroServerError,
 )
+from airflow_provider_wiro.watching.intervals import LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS
+from airflow_provider_wiro.watching.scheduler import WatchPlan
+from airflow_provider_wiro.watching.watch import Detail, Look, News, Watched
 from tests.api.world import NOON, quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from airflow_provider_wiro.api.listing import Walk
+    from airflow_provider_wiro.watching.task_list import Walk
 
 Page = tuple[Task, ...]
 

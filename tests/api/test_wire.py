@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api import wire
+from airflow_provider_wiro.api.decoding import fields
 from tests.api.world import quick
 
 JSON_VALUES = st.recursive(
@@ -22,7 +22,7 @@ JSON_VALUES = st.recursive(
     + [(nothing, None) for nothing in ("", None, "NaN", "inf", 1e400, True, [], {}, "six", "6 s")],
 )
 def test_a_number_may_come_as_text_and_what_is_none_is_none(value: object, read: float | None) -> None:
-    assert wire.number(value) == read
+    assert fields.number(value) == read
 
 
 @pytest.mark.parametrize(
@@ -30,17 +30,17 @@ def test_a_number_may_come_as_text_and_what_is_none_is_none(value: object, read:
     [("202472", 202472), (202472, 202472), ("0", 0), ("-1", None), ("", None), (None, None)],
 )
 def test_a_size_is_a_whole_number_or_unknown(value: object, read: int | None) -> None:
-    assert wire.whole_number(value) == read
+    assert fields.whole_number(value) == read
 
 
 @pytest.mark.parametrize("not_yet", ["0", 0, "", None, "-5", "soon", "1e30", 1734513809000000, "0.0"])
 def test_a_time_of_zero_or_nonsense_means_not_yet(not_yet: object) -> None:
-    assert wire.moment(not_yet) is None
+    assert fields.moment(not_yet) is None
 
 
 @pytest.mark.parametrize("written", ["1734513809", 1734513809, 1734513809.0])
 def test_a_time_is_an_aware_moment(written: object) -> None:
-    assert wire.moment(written) == datetime(2024, 12, 18, 9, 23, 29, tzinfo=UTC)
+    assert fields.moment(written) == datetime(2024, 12, 18, 9, 23, 29, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,17 @@ def test_a_time_is_an_aware_moment(written: object) -> None:
     ],
 )
 def test_money_is_exact_and_has_no_trailing_zeros(value: object, read: str | None) -> None:
-    assert wire.money(value) == read
+    assert fields.money(value) == read
 
 
 @pytest.mark.parametrize("yes", [True, 1, "1", "true", "TRUE", "yes"])
 def test_a_flag_may_come_as_number_or_text(yes: object) -> None:
-    assert wire.flag(yes)
+    assert fields.flag(yes)
 
 
 @pytest.mark.parametrize("no", [False, 0, "0", "false", "", None, [], [1], {}])
 def test_a_flag_that_is_not_set_is_not_set(no: object) -> None:
-    assert not wire.flag(no)
+    assert not fields.flag(no)
 
 
 @pytest.mark.parametrize(
@@ -79,20 +79,20 @@ def test_a_flag_that_is_not_set_is_not_set(no: object) -> None:
     [('["a"]', ["a"]), (["a"], ["a"]), ("", []), ("{}", []), ("[", []), (None, []), ("[" * 200_000, [])],
 )
 def test_a_list_may_come_as_json_inside_text(value: object, read: list[str]) -> None:
-    assert wire.json_list(value) == read
+    assert fields.json_list(value) == read
 
 
 def test_text_is_such_that_databases_and_utf_8_take_it() -> None:
-    assert wire.text("a\0b\ud800c") == "ab?c"
+    assert fields.text("a\0b\ud800c") == "ab?c"
 
 
 @quick
 @given(JSON_VALUES)
 def test_no_json_value_breaks_a_field(value: object) -> None:
-    wire.text(value).encode()
-    wire.number(value)
-    wire.whole_number(value)
-    wire.money(value)
-    wire.moment(value)
-    wire.flag(value)
-    wire.json_list(value)
+    fields.text(value).encode()
+    fields.number(value)
+    fields.whole_number(value)
+    fields.money(value)
+    fields.moment(value)
+    fields.flag(value)
+    fields.json_list(value)

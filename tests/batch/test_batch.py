@@ -287,7 +287,7 @@ def test_wrong_credentials_submit_nothing(work: BatchWork, monkeypatch: pytest.M
 
 
 def test_an_outage_is_nobodys_failure(work: BatchWork, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.batch.submitting._PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr("airflow_provider_wiro.batch.run_sender._PATIENCE_SECONDS", 0.02)
     work.wiro.inject(Fault("server_error", endpoint="Run", status=503, times=30))
 
     summary = work.run(prompts(5), max_item_retries=0)
@@ -299,7 +299,7 @@ def test_an_outage_without_end_ends_the_batch_for_a_retry(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", "0.2")
-    monkeypatch.setattr("airflow_provider_wiro.batch.submitting._PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr("airflow_provider_wiro.batch.run_sender._PATIENCE_SECONDS", 0.02)
     work.wiro.inject(Fault("server_error", endpoint="Run", status=503, times=None))
 
     with pytest.raises(Exception, match="503") as failure:
@@ -404,23 +404,23 @@ def test_a_strangers_task_that_fits_as_well_is_for_a_person_to_look_at(work: Bat
     original = WiroHook.run_model
     inputs = [{"prompt": "a"}]
     operator = work.operator(inputs)
-    from airflow_provider_wiro.batch import submitting
+    from airflow_provider_wiro.batch import run_sender
 
-    newest = submitting.ask_baseline
+    newest = run_sender.ask_baseline
 
     def newest_and_then_a_stranger(outside: Any) -> Any:
         found = yield from newest(outside)
         original(WiroHook(), RETRO, {**TINY, "prompt": "a"})
         return found
 
-    submitting.ask_baseline = newest_and_then_a_stranger
+    run_sender.ask_baseline = newest_and_then_a_stranger
     try:
         with pytest.raises(
             AirflowFailException, match="can't be told which task it has started, if any: 222"
         ):
             operator.execute(work.context)
     finally:
-        submitting.ask_baseline = newest
+        run_sender.ask_baseline = newest
     assert len(work.wiro.tasks) == 2
     work.retry()
     assert work.run(inputs, on_orphaned_intent="resubmit")["succeeded"] == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.batch.collisions import (
+from airflow_provider_wiro.batch.preflight.collisions import (
     check_item_keys,
     check_manifest,
     refuse_manifests_place,

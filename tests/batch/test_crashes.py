@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api.batch_record import ItemState
-from airflow_provider_wiro.batch.ledger import Ledger
+from airflow_provider_wiro.batch.journal.recorder import Ledger
+from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
 from tests.batch.work import TINY, prompts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator
 
-from airflow_provider_wiro.batch.data_trust import DataTrust
+from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.version_compat import is_mapped_instance

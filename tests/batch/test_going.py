@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
-from airflow_provider_wiro.batch.going import Going
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch.item_queue import Going
+from airflow_provider_wiro.batch.state import Attempt, BatchRecord
 from tests.operators.fakes import Told
 
 
@@ -21,7 +21,7 @@ def going(total: int) -> Going:
 async def test_an_item_that_is_begun_again_is_not_begun_a_second_time_when_its_turn_comes() -> None:
     """Between its being chosen and its intent being durable it is pending, and in hand. (Paid twice.)"""
     found = going(4)
-    found.record.apply(batch_record.intent(2, Attempt("digest", "", 1.0, 1)))
+    found.record.apply(batch_state.intent(2, Attempt("digest", "", 1.0, 1)))
     found.pend(2)  # Wiro has started nothing for it
     chosen = []
     while (item := found.next_item()) is not None:

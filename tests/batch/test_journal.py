@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch.group_commit import GroupCommit
-from airflow_provider_wiro.batch.journal import OvertakenError
-from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.places import S3Place, open_place, split_uri
-from airflow_provider_wiro.batch.segments import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
-from airflow_provider_wiro.batch.slots import PlaceSlots, TaskStateSlots
+from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
+from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.key_value import PlaceSlots, TaskStateSlots
+from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.segmented import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
+from airflow_provider_wiro.storage.folder import S3Place, open_place, split_uri
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_wiro.batch.journal import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import JournalStore
     from tests.transfers.s3 import S3
 
 Entries = list[dict[str, Any]]

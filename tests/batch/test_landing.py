@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSResponse
 from airflow_provider_wiro.batch.landing import ItemLander
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator import task_wire as emulated
-from airflow_provider_wiro.landing import s3_destination as destination
+from airflow_provider_wiro.landing.s3 import arguments as destination
 from tests.batch.work import prompts
 from tests.operators.fakes import DONE
 from tests.transfers.s3 import BUCKET
@@ -63,7 +63,7 @@ def test_an_output_that_cannot_be_had_is_fetched_again_and_the_run_is_not_paid_f
     lands(work)
     inputs = prompts(2)
     with monkeypatch.context() as short:
-        short.setattr("airflow_provider_wiro.api.ranges.PATIENCE_SECONDS", 0.1)
+        short.setattr("airflow_provider_wiro.downloads.ranges.PATIENCE_SECONDS", 0.1)
         work.wiro.inject(Fault("wrong_size", times=None))
         with pytest.raises(AirflowException):
             work.run(inputs, max_item_retries=0)

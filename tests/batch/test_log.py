@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
 from airflow_provider_wiro.batch import item_log
+from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
 from airflow_provider_wiro.batch.progress import Progress, RunTimes
+from airflow_provider_wiro.batch.state import Attempt, BatchRecord
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.work import prompts
 from tests.operators.fakes import Told
@@ -92,8 +92,8 @@ def test_of_thousands_of_failures_the_first_are_logged() -> None:
     for log in (ItemLog(told, inputs, found), ItemLog(told, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
-            found.record.apply(batch_record.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
-            found.record.apply(batch_record.failed(item, (1, item), 1, may_retry=True))
+            found.record.apply(batch_state.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+            found.record.apply(batch_state.failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 
     assert 20 < len(told.lines) <= 63

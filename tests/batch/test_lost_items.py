@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch import sending, submitting
-from airflow_provider_wiro.batch.ledger import Ledger
+from airflow_provider_wiro.batch import run_sender, submission
+from airflow_provider_wiro.batch.journal.recorder import Ledger
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
@@ -64,15 +64,15 @@ def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_wel
 ) -> None:
     model, items = edits(work, tmp_path, "contents")
     work.wiro.inject(Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run"))
-    sent_files = submitting.Submitter.sent_files
+    sent_files = run_sender.Submitter.sent_files
 
-    async def until_both_are_lost(submitter: submitting.Submitter, item: Any) -> Any:
+    async def until_both_are_lost(submitter: run_sender.Submitter, item: Any) -> Any:
         async with asyncio.timeout(20):
             while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return await sent_files(submitter, item)
 
-    monkeypatch.setattr(submitting.Submitter, "sent_files", until_both_are_lost)
+    monkeypatch.setattr(run_sender.Submitter, "sent_files", until_both_are_lost)
 
     assert work.run(items, model=model, parameters={}, max_active=2)["succeeded"] == 2
     assert len(work.wiro.tasks) == 2
@@ -155,7 +155,7 @@ def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
 def test_a_run_that_leaves_late_is_confirmed_by_the_journal_first(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "MOMENT_SECONDS", 0.0)
+    monkeypatch.setattr(submission, "MOMENT_SECONDS", 0.0)
     work.wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=0))
 
     assert work.run(prompts(2), max_active=1)["succeeded"] == 2

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
-from airflow_provider_wiro.batch import at_work, late_costs, results
+from airflow_provider_wiro.batch import late_costs, results, worker
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator import task_wire as emulated
 from tests.batch.work import prompts
@@ -84,7 +84,7 @@ def late(monkeypatch: pytest.MonkeyPatch, work: BatchWork, asks: Counter[str]) -
         asks.update(Counter(work.wiro.counts.requests) - before)
         return found
 
-    monkeypatch.setattr(at_work, "read_costs", charge)
+    monkeypatch.setattr(worker, "read_costs", charge)
     monkeypatch.setattr(emulated, "_amount", lambda usd: amount(usd) if asked else "0")
     return asked
 

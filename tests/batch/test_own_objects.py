@@ -14,9 +14,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
 from airflow_provider_wiro.batch import locations
-from airflow_provider_wiro.batch.own_objects import OwnObjects
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 from tests.batch.work import prompts
 from tests.transfers.s3 import BUCKET
 

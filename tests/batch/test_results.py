@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
+from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.results import Parts, result_of, write_manifest
+from airflow_provider_wiro.batch.state import Attempt, BatchRecord
 from airflow_provider_wiro.exceptions import WiroRecordError
 from tests.operators.fakes import Told
 
@@ -24,8 +24,8 @@ def results(*ids: str) -> list[dict[str, object]]:
 def done(*places: tuple[int, int]) -> BatchRecord:
     record = BatchRecord(len(places), try_number=1)
     for item, place in enumerate(places):
-        record.apply(batch_record.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
-        record.apply(batch_record.done(item, place, cost=None, size=None))
+        record.apply(batch_state.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+        record.apply(batch_state.done(item, place, cost=None, size=None))
     return record
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.batch import following, runner
+from airflow_provider_wiro.batch import follower, runner
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.work import prompts
@@ -67,7 +67,7 @@ def test_a_task_whose_run_is_answered_after_the_kill_is_stopped_as_well(work: Ba
 def test_what_could_not_be_stopped_in_time_is_said_and_remembered(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.4)
+    monkeypatch.setattr("airflow_provider_wiro.batch.cancellation.deadline._SECONDS", 0.4)
     work.wiro.inject(
         Fault("stuck_running", times=None), Fault("slow", endpoint="Task/Kill", delay_seconds=5, times=1)
     )
@@ -153,7 +153,7 @@ def test_airflows_timeout_stops_everything_wherever_it_strikes(
     operator = work.operator(prompts(3))
     strikes = iter([TimeoutOfAirflowsError()])
     watched: set[str] = set()
-    watch, work_on = following.watch_task, runner.BatchRunner.work
+    watch, work_on = follower.watch_task, runner.BatchRunner.work
 
     def strike() -> None:
         if len(watched) == 3 and (error := next(strikes, None)):
@@ -183,7 +183,7 @@ def test_airflows_timeout_stops_everything_wherever_it_strikes(
             loop._selector.select = select_and_strike  # type: ignore[attr-defined]
         return await work_on(self, **settings)
 
-    monkeypatch.setattr(following, "watch_task", watch_and_strike)
+    monkeypatch.setattr(follower, "watch_task", watch_and_strike)
     monkeypatch.setattr(runner.BatchRunner, "work", work_and_strike)
 
     with pytest.raises(TimeoutOfAirflowsError):
@@ -197,7 +197,9 @@ def test_airflows_timeout_waits_for_the_answer_of_a_run_and_stops_its_task(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is raised out of the event loop itself; nothing kills the process after it."""
-    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.1)  # which is a kill's
+    monkeypatch.setattr(
+        "airflow_provider_wiro.batch.cancellation.deadline._SECONDS", 0.1
+    )  # which is a kill's
     work.wiro.inject(
         Fault("stuck_running", times=None), Fault("slow", endpoint="Run", delay_seconds=1.0, times=1)
     )
@@ -215,7 +217,7 @@ def test_airflows_timeout_waits_for_the_answer_of_a_run_and_stops_its_task(
 def test_a_kill_during_that_leaves_no_more_time_than_a_kill_does(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.batch.hurry._SECONDS", 0.5)
+    monkeypatch.setattr("airflow_provider_wiro.batch.cancellation.deadline._SECONDS", 0.5)
     work.wiro.inject(Fault("slow", endpoint="Run", delay_seconds=20, times=1))
     operator = work.operator(prompts(1))
     _strike_in_select(monkeypatch, lambda: work.wiro.counts.requests["Run"] == 1)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api.run_sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
-from airflow_provider_wiro.batch import ledger, results, runner, sending
-from airflow_provider_wiro.batch.journal import OvertakenError
-from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.submitting import Submitter
+from airflow_provider_wiro.batch import results, runner, submission
+from airflow_provider_wiro.batch.journal.interface import OvertakenError, recorder
+from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.run_sender import Submitter
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
 from tests.batch.work import prompts
 from tests.operators.fakes import FakeTi
 from tests.transfers.s3 import BUCKET
@@ -61,7 +61,7 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
     """Also one whose only Run waits, for a rate limit say, and which has nothing to write meanwhile."""
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "2")
     # What the periodic look would find is found before the Run all the same.
-    monkeypatch.setattr(ledger, "CHECK_SECONDS", 1000.0)
+    monkeypatch.setattr(recorder, "CHECK_SECONDS", 1000.0)
     inputs = prompts(12)
     returned = retries_at(work, monkeypatch, run, inputs, **settings)
 
@@ -75,7 +75,7 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
 
 
 def test_a_run_that_leaves_late_is_confirmed_long_before_it_can_count_as_not_started() -> None:
-    assert sending.MOMENT_SECONDS < CUT_OFF_PATIENCE_SECONDS / 10 < LOST_RUN_PATIENCE_SECONDS
+    assert submission.MOMENT_SECONDS < CUT_OFF_PATIENCE_SECONDS / 10 < LOST_RUN_PATIENCE_SECONDS
 
 
 def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
@@ -83,14 +83,14 @@ def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
 ) -> None:
     """The later try finds the task in Wiro's list, by the intent."""
     inputs = prompts(2)
-    started = ledger.Ledger.started
+    started = recorder.Ledger.started
 
-    async def late(self: ledger.Ledger, item: int, wiro_task_id: str) -> None:
-        monkeypatch.setattr(ledger.Ledger, "started", started)
+    async def late(self: recorder.Ledger, item: int, wiro_task_id: str) -> None:
+        monkeypatch.setattr(recorder.Ledger, "started", started)
         assert list(LocalJournal(work.journal).read())
         await started(self, item, wiro_task_id)
 
-    monkeypatch.setattr(ledger.Ledger, "started", late)
+    monkeypatch.setattr(recorder.Ledger, "started", late)
     with pytest.raises(OvertakenError):
         work.run(inputs, max_active=1)
     assert "is written down with the next entry" not in work.told
@@ -132,7 +132,7 @@ def test_an_overtaken_try_that_is_killed_stops_nothing(
 ) -> None:
     """Its supervisor has learned that the task isn't its any more. The later try follows what runs."""
     work.wiro.inject(Fault("stuck_running", times=None))
-    monkeypatch.setattr(ledger, "CHECK_SECONDS", 1000.0 if moment == "at work" else 0.0)
+    monkeypatch.setattr(recorder, "CHECK_SECONDS", 1000.0 if moment == "at work" else 0.0)
     operator = work.operator(prompts(3), **settings)
     check_killed = runner.BatchRunner._check_owner
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import Attempt
 from airflow_provider_wiro.batch import inputs as batch_inputs
 from airflow_provider_wiro.batch import runner
-from airflow_provider_wiro.batch.journal import OvertakenError
-from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.salvage import RunningTasks
-from airflow_provider_wiro.batch.segments import SegmentedJournal
-from airflow_provider_wiro.batch.slots import TaskStateSlots
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.key_value import TaskStateSlots
+from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
+from airflow_provider_wiro.batch.state import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.work import prompts
@@ -94,10 +94,10 @@ def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_show
 def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork) -> None:
     work.has_state_store = True
     store = SegmentedJournal(TaskStateSlots(work.store), 300)
-    store.replace([batch_record.begin("digest", 30)])
+    store.replace([batch_state.begin("digest", 30)])
     for item in range(30):
-        store.append([batch_record.intent(item, Attempt("digest", "1", 5.0, 1))])
-        store.append([batch_record.task_id(item, str(100 + item))])
+        store.append([batch_state.intent(item, Attempt("digest", "1", 5.0, 1))])
+        store.append([batch_state.task_id(item, str(100 + item))])
     names = sorted(name for name in work.store.values if name[-1:].isdigit())
     assert len(names) > 8
     del work.store.values[names[3]]
@@ -176,7 +176,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
     def fetch_and_be_killed(given: Any) -> Any:
         later = LocalJournal(work.journal)
         list(later.read())
-        later.append([batch_record.intent(1, Attempt("digest", "1", 5.0, 2))])
+        later.append([batch_state.intent(1, Attempt("digest", "1", 5.0, 2))])
         operator.on_kill()
         return listed(given)
 
@@ -192,7 +192,7 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     deferred = work.defer(prompts(2))
     journal = LocalJournal(work.journal)
     list(journal.read())
-    journal.append([batch_record.intent(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
+    journal.append([batch_state.intent(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
 
     with pytest.raises(AirflowFailException, match="The inputs are others"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})

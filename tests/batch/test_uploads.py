@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import batch_record
-from airflow_provider_wiro.api.batch_record import Attempt, BatchRecord
-from airflow_provider_wiro.api.run_sending import Loss
-from airflow_provider_wiro.batch import stray_runs, uploading
-from airflow_provider_wiro.batch.journal import OvertakenError
-from airflow_provider_wiro.batch.journal_file import LocalJournal
-from airflow_provider_wiro.batch.uploading import Upload
+from airflow_provider_wiro.batch import state as batch_state
+from airflow_provider_wiro.batch import stray_runs, upload_progress
+from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.state import Attempt, BatchRecord
+from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.recovery.sending import Loss
 from tests.batch.test_lost_items import edits
 from tests.batch.work import prompts
 from tests.operators.fakes import CANCELLED
@@ -38,8 +38,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         pieces.append(time.monotonic())
 
     monkeypatch.setattr(Upload, "note_piece", late)
-    monkeypatch.setattr(uploading, "_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(uploading, "UPLOAD_NOTE_SECONDS", 0.05)
+    monkeypatch.setattr(upload_progress, "_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(upload_progress, "UPLOAD_NOTE_SECONDS", 0.05)
     return pieces
 
 
@@ -85,29 +85,29 @@ def test_an_upload_ends_where_a_later_try_has_taken_the_journal_over(
 def test_an_upload_counts_in_what_is_known_of_a_lost_run() -> None:
     record = BatchRecord(1, try_number=1)
     attempt = Attempt("digest", "7", 100.0, 1)
-    record.apply(batch_record.intent(0, attempt))
+    record.apply(batch_state.intent(0, attempt))
     attempt.uploaded_for = 300.0
-    record.apply(batch_record.leaving(0, attempt))
+    record.apply(batch_state.leaving(0, attempt))
 
     assert record.attempts[0].sending.latest_seconds(600.0) > 900.0
     assert record.attempts[0].sending.loss is not Loss.CUT_OFF
     again = BatchRecord(1, try_number=1)
-    again.apply(batch_record.intent(0, record.attempts[0]))
+    again.apply(batch_state.intent(0, record.attempts[0]))
     assert again.attempts[0].uploaded_for == 300.0
 
 
 def test_the_baseline_of_a_resent_run_is_known_until_its_earlier_sendings_were_looked_for() -> None:
     record = BatchRecord(1, try_number=1)
-    record.apply(batch_record.intent(0, Attempt("digest", "7", 100.0, 1)))
+    record.apply(batch_state.intent(0, Attempt("digest", "7", 100.0, 1)))
     assert record.resent_after == {}
-    record.apply(batch_record.not_started(0, 1))
-    record.apply(batch_record.intent(0, Attempt("digest", "9", 200.0, 1)))
+    record.apply(batch_state.not_started(0, 1))
+    record.apply(batch_state.intent(0, Attempt("digest", "9", 200.0, 1)))
     assert record.resent_after == {0: "9"}
-    record.apply(batch_record.leaving(0, Attempt("digest", "11", 210.0, 1)))
-    record.apply(batch_record.task_id(0, "12"))
-    record.apply(batch_record.done(0, (1, 0), cost=None, size=None))
+    record.apply(batch_state.leaving(0, Attempt("digest", "11", 210.0, 1)))
+    record.apply(batch_state.task_id(0, "12"))
+    record.apply(batch_state.done(0, (1, 0), cost=None, size=None))
     assert record.resent_after == {0: "11"}
-    record.apply(batch_record.checked(0))
+    record.apply(batch_state.checked(0))
     assert record.resent_after == {}
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.batch.segments import SegmentedJournal
-from airflow_provider_wiro.batch.slots import TaskStateSlots
+from airflow_provider_wiro.batch.journal.key_value import TaskStateSlots
+from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.operators.fakes import RETRO, TRIGGERS, DictStore, FakeTi, Told, fire

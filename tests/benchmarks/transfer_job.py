@@ -137,7 +137,7 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    import airflow_provider_wiro.landing.fetching
+    import airflow_provider_wiro.downloads.downloader
     import airflow_provider_wiro.transfers.wiro_to_s3  # noqa: F401
 
     S3Hook().get_conn().list_buckets()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api import flow, ranges, retry
+from airflow_provider_wiro.api import flow, retry
+from airflow_provider_wiro.downloads import ranges
 from tests.contract.hostile import HostileServer
 from tests.contract.twins import TWINS, Twin
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroConnectionError
-from airflow_provider_wiro.hooks.answer_bodies import AnswerBody
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
+from airflow_provider_wiro.transport.response_body import AnswerBody
 from tests.contract.scripts import answer, endless, head, ok
 
 if TYPE_CHECKING:

@@ -138,7 +138,7 @@ def test_a_run_whose_answer_is_too_slow_is_sent_exactly_once(
 def test_an_upload_that_nobody_reads_ends_in_time(
     server: HostileServer, connect: Connect, twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_wiro.hooks import connection
+    from airflow_provider_wiro.transport import connection
 
     monkeypatch.setattr(connection, "SLOWEST_BYTES_PER_SECOND", 100_000_000)
     connect(read_timeout=0.1, connect_timeout=0.2)

@@ -8,12 +8,13 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.hooks import asynchronous, outputs
+from airflow_provider_wiro.downloads import session as download_session
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
+from airflow_provider_wiro.transport import asynchronous
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
-    from airflow_provider_wiro.hooks.connection import WiroConnection
+    from airflow_provider_wiro.transport.connection import WiroConnection
 
 
 class Twin:
@@ -60,7 +61,7 @@ class BlockingTwin(Twin):
         return self._read(self.hook.open_output(output), piece_bytes)
 
     def fetch_over(self, connection: WiroConnection, output: Output) -> bytes:
-        return self._read(outputs.open_output(connection, output), 64 * 1024)
+        return self._read(download_session.open_output(connection, output), 64 * 1024)
 
     def close(self) -> None:
         self.hook.close()

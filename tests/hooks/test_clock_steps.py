@@ -11,9 +11,9 @@ import pytest
 
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
-from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.triggers.watcher import watch_task
+from airflow_provider_wiro.watching.watcher import watch_task
 from tests.contract.scripts import ok
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WallClock(datetime):
 
 @pytest.fixture(autouse=True)
 def wall_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(shell, "datetime", WallClock)
+    monkeypatch.setattr(flow_context, "datetime", WallClock)
     yield
     WallClock.ahead = timedelta(0)
 
@@ -83,14 +83,14 @@ async def test_the_watcher_goes_on_and_keeps_deadlines(
         WallClock.ahead = step
 
     def watch(deadline: datetime) -> asyncio.Task[object]:
-        polling = Polling(shell.now(), deadline, 0.05)
+        polling = Polling(flow_context.now(), deadline, 0.05)
         return asyncio.create_task(watch_task("wiro_default", "2221", polling, watch="poll", observe=observe))
 
     began_at = time.monotonic()
-    before = watch(shell.now() + timedelta(seconds=1))
+    before = watch(flow_context.now() + timedelta(seconds=1))
     await asyncio.sleep(0.3)
     assert WallClock.ahead == step
-    after = watch(shell.now() + timedelta(seconds=1))  # a watch that begins by the clock as it is then
+    after = watch(flow_context.now() + timedelta(seconds=1))  # a watch that begins by the clock as it is then
     for wait in (before, after):
         with pytest.raises(WiroTaskTimeoutError):
             await wait
@@ -98,18 +98,18 @@ async def test_the_watcher_goes_on_and_keeps_deadlines(
 
 
 def test_a_rate_limit_lasts_as_long_as_it_was_asked_to(server: HostileServer, connect: object) -> None:
-    gate = shell.outside(WiroHook().connection).gate
+    gate = flow_context.outside(WiroHook().connection).gate
     gate.close(5)
     WallClock.ahead = -HOUR
     assert 0 < gate.wait_seconds() <= 5
     WallClock.ahead = HOUR
-    assert 0 < shell.outside(WiroHook().connection).gate.wait_seconds() <= 5
+    assert 0 < flow_context.outside(WiroHook().connection).gate.wait_seconds() <= 5
 
 
 def test_a_steady_clock_translates_moments_of_the_wall_clock() -> None:
-    clock = shell.SteadyClock()
+    clock = flow_context.SteadyClock()
     WallClock.ahead = HOUR
-    in_a_minute = shell.now() + timedelta(minutes=1)
+    in_a_minute = flow_context.now() + timedelta(minutes=1)
 
     assert abs(clock() - datetime.now(UTC)) < timedelta(seconds=5)
     assert abs(clock.from_wall(in_a_minute) - clock() - timedelta(minutes=1)) < timedelta(seconds=1)

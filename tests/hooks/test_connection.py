@@ -12,8 +12,8 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroLostRunError, WiroUsageError
-from airflow_provider_wiro.hooks.connection import WiroConnection
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.transport.connection import WiroConnection
 from tests.contract.fixtures import KEY, SECRET
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import answer, hang_up, ok, reset

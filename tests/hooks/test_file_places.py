@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.hooks.files import resolve_file
+from airflow_provider_wiro.input_files.resolve import resolve_file
 from tests.hooks.object_storage import attach_memory, storage_path
 
 

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES, FileContent, FileUrl
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
-from airflow_provider_wiro.hooks.files import UPLOAD_EXTENSIONS, resolve_file, resolve_files
+from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve_file, resolve_files
 from tests.airflow_home import ROOT
 from tests.contract.scripts import ok, refuse
 from tests.contract.twins import TWINS

@@ -9,10 +9,11 @@ import pytest
 
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.downloads import session as download_session
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputRefusedError
-from airflow_provider_wiro.hooks import asynchronous, outputs
-from airflow_provider_wiro.hooks.connection import WiroConnection
-from airflow_provider_wiro.hooks.insecure import check_secure_output
+from airflow_provider_wiro.transport import asynchronous
+from airflow_provider_wiro.transport.connection import WiroConnection
+from airflow_provider_wiro.transport.tls_required import check_secure_output
 
 
 def connection(**more: Any) -> WiroConnection:
@@ -24,7 +25,7 @@ def output(url: str) -> Output:
 
 
 def fetch(found: Output, where: WiroConnection) -> None:
-    with outputs.open_output(where, found):
+    with download_session.open_output(where, found):
         pass
 
 

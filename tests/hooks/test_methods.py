@@ -14,7 +14,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
     WiroUsageError,
 )
-from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from tests.contract.scripts import answer, ok, refuse, reset
 
@@ -163,8 +163,8 @@ def test_wait_for_task_gives_up_at_its_deadline(server: HostileServer, twin: Twi
 def test_wait_for_task_has_an_end_even_if_nobody_names_one(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert shell.DEFAULT_TIMEOUT_SECONDS == 3600
-    monkeypatch.setattr(shell, "DEFAULT_TIMEOUT_SECONDS", 0.05)
+    assert flow_context.DEFAULT_TIMEOUT_SECONDS == 3600
+    monkeypatch.setattr(flow_context, "DEFAULT_TIMEOUT_SECONDS", 0.05)
     server.on(DETAIL, ok(tasklist=[task("task_start")]))
     with pytest.raises(WiroTaskTimeoutError, match="task_start"):
         twin.wait_for_task("2221", poll_interval=0.01)

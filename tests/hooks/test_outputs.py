@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import downloads
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.downloads import checks as download_checks
+from airflow_provider_wiro.downloads import public_address
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,
     WiroOutputUnavailableError,
     WiroUsageError,
 )
-from airflow_provider_wiro.hooks import addresses, digests
-from airflow_provider_wiro.hooks.connection import WiroConnection
+from airflow_provider_wiro.input_files import digests
+from airflow_provider_wiro.transport.connection import WiroConnection
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
     answer,
@@ -388,7 +389,7 @@ def test_an_announced_web_page_may_be_one(cdn: HostileServer, twin: Twin) -> Non
 def test_an_output_of_unknown_size_is_read_to_a_limit(
     cdn: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 1_000_000)
+    monkeypatch.setattr(download_checks, "MAX_UNANNOUNCED_BYTES", 1_000_000)
     with pytest.raises(WiroOutputRefusedError, match="larger than 1000000"):
         twin.fetch(at(cdn, endless(head(200), b"x"), size=None))
 
@@ -545,7 +546,7 @@ def test_a_redirect_inside_is_refused(
     cdn: HostileServer, twin: Twin, public: WiroConnection, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
     """127.0.0.1 plays the public CDN here, ::1 what stands inside."""
-    for module in (downloads, addresses):
+    for module in (download_checks, public_address):
         monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
     with HostileServerV6() as inside:
         cdn.on(PATH, redirect(to.format(port=inside.port)))

@@ -17,17 +17,18 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from airflow_provider_wiro.api import push_line as decisions
 from airflow_provider_wiro.emulator import Fault, ManualClock, WiroEmulator
-from airflow_provider_wiro.hooks import push, push_line
-from airflow_provider_wiro.hooks.push import PushChannel
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.watching.websocket import channel as watching_websocket_channel
+from airflow_provider_wiro.watching.websocket import connection as watching_websocket_connection
+from airflow_provider_wiro.watching.websocket import health as decisions
+from airflow_provider_wiro.watching.websocket.channel import PushChannel
 from tests.contract.scripts import head, raw, silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from airflow_provider_wiro.api.push import PushMessage
+    from airflow_provider_wiro.watching.websocket.messages import PushMessage
     from tests.contract.fixtures import Connect
     from tests.contract.hostile import HostileServer
 
@@ -41,9 +42,9 @@ END = "task_postprocess_end"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(decisions, "GRACE_SECONDS", GRACE)
-    monkeypatch.setattr(push_line, "GRACE_SECONDS", GRACE)
-    monkeypatch.setattr(push_line, "SETTLING_SECONDS", 0.01)
-    monkeypatch.setattr(push, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(watching_websocket_connection, "GRACE_SECONDS", GRACE)
+    monkeypatch.setattr(watching_websocket_connection, "SETTLING_SECONDS", 0.01)
+    monkeypatch.setattr(watching_websocket_channel, "LINGER_SECONDS", 0.05)
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -249,7 +250,7 @@ class TestOneConnectionForAll:
     async def test_it_lingers_for_the_next_task_and_then_closes(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(push, "LINGER_SECONDS", 0.3)
+        monkeypatch.setattr(watching_websocket_channel, "LINGER_SECONDS", 0.3)
         async with following() as one:
             for wiro_task_id in ("1", "2", "3"):
                 one.add(wiro_task_id)
@@ -394,7 +395,7 @@ class TestWhatGoesWrong:
     async def test_a_connection_that_answers_no_ping_is_given_up(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(push, "HEARTBEAT_SECONDS", 0.1)
+        monkeypatch.setattr(watching_websocket_channel, "HEARTBEAT_SECONDS", 0.1)
         fake.autoping = False
         async with following() as one:
             one.add("1")
@@ -552,8 +553,8 @@ class TestWhatGoesWrong:
                 raise ZeroDivisionError(broken.pop())
             return original(*arguments)
 
-        original = push_line.read_message
-        monkeypatch.setattr(push_line, "read_message", read)
+        original = watching_websocket_connection.read_message
+        monkeypatch.setattr(watching_websocket_connection, "read_message", read)
 
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
             await socket.send_json({"type": END, "tasktoken": token})
@@ -632,7 +633,7 @@ class TestOneTaskOnEachConnection:
     async def test_connections_are_limited_and_the_next_task_gets_a_free_one(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(push, "MAX_SOCKETS", 2)
+        monkeypatch.setattr(watching_websocket_channel, "MAX_SOCKETS", 2)
         async with following() as one:
             one.channel.trust.sharing = decisions.Sharing.ONE
             one.add("1", "2", "3", "4")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.landing.checksums import Sent, md5_of, shows_damage
+from airflow_provider_wiro.storage.s3.checksums import Sent, md5_of, shows_damage
 
 BODY = b"the bytes"
 MD5 = hashlib.md5(BODY, usedforsecurity=False).hexdigest()

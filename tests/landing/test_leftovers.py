@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from airflow_provider_wiro.landing.leftovers import QUIET_SECONDS, Leftovers
+from airflow_provider_wiro.landing.s3.incomplete_uploads import QUIET_SECONDS, Leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.landing.masking import MAX_TEXT, masked, text_without_secrets, web_addresses
+from airflow_provider_wiro.redaction.task_parameters import (
+    MAX_TEXT,
+    masked,
+    text_without_secrets,
+    web_addresses,
+)
 
 
 @pytest.mark.parametrize(

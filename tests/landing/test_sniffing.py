@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
-from airflow_provider_wiro.landing.sniffing import settled_content_type
+from airflow_provider_wiro.landing.content_type import settled_content_type
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"pixels" * 50
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1" + b"x" * 500

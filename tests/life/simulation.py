@@ -17,9 +17,9 @@ from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Pause, Send, d
 from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import Answer
 from airflow_provider_wiro.api.retry import NoAnswer, RateGate
-from airflow_provider_wiro.api.run_record import RunRecord
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.recovery.run_record import RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

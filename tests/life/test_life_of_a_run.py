@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api import conversations
-from airflow_provider_wiro.api.fingerprint import fingerprint
+from airflow_provider_wiro.api import operations
 from airflow_provider_wiro.api.flow import Pause
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.resume import WantedRun
-from airflow_provider_wiro.api.sent_files import sent_files
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
     WiroTaskTimeoutError,
 )
-from airflow_provider_wiro.operators.durable_run import DurableRun, mark_spent
+from airflow_provider_wiro.input_files.sent_files import sent_files
+from airflow_provider_wiro.recovery.durable_run import DurableRun, mark_spent
+from airflow_provider_wiro.recovery.fingerprint import fingerprint
+from airflow_provider_wiro.recovery.resume import WantedRun
 from tests.life.simulation import ENDS, FATES, CrashError, Silent, SimulatedHook, SimulatedStore, World
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def one_try(
         store,
         WantedRun(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
         submit=lambda before_send, _: hook.converse(
-            lambda outside: conversations.run_model(
+            lambda outside: operations.run_model(
                 outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
             )
         ),
@@ -138,7 +138,7 @@ def one_try(
         task = begun.task
         if task is None or not task.is_terminal:
             task = hook.converse(
-                lambda outside: conversations.wait_for_task(
+                lambda outside: operations.wait_for_task(
                     begun.wiro_task_id, outside, polling, observe=seen.append
                 )
             )
@@ -153,7 +153,7 @@ def one_try(
 
 
 def stop(hook: SimulatedHook, wiro_task_id: str) -> None:
-    hook.converse(lambda outside: conversations.stop_task(wiro_task_id, outside))
+    hook.converse(lambda outside: operations.stop_task(wiro_task_id, outside))
 
 
 class _FailedError(WiroError):

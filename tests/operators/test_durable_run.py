@@ -11,8 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import endpoints, flow, later_tasks, polling
-from airflow_provider_wiro.api.stored_time import from_stored, to_stored
+from airflow_provider_wiro.api import endpoints, flow, polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -23,6 +22,8 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.recovery import baseline
+from airflow_provider_wiro.storage.timestamps import from_stored, to_stored
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeDagRun, FakeTi, Work
 
 if TYPE_CHECKING:
@@ -518,7 +519,7 @@ def test_in_doubt_a_user_may_choose_to_pay_twice(wiro: WiroEmulator, work: Work)
 def test_where_wiro_did_not_tell_what_was_there_before_an_equal_task_is_a_doubt(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(later_tasks, "BASELINE_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(baseline, "BASELINE_PATIENCE_SECONDS", 0.0)
     wiro.inject(Fault("server_error", endpoint="Task/List"), Fault("drop_after", endpoint="Run"))
 
     with pytest.raises(AirflowFailException, match="2221"):
@@ -531,7 +532,7 @@ def test_too_many_tasks_to_look_through_are_a_doubt_too(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_PAGE", 2)
-    monkeypatch.setattr(later_tasks, "MAX_LISTED", 4)
+    monkeypatch.setattr(baseline, "MAX_LISTED", 4)
     start_others(work, *(f"robot {number}" for number in range(5)))
     wiro.inject(Fault("drop_before", endpoint="Run", skip=5))
 
@@ -747,7 +748,7 @@ def test_an_unreachable_wiro_leaves_no_record(work: Work, monkeypatch: pytest.Mo
     gone = json.loads(work.wiro.connection) | {"host": "http://127.0.0.1:9/v1"}
     monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps(gone))
     monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.0)
-    monkeypatch.setattr(later_tasks, "BASELINE_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(baseline, "BASELINE_PATIENCE_SECONDS", 0.0)
 
     with pytest.raises(WiroConnectionError):
         work.run()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import endpoints, ranges
+from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.downloads import ranges
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task

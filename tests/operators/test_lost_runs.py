@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.api.run_sending import Loss
-from airflow_provider_wiro.api.stored_time import from_stored, to_stored
+from airflow_provider_wiro.cancellation.run_stopper import TaskStoppedError
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.operators import durable_run
-from airflow_provider_wiro.operators.durable_run import DurableRun
-from airflow_provider_wiro.operators.stopping import TaskStoppedError
+from airflow_provider_wiro.recovery import durable_run
+from airflow_provider_wiro.recovery.durable_run import DurableRun
+from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.sending import Loss
+from airflow_provider_wiro.storage.timestamps import from_stored, to_stored
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_wiro.api.flow import Flow, Outside
-    from airflow_provider_wiro.api.later_tasks import Baseline
     from airflow_provider_wiro.emulator import WiroEmulator
+    from airflow_provider_wiro.recovery.baseline import Baseline
 
 EDIT = "wiro/Image Edit General"
 
@@ -302,7 +302,7 @@ def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulato
 
 def while_it_waits(monkeypatch: pytest.MonkeyPatch, happen: Any) -> None:
     """Have something happen while the first Run waits out a rate limit, and take that wait for long."""
-    from airflow_provider_wiro.operators import record_fence
+    from airflow_provider_wiro.recovery import record_fence
 
     monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
     pause = WiroHook.pause
@@ -357,7 +357,7 @@ def test_an_overtaken_try_does_not_write_its_id_over_the_later_ones(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was frozen while its Run was in flight: the later try finds the task in Wiro's list."""
-    from airflow_provider_wiro.operators import record_fence
+    from airflow_provider_wiro.recovery import record_fence
 
     monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
     keep_id = DurableRun._keep_id
@@ -381,8 +381,8 @@ def test_a_try_that_was_overtaken_during_a_long_upload_breaks_it_off(
     wiro: WiroEmulator, work: Work, editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What has not arrived as a whole starts nothing."""
-    from airflow_provider_wiro.hooks import stored_file
-    from airflow_provider_wiro.operators import record_fence
+    from airflow_provider_wiro.input_files import stored_file
+    from airflow_provider_wiro.recovery import record_fence
 
     monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
     path = tmp_path / "cat.png"
@@ -461,8 +461,8 @@ def upload_slowly(
     half_way: Any = lambda: None,
 ) -> dict[str, Any]:
     """Have the clock go on, and something happen, within a file. Return the run's settings."""
-    from airflow_provider_wiro.hooks import stored_file
-    from airflow_provider_wiro.operators import record_fence
+    from airflow_provider_wiro.input_files import stored_file
+    from airflow_provider_wiro.recovery import record_fence
 
     monkeypatch.setattr(record_fence, "MOMENT_SECONDS", 0.0)
     path = tmp_path / "cat.png"

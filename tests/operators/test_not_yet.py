@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.api import polling
-from airflow_provider_wiro.api.stored_time import from_stored, to_stored
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.storage.timestamps import from_stored, to_stored
 from tests.batch.conftest import work as batch_work
 from tests.batch.work import prompts
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_wiro.cancellation import run_stopper
+from airflow_provider_wiro.cancellation.run_stopper import RunStopper, TaskStoppedError
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import wiro as hooks
-from airflow_provider_wiro.operators import stopping
-from airflow_provider_wiro.operators.stopping import RunStopper, TaskStoppedError
 from tests.operators.fakes import CANCELLED, DONE, Work
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ def test_a_try_that_thaws_past_its_deadline_leaves_its_task_to_the_retry_that_fo
 def test_a_kill_that_cannot_read_the_record_in_time_stops_the_task(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, record: str
 ) -> None:
-    monkeypatch.setattr(stopping, "_KILL_RECORD_SECONDS", 0.05)
+    monkeypatch.setattr(run_stopper, "_KILL_RECORD_SECONDS", 0.05)
     wiro.inject(Fault("stuck_running"))
     operator = work.operator()
     over = threading.Event()
@@ -379,9 +379,9 @@ def test_a_kill_never_raises_and_is_over_before_airflow_kills_the_process(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """After 5 s, that is. Here on a tenth of the time, and a machine that lags."""
-    assert stopping._KILL_TIMEOUT_SECONDS + stopping._KILL_PATIENCE_SECONDS < 4.9
-    monkeypatch.setattr(stopping, "_KILL_TIMEOUT_SECONDS", 0.15)
-    monkeypatch.setattr(stopping, "_KILL_PATIENCE_SECONDS", 0.33)
+    assert run_stopper._KILL_TIMEOUT_SECONDS + run_stopper._KILL_PATIENCE_SECONDS < 4.9
+    monkeypatch.setattr(run_stopper, "_KILL_TIMEOUT_SECONDS", 0.15)
+    monkeypatch.setattr(run_stopper, "_KILL_PATIENCE_SECONDS", 0.33)
     wiro.inject(Fault("stuck_running"))
     operator = work.operator()
     if how == "silent":

@@ -192,7 +192,7 @@ def test_a_server_that_refuses_connections_is_named_with_each_new_try(
     pauses: list[float] = []
     monkeypatch.setattr(hook, "pause", pauses.append)
     clock = iter(range(0, 10_000, 5))
-    monkeypatch.setattr("airflow_provider_wiro.hooks.shell.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("airflow_provider_wiro.hooks.flow_context.time.monotonic", lambda: next(clock))
 
     with pytest.raises(WiroConnectionError) as caught:
         hook.run_model(RETRO, SMALL)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
+from airflow_provider_wiro.cancellation import run_stopper
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskFailedError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.operators import stopping
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
 from tests.operators.fakes import CANCELLED, DONE, Work
 
@@ -286,8 +286,8 @@ def test_a_kill_waits_for_the_answer_of_run_within_its_seconds(wiro: WiroEmulato
 
 @pytest.fixture
 def _short_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopping, "_KILL_ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(stopping, "_LATE_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(run_stopper, "_KILL_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(run_stopper, "_LATE_ANSWER_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("_short_of_time")
@@ -377,7 +377,7 @@ def test_a_last_retry_that_cannot_look_at_its_recorded_task_stops_it(
     unreachable(monkeypatch, wiro)
     monkeypatch.setattr("airflow_provider_wiro.api.retry.POLL_PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(
-        "airflow_provider_wiro.api.conversations.look_at_task.__kwdefaults__", {"patience_seconds": 0.05}
+        "airflow_provider_wiro.api.operations.look_at_task.__kwdefaults__", {"patience_seconds": 0.05}
     )
 
     with pytest.raises(WiroConnectionError):

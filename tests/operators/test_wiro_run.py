@@ -19,7 +19,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
     WiroUsageError,
 )
-from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks import wiro as hooks
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from tests.operators.fakes import CANCELLED, DONE, GPT, RETRO, SMALL, FakeTi, Work, fire, rebuild
@@ -440,7 +440,7 @@ def test_a_rate_limited_run_waits_as_long_as_wiro_says(
     wiro.inject(Fault("rate_limit", endpoint="Run", retry_after=40))
     waits: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(waits))
-    monkeypatch.setattr(shell, "time", clock)
+    monkeypatch.setattr(flow_context, "time", clock)
     operator = work.operator(deferrable=deferrable, wait_for_completion=False)
     operator.hook.pause = waits.append  # type: ignore[method-assign]
 

@@ -15,7 +15,7 @@ from airflow_provider_wiro.storage.location import (
     parse_location,
     parse_target,
 )
-from airflow_provider_wiro.storage.opening import open_object
+from airflow_provider_wiro.storage.object_files import open_object
 from tests.hooks.object_storage import attach_memory
 
 if TYPE_CHECKING:

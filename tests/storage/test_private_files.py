@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.api.run_record import RunRecord
-from airflow_provider_wiro.batch.places import open_place
-from airflow_provider_wiro.run_record import FileRecordStore
-from airflow_provider_wiro.state_folder import open_in_folder
+from airflow_provider_wiro.recovery.record_store import FileRecordStore
+from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.state_files.folder import open_in_folder
+from airflow_provider_wiro.storage.folder import open_place
 from airflow_provider_wiro.storage.private_files import open_private, replacing
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.landing import crew as crew_of_the_engine
-from airflow_provider_wiro.landing.crew import Abandoned, Crew
-from airflow_provider_wiro.landing.parts import OrderedDigest
+from airflow_provider_wiro.landing import workers as crew_of_the_engine
+from airflow_provider_wiro.landing.multipart import OrderedDigest
+from airflow_provider_wiro.landing.workers import Abandoned, Crew
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
@@ -399,7 +399,7 @@ def running() -> tuple[WiroToS3Operator, list[BaseException], threading.Thread]:
 def test_a_second_try_removes_what_the_first_left_of_this_very_key(
     wiro: Wiro, s3: S3, try_number: int, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.landing.leftovers.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3.incomplete_uploads.QUIET_SECONDS", 0.0)
     keys = ["wiro/2221/0-0.png", "wiro/2221/0-0.png.bak", "wiro/2222/0-0.png"]
     for key in keys:
         s3.client.create_multipart_upload(Bucket=BUCKET, Key=key)

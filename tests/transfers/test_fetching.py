@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.api import downloads, ranges, retry
+from airflow_provider_wiro.api import retry
+from airflow_provider_wiro.downloads import checks as download_checks
+from airflow_provider_wiro.downloads import public_address, ranges
+from airflow_provider_wiro.downloads import session as download_session
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
-from airflow_provider_wiro.hooks import addresses, outputs
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
     answer,
@@ -260,7 +262,7 @@ def test_a_body_whose_end_somebody_states_is_verified(
 def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_read(
     wiro: Wiro, s3: S3, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
+    monkeypatch.setattr(download_checks, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
     for script in (ranged(BIG), answer(BIG)):
         wiro.shows(wiro.file(BIG, script, size=None))
         with pytest.raises(AirflowFailException, match=r"larger than 10485760.*announces 17825795"):
@@ -273,7 +275,7 @@ def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_
 def test_parts_are_as_large_as_their_number_demands_whoever_states_the_size(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, size: str | None
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.landing.s3_upload.MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3.bucket.MAX_PARTS", 2)
     wiro.shows(wiro.file(BIG, ranged(BIG), size=size))
     assert_landed(transfer(part_size=5 * MIB), s3, BIG)
     assert s3.head(KEY)["ETag"].strip('"').endswith("-2")
@@ -446,7 +448,8 @@ def test_what_the_cdn_asks_to_wait_is_waited(wiro: Wiro, s3: S3, monkeypatch: py
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 5)
     waited: list[float] = []
     monkeypatch.setattr(
-        "airflow_provider_wiro.landing.fetching.Fetcher.pause", lambda self, seconds: waited.append(seconds)
+        "airflow_provider_wiro.downloads.downloader.Fetcher.pause",
+        lambda self, seconds: waited.append(seconds),
     )
     wiro.shows(wiro.file(PNG, plays(answer(b"", 429, retry_after=3), answer(PNG))))
     assert_landed(transfer(), s3, PNG)
@@ -629,7 +632,7 @@ def test_a_body_that_never_ends_does_end(wiro: Wiro, s3: S3, body: Script, size:
 def test_a_body_of_unknown_size_that_never_ends_does_end(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
+    monkeypatch.setattr(download_checks, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
     wiro.shows(wiro.file(BIG, endless(head(200), b"x"), size=None))
     with pytest.raises(AirflowFailException, match="larger than"):
         transfer()
@@ -713,7 +716,7 @@ def test_a_name_that_turns_private_for_the_second_part_is_refused(
     behave_as_outside(monkeypatch)
     turned = False
     # The names still look public; what the socket is connected to does not.
-    monkeypatch.setattr(downloads, "is_public_address", lambda address: not turned)
+    monkeypatch.setattr(download_checks, "is_public_address", lambda address: not turned)
 
     def turn(wire: Any) -> None:
         nonlocal turned
@@ -728,9 +731,9 @@ def test_a_name_that_turns_private_for_the_second_part_is_refused(
 
 def behave_as_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 127.0.0.1 be public, and Wiro's own host not excuse anything."""
-    for module in (downloads, addresses):
+    for module in (download_checks, public_address):
         monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
-    assert outputs.private_address("127.0.0.1") is None
+    assert download_session.private_address("127.0.0.1") is None
 
 
 # -- arguments
@@ -760,7 +763,7 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 
 
 def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
-    from airflow_provider_wiro.landing.s3_upload import MAX_PARTS, part_bytes_for
+    from airflow_provider_wiro.landing.s3.bucket import MAX_PARTS, part_bytes_for
 
     assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
     for size in (80 * 1024**3, 5 * 1024**4):

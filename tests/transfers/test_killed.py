@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import ranges
-from airflow_provider_wiro.landing import leftovers
+from airflow_provider_wiro.downloads import ranges
+from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.airflow_home import ROOT
 from tests.contract.scripts import ranged, wanted_range
 from tests.transfers.s3 import BUCKET
@@ -101,7 +101,7 @@ def second_try(**arguments: Any) -> list[dict[str, Any]]:
 @pytest.fixture
 def _soon_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3's clock can't be handed in, so an upload counts as dead sooner."""
-    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 1.0)
 
 
 @pytest.mark.usefixtures("_soon_dead")
@@ -223,12 +223,12 @@ def test_a_writer_that_goes_on_while_another_cleans_up_is_left_alone(
 def test_a_part_that_came_since_the_try_began_shows_a_live_writer(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, seconds_since_begin: int, is_left_alone: bool
 ) -> None:
-    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 0.0)
     where = {"Bucket": BUCKET, "Key": LARGE}
     upload = bucket.client.create_multipart_upload(**where)["UploadId"]
     bucket.client.upload_part(**where, UploadId=upload, PartNumber=1, Body=PNG)
     ticks = iter([0, *[seconds_since_begin] * 5])
-    one = leftovers.Leftovers(bucket.client, BUCKET, {}, lambda: float(next(ticks)))
+    one = incomplete_uploads.Leftovers(bucket.client, BUCKET, {}, lambda: float(next(ticks)))
     one.remove(LARGE)
     assert bucket.open_uploads == ([LARGE] if is_left_alone else [])
     bucket.client.abort_multipart_upload(**where, UploadId=upload)
@@ -243,7 +243,7 @@ def test_a_silent_writer_that_was_taken_for_dead_begins_anew_by_itself(
     caplog: pytest.LogCaptureFixture,
     replace: bool,
 ) -> None:
-    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 0.0)
     wiro.shows(wiro.file(BIG, stalling.serve(BIG)))
     other = Writer(replace=replace)
     assert stalling.has_stalled.wait(20)

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
-from airflow_provider_wiro.landing import leftovers
+from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.contract.scripts import ranged
 from tests.transfers.lost import Wire
 from tests.transfers.s3 import BUCKET
@@ -87,7 +87,7 @@ def test_what_is_left_over_stops_no_transfer_when_s3_does_not_answer_about_it(
 def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
     wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 1.0)
     wiro.shows(wiro.file(BIG, ranged(BIG)))
     wire.lost = {"CreateMultipartUpload": times}
     if times == 1:

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api import retry
-from airflow_provider_wiro.landing import cursor
+from airflow_provider_wiro.downloads import range_reader
 from tests.contract.scripts import (
     answer,
     chunked,
@@ -136,7 +136,7 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wiro states the size, and the CDN neither that nor an end."""
-    monkeypatch.setattr(cursor, "_LAST_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(range_reader, "_LAST_LOOK_SECONDS", 0.1)
     began = time.monotonic()
     wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=silence)))
     assert_landed(transfer(), s3, PNG)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
-from airflow_provider_wiro.landing import leftovers
+from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.transfers.staging import BIG, PNG, transfer
 from tests.transfers.test_flipped_bits import WHEN_REQUIRED, connect_s3, flip, flip_on_the_way
 from tests.transfers.watching import TASK_INSTANCE, Calls, land
@@ -95,7 +95,7 @@ def test_a_part_without_an_etag_is_an_error_in_words_and_leaves_nothing(
 def test_uploads_of_which_the_store_states_no_times_are_watched(
     wiro: Wiro, s3: S3, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 0.3)
     left = s3.client.create_multipart_upload(Bucket="outputs", Key=KEY)["UploadId"]
     s3.client.upload_part(Bucket="outputs", Key=KEY, UploadId=left, PartNumber=1, Body=b"x")
 

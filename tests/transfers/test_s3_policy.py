@@ -69,7 +69,7 @@ def land_in_all_ways(wiro: Wiro, s3: S3, **arguments: Any) -> None:
 def test_the_calls_of_all_transfers_need_what_the_policy_allows_and_nothing_else(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.landing.leftovers.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3.incomplete_uploads.QUIET_SECONDS", 0.0)
     calls = Calls(monkeypatch)
     land_in_all_ways(wiro, s3)
     made = {NEEDED[operation] for operation, _ in calls.arguments}

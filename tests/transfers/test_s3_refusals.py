@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
-from airflow_provider_wiro.landing.s3_refusals import S3Access
+from airflow_provider_wiro.storage.s3.refusals import S3Access
 from tests.transfers import gateway as stores
 from tests.transfers.gateway import connect_s3
 from tests.transfers.s3 import BUCKET

@@ -343,7 +343,7 @@ def test_a_store_that_fails_leaves_nothing_behind(
 def test_a_store_that_keeps_less_than_it_was_given_is_noticed(
     wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_wiro.landing.stored_output import StoredOutput
+    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
 
     real = StoredOutput.facts
 

@@ -16,9 +16,9 @@ from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.triggers import listening
-from airflow_provider_wiro.triggers.watcher import watch_task
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
+from airflow_provider_wiro.watching.watcher import watch_task
+from airflow_provider_wiro.watching.websocket import subscriptions
 from tests.operators.fakes import RETRO, SMALL, Told, one_event
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def test_poll_opens_no_websocket(wiro: WiroEmulator) -> None:
 async def test_auto_registers_so_many_and_polls_the_rest(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "MAX_AUTO", 3)
+    monkeypatch.setattr(subscriptions, "MAX_AUTO", 3)
     ids = stuck(wiro, 8)
     waits = [following(one, watch="auto", polling=Polling(datetime.now(UTC), None, 0.1)) for one in ids]
     await registered(wiro, 3)

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.hooks import shell
+from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.base import WiroTrigger
 from airflow_provider_wiro.triggers.deferral import SHORTEST_DEFERRAL_SECONDS, shortest_deferral_seconds
@@ -160,7 +160,7 @@ async def test_a_step_of_the_clock_neither_delays_nor_hastens_an_event(
     make: Callable[[float], WiroTrigger], step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.1")
-    monkeypatch.setattr(shell, "datetime", WallClock)
+    monkeypatch.setattr(flow_context, "datetime", WallClock)
     monkeypatch.setattr(WallClock, "ahead", timedelta(0))
     trigger = in_triggerer(make(time.time() + SHORTEST))
     began = time.monotonic()

@@ -16,14 +16,14 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.watching import WatchPlan
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
-from airflow_provider_wiro.triggers import watcher as watchers
-from airflow_provider_wiro.triggers.watcher import watch_task
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
+from airflow_provider_wiro.watching import watcher as watchers
+from airflow_provider_wiro.watching.scheduler import WatchPlan
+from airflow_provider_wiro.watching.watcher import watch_task
 from tests.operators.fakes import RETRO, SMALL
 
 if TYPE_CHECKING:

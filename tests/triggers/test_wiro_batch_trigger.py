@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import batching, polling
+from airflow_provider_wiro.api import polling
+from airflow_provider_wiro.batch import concurrency
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
-    monkeypatch.setattr(batching, "GATHERING_SECONDS", 0.3)
+    monkeypatch.setattr(concurrency, "GATHERING_SECONDS", 0.3)
     monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: told))
 
 

@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseTrigger
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.triggers.stopping import is_abandoned
+from airflow_provider_wiro.triggers.cancellation import is_abandoned
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, Told, one_event
 

@@ -1,0 +1,1 @@
+"""Single parts of Wiro's JSON, read tolerantly. Pure: no I/O."""

@@ -1,0 +1,212 @@
+"""What takes more than one call: starting a run, following a task, stopping it. Flows like ``flow.call``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api import endpoints, retry, slug_forms
+from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.models import UNKNOWN_STATUS
+from airflow_provider_wiro.api.patience import PollPatience
+from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.stop_task import stop_task as stop_task
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConcurrencyLimitError,
+    WiroError,
+    WiroNotFoundError,
+    WiroResponseError,
+    WiroTaskTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from airflow_provider_wiro.api.endpoints import ApiCall
+    from airflow_provider_wiro.api.models import ModelParameter, StartedRun, Task
+    from airflow_provider_wiro.api.parameters import FileValue
+
+
+def run_model(
+    outside: Outside,
+    model: str,
+    parameters: Mapping[str, Any],
+    files: Mapping[str, Sequence[FileValue]],
+    *,
+    callback_url: str | None = None,
+    project_id: str | None = None,
+    deadline: datetime | None = None,
+    waits_for_slot: bool = True,
+    before_send: Callable[[], None] | None = None,
+) -> Flow[StartedRun]:
+    """
+    Start a task.
+
+    Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
+    files asks for them first. Where it can't tell, they are sent in the usual form: no reason not to run.
+
+    :param deadline: wait out rate limits until then.
+    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
+        waiting.
+    :param before_send: called right before each request that sends the Run; what it raises ends the flow.
+    :raises WiroLostRunError: the task may have been started; its id is not known.
+    """
+    known: tuple[ModelParameter, ...] = ()
+    if files:
+        try:
+            known = (yield from slug_forms.get_model(model, outside)).parameters
+        except WiroAuthenticationError:
+            raise
+        except WiroError:
+            known = ()
+
+    def run(slug: str) -> ApiCall[StartedRun]:
+        return endpoints.run_model(
+            slug, parameters, files, known, callback_url=callback_url, project_id=project_id
+        )
+
+    gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
+    return (
+        yield from slug_forms.call_in_either_form(
+            model, run, outside, deadline=deadline, gives_up_on=gives_up_on, before_send=before_send
+        )
+    )
+
+
+def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
+    """
+    Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail tells.
+    """
+    task = yield from call(endpoints.get_task(wiro_task_id), outside)
+    if task.token is None:
+        raise WiroResponseError(
+            f"Wiro shows no token for task {wiro_task_id}, so its files can't be deleted."
+        )
+    yield from call(endpoints.delete_task_files(task.token), outside)
+
+
+def try_connection(outside: Outside) -> Flow[str]:
+    """Make a free signed call and return what it says about the connection; raises what a call raises."""
+    try:
+        yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
+    except WiroNotFoundError as error:
+        # "There is no task yet." is said only to who is let in; HTTP 404 by any server that isn't Wiro's.
+        if error.http_status == 404:
+            raise
+    return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
+
+
+def look_at_task(
+    wiro_task_id: str,
+    outside: Outside,
+    *,
+    deadline: datetime | None = None,
+    patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
+) -> Flow[Task]:
+    """
+    Return a task that is known to be there, polled with the patience that a paid task deserves.
+
+    For half a minute from the first poll on, "There is no task yet." means that it is not there yet.
+
+    :param deadline: when its time is over, None for never. It is polled once all the same.
+    :raises WiroTaskTimeoutError: the deadline passed before a poll worked.
+    :raises WiroConnectionError: patience is over; the task may still run.
+    :raises WiroError: polling can't go on.
+    """
+    began_at = outside.now()
+    polling = Polling(began_at, deadline)
+    patience = PollPatience(patience_seconds, began_at)
+    attempt = 0
+    while True:
+        is_last_look = polling.is_over(outside.now())
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        if task is not None:
+            return task
+        if is_last_look:
+            raise out_of_time(wiro_task_id, UNKNOWN_STATUS)
+        attempt += 1
+        now = outside.now()
+        pause = min(retry.backoff_seconds(attempt, outside.random()), polling.seconds_left(now))
+        yield Pause(patience.cut(pause, polling, now), patience.failure)
+
+
+def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
+    """Return the error of a wait that ends at its deadline."""
+    return WiroTaskTimeoutError(
+        f"Wiro task {wiro_task_id} did not end before its deadline (last status: {last_status}).",
+        wiro_task_id=wiro_task_id,
+    )
+
+
+def wait_for_task(
+    wiro_task_id: str,
+    outside: Outside,
+    polling: Polling,
+    *,
+    observe: Callable[[Task], None],
+    is_seen: bool = False,
+    patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
+) -> Flow[Task]:
+    """
+    Follow a task until it changes no more, and return it, whether it succeeded or not.
+
+    Failing polls (5xx, HTML, resets) are ridden out for ``patience_seconds``, counted from the last poll that
+    worked. Past the deadline there is one last poll.
+
+    :param observe: called with what each poll shows.
+    :param is_seen: the task was polled a moment ago, so begin with a pause.
+    :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
+    :raises WiroConnectionError: patience is over; the task may still run.
+    :raises WiroError: polling can't go on.
+    """
+    patience = PollPatience(patience_seconds, outside.now())
+    last_status = UNKNOWN_STATUS
+    if is_seen:
+        yield Pause(polling.pause_seconds(outside.now(), outside.random()))
+    while True:
+        is_last_look = polling.is_over(outside.now())
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        if task is not None:
+            last_status = task.status_with_reason
+            observe(task)
+            if task.is_terminal:
+                return task
+        task = None  # a waiting frame would keep a whole Detail, which can be megabytes
+        if is_last_look:
+            raise out_of_time(wiro_task_id, last_status)
+        now = outside.now()
+        pause = patience.cut(polling.pause_seconds(now, outside.random()), polling, now)
+        yield Pause(pause, patience.failure)
+
+
+def _poll(
+    wiro_task_id: str, outside: Outside, polling: Polling, patience: PollPatience, *, is_last_look: bool
+) -> Flow[Task | None]:
+    """
+    Poll once, and return the task, None if that failed for a reason that may pass.
+
+    :param is_last_look: don't wait for the rate limit that other calls ran into, nor repeat the poll.
+    :raises WiroConnectionError: patience is over.
+    :raises WiroNotFoundError: Wiro doesn't know the task, and not for want of time.
+    :raises WiroError: polling again can't help.
+    """
+    detail = endpoints.get_task(wiro_task_id)
+    if is_last_look:
+        poll = call(detail, replace(outside, gate=outside.gate.bypass()), patience_seconds=0)
+    else:
+        poll = call(detail, outside, patience_seconds=0, deadline=polling.deadline)
+    try:
+        task = yield from poll
+    except WiroError as error:
+        now = outside.now()
+        end = patience.failed(wiro_task_id, error, polling, now)
+        if end is error:
+            raise
+        # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
+        if end is not None and not polling.is_over(now):
+            raise end from error
+        return None
+    patience.succeeded(outside.now())
+    return task

@@ -1,0 +1,1 @@
+"""Stopping what a batch runs, with its Airflow task."""

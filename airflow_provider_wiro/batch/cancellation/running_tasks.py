@@ -1,0 +1,86 @@
+"""What a batch runs, as far as its journal can be read: to be stopped when the batch can't go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_sendings
+from airflow_provider_wiro.batch.state import BatchRecord, TaskIds
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.batch.cancellation.unknown_runs import UnknownSending
+    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.state import Entry
+
+#: How many items a journal may be about whose first entry is damaged.
+_MOST_ITEMS = 1_000_000
+
+
+class RunningTasks:
+    """
+    The tasks of a batch that may be running.
+
+    :ivar ids: their ids.
+    :ivar unknown: the sendings that may have started tasks which are not known.
+    :ivar known_ids: all tasks that are known to be the batch's.
+    :ivar latest_try: of the Airflow task, that has sent one of its Runs.
+    """
+
+    def __init__(
+        self,
+        ids: list[str],
+        unknown: list[UnknownSending] | None = None,
+        known_ids: TaskIds | None = None,
+        latest_try: int = 0,
+    ) -> None:
+        self.ids = ids
+        self.unknown = unknown or []
+        self.known_ids = known_ids or TaskIds()
+        self.latest_try = latest_try
+
+    @property
+    def lost(self) -> int:
+        """How many items have a Run that may have started a task which is not known."""
+        return sum(sending.is_latest for sending in self.unknown)
+
+    @classmethod
+    def of_record(cls, record: BatchRecord) -> RunningTasks:
+        """Return the tasks of the items that are not over."""
+        if record.spent is not None:
+            return cls([])
+        ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
+        known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]
+        return cls(known, unknown_sendings(record), record.known_ids, record.latest_try)
+
+    @classmethod
+    def of_journal(cls, store: JournalStore, *, try_number: int) -> RunningTasks:
+        """
+        Return the tasks of the items that are not over, by a journal that may be damaged.
+
+        The journal isn't taken over by that: a batch that is at work with it goes on.
+
+        :raises WiroRecordError: it can't be read at the moment.
+        """
+        record = BatchRecord(0, try_number=try_number)
+        # An id without its intent, which stood in a line that can't be read.
+        orphans: dict[object, str] = {}
+        for entry in store.salvage():
+            if entry.get("what") == "batch":
+                record = BatchRecord(_total(entry), try_number=try_number)
+                continue
+            if not record.total:
+                record = BatchRecord(_MOST_ITEMS, try_number=try_number)
+            try:
+                record.apply(entry)
+            except WiroOrphanedRunError:
+                if entry.get("what") == "id" and isinstance(entry.get("id"), str):
+                    orphans[entry.get("item")] = entry["id"]
+        found = cls.of_record(record)
+        found.ids += [id_ for id_ in orphans.values() if id_ not in found.ids]
+        return found
+
+
+def _total(entry: Entry) -> int:
+    total = entry.get("total")
+    return total if isinstance(total, int) and 0 <= total <= _MOST_ITEMS else _MOST_ITEMS

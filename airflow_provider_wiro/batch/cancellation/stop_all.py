@@ -1,0 +1,157 @@
+"""
+Stopping everything that a batch runs, in the few seconds that Airflow leaves a dying task.
+
+Its tasks are those that are known, those whose Run is answered only now, and those of Runs whose answers were
+lost, as far as Wiro's list certainly shows them. What is not known at the end is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.batch.cancellation.unknown_runs import (
+    FoundTasks,
+    find_tasks,
+    unknown_items,
+    unknown_sendings,
+)
+from airflow_provider_wiro.cancellation.mass_stop import MassStop
+from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.hooks.wiro_async import know_connection
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from airflow_provider_wiro.batch.cancellation.deadline import Hurry
+    from airflow_provider_wiro.batch.follower import Following
+    from airflow_provider_wiro.batch.item_queue import Going
+    from airflow_provider_wiro.batch.lost_run_resolver import Settler
+    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.transport.connection import WiroConnection
+
+_SLICE_SECONDS = 0.1
+
+
+async def stop_all(going: Going, following: Following, settler: Settler, hurry: Hurry) -> None:
+    """
+    Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
+
+    Where a later try has taken the journal over, it follows the tasks, and nothing is stopped.
+    """
+    job, record = going.job, going.record
+    if await going.ledger.is_overtaken(hurry.owner_seconds):
+        job.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+        return
+    if not job.cancel_on_kill:
+        job.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(going.active))
+    search: asyncio.Task[FoundTasks] | None = None
+    found = FoundTasks() if not job.cancel_on_kill else None
+    async with WiroAsyncHook(job.wiro_conn_id) as hook:
+        stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
+        while hurry.left_seconds > 0:
+            # Left running, they are not stopped; but answers that are on their way are worth waiting for.
+            for item in going.active if job.cancel_on_kill else ():
+                attempt = record.attempts.get(item)
+                if attempt is not None and attempt.wiro_task_id is not None:
+                    stops.add(attempt.wiro_task_id, is_running=item in following.seen_running)
+            waits = settler.on_their_way > 0 and (hurry.is_urgent or hurry.waits_for_answers)
+            if found is None and search is None and not (settler.on_their_way and hurry.waits_for_answers):
+                search = asyncio.create_task(_search(hook, going, settler, hurry))
+            if found is None and search is not None and search.done():
+                found = search.result()
+                for wiro_task_id in found.ids:
+                    stops.add(wiro_task_id, is_running=True)
+            if found is not None and not waits and stops.is_idle:
+                break
+            await asyncio.sleep(_SLICE_SECONDS)
+        if search is not None:
+            search.cancel()
+        await stops.leave()
+    found = found or FoundTasks()
+    _report(
+        stops, job.log, found, unknown=len(unknown_items(record) - found.settled), may_be_tried_again=True
+    )
+
+
+async def _search(hook: WiroAsyncHook, going: Going, settler: Settler, hurry: Hurry) -> FoundTasks:
+    lost = [
+        (sent, await settler.lost_run(number, sent.item, sent.sending))
+        for number, sent in enumerate(unknown_sendings(going.record))
+    ]
+    return await find_tasks(
+        hook,
+        lost,
+        going.record.known_ids,
+        going.job.log,
+        patience_seconds=going.job.lost_run_patience,
+        seconds=hurry.search_seconds,
+    )
+
+
+def stop_known(
+    tasks: Mapping[str, bool],
+    connection: WiroConnection,
+    wiro_conn_id: str,
+    log: Log,
+    *,
+    search: Callable[[WiroAsyncHook], Awaitable[FoundTasks]],
+    unknown: set[int],
+    hurry: Hurry,
+) -> None:
+    """
+    Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.
+
+    :param tasks: id → whether it was seen after it left the queue.
+    :param search: looks for the tasks of Runs that were lost.
+    :param unknown: items whose Run may have started a task which is not known.
+    """
+
+    async def stop() -> tuple[MassStop, FoundTasks]:
+        know_connection(wiro_conn_id, connection)
+        async with WiroAsyncHook(wiro_conn_id) as hook:
+            stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
+            for wiro_task_id, is_running in tasks.items():
+                stops.add(wiro_task_id, is_running=is_running)
+            found = await search(hook)
+            for wiro_task_id in found.ids:
+                stops.add(wiro_task_id, is_running=True)
+            await stops.wait(hurry.left_seconds)
+            await stops.leave()
+            return stops, found
+
+    stops, found = asyncio.run(stop())
+    left = len(unknown - found.settled)
+    _report(stops, log, found, unknown=left, may_be_tried_again=hurry.is_urgent)
+
+
+def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_be_tried_again: bool) -> None:
+    """
+    Log what was done, and what was not.
+
+    :param unknown: Runs that may have started tasks which are not known.
+    :param may_be_tried_again: a later try may come, and would go on by the journal.
+    """
+    if stops.stopped:
+        log.info("Stopped %d Wiro tasks.", stops.stopped)
+    stops.report(log.warning)
+    later = (
+        " If the Airflow task is tried again, that try goes on by the journal." if may_be_tried_again else ""
+    )
+    if stops.problems:
+        log.warning(
+            "%d Wiro tasks could not be stopped. The journal names all of them.%s", len(stops.problems), later
+        )
+    if found.doubtful_ids:
+        log.warning(
+            "A Run whose answer was lost may have started one of these Wiro tasks: %s. None of them was "
+            "stopped, for they may be others'. Look at them in the dashboard at wiro.ai.",
+            ", ".join(found.doubtful_ids),
+        )
+    if unknown:
+        log.warning(
+            "%d Runs have no answer yet, so that it is not known which tasks to stop: they may run, and be "
+            "billed. Look in the dashboard at wiro.ai.%s",
+            unknown,
+            later,
+        )

@@ -1,0 +1,223 @@
+"""
+Stopping a batch's Wiro tasks with its Airflow task, where the batch itself is not at work.
+
+The rule is that of :mod:`airflow_provider_wiro.cancellation.run_stopper`. While a batch is at work it stops
+its tasks itself (:mod:`airflow_provider_wiro.batch.cancellation.stop_all`). Before that, while its inputs are
+fetched, and after an error, as when these are others than before, its journal names the tasks to stop.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import TaskDeferred
+
+from airflow_provider_wiro.batch.cancellation.deadline import Hurry, within
+from airflow_provider_wiro.cancellation.task_ends import at_an_error
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+    from airflow_provider_wiro.batch.cancellation.unknown_runs import FoundTasks, UnknownSending
+    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.settings import Job
+    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.cancellation.log import Log
+    from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
+    from airflow_provider_wiro.recovery.lost_runs import LostRun
+    from airflow_provider_wiro.transport.connection import WiroConnection
+
+#: Lost Runs that are named one by one.
+_MOST_NAMED = 20
+
+
+class BatchStopper:
+    """
+    Knows the Wiro tasks that have to be stopped with a batch's Airflow task.
+
+    :param cancel_on_kill: stop them when the Airflow task is stopped.
+    """
+
+    def __init__(self, log: Log, *, cancel_on_kill: bool) -> None:
+        self._log = log
+        self._cancel_on_kill = cancel_on_kill
+        self._connection: WiroConnection | None = None
+        self._conn_id = ""
+        self._store: JournalStore | None = None
+        self._running: RunningTasks | None = None
+        self._try_number = 0
+        self._is_killed = False
+        self._record: BatchRecord | None = None
+        self._is_over = False
+        self._described: tuple[Job, Inputs] | None = None
+        #: As the batch is configured; known before any lost Run is.
+        self._patience_seconds = 0.0
+        self._lost: list[tuple[UnknownSending, LostRun]] = []
+
+    def prepare(self, hook: WiroHook, store: JournalStore | None, *, try_number: int) -> None:
+        """Read what a kill needs to know: once it comes, Airflow can't be asked any more."""
+        from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+
+        self._connection, self._conn_id, self._store = hook.connection, hook.wiro_conn_id, store
+        self._try_number = try_number
+        try:
+            if store is not None:
+                self._running = RunningTasks.of_journal(store, try_number=try_number)
+        except WiroRecordError as error:  # whose batch would need it says so, too
+            self._log.warning("%s", error)
+
+    def adopt(self, record: BatchRecord) -> None:
+        """Note what is known of the items from now on. Whoever does has taken the journal over."""
+        self._record = record
+
+    @contextmanager
+    def describing(self, job: Job, inputs: Inputs) -> Iterator[None]:
+        """Know what the items are while their inputs are there, so that lost Runs can be looked for."""
+        self._described, self._patience_seconds = (job, inputs), job.lost_run_patience
+        try:
+            yield
+        except TaskDeferred:
+            raise
+        except BaseException:
+            self._lost = self._describe(Hurry.beginning_now(is_urgent=self._is_killed))
+            raise
+        finally:
+            self._described = None
+
+    def kill(self) -> None:
+        """Stop what runs, in a signal handler: within the seconds that Airflow leaves the process."""
+        self._is_killed = True
+        self._stop(is_urgent=True)
+
+    def settle(self) -> None:
+        """Note that the batch itself has stopped its tasks."""
+        self._is_over = True
+
+    def unless_followed(
+        self,
+        is_followed: Callable[[BaseException], bool],
+        prepare: Callable[[], None],
+    ) -> AbstractContextManager[None]:
+        """
+        Stop the Wiro tasks if an error ends the Airflow task, and no later try follows what it leaves behind.
+
+        :param is_followed: whether a later try will, after this error.
+        :param prepare: calls :meth:`prepare`, should the error have come before that.
+        """
+
+        def leave(error: BaseException) -> None:
+            if isinstance(error, WiroOvertakenError):
+                self.settle()  # also for a kill that comes later
+            elif not self._is_over and not is_followed(error):
+                if self._connection is None:
+                    prepare()
+                self._stop(is_urgent=self._is_killed)
+
+        return at_an_error(leave, self._log)
+
+    def _stop(self, *, is_urgent: bool) -> None:
+        found = self._found()
+        if self._is_over or self._connection is None or found is None or not (found.ids or found.unknown):
+            return
+        self._is_over = True
+        if not self._cancel_on_kill:
+            self._log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(found.ids))
+            return
+        hurry = Hurry.beginning_now(is_urgent=is_urgent)
+        try:
+            if self._is_overtaken(hurry):
+                self._log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+                return
+            self._stop_now(found, self._connection, hurry)
+        except Exception:
+            self._log.exception("Could not stop %d Wiro tasks; they may still run.", len(found.ids))
+
+    def _found(self) -> RunningTasks | None:
+        from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+
+        return self._running if self._record is None else RunningTasks.of_record(self._record)
+
+    def _stop_now(self, found: RunningTasks, connection: WiroConnection, hurry: Hurry) -> None:
+        from airflow_provider_wiro.batch.cancellation.stop_all import stop_known
+        from airflow_provider_wiro.batch.cancellation.unknown_runs import find_tasks
+
+        lost = self._lost if self._described is None else self._describe(hurry)
+        self._log_undescribed(found, lost)
+
+        async def search(hook: WiroAsyncHook) -> FoundTasks:
+            return await find_tasks(
+                hook,
+                lost,
+                found.known_ids,
+                self._log,
+                patience_seconds=self._patience_seconds,
+                seconds=hurry.search_seconds,
+            )
+
+        stop_known(
+            # Those of a batch that was deferred have most likely left the queue since.
+            dict.fromkeys(found.ids, True),
+            connection,
+            self._conn_id,
+            self._log,
+            search=search,
+            unknown={sent.item for sent in found.unknown if sent.is_latest},
+            hurry=hurry,
+        )
+
+    def _log_undescribed(self, found: RunningTasks, lost: list[tuple[UnknownSending, LostRun]]) -> None:
+        """Log which lost Runs can't be looked for, since their inputs are not what they were."""
+        described = {sent.item for sent, _ in lost}
+        left = [sent for sent in found.unknown if sent.is_latest and sent.item not in described]
+        if left:
+            moments = ", ".join(
+                f"item {sent.item} at {sent.sending.moment:%Y-%m-%d %H:%M:%S} UTC"
+                for sent in left[:_MOST_NAMED]
+            )
+            more = f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else ""
+            self._log.warning(
+                "These Runs were sent and not answered, and can't be looked for, as their inputs are others "
+                "now: %s%s. Look in the dashboard at wiro.ai for tasks that were started then.",
+                moments,
+                more,
+            )
+
+    def _is_overtaken(self, hurry: Hurry) -> bool:
+        """Whether a later try certainly has the journal: it has taken it over, or sent Runs by it."""
+        if self._store is None:
+            return False
+        try:
+            if self._record is None:  # this try hasn't opened it yet
+                return within(hurry.owner_seconds, self._latest_try) > self._try_number
+            within(hurry.owner_seconds, self._store.check)
+        except WiroOvertakenError:
+            return True
+        except (WiroRecordError, TimeoutError) as error:
+            self._log.warning("It can't be told whether a later try goes on with this batch: %r", error)
+        return False
+
+    def _latest_try(self) -> int:
+        from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+
+        if self._store is None:
+            return 0
+        return RunningTasks.of_journal(self._store, try_number=self._try_number).latest_try
+
+    def _describe(self, hurry: Hurry) -> list[tuple[UnknownSending, LostRun]]:
+        """Return the Runs to look for, as far as the inputs tell what they are."""
+        from airflow_provider_wiro.batch.cancellation.unknown_runs import describe
+
+        found = self._found()
+        if self._described is None or self._is_over or found is None or not found.unknown:
+            return []
+        job, inputs = self._described
+        try:
+            return within(hurry.owner_seconds, lambda: describe(job, inputs, found.unknown))
+        except Exception as error:
+            self._log.warning("It can't be told what the lost Runs of this batch are: %r", error)
+            return []

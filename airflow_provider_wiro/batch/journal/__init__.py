@@ -1,0 +1,1 @@
+"""The write-ahead journal of a batch: what is in it, where it is kept, how it is replayed."""

@@ -1,0 +1,42 @@
+"""
+What a batch is waiting for, as an XCom of its own: for a deferral that Airflow ends itself.
+
+It then resumes the task with an error in place of what the task was handed over, and the trigger is gone. If
+the journal is missing as well, the XCom still names the Wiro tasks that were in flight; and it tells whether
+the inputs are still those from before the deferral.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+IN_FLIGHT_KEY = "wiro_batch_in_flight"
+
+
+def note_before_deferral(context: Context, before: BeforeDeferral, fingerprint: str) -> None:
+    """
+    Keep what the batch waits for.
+
+    :param fingerprint: of its inputs.
+    """
+    ti = context["ti"]
+    noted = {**before.to_json(), "fingerprint": fingerprint, "try_number": ti.try_number}
+    ti.xcom_push(key=IN_FLIGHT_KEY, value=noted)
+
+
+def before_failed_deferral(context: Context) -> tuple[BeforeDeferral, str | None]:
+    """
+    Return what was kept, with no ids if nothing was; and the inputs' fingerprint.
+
+    That is None if this try hasn't kept it: a version before didn't, and a retry may have other inputs.
+    """
+    ti = context["ti"]
+    found = ti.xcom_pull(key=IN_FLIGHT_KEY, task_ids=ti.task_id, map_indexes=getattr(ti, "map_index", -1))
+    noted = found if isinstance(found, dict) else {}
+    is_of_this_try = noted.get("try_number") == ti.try_number
+    return BeforeDeferral.from_json(noted, ()), noted.get("fingerprint") if is_of_this_try else None

@@ -1,0 +1,108 @@
+"""Places that must not meet: outputs of two items, the manifest, the inputs. Refused before the first Run."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+from airflow_provider_wiro.storage.location import (
+    check_below,
+    fixed_folder,
+    identity_of,
+    local_folder,
+    parse_target,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.landing.plan import Landing
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: What is one item's own: its number, and the number of its Wiro task.
+_OF_ITEM = frozenset({"item", "wiro_task_id"})
+#: What a model chooses: it can hold what would stand beside it.
+_FREE_TEXT = frozenset({"name", "stem", "suffix"})
+
+
+def check_item_keys(s3_key: str, items: int) -> None:
+    """
+    Refuse a template by which outputs of two items can meet in one key.
+
+    :param s3_key: rendered by Jinja; a key or an ``s3://`` URL.
+    :param items: how many there are.
+    :raises WiroUsageError: nothing in it is one item's own, or what is can't be told from what is beside it:
+        ``{item}{index}`` is 111 for item 1 and for item 11.
+    """
+    key = s3_key.partition("://")[2].partition("/")[2] if "://" in s3_key else s3_key
+    if items < 2 or any(map(_is_of_one_item, key.split("/"))):
+        return
+    raise WiroUsageError(
+        f"Expected {{item}} or {{wiro_task_id}} in s3_key, separated from other placeholders, as in "
+        f"'wiro/{{item}}/{{index}}-{{name}}', found {s3_key[:200]!r}: outputs of two of the {items:,} items "
+        "could have one key. Nothing was submitted."
+    )
+
+
+def _is_of_one_item(segment: str) -> bool:
+    """Whether a segment of a key differs from item to item, whatever its other placeholders are."""
+    pieces = _PLACEHOLDER.split(segment)  # literal, placeholder, literal, …
+    names, literals = pieces[1::2], pieces[::2]
+    for position, name in enumerate(names):
+        before, after = names[:position], names[position + 1 :]
+        if after[:1] == ["suffix"] and not literals[position + 1]:
+            after = after[1:]  # it begins with a dot, which no number has
+            is_apart = True
+        else:
+            is_apart = not after or _separates(literals[position + 1], after[0])
+        is_apart = is_apart and (not before or _separates(literals[position], before[-1]))
+        is_between = _FREE_TEXT.intersection(before) and _FREE_TEXT.intersection(after)
+        if name in _OF_ITEM and is_apart and not is_between:
+            return True
+    return False
+
+
+def _separates(literal: str, neighbour: str) -> bool:
+    # The model is the same for all items.
+    return neighbour == "model" or any(not character.isalnum() for character in literal)
+
+
+def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:
+    """
+    Refuse a manifest in a place that a templated piece chose, or in the place of the inputs.
+
+    :param manifest: where it is to be: a path or URI.
+    :param template: the same as the DAG file has it, None if not known.
+    :param inputs: a path or URI, or the items themselves.
+    :raises WiroUsageError: it is outside of the template's fixed folder, or would replace the inputs.
+    """
+    location = parse_target(manifest, "manifest_uri")
+    if isinstance(inputs, str | os.PathLike) and identity_of(os.fspath(inputs).strip()) == location.identity:
+        raise WiroUsageError(
+            f"The manifest would replace the inputs in {manifest[:200]!r}. Give manifest_uri another place."
+        )
+    folder = fixed_folder(template, manifest)
+    if location.is_local and folder is not None:
+        check_below(Path(location.path), local_folder(folder), "manifest_uri")
+
+
+def refuse_manifests_place(landings: Sequence[Landing], bucket: str, manifest: str | None) -> None:
+    """
+    Refuse outputs of an item one of which would land in the place of the batch's manifest.
+
+    :param bucket: of the outputs.
+    :param manifest: its path or URI, None if not known.
+    :raises WiroOutputRefusedError: one would.
+    """
+    if manifest is None:
+        return
+    reserved = identity_of(manifest)
+    for landing in landings:
+        if identity_of(f"s3://{bucket}/{landing.key}") == reserved:
+            raise WiroOutputRefusedError(
+                f"Output {landing.output.index} would land in {landing.key!r}, the place of the batch's "
+                "manifest. Give manifest_uri or s3_key another folder."
+            )

@@ -1,0 +1,90 @@
+"""Whether a batch's inputs are the word of its DAG's author or data, and what data may name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.dag_arguments.literals import is_known_later
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+
+
+def are_listed(inputs: Any) -> bool:
+    """
+    Whether a DAG file lists the items itself.
+
+    A template, a path and another task's output are known only when the task runs: they are data. So is a
+    list with one of them in the place of an item.
+
+    :param inputs: as the DAG file has them, before they are rendered.
+    """
+    is_resolved_later = hasattr(inputs, "resolve") and hasattr(inputs, "iter_references")
+    if isinstance(inputs, list | tuple) and not all(isinstance(item, Mapping) for item in inputs):
+        return False
+    return not isinstance(inputs, str | os.PathLike) and not is_resolved_later
+
+
+def check_places(inputs: Any, manifest_uri: Any, s3_key: Any) -> None:
+    """
+    Check where a DAG file has a batch read and write, as far as no template hides it.
+
+    :param s3_key: None where no outputs are landed.
+    :raises WiroUsageError: a path is relative, or outputs of two items could have one key.
+    """
+    for argument, place in (("inputs", inputs), ("manifest_uri", manifest_uri)):
+        is_place = isinstance(place, str | os.PathLike) and not is_known_later(place)
+        if is_place and (text := str(place).strip()) and not text.startswith("[") and "\n" not in text:
+            from airflow_provider_wiro.state_files.folder import absolute  # most give templates, or none
+
+            absolute(text, argument)
+    if isinstance(s3_key, str) and not is_known_later(s3_key) and isinstance(inputs, list | tuple):
+        from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
+
+        check_item_keys(s3_key, len(inputs))
+
+
+def check_names(argument: str, given: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return texts as given.
+
+    :raises WiroUsageError: it is no list of texts.
+    """
+    if isinstance(given, str) or not all(isinstance(name, str) and name.strip() for name in given):
+        raise WiroUsageError(f"Expected {argument} as a list of texts, found {given!r:.200}.")
+    return tuple(given)
+
+
+def check_folders(argument: str, given: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    """
+    Return paths as given, as text.
+
+    :raises WiroUsageError: it is no list of absolute local paths.
+    """
+    folders = (given,) if isinstance(given, str) else tuple(os.fspath(folder) for folder in given)
+    if isinstance(given, str) or not all(folder.startswith("/") for folder in folders):
+        raise WiroUsageError(
+            f"Expected {argument} as a list of absolute local folders, found {given!r:.200}."
+        )
+    return folders
+
+
+def data_trust(
+    *,
+    is_listed: bool,
+    aws_conn_id: str | None,
+    local_paths: Sequence[str],
+    connections: Sequence[str],
+    parameters: Sequence[str],
+) -> DataTrust | None:
+    """Return what the items may name, None if that is anything: the DAG file lists them."""
+    if is_listed:
+        return None
+    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+
+    return DataTrust(aws_conn_id, local_paths, connections, parameters)

@@ -1,0 +1,264 @@
+"""Sending the Run of one item, from a loop that can be told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_provider_wiro.api import endpoints, slug_forms
+from airflow_provider_wiro.api.parameters import clean_parameters
+from airflow_provider_wiro.batch.upload_progress import Upload
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroConcurrencyLimitError,
+    WiroError,
+    WiroUsageError,
+)
+from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
+from airflow_provider_wiro.input_files.fenced_upload import fenced_files
+from airflow_provider_wiro.input_files.resolve import files_as_far_as_known, resolve_files
+from airflow_provider_wiro.input_files.sent_files import sent_files
+from airflow_provider_wiro.recovery.baseline import Baseline, Dates, ask_baseline
+from airflow_provider_wiro.redaction.plain_text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from airflow_provider_wiro.api.endpoints import ApiCall
+    from airflow_provider_wiro.api.models import ModelParameter, StartedRun
+    from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.batch.inputs import Item
+    from airflow_provider_wiro.batch.settings import Job
+    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.input_files.sent_files import SentFile
+
+#: For how long a Run that fails for a passing reason is repeated, before the whole batch makes a pause.
+_PATIENCE_SECONDS = 10.0
+#: How long Wiro's list is not asked again after it did not tell its newest task.
+_UNTOLD_SECONDS = 60.0
+
+
+class BatchStoppedError(AirflowException):
+    """The Airflow task was told to stop. Raised only where no Run is on its way."""
+
+
+class StoppableHook(WiroAsyncHook):
+    """A hook whose waits between requests end when the batch is told to stop."""
+
+    def __init__(self, wiro_conn_id: str) -> None:
+        super().__init__(wiro_conn_id)
+        self._is_stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let nothing wait, or begin, any more."""
+        self._is_stopped.set()
+
+    def check(self) -> None:
+        """Raise BatchStoppedError once all was stopped."""
+        if self._is_stopped.is_set():
+            raise BatchStoppedError("The Airflow task was stopped.")
+
+    async def pause(self, seconds: float) -> None:
+        """Wait between two requests, unless stopped."""
+        self.check()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._is_stopped.wait()
+        except TimeoutError:
+            return
+        self.check()
+
+
+@dataclass(frozen=True)
+class PreparedItem:
+    """
+    What is sent for an item.
+
+    :ivar run: makes the call for a form of the model's slug.
+    :ivar files: to compare tasks with, should the answer be lost.
+    :ivar upload: of the files whose bytes are sent.
+    """
+
+    run: Callable[[str], ApiCall[StartedRun]]
+    files: dict[str, list[SentFile]]
+    upload: Upload
+
+
+class Submitter:
+    """
+    Sends Runs.
+
+    :param shared_files: file parameter → source or sources of all items; an item has these very objects.
+    :param shared: the same, looked at once.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        hook: StoppableHook,
+        record: BatchRecord,
+        *,
+        shared_files: Mapping[str, Any],
+        shared: Mapping[str, Sequence[FileValue]],
+    ) -> None:
+        self._job = job
+        self._shared_files = shared_files
+        self._shared = shared
+        self._hook = hook
+        self._record = record
+        self._slug = job.model
+        self._known: tuple[ModelParameter, ...] | None = None
+        self._learning = asyncio.Lock()
+        self._newest: str | None = None
+        self._asked_at: float | None = None
+        #: Wiro's clock in its last answer, and the loop's at that moment.
+        self._wiro_clock: tuple[float, float] | None = None
+
+    async def baseline(self, *, is_new: bool = False) -> Baseline:
+        """
+        Return what was there before what is sent next, and Wiro's clock at this moment.
+
+        Wiro's list is asked once, and not before each Run: from then on the batch's own latest task serves as
+        well. Anything older than that can't be a Run that is sent after its answer came.
+
+        :param is_new: ask Wiro's list again.
+        """
+        async with self._learning:
+            now = self._job.now()
+            is_due = self._newest is None and (
+                self._asked_at is None or now >= self._asked_at + _UNTOLD_SECONDS
+            )
+            if is_new or is_due:
+                found = await self._hook.converse(ask_baseline)
+                self._newest, self._asked_at = found.newest, now
+                self._note_time(found.wiro_at)
+        latest, newest = self._record.known_ids.largest, self._newest
+        if latest is not None and (not newest or newest.isdecimal()):
+            newest = str(max(int(latest), int(newest or "0")))
+        return Baseline(newest, self._wiro_now())
+
+    def _note_time(self, wiro_at: float | None) -> None:
+        if wiro_at is not None:
+            self._wiro_clock = wiro_at, asyncio.get_running_loop().time()
+
+    def _wiro_now(self) -> float | None:
+        """Return the time by Wiro's clock, reckoned on from its last answer to a Run, or for the list."""
+        if self._wiro_clock is None:
+            return None
+        wiro_at, at = self._wiro_clock
+        return wiro_at + asyncio.get_running_loop().time() - at
+
+    async def prepare(self, item: Item) -> PreparedItem:
+        """
+        Return what is sent for an item.
+
+        :raises WiroUsageError: its files, or its parameters, can't be sent.
+        :raises WiroError: its files, or the model's parameters, can't be had at the moment.
+        """
+        clean_parameters(item.parameters)
+        try:
+            files = await self._files(item)
+        except ValueError as error:  # a path with NUL or half a character in it; UnicodeError is one
+            raise WiroUsageError(f"The item's files can't be read: {plain(str(error), 200)}.") from error
+        known = await self._parameters_of_model(files)
+        upload = Upload()
+        watched = fenced_files(files, upload.note_piece)
+
+        def run(slug: str) -> ApiCall[StartedRun]:
+            return endpoints.run_model(
+                slug,
+                item.parameters,
+                watched,
+                known,
+                callback_url=self._job.callback_url,
+                project_id=self._job.project_id,
+            )
+
+        run(self._slug)  # what can't be sent is refused before anything is intended
+        return PreparedItem(run, sent_files(files), upload)
+
+    async def send(
+        self, prepared: PreparedItem, until: float, before_send: Callable[[], Awaitable[None]]
+    ) -> StartedRun:
+        """
+        Send an item's Run.
+
+        :param until: wait out Wiro's rate limit until this Unix time.
+        :param before_send: awaited right before each request that sends it; what it raises is raised here.
+        :raises WiroLostRunError: the task may have been started; its id is not known.
+        :raises WiroConcurrencyLimitError: no slot is free.
+        :raises WiroError: no task was started.
+        """
+        self._hook.check()
+        dates = Dates()
+        try:
+            return await self._hook.converse(
+                lambda outside: slug_forms.call_in_either_form(
+                    self._slug,
+                    prepared.run,
+                    outside,
+                    learn=self._learn_slug,
+                    patience_seconds=_PATIENCE_SECONDS,
+                    deadline=self._job.wall(until),
+                    gives_up_on=(WiroConcurrencyLimitError,),
+                    before_send=before_send,
+                    on_answer=dates.note,
+                )
+            )
+        finally:
+            self._note_time(dates.latest)
+
+    async def sent_files(self, item: Item) -> dict[str, list[SentFile]]:
+        """Return an item's files, to compare tasks with; of those that are gone only that there were some."""
+        try:
+            return sent_files(await self._files(item))
+        except WiroError:
+            from asgiref.sync import sync_to_async
+
+            return await sync_to_async(files_as_far_as_known)(item.files, self._job.aws_conn_id)
+
+    def _learn_slug(self, slug: str) -> None:
+        """Send later Runs under the form of the model's slug that Wiro knows."""
+        self._slug = slug
+
+    async def _files(self, item: Item) -> dict[str, Sequence[FileValue]]:
+        """Return an item's files, checked; those of all items are not looked at again."""
+        own = {
+            name: sources
+            for name, sources in item.files.items()
+            if sources is not self._shared_files.get(name) or name not in self._shared
+        }
+        files = {name: values for name, values in self._shared.items() if name not in own}
+        if own:
+            from asgiref.sync import sync_to_async
+
+            # It has one thread: an object-storage path may ask Airflow for its connection, and only one may.
+            files |= await sync_to_async(resolve_files)(own, self._job.aws_conn_id)
+        return files
+
+    async def _parameters_of_model(
+        self, files: Mapping[str, Sequence[FileValue]]
+    ) -> tuple[ModelParameter, ...]:
+        """
+        Return what tells the kinds of file parameters; asked once, and only where there are files.
+
+        Empty where Wiro can't tell: they are sent in the usual form.
+
+        :raises WiroAuthenticationError: the credentials are refused.
+        """
+        if not files:
+            return ()
+        async with self._learning:
+            if self._known is None:
+                try:
+                    self._known = (await self._hook.get_model(self._job.model)).parameters
+                except WiroAuthenticationError:
+                    raise
+                except WiroError as error:
+                    if error.may_retry:
+                        return ()  # the next item asks again
+                    self._known = ()
+        return self._known

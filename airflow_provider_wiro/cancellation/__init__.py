@@ -1,0 +1,1 @@
+"""Stopping a Wiro task with its Airflow task."""

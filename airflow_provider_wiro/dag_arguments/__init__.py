@@ -1,0 +1,1 @@
+"""The operators' arguments, checked when a DAG file is parsed."""

@@ -1,0 +1,68 @@
+"""Arguments of the operators, checked where a DAG file gives them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+
+def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
+    """
+    Return a path or URI as given: ``~`` is the home directory of the worker, not of the DAG processor.
+
+    :raises WiroUsageError: it is relative, or climbs to a parent folder.
+    """
+    if state_path is None:
+        return None
+    from airflow_provider_wiro.state_files.folder import state_place  # few give one
+
+    found = os.fspath(state_path)
+    if found:
+        state_place(found, "state_path")
+    return found
+
+
+def check_timeout(timeout: float) -> float:
+    """
+    Return seconds as given.
+
+    :raises WiroUsageError: it is not a positive number.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < float("inf"):
+        given: object = timeout
+        hint = f" Write {given.total_seconds():g}." if isinstance(given, timedelta) else ""
+        raise WiroUsageError(f"Expected timeout as a positive number of seconds, found {given!r}.{hint}")
+    return float(timeout)
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """
+    Return a value as given.
+
+    :raises WiroUsageError: it is not among those allowed.
+    """
+    if value not in allowed:
+        raise WiroUsageError(f"Expected {name} as one of {', '.join(map(repr, allowed))}, found {value!r}.")
+    return value
+
+
+def check_min_outputs(min_outputs: int | None) -> int | None:
+    """
+    Return a number of outputs as given.
+
+    :raises WiroUsageError: it is neither None nor a whole number from 1.
+    """
+    return None if min_outputs is None else whole_number("min_outputs", min_outputs, least=1, most=100_000)
+
+
+def whole_number(name: str, value: int, *, least: int, most: int) -> int:
+    """
+    Return a number as given.
+
+    :raises WiroUsageError: it is no whole number, or not between these.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise WiroUsageError(f"Expected {name} as a whole number from {least} to {most}, found {value!r}.")
+    return value

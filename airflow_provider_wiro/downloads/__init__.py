@@ -1,0 +1,1 @@
+"""Guarded, resumable GETs of outputs from Wiro's CDN."""

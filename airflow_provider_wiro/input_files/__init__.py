@@ -1,0 +1,1 @@
+"""What a user gives as a run's files, and how it is sent and recognised again."""

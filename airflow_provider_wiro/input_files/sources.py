@@ -1,0 +1,146 @@
+"""
+What a user gives as files, taken apart into single sources, and what each is called.
+
+A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict that an
+operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (a file that a
+transfer has landed). Nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from airflow_provider_wiro.api.decoding.llm_answers import RAW
+from airflow_provider_wiro.api.parameters import shown_url
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.input_files.data_uris import is_data_uri, shown_data_uri
+from airflow_provider_wiro.input_files.stored_file import with_connection
+
+#: A local path, an object-storage URI or path, an http(s) or data: URL.
+FileSource = str | os.PathLike[str]
+#: Characters of a source that a message quotes.
+_QUOTED = 200
+
+#: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
+_NO_STORES = frozenset({"file", "local", "http", "https"})
+
+#: For messages: what a source can be.
+EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, or what another task returned"
+
+
+def flattened(given: Any) -> Iterator[Any]:
+    """
+    Yield the single sources in what a user gave; never raises.
+
+    A list can hold lists: a mapped task's output does. A run summary stands for its outputs that are files, a
+    transfer's result for the files that have landed; either is yielded itself where it has none.
+    """
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes | bytearray | os.PathLike):
+        for item in given:
+            yield from flattened(item)
+    elif isinstance(given, Mapping):
+        yield from _of_result(given)
+    else:
+        yield given
+
+
+def _of_result(given: Mapping[str, Any]) -> Iterator[Any]:
+    landed, outputs = given.get("files"), given.get("outputs")
+    # What has landed stays; the links of a run's outputs expire.
+    if isinstance(landed, Sequence) and not isinstance(landed, str) and landed:
+        yield from map(_landed, flattened(landed))
+        return
+    listed = outputs if isinstance(outputs, Sequence) and not isinstance(outputs, str) else ()
+    found = [one for one in listed if isinstance(one, Mapping) and not _is_answer(one)]
+    for one in found:
+        yield {**one, "wiro_task_id": given.get("wiro_task_id")}
+    if not found:
+        yield given
+
+
+def _landed(source: Any) -> Any:
+    """Return a source out of another task's result, by which no file of this machine is opened."""
+    if isinstance(source, str) and not (is_web_url(source) or is_data_uri(source)):
+        return {"uri": source}
+    return {"uri": os.fspath(source)} if is_local_path(source) and not isinstance(source, str) else source
+
+
+def _is_answer(output: Mapping[str, Any]) -> bool:
+    """Whether an output is an LLM's answer, which is text in the summary and no file."""
+    return not output.get("url") and str(output.get("content_type") or RAW).lower() == RAW
+
+
+def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
+    """Return file parameter → its sources, none of which is opened; those without any are left out."""
+    if not isinstance(files, Mapping):
+        return {}
+    found = {
+        str(name): [source for source in flattened(given) if source is not None]
+        for name, given in files.items()
+    }
+    return {name: sources for name, sources in found.items() if sources}
+
+
+def output_identity(source: Mapping[str, Any]) -> str:
+    """
+    Return what an output of a run is, whatever its link is now: task and number. Empty if it isn't known.
+
+    A link can be signed anew each time that Wiro shows it, and a retry must still know its run again.
+    """
+    task, index = source.get("wiro_task_id"), source.get("index")
+    is_known = isinstance(task, str | int) and str(task).strip() and isinstance(index, int)
+    return f"wiro task {str(task).strip()} output {index}" if is_known and source.get("url") else ""
+
+
+def reference_of(source: Any) -> str:
+    """Return the name of a source by which runs are compared when files can't be opened; never shown."""
+    if isinstance(source, Mapping):
+        if "url" not in source and "uri" in source:
+            return str(source["uri"])
+        return output_identity(source) or str(source.get("url"))
+    return with_connection(source)
+
+
+def is_web_url(source: Any) -> bool:
+    """Whether a source is an http(s) URL, which Wiro fetches itself."""
+    return isinstance(source, str) and source.strip().lower().startswith(("http://", "https://"))
+
+
+def is_local_path(source: Any) -> bool:
+    """Whether a source is a path on this machine, given as such; ``file://`` is a store of Airflow's."""
+    if isinstance(source, str):
+        return "://" not in source and not is_data_uri(source)
+    return isinstance(source, os.PathLike) and not hasattr(source, "protocol")
+
+
+def object_uri_of(source: Mapping[str, Any]) -> str:
+    """
+    Return the URI of what a transfer has landed.
+
+    :raises WiroUsageError: it is none of an object store: data that another task returned names no file of
+        this machine.
+    """
+    uri = source.get("uri")
+    scheme, separator, _ = uri.strip().partition("://") if isinstance(uri, str) else ("", "", "")
+    if not separator or scheme.lower() in _NO_STORES:
+        raise WiroUsageError(
+            f"Expected the `uri` of a file in an object store, found {shown(uri)}. A file of this machine is "
+            "given as text, by its path."
+        )
+    return str(uri).strip()
+
+
+def shown(source: Any) -> str:
+    """Return what a message may show of a source: no query, no bytes, at most 200 characters."""
+    if is_data_uri(source):
+        return shown_data_uri(source)
+    if is_web_url(source):
+        return repr(shown_url(source))
+    if isinstance(source, Mapping):
+        names = ", ".join(repr(name)[:40] for name in islice(source, 4))
+        return f"a dict of {names}" if names else "an empty dict"
+    text = with_connection(source) if isinstance(source, str | os.PathLike) else type(source).__name__
+    return repr(text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…")

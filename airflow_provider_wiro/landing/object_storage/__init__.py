@@ -1,0 +1,1 @@
+"""Outputs into any store that Airflow's ObjectStoragePath reaches."""

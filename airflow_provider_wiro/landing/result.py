@@ -1,0 +1,90 @@
+"""A finished task, as every transfer begins and ends with it, whatever it writes to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api import endpoints, flow
+from airflow_provider_wiro.api.run_summary import answer_warnings, task_id_of
+from airflow_provider_wiro.downloads import ranges
+from airflow_provider_wiro.downloads.late_links import await_links
+from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.failures import require_success
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.redaction.parameters import secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+log = plain_logger(__name__)
+
+#: For how long a cost is asked for before a transfer does without.
+_COST_PATIENCE_SECONDS = 10.0
+
+
+def finished_task(hook: WiroHook, given: Any) -> Task:
+    """
+    Return a task that has ended well, with the links of its files if they come within half a minute.
+
+    :param given: its id, or a run summary.
+    :raises WiroUsageError: it is neither, or the task has not ended.
+    :raises AirflowFailException: the task failed or was cancelled.
+    """
+    wiro_task_id = task_id_of(given)
+    task = hook.get_task(wiro_task_id)
+    if not task.is_terminal:
+        raise WiroUsageError(
+            f"Wiro task {wiro_task_id} has not ended yet ({task.status_with_reason}). Put a WiroTaskSensor "
+            "before this task, or let the run wait for completion."
+        )
+    require_success(task)
+    # Before the keys are made of the names, which can be other ones until the links are there.
+    patience = ranges.PATIENCE_SECONDS / 2
+    task = hook.converse(lambda outside: await_links(task, outside, patience_seconds=patience))
+    for warning in answer_warnings(task):
+        log.warning("%s", warning)
+    return task
+
+
+def with_cost(hook: WiroHook, task: Task) -> Task:
+    """
+    Return a task with its cost, asked for once more if that was not known when it was read.
+
+    The charge of a run can be recorded some time after its end. It is no reason to fail a transfer.
+    """
+    if task.cost_usd is not None:
+        return task
+    try:
+        fresh = hook.converse(
+            lambda outside: flow.call(
+                endpoints.get_task(task.id), outside, patience_seconds=_COST_PATIENCE_SECONDS
+            )
+        )
+    except WiroError as error:
+        log.warning("What Wiro task %s has cost could not be read: %s", task.id, error)
+        return task
+    return replace(task, cost_usd=fresh.cost_usd)
+
+
+def secrets_of(hook: WiroHook, task: Task) -> list[str]:
+    """Return what no manifest may hold: the connection's secrets and the tokens of tasks."""
+    tokens = [*([task.token] if task.token else []), *secret_values(task.parameters)]
+    return [*hook.connection.secrets, *tokens]
+
+
+def landed(task: Task, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    Return what a transfer returns.
+
+    :param files: each ``{"uri", "name", "size" (bytes), "sha256", "content_type", "etag", "skipped"}``.
+    """
+    return {
+        "wiro_task_id": task.id,
+        "files": list(files),
+        "total_bytes": sum(file["size"] for file in files),
+        "cost_usd": task.cost_usd,
+    }

@@ -1,0 +1,1 @@
+"""Outputs into S3."""

@@ -1,0 +1,225 @@
+"""
+Which of the project's tasks came after a Run: what was Wiro's newest task before it, and what is newer now.
+
+A Run whose answer was lost can only be one of those; which one,
+:mod:`~airflow_provider_wiro.recovery.lost_runs` decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api import endpoints
+from airflow_provider_wiro.api.decoding.oversized import listed_from_beginning
+from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
+    WiroError,
+    WiroNotFoundError,
+    WiroOrphanedRunError,
+    WiroResponseError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Container, Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.responses import Answer
+
+#: For how long Wiro is asked for its newest task before a Run goes without: a list out of order stops no run.
+BASELINE_PATIENCE_SECONDS = 10.0
+#: The list is read this far back at most: 50 requests.
+MAX_LISTED = 50 * endpoints.MAX_PAGE
+#: In so many requests, should Wiro give fewer at once.
+MAX_PAGES = 200
+
+#: Enough to find the newest task in, whatever their order.
+_FEW = 20
+#: So many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
+_MOST_REPEATS = 10
+#: What a page took is believed up to this; more would be our clock's being set.
+_LONGEST_ANSWER_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """
+    What Wiro had, and what its clock said, right before a Run.
+
+    :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't say.
+    :ivar wiro_at: Unix time by Wiro's clock; None if its answer had no date.
+    """
+
+    newest: str | None
+    wiro_at: float | None
+
+
+@dataclass(frozen=True)
+class LaterTasks:
+    """
+    The project's tasks that came after a moment.
+
+    :ivar tasks: newest first.
+    :ivar now: Unix time by our clock when the list was asked for.
+    :ivar wiro_now: by Wiro's at that moment; None if not known.
+    :ivar earlier: the tasks on the last page that had been there before.
+    """
+
+    tasks: list[Task]
+    now: float
+    wiro_now: float | None
+    earlier: list[Task]
+
+    def shows_project(self, project_id: str) -> bool:
+        """Whether the list shows tasks of a project at all."""
+        return any(task.project_id == project_id for task in (*self.tasks, *self.earlier))
+
+
+def ask_baseline(outside: Outside) -> Flow[Baseline]:
+    """
+    Return what Wiro has before a Run.
+
+    Asked once before a Run: it costs a request, and makes a lost answer a question of ids and of Wiro's own
+    clock, instead of ours.
+    """
+    dates = Dates()
+    try:
+        page, limit = yield from _page(
+            outside,
+            0,
+            min(_FEW, endpoints.MAX_PAGE),
+            patience_seconds=BASELINE_PATIENCE_SECONDS,
+            on_answer=dates.note,
+        )
+    except WiroError:
+        return Baseline(None, dates.latest)  # the Run that follows says what is wrong, if it is
+    if page and limit == 1:
+        # One task alone doesn't show the list's order.
+        try:
+            second, _ = yield from _page(outside, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
+        except WiroError:
+            return Baseline(None, dates.latest)
+        page = (*page, *second)
+    if not page:
+        return Baseline("", dates.latest)
+    # The list is asked for newest first; should it come in another order, its largest id is still the newest.
+    numbers = [int(task.id) for task in page if task.id.isdecimal()]
+    return Baseline(str(max(numbers)) if numbers else page[0].id or None, dates.latest)
+
+
+class Dates:
+    """
+    Wiro's clock, as the ``Date`` of its answers shows it.
+
+    :ivar latest: Unix time of the last answer that had one, None before.
+    """
+
+    def __init__(self) -> None:
+        self.latest: float | None = None
+
+    def note(self, answer: Answer) -> None:
+        """Take in an answer."""
+        try:
+            self.latest = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+        except (TypeError, ValueError, OverflowError):  # absent, or no date
+            return
+
+
+def tasks_since(
+    outside: Outside, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
+) -> Flow[LaterTasks]:
+    """
+    Return the project's tasks that may have been started after a moment.
+
+    :param was_before: whether a task was there at that moment; so were all that the list shows after it.
+    :param known_ids: tasks that are known to be other runs; they are left out.
+    :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
+    :raises WiroOrphanedRunError: there are too many, or the list can't be searched.
+    :raises WiroError: Wiro can't be asked at the moment, or not with this key.
+    """
+    asked_at, wiro_now = outside.now().timestamp(), None
+    dates = Dates()
+    found: dict[str, Task] = {}
+    seen: set[str] = set()
+    repeats = 0
+    start, limit = 0, endpoints.MAX_PAGE
+    for _ in range(MAX_PAGES):
+        try:
+            page, limit = yield from _page(outside, start, limit, on_answer=dates.note, **settings)
+        except WiroError as error:
+            if error.may_retry or isinstance(error, WiroAuthenticationError):
+                raise
+            raise _unsearchable(f"can't be read: {error}") from error
+        if start == 0 and dates.latest is not None:
+            # What the list shows is no newer than the request, which the answer's date can be.
+            took = outside.now().timestamp() - asked_at
+            wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_ANSWER_SECONDS)
+        # Only an empty page is the end. A short one can be all that Wiro gives at once.
+        if not page:
+            return LaterTasks(list(found.values()), asked_at, wiro_now, [])
+        ids = [task.id for task in page]
+        repeats = repeats + 1 if seen.issuperset(ids) else 0
+        if repeats == _MOST_REPEATS:
+            raise _unsearchable("shows the same tasks on each page")
+        numbers = [int(one) for one in ids if one.isdecimal()]
+        if numbers != sorted(numbers, reverse=True) or not _continues(page, seen):
+            raise _unsearchable("is not newest first")
+        for position, listed in enumerate(page):
+            if was_before(listed):
+                return LaterTasks(list(found.values()), asked_at, wiro_now, list(page[position:]))
+            if listed.id and listed.id not in known_ids:
+                found[listed.id] = listed
+        seen.update(ids)
+        start += len(page)
+        limit = min(endpoints.MAX_PAGE, 2 * limit)  # what was too large is left behind
+        if start >= MAX_LISTED:
+            break
+    raise WiroOrphanedRunError(
+        f"The answer of an earlier Run was lost, and Wiro has started {len(seen)} tasks or more since, too "
+        "many to look for it. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+        "run."
+    )
+
+
+def _continues(page: Sequence[Task], seen: Collection[str]) -> bool:
+    """Whether a page that is too short to show the list's order fits those before it."""
+    numbers = [int(task.id) for task in page if task.id.isdecimal() and task.id not in seen]
+    before = [int(one) for one in seen if one.isdecimal()]
+    return len(page) > 1 or not numbers or not before or numbers[0] < min(before)
+
+
+def _unsearchable(why: str) -> WiroOrphanedRunError:
+    return WiroOrphanedRunError(
+        "The answer of an earlier Run was lost, and Wiro's task list, where its task would be, "
+        f"{why.rstrip('.')}. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+        "run."
+    )
+
+
+def _page(outside: Outside, start: int, limit: int, **settings: Any) -> Flow[tuple[tuple[Task, ...], int]]:
+    """
+    Return a page of the list, empty after its end, and how many tasks were asked for in the end.
+
+    A hundred tasks that show their texts can be more than an answer may have. Of one that alone is more, what
+    its beginning shows is returned.
+
+    :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
+    """
+    while True:
+        # What can't be read may have been too large.
+        gives_up_on = (WiroResponseError,) if limit > 1 else ()
+        one_page = endpoints.list_tasks(start=start, limit=limit)
+        if limit == 1:
+            one_page = replace(one_page, read_beginning=listed_from_beginning)
+        try:
+            page = yield from call(one_page, outside, gives_up_on=gives_up_on, **settings)
+        except gives_up_on:
+            limit //= 2
+        except WiroNotFoundError as error:
+            if error.http_status == 404:  # a server that isn't Wiro's knows of no tasks either
+                raise
+            return (), limit  # "There is no task yet."
+        else:
+            return page, limit

@@ -1,0 +1,188 @@
+"""Telling runs apart: the fingerprint of what is to be run, and whether a task of Wiro's list is that run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.decoding.fields import flag, json_list, number, text
+from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
+from airflow_provider_wiro.input_files.sent_files import is_wiros_own, may_be_a_copy, web_host
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.parameters import FileValue
+
+
+def fingerprint(
+    model: str,
+    parameters: Mapping[str, Any],
+    files: Mapping[str, Sequence[FileValue]],
+    project_id: str | None = None,
+) -> str:
+    """
+    Return a digest of what is to be run; equal for two runs that would be the same to Wiro.
+
+    Files count by their URL, or by what identifies their content.
+    """
+    run = {
+        "model": list(split_slug(model)),
+        "parameters": clean_parameters(parameters),
+        "files": {
+            name: [
+                value.identity or value.url if isinstance(value, FileUrl) else value.identity
+                for value in values
+            ]
+            for name, values in files.items()
+        },
+        "project": project_id,
+    }
+    return hashlib.sha256(_sorted(run).encode()).hexdigest()
+
+
+def _sorted(run: Any) -> str:
+    try:
+        return json.dumps(run, sort_keys=True)
+    except TypeError:  # numbers and texts as names in one object can't be sorted; sent, they are all texts
+        return json.dumps(json.loads(json.dumps(run)), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Concealed:
+    """
+    A value of which digests are known: it is compared as the value itself would be.
+
+    :ivar plain: of its words or its number; empty for a structure, which is compared as a whole.
+    :ivar whole: of its JSON.
+    :ivar cut: of a URL without its query; empty for anything else.
+    :ivar has_query: whether that is another URL.
+    """
+
+    plain: str
+    whole: str
+    cut: str = ""
+    has_query: bool = False
+
+    def is_same(self, seen: Any) -> bool:
+        """Whether a value that Wiro shows is this one."""
+        if not self.plain or isinstance(seen, Mapping | list):
+            return _digest(_canonical(seen)) == self.whole
+        return _digest(repr(_plain(seen))) == self.plain
+
+    def may_be_copy(self, seen: Any, host: str) -> bool:
+        """Whether a value that Wiro shows may stand for this URL."""
+        shown = text(seen).strip()
+        is_cut = self.has_query and "?" not in shown and _digest(shown) == self.cut
+        return bool(self.cut) and (is_wiros_own(shown, host) or is_cut)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the digests as they are stored."""
+        return {name: value for name, value in asdict(self).items() if value or name in {"plain", "whole"}}
+
+
+def conceal(value: Any) -> Any:
+    """Return a parameter's value with a :class:`Concealed` for each text and object in it."""
+    if isinstance(value, list | tuple):
+        return [conceal(part) for part in value]
+    if isinstance(value, Mapping):
+        return Concealed("", _digest(_canonical(value)))
+    if not isinstance(value, str) or _plain(value) == "":
+        return value
+    words = value.strip()
+    cut = _digest(words.partition("?")[0]) if web_host(words) is not None else ""
+    return Concealed(
+        _digest(repr(_plain(value))), _digest(_canonical(value)), cut, has_query=bool(cut) and "?" in words
+    )
+
+
+def _digest(words: str) -> str:
+    return hashlib.sha256(words.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+class Likeness(Enum):
+    """Whether a task that Wiro lists is the run we look for."""
+
+    SAME = "same"
+    OTHER = "other"
+    UNCLEAR = "unclear"  # the item is abridged: it doesn't show what tells them apart
+
+
+def likeness(task: Task, model: str, parameters: Mapping[str, Any], host: str = "") -> Likeness:
+    """
+    Compare model and parameters of a listed task with those of a run.
+
+    Wiro writes numbers as text, lower-cases slugs and adds defaults, so what was sent has to be there in any
+    of its forms, and what wasn't sent is not looked at. Files are compared elsewhere
+    (:mod:`~airflow_provider_wiro.input_files.sent_files`). To take the run's own task for another one would
+    be paid for with a second run, so in doubt two forms are the same.
+
+    :param host: of the connection's base URL. A URL may be shown as Wiro's own copy of it.
+    """
+    if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
+        return Likeness.OTHER
+    sent = {name: value for name, value in parameters.items() if value is not None}
+    seen = task.parameters
+    differing = [name for name, value in sent.items() if name in seen and not _is_same(value, seen[name])]
+    if not all(_may_be_copies(sent[name], seen[name], host) for name in differing):
+        return Likeness.OTHER
+    if differing:
+        return Likeness.UNCLEAR
+    # An empty value may be left out, since that is what it says.
+    if task.model is None or any(name not in seen and not _is_empty(value) for name, value in sent.items()):
+        return Likeness.UNCLEAR
+    return Likeness.SAME
+
+
+def _plain_slug(model: str) -> str:
+    """Return a slug in a form that is the same for the shown and the clean one: letters and digits."""
+    return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, str) and _plain(value) == ""
+
+
+def _may_be_copies(sent: Any, seen: Any, host: str) -> bool:
+    if isinstance(sent, Concealed):
+        return sent.may_be_copy(seen, host)
+    if not isinstance(sent, str):
+        return False
+    return web_host(sent) is not None and may_be_a_copy(text(sent).strip(), text(seen).strip(), host)
+
+
+def _is_same(sent: Any, seen: Any) -> bool:
+    if isinstance(sent, Concealed):
+        return sent.is_same(seen)
+    if isinstance(sent, list | tuple):
+        listed = seen if isinstance(seen, list) else json_list(seen) or text(seen).split(",")
+        return len(sent) == len(listed) and all(map(_is_same, sent, listed))
+    if isinstance(sent, Mapping) or (isinstance(sent, str) and isinstance(seen, Mapping | list)):
+        return _canonical(sent) == _canonical(seen)
+    if isinstance(sent, bool):
+        return flag(sent) == flag(seen)
+    return _plain(sent) == _plain(seen)
+
+
+def _canonical(value: Any) -> str:
+    """Return a structure as text; Wiro may show it as JSON inside text."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    return json.dumps(value, sort_keys=True)
+
+
+def _plain(value: Any) -> float | str:
+    """
+    Return a value as Wiro may have written it: a number by its value, anything else by its words.
+
+    Forms send line ends in another way than JSON.
+    """
+    if isinstance(value, bool | list | tuple | Mapping):
+        return json.dumps(value, sort_keys=True)
+    as_number = number(value)
+    return " ".join(text(value).split()) if as_number is None else as_number

@@ -1,0 +1,150 @@
+"""
+A lost Run as a trigger may know it: enough to recognise its task in Wiro's list, and none of its values.
+
+Airflow stores a trigger's arguments as plain text, in a column that ends at 64 KB, while parameters can hold
+secrets and can be long. So text is kept as digests of the forms in which Wiro may show it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+from airflow_provider_wiro.input_files.sent_files import SentFile
+from airflow_provider_wiro.recovery.fingerprint import Concealed, conceal
+from airflow_provider_wiro.recovery.lost_runs import LostRun, find_lost
+from airflow_provider_wiro.recovery.sending import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.api.flow import Flow, Outside
+
+#: How much of a trigger's row notes may take, in characters.
+MOST_CHARACTERS = 40_000
+
+
+def find_to_stop(
+    outside: Outside,
+    runs: Sequence[LostRun],
+    known_ids: Sequence[str],
+    *,
+    patience_seconds: float,
+    call_patience_seconds: float,
+) -> Flow[list[str]]:
+    """
+    Look once for the tasks of Runs that are in flight or lost, to stop them.
+
+    Stopping takes more certainty than following: only tasks that Wiro created within a moment of the last
+    byte of the sending are returned.
+
+    :param known_ids: tasks that are known to be other runs, the latest last.
+    :param patience_seconds: ``[wiro] lost_run_patience``.
+    :param call_patience_seconds: how long each call is repeated.
+    :return: the ids of the tasks that certainly are these runs; none of a list that can't be searched.
+    :raises WiroError: Wiro can't be asked.
+    """
+    try:
+        found = yield from find_lost(
+            outside,
+            runs,
+            known_ids,
+            own_ids=reversed(known_ids),
+            patience_seconds=patience_seconds,
+            call_patience_seconds=call_patience_seconds,
+        )
+    except WiroOrphanedRunError:
+        return []
+    sendings = {run.item: run.sending for run in runs}
+    return [
+        wiro_task_id
+        for item, wiro_task_id in found.tasks.items()
+        if sendings[item].was_right_before(found.seen[wiro_task_id])
+    ]
+
+
+@dataclass(frozen=True)
+class LostRunNotes:
+    """
+    Lost Runs, to be looked for by a trigger.
+
+    :ivar known_ids: tasks that are known to be other runs, the latest last.
+    :ivar patience_seconds: ``[wiro] lost_run_patience``.
+    """
+
+    runs: tuple[LostRun, ...]
+    known_ids: tuple[str, ...]
+    patience_seconds: float
+
+    def to_json(self, most_characters: int = MOST_CHARACTERS) -> dict[str, Any] | None:
+        """Return the notes as they are stored, None if they are longer than that, or about nothing."""
+        noted = {
+            "runs": [_run_to_json(run) for run in self.runs],
+            "known_ids": list(self.known_ids),
+            "patience": self.patience_seconds,
+        }
+        return noted if self.runs and len(json.dumps(noted)) <= most_characters else None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """
+        Read stored notes.
+
+        :raises ValueError, TypeError, KeyError: they are damaged.
+        """
+        return cls(
+            tuple(_run_from_json(number, run) for number, run in enumerate(stored["runs"])),
+            tuple(map(str, stored["known_ids"])),
+            float(stored["patience"]),
+        )
+
+
+def _run_to_json(run: LostRun) -> dict[str, Any]:
+    return {
+        "model": run.model,
+        "parameters": {name: _to_json(conceal(value)) for name, value in run.parameters.items()},
+        "files": {name: [_file_to_json(one) for one in files] for name, files in run.files.items()},
+        "fingerprint": run.fingerprint,
+        "sending": {name: value for name, value in run.sending.to_json().items() if value is not None},
+        "project_id": run.project_id,
+    }
+
+
+def _run_from_json(number: int, stored: Mapping[str, Any]) -> LostRun:
+    return LostRun(
+        number,
+        stored["model"],
+        {name: _from_json(value) for name, value in stored["parameters"].items()},
+        stored["fingerprint"],
+        Sending.from_json(stored["sending"]),
+        {name: [SentFile(**one) for one in files] for name, files in stored["files"].items()},
+        stored["project_id"],
+    )
+
+
+def _file_to_json(one: SentFile) -> dict[str, Any]:
+    """
+    Return what is known of a file. A query can be a signature: an output of a run is known without it, of any
+    other URL that has one nothing is kept.
+    """
+    if one.url is not None:
+        url, mark, _ = one.url.partition("?")
+        if "@" in one.url or (mark and not one.is_output):
+            return {}
+        return {"url": url, "is_output": True} if one.is_output else {"url": url}
+    return {} if one.sha256 is None else {"sha256": one.sha256}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_to_json(part) for part in value]
+    return value.to_json() if isinstance(value, Concealed) else value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(part) for part in value]
+    return Concealed(**value) if isinstance(value, Mapping) else value

@@ -1,0 +1,171 @@
+"""
+The folder that holds what outlives a worker as files: records, journals, results; and where in it they are.
+
+A folder on a local disk is the same for every try only if all tries run on one machine. That is assumed where
+Airflow's executor says so, and nowhere else. A folder that is configured is taken to be shared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.storage.location import parse_location, refuse_marks
+from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
+from airflow_provider_wiro.storage.private_files import open_private
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from airflow.providers.common.compat.sdk import Context
+
+#: How often a file is tried to be opened whose folder was just removed.
+_OPENINGS = 10
+#: File systems take 255 bytes; Airflow's ids go up to 250 characters, which quoting can make three of each.
+_LONGEST_NAME = 180
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """
+    Where state is kept as files.
+
+    :ivar uri: an absolute path, or an object-storage URI, without a slash at its end.
+    :ivar is_assumed: nobody configured it; other machines have another one.
+    """
+
+    uri: str
+    is_assumed: bool = False
+
+    def location(self, context: Context) -> str:
+        """Return the beginning of the paths of a task instance's files."""
+        return "/".join([self.uri, *map(file_name, instance_key(context))])
+
+
+def find_state_folder(state_path: str | None = None) -> StateFolder | None:
+    """
+    Return the folder: the argument's, else ``[wiro] state_path``, else one in ``AIRFLOW_HOME``.
+
+    The last only with an executor that runs every task on the scheduler's machine, and not in Kubernetes,
+    where a pod's disk ends with the pod.
+
+    :param state_path: the operator's argument.
+    :return: None if nothing is configured and no local folder will do.
+    :raises WiroUsageError: it is no absolute path or URI, or climbs to a parent folder.
+    """
+    if state_path:
+        return StateFolder(_in_environment(state_place(state_path, "state_path")))
+    if configured := version_compat.configured_state_path():
+        return StateFolder(_in_environment(state_place(configured, "[wiro] state_path")))
+    if assumed := version_compat.local_state_path():
+        return StateFolder(_in_environment(assumed), is_assumed=True)
+    return None
+
+
+def absolute(path: str, what: str) -> str:
+    """
+    Return a path or URI with ``~`` replaced by the home directory.
+
+    :param what: the setting, for the error.
+    :raises WiroUsageError: it is relative, and would be another place for each worker; or it would be read as
+        another place than the one it shows.
+    """
+    prefix = "file://" if path.startswith("file://") else ""
+    local = path.removeprefix(prefix)
+    if "://" in local:
+        location = parse_location(path, what)
+        refuse_marks(location, location.path, what)
+        return path if path.startswith(f"{location.scheme}://") else location.uri
+    expanded = os.path.expanduser(local)  # noqa: PTH111  Path drops what makes `//` and `s3:/` differ
+    if not os.path.isabs(expanded):  # noqa: PTH117
+        raise WiroUsageError(
+            f"Expected {what} as an absolute path or a URI such as s3://aws_default@my-bucket/wiro, found "
+            f"{path!r}. A relative path is another place for each worker."
+        )
+    parse_location(expanded, what)
+    return prefix + expanded
+
+
+def environment_folder() -> str:
+    """
+    Return ``[wiro] environment`` as the name of a folder, empty if it isn't set.
+
+    It keeps apart what several Airflow deployments write into one bucket.
+    """
+    environment = version_compat.configured_environment()
+    return file_name(environment) if environment else ""
+
+
+def instance_key(context: Context) -> tuple[str, str, str, str]:
+    """Return the ids that a task instance keeps over its tries: DAG, DAG run, task, map index."""
+    ti = context["ti"]
+    return ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))
+
+
+def file_name(part: str) -> str:
+    """Return a name of its own for a part of a key, whatever it holds: no ``..``, nothing too long."""
+    name = quote(part, safe="")
+    if not name.strip("."):
+        return name.replace(".", "%2E")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}~{hashlib.sha256(part.encode()).hexdigest()[:32]}"
+
+
+def local_path(uri: str) -> Path | None:
+    """Return the local path that a path or ``file://`` URI names, None for an object store."""
+    path = uri.removeprefix("file://")
+    return None if "://" in path else Path(path)
+
+
+def open_in_folder(file: Path, mode: str = "wb") -> IO[bytes]:
+    """
+    Open a local file for writing, in a folder that another process may remove because it is empty.
+
+    Only its owner may read it: it holds prompts.
+    """
+    for _ in range(_OPENINGS):
+        with suppress(FileNotFoundError, FileExistsError):  # the same race, while its parents are made
+            file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return open_private(file, mode)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return open_private(file, mode)
+
+
+def trace_beside(file: Path) -> Path:
+    """Return the file by which a try says that it was here, beside a task instance's record or journal."""
+    return file.with_name(f"{file.name.partition('.')[0].partition('~')[0]}.try")
+
+
+def remove_with_trace(file: Path) -> None:
+    """Remove a task instance's local file, its trace, and the folders of its task and DAG run if empty."""
+    file.unlink(missing_ok=True)
+    trace_beside(file).unlink(missing_ok=True)
+    with suppress(OSError):
+        for folder in list(file.parents)[:3]:
+            folder.rmdir()
+
+
+def state_place(path: str, what: str) -> str:
+    """
+    Return a local path or URI as the place that it is.
+
+    :param what: the setting, for the error.
+    :raises WiroUsageError: see :func:`absolute`; or it climbs to a parent folder.
+    """
+    found = absolute(path, what)
+    location = parse_location(found, what)
+    refuse_parent_folders(location.path, argument=what)
+    return "/" if location.is_local and location.path == "/" else found
+
+
+def _in_environment(folder: str) -> str:
+    return "/".join(filter(None, (folder.rstrip("/"), environment_folder())))

@@ -1,0 +1,135 @@
+"""
+What a retry still needs of a run whose result was returned: kept for some hours, then removed.
+
+A worker can die after the result was returned and before Airflow has noted the success; the retry then
+returns the same result. After that the record is of no use. So it moves into one folder, under a name that
+begins with the time until which it is kept, and moves remove what has expired: 300,000 runs a day leave about
+75,000 files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_wiro.state_files.dag_run import start_of
+from airflow_provider_wiro.state_files.folder import instance_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.state_files.folder import StateFolder
+
+#: Beside the folders of DAGs, none of which has such a name.
+_FOLDER = "~spent"
+#: At least this long plus the task's longest retry delay: a dead worker is noticed, and a slot free, by then.
+KEPT = timedelta(hours=4)
+_LONGEST_BACKOFF = timedelta(days=1)  # Airflow's own limit on an exponential delay
+_STEP_SECONDS = 2 * 3600
+#: Each move looks for expired names with this chance, and removes at most so many.
+CLEANING_CHANCE = 0.05
+_REMOVED_AT_ONCE = 200
+
+
+class Folder(Protocol):
+    """A folder of small files."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return a file's bytes, None if there certainly is none."""
+
+    def write(self, name: str, body: bytes) -> None:
+        """Put a file in place of the one before."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+
+    def names(self, most: int | None = None) -> set[str]:
+        """Return the names of the files; at most so many, the first by name where the store sorts them."""
+
+
+class SpentState:
+    """
+    The file of one task instance in the folder of those whose result was returned.
+
+    :param folder: the one of :func:`spent_folder_uri`.
+    :param now: the Unix time in seconds.
+    :param random: a number from 0 to 1, by which some moves look for what has expired.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        context: Context,
+        *,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self._folder = folder
+        ids = instance_key(context)
+        label = start_of(context).label
+        #: This DAG run's, and that by which the version before knew the task instance.
+        self._ids = dict.fromkeys(_digest(filter(None, key)) for key in ((*ids, label), ids))
+        self._is_first_try = context["ti"].try_number <= 1
+        self._kept = (KEPT + _longest_retry_delay(context)).total_seconds()
+        self._now = now
+        self._random = random
+
+    def get(self) -> bytes | None:
+        """Return what was put by an earlier try, None if nothing was, or if it has expired."""
+        if self._is_first_try:
+            return None
+        now = self._now()
+        latest = now + self._kept
+        while latest > now - _STEP_SECONDS:
+            for instance in self._ids:
+                if (body := self._folder.read(_name(latest, instance))) is not None:
+                    return body
+            latest -= _STEP_SECONDS
+        return None
+
+    def put(self, body: bytes) -> None:
+        """Keep something for a retry, and remove some of what has expired."""
+        self._folder.write(_name(self._now() + self._kept, next(iter(self._ids))), body)
+        if self._random() < CLEANING_CHANCE:
+            self._remove_expired()
+
+    def _remove_expired(self) -> None:
+        limit = _label(self._now() - _STEP_SECONDS)
+        try:
+            for name in sorted(self._folder.names(_REMOVED_AT_ONCE))[:_REMOVED_AT_ONCE]:
+                if name[: len(limit)] <= limit:
+                    self._folder.delete(name)
+        except Exception:  # noqa: S110  a later run tries again; this one has succeeded
+            pass
+
+
+def spent_folder_uri(folder: StateFolder) -> str:
+    """Return the folder of what is kept for retries only."""
+    return f"{folder.uri}/{_FOLDER}"
+
+
+def _digest(key: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:32]
+
+
+def _name(at: float, instance: str) -> str:
+    return f"{_label(at)}-{instance}.json"
+
+
+def _label(at: float) -> str:
+    """Return the beginning of the step of time that a moment is in: sorted as text, sorted by time."""
+    return datetime.fromtimestamp(at // _STEP_SECONDS * _STEP_SECONDS, tz=UTC).strftime("%Y%m%dT%H")
+
+
+def _longest_retry_delay(context: Context) -> timedelta:
+    task: Any = context.get("task")
+    delay = getattr(task, "retry_delay", None)
+    delay = delay if isinstance(delay, timedelta) else timedelta(minutes=5)
+    if not getattr(task, "retry_exponential_backoff", False):
+        return delay
+    return max(delay, getattr(task, "max_retry_delay", None) or _LONGEST_BACKOFF)

@@ -1,0 +1,1 @@
+"""Speaking with S3: names of places, conditional writes, checksums, refusals."""

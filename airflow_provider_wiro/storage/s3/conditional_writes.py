@@ -1,0 +1,144 @@
+"""Puts that overwrite nothing, or nothing but ours, and such deletions: where an S3 server knows of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.responses import answer_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = plain_logger(__name__)
+
+#: What a server says that doesn't know the condition, as code or as HTTP status.
+_NOT_KNOWN = frozenset({"NotImplemented", "501"})
+#: An object is there, or another conditional put of the same key is going on.
+#: MinIO before April 2024 answers 304.
+_THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
+_TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
+
+
+class KeyTakenError(Exception):
+    """
+    There is, or will be, an object of this key, as a rule somebody else's.
+
+    It is our own where the answer to a first call was lost and boto3 has repeated that.
+
+    :ivar is_there: an object is there; else, another conditional put of the same key is under way.
+    """
+
+    def __init__(self, key: object = None, *, is_there: bool = True) -> None:
+        super().__init__(key)
+        self.is_there = is_there
+
+
+class ConditionUnknownError(Exception):
+    """A server knows no conditional puts, and without one an object could be overwritten."""
+
+
+class OnlyIfAbsent:
+    """
+    Runs the call that makes an object visible under the condition that there is none of its key.
+
+    One is shared by all puts of a transfer, so that a server is asked once whether it knows the condition. A
+    server that ignores it, and says nothing, can't be told from one that keeps it.
+    """
+
+    def __init__(self) -> None:
+        self._is_known = True
+
+    def __call__(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """
+        Make the call.
+
+        :param call: ``put_object`` or ``complete_multipart_upload`` of boto3's client.
+        :raises KeyTakenError: there is an object of this key.
+        """
+        try:
+            return self.strictly(call, **arguments)
+        except ConditionUnknownError:
+            return call(**arguments)
+
+    def strictly(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        """
+        Make the call only under the condition, for a key of which S3 doesn't show whether there is an object.
+
+        :raises KeyTakenError: there is an object of this key.
+        :raises ConditionUnknownError: the server doesn't know the condition; nothing was put.
+        """
+        if not self._is_known:
+            raise ConditionUnknownError(arguments.get("Key"))
+        from botocore.exceptions import ClientError
+
+        try:
+            return call(**arguments, IfNoneMatch="*")
+        except ClientError as error:
+            found = set(answer_of(error))
+            if found & _TAKEN:
+                raise KeyTakenError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
+            if not found & _NOT_KNOWN and not _names_condition(error):
+                raise
+            self._is_known = False
+            log.info(
+                "This S3 server knows no conditional puts. Objects that are there are still not overwritten, "
+                "but one that another task puts at the very same moment may be."
+            )
+            raise ConditionUnknownError(arguments.get("Key")) from error
+
+
+def _names_condition(error: Any) -> bool:
+    """
+    Whether a server says that it doesn't know this header, with a status of any other mistake.
+
+    Backblaze B2 says so of others: "Unsupported header 'x-amz-…' received for this API call."
+    """
+    return "if-none-match" in str(error.response.get("Error", {}).get("Message", "")).lower()
+
+
+def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
+    """
+    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's answer.
+
+    Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
+
+    :raises KeyTakenError: there is another one, or none any more.
+    """
+    from botocore.exceptions import ClientError
+
+    if etag is None:
+        return OnlyIfAbsent()(client.put_object, **arguments)
+    try:
+        return client.put_object(**arguments, IfMatch=etag)
+    except ClientError as error:
+        found = set(answer_of(error))
+        if found & (_TAKEN | {"NoSuchKey"}):
+            raise KeyTakenError(arguments.get("Key")) from error
+        if not found & _NOT_KNOWN:
+            raise
+        return client.put_object(**arguments)
+
+
+def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
+    """
+    Delete an object of ours that must not stay, unless somebody has replaced it meanwhile.
+
+    Return whether it is no longer there. If that fails it is only logged, lest it hide why it was done. Where
+    a server doesn't know ``If-Match`` on a deletion, what is there is deleted: a moment ago that was ours.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        try:
+            client.delete_object(**where, IfMatch=f'"{etag}"')
+        except ClientError as error:
+            if _NOT_KNOWN.isdisjoint(answer_of(error)):
+                raise
+            client.delete_object(**where)
+    except Exception as error:
+        if not _TAKEN.isdisjoint(answer_of(error)):
+            return True
+        log.warning("Could not delete s3://%s/%s, which is damaged: %s", where["Bucket"], where["Key"], error)
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""
+How the objects of a batch itself are put into S3: its journal, the parts of its results, its manifest.
+
+They obey the arguments that the outputs obey, as far as these say who may read an object and how it is
+encrypted. What describes an output's bytes, or where S3 keeps them, stays with the outputs: a journal in
+``GLACIER`` could not be read again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.landing.s3.object_upload import ALSO_FOR_ABORT, ALSO_FOR_HEAD
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.checksums import Sent
+from airflow_provider_wiro.storage.s3.conditional_writes import put_if_unchanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+log = plain_logger(__name__)
+
+#: What describes an output: its bytes, where they are kept, and what its reader is to do with them.
+_OF_OUTPUTS = re.compile(r"Cache|Content|Expires$|Metadata$|StorageClass$|Website")
+#: Retention holds for results. Of a journal each rewritten segment would be a version to keep.
+_OF_RESULTS = re.compile(r"ObjectLock")
+#: What is said of one bucket's owner and readers, which need not be those of another bucket.
+_OF_ONE_BUCKET = re.compile(r"ACL$|Grant|ExpectedBucketOwner$")
+
+#: How often an object is put that S3 has other bytes of.
+_MOST_PUTS = 3
+#: The type of JSON Lines.
+JSON_LINES = "application/x-ndjson"
+
+
+@dataclass(frozen=True)
+class OwnObjects:
+    """
+    The arguments of S3 calls for a batch's own objects.
+
+    :ivar arguments: of the outputs' uploads, in boto3's words.
+    :ivar bucket: the outputs', None if none land.
+    :ivar verify: check the certificate of S3; a path is a CA bundle; None as boto3 does.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    bucket: str | None = None
+    verify: bool | str | None = None
+
+    def to_put(self, bucket: str, *, is_result: bool) -> dict[str, Any]:
+        """
+        Return the arguments of a put.
+
+        :param is_result: the object is kept when the batch is over.
+        """
+        others = [_OF_OUTPUTS] if is_result else [_OF_OUTPUTS, _OF_RESULTS]
+        if self.bucket not in {None, bucket}:
+            others.append(_OF_ONE_BUCKET)
+        return {
+            name: value
+            for name, value in self.arguments.items()
+            if not any(pattern.match(name) for pattern in others)
+        }
+
+    def to_read(self, bucket: str) -> dict[str, Any]:
+        """Return the arguments of a call that reads an object."""
+        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_HEAD)
+
+    def to_manage(self, bucket: str) -> dict[str, Any]:
+        """Return the arguments of a listing or a deletion."""
+        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_ABORT)
+
+
+def _only(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name in names}
+
+
+def put_whole(
+    client: Any, call: Callable[..., Mapping[str, Any]], body: bytes, arguments: Mapping[str, Any]
+) -> None:
+    """
+    Put a small object, and put it again if S3 answers that it has other bytes.
+
+    :param call: of the client, or one like it, for the first put.
+    :param arguments: all others of the call.
+    :raises WiroRecordError: S3 has other bytes each time.
+    """
+    # S3 demands a checksum for each put into a bucket with Object Lock.
+    adds_none = client.meta.config.request_checksum_calculation != "when_supported"
+    sent = Sent(body, sends_md5=adds_none and "ChecksumAlgorithm" not in arguments)
+    for _ in range(_MOST_PUTS):
+        answer = call(**arguments, **sent.arguments, Body=body)
+        difference = sent.difference(answer, arguments)
+        if not difference:
+            return
+        where = f"s3://{arguments['Bucket']}/{arguments['Key']}"
+        log.warning("S3 took other bytes than were sent for %s: %s. Putting it again.", where, difference)
+        call = partial(put_if_unchanged, client, answer.get("ETag"))
+    raise WiroRecordError(
+        f"S3 took other bytes than were sent for {where} in each of {_MOST_PUTS} puts: {difference}. If "
+        "the ETags of this store are no MD5 sums, have it name checksums (ChecksumAlgorithm in extra_args)."
+    )

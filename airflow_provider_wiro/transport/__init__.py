@@ -1,0 +1,1 @@
+"""One HTTP request: blocking with requests, asynchronous with aiohttp."""

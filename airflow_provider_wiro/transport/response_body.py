@@ -1,0 +1,105 @@
+"""
+The body of an API answer as it comes: capped, decompressed, and only one large one at a time.
+
+Small answers flow freely, as many at once as there are requests. One that turns out to be larger than most
+waits for its connection's turn before it is read on, so that memory doesn't go by the number of requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import zlib
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.transport.connection import WiroConnection
+
+#: A connection as far as turns go: its base URL and key.
+_Name = tuple[str, str]
+
+#: Reentrant, since a signal handler may stop a task with a request of its own in the middle of another.
+_TURNS: dict[_Name, threading.RLock] = {}
+_LOOP_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, asyncio.Lock]] = WeakKeyDictionary()
+
+
+def blocking_turn(connection: WiroConnection) -> threading.RLock:
+    """Return what a thread holds while it reads a large answer of a connection."""
+    return _TURNS.setdefault(_name(connection), threading.RLock())
+
+
+def turn(connection: WiroConnection) -> asyncio.Lock:
+    """Return what a task of the running event loop holds while it reads a large answer of a connection."""
+    turns = _LOOP_TURNS.setdefault(asyncio.get_running_loop(), {})
+    return turns.setdefault(_name(connection), asyncio.Lock())
+
+
+def _name(connection: WiroConnection) -> _Name:
+    return connection.base_url, connection.credentials.key
+
+
+class AnswerBody:
+    """
+    A body that is being read.
+
+    Some proxies compress an answer though nobody asked for that, and some bodies are bombs. The HTTP
+    libraries would decompress them too, but those of Airflow 3.0's time without any limit.
+
+    :param headers: of the answer, names in lower case.
+    :param max_bytes: the largest body that is of use.
+    """
+
+    def __init__(self, headers: Mapping[str, str], max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._limit = min(max_bytes, MAX_BODY_BYTES)
+        self._body = bytearray()
+        self._compressed = b""
+        is_compressed = headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
+        # 32: tell gzip from zlib by the header
+        self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32) if is_compressed else None
+
+    @property
+    def needs_turn(self) -> bool:
+        """Whether it is a large one, to be read on only when it is its turn."""
+        return self._limit < self._max_bytes and len(self._body) > self._limit
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is larger than it may be, so that no more of it is of use."""
+        return len(self._body) > self._max_bytes
+
+    def add(self, piece: bytes) -> None:
+        """Take in the next bytes as they came over the wire."""
+        if self._inflater is None:
+            self._body += piece
+        else:
+            self._compressed += piece
+            self._inflate(self._inflater)
+
+    def take_turn(self) -> None:
+        """Go on beyond the size up to which answers flow freely."""
+        self._limit = self._max_bytes
+        if self._inflater is not None:
+            self._inflate(self._inflater)
+
+    def _inflate(self, inflater: zlib._Decompress) -> None:
+        room = self._limit + 1 - len(self._body)
+        if room <= 0:
+            return
+        try:
+            self._body += inflater.decompress(self._compressed, room)
+        except zlib.error:  # not what its header says; as it is it is no JSON, which its reader will say
+            self._body += self._compressed[:room]
+            self._inflater = None
+        self._compressed = inflater.unconsumed_tail
+
+    def finish(self) -> bytes:
+        """Return the body, at most one byte more than it may have."""
+        found = bytes(memoryview(self._body)[: self._max_bytes + 1])
+        self._body = bytearray()
+        return found

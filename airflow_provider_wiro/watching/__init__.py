@@ -1,0 +1,1 @@
+"""Following many Wiro tasks at once, by polling and by push."""

@@ -1,0 +1,1 @@
+"""Push: status messages over Wiro's WebSocket."""
