@@ -15,7 +15,7 @@ from airflow_provider_wiro.exceptions import WiroApiError, WiroError, WiroTaskFa
 from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.redaction.loggers import PlainLogs, make_plain, plain_logger
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
-from airflow_provider_wiro.watching.task_log import Narrator
+from airflow_provider_wiro.watching.task_log import TaskLogger
 
 #: One of each kind that must not come through.
 HOSTILE = "".join(
@@ -115,7 +115,7 @@ def test_names_in_a_summary_are_plain_and_an_answer_is_as_it_was_written() -> No
 
 def test_the_life_of_a_task_is_narrated_in_plain_lines() -> None:
     lines: list[str] = []
-    narrator = Narrator("1", lines.append, lines.append)
+    narrator = TaskLogger("1", lines.append, lines.append)
     hostile = "\x1b[1;31m\u202eno machine ::group::x\u2028"
     narrator.observe(Task("1", "task_error", debug_error=f"Traceback\n{hostile}"))
     narrator.observe(Task("1", f"task_{hostile}"))

@@ -19,7 +19,7 @@ from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
-from airflow_provider_wiro.recovery.fingerprint import Likeness, conceal, fingerprint, likeness
+from airflow_provider_wiro.recovery.fingerprint import Match, conceal, fingerprint, match_task
 from airflow_provider_wiro.recovery.record_store import (
     FileRecordStore,
     RecordStore,
@@ -420,13 +420,13 @@ def test_a_fingerprint_tells_apart_what_is_not(other: Any) -> None:
     assert fingerprint("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}) != fingerprint(*other)
 
 
-def compared(task: Task, model: str, sent: dict[str, Any]) -> Likeness:
+def compared(task: Task, model: str, sent: dict[str, Any]) -> Match:
     """Compare a task with a run, also with what a trigger knows of the run: that tells the same."""
-    verdict = likeness(task, model, sent)
+    verdict = match_task(task, model, sent)
     host = "api.wiro.ai"
     noted = {name: conceal(value) for name, value in sent.items()}
-    assert likeness(task, model, noted) is verdict
-    assert likeness(task, model, noted, host) is likeness(task, model, sent, host)
+    assert match_task(task, model, noted) is verdict
+    assert match_task(task, model, noted, host) is match_task(task, model, sent, host)
     return verdict
 
 
@@ -470,7 +470,7 @@ def shown(model: str | None = "a/b", **parameters: Any) -> Task:
     ],
 )
 def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent: Any, seen: Any) -> None:
-    assert compared(shown(**seen), "a/b", sent) is Likeness.SAME
+    assert compared(shown(**seen), "a/b", sent) is Match.SAME
 
 
 @pytest.mark.parametrize(
@@ -493,27 +493,27 @@ def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent
     ],
 )
 def test_a_task_with_another_value_is_another_one(sent: Any, seen: Any) -> None:
-    assert compared(shown(**seen), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(**seen), "a/b", sent) is Match.OTHER
 
 
 def test_a_slug_is_compared_in_its_clean_form_and_a_missing_field_is_no_proof() -> None:
-    assert compared(shown("wiro/animated-logo"), "wiro/Animated Logo", {}) is Likeness.SAME
-    assert compared(shown("wiro/another"), "wiro/Animated Logo", {}) is Likeness.OTHER
-    assert compared(shown(None, n="1"), "a/b", {"n": 1}) is Likeness.UNCLEAR
-    assert compared(shown(), "a/b", {"n": 1}) is Likeness.UNCLEAR
-    assert compared(shown(None, n="2"), "a/b", {"n": 1}) is Likeness.OTHER
+    assert compared(shown("wiro/animated-logo"), "wiro/Animated Logo", {}) is Match.SAME
+    assert compared(shown("wiro/another"), "wiro/Animated Logo", {}) is Match.OTHER
+    assert compared(shown(None, n="1"), "a/b", {"n": 1}) is Match.UNCLEAR
+    assert compared(shown(), "a/b", {"n": 1}) is Match.UNCLEAR
+    assert compared(shown(None, n="2"), "a/b", {"n": 1}) is Match.OTHER
 
 
 def test_a_slug_is_the_same_in_its_clean_form_whatever_that_drops() -> None:
-    assert compared(shown("bytedance/seedance-pro-v1-5"), "ByteDance/seedance-pro-v1.5", {}) is Likeness.SAME
+    assert compared(shown("bytedance/seedance-pro-v1-5"), "ByteDance/seedance-pro-v1.5", {}) is Match.SAME
 
 
 def test_an_input_that_wiro_shows_under_its_own_host_is_a_doubt_and_no_other_run() -> None:
     sent = {"inputImageUrl": "https://example.com/1.png"}
-    assert compared(shown(inputImageUrl="https://cdn1.wiro.ai/x/1.png"), "a/b", sent) is Likeness.UNCLEAR
-    assert compared(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Likeness.OTHER
-    assert compared(shown(inputImageUrl="none"), "a/b", sent) is Likeness.OTHER
-    assert compared(shown(inputImageUrl="http://["), "a/b", sent) is Likeness.OTHER
+    assert compared(shown(inputImageUrl="https://cdn1.wiro.ai/x/1.png"), "a/b", sent) is Match.UNCLEAR
+    assert compared(shown(inputImageUrl="https://example.com/2.png"), "a/b", sent) is Match.OTHER
+    assert compared(shown(inputImageUrl="none"), "a/b", sent) is Match.OTHER
+    assert compared(shown(inputImageUrl="http://["), "a/b", sent) is Match.OTHER
 
 
 # A record of the version before, and of this one.

@@ -1,8 +1,9 @@
 """
 One call of the API as a generator: it says what to do next, a shell does it and sends back what came of it.
 
-A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.Answer` or a
-:class:`~airflow_provider_wiro.api.retry.NoAnswer`; it yields :class:`Pause` or :class:`Confirm` and gets
+A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.ApiResponse` or a
+:class:`~airflow_provider_wiro.api.retry.RequestFailure`; it yields :class:`Pause` or :class:`Confirm` and
+gets
 None, and :class:`Digest` and gets a file's digest. What it returns is the result. So each decision (repeat or
 not, how long to wait, what an end means) stands once, for the blocking hook, the asynchronous one and the
 tests, which pass a day of polling in a millisecond. What takes several calls is composed of this one in
@@ -17,8 +18,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_wiro.api import responses, retry
-from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.responses import ApiResponse
+from airflow_provider_wiro.api.retry import RateGate, RequestFailure
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroConnectionError,
@@ -91,7 +92,7 @@ class Digest:
 
 
 @dataclass(frozen=True)
-class Outside:
+class FlowContext:
     """
     What a flow needs of the world, handed in.
 
@@ -117,17 +118,17 @@ class Outside:
 
 #: What a flow can yield.
 Step = Send | Pause | Confirm | Digest
-Flow = Generator[Step, Answer | NoAnswer | str | None, T]
+Flow = Generator[Step, ApiResponse | RequestFailure | str | None, T]
 
 
 def drive(
     conversation: Flow[T],
-    send: Callable[[Send], Answer | NoAnswer],
+    send: Callable[[Send], ApiResponse | RequestFailure],
     pause: Callable[[Pause], None],
     digest: Callable[[Digest], str | None],
 ) -> T:
     """Do what a flow says until it returns, where sending, pausing and reading files block."""
-    outcome: Answer | NoAnswer | str | None = None
+    outcome: ApiResponse | RequestFailure | str | None = None
     while True:
         try:
             step = conversation.send(outcome)
@@ -147,13 +148,13 @@ def drive(
 
 def call(
     api_call: ApiCall[T],
-    outside: Outside,
+    outside: FlowContext,
     *,
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
     deadline: datetime | None = None,
     gives_up_on: tuple[type[WiroError], ...] = (),
     before_send: Callable[[], Awaitable[None] | None] | None = None,
-    on_answer: Callable[[Answer], None] | None = None,
+    on_answer: Callable[[ApiResponse], None] | None = None,
 ) -> Flow[T]:
     """
     Make one call, repeated as long as that is safe and patience lasts.
@@ -181,7 +182,7 @@ def call(
             needs_fresh_connection=not api_call.is_repeatable,
             max_body_bytes=api_call.max_body_bytes,
         )
-        if on_answer is not None and isinstance(outcome, Answer):
+        if on_answer is not None and isinstance(outcome, ApiResponse):
             on_answer(outcome)
         try:
             return _read(
@@ -192,14 +193,14 @@ def call(
             failure = error
         if isinstance(failure, WiroAnswerTooLargeError) and api_call.instead and not failure.has_ended:
             return (yield from _ask_instead(api_call.instead(), outside, failure))
-        sent = isinstance(outcome, Answer) or (isinstance(outcome, NoAnswer) and outcome.was_sent)
+        sent = isinstance(outcome, ApiResponse) or (isinstance(outcome, RequestFailure) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             says_nothing = isinstance(failure, WiroServerError) and failure.http_status == 200
             how = "its answer doesn't tell what became of it" if says_nothing else "its answer is lost"
             raise WiroLostRunError(
                 f"The run was sent, but {how}: {failure} Wiro may have started the task and "
                 "bill it; look for it in the dashboard at wiro.ai before running it again.",
-                was_cut_off=isinstance(outcome, NoAnswer) and outcome.was_cut_off,
+                was_cut_off=isinstance(outcome, RequestFailure) and outcome.was_cut_off,
             ) from failure
         pause = _pause_before_repeat(failure, outcome, attempt, outside)
         if pause is None or isinstance(failure, gives_up_on):
@@ -211,7 +212,7 @@ def call(
         yield Pause(pause, str(failure))
 
 
-def _ask_instead(instead: ApiCall[T], outside: Outside, failure: WiroAnswerTooLargeError) -> Flow[T]:
+def _ask_instead(instead: ApiCall[T], outside: FlowContext, failure: WiroAnswerTooLargeError) -> Flow[T]:
     """Ask for what an answer that is too large doesn't tell; should that fail, it is as it was."""
     try:
         return (yield from call(instead, outside, patience_seconds=0))
@@ -221,7 +222,7 @@ def _ask_instead(instead: ApiCall[T], outside: Outside, failure: WiroAnswerTooLa
         raise failure from None
 
 
-def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
+def _wait_for_gate(outside: FlowContext, deadline: datetime) -> Flow[None]:
     """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
     while waiting := outside.gate.wait_seconds():
         remaining = (deadline - outside.now()).total_seconds()
@@ -235,12 +236,12 @@ def _wait_for_gate(outside: Outside, deadline: datetime) -> Flow[None]:
 
 def _read(
     api_call: ApiCall[T],
-    outcome: Answer | NoAnswer | str | None,
-    outside: Outside,
+    outcome: ApiResponse | RequestFailure | str | None,
+    outside: FlowContext,
     *,
     secrets: tuple[str, ...],
 ) -> T:
-    if isinstance(outcome, Answer):
+    if isinstance(outcome, ApiResponse):
         try:
             envelope = responses.read(
                 outcome,
@@ -259,11 +260,11 @@ def _read(
                 raise
             return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
-    raise _no_answer(api_call.path, outcome if isinstance(outcome, NoAnswer) else None, outside)
+    raise _no_answer(api_call.path, outcome if isinstance(outcome, RequestFailure) else None, outside)
 
 
-def _no_answer(path: str, outcome: NoAnswer | None, outside: Outside) -> WiroConnectionError:
-    outcome = outcome or NoAnswer("the request was not made", was_sent=True)
+def _no_answer(path: str, outcome: RequestFailure | None, outside: FlowContext) -> WiroConnectionError:
+    outcome = outcome or RequestFailure("the request was not made", was_sent=True)
     address = f" at {outside.address}" if outside.address else ""
     connection = f", connection {outside.conn_id!r}" if outside.conn_id else ""
     nothing_sent = "" if outcome.was_sent else " Nothing was sent."
@@ -281,12 +282,16 @@ def unknown_task(wiro_task_id: str, conn_id: str, error: WiroNotFoundError) -> W
 
 
 def _pause_before_repeat(
-    failure: WiroError, outcome: Answer | NoAnswer | str | None, attempt: int, outside: Outside
+    failure: WiroError, outcome: ApiResponse | RequestFailure | str | None, attempt: int, outside: FlowContext
 ) -> float | None:
     """Return the seconds to wait before another try, None if another try can't help."""
     if not failure.may_retry:
         return None
-    asked = retry.retry_after_seconds(outcome.headers, outside.now()) if isinstance(outcome, Answer) else None
+    asked = (
+        retry.retry_after_seconds(outcome.headers, outside.now())
+        if isinstance(outcome, ApiResponse)
+        else None
+    )
     asked = min(asked or 0.0, retry.LONGEST_ASKED_SECONDS)
     pause = max(asked, retry.backoff_seconds(attempt, outside.random()))
     if isinstance(failure, WiroRateLimitError):

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, call
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import WiroError, WiroModelNotFoundError, WiroNotFoundError
 
@@ -21,7 +21,9 @@ _OTHER_OWNER = 0.95
 _MOST_NAMED = 3
 
 
-def unknown_model(model: str, outside: Outside, refusal: WiroNotFoundError) -> Flow[WiroModelNotFoundError]:
+def unknown_model(
+    model: str, outside: FlowContext, refusal: WiroNotFoundError
+) -> Flow[WiroModelNotFoundError]:
     """
     Return the error for a model that Wiro doesn't have; it names those with the nearest names.
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, retry, slug_forms
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import Polling
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def run_model(
-    outside: Outside,
+    outside: FlowContext,
     model: str,
     parameters: Mapping[str, Any],
     files: Mapping[str, Sequence[FileValue]],
@@ -75,7 +75,7 @@ def run_model(
     )
 
 
-def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
+def delete_task_files(outside: FlowContext, wiro_task_id: str) -> Flow[None]:
     """
     Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail tells.
     """
@@ -87,7 +87,7 @@ def delete_task_files(outside: Outside, wiro_task_id: str) -> Flow[None]:
     yield from call(endpoints.delete_task_files(task.token), outside)
 
 
-def try_connection(outside: Outside) -> Flow[str]:
+def try_connection(outside: FlowContext) -> Flow[str]:
     """Make a free signed call and return what it says about the connection; raises what a call raises."""
     try:
         yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
@@ -100,7 +100,7 @@ def try_connection(outside: Outside) -> Flow[str]:
 
 def look_at_task(
     wiro_task_id: str,
-    outside: Outside,
+    outside: FlowContext,
     *,
     deadline: datetime | None = None,
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
@@ -142,7 +142,7 @@ def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
 
 def wait_for_task(
     wiro_task_id: str,
-    outside: Outside,
+    outside: FlowContext,
     polling: Polling,
     *,
     observe: Callable[[Task], None],
@@ -182,7 +182,7 @@ def wait_for_task(
 
 
 def _poll(
-    wiro_task_id: str, outside: Outside, polling: Polling, patience: PollPatience, *, is_last_look: bool
+    wiro_task_id: str, outside: FlowContext, polling: Polling, patience: PollPatience, *, is_last_look: bool
 ) -> Flow[Task | None]:
     """
     Poll once, and return the task, None if that failed for a reason that may pass.

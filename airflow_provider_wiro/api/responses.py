@@ -43,7 +43,7 @@ Envelope = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """
     An HTTP answer, as a shell saw it.
 
@@ -58,7 +58,7 @@ class Answer:
 
 
 def read(
-    answer: Answer,
+    answer: ApiResponse,
     *,
     secrets: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -197,7 +197,7 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 
 
 def _refusal(
-    answer: Answer,
+    answer: ApiResponse,
     envelope: Envelope | None,
     secrets: Collection[str],
     *,

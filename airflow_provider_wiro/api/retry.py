@@ -38,7 +38,7 @@ _SHORTEST_WAIT_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class RequestFailure:
     """
     What a shell reports when a request brought no answer.
 

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, call
 from airflow_provider_wiro.api.model_names import unknown_model
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
@@ -34,7 +34,7 @@ _SEARCHED = 20
 def call_in_either_form(
     model: str,
     make_call: Callable[[str], ApiCall[T]],
-    outside: Outside,
+    outside: FlowContext,
     *,
     learn: Callable[[str], None] = lambda _: None,
     **settings: Any,
@@ -68,7 +68,7 @@ def call_in_either_form(
     raise (yield from unknown_model(model, outside, refusal))
 
 
-def get_model(model: str, outside: Outside) -> Flow[Model]:
+def get_model(model: str, outside: FlowContext) -> Flow[Model]:
     """
     Return a model with its parameters and prices, whichever form its slug is given in.
 
@@ -88,7 +88,7 @@ def _says_no_such_model(error: WiroNotFoundError) -> bool:
     return error.code == 1 and _NO_SUCH_MODEL in str(error).lower()
 
 
-def _other_form(model: str, outside: Outside) -> Flow[str | None]:
+def _other_form(model: str, outside: FlowContext) -> Flow[str | None]:
     """Return the clean form of a slug; of a clean one the form the catalogue shows, None if it shows none."""
     given = "/".join(split_slug(model))
     clean = clean_slug(given)

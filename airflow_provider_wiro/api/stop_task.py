@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_wiro.api import endpoints, retry
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.polling import NOT_YET_SECONDS
 from airflow_provider_wiro.exceptions import (
@@ -38,7 +38,7 @@ _LAST_TRY_SECONDS = 0.2
 
 def stop_task(
     wiro_task_id: str,
-    outside: Outside,
+    outside: FlowContext,
     *,
     is_running: bool = False,
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,

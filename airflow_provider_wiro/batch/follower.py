@@ -10,7 +10,7 @@ from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.run_summary import check_success, success_warnings
 from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.results import result_of
+from airflow_provider_wiro.batch.results import item_result
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroError,
@@ -25,13 +25,13 @@ from airflow_provider_wiro.watching.watcher import watch_task
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.batch.item_queue import Going
-    from airflow_provider_wiro.batch.landing import ItemLander
+    from airflow_provider_wiro.batch.item_queue import ItemQueue
+    from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.run_sender import StoppableHook
     from airflow_provider_wiro.batch.state import Attempt
 
 
-class Following:
+class RunFollower:
     """
     Sees items that have a task to their end.
 
@@ -41,7 +41,7 @@ class Following:
     :ivar seen_running: items whose tasks were seen after they left the queue.
     """
 
-    def __init__(self, going: Going, hook: StoppableHook, lander: ItemLander | None) -> None:
+    def __init__(self, going: ItemQueue, hook: StoppableHook, lander: ItemTransfer | None) -> None:
         self.must_look: set[int] = set()
         self.watched: set[int] = set()
         self.seen_running: set[int] = set()
@@ -202,10 +202,10 @@ class Following:
                         if not await self._going.fail(item, error, task, keeps_task=True):
                             return
         starts = self._going.record.starts(item)
-        result = result_of("succeeded", starts, task, files=files, include_links=self._job.include_links)
+        result = item_result("succeeded", starts, task, files=files, include_links=self._job.include_links)
         await self._going.end(item, result)
 
-    async def _landed(self, lander: ItemLander, item: int, task: Task) -> list[dict[str, Any]]:
+    async def _landed(self, lander: ItemTransfer, item: int, task: Task) -> list[dict[str, Any]]:
         record = self._going.record
         is_retry = record.attempts[item].try_number != self._job.try_number or record.failures(item) > 0
         land = partial(lander.land, item, task, is_retry=is_retry)

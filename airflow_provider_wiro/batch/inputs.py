@@ -21,7 +21,7 @@ from airflow_provider_wiro.input_files.sources import flattened, is_local_path, 
 from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.state_files.folder import absolute
-from airflow_provider_wiro.storage.folder import open_place, split_uri
+from airflow_provider_wiro.storage.folder import open_folder, split_uri
 from airflow_provider_wiro.storage.location import parse_location
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class _Lines:
         if location.scheme == "s3" and location.conn_id is None and aws_conn_id:
             location = replace(location, conn_id=aws_conn_id)
         folder, name = split_uri(location.uri)
-        place = open_place(folder)
+        place = open_folder(folder)
         handle, copy = tempfile.mkstemp(prefix="wiro-inputs-", suffix=".jsonl")
         os.close(handle)
         try:

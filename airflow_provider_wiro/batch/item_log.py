@@ -11,7 +11,7 @@ from airflow_provider_wiro.redaction.task_parameters import masked, without
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.journal.recorder import Ledger
+    from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
     from airflow_provider_wiro.batch.settings import Log
 
 #: An item's input is shown in at most so many characters, and each text in it.
@@ -68,7 +68,7 @@ class ItemLog:
     A batch that was deferred goes on counting where it was.
     """
 
-    def __init__(self, log: Log, inputs: Inputs, ledger: Ledger) -> None:
+    def __init__(self, log: Log, inputs: Inputs, ledger: BatchRecorder) -> None:
         self._log = log
         self._inputs = inputs
         self._ledger = ledger

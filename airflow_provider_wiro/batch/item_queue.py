@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import ItemLog
 from airflow_provider_wiro.batch.progress import RunTimes
-from airflow_provider_wiro.batch.results import result_of
+from airflow_provider_wiro.batch.results import item_result
 from airflow_provider_wiro.batch.run_sender import BatchStoppedError
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
@@ -17,11 +17,11 @@ from airflow_provider_wiro.exceptions import WiroError
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.journal.recorder import Ledger
-    from airflow_provider_wiro.batch.settings import Job
+    from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
+    from airflow_provider_wiro.batch.settings import BatchSettings
 
 
-class Going:
+class ItemQueue:
     """
     The items in hand, and whether more may be begun.
 
@@ -30,7 +30,7 @@ class Going:
     :ivar fatal: an error that would hit every item; nothing more is submitted.
     """
 
-    def __init__(self, job: Job, inputs: Inputs, ledger: Ledger) -> None:
+    def __init__(self, job: BatchSettings, inputs: Inputs, ledger: BatchRecorder) -> None:
         self.job = job
         self.inputs = inputs
         self.ledger = ledger
@@ -152,7 +152,7 @@ class Going:
         self.item_log.failed(item, error)
         self._has_failed = True
         attempt = self.record.attempts.get(item)
-        result = result_of(
+        result = item_result(
             "failed",
             self.record.starts(item),
             task,

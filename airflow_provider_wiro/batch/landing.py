@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
 from airflow_provider_wiro.batch.preflight.store_refusals import is_missing_bucket, refusals
 from airflow_provider_wiro.batch.run_sender import BatchStoppedError
-from airflow_provider_wiro.downloads.downloader import Fetcher
+from airflow_provider_wiro.downloads.downloader import Downloader
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS, model_folder
-from airflow_provider_wiro.landing.provenance import Origin, tagging_header
+from airflow_provider_wiro.landing.provenance import Provenance, tagging_header
 from airflow_provider_wiro.landing.s3 import arguments as destination
 from airflow_provider_wiro.landing.s3 import transfer as s3_transfer
 from airflow_provider_wiro.landing.s3.object_upload import ALSO_FOR_ABORT
 from airflow_provider_wiro.landing.s3.transfer import S3Landing
-from airflow_provider_wiro.landing.s3.transfer_record import Books
+from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
 from airflow_provider_wiro.landing.s3.written_arguments import bucket_and_template, check_numbers, check_tags
-from airflow_provider_wiro.landing.workers import Crew
+from airflow_provider_wiro.landing.workers import WorkerPool
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.object_keys import fill_key
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.plan import PlannedObject
 
 log = plain_logger(__name__)
 
@@ -44,7 +44,7 @@ _AN_OUTPUT = {"wiro_task_id": "0", "index": "0", "name": "0.png", "stem": "0", "
 
 
 @dataclass(frozen=True)
-class LandingSettings:
+class S3Settings:
     """Where outputs land and how, as the operator was given it; see WiroToS3Operator."""
 
     s3_bucket: str | None
@@ -61,7 +61,7 @@ class LandingSettings:
     require_size: bool = False
 
 
-class ItemLander:
+class ItemTransfer:
     """
     Lands the outputs of items. Made in the main thread, where Airflow may be asked; use it in a ``with``.
 
@@ -70,7 +70,7 @@ class ItemLander:
     :raises WiroUsageError: a setting can't be right.
     """
 
-    def __init__(self, settings: LandingSettings, hook: WiroHook, model: str, task_instance: Any) -> None:
+    def __init__(self, settings: S3Settings, hook: WiroHook, model: str, task_instance: Any) -> None:
         self._settings = settings
         self._hook = hook
         self._model = model
@@ -78,7 +78,7 @@ class ItemLander:
         self._is_stopped = False
         #: Where the batch's manifest is to be; no output lands there.
         self.manifest: str | None = None
-        self._at_work: set[tuple[Crew[Landing, dict[str, Any]], Fetcher]] = set()
+        self._at_work: set[tuple[WorkerPool[PlannedObject, dict[str, Any]], Downloader]] = set()
         bucket, self._template = bucket_and_template(settings.s3_bucket, self._key(0))
         check_numbers(settings.max_concurrency, settings.part_size)
         arguments = destination.upload_arguments(
@@ -187,16 +187,16 @@ class ItemLander:
         settings = self._settings
         s3 = self._s3.sibling()
         s3.is_retry = is_retry
-        origin = Origin.of(task, self._model, self._task_instance, self._hook.connection.base_url)
-        books = Books(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
+        origin = Provenance.of(task, self._model, self._task_instance, self._hook.connection.base_url)
+        books = TransferRecord(s3, task, origin, task.id, tags=self._tags, replaces=settings.replace)
         _, template = bucket_and_template(settings.s3_bucket, self._key(item))
         landings = books.plan(template, manifest=False)
         refuse_manifests_place(landings, self.bucket, self.manifest)
         # One thread for each item: several items are landed at once.
-        crew: Crew[Landing, dict[str, Any]] = Crew(1, self._stopped)
+        crew: WorkerPool[PlannedObject, dict[str, Any]] = WorkerPool(1, self._stopped)
         hook = self._hook.for_thread()
         hook.interrupted_by(crew.check)
-        with hook, Fetcher(hook, books.task, crew.check, require_size=settings.require_size) as fetcher:
+        with hook, Downloader(hook, books.task, crew.check, require_size=settings.require_size) as fetcher:
             work = (crew, fetcher)
             self._at_work.add(work)
             if self._is_stopped:

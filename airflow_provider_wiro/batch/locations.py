@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import unreadable
-from airflow_provider_wiro.batch.journal.key_value import PlaceSlots, TaskStateSlots, file_of
-from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.key_value import FolderKeys, TaskStateKeys, file_of
+from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
 from airflow_provider_wiro.batch.journal.segmented import (
     HEAD,
@@ -17,7 +17,7 @@ from airflow_provider_wiro.batch.journal.segmented import (
     TASK_STATE_SEGMENT_BYTES,
     SegmentedJournal,
 )
-from airflow_provider_wiro.batch.state import BatchRecord
+from airflow_provider_wiro.batch.state import BatchState
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.state_files.dag_run import find_earlier, start_of
 from airflow_provider_wiro.state_files.folder import (
@@ -30,17 +30,17 @@ from airflow_provider_wiro.state_files.folder import (
     remove_with_trace,
 )
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
-from airflow_provider_wiro.storage.folder import open_place
+from airflow_provider_wiro.storage.folder import open_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.state_files.dag_run import DagRunStart
     from airflow_provider_wiro.state_files.task_try import WrittenBy
-    from airflow_provider_wiro.storage.folder import Place
+    from airflow_provider_wiro.storage.folder import Folder
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 
@@ -50,7 +50,7 @@ _READABLE = ":+=,"
 
 def open_journal(
     context: Context, *, state_path: str | None, own: OwnObjects | None = None
-) -> JournalStore | None:
+) -> Journal | None:
     """
     Return where the journal is kept, by the rule of ``run_record.open_record_store``.
 
@@ -61,12 +61,12 @@ def open_journal(
     """
     state = context.get("task_state_store")
     if state is not None and state_path is None:
-        return SegmentedJournal(TaskStateSlots(state), TASK_STATE_SEGMENT_BYTES)
+        return SegmentedJournal(TaskStateKeys(state), TASK_STATE_SEGMENT_BYTES)
     folder = find_state_folder(state_path)
     if folder is None:
         return None
     files = _Files(folder.location(context), own)
-    spent = SpentState(open_place(spent_folder_uri(folder), own), context)
+    spent = SpentState(open_folder(spent_folder_uri(folder), own), context)
     try:
         name = _own_or_earlier(files, start_of(context), spent)
     except WiroError:
@@ -100,7 +100,7 @@ class _Files:
         self.suffix = ".batch" if self._local is None else ".batch.jsonl"
 
     def names(self) -> set[str]:
-        return open_place(self.folder, self._own).names()
+        return open_folder(self.folder, self._own).names()
 
     def has(self, name: str) -> bool:
         if self._local is None:
@@ -113,12 +113,12 @@ class _Files:
         if not self.has(name):
             return None
         first = next(iter(self.journal(name).salvage()), {})
-        return batch_state.written_by(first, BatchRecord(0, try_number=0))
+        return batch_state.written_by(first, BatchState(0, try_number=0))
 
-    def journal(self, name: str) -> JournalStore:
+    def journal(self, name: str) -> Journal:
         if self._local is not None:
-            return LocalJournal(self._local / name)
-        return SegmentedJournal(PlaceSlots(self._place(name)), OBJECT_SEGMENT_BYTES)
+            return FileJournal(self._local / name)
+        return SegmentedJournal(FolderKeys(self._place(name)), OBJECT_SEGMENT_BYTES)
 
     def discard(self, name: str) -> None:
         if self._local is not None:
@@ -126,15 +126,15 @@ class _Files:
         else:
             _discard_place(self._place(name))
 
-    def _place(self, name: str) -> Place:
-        return open_place(f"{self.folder}/{name}", self._own)
+    def _place(self, name: str) -> Folder:
+        return open_folder(f"{self.folder}/{name}", self._own)
 
 
 def _discard_file(file: Path) -> None:
     remove_with_trace(file)
 
 
-def _discard_place(place: Place) -> None:
+def _discard_place(place: Folder) -> None:
     head = file_of(HEAD)
     place.delete(head)  # first: segments without it are nothing, and it without them is damaged
     for name in place.names() - {head}:

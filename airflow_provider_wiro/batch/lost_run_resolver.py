@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.run_sender import StoppableHook, Submitter
-    from airflow_provider_wiro.batch.settings import Job
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state import BatchState
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.recovery.sending import Sending
 
@@ -26,7 +26,7 @@ _DEFERRED_PAUSES = (15.0, 120.0)
 _SHORTEST_PAUSE_SECONDS = 0.05
 
 
-class Verdict:
+class Resolution:
     """
     What has become of lost runs.
 
@@ -39,7 +39,7 @@ class Verdict:
         self.doubts = doubts
 
 
-class Settler:
+class LostRunResolver:
     """
     Looks for lost runs.
 
@@ -49,7 +49,12 @@ class Settler:
     """
 
     def __init__(
-        self, job: Job, hook: StoppableHook, record: BatchRecord, inputs: Inputs, submitter: Submitter
+        self,
+        job: BatchSettings,
+        hook: StoppableHook,
+        record: BatchState,
+        inputs: Inputs,
+        submitter: RunSender,
     ) -> None:
         #: Nothing may be sent while this is set.
         self.is_exclusive = False
@@ -124,7 +129,7 @@ class Settler:
         ]
         return self._looked_at + min(pauses)
 
-    async def settle(self) -> Verdict:
+    async def settle(self) -> Resolution:
         """
         Return once there is news of at least one.
 
@@ -136,12 +141,12 @@ class Settler:
                 found = await self._find()
             except WiroOrphanedRunError as error:
                 doubts = {item: str(error) for item in self.items}
-                return self._verdict(Verdict(Findings(), doubts))
+                return self._verdict(Resolution(Findings(), doubts))
             doubts = {item: str(lost_runs.doubt(self._job.model, ids)) for item, ids in found.doubts.items()}
             if found.tasks or doubts or found.not_started:
-                return self._verdict(Verdict(found, doubts))
+                return self._verdict(Resolution(found, doubts))
             await self._pause(found)
-        return Verdict(Findings(), {})
+        return Resolution(Findings(), {})
 
     async def _find(self) -> Findings:
         sent = self._sent
@@ -211,6 +216,6 @@ class Settler:
         finally:
             self.is_pausing = False
 
-    def _verdict(self, verdict: Verdict) -> Verdict:
+    def _verdict(self, verdict: Resolution) -> Resolution:
         self._items.difference_update(verdict.found.tasks, verdict.found.not_started, verdict.doubts)
         return verdict

@@ -9,7 +9,7 @@ from airflow_provider_wiro.batch.state import ItemState
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.batch.journal.recorder import Ledger
+    from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
     from airflow_provider_wiro.batch.settings import Log
 
 SECONDS_BETWEEN = 10.0
@@ -56,7 +56,7 @@ class Progress:
     """
 
     def __init__(
-        self, ledger: Ledger, log: Log, now: float, run_times: RunTimes, *, in_waves: bool = False
+        self, ledger: BatchRecorder, log: Log, now: float, run_times: RunTimes, *, in_waves: bool = False
     ) -> None:
         self._in_waves = in_waves
         self._ledger = ledger

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch.preflight.store_refusals import is_access_denied, is_missing_bucket, refusals
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
-from airflow_provider_wiro.storage.folder import open_place, split_uri
+from airflow_provider_wiro.storage.folder import open_folder, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.state import BatchState
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 #: A result as it stands in the manifest, but for its item.
@@ -47,7 +47,7 @@ _WRITER_BITS = 42
 _COUNT_BITS = 20
 
 
-def result_of(
+def item_result(
     status: str,
     attempts: int,
     task: Task | None,
@@ -85,7 +85,7 @@ def result_of(
     return result if include_links else without_links(result)
 
 
-class Parts:
+class ResultShards:
     """
     The results of items that are over.
 
@@ -98,7 +98,7 @@ class Parts:
     """
 
     def __init__(self, uri: str, own: OwnObjects | None = None) -> None:
-        self._place = open_place(uri, own)
+        self._place = open_folder(uri, own)
         self._written: set[int] = set()
         with _records(f"the results below {uri}"):
             self.numbers = self._listed()
@@ -207,8 +207,8 @@ def without_links(result: Result) -> Result:
 
 def write_manifest(
     uri: str,
-    record: BatchRecord,
-    parts: Parts,
+    record: BatchState,
+    parts: ResultShards,
     check: Callable[[], None],
     *,
     own: OwnObjects | None = None,
@@ -235,7 +235,7 @@ def write_manifest(
                     if line["status"] == "failed" and len(failures) < FAILURES_TOLD:
                         failures.append((line["item"], line["error"]))
         folder, name = split_uri(uri)
-        place = open_place(folder, own)
+        place = open_folder(folder, own)
         check()
         with _records(f"the manifest {uri}"):
             place.upload(name, Path(copy))
@@ -245,7 +245,7 @@ def write_manifest(
 
 
 def _windows(
-    record: BatchRecord, parts: Parts, check: Callable[[], None]
+    record: BatchState, parts: ResultShards, check: Callable[[], None]
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """Yield the lines of some items at a time, of as many as are held in memory together."""
     start, size = 0, WINDOW
@@ -260,7 +260,7 @@ def _windows(
         start, size = items.stop, min(WINDOW, 2 * size)
 
 
-def _results(items: range, record: BatchRecord, parts: Parts) -> dict[int, bytes] | None:
+def _results(items: range, record: BatchState, parts: ResultShards) -> dict[int, bytes] | None:
     """Return the results of items that are over; None if they are too large to be held together."""
     is_over = {ItemState.DONE, ItemState.FAILED}
     places = sorted((record.place(item), item) for item in items if record.state(item) in is_over)
@@ -272,13 +272,13 @@ def _results(items: range, record: BatchRecord, parts: Parts) -> dict[int, bytes
     return results
 
 
-def _lines(items: range, record: BatchRecord, results: dict[int, bytes]) -> Iterator[dict[str, Any]]:
+def _lines(items: range, record: BatchState, results: dict[int, bytes]) -> Iterator[dict[str, Any]]:
     for item in items:
         attempt = record.attempts.get(item)
         result = (
             _parsed(item, results[item])
             if item in results
-            else result_of(
+            else item_result(
                 "not_run",
                 record.starts(item),
                 None,

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import ModelParameter, StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs import Item
-    from airflow_provider_wiro.batch.settings import Job
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state import BatchState
     from airflow_provider_wiro.input_files.sent_files import SentFile
 
 #: For how long a Run that fails for a passing reason is repeated, before the whole batch makes a pause.
@@ -87,7 +87,7 @@ class PreparedItem:
     upload: Upload
 
 
-class Submitter:
+class RunSender:
     """
     Sends Runs.
 
@@ -97,9 +97,9 @@ class Submitter:
 
     def __init__(
         self,
-        job: Job,
+        job: BatchSettings,
         hook: StoppableHook,
-        record: BatchRecord,
+        record: BatchState,
         *,
         shared_files: Mapping[str, Any],
         shared: Mapping[str, Sequence[FileValue]],

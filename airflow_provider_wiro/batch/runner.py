@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_items
 from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.progress import Progress
-from airflow_provider_wiro.batch.settings import Waiting
+from airflow_provider_wiro.batch.settings import DeferralRequest
 from airflow_provider_wiro.batch.stray_runs import StrayRuns
-from airflow_provider_wiro.batch.submission import Sending
+from airflow_provider_wiro.batch.submission import ItemSubmitter
 from airflow_provider_wiro.exceptions import WiroError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
     from airflow_provider_wiro.batch.concurrency import ActiveLimit
-    from airflow_provider_wiro.batch.follower import Following
-    from airflow_provider_wiro.batch.item_queue import Going
-    from airflow_provider_wiro.batch.lost_run_resolver import Settler
-    from airflow_provider_wiro.batch.run_sender import StoppableHook, Submitter
+    from airflow_provider_wiro.batch.follower import RunFollower
+    from airflow_provider_wiro.batch.item_queue import ItemQueue
+    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 
 #: Runs that are sent at once.
 SUBMISSIONS_AT_ONCE = 8
@@ -47,11 +47,11 @@ class BatchRunner:
 
     def __init__(
         self,
-        going: Going,
+        going: ItemQueue,
         hook: StoppableHook,
-        submitter: Submitter,
-        settler: Settler,
-        following: Following,
+        submitter: RunSender,
+        settler: LostRunResolver,
+        following: RunFollower,
         limit: ActiveLimit,
         *,
         must_look: Collection[str] | None = None,
@@ -63,7 +63,7 @@ class BatchRunner:
         self._following = following
         self._limit = limit
         self._must_look = must_look
-        self._sending = Sending(going, hook, submitter, settler, limit, self._follow)
+        self._sending = ItemSubmitter(going, hook, submitter, settler, limit, self._follow)
         self._strays = StrayRuns(going, hook, settler)
         self._children: set[asyncio.Task[None]] = set()
         self._settling: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class BatchRunner:
         #: How many runs have been waited for, and nothing else, since when by the loop's clock.
         self._waiting_since: tuple[int, float] | None = None
 
-    async def work(self, *, waits: bool) -> Waiting | None:
+    async def work(self, *, waits: bool) -> DeferralRequest | None:
         """
         Work until all items are over or nothing more can be done.
 
@@ -82,7 +82,7 @@ class BatchRunner:
         :raises BaseException: what interrupted the loop, such as Airflow's timeout.
         """
         going = self._going
-        waiting: Waiting | None = None
+        waiting: DeferralRequest | None = None
         progress = Progress(going.ledger, self._job.log, self._job.now(), going.run_times, in_waves=not waits)
         self._pick_up()
         while True:
@@ -149,7 +149,7 @@ class BatchRunner:
     async def _check_owner(self) -> None:
         """Leave at once when another process has the journal: it follows what runs, nothing is kept here."""
         await self._going.ledger.check_if_due()
-        if isinstance(self._going.fatal, OvertakenError):
+        if isinstance(self._going.fatal, JournalFencedError):
             raise self._going.fatal
 
     async def _keep(self, *, is_last: bool) -> None:
@@ -245,7 +245,7 @@ class BatchRunner:
             and not (self._may_submit() and self._going.has_pending)
         )
 
-    def _waiting(self) -> Waiting:
+    def _waiting(self) -> DeferralRequest:
         going, now = self._going, self._job.now()
         attempts = [going.record.attempts[item] for item in sorted(self._following.watched)]
         wakes = [self._following.deadline(attempt) for attempt in attempts]
@@ -255,7 +255,7 @@ class BatchRunner:
         change_at = self._limit.next_change_at(len(going.active))
         if going.has_pending and not going.is_closed and change_at is not None:
             wakes.append(max(change_at, now + LONGEST_WITHOUT_RAISE_SECONDS) if attempts else change_at)
-        return Waiting(
+        return DeferralRequest(
             [attempt.wiro_task_id or "" for attempt in attempts],
             [attempt.followed_since for attempt in attempts],
             self._job.wall(min(wakes)).timestamp() if wakes else None,

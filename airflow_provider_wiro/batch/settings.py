@@ -23,7 +23,7 @@ class Log(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchSettings:
     """
     The settings of a batch.
 
@@ -70,7 +70,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class DeferralRequest:
     """
     What a batch waits for when there is nothing else to do.
 

@@ -2,7 +2,7 @@
 What is known of the items of a batch, made of the entries of its journal, live as well as after a crash.
 
 An entry is a small JSON object: ``what`` happened to which ``item``. :mod:`airflow_provider_wiro.batch`
-keeps it durably, and applies it to the :class:`BatchRecord` when it happens as well as when it is read again:
+keeps it durably, and applies it to the :class:`BatchState` when it happens as well as when it is read again:
 one way for both, so that a retry finds what the batch knew. Of an item that is over, some bytes remain.
 """
 
@@ -89,7 +89,7 @@ class Attempt:
         )
 
 
-class TaskIds:
+class TaskIdSet:
     """A set of task ids that takes 8 bytes for each that is a number, as Wiro's are."""
 
     def __init__(self) -> None:
@@ -286,7 +286,7 @@ def spent(lifetime: int, summary: Mapping[str, Any], by: TaskTry | None = None) 
     return entry if by is None else {**entry, **_written_by(by)}
 
 
-class BatchRecord:
+class BatchState:
     """
     The state of all items.
 
@@ -304,7 +304,7 @@ class BatchRecord:
         self.try_number = try_number
         self.attempts: dict[int, Attempt] = {}
         self.endings: dict[int, Entry] = {}
-        self.known_ids = TaskIds()
+        self.known_ids = TaskIdSet()
         self.total_bytes = 0
         #: Whether another try of the Airflow task may help an item that failed.
         self.may_retry = False
@@ -523,21 +523,21 @@ class BatchRecord:
 
 
 _APPLY = {
-    "intent": BatchRecord._apply_intent,
-    "id": BatchRecord._apply_id,
-    "leaving": BatchRecord._apply_leaving,
-    "lost": BatchRecord._apply_lost,
-    "gone": BatchRecord._apply_gone,
-    "not_started": BatchRecord._apply_not_started,
-    "checked": BatchRecord._apply_checked,
-    "billed": BatchRecord._apply_billed,
-    "again": BatchRecord._apply_again,
-    "followed": BatchRecord._apply_followed,
-    "done": BatchRecord._apply_done,
-    "failed": BatchRecord._apply_failed,
-    "cost": BatchRecord._apply_cost,
-    "known": BatchRecord._apply_known,
-    "spent": BatchRecord._apply_spent,
+    "intent": BatchState._apply_intent,
+    "id": BatchState._apply_id,
+    "leaving": BatchState._apply_leaving,
+    "lost": BatchState._apply_lost,
+    "gone": BatchState._apply_gone,
+    "not_started": BatchState._apply_not_started,
+    "checked": BatchState._apply_checked,
+    "billed": BatchState._apply_billed,
+    "again": BatchState._apply_again,
+    "followed": BatchState._apply_followed,
+    "done": BatchState._apply_done,
+    "failed": BatchState._apply_failed,
+    "cost": BatchState._apply_cost,
+    "known": BatchState._apply_known,
+    "spent": BatchState._apply_spent,
 }
 
 
@@ -579,7 +579,7 @@ def read_begin(entry: Mapping[str, Any], where: str | None = None) -> tuple[str,
     return entry["fingerprint"], entry["total"]
 
 
-def written_by(first: Mapping[str, Any], record: BatchRecord) -> WrittenBy:
+def written_by(first: Mapping[str, Any], record: BatchState) -> WrittenBy:
     """
     Return which try a journal is of, as far as it tells: older ones tell less.
 

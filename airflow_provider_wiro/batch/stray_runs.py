@@ -11,8 +11,8 @@ from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.item_queue import Going
-    from airflow_provider_wiro.batch.lost_run_resolver import Settler
+    from airflow_provider_wiro.batch.item_queue import ItemQueue
+    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import StoppableHook
 
 _OWN_IDS = 3
@@ -25,7 +25,7 @@ class StrayRuns:
     It looks only while no Run is in flight or looked for: a task that isn't known could be that one's.
     """
 
-    def __init__(self, going: Going, hook: StoppableHook, settler: Settler) -> None:
+    def __init__(self, going: ItemQueue, hook: StoppableHook, settler: LostRunResolver) -> None:
         self._going = going
         self._record = going.record
         self._hook = hook

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.state import Attempt
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.concurrency import ActiveLimit
-    from airflow_provider_wiro.batch.item_queue import Going
-    from airflow_provider_wiro.batch.lost_run_resolver import Settler
-    from airflow_provider_wiro.batch.run_sender import StoppableHook, Submitter
+    from airflow_provider_wiro.batch.item_queue import ItemQueue
+    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 
 #: After a Run that failed through no fault of its item's (an outage), nothing is sent for so long.
 TROUBLE_PAUSE_SECONDS = 5.0
@@ -37,7 +37,7 @@ TROUBLE_PAUSE_SECONDS = 5.0
 MOMENT_SECONDS = 1.0
 
 
-class Sending:
+class ItemSubmitter:
     """
     Sends items' Runs, and finds out about lost ones.
 
@@ -46,10 +46,10 @@ class Sending:
 
     def __init__(
         self,
-        going: Going,
+        going: ItemQueue,
         hook: StoppableHook,
-        submitter: Submitter,
-        settler: Settler,
+        submitter: RunSender,
+        settler: LostRunResolver,
         limit: ActiveLimit,
         follows: Callable[[int], None],
     ) -> None:
@@ -106,7 +106,7 @@ class Sending:
             after = leaving.seconds
             self._lose(item, error, after, after - (prepared.upload.seconds(leaving.left_at) or 0.0))
             return False
-        except OvertakenError:
+        except JournalFencedError:
             raise
         except Exception as error:
             self._going.ledger.note(batch_state.gone(item))
@@ -216,7 +216,7 @@ class _Leaving:
     :ivar left_at: by the monotonic clock.
     """
 
-    def __init__(self, item: int, attempt: Attempt, going: Going, submitter: Submitter) -> None:
+    def __init__(self, item: int, attempt: Attempt, going: ItemQueue, submitter: RunSender) -> None:
         self._item = item
         self._attempt = attempt
         self._going = going

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.cancellation.deadline import Hurry
+from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline
 from airflow_provider_wiro.batch.cancellation.stop_all import stop_all
 from airflow_provider_wiro.batch.concurrency import ActiveLimit
-from airflow_provider_wiro.batch.follower import Following
-from airflow_provider_wiro.batch.item_queue import Going
+from airflow_provider_wiro.batch.follower import RunFollower
+from airflow_provider_wiro.batch.item_queue import ItemQueue
 from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
-from airflow_provider_wiro.batch.journal.recorder import Ledger
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.late_costs import read_costs
-from airflow_provider_wiro.batch.lost_run_resolver import Settler
-from airflow_provider_wiro.batch.run_sender import BatchStoppedError, StoppableHook, Submitter
+from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+from airflow_provider_wiro.batch.run_sender import BatchStoppedError, RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
-    from airflow_provider_wiro.batch.landing import ItemLander
-    from airflow_provider_wiro.batch.results import Parts
-    from airflow_provider_wiro.batch.settings import Job, Waiting
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.results import ResultShards
+    from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
+    from airflow_provider_wiro.batch.state import BatchState
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
     from airflow_provider_wiro.transport.connection import WiroConnection
 
@@ -41,7 +41,7 @@ _LAST_WRITE_SECONDS = 0.7
 
 
 @dataclass(frozen=True)
-class Resources:
+class BatchContext:
     """
     What a batch works with, opened where Airflow may be asked: in the main thread, before the loop begins.
 
@@ -54,17 +54,17 @@ class Resources:
     connection: WiroConnection
     inputs: Inputs
     shared: Mapping[str, Sequence[FileValue]]
-    record: BatchRecord
-    store: JournalStore | None
-    parts: Parts
-    lander: ItemLander | None
+    record: BatchState
+    store: Journal | None
+    parts: ResultShards
+    lander: ItemTransfer | None
     own: OwnObjects | None = None
 
 
-class BatchAtWork:
+class BatchWorker:
     """A batch that can be run once, and told to stop from a signal handler."""
 
-    def __init__(self, job: Job, resources: Resources) -> None:
+    def __init__(self, job: BatchSettings, resources: BatchContext) -> None:
         self._job = job
         self._resources = resources
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,7 +88,7 @@ class BatchAtWork:
 
     def run(
         self, *, waits: bool, limit: int | None = None, must_look: Collection[str] | None = None
-    ) -> Waiting | None:
+    ) -> DeferralRequest | None:
         """
         Work until the batch is over, or, if it doesn't wait here, has nothing else to do.
 
@@ -107,8 +107,8 @@ class BatchAtWork:
             executor.shutdown(wait=self._killed_at is None, cancel_futures=True)
 
     def _run_through(
-        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Waiting | None]
-    ) -> Waiting | None:
+        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, DeferralRequest | None]
+    ) -> DeferralRequest | None:
         """
         Run the loop until the work is done, whatever a signal's handler raises out of it.
 
@@ -151,20 +151,20 @@ class BatchAtWork:
         waits: bool,
         limit: int | None,
         must_look: Collection[str] | None,
-    ) -> Waiting | None:
+    ) -> DeferralRequest | None:
         job, found = self._job, self._resources
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_error)
         know_connection(job.wiro_conn_id, found.connection)
-        ledger = Ledger(job, found.record, GroupCommit(found.store, executor), found.parts, executor)
-        going = Going(job, found.inputs, ledger)
+        ledger = BatchRecorder(job, found.record, GroupCommit(found.store, executor), found.parts, executor)
+        going = ItemQueue(job, found.inputs, ledger)
         async with StoppableHook(job.wiro_conn_id) as self._hook:
             hook = self._hook
-            submitter = Submitter(
+            submitter = RunSender(
                 job, hook, found.record, shared_files=found.inputs.files, shared=found.shared
             )
-            settler = Settler(job, hook, found.record, found.inputs, submitter)
-            following = Following(going, hook, found.lander)
+            settler = LostRunResolver(job, hook, found.record, found.inputs, submitter)
+            following = RunFollower(going, hook, found.lander)
             active_limit = ActiveLimit(job.max_active, job.random, current=limit)
             runner = BatchRunner(
                 going, hook, submitter, settler, following, active_limit, must_look=must_look
@@ -177,7 +177,7 @@ class BatchAtWork:
                 await _learn_costs(hook, going, waiting)
             except BaseException as error:
                 # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
-                self.has_stopped_all = isinstance(error, OvertakenError)
+                self.has_stopped_all = isinstance(error, JournalFencedError)
                 is_stop = isinstance(error, BatchStoppedError) or not isinstance(error, Exception)
                 await self._end(going, following, settler, ledger, stops=is_stop)
                 raise
@@ -187,7 +187,13 @@ class BatchAtWork:
                 self.fatal = going.fatal
 
     async def _end(
-        self, going: Going, following: Following, settler: Settler, ledger: Ledger, *, stops: bool
+        self,
+        going: ItemQueue,
+        following: RunFollower,
+        settler: LostRunResolver,
+        ledger: BatchRecorder,
+        *,
+        stops: bool,
     ) -> None:
         """
         Leave the loop early.
@@ -196,7 +202,7 @@ class BatchAtWork:
         """
         self._stop()
         if stops:
-            await stop_all(going, following, settler, Hurry(lambda: self._killed_at))
+            await stop_all(going, following, settler, StopDeadline(lambda: self._killed_at))
             self.has_stopped_all = True
         if self._runner is not None:
             await self._runner.leave()
@@ -222,7 +228,7 @@ class BatchAtWork:
             loop.default_exception_handler(context)
 
 
-async def _learn_costs(hook: StoppableHook, going: Going, waiting: Waiting | None) -> None:
+async def _learn_costs(hook: StoppableHook, going: ItemQueue, waiting: DeferralRequest | None) -> None:
     """Once a batch is over, ask once more for the costs that were not known when their runs ended."""
     unknown = list(going.record.costs.unknown_ids)
     if waiting is not None or going.fatal is not None or not unknown:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class AskedAside:
+class BoundedQuestion:
     """
     A yes-or-no question that is asked in a thread of its own.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.cancellation.bounded_question import AskedAside
+from airflow_provider_wiro.cancellation.bounded_question import BoundedQuestion
 from airflow_provider_wiro.cancellation.task_ends import at_an_error
 from airflow_provider_wiro.exceptions import (
     WiroError,
@@ -225,10 +225,10 @@ class RunStopper:
                 *target, timeout_seconds=_STOP_TIMEOUT_SECONDS, patience_seconds=_STOP_PATIENCE_SECONDS
             )
 
-    def _ask_record(self) -> AskedAside | None:
-        return None if self._is_overtaken is None else AskedAside(self._is_overtaken)
+    def _ask_record(self) -> BoundedQuestion | None:
+        return None if self._is_overtaken is None else BoundedQuestion(self._is_overtaken)
 
-    def _is_left(self, asked: AskedAside | None, seconds: float) -> bool:
+    def _is_left(self, asked: BoundedQuestion | None, seconds: float) -> bool:
         """
         Whether a later try has the record, and follows the task. Without an answer, none does.
 

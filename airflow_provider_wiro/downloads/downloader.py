@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.downloads import ranges
-from airflow_provider_wiro.downloads.range_reader import PIECE_BYTES, Cursor, Restart
-from airflow_provider_wiro.downloads.ranges import Edition, Patience
+from airflow_provider_wiro.downloads.range_reader import PIECE_BYTES, RangeReader, Restart
+from airflow_provider_wiro.downloads.ranges import Representation, StallTimeout
 from airflow_provider_wiro.downloads.session import OutputSession
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output, Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
-__all__ = ["Cursor", "Download", "Fetcher", "Restart"]
+__all__ = ["Download", "Downloader", "Restart"]
 
 log = plain_logger(__name__)
 
@@ -33,7 +33,7 @@ log = plain_logger(__name__)
 MAX_RESTARTS = 6
 
 
-class Fetcher:
+class Downloader:
     """
     What the downloads of one task have in common: connections, links, and the way to stop them.
 
@@ -111,14 +111,14 @@ class Download:
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        fetcher: Downloader,
         output: Output,
         part_bytes: int,
         part_bytes_for: Callable[[int | None], int],
     ) -> None:
         self.output = output
         self.part_bytes = part_bytes
-        self.edition: Edition | None = None
+        self.edition: Representation | None = None
         self.fetcher = fetcher
         self._part_bytes_for = part_bytes_for
         self._ranges_work = True
@@ -129,7 +129,7 @@ class Download:
         """Bytes, None if nobody told."""
         return self.output.size if self.edition is None else self.edition.size
 
-    def begin(self) -> Cursor:
+    def begin(self) -> RangeReader:
         """
         Ask for the first bytes, and learn what the CDN knows of the file.
 
@@ -140,13 +140,13 @@ class Download:
         while True:
             asked = self._ranges_work and ranges.wants_ranges(self.output, self.part_bytes)
             self.edition = None
-            cursor = Cursor(self, 0, self.part_bytes if asked else None)
-            cursor.connect(Patience(time.monotonic()))
+            cursor = RangeReader(self, 0, self.part_bytes if asked else None)
+            cursor.connect(StallTimeout(time.monotonic()))
             if not self._must_ask_otherwise(cursor):
                 return cursor
             cursor.close()
 
-    def _must_ask_otherwise(self, cursor: Cursor) -> bool:
+    def _must_ask_otherwise(self, cursor: RangeReader) -> bool:
         """Decide, by the first answer, on larger parts or on one stream; nothing of it was read yet."""
         part_bytes = self._part_bytes_for(self.size)
         has_larger_parts = part_bytes > self.part_bytes
@@ -158,9 +158,9 @@ class Download:
             return True
         return has_larger_parts
 
-    def part(self, start: int, stop: int) -> Cursor:
+    def part(self, start: int, stop: int) -> RangeReader:
         """Return a part to read; nothing is sent yet."""
-        return Cursor(self, start, stop)
+        return RangeReader(self, start, stop)
 
     def restart(self, why: Restart) -> None:
         """Prepare to begin again, at once or after a rest; raise if that has not helped often enough."""

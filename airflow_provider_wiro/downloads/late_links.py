@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import endpoints, retry
-from airflow_provider_wiro.api.flow import Flow, Outside, Pause, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.downloads import ranges
 from airflow_provider_wiro.exceptions import WiroError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE_SECONDS = 10.0
 
 
-def await_links(task: Task, outside: Outside, *, patience_seconds: float | None = None) -> Flow[Task]:
+def await_links(task: Task, outside: FlowContext, *, patience_seconds: float | None = None) -> Flow[Task]:
     """
     Return a finished task as Detail shows it once each of its files has a link, or once patience is over.
 

@@ -14,7 +14,7 @@ import urllib3
 from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.downloads import checks as download_checks
 from airflow_provider_wiro.downloads import ranges
-from airflow_provider_wiro.downloads.ranges import Patience, Step
+from airflow_provider_wiro.downloads.ranges import NextAction, StallTimeout
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.transport.blocking import lower_case
@@ -48,7 +48,7 @@ class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has
     """
 
 
-class Cursor:
+class RangeReader:
     """
     A place in a download from which bytes are read in order, over as many connections as that takes.
 
@@ -96,7 +96,7 @@ class Cursor:
         :raises WiroOutputError: the rest can't be had, or is not what was announced.
         :raises Restart: it can only be had from the beginning.
         """
-        patience = Patience(time.monotonic())
+        patience = StallTimeout(time.monotonic())
         filled = 0
         while filled < len(view) and not self.is_at_end:
             self._fetcher.check()
@@ -118,7 +118,7 @@ class Cursor:
             self._finish()
         return filled
 
-    def connect(self, patience: Patience) -> None:
+    def connect(self, patience: StallTimeout) -> None:
         """
         Ask for the bytes from here on, until there is an answer that can be read.
 
@@ -147,13 +147,13 @@ class Cursor:
                 if self._response is not response:
                     response.close()
 
-    def _await_link(self, patience: Patience) -> None:
+    def _await_link(self, patience: StallTimeout) -> None:
         """Ask Wiro for a link that has not come yet, and rest if it still has not."""
         self._renew(patience)
         if self._download.output.awaits_link:
             self._wait(patience, download_checks.no_link_yet(self._download.output))
 
-    def _renew(self, patience: Patience) -> None:
+    def _renew(self, patience: StallTimeout) -> None:
         """Ask Wiro for a fresh link; rest until it shows the output again, should it not do so."""
         while True:
             try:
@@ -163,27 +163,27 @@ class Cursor:
             else:
                 return
 
-    def _take(self, response: requests.Response, *, is_ranged: bool, patience: Patience) -> None:
+    def _take(self, response: requests.Response, *, is_ranged: bool, patience: StallTimeout) -> None:
         """Do what an answer asks for: begin to read it, or prepare another request."""
         download, status, headers = self._download, response.status_code, lower_case(response.headers)
         step = ranges.next_step(
             status, headers, is_ranged=is_ranged, start=self.position, edition=download.edition
         )
-        if step is Step.RESTART:
+        if step is NextAction.RESTART:
             edition = download.edition
             if edition is not None and not (edition.is_same(headers) or edition.is_silent(headers)):
                 raise Restart("the CDN shows another version of it")
             download.forgo_ranges()
             raise Restart("the CDN doesn't serve the part that was asked for, or not by its version")
-        if step is Step.RENEW and patience.may_renew:
+        if step is NextAction.RENEW and patience.may_renew:
             patience.may_renew = False
             self._renew(patience)
             return
-        if step is Step.RENEW and status == download_checks.NOT_YET_STATUS:
+        if step is NextAction.RENEW and status == download_checks.NOT_YET_STATUS:
             self._wait(patience, download_checks.no_file_yet(download.output, status), asked=0.0)
             patience.may_renew = True
             return
-        if step is Step.REPEAT:
+        if step is NextAction.REPEAT:
             asked = retry.retry_after_seconds(headers, datetime.now(UTC))
             self._wait(patience, download_checks.bad_status(download.output, status), asked=asked or 0.0)
             return
@@ -267,7 +267,7 @@ class Cursor:
         piece: bytes = self._response.raw.read1(size, decode_content=False)
         return piece
 
-    def _wait(self, patience: Patience, error: WiroError, *, asked: float | None = None) -> None:
+    def _wait(self, patience: StallTimeout, error: WiroError, *, asked: float | None = None) -> None:
         """Rest before another try, or raise if there have been enough."""
         self._fetcher.check()  # it may have been we who cut it off
         seconds = patience.pause(time.monotonic(), random.random(), asked=asked)

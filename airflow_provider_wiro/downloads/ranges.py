@@ -45,7 +45,7 @@ _UNCHANGED_FOR = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Edition:
+class Representation:
     """
     One version of a file on the CDN, as the first answer described it. Parts of two are never mixed.
 
@@ -113,7 +113,7 @@ class WrongPartError(WiroOutputUnavailableError):
         self.found = f"the CDN sent another part of it than was asked for ({found})"
 
 
-class Step(Enum):
+class NextAction(Enum):
     """What to do with an answer."""
 
     READ = "it is what was asked for"
@@ -127,7 +127,7 @@ def wants_ranges(output: Output, part_bytes: int) -> bool:
     return output.size is None or output.size > part_bytes
 
 
-def request_headers(start: int, stop: int | None, edition: Edition | None) -> dict[str, str]:
+def request_headers(start: int, stop: int | None, edition: Representation | None) -> dict[str, str]:
     """
     Return the headers of a request for the bytes from ``start`` up to, without, ``stop``.
 
@@ -143,27 +143,29 @@ def request_headers(start: int, stop: int | None, edition: Edition | None) -> di
 
 
 def next_step(
-    status: int, headers: Mapping[str, str], *, is_ranged: bool, start: int, edition: Edition | None
-) -> Step:
+    status: int, headers: Mapping[str, str], *, is_ranged: bool, start: int, edition: Representation | None
+) -> NextAction:
     """
     Say what to do with an answer; that it can be read doesn't mean yet that it is what was asked for.
 
     :param is_ranged: a range was asked for, the one that begins at ``start``.
     """
     if status in download_checks.EXPIRED_STATUSES:
-        return Step.RENEW
+        return NextAction.RENEW
     if status in _PASSING or status >= 500:
-        return Step.REPEAT
+        return NextAction.REPEAT
     if status == 416:  # it has become shorter; or, at the beginning, it is empty
-        return Step.RESTART
+        return NextAction.RESTART
     if status in {200, 206} and edition is not None and not edition.is_same(headers):
-        return Step.RESTART
+        return NextAction.RESTART
     # All of it instead of the rest: it has changed (If-Range), or this CDN can't go on where it stopped.
     is_whole_instead_of_rest = status == 200 and is_ranged and (start > 0 or edition is not None)
-    return Step.RESTART if is_whole_instead_of_rest else Step.READ
+    return NextAction.RESTART if is_whole_instead_of_rest else NextAction.READ
 
 
-def read_first(output: Output, part_bytes: int | None, status: int, headers: Mapping[str, str]) -> Edition:
+def read_first(
+    output: Output, part_bytes: int | None, status: int, headers: Mapping[str, str]
+) -> Representation:
     """
     Return what the first answer tells of the file.
 
@@ -175,7 +177,7 @@ def read_first(output: Output, part_bytes: int | None, status: int, headers: Map
     else:  # some answer so even if asked for all of it
         is_ranged = part_bytes is not None
         announced = _check_part(output, 0, part_bytes, headers, output.size)
-    return Edition(
+    return Representation(
         size=output.size if output.size is not None else announced,
         announced=announced,
         etag=headers.get("etag", ""),
@@ -188,12 +190,12 @@ def read_first(output: Output, part_bytes: int | None, status: int, headers: Map
 
 def check_further(
     output: Output,
-    edition: Edition,
+    edition: Representation,
     start: int,
     stop: int | None,
     status: int,
     headers: Mapping[str, str],
-) -> Edition:
+) -> Representation:
     """
     Judge the answer to a request for more of a file, before a byte of it is read.
 
@@ -283,7 +285,7 @@ def silence_seconds(read_timeout: float) -> float:
     return min(read_timeout, SILENCE_SECONDS)
 
 
-class Patience:
+class StallTimeout:
     """
     How long to go on without getting anywhere: counted in time, not in tries.
 

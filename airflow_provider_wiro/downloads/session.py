@@ -13,7 +13,7 @@ import urllib3
 
 from airflow_provider_wiro.downloads import checks as download_checks
 from airflow_provider_wiro.downloads.public_address import private_address
-from airflow_provider_wiro.downloads.ranges import Patience
+from airflow_provider_wiro.downloads.ranges import StallTimeout
 from airflow_provider_wiro.downloads.unsigned_logs import unsigned_logs
 from airflow_provider_wiro.exceptions import WiroOutputError
 from airflow_provider_wiro.redaction.loggers import plain_logger
@@ -85,7 +85,7 @@ class OutputStream:
         """Return what came of ``size`` bytes, and why no more, None if that is their end."""
         pieces: list[bytes] = []
         received = 0
-        patience = Patience(time.monotonic())
+        patience = StallTimeout(time.monotonic())
         while received < size:
             allow_read(self._response, self._read_timeout)
             try:

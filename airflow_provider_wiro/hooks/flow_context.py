@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_wiro.api.flow import Outside
+from airflow_provider_wiro.api.flow import FlowContext
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS, RateGate
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -75,10 +75,10 @@ class SteadyClock:
         return ahead if abs(ahead) > _SMALLEST_STEP else timedelta(0)
 
 
-def outside(connection: WiroConnection) -> Outside:
+def outside(connection: WiroConnection) -> FlowContext:
     """Return the world for a flow on this connection, which begins now."""
     key = (connection.base_url, connection.credentials.key)
-    return Outside(
+    return FlowContext(
         credentials=connection.credentials,
         now=SteadyClock(),
         random=random.random,

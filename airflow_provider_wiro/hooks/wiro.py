@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_wiro import connection_form, version_compat
 from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
 from airflow_provider_wiro.api.parameters import clean_parameters
-from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     import requests
 
-    from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Send
+    from airflow_provider_wiro.api.flow import Digest, Flow, FlowContext, Send
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
-    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.downloads.session import OutputStream
 
 __all__ = ["WiroAsyncHook", "WiroHook"]
@@ -326,7 +326,7 @@ class WiroHook(BaseHook):
     def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return self.converse(lambda outside: flow.call(api_call, outside))
 
-    def converse(self, make_flow: Callable[[Outside], Flow[T]]) -> T:
+    def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """
         Do what a flow says until it returns: for conversations that the methods above don't have.
 
@@ -335,7 +335,7 @@ class WiroHook(BaseHook):
         outside = flow_context.outside(self.connection)
         return flow.drive(make_flow(outside), self._send, self._pause_between, self._digest)
 
-    def _send(self, what: Send) -> Answer | NoAnswer:
+    def _send(self, what: Send) -> ApiResponse | RequestFailure:
         from airflow_provider_wiro.transport import blocking
 
         timeouts = self._timeouts or (self.connection.connect_timeout, self.connection.read_timeout)

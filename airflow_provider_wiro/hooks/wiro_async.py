@@ -11,9 +11,9 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
-from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, Outside, Send
+from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, FlowContext, Send
 from airflow_provider_wiro.api.parameters import clean_parameters
-from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, NoAnswer
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
-    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.transport.asynchronous import AsyncOutputStream
 
 T = TypeVar("T")
@@ -245,13 +245,13 @@ class WiroAsyncHook(BaseHook):
     async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
         return await self.converse(lambda outside: flow.call(api_call, outside))
 
-    async def converse(self, make_flow: Callable[[Outside], Flow[T]]) -> T:
+    async def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """Do what a flow says until it returns."""
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
         conversation = make_flow(flow_context.outside(connection))
-        outcome: Answer | NoAnswer | str | None = None
+        outcome: ApiResponse | RequestFailure | str | None = None
         while True:
             try:
                 step = conversation.send(outcome)

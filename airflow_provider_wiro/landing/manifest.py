@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.provenance import Origin
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.provenance import Provenance
 
 #: Counted up when a field changes its meaning or goes; new fields may come without.
 SCHEMA_VERSION = 1
@@ -53,7 +53,7 @@ _PUBLIC_ACLS = frozenset({"public-read", "public-read-write", "authenticated-rea
 
 
 def manifest_key(
-    wanted: bool | str, key_template: str, landings: Sequence[Landing], values: Mapping[str, str]
+    wanted: bool | str, key_template: str, landings: Sequence[PlannedObject], values: Mapping[str, str]
 ) -> str | None:
     """
     Return the manifest's key, or its URI where the outputs have URIs; None if none is wanted, or there is
@@ -113,8 +113,8 @@ def manifest_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(
     task: Task,
-    origin: Origin,
-    landings: Sequence[Landing],
+    origin: Provenance,
+    landings: Sequence[PlannedObject],
     files: Sequence[Mapping[str, Any]],
     scrub: Callable[[str], str] = str,
 ) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _is_seed(name: str, value: object) -> bool:
     return name.lower() == "seed" and not isinstance(value, dict | list)
 
 
-def _source(landing: Landing, scrub: Callable[[str], str]) -> dict[str, Any]:
+def _source(landing: PlannedObject, scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return where an object was read from: not the URL, which would let its reader fetch the file, too."""
     output = landing.output
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.conditional_writes import KeyTakenError
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Place(Protocol):
         """
 
 
-class ManifestObject:
+class ManifestFile:
     """
     One task's manifest.
 
@@ -65,7 +65,7 @@ class ManifestObject:
         body = manifests.to_bytes(manifest)
         try:
             self._place.put(body, only_if_absent=self.earlier is None and not self._replace)
-        except KeyTakenError:
+        except ObjectExistsError:
             # Another run of the same task came first, or else _read raises.
             self.earlier = self._read()
             if not manifests.says_the_same(self.earlier, manifest):
@@ -76,7 +76,7 @@ class ManifestObject:
         """Put it in place of this task's own; where nothing is shown, of nothing."""
         try:
             self._place.put(body, only_if_absent=self.earlier is None)
-        except KeyTakenError as error:
+        except ObjectExistsError as error:
             raise WiroOutputUnavailableError(
                 f"Another task writes {self.uri} at this moment; nothing was overwritten."
             ) from error

@@ -6,23 +6,23 @@ import io
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.landing import manifest as manifests
-from airflow_provider_wiro.landing.object_metadata import Description
+from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
 from airflow_provider_wiro.landing.object_storage.failures import plain_store_errors
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.object_storage.file import StoredOutput
-    from airflow_provider_wiro.landing.provenance import Origin
-    from airflow_provider_wiro.landing.s3.bucket import S3Upload
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
 
 
-class InS3:
+class S3ManifestStore:
     """
     One key of a bucket. See :class:`~airflow_provider_wiro.landing.manifest_file.Place`.
 
     :param s3: with the arguments that go for a manifest.
     """
 
-    def __init__(self, s3: S3Upload, key: str, origin: Origin) -> None:
+    def __init__(self, s3: S3Bucket, key: str, origin: Provenance) -> None:
         self.uri = f"s3://{s3.bucket}/{key}"
         self._s3 = s3
         self._key = key
@@ -33,11 +33,11 @@ class InS3:
 
     def put(self, body: bytes, *, only_if_absent: bool) -> None:
         metadata = self._origin.metadata(manifests.OUTPUT, self._s3.arguments.get("Metadata"))
-        description = Description(manifests.CONTENT_TYPE, metadata)
+        description = ObjectMetadata(manifests.CONTENT_TYPE, metadata)
         self._s3.put(self._key, body, description=description, only_if_absent=only_if_absent)
 
 
-class InStore:
+class StorageManifestStore:
     """
     One file of a store. See :class:`~airflow_provider_wiro.landing.manifest_file.Place`.
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_wiro.downloads.downloader import Download
-    from airflow_provider_wiro.downloads.range_reader import Cursor
-    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.downloads.range_reader import RangeReader
+    from airflow_provider_wiro.landing.workers import WorkerPool
 
 
 class Target(Protocol):
@@ -75,7 +75,7 @@ class OrderedDigest:
         return self._digest.hexdigest()
 
 
-def move(download: Download, target: Target, crew: Crew[Any, Any]) -> tuple[int, str]:
+def move(download: Download, target: Target, crew: WorkerPool[Any, Any]) -> tuple[int, str]:
     """
     Move one output, in one go or in parts; return its size and SHA-256.
 
@@ -95,7 +95,9 @@ def move(download: Download, target: Target, crew: Crew[Any, Any]) -> tuple[int,
             raise
 
 
-def _move(download: Download, target: Target, crew: Crew[Any, Any], received: list[int]) -> tuple[int, str]:
+def _move(
+    download: Download, target: Target, crew: WorkerPool[Any, Any], received: list[int]
+) -> tuple[int, str]:
     with download.begin() as cursor:
         first = _fill(crew, cursor, download.part_bytes, download.size)
         if len(first) < download.part_bytes:
@@ -111,7 +113,7 @@ def _move(download: Download, target: Target, crew: Crew[Any, Any], received: li
     return received[0], parts.digest.hexdigest()
 
 
-def _fill(crew: Crew[Any, Any], cursor: Cursor, part_bytes: int, size: int | None) -> bytearray:
+def _fill(crew: WorkerPool[Any, Any], cursor: RangeReader, part_bytes: int, size: int | None) -> bytearray:
     """Read up to one part into the thread's buffer and return that, shortened to what came."""
     buffer = crew.buffer(part_bytes if size is None else min(part_bytes, size - cursor.position))
     with memoryview(buffer) as view:
@@ -130,7 +132,12 @@ class _Parts:
     """
 
     def __init__(
-        self, download: Download, target: Target, crew: Crew[Any, Any], cursor: Cursor, received: list[int]
+        self,
+        download: Download,
+        target: Target,
+        crew: WorkerPool[Any, Any],
+        cursor: RangeReader,
+        received: list[int],
     ) -> None:
         self.digest = OrderedDigest()
         self._download = download

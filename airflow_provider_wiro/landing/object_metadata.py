@@ -16,7 +16,7 @@ log = plain_logger(__name__)
 
 
 @dataclass
-class Description:
+class ObjectMetadata:
     """
     The description of one object, complete once its first bytes are known.
 

@@ -38,7 +38,7 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
-class Landing:
+class PlannedObject:
     """
     One object to be.
 
@@ -67,7 +67,7 @@ class Landing:
 
 def plan(
     task: Task, key_template: str, *, model: str | None = None, argument: str = "s3_key"
-) -> list[Landing]:
+) -> list[PlannedObject]:
     """
     Return what of a task lands where, before anything is moved.
 
@@ -76,12 +76,12 @@ def plan(
     :param argument: what the user knows the template as, for messages.
     :raises WiroUsageError: two outputs would meet in one key.
     """
-    landings: list[Landing] = []
+    landings: list[PlannedObject] = []
     for output in task.outputs:
         for landing_name, content_type, part, body in _parts(task, output):
             size = output.size if body is None else len(body)
             key = fill_key(key_template, _values(task, model, output, landing_name), argument=argument)
-            landings.append(Landing(output, landing_name, key, content_type, size, part, body))
+            landings.append(PlannedObject(output, landing_name, key, content_type, size, part, body))
     _refuse_collisions(landings, key_template, argument)
     return landings
 
@@ -132,8 +132,8 @@ def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping
     }
 
 
-def _refuse_collisions(landings: Sequence[Landing], key_template: str, argument: str) -> None:
-    seen: dict[str, Landing] = {}
+def _refuse_collisions(landings: Sequence[PlannedObject], key_template: str, argument: str) -> None:
+    seen: dict[str, PlannedObject] = {}
     for landing in landings:
         other = seen.setdefault(identity_of(landing.key), landing)
         if other is not landing:

@@ -48,7 +48,7 @@ _NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]")
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """
     The Wiro task that made some objects, and the Airflow task that landed them.
 

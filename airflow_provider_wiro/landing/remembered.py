@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.llm_answers import RAW
 from airflow_provider_wiro.api.models import Output
-from airflow_provider_wiro.landing.plan import Landing, plan
+from airflow_provider_wiro.landing.plan import PlannedObject, plan
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -42,7 +42,7 @@ def _output(index: int, item: Mapping[str, Any]) -> Output:
     )
 
 
-def plan_remembered(task: Task, key_template: str, *, model: str | None = None) -> list[Landing]:
+def plan_remembered(task: Task, key_template: str, *, model: str | None = None) -> list[PlannedObject]:
     """
     Return what of such a task landed where.
 
@@ -52,7 +52,7 @@ def plan_remembered(task: Task, key_template: str, *, model: str | None = None) 
     return [landing if landing.output.url else replace(landing, size=None, body=None) for landing in landings]
 
 
-def landings_of_manifest(earlier: Mapping[str, Any] | None) -> list[Landing]:
+def landings_of_manifest(earlier: Mapping[str, Any] | None) -> list[PlannedObject]:
     """Return what of a task has landed where, as its manifest tells."""
     listed = (earlier or {}).get("outputs")
     return [
@@ -62,9 +62,9 @@ def landings_of_manifest(earlier: Mapping[str, Any] | None) -> list[Landing]:
     ]
 
 
-def _landing(item: Mapping[str, Any], source: Mapping[str, Any]) -> Landing:
+def _landing(item: Mapping[str, Any], source: Mapping[str, Any]) -> PlannedObject:
     index, size = source.get("output"), item.get("size")
-    return Landing(
+    return PlannedObject(
         Output(index if isinstance(index, int) else 0, str(source.get("name") or ""), "", None, None),
         str(item.get("name") or ""),
         str(item.get("key") or ""),

@@ -27,7 +27,7 @@ UNHURRIED_SECONDS = 10.0
 MOST_THREADS = 64
 
 
-def check_size(max_concurrency: object) -> None:
+def check_max_concurrency(max_concurrency: object) -> None:
     """Raise if it is no number of threads that is of use."""
     if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= MOST_THREADS:
         raise WiroUsageError(f"Expected max_concurrency from 1 to {MOST_THREADS}, found {max_concurrency!r}.")
@@ -51,7 +51,7 @@ class SharedWork:
         self.error: BaseException | None = None
 
 
-class Crew(Generic[Item, Result]):
+class WorkerPool(Generic[Item, Result]):
     """
     Does the same work for each of many items, ``size`` at a time.
 

@@ -74,13 +74,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.flow_context import SteadyClock
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.recovery.durable_run import BegunRun, DurableRun
-    from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+    from airflow_provider_wiro.recovery.durable_run import ActiveRun, DurableRun
+    from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
     from airflow_provider_wiro.recovery.prepared_run import PreparedRun
     from airflow_provider_wiro.recovery.record_store import RecordStore
     from airflow_provider_wiro.recovery.run_notes import NotedRun
     from airflow_provider_wiro.recovery.sending import Sending
-    from airflow_provider_wiro.watching.task_log import Narrator
+    from airflow_provider_wiro.watching.task_log import TaskLogger
 
 
 class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
@@ -207,7 +207,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.state_path = check_state_path(state_path)
         self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
-        self._narrators: dict[str, Narrator] = {}
+        self._narrators: dict[str, TaskLogger] = {}
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -380,7 +380,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
             return self._stopper.receive(send, self.hook)
 
-        def defer(seconds: float, lost: Sending, notes: LostRunNotes) -> None:
+        def defer(seconds: float, lost: Sending, notes: LostRunDigests) -> None:
             self._defer_pause(context, seconds, give_up_at, refusals, lost, notes)
 
         store = self._record_store(context)
@@ -484,7 +484,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         give_up_at: datetime,
         refusals: int,
         lost: Sending | None = None,
-        notes: LostRunNotes | None = None,
+        notes: LostRunDigests | None = None,
     ) -> None:
         """
         Wait without a worker; the same try goes on with :meth:`execute_when_free`.
@@ -511,7 +511,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             timeout=longest_deferral(free_at),
         )
 
-    def _see_through(self, context: Context, begun: BegunRun) -> RunSummary:
+    def _see_through(self, context: Context, begun: ActiveRun) -> RunSummary:
         """Wait for a run that has begun, or defer, and return its run summary."""
         from airflow_provider_wiro.api.run_summary import accepted_summary, run_summary
 
@@ -576,7 +576,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             deadline = datetime.fromtimestamp(follow_until, tz=UTC)
         return self._follow(task.id, started_at, deadline)
 
-    def _deadline(self, begun: BegunRun) -> datetime:
+    def _deadline(self, begun: ActiveRun) -> datetime:
         """
         Return when the run has to be over: counted from its submission, also by the tries after the first.
         """
@@ -588,7 +588,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return now + timedelta(seconds=self.timeout)
         return deadline
 
-    def _look_before_deferring(self, begun: BegunRun, deadline: datetime) -> Task | None:
+    def _look_before_deferring(self, begun: ActiveRun, deadline: datetime) -> Task | None:
         """
         Poll once before deferring, or for ``defer_after`` seconds.
 
@@ -726,11 +726,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         give_up_at = self._clock() + timedelta(seconds=self.timeout)
         return self._run(context, give_up_at=give_up_at, refusals=0, is_beginning=is_beginning)
 
-    def _narrator(self, wiro_task_id: str) -> Narrator:
-        from airflow_provider_wiro.watching.task_log import Narrator
+    def _narrator(self, wiro_task_id: str) -> TaskLogger:
+        from airflow_provider_wiro.watching.task_log import TaskLogger
 
         if wiro_task_id not in self._narrators:
-            self._narrators[wiro_task_id] = Narrator(wiro_task_id, self.log.info, self.log.warning)
+            self._narrators[wiro_task_id] = TaskLogger(wiro_task_id, self.log.info, self.log.warning)
         return self._narrators[wiro_task_id]
 
     def on_kill(self) -> None:

@@ -65,13 +65,13 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
-    from airflow_provider_wiro.batch.landing import ItemLander
-    from airflow_provider_wiro.batch.settings import Job, Waiting
-    from airflow_provider_wiro.batch.worker import BatchAtWork, Resources
+    from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
+    from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+    from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
     from airflow_provider_wiro.state_files.task_try import TaskTry
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
@@ -308,7 +308,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self._batch: BatchAtWork | None = None
+        self._batch: BatchWorker | None = None
         self._is_killed = False
         self._waits_here = not self.deferrable
 
@@ -430,7 +430,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             )
         return found
 
-    def _open_journal(self, context: Context) -> JournalStore | None:
+    def _open_journal(self, context: Context) -> Journal | None:
         from airflow_provider_wiro.batch.locations import open_journal
 
         return open_journal(context, state_path=self.state_path, own=self._own_objects())
@@ -482,8 +482,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
         from airflow_provider_wiro.batch.preflight.input_files import shared_files
         from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing, try_places
-        from airflow_provider_wiro.batch.results import Parts
-        from airflow_provider_wiro.batch.worker import BatchAtWork, Resources
+        from airflow_provider_wiro.batch.results import ResultShards
+        from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
         from airflow_provider_wiro.state_files.try_trace import open_trace
@@ -551,7 +551,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 check_manifest(manifest, self._manifest_template, self.inputs)
             if lander is not None:
                 lander.manifest = manifest
-            parts = Parts(parts_uri(context, manifest), own)
+            parts = ResultShards(parts_uri(context, manifest), own)
             self._check_killed()  # fetching the inputs can take long
             missing: Callable[[str], WiroError] | None = None
             if before is not None:
@@ -586,8 +586,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
             self._stopper.adopt(record)
             shared = shared_files(self.files, inputs, record, self.aws_conn_id)
-            found = Resources(connection, inputs, shared, record, store, parts, lander, own)
-            self._batch = BatchAtWork(job, found)
+            found = BatchContext(connection, inputs, shared, record, store, parts, lander, own)
+            self._batch = BatchWorker(job, found)
             if self._is_killed:
                 self._batch.stop()
             try:
@@ -600,11 +600,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self._defer(waiting, context, inputs.fingerprint, notes)
             return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
 
-    def _job(self, ti: Any, *, project_id: str | None) -> Job:
-        from airflow_provider_wiro.batch.settings import Job
+    def _job(self, ti: Any, *, project_id: str | None) -> BatchSettings:
+        from airflow_provider_wiro.batch.settings import BatchSettings
         from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
 
-        return Job(
+        return BatchSettings(
             model=self.model,
             project_id=project_id,
             callback_url=self.callback_url,
@@ -630,7 +630,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             include_links=self.include_links,
         )
 
-    def _journal(self, store: JournalStore | None) -> JournalStore | None:
+    def _journal(self, store: Journal | None) -> Journal | None:
         if store is not None:
             return store
         if self.deferrable:
@@ -644,12 +644,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         )
         return None
 
-    def _lander(self, ti: Any) -> ItemLander | None:
+    def _lander(self, ti: Any) -> ItemTransfer | None:
         if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
             return None
-        from airflow_provider_wiro.batch.landing import ItemLander, LandingSettings
+        from airflow_provider_wiro.batch.landing import ItemTransfer, S3Settings
 
-        settings = LandingSettings(
+        settings = S3Settings(
             s3_bucket=self.s3_bucket,
             s3_key=self.s3_key,
             replace=self.replace,
@@ -663,10 +663,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             part_size=self.part_size,
             require_size=self.require_size,
         )
-        return ItemLander(settings, self.hook, self.model, ti)
+        return ItemTransfer(settings, self.hook, self.model, ti)
 
     def _defer(
-        self, waiting: Waiting, context: Context, fingerprint: str, notes: LostRunNotes | None
+        self, waiting: DeferralRequest, context: Context, fingerprint: str, notes: LostRunDigests | None
     ) -> None:
         """
         Wait without a worker.
@@ -719,7 +719,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _finish(
         self,
-        found: Resources,
+        found: BatchContext,
         manifest: str,
         fatal: Exception | None,
         lifetime: int,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.decoding.oversized import listed_from_beginning
-from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, call
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.api.responses import Answer
+    from airflow_provider_wiro.api.responses import ApiResponse
 
 #: For how long Wiro is asked for its newest task before a Run goes without: a list out of order stops no run.
 BASELINE_PATIENCE_SECONDS = 10.0
@@ -77,7 +77,7 @@ class LaterTasks:
         return any(task.project_id == project_id for task in (*self.tasks, *self.earlier))
 
 
-def ask_baseline(outside: Outside) -> Flow[Baseline]:
+def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
     """
     Return what Wiro has before a Run.
 
@@ -119,7 +119,7 @@ class Dates:
     def __init__(self) -> None:
         self.latest: float | None = None
 
-    def note(self, answer: Answer) -> None:
+    def note(self, answer: ApiResponse) -> None:
         """Take in an answer."""
         try:
             self.latest = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
@@ -128,7 +128,7 @@ class Dates:
 
 
 def tasks_since(
-    outside: Outside, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
+    outside: FlowContext, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
 ) -> Flow[LaterTasks]:
     """
     Return the project's tasks that may have been started after a moment.
@@ -198,7 +198,9 @@ def _unsearchable(why: str) -> WiroOrphanedRunError:
     )
 
 
-def _page(outside: Outside, start: int, limit: int, **settings: Any) -> Flow[tuple[tuple[Task, ...], int]]:
+def _page(
+    outside: FlowContext, start: int, limit: int, **settings: Any
+) -> Flow[tuple[tuple[Task, ...], int]]:
     """
     Return a page of the list, empty after its end, and how many tasks were asked for in the end.
 

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+    from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
     from airflow_provider_wiro.recovery.record_store import RecordStore
-    from airflow_provider_wiro.recovery.resume import Resumption, WantedRun
+    from airflow_provider_wiro.recovery.resume import ResumeDecision, RunSpec
     from airflow_provider_wiro.recovery.sending import Sending
     from airflow_provider_wiro.state_files.try_trace import TryTrace
 
@@ -46,7 +46,7 @@ _SHORTEST_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class BegunRun:
+class ActiveRun:
     """
     A run that is on its way, or over.
 
@@ -89,7 +89,7 @@ class DurableRun:
         self,
         hook: WiroHook,
         store: RecordStore | None,
-        wanted: WantedRun,
+        wanted: RunSpec,
         *,
         submit: Callable[[Callable[[], None], Callable[[], None]], StartedRun],
         try_number: int,
@@ -101,7 +101,7 @@ class DurableRun:
         patience_seconds: float = POLL_PATIENCE_SECONDS,
         began_at: datetime,
         seconds_left: Callable[[], float],
-        pause: Callable[[float, Sending, LostRunNotes], None] | None = None,
+        pause: Callable[[float, Sending, LostRunDigests], None] | None = None,
         pauses: tuple[float, float] = LOOK_PAUSES,
         monotonic: Callable[[], float] = time.monotonic,
         trace: TryTrace | None = None,
@@ -129,7 +129,7 @@ class DurableRun:
         #: Whether the record that was found is of a DAG run that was deleted since.
         self._is_of_deleted_dag_run = False
 
-    def begin(self) -> BegunRun:
+    def begin(self) -> ActiveRun:
         """
         Return the run, of which Wiro has the task when this returns.
 
@@ -179,7 +179,7 @@ class DurableRun:
             try_number=self._try_number,
         )
 
-    def _decide(self, record: RunRecord | None) -> Resumption:
+    def _decide(self, record: RunRecord | None) -> ResumeDecision:
         """Return what to do about a record, once that is certain."""
         while True:
             found = self._hook.converse(
@@ -228,7 +228,7 @@ class DurableRun:
         else:
             self._pause(pause, record.sending, notes_of(record, self._wanted))
 
-    def _start(self, earlier: RunRecord | None) -> BegunRun:
+    def _start(self, earlier: RunRecord | None) -> ActiveRun:
         if self._wanted.problem is not None:
             raise self._wanted.problem
         lost_sendings = self._lost_sendings(earlier)
@@ -265,7 +265,7 @@ class DurableRun:
         self._keep_id(
             replace(self._intent, wiro_task_id=started.wiro_task_id, accepted_at=accepted_at.timestamp())
         )
-        return BegunRun(
+        return ActiveRun(
             started.wiro_task_id, self._intent.intended_at_moment, accepted_at, None, is_resumed=False
         )
 
@@ -331,7 +331,7 @@ class DurableRun:
             self._log.warning("%s A retry will take the answer for one that timed out.", error)
             return record
 
-    def _settle(self, record: RunRecord, lost: WiroLostRunError) -> BegunRun:
+    def _settle(self, record: RunRecord, lost: WiroLostRunError) -> ActiveRun:
         """
         Look for the task of a Run whose answer never came, and start again only if there certainly is none.
         """
@@ -348,7 +348,7 @@ class DurableRun:
             return self._pick_up(found, found.record, is_resumed=False)
         return self._start(record)
 
-    def _pick_up(self, found: Resumption, record: RunRecord, *, is_resumed: bool) -> BegunRun:
+    def _pick_up(self, found: ResumeDecision, record: RunRecord, *, is_resumed: bool) -> ActiveRun:
         wiro_task_id = record.wiro_task_id
         if wiro_task_id is None:
             raise AssertionError("only a run with an id can be picked up")
@@ -356,7 +356,7 @@ class DurableRun:
         accepted_at = self._now().timestamp() if record.accepted_at is None else record.accepted_at
         record = replace(record, lifetime=self._wanted.lifetime, accepted_at=accepted_at, **self._written_by)
         self._keep_id(record)
-        return BegunRun(
+        return ActiveRun(
             wiro_task_id,
             record.intended_at_moment,
             record.accepted_at_moment,

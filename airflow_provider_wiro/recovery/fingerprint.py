@@ -104,7 +104,7 @@ def _digest(words: str) -> str:
     return hashlib.sha256(words.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-class Likeness(Enum):
+class Match(Enum):
     """Whether a task that Wiro lists is the run we look for."""
 
     SAME = "same"
@@ -112,7 +112,7 @@ class Likeness(Enum):
     UNCLEAR = "unclear"  # the item is abridged: it doesn't show what tells them apart
 
 
-def likeness(task: Task, model: str, parameters: Mapping[str, Any], host: str = "") -> Likeness:
+def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str = "") -> Match:
     """
     Compare model and parameters of a listed task with those of a run.
 
@@ -124,18 +124,18 @@ def likeness(task: Task, model: str, parameters: Mapping[str, Any], host: str = 
     :param host: of the connection's base URL. A URL may be shown as Wiro's own copy of it.
     """
     if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
-        return Likeness.OTHER
+        return Match.OTHER
     sent = {name: value for name, value in parameters.items() if value is not None}
     seen = task.parameters
     differing = [name for name, value in sent.items() if name in seen and not _is_same(value, seen[name])]
     if not all(_may_be_copies(sent[name], seen[name], host) for name in differing):
-        return Likeness.OTHER
+        return Match.OTHER
     if differing:
-        return Likeness.UNCLEAR
+        return Match.UNCLEAR
     # An empty value may be left out, since that is what it says.
     if task.model is None or any(name not in seen and not _is_empty(value) for name, value in sent.items()):
-        return Likeness.UNCLEAR
-    return Likeness.SAME
+        return Match.UNCLEAR
+    return Match.SAME
 
 
 def _plain_slug(model: str) -> str:

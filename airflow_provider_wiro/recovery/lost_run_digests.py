@@ -21,14 +21,14 @@ from airflow_provider_wiro.recovery.sending import Sending
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
 
 #: How much of a trigger's row notes may take, in characters.
 MOST_CHARACTERS = 40_000
 
 
 def find_to_stop(
-    outside: Outside,
+    outside: FlowContext,
     runs: Sequence[LostRun],
     known_ids: Sequence[str],
     *,
@@ -67,7 +67,7 @@ def find_to_stop(
 
 
 @dataclass(frozen=True)
-class LostRunNotes:
+class LostRunDigests:
     """
     Lost Runs, to be looked for by a trigger.
 

@@ -40,7 +40,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.flow import Flow, Outside, call
+from airflow_provider_wiro.api.flow import Flow, FlowContext, call
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroNotFoundError,
@@ -48,7 +48,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.input_files.sent_files import FileComparison, SentFiles, has_other_files
 from airflow_provider_wiro.recovery.baseline import tasks_since
-from airflow_provider_wiro.recovery.fingerprint import Likeness, likeness
+from airflow_provider_wiro.recovery.fingerprint import Match, match_task
 from airflow_provider_wiro.recovery.sending import LOST_RUN_PATIENCE_SECONDS, Sending, Timing
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Findings:
 
 
 def find_lost(
-    outside: Outside,
+    outside: FlowContext,
     lost: Sequence[LostRun],
     known_ids: Container[str],
     *,
@@ -200,7 +200,7 @@ class _Search:
     """The tasks that fit, and those that may, for each group of equal runs."""
 
     def __init__(
-        self, outside: Outside, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
+        self, outside: FlowContext, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
     ) -> None:
         self._outside = outside
         self._files = FileComparison(outside.host)
@@ -225,17 +225,17 @@ class _Search:
                 if all(self._timing(run, task) is Timing.IMPOSSIBLE for run in runs):
                     continue
                 verdict, seen = yield from self._likeness(seen, runs[0])
-                if verdict is Likeness.OTHER:
+                if verdict is Match.OTHER:
                     continue
                 if owner is None:
                     owner = yield from _learn_owner(self._outside, own_ids)
                 verdict = self._owned(verdict, seen, runs[0], owner, is_crowded=is_crowded)
                 timings = {self._timing(run, seen) for run in runs}
                 is_timed = Timing.POSSIBLE in timings and Timing.UNCLEAR not in timings
-                if verdict is Likeness.OTHER or timings == {Timing.IMPOSSIBLE}:
+                if verdict is Match.OTHER or timings == {Timing.IMPOSSIBLE}:
                     continue
                 is_certain = is_timed and all(run.sending.newest_before is not None for run in runs)
-                if verdict is Likeness.SAME and is_certain:
+                if verdict is Match.SAME and is_certain:
                     # Runs that demand more of a task come first, and what shows all that one of them demands
                     # is no doubt for one that demands less.
                     self._same[digest].append(seen)
@@ -263,41 +263,39 @@ class _Search:
             return Timing.IMPOSSIBLE
         return run.sending.timing(task, self._windows[run.item])
 
-    def _likeness(self, listed: Task, run: LostRun) -> Flow[tuple[Likeness, Task]]:
+    def _likeness(self, listed: Task, run: LostRun) -> Flow[tuple[Match, Task]]:
         """Compare a listed task with a run; the list abridges, so that in doubt its Detail is asked for."""
         verdict = yield from self._likeness_of(listed, run)
-        if verdict is Likeness.OTHER or (verdict is Likeness.SAME and listed.created_at is not None):
+        if verdict is Match.OTHER or (verdict is Match.SAME and listed.created_at is not None):
             return verdict, listed
         try:
             task = yield from call(endpoints.get_task(listed.id), self._outside)
         except (WiroNotFoundError, WiroAnswerTooLargeError):
-            return Likeness.UNCLEAR, listed  # a person may find it in the dashboard
+            return Match.UNCLEAR, listed  # a person may find it in the dashboard
         return (yield from self._likeness_of(task, run)), task
 
-    def _likeness_of(self, task: Task, run: LostRun) -> Flow[Likeness]:
+    def _likeness_of(self, task: Task, run: LostRun) -> Flow[Match]:
         host = self._outside.host
         names = {form for name in run.files for form in (name, f"{name}Url", name.removesuffix("Url"))}
         parameters = {name: value for name, value in run.parameters.items() if name not in names}
-        verdict = likeness(task, run.model, parameters, host)
-        if verdict is Likeness.OTHER:
+        verdict = match_task(task, run.model, parameters, host)
+        if verdict is Match.OTHER:
             return verdict
         is_same = yield from self._files.compare(run.files, task.parameters)
         if is_same is False:
-            return Likeness.OTHER
+            return Match.OTHER
         known = {*run.files, *run.parameters}
         if is_same is None or has_other_files(task.parameters, known, host):
-            return Likeness.UNCLEAR
+            return Match.UNCLEAR
         return verdict
 
-    def _owned(
-        self, verdict: Likeness, task: Task, run: LostRun, owner: Owner, *, is_crowded: bool
-    ) -> Likeness:
+    def _owned(self, verdict: Match, task: Task, run: LostRun, owner: Owner, *, is_crowded: bool) -> Match:
         """Refuse another member's or project's task, and doubt one of a crowd in which ours isn't known."""
         expected = owner if run.project_id is None else Owner(run.project_id, owner.uuid)
         if not expected.has(task):
-            return Likeness.OTHER
+            return Match.OTHER
         is_known = expected.project_id is not None or expected.uuid is not None
-        return Likeness.UNCLEAR if is_crowded and not is_known else verdict
+        return Match.UNCLEAR if is_crowded and not is_known else verdict
 
     def _pair(self, runs: Sequence[LostRun], tasks: Sequence[Task]) -> dict[int, str] | None:
         """Give each task, oldest first, to a run that can have started it; None if one is left over."""
@@ -329,7 +327,7 @@ def _has_several_owners(tasks: Sequence[Task]) -> bool:
     return len({task.project_id for task in tasks if task.project_id is not None}) > 1
 
 
-def _learn_owner(outside: Outside, own_ids: Iterable[str]) -> Flow[Owner]:
+def _learn_owner(outside: FlowContext, own_ids: Iterable[str]) -> Flow[Owner]:
     """Learn from tasks that we started whose ours are: two have to agree about an owner."""
     shown: list[Task] = []
     for wiro_task_id in own_ids:

@@ -12,7 +12,7 @@ from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, files_as_far_
 from airflow_provider_wiro.input_files.sent_files import references, sent_files
 from airflow_provider_wiro.input_files.sources import reference_of, sources_of
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
-from airflow_provider_wiro.recovery.resume import WantedRun
+from airflow_provider_wiro.recovery.resume import RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class PreparedRun:
     :ivar files: what is sent; empty where ``wanted.problem`` says why it can't be.
     """
 
-    wanted: WantedRun
+    wanted: RunSpec
     files: Mapping[str, Sequence[FileValue]]
 
 
@@ -72,7 +72,7 @@ def prepare_run(
         digest, sent = fingerprint(model, given, found, project_id), sent_files(found)
     except WiroError as error:
         problem, sent = error, files_as_far_as_known(files, aws_conn_id)
-    wanted = WantedRun(
+    wanted = RunSpec(
         model,
         given,
         digest,

@@ -22,7 +22,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOrphanedRunError,
 )
 from airflow_provider_wiro.input_files.sent_files import SentFiles, with_digests
-from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes, find_to_stop
+from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests, find_to_stop
 from airflow_provider_wiro.recovery.lost_runs import LostRun, doubt, find_lost
 from airflow_provider_wiro.recovery.sending import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.state_files.task_try import TaskTry, was_cleared_since
@@ -30,7 +30,7 @@ from airflow_provider_wiro.state_files.task_try import TaskTry, was_cleared_sinc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.exceptions import WiroLostRunError
     from airflow_provider_wiro.recovery.run_record import RunRecord
@@ -41,7 +41,7 @@ MAX_LOSSES = 3
 
 
 @dataclass(frozen=True)
-class WantedRun:
+class RunSpec:
     """
     What a task wants to run, as far as an earlier run is compared with it.
 
@@ -81,7 +81,7 @@ class WantedRun:
 
 
 @dataclass(frozen=True)
-class Resumption:
+class ResumeDecision:
     """
     What to do: follow the task of ``record``, or start a new one if that is None.
 
@@ -98,16 +98,16 @@ class Resumption:
 
 
 def resume(
-    outside: Outside,
+    outside: FlowContext,
     record: RunRecord | None,
-    wanted: WantedRun,
+    wanted: RunSpec,
     *,
     stops_stale: bool = False,
     resubmits_orphans: bool = False,
     is_of_deleted_dag_run: bool = False,
     timeout_seconds: float | None = None,
     patience_seconds: float = POLL_PATIENCE_SECONDS,
-) -> Flow[Resumption]:
+) -> Flow[ResumeDecision]:
     """
     Decide about the record an earlier try left.
 
@@ -121,7 +121,7 @@ def resume(
     :raises WiroError: Wiro can't be asked; the record stands.
     """
     if record is None:
-        return Resumption(None, None, "there is no earlier run")
+        return ResumeDecision(None, None, "there is no earlier run")
     if is_of_deleted_dag_run:
         what = "the record is of an earlier DAG run with the same id, which was deleted"
         return (
@@ -131,7 +131,7 @@ def resume(
         )
     now = wanted.task_try or TaskTry(record.try_number)
     if record.is_spent and was_cleared_since(record.written_by, now, wanted.lifetime):
-        return Resumption(None, None, "the earlier run's result was used, and the task was cleared since")
+        return ResumeDecision(None, None, "the earlier run's result was used, and the task was cleared since")
     if not wanted.is_run_of(record):
         what = "an earlier try's run had another model, parameters or files"
         return (
@@ -152,47 +152,47 @@ def resume(
         )
     except WiroNotFoundError as error:
         if resubmits_orphans:
-            return Resumption(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
+            return ResumeDecision(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
         raise WiroOrphanedRunError(
             f"An earlier try started Wiro task {record.wiro_task_id}, which this connection's project "
             "doesn't know. Check that the connection is the one it was started with; "
             "on_orphaned_intent='resubmit' starts anew."
         ) from error
     if task.is_terminal and not task.has_succeeded:
-        return Resumption(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
+        return ResumeDecision(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
     if task.is_terminal and not has_enough_outputs(task, wanted.min_outputs):
-        return Resumption(None, task, f"Wiro task {task.id} of an earlier try has too few outputs")
-    return Resumption(record, task, f"Wiro task {task.id} was started by an earlier try")
+        return ResumeDecision(None, task, f"Wiro task {task.id} of an earlier try has too few outputs")
+    return ResumeDecision(record, task, f"Wiro task {task.id} was started by an earlier try")
 
 
 def _leave_stale(
-    outside: Outside, record: RunRecord, what: str, *, is_stopped: bool, resubmits_orphans: bool
-) -> Flow[Resumption]:
+    outside: FlowContext, record: RunRecord, what: str, *, is_stopped: bool, resubmits_orphans: bool
+) -> Flow[ResumeDecision]:
     """
     Give up a record's task, which this try doesn't want.
 
     :param what: why, for the log.
     """
     if record.is_spent:
-        return Resumption(None, None, what)
+        return ResumeDecision(None, None, what)
     if record.wiro_task_id is None:
         if is_stopped and not resubmits_orphans:
             raise WiroOrphanedRunError(
                 f"The answer of an earlier Run was lost, and {what}, so that its task can't be found to be "
                 "stopped. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new run."
             )
-        return Resumption(
+        return ResumeDecision(
             None, None, f"{what}; its answer was lost, and if Wiro has started it, it is left to end"
         )
     if is_stopped:
         yield from stop_task(record.wiro_task_id, outside)
-        return Resumption(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
-    return Resumption(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
+        return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
+    return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
 
 
 def settle(
-    outside: Outside, record: RunRecord, wanted: WantedRun, *, resubmits_orphans: bool = False
-) -> Flow[Resumption]:
+    outside: FlowContext, record: RunRecord, wanted: RunSpec, *, resubmits_orphans: bool = False
+) -> Flow[ResumeDecision]:
     """
     Look once for the task of a Run whose answer was lost, or whose sender died.
 
@@ -213,19 +213,21 @@ def settle(
         if not resubmits_orphans:
             raise
         reason = "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
-        return Resumption(None, None, reason)
+        return ResumeDecision(None, None, reason)
     if found.tasks:
         task = found.seen[found.tasks[0]]
         reason = f"the answer of an earlier Run was lost; it had started Wiro task {task.id}"
-        return Resumption(_found(record, task), None, reason)
+        return ResumeDecision(_found(record, task), None, reason)
     if found.open:
         reason = "the answer of an earlier Run was lost; Wiro shows no task of it yet"
-        return Resumption(None, None, reason, open_for=found.open[0])
-    return Resumption(None, None, "the answer of an earlier Run was lost; Wiro has started no task for it")
+        return ResumeDecision(None, None, reason, open_for=found.open[0])
+    return ResumeDecision(
+        None, None, "the answer of an earlier Run was lost; Wiro has started no task for it"
+    )
 
 
 def find_lost_run_now(
-    outside: Outside, record: RunRecord, wanted: WantedRun, *, patience_seconds: float = 1.0
+    outside: FlowContext, record: RunRecord, wanted: RunSpec, *, patience_seconds: float = 1.0
 ) -> Flow[str | None]:
     """
     Look once, without any wait, for the task of a Run that is in flight or lost: for a kill.
@@ -244,7 +246,7 @@ def find_lost_run_now(
     return found[0] if found else None
 
 
-def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) -> LostRun:
+def lost_run(item: int, sending: Sending, record: RunRecord, wanted: RunSpec) -> LostRun:
     """
     Return one sending of a record's run, to be looked for.
 
@@ -256,10 +258,10 @@ def lost_run(item: int, sending: Sending, record: RunRecord, wanted: WantedRun) 
     )
 
 
-def notes_of(record: RunRecord, wanted: WantedRun) -> LostRunNotes:
+def notes_of(record: RunRecord, wanted: RunSpec) -> LostRunDigests:
     """Return a record's lost Run as a trigger may know it."""
     run = lost_run(0, record.sending, record, wanted)
-    return LostRunNotes((run,), record.earlier_task_ids, wanted.patience_seconds)
+    return LostRunDigests((run,), record.earlier_task_ids, wanted.patience_seconds)
 
 
 def _found(record: RunRecord, task: Task) -> RunRecord:

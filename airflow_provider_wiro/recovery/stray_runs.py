@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.record_store import RecordStore
-    from airflow_provider_wiro.recovery.resume import WantedRun
+    from airflow_provider_wiro.recovery.resume import RunSpec
 
 
 def stop_strays(
     hook: WiroHook,
     store: RecordStore | None,
     wiro_task_id: str,
-    wanted: Callable[[], WantedRun],
+    wanted: Callable[[], RunSpec],
     log: Log,
 ) -> None:
     """

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.operations import look_at_task, stop_task
 from airflow_provider_wiro.recovery.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
-from airflow_provider_wiro.recovery.resume import WantedRun, lost_run
+from airflow_provider_wiro.recovery.resume import RunSpec, lost_run
 from airflow_provider_wiro.recovery.sending import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.recovery.run_record import RunRecord
 
@@ -37,7 +37,7 @@ class Strays:
 
 
 def find_strays(
-    outside: Outside,
+    outside: FlowContext,
     earlier: Sequence[LostRun],
     known_ids: Container[str],
     *,
@@ -129,7 +129,7 @@ def billed(found: Strays) -> Iterator[tuple[str, str | None]]:
         yield task.id, None
 
 
-def earlier_sendings(record: RunRecord, wanted: WantedRun) -> list[LostRun]:
+def earlier_sendings(record: RunRecord, wanted: RunSpec) -> list[LostRun]:
     """Return the sendings of a record's run that were taken for not started, for :func:`find_strays`."""
     return [lost_run(number, sending, record, wanted) for number, sending in enumerate(record.lost_sendings)]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.cancellation.run_stopper import RunStopper, Search
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.record_store import RecordStore
-    from airflow_provider_wiro.recovery.resume import WantedRun
+    from airflow_provider_wiro.recovery.resume import RunSpec
     from airflow_provider_wiro.recovery.run_record import RunRecord
 
 
@@ -25,7 +25,7 @@ class WatchedRecordStore:
     has not been answered knows what to look for.
     """
 
-    def __init__(self, store: RecordStore, stopper: RunStopper, hook: WiroHook, wanted: WantedRun) -> None:
+    def __init__(self, store: RecordStore, stopper: RunStopper, hook: WiroHook, wanted: RunSpec) -> None:
         self._store = store
         self._stopper = stopper
         self._hook = hook
@@ -59,7 +59,7 @@ class WatchedRecordStore:
             self._stopper.aim_at_intent(_search(record, self._wanted), self._hook, is_sent=is_read)
 
 
-def _search(record: RunRecord, wanted: WantedRun) -> Search:
+def _search(record: RunRecord, wanted: RunSpec) -> Search:
     """Return what looks once for the task of a Run whose answer has not come."""
 
     def search(hook: WiroHook, seconds: float) -> str | None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.watching.task_log import Narrator
+    from airflow_provider_wiro.watching.task_log import TaskLogger
 
 
 class WiroTaskSensor(PlainLogs, BaseSensorOperator):
@@ -277,11 +277,11 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         return wiro_task_id
 
     @cached_property
-    def _narrator(self) -> Narrator:
+    def _narrator(self) -> TaskLogger:
         from airflow_provider_wiro.api.run_summary import task_id_of
-        from airflow_provider_wiro.watching.task_log import Narrator
+        from airflow_provider_wiro.watching.task_log import TaskLogger
 
-        return Narrator(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
+        return TaskLogger(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
         from airflow_provider_wiro.api.run_summary import model_of, run_summary

@@ -17,7 +17,7 @@ from airflow_provider_wiro.storage.location import parse_location
 from airflow_provider_wiro.storage.object_files import check_known, open_object
 from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
 from airflow_provider_wiro.storage.private_files import replacing
-from airflow_provider_wiro.storage.s3.conditional_writes import KeyTakenError, put_if_unchanged
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError, put_if_unchanged
 from airflow_provider_wiro.storage.s3.hooks import s3_hook
 from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import JSON_LINES, OwnObjects, put_whole
@@ -34,7 +34,7 @@ _COPIED_BYTES = 1024 * 1024
 _SINGLE_PUT_BYTES = 8 * 1024 * 1024
 
 
-class Place(Protocol):
+class Folder(Protocol):
     """
     A folder. Names are of files right in it; each file is written as a whole.
 
@@ -82,7 +82,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return folder or "/", name
 
 
-def open_place(uri: str, own: OwnObjects | None = None) -> Place:
+def open_folder(uri: str, own: OwnObjects | None = None) -> Folder:
     """
     Return a folder; an object store's connection is read from Airflow here.
 
@@ -93,7 +93,7 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
     """
     location = parse_location(uri, "a folder")
     if location.is_local:
-        return LocalPlace(location.path)
+        return LocalFolder(location.path)
     refuse_parent_folders(location.path, argument="a folder")
     if location.scheme == "s3" and location.path.startswith("/"):
         raise WiroUsageError(f"Expected a key without a slash at its beginning, found {uri[:200]!r}.")
@@ -103,7 +103,7 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
             "don't. Is a templated piece empty?"
         )
     try:
-        return S3Place(location.uri, own) if location.scheme == "s3" else StoragePlace(location.uri)
+        return S3Folder(location.uri, own) if location.scheme == "s3" else ObjectStorageFolder(location.uri)
     except WiroUsageError:
         raise
     except WiroMissingConnectionError as error:  # also while Airflow's secrets backend is out
@@ -114,7 +114,7 @@ def open_place(uri: str, own: OwnObjects | None = None) -> Place:
         raise WiroRecordError(f"Can't open {uri}: {type(error).__name__}: {error}") from error
 
 
-def swap_by_look(
+def check_then_write(
     read: Callable[[str], T | None], write: Callable[[str, T], None], name: str, new: T, before: T | None
 ) -> bool:
     """Swap where a store knows no condition: of two at the very same moment the last one wins."""
@@ -124,7 +124,7 @@ def swap_by_look(
     return found in {before, new}
 
 
-class LocalPlace:
+class LocalFolder:
     """A folder on this machine. A crash leaves the file before or the new one, never half of one."""
 
     def __init__(self, path: str) -> None:
@@ -132,35 +132,35 @@ class LocalPlace:
         self.path = Path(path)
 
     def read(self, name: str) -> bytes | None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def write(self, name: str, body: bytes) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         self._replace(name, lambda file: file.write(body))
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
-        """See :class:`Place`."""
-        return swap_by_look(self.read, self.write, name, body, before)
+        """See :class:`Folder`."""
+        return check_then_write(self.read, self.write, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         with file.open("rb") as source:
             self._replace(name, lambda target: shutil.copyfileobj(source, target, _COPIED_BYTES))
 
     def download(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         shutil.copyfile(self.path / name, file)
 
     def names(self, most: int | None = None) -> set[str]:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         return {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
 
     def delete(self, name: str) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         (self.path / name).unlink(missing_ok=True)
 
     def _replace(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
@@ -169,7 +169,7 @@ class LocalPlace:
             fill(file)
 
 
-class S3Place:
+class S3Folder:
     """A prefix in a bucket."""
 
     def __init__(self, uri: str, own: OwnObjects | None = None) -> None:
@@ -189,7 +189,7 @@ class S3Place:
         self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
 
     def read(self, name: str) -> bytes | None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         body = self._get(name)
         if body is None:
             return None
@@ -198,11 +198,11 @@ class S3Place:
         return read
 
     def write(self, name: str, body: bytes) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         self._put(self._client.put_object, name, body, self._typed(name))
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         found = self._find(name)
         etag = None
         if found is not None:
@@ -215,13 +215,13 @@ class S3Place:
             return False
         try:
             self._put(partial(put_if_unchanged, self._client, etag), name, body, self._typed(name))
-        except KeyTakenError:
+        except ObjectExistsError:
             # Or it is ours: boto3 repeats a put whose answer was lost, and then that is in its own way.
             return self.read(name) == body
         return True
 
     def upload(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         if file.stat().st_size <= _SINGLE_PUT_BYTES:
             self._put(self._client.put_object, name, file.read_bytes(), self._result)
         else:
@@ -230,7 +230,7 @@ class S3Place:
             )
 
     def download(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         body = self._get(name)
         if body is None:
             raise FileNotFoundError(name)
@@ -239,7 +239,7 @@ class S3Place:
                 target.write(piece)
 
     def names(self, most: int | None = None) -> set[str]:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket,
             Prefix=self._prefix,
@@ -255,7 +255,7 @@ class S3Place:
         return found
 
     def delete(self, name: str) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name, **self._managing)
 
     def _typed(self, name: str) -> dict[str, Any]:
@@ -280,7 +280,7 @@ class S3Place:
             raise
 
 
-class StoragePlace:
+class ObjectStorageFolder:
     """A folder in any other store that Airflow knows."""
 
     def __init__(self, uri: str) -> None:
@@ -289,7 +289,7 @@ class StoragePlace:
         self._path.fs  # noqa: B018  reads the connection, which only this thread may
 
     def read(self, name: str) -> bytes | None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         try:
             body: bytes = (self._path / name).read_bytes()
         except FileNotFoundError:
@@ -297,33 +297,33 @@ class StoragePlace:
         return body
 
     def write(self, name: str, body: bytes) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         with self._open_for_writing(name) as target:
             target.write(body)
 
     def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
-        """See :class:`Place`."""
-        return swap_by_look(self.read, self.write, name, body, before)
+        """See :class:`Folder`."""
+        return check_then_write(self.read, self.write, name, body, before)
 
     def upload(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         with file.open("rb") as source, self._open_for_writing(name) as target:
             shutil.copyfileobj(source, target, _COPIED_BYTES)
 
     def download(self, name: str, file: Path) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         with (self._path / name).open("rb") as source, file.open("wb") as target:
             shutil.copyfileobj(source, target, _COPIED_BYTES)
 
     def names(self, most: int | None = None) -> set[str]:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         try:
             return {str(found).rstrip("/").rpartition("/")[2] for found in self._path.iterdir()}
         except FileNotFoundError:
             return set()
 
     def delete(self, name: str) -> None:
-        """See :class:`Place`."""
+        """See :class:`Folder`."""
         (self._path / name).unlink(missing_ok=True)
 
     def _open_for_writing(self, name: str) -> Any:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.object_storage.file import StoredOutput
     from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.workers import WorkerPool
     from airflow_provider_wiro.transfers.openlineage import Landed
 
 
@@ -121,7 +121,7 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         self.max_concurrency = max_concurrency
         self.require_size = require_size
         self._is_killed = False
-        self._crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] | None = None
+        self._crew: WorkerPool[tuple[PlannedObject, StoredOutput], dict[str, Any]] | None = None
         self._reader: OutputReader | None = None
         self._landed: Landed | None = None
         self._keep_templates()
@@ -153,23 +153,23 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.landing.object_storage import arguments as destination
         from airflow_provider_wiro.landing.object_storage.path_template import path_template
         from airflow_provider_wiro.landing.plan import plan
-        from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import (
             finished_task,
             landed,
             secrets_of,
             with_cost,
         )
-        from airflow_provider_wiro.landing.workers import check_size
+        from airflow_provider_wiro.landing.workers import check_max_concurrency
         from airflow_provider_wiro.redaction.task_parameters import without
         from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
-            check_size(self.max_concurrency)
+            check_max_concurrency(self.max_concurrency)
             template = path_template(self.path)
             task = finished_task(self.hook, self.wiro_task_id)
             base_url = self.hook.connection.base_url
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
+            origin = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             landings = plan(task, template, model=origin.model, argument="path")
             if not landings:
                 self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
@@ -215,13 +215,17 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
 
         return operator_lineage(self._landed)
 
-    def _land_all(self, task: Task, items: Sequence[tuple[Landing, StoredOutput]]) -> list[dict[str, Any]]:
+    def _land_all(
+        self, task: Task, items: Sequence[tuple[PlannedObject, StoredOutput]]
+    ) -> list[dict[str, Any]]:
         """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
         from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
         from airflow_provider_wiro.landing.object_storage.transfer import StoredLanding
-        from airflow_provider_wiro.landing.workers import Crew
+        from airflow_provider_wiro.landing.workers import WorkerPool
 
-        crew: Crew[tuple[Landing, StoredOutput], dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
+        crew: WorkerPool[tuple[PlannedObject, StoredOutput], dict[str, Any]] = WorkerPool(
+            self.max_concurrency, self._stopped
+        )
         self.hook.interrupted_by(crew.check)
         with OutputReader(self.hook, task, crew.check, require_size=self.require_size) as reader:
             self._crew, self._reader = crew, reader

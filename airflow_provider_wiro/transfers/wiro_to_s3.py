@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.downloads.downloader import Fetcher
+    from airflow_provider_wiro.downloads.downloader import Downloader
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.s3.bucket import S3Upload
-    from airflow_provider_wiro.landing.s3.transfer_record import Books
-    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
+    from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
+    from airflow_provider_wiro.landing.workers import WorkerPool
     from airflow_provider_wiro.transfers.openlineage import Landed
 
 
@@ -171,8 +171,8 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         self.part_size = part_size
         self.require_size = require_size
         self._is_killed = False
-        self._crew: Crew[Landing, dict[str, Any]] | None = None
-        self._fetcher: Fetcher | None = None
+        self._crew: WorkerPool[PlannedObject, dict[str, Any]] | None = None
+        self._fetcher: Downloader | None = None
         self._landed: Landed | None = None
         self._unverified: set[int] = set()
 
@@ -187,7 +187,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
         from airflow_provider_wiro.api.run_summary import model_of
-        from airflow_provider_wiro.landing.provenance import Origin
+        from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import (
             finished_task,
             landed,
@@ -195,7 +195,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             with_cost,
         )
         from airflow_provider_wiro.landing.s3 import arguments as destination
-        from airflow_provider_wiro.landing.s3.transfer_record import Books
+        from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
         from airflow_provider_wiro.landing.s3.written_arguments import (
             bucket_and_template,
             check_manifest_key,
@@ -222,8 +222,8 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             )
             task = finished_task(self.hook, self.wiro_task_id)
             base_url = self.hook.connection.base_url
-            origin = Origin.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
-            books = Books(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
+            origin = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
+            books = TransferRecord(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
             landings = books.plan(key_template, self.manifest)
             files = self._land_all(s3, books, landings)
             books.task = with_cost(self.hook, books.task)
@@ -261,16 +261,18 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
 
         return operator_lineage(self._landed)
 
-    def _land_all(self, s3: S3Upload, books: Books, landings: Sequence[Landing]) -> list[dict[str, Any]]:
+    def _land_all(
+        self, s3: S3Bucket, books: TransferRecord, landings: Sequence[PlannedObject]
+    ) -> list[dict[str, Any]]:
         """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.downloads.downloader import Fetcher
+        from airflow_provider_wiro.downloads.downloader import Downloader
         from airflow_provider_wiro.landing.s3.transfer import S3Landing
-        from airflow_provider_wiro.landing.workers import Crew
+        from airflow_provider_wiro.landing.workers import WorkerPool
 
-        crew: Crew[Landing, dict[str, Any]] = Crew(self.max_concurrency, self._stopped)
+        crew: WorkerPool[PlannedObject, dict[str, Any]] = WorkerPool(self.max_concurrency, self._stopped)
         self.hook.interrupted_by(crew.check)
         s3.is_retry = (books.origin.try_number or 1) > 1
-        with Fetcher(self.hook, books.task, crew.check, require_size=self.require_size) as fetcher:
+        with Downloader(self.hook, books.task, crew.check, require_size=self.require_size) as fetcher:
             self._crew, self._fetcher = crew, fetcher
             if self._is_killed:
                 crew.stop()

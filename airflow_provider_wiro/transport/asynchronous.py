@@ -19,11 +19,11 @@ from asgiref.sync import sync_to_async
 from yarl import URL
 
 from airflow_provider_wiro.api.parameters import Body, FileContent
-from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.retry import NoAnswer
+from airflow_provider_wiro.api.responses import ApiResponse
+from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.downloads import checks as download_checks
 from airflow_provider_wiro.downloads.public_address import private_address
-from airflow_provider_wiro.downloads.ranges import Patience
+from airflow_provider_wiro.downloads.ranges import StallTimeout
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOutputRefusedError
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.transport.connection import total_seconds
@@ -83,8 +83,10 @@ def proxy_for(connection: WiroConnection, url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-async def send(session: aiohttp.ClientSession, connection: WiroConnection, what: Send) -> Answer | NoAnswer:
-    """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
+async def send(
+    session: aiohttp.ClientSession, connection: WiroConnection, what: Send
+) -> ApiResponse | RequestFailure:
+    """Do one API request; every way it can fail becomes a :class:`RequestFailure`."""
     begun: list[bool] = []
     try:
         # A large answer's turn ends here and not before its connection is released: that is a moment in which
@@ -96,7 +98,7 @@ async def send(session: aiohttp.ClientSession, connection: WiroConnection, what:
         if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
-        return NoAnswer(
+        return RequestFailure(
             in_words(
                 error,
                 connect_timeout=connection.connect_timeout,
@@ -113,7 +115,7 @@ async def _answer(
     what: Send,
     turns: AsyncExitStack,
     begun: list[bool],
-) -> Answer:
+) -> ApiResponse:
     """
     Send a request and return its answer.
 
@@ -146,7 +148,7 @@ async def _answer(
                     async with _paused(limit):
                         await turns.enter_async_context(turn(connection))
                     body.take_turn()
-            return Answer(response.status, answered, body.finish())
+            return ApiResponse(response.status, answered, body.finish())
 
 
 @asynccontextmanager
@@ -257,7 +259,7 @@ class AsyncOutputStream:
         size = download_checks.bytes_to_read(self._output, size, self.received, announced=self.announced)
         pieces: list[bytes] = []
         missing = size
-        patience = Patience(time.monotonic())
+        patience = StallTimeout(time.monotonic())
         failure = None
         try:
             while missing:

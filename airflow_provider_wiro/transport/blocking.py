@@ -13,8 +13,8 @@ from requests_toolbelt.multipart.encoder import MultipartEncoder
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from airflow_provider_wiro.api.parameters import Body, FileContent
-from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.retry import NoAnswer
+from airflow_provider_wiro.api.responses import ApiResponse
+from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.transport import deadline
 from airflow_provider_wiro.transport.connection import total_seconds
 from airflow_provider_wiro.transport.response_body import AnswerBody, blocking_turn
@@ -70,8 +70,8 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def send(
     session: requests.Session, connection: WiroConnection, what: Send, timeouts: Timeouts
-) -> Answer | NoAnswer:
-    """Do one API request; every way it can fail becomes a :class:`NoAnswer`."""
+) -> ApiResponse | RequestFailure:
+    """Do one API request; every way it can fail becomes a :class:`RequestFailure`."""
     if what.needs_fresh_connection:
         session.close()  # drops the idle connections; the session stays usable
     try:
@@ -91,11 +91,11 @@ def send(
             headers = lower_case(response.headers)
             body = AnswerBody(headers, what.max_body_bytes)
             _read(response, body, connection, opened)
-            return Answer(response.status_code, headers, body.finish())
+            return ApiResponse(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         was_sent = _may_have_been_sent(error)
         why = in_words(error, connect_timeout=timeouts[0], read_timeout=timeouts[1])
-        return NoAnswer(why, was_sent, was_cut_off=was_sent and _was_cut_off(error))
+        return RequestFailure(why, was_sent, was_cut_off=was_sent and _was_cut_off(error))
 
 
 def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:

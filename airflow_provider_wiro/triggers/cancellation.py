@@ -11,7 +11,7 @@ from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.cancellation.mass_stop import MassStop
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
-from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes, find_to_stop
+from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests, find_to_stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -174,7 +174,7 @@ async def _stop_if_abandoned(
 async def _find_lost(hook: WiroAsyncHook, stored: Mapping[str, Any], log: Any) -> list[str]:
     """Return the tasks that certainly are the lost Runs'; none if that can't be found out."""
     try:
-        notes = LostRunNotes.from_json(stored)
+        notes = LostRunDigests.from_json(stored)
         async with asyncio.timeout(_STOP_PATIENCE_SECONDS):
             return await hook.converse(
                 lambda outside: find_to_stop(

@@ -12,7 +12,7 @@ from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.triggers.base import WiroTrigger
 from airflow_provider_wiro.triggers.cancellation import stop_if_abandoned, warn_if_abandoned
 from airflow_provider_wiro.triggers.class_path import class_path
-from airflow_provider_wiro.watching.task_log import Narrator
+from airflow_provider_wiro.watching.task_log import TaskLogger
 from airflow_provider_wiro.watching.watcher import watch_task
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class WiroTaskTrigger(WiroTrigger):
         )
 
     async def _wait(self) -> dict[str, Any]:
-        narrator = Narrator(self.wiro_task_id, self.log.info, self.log.warning)
+        narrator = TaskLogger(self.wiro_task_id, self.log.info, self.log.warning)
 
         def observe(task: Task) -> None:
             self._last_seen = SeenTask.of(task)
@@ -160,8 +160,8 @@ class WiroPauseTrigger(WiroTrigger):
     :param try_number: handed back in the event, as by :class:`WiroTaskTrigger`.
     :param lost_model: of a Run whose answer was lost; None where none was sent.
     :param lost_at: Unix time at which that was sent.
-    :param lost_run: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunNotes` of it as JSON, by
-        which its task is searched for when a user marks the deferred Airflow task. None: it can't be.
+    :param lost_run: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunDigests` of it as JSON,
+        by which its task is searched for when a user marks the deferred Airflow task. None: it can't be.
     :param wiro_conn_id: the Airflow connection by which to search.
     :param deferred_at: as of :class:`WiroTaskTrigger`.
     """

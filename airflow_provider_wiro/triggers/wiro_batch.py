@@ -49,8 +49,8 @@ class WiroBatchTrigger(WiroTrigger):
     :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
     :param try_number: the try of the Airflow task that waits, handed back in the event.
     :param lost: Runs whose answers were lost, and of which it is not known whether they have started tasks.
-    :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunNotes` of them as JSON,
-    by
+    :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunDigests` of them as
+    JSON, by
         which their tasks are searched for when a user marks the deferred Airflow task. None: they can't be.
     """
 

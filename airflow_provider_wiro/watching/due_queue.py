@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_wiro.watching.watch import Watched
+    from airflow_provider_wiro.watching.watch import TaskWatch
 
 #: A look is taken this part of its pause early, if others on the page are due.
 EARLY = 0.3
@@ -27,15 +27,15 @@ class DueQueue:
 
     def __init__(self) -> None:
         self._serial = count()
-        self._heap: list[tuple[datetime, int, Watched]] = []
+        self._heap: list[tuple[datetime, int, TaskWatch]] = []
 
-    def put(self, watched: Watched) -> None:
+    def put(self, watched: TaskWatch) -> None:
         """Have a wait come up when it is due; an entry that comes up sooner will do."""
         if watched.queued_for is None or watched.due_at < watched.queued_for:
             watched.queued_for = watched.due_at
             heappush(self._heap, (watched.due_at, next(self._serial), watched))
 
-    def first(self) -> Watched | None:
+    def first(self) -> TaskWatch | None:
         """Return who is due next, and put the queue right as far as that."""
         while self._heap:
             queued_for, _, watched = self._heap[0]
@@ -47,17 +47,17 @@ class DueQueue:
                 self.put(watched)
         return None
 
-    def take_due(self, now: datetime) -> list[Watched]:
+    def take_due(self, now: datetime) -> list[TaskWatch]:
         """Take out who is due."""
-        due: list[Watched] = []
+        due: list[TaskWatch] = []
         while (watched := self.first()) is not None and watched.due_at <= now:
             self._take_first()
             due.append(watched)
         return due
 
-    def take_early(self, now: datetime) -> list[Watched]:
+    def take_early(self, now: datetime) -> list[TaskWatch]:
         """Take out who is so nearly due that it can be looked at with those who are."""
-        early: list[Watched] = []
+        early: list[TaskWatch] = []
         while (watched := self.first()) is not None:
             slack = max(GATHERING, (watched.due_at - watched.planned_at) * EARLY)
             if watched.due_at - now > slack:

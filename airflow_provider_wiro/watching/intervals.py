@@ -38,7 +38,7 @@ RELAX = timedelta(minutes=1)
 AT_ONCE = timedelta(seconds=5)
 
 
-class Pace:
+class PollIntervals:
     """
     The pauses of all tasks of a connection.
 

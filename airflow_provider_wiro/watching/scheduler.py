@@ -17,9 +17,9 @@ from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import SHORTEST_PAUSE_SECONDS
 from airflow_provider_wiro.exceptions import WiroError, WiroRateLimitError
 from airflow_provider_wiro.watching.due_queue import GATHERING, DueQueue
-from airflow_provider_wiro.watching.intervals import Pace
+from airflow_provider_wiro.watching.intervals import PollIntervals
 from airflow_provider_wiro.watching.task_list import TaskList
-from airflow_provider_wiro.watching.watch import Detail, News, Watched, watched_by
+from airflow_provider_wiro.watching.watch import DetailRequest, TaskWatch, WatchUpdate, watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling
-    from airflow_provider_wiro.watching.task_list import Walk
+    from airflow_provider_wiro.watching.task_list import ListScan
     from airflow_provider_wiro.watching.watch import Look
 
 #: Whoever looked before may have done so long ago: a triggerer that was down goes on with old tasks.
@@ -36,7 +36,7 @@ LONGEST_FIRST_PAUSE_SECONDS = 2.0
 AUDIT = timedelta(seconds=30)
 
 
-class WatchPlan:
+class PollScheduler:
     """
     The plan.
 
@@ -49,14 +49,14 @@ class WatchPlan:
     ) -> None:
         self._random = random
         self._is_pushed = is_pushed
-        self._list: TaskList[Watched] = TaskList()
-        self._by_id: dict[str, list[Watched]] = {}
+        self._list: TaskList[TaskWatch] = TaskList()
+        self._by_id: dict[str, list[TaskWatch]] = {}
         self._count = 0
         self._queue = DueQueue()
-        self._pace = Pace(random)
+        self._pace = PollIntervals(random)
         self._audit_at: datetime | None = None
-        self._alone: set[Watched] = set()
-        self._failing: set[Watched] = set()
+        self._alone: set[TaskWatch] = set()
+        self._failing: set[TaskWatch] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -69,14 +69,14 @@ class WatchPlan:
         patience_seconds: float,
         is_seen: bool,
         now: datetime,
-    ) -> Watched:
+    ) -> TaskWatch:
         """
         Follow a task from now on.
 
         :param is_seen: it was looked at a moment ago, so begin with a pause.
         """
         patience = PollPatience(patience_seconds, now)
-        watched = Watched(wiro_task_id, polling, patience, now, now, last_seen_at=now, asked_at=now)
+        watched = TaskWatch(wiro_task_id, polling, patience, now, now, last_seen_at=now, asked_at=now)
         self._by_id.setdefault(wiro_task_id, []).append(watched)
         self._count += 1
         pause = GATHERING.total_seconds()
@@ -85,7 +85,7 @@ class WatchPlan:
         self._plan(watched, now, polling.settled(pause, now) if is_seen else pause)
         return watched
 
-    def remove(self, watched: Watched) -> None:
+    def remove(self, watched: TaskWatch) -> None:
         """Follow a task no more. Removing it twice does nothing."""
         if not watched.is_followed:
             return
@@ -98,7 +98,7 @@ class WatchPlan:
         if not waiting:
             del self._by_id[watched.wiro_task_id]
 
-    def waiting_for(self, wiro_task_id: str) -> Sequence[Watched]:
+    def waiting_for(self, wiro_task_id: str) -> Sequence[TaskWatch]:
         """Return all waits for a task."""
         return self._by_id.get(wiro_task_id, ())
 
@@ -118,13 +118,13 @@ class WatchPlan:
                 if not watched.is_away:
                     self._queue.put(watched)
 
-    def _looks_at(self, taken: list[Watched], now: datetime) -> list[Look]:
+    def _looks_at(self, taken: list[TaskWatch], now: datetime) -> list[Look]:
         looks: list[Look] = []
-        together: list[Watched] = []
+        together: list[TaskWatch] = []
         for watched in taken:
             goes_alone = watched.wants_detail or watched.polling.is_over(now)
             if goes_alone or not (self._list.is_open(now) and watched.place.is_listed(now)):
-                looks.append(Detail(watched))
+                looks.append(DetailRequest(watched))
             else:
                 together.append(watched)
         if together:
@@ -142,18 +142,18 @@ class WatchPlan:
                 watched.is_away = True
         return looks
 
-    def _audit(self, together: list[Watched], now: datetime) -> Iterable[Look]:
+    def _audit(self, together: list[TaskWatch], now: datetime) -> Iterable[Look]:
         """Have one of the tasks asked for by itself now and then."""
         if self._audit_at is None or now >= self._audit_at:
             if self._audit_at is not None:
                 unasked = min(together, key=lambda watched: watched.asked_at)
                 together.remove(unasked)
-                yield Detail(unasked)
+                yield DetailRequest(unasked)
             self._audit_at = now + AUDIT
 
-    def _begin(self, walk: Walk[Watched], now: datetime) -> Iterable[Look]:
+    def _begin(self, walk: ListScan[TaskWatch], now: datetime) -> Iterable[Look]:
         start, alone = self._list.next_start(walk, now)
-        yield from (Detail(watched) for watched in alone if watched.due_at <= now)
+        yield from (DetailRequest(watched) for watched in alone if watched.due_at <= now)
         if start is not None:
             yield walk
 
@@ -162,7 +162,7 @@ class WatchPlan:
         """How many tasks to ask for at once."""
         return self._list.limit
 
-    def next_start(self, walk: Walk[Watched], now: datetime) -> int | None:
+    def next_start(self, walk: ListScan[TaskWatch], now: datetime) -> int | None:
         """Return where a walk's next page begins, None if it is over; asked just before the page is."""
         # A walk can be long: who has left or run out of time meanwhile doesn't go on.
         gone = [one for one in walk.wanted if not one.is_followed or one.polling.is_over(now)]
@@ -175,7 +175,7 @@ class WatchPlan:
                 self._plan_anew(watched, now, 0.0)
         return start
 
-    def saw_task(self, detail: Detail, task: Task, now: datetime) -> list[News]:
+    def saw_task(self, detail: DetailRequest, task: Task, now: datetime) -> list[WatchUpdate]:
         """Learn what Detail shows of a task."""
         watched = detail.watched
         watched.is_away, watched.goes_alone, watched.asked_at = False, watched.is_called, now
@@ -184,7 +184,7 @@ class WatchPlan:
         if task.is_terminal:
             self._list.ended(watched.wiro_task_id, now)
             self.remove(watched)
-            return [News(watched, task, watched.seen_until, is_over=True)]
+            return [WatchUpdate(watched, task, watched.seen_until, is_over=True)]
         if watched.needs_detail:
             # What said that it had ended is not to be relied on for this one.
             watched.needs_detail, watched.was_misled = False, True
@@ -195,8 +195,8 @@ class WatchPlan:
         return news
 
     def saw_page(
-        self, walk: Walk[Watched], start: int, tasks: Sequence[Task], asked_at: datetime, now: datetime
-    ) -> list[News]:
+        self, walk: ListScan[TaskWatch], start: int, tasks: Sequence[Task], asked_at: datetime, now: datetime
+    ) -> list[WatchUpdate]:
         """Learn what a page of the list shows; the walk may go on."""
         if self._list.is_behind(tasks, asked_at):
             self._end(walk, now)
@@ -209,7 +209,7 @@ class WatchPlan:
         ]
         expected = {id(watched) for watched in walk.wanted}
         found = self._list.read(walk, start, tasks, known, asked_at)
-        news: list[News] = []
+        news: list[WatchUpdate] = []
         for watched, task in found.shown:
             if (watched.is_away or watched.wants_detail) and id(watched) not in expected:
                 continue  # another request about it is on its way or due, and knows better
@@ -240,18 +240,18 @@ class WatchPlan:
             for watched in self._by_id.get(wiro_task_id, ()):
                 self._call(watched, now)
 
-    def ask_alone(self, watched: Watched, now: datetime) -> None:
+    def ask_alone(self, watched: TaskWatch, now: datetime) -> None:
         """Ask Detail for a task of which a page didn't tell enough."""
         watched.goes_alone = True
         self._call(watched, now)
 
-    def _call(self, watched: Watched, now: datetime) -> None:
+    def _call(self, watched: TaskWatch, now: datetime) -> None:
         if watched.is_away:
             watched.is_called = True
         else:
             self._plan(watched, now, 0.0)
 
-    def _end(self, walk: Walk[Watched], now: datetime, pause: float = 0.0) -> None:
+    def _end(self, walk: ListScan[TaskWatch], now: datetime, pause: float = 0.0) -> None:
         """Give up a walk; who was looked for is looked for again after a pause."""
         for watched in walk.wanted:
             watched.is_away = False
@@ -259,11 +259,11 @@ class WatchPlan:
                 self._plan_anew(watched, now, watched.polling.settled(pause, now))
         walk.wanted = []
 
-    def failed(self, look: Look, error: WiroError, now: datetime) -> list[News]:
+    def failed(self, look: Look, error: WiroError, now: datetime) -> list[WatchUpdate]:
         """Learn that a look brought nothing."""
         if isinstance(error, WiroRateLimitError):
             self._pace.slow_down(now)
-        if isinstance(look, Detail):
+        if isinstance(look, DetailRequest):
             look.watched.is_away = False
             return self._failed_alone(look.watched, error, now) if look.watched.is_followed else []
         if isinstance(error, WiroRateLimitError):
@@ -272,7 +272,7 @@ class WatchPlan:
             self._end(look, now, self._list.failed(error, now, self._random()))
         return []
 
-    def _failed_alone(self, watched: Watched, error: WiroError, now: datetime) -> list[News]:
+    def _failed_alone(self, watched: TaskWatch, error: WiroError, now: datetime) -> list[WatchUpdate]:
         polling, patience = watched.polling, watched.patience
         is_rate_limited = isinstance(error, WiroRateLimitError)
         end = None if is_rate_limited else patience.failed(watched.wiro_task_id, error, polling, now)
@@ -281,7 +281,7 @@ class WatchPlan:
             return [self._times_out(watched)]
         if end is not None:
             self.remove(watched)
-            return [News(watched, error=end, is_over=True)]
+            return [WatchUpdate(watched, error=end, is_over=True)]
         if is_rate_limited:
             patience.held_back(now)
             self._plan(watched, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
@@ -294,7 +294,7 @@ class WatchPlan:
         self._plan(watched, now, patience.cut(pause, polling, now))
         return []
 
-    def wait(self, now: datetime, seconds: float) -> list[Detail]:
+    def wait(self, now: datetime, seconds: float) -> list[DetailRequest]:
         """
         Put off the looks that are due, while Wiro's rate limit lets nothing through.
 
@@ -304,7 +304,7 @@ class WatchPlan:
         for watched in self._queue.take_due(now):
             if watched.polling.is_over(now):
                 watched.is_away = True
-                last_looks.append(Detail(watched))
+                last_looks.append(DetailRequest(watched))
             else:
                 self._plan(watched, now, min(seconds, watched.polling.seconds_left(now)))
         return last_looks
@@ -321,7 +321,7 @@ class WatchPlan:
                 watched.was_told = watched.goes_alone = True
                 self._call(watched, now)
 
-    def _seen(self, watched: Watched, task: Task, now: datetime) -> list[News]:
+    def _seen(self, watched: TaskWatch, task: Task, now: datetime) -> list[WatchUpdate]:
         since, watched.last_seen_at = watched.seen_until, now
         watched.failures = 0
         watched.patience.succeeded(now)
@@ -332,27 +332,27 @@ class WatchPlan:
             watched.last_status_with_reason = task.status_with_reason
         if is_same:
             # Not since the last look: a reason is none of the messages that are expected over the WebSocket.
-            return [News(watched, task)] if has_new_reason else []
+            return [WatchUpdate(watched, task)] if has_new_reason else []
         watched.last_status = task.status
-        return [News(watched, task, since)]
+        return [WatchUpdate(watched, task, since)]
 
-    def _times_out(self, watched: Watched) -> News:
+    def _times_out(self, watched: TaskWatch) -> WatchUpdate:
         self.remove(watched)
         error = out_of_time(watched.wiro_task_id, watched.last_status_with_reason)
-        return News(watched, error=error, is_over=True)
+        return WatchUpdate(watched, error=error, is_over=True)
 
-    def _plan(self, watched: Watched, now: datetime, pause: float) -> None:
+    def _plan(self, watched: TaskWatch, now: datetime, pause: float) -> None:
         if watched.is_called:
             watched.is_called, pause = False, 0.0
         watched.planned_at = now
         watched.due_at = now + timedelta(seconds=pause)
         self._queue.put(watched)
 
-    def _plan_anew(self, watched: Watched, now: datetime, pause: float) -> None:
+    def _plan_anew(self, watched: TaskWatch, now: datetime, pause: float) -> None:
         """Plan a look after one that brought nothing; who was only taken along isn't due before it was."""
         self._plan(watched, now, max(pause, (watched.due_at - now).total_seconds()))
 
-    def _pause(self, watched: Watched, now: datetime, *, company: int = 0) -> float:
+    def _pause(self, watched: TaskWatch, now: datetime, *, company: int = 0) -> float:
         """
         Return the pause before the next look, in seconds.
 

@@ -45,7 +45,7 @@ _REMEMBERED_ENDS = 1000
 
 
 @dataclass
-class Place:
+class ListPosition:
     """
     Where a task is in the list.
 
@@ -91,13 +91,13 @@ class Listed(Protocol):
     """What is looked for in the list."""
 
     wiro_task_id: str
-    place: Place
+    place: ListPosition
 
 
 L = TypeVar("L", bound=Listed)
 
 
-class Walk(Generic[L]):
+class ListScan(Generic[L]):
     """
     A way down the list, page by page.
 
@@ -112,7 +112,7 @@ class Walk(Generic[L]):
 
 
 @dataclass(frozen=True)
-class Found(Generic[L]):
+class PageResult(Generic[L]):
     """
     What a page brought.
 
@@ -142,19 +142,19 @@ class TaskList(Generic[L]):
         """Whether the list can be asked at all."""
         return self._closed_until is None or now >= self._closed_until
 
-    def walks(self, wanted: Iterable[L]) -> Iterator[Walk[L]]:
+    def walks(self, wanted: Iterable[L]) -> Iterator[ListScan[L]]:
         """Divide the search into walks, each from its newest task to its oldest."""
         part: list[L] = []
         for one in sorted(wanted, key=_newest_first):
             # Where to begin is only known of one that a page has shown before.
             if len(part) >= PAGES_A_WALK * self.limit and one.place.rank is not None:
-                yield Walk(part)
+                yield ListScan(part)
                 part = []
             part.append(one)
         if part:
-            yield Walk(part)
+            yield ListScan(part)
 
-    def next_start(self, walk: Walk[L], now: datetime) -> tuple[int | None, list[L]]:
+    def next_start(self, walk: ListScan[L], now: datetime) -> tuple[int | None, list[L]]:
         """
         Return where the walk's next page begins, None if it is over, and who is not worth a page.
         """
@@ -172,7 +172,7 @@ class TaskList(Generic[L]):
             del walk.wanted[:together]
         return None, alone
 
-    def _nearest(self, walk: Walk[L], one: L, now: datetime) -> int:
+    def _nearest(self, walk: ListScan[L], one: L, now: datetime) -> int:
         """Return the nearest position that a task is likely to have."""
         place = one.place
         if place.rank is None or place.seen_at is None:
@@ -182,12 +182,12 @@ class TaskList(Generic[L]):
 
     def read(
         self,
-        walk: Walk[L],
+        walk: ListScan[L],
         start: int,
         tasks: Sequence[Task],
         known: Sequence[tuple[L, int]],
         asked_at: datetime,
-    ) -> Found[L]:
+    ) -> PageResult[L]:
         """
         Learn from a page.
 
@@ -210,7 +210,7 @@ class TaskList(Generic[L]):
         if any(one.place.was_late for one, _ in known):
             self._close_for(DISTRUST, asked_at)
         for one, offset in known:
-            one.place = Place(start + offset, asked_at)
+            one.place = ListPosition(start + offset, asked_at)
         shown = {id(one) for one, _ in known}
         missing = [one for one in walk.wanted if id(one) not in shown]
         walk.barren_pages = walk.barren_pages + 1 if shown <= walk.shown else 0
@@ -241,7 +241,7 @@ class TaskList(Generic[L]):
                 else:
                     one.place.note_absence(asked_at)
                 elsewhere.append(one)
-        return Found([(one, tasks[offset]) for one, offset in known], elsewhere, later)
+        return PageResult([(one, tasks[offset]) for one, offset in known], elsewhere, later)
 
     def failed(self, error: WiroError, now: datetime, random: float) -> float:
         """

@@ -56,7 +56,7 @@ class ErrorStatusWarning:
         return True
 
 
-class Narrator:
+class TaskLogger:
     """
     Tells the life of one task.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
-from airflow_provider_wiro.watching.task_list import Place, Walk
+from airflow_provider_wiro.watching.task_list import ListPosition, ListScan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Watched:
+class TaskWatch:
     """
     One wait for a task. Two waits for one task are two of these.
 
@@ -56,7 +56,7 @@ class Watched:
     goes_alone: bool = False
     was_told: bool = False
     was_misled: bool = False
-    place: Place = field(default_factory=Place)
+    place: ListPosition = field(default_factory=ListPosition)
 
     @property
     def wants_detail(self) -> bool:
@@ -70,18 +70,18 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Detail:
+class DetailRequest:
     """A task to be asked for by itself."""
 
-    watched: Watched
+    watched: TaskWatch
 
 
 #: A walk is answered page by page.
-Look = Detail | Walk[Watched]
+Look = DetailRequest | ListScan[TaskWatch]
 
 
 @dataclass(frozen=True)
-class News:
+class WatchUpdate:
     """
     What there is to tell to one who waits: a task whose status is another one now, or how the wait ends.
 
@@ -91,13 +91,13 @@ class News:
     :ivar is_over: nothing more comes.
     """
 
-    watched: Watched
+    watched: TaskWatch
     task: Task | None = None
     since: datetime | None = None
     error: WiroError | None = None
     is_over: bool = False
 
 
-def watched_by(look: Look) -> Sequence[Watched]:
+def watched_by(look: Look) -> Sequence[TaskWatch]:
     """Return whom a look is about."""
-    return (look.watched,) if isinstance(look, Detail) else look.wanted
+    return (look.watched,) if isinstance(look, DetailRequest) else look.wanted

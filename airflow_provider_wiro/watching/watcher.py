@@ -26,18 +26,18 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.watching.scheduler import WatchPlan
-from airflow_provider_wiro.watching.watch import Detail, News
+from airflow_provider_wiro.watching.scheduler import PollScheduler
+from airflow_provider_wiro.watching.watch import DetailRequest, WatchUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling, Watch
-    from airflow_provider_wiro.watching.task_list import Walk
-    from airflow_provider_wiro.watching.watch import Look, Watched
+    from airflow_provider_wiro.watching.task_list import ListScan
+    from airflow_provider_wiro.watching.watch import Look, TaskWatch
     from airflow_provider_wiro.watching.websocket.messages import PushMessage
-    from airflow_provider_wiro.watching.websocket.subscriptions import Listener
+    from airflow_provider_wiro.watching.websocket.subscriptions import SubscriptionManager
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ def _forget(watchers: dict[str, Watcher], watcher: Watcher) -> None:
 
 
 def _report(
-    news: News | PushMessage, observe: Callable[[Task], None], hear: Callable[[PushMessage], None]
+    news: WatchUpdate | PushMessage, observe: Callable[[Task], None], hear: Callable[[PushMessage], None]
 ) -> Task | None:
     """
     Report news to the caller that waits, and return the task if it has ended.
@@ -120,7 +120,7 @@ def _report(
 
     :raises WiroError: watching can't go on.
     """
-    if not isinstance(news, News):
+    if not isinstance(news, WatchUpdate):
         hear(news)
         return None
     if news.error is not None:
@@ -134,14 +134,14 @@ class _Wait:
     """One that waits, and the news that it hasn't heard yet."""
 
     def __init__(self) -> None:
-        self._news: deque[News | PushMessage] = deque()
+        self._news: deque[WatchUpdate | PushMessage] = deque()
         self._has_news = asyncio.Event()
 
-    def tell(self, news: News | PushMessage) -> None:
+    def tell(self, news: WatchUpdate | PushMessage) -> None:
         self._news.append(news)
         self._has_news.set()
 
-    async def next(self) -> News | PushMessage:
+    async def next(self) -> WatchUpdate | PushMessage:
         while not self._news:
             self._has_news.clear()
             await self._has_news.wait()
@@ -158,11 +158,11 @@ class Watcher:
     def __init__(self, hook: WiroAsyncHook) -> None:
         self.is_closed = False
         self._hook = hook
-        self._plan = WatchPlan(random.random, self._is_pushed)
+        self._plan = PollScheduler(random.random, self._is_pushed)
         #: All moments of the plan are this clock's.
         self._now = flow_context.SteadyClock()
-        self._listener: Listener | None = None
-        self._waits: dict[Watched, _Wait] = {}
+        self._listener: SubscriptionManager | None = None
+        self._waits: dict[TaskWatch, _Wait] = {}
         self._users = 0
         self._opening = asyncio.Lock()
         self._checking = asyncio.Lock()
@@ -187,7 +187,7 @@ class Watcher:
     ) -> Task:
         """See :func:`watch_task`."""
         self._users += 1
-        watched: Watched | None = None
+        watched: TaskWatch | None = None
         try:
             async with self._opening:
                 # Here and not in the watcher's task: Airflow tells connections to those it knows.
@@ -220,12 +220,12 @@ class Watcher:
             if not self._users:
                 await self._close()
 
-    def _listening(self) -> Listener:
+    def _listening(self) -> SubscriptionManager:
         if self._listener is None:
             # Here and not above: it brings aiohttp, and DAG files are parsed all day long.
-            from airflow_provider_wiro.watching.websocket.subscriptions import Listener
+            from airflow_provider_wiro.watching.websocket.subscriptions import SubscriptionManager
 
-            self._listener = Listener(
+            self._listener = SubscriptionManager(
                 self._hook, self._plan, now=self._now, changed=self._nudge, tell=self._tell_message
             )
         return self._listener
@@ -307,7 +307,7 @@ class Watcher:
 
     async def _look(self, look: Look) -> None:
         try:
-            if isinstance(look, Detail):
+            if isinstance(look, DetailRequest):
                 news = await self._look_at_task(look)
             else:
                 news = await self._walk(look)
@@ -320,7 +320,7 @@ class Watcher:
         self._tell(news)
         self._nudge()
 
-    async def _look_at_task(self, look: Detail) -> list[News]:
+    async def _look_at_task(self, look: DetailRequest) -> list[WatchUpdate]:
         left = look.watched.polling.seconds_left(self._now())
         try:
             # With requests that hang, there is no end of waiting for one's turn; but there is of a deadline.
@@ -338,7 +338,7 @@ class Watcher:
             self._listener.learn(look.watched, task)
         return self._plan.saw_task(look, task, self._now())
 
-    async def _walk(self, walk: Walk[Watched]) -> list[News]:
+    async def _walk(self, walk: ListScan[TaskWatch]) -> list[WatchUpdate]:
         async with self._walks:
             while (start := self._plan.next_start(walk, self._now())) is not None:
                 asked_at = self._now()
@@ -349,7 +349,7 @@ class Watcher:
         return []
 
     async def _call(self, call: endpoints.ApiCall[T], *, is_last_look: bool = False) -> T:
-        def conversation(outside: flow.Outside) -> flow.Flow[T]:
+        def conversation(outside: flow.FlowContext) -> flow.Flow[T]:
             if is_last_look:  # which comes at its time, whatever the rate limit that others ran into
                 outside = replace(outside, gate=outside.gate.bypass())
             # One try: the plan knows when to try again, and what else to ask meanwhile.
@@ -364,7 +364,7 @@ class Watcher:
         for watched in self._plan.waiting_for(message.wiro_task_id):
             self._waits[watched].tell(message)
 
-    def _tell(self, news: list[News]) -> None:
+    def _tell(self, news: list[WatchUpdate]) -> None:
         for one in news:
             if self._listener is not None:
                 self._listener.seen(one)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.watching.scheduler import WatchPlan
-from airflow_provider_wiro.watching.watch import Detail, Look, News, Watched
+from airflow_provider_wiro.watching.scheduler import PollScheduler
+from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
 from tests.api.world import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_provider_wiro.exceptions import WiroError
-    from airflow_provider_wiro.watching.task_list import Walk
+    from airflow_provider_wiro.watching.task_list import ListScan
 
 #: Seconds from a request to its answer.
 LATENCY = 0.2
@@ -67,12 +67,12 @@ class Crowd:
     polling: Callable[[Run], Polling] | None = None
     details: int = 0
     pages: int = 0
-    told: dict[str, list[News]] = field(default_factory=dict)
+    told: dict[str, list[WatchUpdate]] = field(default_factory=dict)
     delays: dict[str, float] = field(default_factory=dict)
-    watching: dict[str, Watched] = field(default_factory=dict)
+    watching: dict[str, TaskWatch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.plan = WatchPlan(random.Random(7).random)
+        self.plan = PollScheduler(random.Random(7).random)
         self._events: list[tuple[float, int, Callable[[float], Any]]] = []
         self._serial = count()
         self._by_id = {run.id: run for run in self.runs}
@@ -122,13 +122,13 @@ class Crowd:
 
     def _look(self, now: float) -> None:
         for look in self.plan.looks(_moment(now)):
-            if isinstance(look, Detail):
+            if isinstance(look, DetailRequest):
                 self.details += 1
                 self._ask(look, 0, now)
             else:
                 self._walk(look, now)
 
-    def _walk(self, walk: Walk[Watched], now: float) -> None:
+    def _walk(self, walk: ListScan[TaskWatch], now: float) -> None:
         start = self.plan.next_start(walk, _moment(now))
         if start is not None:
             self.pages += 1
@@ -140,7 +140,7 @@ class Crowd:
         self.at(now + LATENCY, lambda then: self._tell(look, start, answer, failure, now, then))
 
     def _answer(self, look: Look, start: int, now: float) -> Any:
-        if isinstance(look, Detail):
+        if isinstance(look, DetailRequest):
             return self._by_id[look.watched.wiro_task_id].shown_at(now)
         there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
         page = there[start : start + self.plan.page_size]
@@ -152,13 +152,13 @@ class Crowd:
     ) -> None:
         if failure is not None:
             self.hear(self.plan.failed(look, failure, _moment(now)), now)
-        elif isinstance(look, Detail):
+        elif isinstance(look, DetailRequest):
             self.hear(self.plan.saw_task(look, answer, _moment(now)), now)
         else:
             self.hear(self.plan.saw_page(look, start, answer, _moment(asked), _moment(now)), now)
             self._walk(look, now)
 
-    def hear(self, news: Iterable[News], now: float) -> None:
+    def hear(self, news: Iterable[WatchUpdate], now: float) -> None:
         for one in news:
             name = one.watched.wiro_task_id
             self.told.setdefault(name, []).append(one)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_wiro.batch import state as entries
-from airflow_provider_wiro.batch.state import Attempt, BatchRecord, ItemState, TaskIds, read_begin
+from airflow_provider_wiro.batch.state import Attempt, BatchState, ItemState, TaskIdSet, read_begin
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 ATTEMPT = Attempt("digest", "2220", 1000.0, 1)
 
 
-def record(*told: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchRecord:
-    made = BatchRecord(total, try_number=try_number, **settings)
+def record(*told: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchState:
+    made = BatchState(total, try_number=try_number, **settings)
     for entry in told:
         made.apply(json.loads(json.dumps(entry)))
     return made
@@ -187,7 +187,7 @@ def test_a_journal_that_begins_with_something_else_is_an_error(entry: dict[str, 
 
 def test_ids_are_known_again_in_any_order_and_form() -> None:
     given = ["10", "2", "9223372036854775807", "99999999999999999999", "007", "a-1", "²", "2", "10", "0"]
-    ids = TaskIds()
+    ids = TaskIdSet()
     for id_ in given:
         ids.add(id_)
 
@@ -195,7 +195,7 @@ def test_ids_are_known_again_in_any_order_and_form() -> None:
     assert not [id_ for id_ in ("7", "1", "", "a", None, 10, "99999999999999999998") if id_ in ids]
     assert sorted(ids) == sorted(set(given))
     assert ids.largest == "9223372036854775807"
-    assert TaskIds().largest is None
+    assert TaskIdSet().largest is None
 
 
 def test_ten_thousand_items_that_are_over_take_a_few_bytes_each() -> None:
@@ -203,7 +203,7 @@ def test_ten_thousand_items_that_are_over_take_a_few_bytes_each() -> None:
     import tracemalloc
 
     tracemalloc.start()
-    found = BatchRecord(10_000, try_number=1)
+    found = BatchState(10_000, try_number=1)
     for item in range(10_000):
         found.apply(entries.intent(item, ATTEMPT))
         found.apply(entries.task_id(item, str(10**9 + item)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Send, call
 from airflow_provider_wiro.api.parameters import FileContent
-from airflow_provider_wiro.api.responses import Answer
+from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.exceptions import WiroError
 from tests.api.test_wire import JSON_VALUES
 from tests.api.world import KEY, SECRET, TOKEN, World, quick
@@ -73,7 +73,7 @@ _STATUSES = st.sampled_from([200, 400, 401, 403, 404, 429, 500, 503]) | st.integ
 def test_no_answer_does_worse_than_a_wiro_error(
     api_call: ApiCall[Any], status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    world = World(Answer(status, headers, body))
+    world = World(ApiResponse(status, headers, body))
     told = ""
     try:
         world.drive(call(api_call, world.outside))
@@ -89,14 +89,16 @@ def test_no_answer_does_worse_than_a_wiro_error(
 def test_no_message_repeats_what_is_secret_wherever_the_server_echoes_it(
     api_call: ApiCall[Any], status: int, before: bytes, after: bytes, form: int
 ) -> None:
-    def echo(send: Send) -> Answer:
+    def echo(send: Send) -> ApiResponse:
         secrets = f"{KEY} {SECRET} {send.headers['x-signature']} {' '.join(send_secrets)}".encode()
         raw = before + secrets + after
         words = raw.decode("latin-1")
         envelopes = [{"code": form, "message": words}, words]
         if form < 2:
-            return Answer(status, {}, json.dumps({"result": False, "errors": [envelopes[form]]}).encode())
-        return Answer(status, {}, raw if form == 2 else b"<html>" + raw)
+            return ApiResponse(
+                status, {}, json.dumps({"result": False, "errors": [envelopes[form]]}).encode()
+            )
+        return ApiResponse(status, {}, raw if form == 2 else b"<html>" + raw)
 
     send_secrets = api_call.secrets
     world = World(echo)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, Answer
+from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, ApiResponse
 from airflow_provider_wiro.exceptions import WiroError, WiroLostRunError, WiroOrphanedRunError
 from airflow_provider_wiro.input_files.sent_files import SentFile
 from airflow_provider_wiro.recovery.baseline import ask_baseline
 from airflow_provider_wiro.recovery.lost_runs import Findings, LostRun, find_lost
-from airflow_provider_wiro.recovery.resume import WantedRun, find_lost_run_now
+from airflow_provider_wiro.recovery.resume import RunSpec, find_lost_run_now
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
@@ -375,8 +375,8 @@ def test_the_configured_patience_is_what_counts() -> None:
     assert world.drive(look).not_started == [0]
 
 
-def dated(answer: Answer, at: float) -> Answer:
-    return Answer(answer.status, {**answer.headers, "date": formatdate(at, usegmt=True)}, answer.body)
+def dated(answer: ApiResponse, at: float) -> ApiResponse:
+    return ApiResponse(answer.status, {**answer.headers, "date": formatdate(at, usegmt=True)}, answer.body)
 
 
 # Whose files they are.
@@ -523,7 +523,7 @@ def test_two_projects_of_one_person_are_no_crowd() -> None:
 
 def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing() -> None:
     record = RunRecord("f", NOON.timestamp(), 0, 1, "100", wiro_at=NOON.timestamp())
-    wanted = WantedRun(MODEL, A, "f", 0)
+    wanted = RunSpec(MODEL, A, "f", 0)
     for tasks, expected in (
         ([task(101, A)], "101"),
         ([], None),

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_wiro.api.models import Output, Task
-from airflow_provider_wiro.watching.task_log import Narrator
+from airflow_provider_wiro.watching.task_log import TaskLogger
 from airflow_provider_wiro.watching.websocket.messages import Progress, PushMessage
 from tests.api.test_models import SAMPLE
 
@@ -12,7 +12,7 @@ class Log:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.warned: list[str] = []
-        self.narrator = Narrator("2221", self.said.append, self.warned.append)
+        self.narrator = TaskLogger("2221", self.said.append, self.warned.append)
 
     def progress(self, second: float, progress: Progress) -> None:
         self.narrator.progress(progress, datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=second))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api import endpoints, flow, operations
 from airflow_provider_wiro.api.decoding.oversized import task_from_beginning
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, Answer
+from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, ApiResponse
 from airflow_provider_wiro.api.run_summary import check_success
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
@@ -95,16 +95,16 @@ def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
 # -- which call may bring how much
 
 
-def ask(call: Any, *answers: Answer) -> Any:
+def ask(call: Any, *answers: ApiResponse) -> Any:
     world = World(*answers)
     return world.drive(flow.call(call, world.outside))
 
 
-def padded(size: int, **fields: Any) -> Answer:
+def padded(size: int, **fields: Any) -> ApiResponse:
     """Return an answer of exactly this size, its padding last."""
     shown = json.dumps({"result": True, "taskid": "2221", "tasklist": [{**SAMPLE, "pexit": "0"}], **fields})
     body = shown[:-1].encode() + b', "pad": "'
-    return Answer(200, {}, body + b"x" * (size - len(body) - 2) + b'"}')
+    return ApiResponse(200, {}, body + b"x" * (size - len(body) - 2) + b'"}')
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,14 @@ def test_a_run_whose_answer_is_too_large_is_a_lost_one() -> None:
 def test_what_is_too_large_and_no_json_may_pass() -> None:
     page = b"<html>" + b" " * LARGE_BODY_BYTES
     whole = padded(MAX_BODY_BYTES * 2)
-    assert ask(endpoints.get_task("2221"), Answer(502, {}, page), Answer(200, {}, page), whole).has_succeeded
+    assert ask(
+        endpoints.get_task("2221"), ApiResponse(502, {}, page), ApiResponse(200, {}, page), whole
+    ).has_succeeded
 
 
 def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end() -> None:
-    def oversized(**fields: Any) -> Answer:
-        return Answer(200, {}, beginning(**fields).ljust(LARGE_BODY_BYTES + 1))
+    def oversized(**fields: Any) -> ApiResponse:
+        return ApiResponse(200, {}, beginning(**fields).ljust(LARGE_BODY_BYTES + 1))
 
     world = World(oversized(status="task_start"), oversized(status="task_output"), oversized())
     polling = Polling(world.now, world.now + timedelta(hours=1))
@@ -155,7 +157,7 @@ def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end()
 LISTED = {"id": "2221", "status": "task_postprocess_end", "pexit": "0"}
 
 
-def large_and_shy() -> Answer:
+def large_and_shy() -> ApiResponse:
     """Return a Detail whose status comes after more than is read."""
     task = {"id": "2221", "debugoutput": "x" * LARGE_BODY_BYTES, **LISTED}
     whole = ok(tasklist=[task])
@@ -173,7 +175,7 @@ def test_where_the_beginning_does_not_show_the_status_the_list_is_asked_once() -
 
 
 @pytest.mark.parametrize("listed", [ok(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"])
-def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: Answer) -> None:
+def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: ApiResponse) -> None:
     world = World(large_and_shy(), listed)
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:
         world.drive(flow.call(endpoints.get_task("2221"), world.outside))

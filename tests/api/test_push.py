@@ -9,7 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.watching.websocket.health import Hearing, Reconnects, Sharing, Trust
+from airflow_provider_wiro.watching.websocket.health import (
+    ConnectionHealth,
+    ReconnectBackoff,
+    ServerHealth,
+    TasksPerSocket,
+)
 from airflow_provider_wiro.watching.websocket.messages import (
     MAX_MESSAGE_CHARACTERS,
     Progress,
@@ -238,7 +243,7 @@ class TestLongMessages:
 
 class TestReconnecting:
     def test_pauses_double_to_a_minute_and_then_push_is_out_of_order(self) -> None:
-        reconnects = Reconnects()
+        reconnects = ReconnectBackoff()
         now, pauses = 100.0, []
         for _ in range(9):
             assert not reconnects.is_out_of_order(now)
@@ -248,19 +253,19 @@ class TestReconnecting:
         assert pauses == [1, 2, 4, 8, 16, 32, 60, 600, 600]
 
     def test_after_its_time_out_of_order_one_try_is_made(self) -> None:
-        reconnects = Reconnects()
+        reconnects = ReconnectBackoff()
         reconnects.give_up(0.0, random=1.0)
         assert reconnects.is_out_of_order(599.0)
         assert not reconnects.is_out_of_order(600.0)
         assert reconnects.wait_seconds(600.0) == 0
 
     def test_chance_takes_up_to_half_of_a_pause(self) -> None:
-        reconnects = Reconnects()
+        reconnects = ReconnectBackoff()
         reconnects.failed(0.0, random=0.0)
         assert reconnects.wait_seconds(0.0) == 0.5
 
     def test_many_lines_that_lose_one_server_are_one_failure(self) -> None:
-        reconnects = Reconnects()
+        reconnects = ReconnectBackoff()
         counted = [reconnects.failed(10.0 + line / 100, random=1.0) for line in range(32)]
         assert counted == [True] + [False] * 31
         assert reconnects.failures == 1
@@ -272,7 +277,7 @@ class TestReconnecting:
     def test_only_a_connection_that_was_worth_something_begins_the_pauses_anew(
         self, lasted: float, told: bool, failures: int
     ) -> None:
-        reconnects = Reconnects()
+        reconnects = ReconnectBackoff()
         for now in range(0, 400, 100):
             reconnects.failed(now, random=1.0)
         assert reconnects.failures == 4
@@ -282,7 +287,7 @@ class TestReconnecting:
 
 class TestHearing:
     def test_a_registered_task_is_reliable_until_something_of_it_was_missed(self) -> None:
-        hearing = Hearing()
+        hearing = ConnectionHealth()
         assert not hearing.is_reliable("a")
         hearing.register("a", 0.0)
         assert hearing.is_reliable("a")
@@ -295,19 +300,19 @@ class TestHearing:
 
     @pytest.mark.parametrize("heard_at", [3.0, 10.0, 12.0])
     def test_a_message_about_the_time_of_the_change_is_no_miss(self, heard_at: float) -> None:
-        hearing = Hearing()
+        hearing = ConnectionHealth()
         hearing.register("a", 0.0)
         hearing.hear("a", heard_at)
         assert not hearing.has_missed("a", since=5.0)
 
     def test_a_change_that_may_be_older_than_the_registration_is_no_miss(self) -> None:
-        hearing = Hearing()
+        hearing = ConnectionHealth()
         hearing.register("a", 5.0)
         assert not hearing.has_missed("a", since=5.0)
         assert not hearing.has_missed("nobody", since=5.0)
 
     def test_hearing_of_an_earlier_and_of_a_later_one_proves_that_many_are_carried(self) -> None:
-        hearing = Hearing()
+        hearing = ConnectionHealth()
         hearing.register("a", 0.0)
         hearing.register("b", 1.0)
         hearing.hear("b", 2.0)
@@ -316,7 +321,7 @@ class TestHearing:
         assert hearing.proves_many
 
     def test_what_a_server_of_the_last_or_of_the_first_alone_tells_proves_nothing(self) -> None:
-        last, first = Hearing(), Hearing()
+        last, first = ConnectionHealth(), ConnectionHealth()
         for moment, name in enumerate("abc"):
             last.register(name, 10.0 * moment)
             first.register(name, 10.0 * moment)
@@ -329,23 +334,23 @@ class TestHearing:
 
 class TestTrust:
     def test_three_misses_beside_others_show_a_server_of_one_task_each(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         for number in range(3):
-            assert trust.sharing is Sharing.UNKNOWN, number
+            assert trust.sharing is TasksPerSocket.UNKNOWN, number
             trust.hear(proves_many=False)
             trust.miss(others_were_heard=True)
-        assert trust.sharing is Sharing.ONE
+        assert trust.sharing is TasksPerSocket.ONE
         assert not trust.take_silence()
 
     def test_what_was_proved_once_is_not_shaken_by_lost_messages(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         trust.hear(proves_many=True)
         for _ in range(100):
             trust.miss(others_were_heard=True)
-        assert trust.sharing is Sharing.MANY
+        assert trust.sharing is TasksPerSocket.MANY
 
     def test_three_misses_in_silence_show_a_server_that_tells_nothing(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         assert not trust.is_suspect
         trust.miss(others_were_heard=False)
         trust.miss(others_were_heard=False)
@@ -355,9 +360,9 @@ class TestTrust:
         assert trust.take_silence()
         assert not trust.take_silence()
 
-    def broke(self, trust: Trust, *registered_at: float, now: float) -> bool:
+    def broke(self, trust: ServerHealth, *registered_at: float, now: float) -> bool:
         """A connection breaks on which tasks were registered at these moments."""
-        hearing = Hearing()
+        hearing = ConnectionHealth()
         for number, moment in enumerate(registered_at):
             hearing.register(str(number), moment)
         return trust.broke(hearing, now)
@@ -365,33 +370,33 @@ class TestTrust:
     def test_a_server_that_twice_closes_what_lived_until_a_second_registration_takes_one_task_each(
         self,
     ) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         assert not self.broke(trust, 0.0, 0.0, 0.0, now=0.1)  # would it have stood with one?
         assert trust.is_cautious
         assert not self.broke(trust, 10.0, 13.0, now=13.1)
-        assert trust.sharing is Sharing.UNKNOWN
+        assert trust.sharing is TasksPerSocket.UNKNOWN
         assert self.broke(trust, 20.0, 50.0, now=50.1)
-        assert trust.sharing is Sharing.ONE
+        assert trust.sharing is TasksPerSocket.ONE
 
     def test_connections_that_break_anyhow_say_nothing_of_how_many_tasks_they_take(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         for began in range(0, 1000, 100):
             self.broke(trust, began, now=began + 0.1)
             self.broke(trust, began, began, now=began + 0.1)
             self.broke(trust, began, began + 3.0, now=began + 3.1)
             self.broke(trust, began, began + 3.0, now=began + 6.0)  # took two
             assert not trust.is_cautious
-        assert trust.sharing is Sharing.UNKNOWN
+        assert trust.sharing is TasksPerSocket.UNKNOWN
 
     def test_what_was_proved_once_is_not_shaken_by_closed_connections(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         trust.hear(proves_many=True)
         for _ in range(10):
             assert not self.broke(trust, 0.0, 3.0, now=3.1)
-        assert trust.sharing is Sharing.MANY
+        assert trust.sharing is TasksPerSocket.MANY
 
     def test_nothing_is_expected_before_something_was_told_and_after_a_silence(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         assert not trust.has_told
         trust.hear(proves_many=False)
         assert trust.has_told
@@ -401,7 +406,7 @@ class TestTrust:
         assert not trust.has_told
 
     def test_anything_told_breaks_the_silence(self) -> None:
-        trust = Trust()
+        trust = ServerHealth()
         for _ in range(10):
             trust.miss(others_were_heard=False)
             trust.miss(others_were_heard=False)

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.downloads import ranges
-from airflow_provider_wiro.downloads.ranges import Edition, Patience, Step
+from airflow_provider_wiro.downloads.ranges import NextAction, Representation, StallTimeout
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,
@@ -22,8 +22,8 @@ LATER = "Sat, 01 Aug 2026 10:01:00 GMT"
 UNKNOWN = Output(index=0, name="0.png", content_type="image/png", size=None, url="https://cdn1.wiro.ai/0.png")
 
 
-def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Edition:
-    return Edition(
+def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Representation:
+    return Representation(
         **{"size": 100, "announced": 100, "is_ranged": True, **more}, etag=etag, last_modified=last_modified
     )
 
@@ -42,7 +42,7 @@ def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Edition:
     ],
 )
 def test_what_is_asked_for(
-    start: int, stop: int | None, known: Edition | None, headers: dict[str, str]
+    start: int, stop: int | None, known: Representation | None, headers: dict[str, str]
 ) -> None:
     assert ranges.request_headers(start, stop, known) == {"accept-encoding": "identity", **headers}
 
@@ -79,29 +79,35 @@ def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
 @pytest.mark.parametrize(
     ("status", "start", "known", "headers", "step"),
     [
-        *[(status, 0, None, {}, Step.RENEW) for status in (401, 403, 404, 410)],
-        *[(status, 5, edition(), {}, Step.REPEAT) for status in (408, 425, 429, 500, 503, 599)],
-        (200, 0, None, {}, Step.READ),  # the first answer: this CDN has no parts
-        (206, 0, None, {}, Step.READ),
-        (206, 5, edition(), {"etag": '"a"'}, Step.READ),
-        (206, 5, edition(), {}, Step.RESTART),  # it doesn't say of which version it is
-        (206, 5, edition(), {"etag": '"b"'}, Step.RESTART),
-        (206, 5, edition(), {"etag": 'W/"a"'}, Step.RESTART),
-        (206, 5, edition('W/"a"'), {"etag": 'W/"a"'}, Step.RESTART),
-        (206, 5, edition(""), {}, Step.RESTART),
-        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": SOON}, Step.RESTART),
-        (206, 5, edition("", CHANGED, date=LATER), {}, Step.RESTART),
-        (206, 5, edition("", CHANGED, date=SOON), {"last-modified": CHANGED}, Step.RESTART),
-        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": CHANGED, "etag": '"n"'}, Step.READ),
-        (200, 5, edition(), {"etag": '"a"'}, Step.RESTART),
-        (200, 5, edition(), {"etag": '"b"'}, Step.RESTART),
-        (416, 0, None, {}, Step.RESTART),
-        (416, 5, edition(), {}, Step.RESTART),
-        (302, 5, edition(), {}, Step.READ),  # and refused when it is read
+        *[(status, 0, None, {}, NextAction.RENEW) for status in (401, 403, 404, 410)],
+        *[(status, 5, edition(), {}, NextAction.REPEAT) for status in (408, 425, 429, 500, 503, 599)],
+        (200, 0, None, {}, NextAction.READ),  # the first answer: this CDN has no parts
+        (206, 0, None, {}, NextAction.READ),
+        (206, 5, edition(), {"etag": '"a"'}, NextAction.READ),
+        (206, 5, edition(), {}, NextAction.RESTART),  # it doesn't say of which version it is
+        (206, 5, edition(), {"etag": '"b"'}, NextAction.RESTART),
+        (206, 5, edition(), {"etag": 'W/"a"'}, NextAction.RESTART),
+        (206, 5, edition('W/"a"'), {"etag": 'W/"a"'}, NextAction.RESTART),
+        (206, 5, edition(""), {}, NextAction.RESTART),
+        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": SOON}, NextAction.RESTART),
+        (206, 5, edition("", CHANGED, date=LATER), {}, NextAction.RESTART),
+        (206, 5, edition("", CHANGED, date=SOON), {"last-modified": CHANGED}, NextAction.RESTART),
+        (
+            206,
+            5,
+            edition("", CHANGED, date=LATER),
+            {"last-modified": CHANGED, "etag": '"n"'},
+            NextAction.READ,
+        ),
+        (200, 5, edition(), {"etag": '"a"'}, NextAction.RESTART),
+        (200, 5, edition(), {"etag": '"b"'}, NextAction.RESTART),
+        (416, 0, None, {}, NextAction.RESTART),
+        (416, 5, edition(), {}, NextAction.RESTART),
+        (302, 5, edition(), {}, NextAction.READ),  # and refused when it is read
     ],
 )
 def test_what_to_do_with_an_answer(
-    status: int, start: int, known: Edition | None, headers: dict[str, str], step: Step
+    status: int, start: int, known: Representation | None, headers: dict[str, str], step: NextAction
 ) -> None:
     assert ranges.next_step(status, headers, is_ranged=True, start=start, edition=known) is step
 
@@ -205,7 +211,7 @@ def test_the_query_of_a_name_changes_with_the_link() -> None:
 
 
 def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_longer() -> None:
-    patience = Patience(0.0)
+    patience = StallTimeout(0.0)
     pauses = [patience.pause(0.0, 0.999) for _ in range(6)]
     assert pauses[0] == 0
     assert pauses[1:] == sorted(pauses[1:], key=float)
@@ -214,19 +220,19 @@ def test_the_first_try_after_a_cut_is_at_once_and_later_ones_wait_longer_and_lon
 
 
 def test_a_busy_cdn_is_left_alone_for_as_long_as_it_asks() -> None:
-    assert (Patience(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
-    assert (Patience(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
+    assert (StallTimeout(0.0).pause(0.0, 0.5, asked=7.0)) == 7.0
+    assert (StallTimeout(0.0).pause(0.0, 0.5, asked=0.0) or 0) > 0
 
 
 def test_a_cdn_that_asks_for_a_day_is_asked_again_within_the_minute() -> None:
-    patience = Patience(0.0)
+    patience = StallTimeout(0.0)
     assert patience.pause(0.0, 0.5, asked=86_400.0) == 45.0
     assert patience.pause(45.0, 0.5, asked=86_400.0) is None
 
 
 def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
     """So does each that follows upon progress, but not a connection that is silent again."""
-    patience, long = Patience(0.0), ranges.PATIENCE_SECONDS * 3
+    patience, long = StallTimeout(0.0), ranges.PATIENCE_SECONDS * 3
     assert patience.pause(long, 0.5) == 0
     assert not patience.is_over(long)
     assert patience.pause(2 * long, 0.5) is None
@@ -241,7 +247,7 @@ def test_a_silent_connection_leaves_time_for_others() -> None:
 
 def test_progress_adds_up_over_connections_that_bring_little() -> None:
     """100 kB in pieces of 5 kB: no cut is waited for longer than the one before, and it never ends."""
-    patience, now = Patience(0.0), 0.0
+    patience, now = StallTimeout(0.0), 0.0
     for received in range(5_000, 100_000, 5_000):
         patience.note(received, now)
         pause = patience.pause(now, 0.999)
@@ -251,7 +257,7 @@ def test_progress_adds_up_over_connections_that_bring_little() -> None:
 
 
 def test_a_cdn_that_brings_next_to_nothing_on_each_connection_is_given_up() -> None:
-    patience, now = Patience(0.0), 0.0
+    patience, now = StallTimeout(0.0), 0.0
     for received in range(10, 10_000, 10):
         now += 1.0
         patience.note(received, now)
@@ -263,7 +269,7 @@ def test_a_cdn_that_brings_next_to_nothing_on_each_connection_is_given_up() -> N
 
 
 def test_a_trickle_is_no_progress() -> None:
-    patience = Patience(0.0)
+    patience = StallTimeout(0.0)
     for second in range(100):
         patience.note(second * 10, float(second))
     assert patience.is_over(99.0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, Answer, read
+from airflow_provider_wiro.api.responses import MAX_BODY_BYTES, ApiResponse, read
 from airflow_provider_wiro.exceptions import (
     WiroApiError,
     WiroAuthenticationError,
@@ -22,7 +22,7 @@ from tests.api.world import HTML_502, KEY, SECRET, TOKEN, answered, refused
 HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
 
 
-def _error(answer: Answer, **secrets: tuple[str, ...]) -> WiroError:
+def _error(answer: ApiResponse, **secrets: tuple[str, ...]) -> WiroError:
     with pytest.raises(WiroError) as raised:
         read(answer, **secrets)
     return raised.value

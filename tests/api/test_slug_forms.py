@@ -19,8 +19,8 @@ from airflow_provider_wiro.exceptions import (
 from tests.api.world import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.api.responses import Answer
-    from airflow_provider_wiro.api.retry import NoAnswer
+    from airflow_provider_wiro.api.responses import ApiResponse
+    from airflow_provider_wiro.api.retry import RequestFailure
 
 CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
 STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
@@ -40,7 +40,7 @@ def run(world: World, model: str) -> str:
         refused(1, "slug-owner-project-not-exist", status=404),
     ],
 )
-def test_a_slug_as_shown_is_tried_in_its_clean_form(unknown: Answer) -> None:
+def test_a_slug_as_shown_is_tried_in_its_clean_form(unknown: ApiResponse) -> None:
     world = World(unknown, STARTED)
 
     assert run(world, "retroAIx/Animated Logo") == "2221"
@@ -58,7 +58,7 @@ def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
 
 
 @pytest.mark.parametrize("catalogue", [ok(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")])
-def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: Answer) -> None:
+def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: ApiResponse) -> None:
     world = World(UNKNOWN, catalogue)
 
     with pytest.raises(WiroModelNotFoundError, match="Wiro has no model 'wiro/no-such-model'"):
@@ -86,7 +86,7 @@ def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_g
         refused(1, "slug-owner-project-not-exist", status=401),
     ],
 )
-def test_no_other_refusal_repeats_a_run(refusal: Answer) -> None:
+def test_no_other_refusal_repeats_a_run(refusal: ApiResponse) -> None:
     world = World(refusal, STARTED)
 
     with pytest.raises(WiroError):
@@ -95,7 +95,9 @@ def test_no_other_refusal_repeats_a_run(refusal: Answer) -> None:
 
 
 @pytest.mark.parametrize("lost", [CUT_OFF, HTML_502, refused(1, "slug-owner-project-not-exist", status=502)])
-def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(lost: Answer | NoAnswer) -> None:
+def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
+    lost: ApiResponse | RequestFailure,
+) -> None:
     world = World(lost, STARTED)
 
     with pytest.raises(WiroLostRunError):
@@ -112,7 +114,7 @@ def test_the_second_form_is_lost_like_any_run() -> None:
 
 
 @pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), ok(tool=[])])
-def test_a_models_parameters_are_found_in_either_form(unknown: Answer) -> None:
+def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
     world = World(unknown, LOGO)
 
     model = world.drive(slug_forms.get_model("wiro/Animated Logo", world.outside))

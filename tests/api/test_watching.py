@@ -24,9 +24,9 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroTaskTimeoutError,
 )
-from airflow_provider_wiro.watching.scheduler import WatchPlan
-from airflow_provider_wiro.watching.task_list import Walk
-from airflow_provider_wiro.watching.watch import Detail, Look
+from airflow_provider_wiro.watching.scheduler import PollScheduler
+from airflow_provider_wiro.watching.task_list import ListScan
+from airflow_provider_wiro.watching.watch import DetailRequest, Look
 from tests.api.crowd import Crowd, Run
 from tests.api.world import NOON
 
@@ -52,7 +52,7 @@ def lived(tasks: list[Run], **settings: Any) -> Crowd:
 
 
 def pages_fail(error: WiroError, *, until: float = 10_000.0) -> Callable[[Look, float], WiroError | None]:
-    return lambda look, now: error if isinstance(look, Walk) and now < until else None
+    return lambda look, now: error if isinstance(look, ListScan) and now < until else None
 
 
 # The numbers that are aimed at.
@@ -214,7 +214,7 @@ def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> Non
     crowd = Crowd(runs(200))
 
     def too_large(look: Look, _: float) -> WiroError | None:
-        is_large = isinstance(look, Walk) and crowd.plan.page_size > 25
+        is_large = isinstance(look, ListScan) and crowd.plan.page_size > 25
         return WiroAnswerTooLargeError("more than 16 MiB") if is_large else None
 
     crowd.fails = too_large
@@ -236,7 +236,9 @@ def listing_as(crowd: Crowd, change: Callable[[tuple[Any, ...]], tuple[Any, ...]
     answer = crowd._answer
 
     def changed(look: Look, start: int, now: float) -> Any:
-        return answer(look, start, now) if isinstance(look, Detail) else change(answer(look, start, now))
+        return (
+            answer(look, start, now) if isinstance(look, DetailRequest) else change(answer(look, start, now))
+        )
 
     crowd._answer = changed  # type: ignore[method-assign]
     crowd.live()
@@ -303,7 +305,7 @@ def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
     hasty = {run.id for run in crowd.runs}
 
     def answer(look: Look, start: int, now: float) -> Any:
-        if isinstance(look, Detail):
+        if isinstance(look, DetailRequest):
             return shown(crowd._by_id[look.watched.wiro_task_id], now)
         there = [run for run in reversed(crowd.runs) if run.starts <= now]
         return tuple(shown(run, now + (50.0 if run.id in hasty else 0.0)) for run in there[start:][:100])
@@ -347,7 +349,7 @@ class Failing:
         self.crowd: Crowd
 
     def __call__(self, look: Look, now: float) -> WiroError | None:
-        if not isinstance(look, Detail):
+        if not isinstance(look, DetailRequest):
             return None
         name = look.watched.wiro_task_id
         if now < self._since(self.crowd._by_id[name]):
@@ -410,7 +412,7 @@ def test_a_server_that_is_down_is_not_asked_more_often_by_a_thousand_tasks() -> 
 
 def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
     def fails(look: Look, _: float) -> WiroError | None:
-        is_it = isinstance(look, Detail) and look.watched.wiro_task_id == "2225"
+        is_it = isinstance(look, DetailRequest) and look.watched.wiro_task_id == "2225"
         return WiroAuthenticationError("no", http_status=401) if is_it else None
 
     crowd = lived(runs(20), fails=fails)
@@ -544,12 +546,12 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
 
 
 def test_a_reason_that_comes_later_is_news_once() -> None:
-    plan = WatchPlan(lambda: 0.5)
+    plan = PollScheduler(lambda: 0.5)
     plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
     told = []
     for number, reason in enumerate(("", "", "no machine", "", "no machine"), start=1):
         [look] = plan.looks(_at(60.0 * number))
-        assert isinstance(look, Detail)
+        assert isinstance(look, DetailRequest)
         told.append(plan.saw_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
 
     assert [len(news) for news in told] == [1, 0, 1, 0, 0]
@@ -562,7 +564,7 @@ def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up
     watched = plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
     [look] = plan.looks(_at(1.0))
 
-    assert isinstance(look, Detail)
+    assert isinstance(look, DetailRequest)
     assert plan.failed(look, WiroConnectionError("timeout"), _at(3600.0)) == []
     assert watched.is_followed
 
@@ -590,7 +592,7 @@ def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> No
 
 
 def _failing_looks(
-    plan: WatchPlan, error: WiroError, begin: float, *, until: float = 400
+    plan: PollScheduler, error: WiroError, begin: float, *, until: float = 400
 ) -> tuple[float, Any]:
     """Fail each look from a moment on; return when that ended the wait, and with what."""
     at = begin
@@ -609,14 +611,14 @@ NOT_THERE = WiroNotFoundError("There is no task yet.")
 
 @pytest.mark.parametrize("patience", [0.0, 5.0, 280.0])
 def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> None:
-    plan = WatchPlan(lambda: 0.5)
+    plan = PollScheduler(lambda: 0.5)
     plan.add("2221", Polling(NOON), patience_seconds=patience, is_seen=True, now=NOON)
     at, error = _failing_looks(plan, NOT_THERE, 0.0)
     assert (at, error) == (30.0, NOT_THERE)
 
 
 def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
-    plan = WatchPlan(lambda: 0.5)
+    plan = PollScheduler(lambda: 0.5)
     plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
     [look] = plan.looks(_at(50.0))
     plan.saw_task(look, Task("2221", "task_start"), _at(50.0))
@@ -687,7 +689,7 @@ def test_half_a_second_without_the_list_costs_next_to_nothing(error: WiroError) 
     """Several pages are on their way at once; each of them failed."""
     crowd = lived(
         runs(5000),
-        fails=lambda look, now: error if isinstance(look, Walk) and 20.0 < now < 20.5 else None,
+        fails=lambda look, now: error if isinstance(look, ListScan) and 20.0 < now < 20.5 else None,
     )
 
     assert crowd.requests_per_task <= 1.6

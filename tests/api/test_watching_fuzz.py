@@ -23,15 +23,15 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
 )
 from airflow_provider_wiro.watching.intervals import LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS
-from airflow_provider_wiro.watching.scheduler import WatchPlan
-from airflow_provider_wiro.watching.watch import Detail, Look, News, Watched
+from airflow_provider_wiro.watching.scheduler import PollScheduler
+from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
 from tests.api.world import NOON, quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from airflow_provider_wiro.watching.task_list import Walk
+    from airflow_provider_wiro.watching.task_list import ListScan
 
 Page = tuple[Task, ...]
 
@@ -100,10 +100,10 @@ TROUBLES = st.builds(
 class Wait:
     """One that waits, and what it was told."""
 
-    watched: Watched
+    watched: TaskWatch
     since: float
     has_left: bool = False
-    news: list[News] = field(default_factory=list)
+    news: list[WatchUpdate] = field(default_factory=list)
     over_at: float | None = None
     details: int = 0
     calls: int = 0
@@ -115,8 +115,8 @@ class Storm:
     def __init__(self, trouble: Trouble) -> None:
         self.trouble = trouble
         self.chance = random.Random(trouble.seed)
-        self.plan = WatchPlan(self.chance.random, lambda _: self.chance.random() < 0.3)
-        self.waits: dict[Watched, Wait] = {}
+        self.plan = PollScheduler(self.chance.random, lambda _: self.chance.random() < 0.3)
+        self.waits: dict[TaskWatch, Wait] = {}
         self.away: list[Look] = []
         self.requests: Counter[int] = Counter()
         self.crowd: Counter[int] = Counter()
@@ -196,7 +196,7 @@ class Storm:
         if self.chance.random() < self.trouble.leaving:
             self.at(now + self.chance.uniform(0.0, 60.0), lambda _: self._leave(watched))
 
-    def _leave(self, watched: Watched) -> None:
+    def _leave(self, watched: TaskWatch) -> None:
         self.plan.remove(watched)
         self.waits[watched].has_left = True
 
@@ -227,7 +227,7 @@ class Storm:
             )
 
     def _begin(self, look: Look, now: float) -> None:
-        if isinstance(look, Detail):
+        if isinstance(look, DetailRequest):
             self._ask(look, 0, now)
             if look.watched in self.waits:
                 self.waits[look.watched].details += 1
@@ -252,7 +252,7 @@ class Storm:
         self.at(then, lambda then: self._tell(look, start, answer, failure, now, then))
 
     def _answer(self, look: Look, start: int, now: float) -> Any:
-        if isinstance(look, Detail):
+        if isinstance(look, DetailRequest):
             return self._shown(look.watched.wiro_task_id, now)
         first = 0 if self.trouble.ignores_start else start
         there = [name for name in self._listed if self._starts[name] <= now]
@@ -274,14 +274,14 @@ class Storm:
         if failure is not None:
             self.away.remove(look)
             self.hear(self.plan.failed(look, failure, moment), now)
-        elif isinstance(look, Detail):
+        elif isinstance(look, DetailRequest):
             self.away.remove(look)
             self.hear(self.plan.saw_task(look, answer, moment), now)
         else:
             self.hear(self.plan.saw_page(look, start, answer, _moment(asked), moment), now)
             self._begin(look, now)
 
-    def hear(self, news: list[News], now: float) -> None:
+    def hear(self, news: list[WatchUpdate], now: float) -> None:
         for one in news:
             wait = self.waits[one.watched]
             assert not wait.has_left
@@ -361,8 +361,8 @@ def test_a_task_that_is_newer_than_all_the_list_shows_is_followed_by_detail() ->
     )
 
 
-def _watched_by(look: Detail | Walk[Watched]) -> list[Watched]:
-    return [look.watched] if isinstance(look, Detail) else look.wanted
+def _watched_by(look: DetailRequest | ListScan[TaskWatch]) -> list[TaskWatch]:
+    return [look.watched] if isinstance(look, DetailRequest) else look.wanted
 
 
 def _moment(seconds: float) -> Any:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from hypothesis import settings
 
-from airflow_provider_wiro.api.flow import Confirm, Digest, Outside, Send, Step
-from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.flow import Confirm, Digest, FlowContext, Send, Step
+from airflow_provider_wiro.api.responses import ApiResponse
+from airflow_provider_wiro.api.retry import RateGate, RequestFailure
 from airflow_provider_wiro.api.signing import Credentials
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 #: For properties: enough to find what a table forgot, few enough to stay fast.
 quick = settings(max_examples=60)
 
-Outcome = Answer | NoAnswer
+Outcome = ApiResponse | RequestFailure
 Script = Callable[[Send], Outcome]
 
 
@@ -52,7 +52,7 @@ class World:
         self.pauses: list[float] = []
         self.answers = list(answers)
         nonces = count(173451380900001)
-        self.outside = Outside(
+        self.outside = FlowContext(
             credentials=credentials or Credentials(KEY, SECRET),
             now=lambda: self.now,
             random=chance if callable(chance) else lambda: chance,
@@ -98,27 +98,27 @@ class World:
                 self.now += timedelta(seconds=step.seconds)
 
 
-def ok(**fields: Any) -> Answer:
+def ok(**fields: Any) -> ApiResponse:
     return answered(200, {"result": True, "errors": [], **fields})
 
 
-def refused(code: object, message: str = "no", *, status: int = 200) -> Answer:
+def refused(code: object, message: str = "no", *, status: int = 200) -> ApiResponse:
     return answered(status, {"result": False, "errors": [{"code": code, "message": message}]})
 
 
-def answered(status: int, body: object = b"", **headers: str) -> Answer:
+def answered(status: int, body: object = b"", **headers: str) -> ApiResponse:
     """``retry_after="5"`` becomes the header ``retry-after: 5``; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
+    return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
-def detail(status: str, **fields: Any) -> Answer:
+def detail(status: str, **fields: Any) -> ApiResponse:
     return ok(total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}])
 
 
 HTML_502 = answered(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
-NOT_SENT = NoAnswer("connection refused", was_sent=False)
-CUT_OFF = NoAnswer("connection reset", was_sent=True)
+NOT_SENT = RequestFailure("connection refused", was_sent=False)
+CUT_OFF = RequestFailure("connection reset", was_sent=True)
 NO_TASK_YET = refused(1, "There is no task yet.")
 NOT_CANCELLABLE = refused(1, "Task is not in a cancellable state.")
 NOT_KILLABLE = refused(1, "Task could not be killed: not running")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch.journal.recorder import Ledger
+from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
@@ -58,9 +58,9 @@ def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
     work.run(inputs, max_active=3)
     whole = work.journal.read_bytes()
     work.journal.write_bytes(whole[: whole.index(b'{"what":"id"')])
-    started = Ledger.started
+    started = BatchRecorder.started
 
-    async def started_last(ledger: Ledger, item: int, wiro_task_id: str) -> None:
+    async def started_last(ledger: BatchRecorder, item: int, wiro_task_id: str) -> None:
         await started(ledger, item, wiro_task_id)
         for _ in range(1000):
             if len(ledger._ended) + ledger.record.count(ItemState.DONE) == item:
@@ -68,7 +68,7 @@ def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)  # until that is noticed
 
-    monkeypatch.setattr(Ledger, "started", started_last)
+    monkeypatch.setattr(BatchRecorder, "started", started_last)
 
     summary = work.run(inputs, max_active=3, deferrable=deferrable)
 

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.item_queue import Going
-from airflow_provider_wiro.batch.state import Attempt, BatchRecord
+from airflow_provider_wiro.batch.item_queue import ItemQueue
+from airflow_provider_wiro.batch.state import Attempt, BatchState
 from tests.operators.fakes import Told
 
 
-def going(total: int) -> Going:
-    record = BatchRecord(total, try_number=1)
+def going(total: int) -> ItemQueue:
+    record = BatchState(total, try_number=1)
     ledger: Any = SimpleNamespace(record=record, note=record.apply, unkept=[])
     job: Any = SimpleNamespace(fails_fast=True, log=Told())
-    return Going(job, None, ledger)  # type: ignore[arg-type]
+    return ItemQueue(job, None, ledger)  # type: ignore[arg-type]
 
 
 async def test_an_item_that_is_begun_again_is_not_begun_a_second_time_when_its_turn_comes() -> None:

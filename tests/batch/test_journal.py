@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
-from airflow_provider_wiro.batch.journal.key_value import PlaceSlots, TaskStateSlots
-from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.journal.key_value import FolderKeys, TaskStateKeys
+from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
-from airflow_provider_wiro.storage.folder import S3Place, open_place, split_uri
+from airflow_provider_wiro.storage.folder import S3Folder, open_folder, split_uri
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from tests.transfers.s3 import S3
 
 Entries = list[dict[str, Any]]
@@ -36,26 +36,26 @@ def entries(count: int, start: int = 0) -> Entries:
 
 
 @pytest.fixture(params=["file", "folder", "task state", "s3", "seaweedfs"])
-def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], JournalStore]:
+def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Journal]:
     """Return what opens the same journal as another process would."""
     if request.param == "file":
-        return lambda: LocalJournal(tmp_path / "a" / "b.jsonl")
+        return lambda: FileJournal(tmp_path / "a" / "b.jsonl")
     if request.param == "folder":
-        return lambda: SegmentedJournal(PlaceSlots(open_place(f"{tmp_path}/a")), 500)
+        return lambda: SegmentedJournal(FolderKeys(open_folder(f"{tmp_path}/a")), 500)
     if request.param == "task state":
         store = DictStore()
-        return lambda: SegmentedJournal(TaskStateSlots(store), 500)
+        return lambda: SegmentedJournal(TaskStateKeys(store), 500)
     request.getfixturevalue("s3" if request.param == "s3" else "bucket")
-    return lambda: SegmentedJournal(PlaceSlots(open_place(f"s3://aws_default@{BUCKET}/a/b")), 500)
+    return lambda: SegmentedJournal(FolderKeys(open_folder(f"s3://aws_default@{BUCKET}/a/b")), 500)
 
 
-def begun(journal: JournalStore, first: Entries) -> JournalStore:
+def begun(journal: Journal, first: Entries) -> Journal:
     assert list(journal.read()) == []
     journal.replace(first)
     return journal
 
 
-def test_what_was_appended_is_read_again_in_its_order(open_again: Callable[[], JournalStore]) -> None:
+def test_what_was_appended_is_read_again_in_its_order(open_again: Callable[[], Journal]) -> None:
     journal = begun(open_again(), entries(1))
     expected = entries(1)
     for number in range(1, 30):
@@ -65,7 +65,7 @@ def test_what_was_appended_is_read_again_in_its_order(open_again: Callable[[], J
     assert list(open_again().read()) == expected
 
 
-def test_another_process_goes_on_where_one_ended(open_again: Callable[[], JournalStore]) -> None:
+def test_another_process_goes_on_where_one_ended(open_again: Callable[[], Journal]) -> None:
     begun(open_again(), entries(1)).append(entries(30, start=1))
     second = open_again()
     assert len(list(second.read())) == 31
@@ -75,7 +75,7 @@ def test_another_process_goes_on_where_one_ended(open_again: Callable[[], Journa
 
 
 def test_a_journal_that_is_begun_anew_has_nothing_of_the_one_before(
-    open_again: Callable[[], JournalStore],
+    open_again: Callable[[], Journal],
 ) -> None:
     begun(open_again(), entries(1)).append(entries(60, start=1))
     second = open_again()
@@ -86,7 +86,7 @@ def test_a_journal_that_is_begun_anew_has_nothing_of_the_one_before(
     assert list(open_again().read()) == [*entries(40, start=1000), *entries(1, start=2000)]
 
 
-def test_a_group_larger_than_a_segment_is_kept(open_again: Callable[[], JournalStore]) -> None:
+def test_a_group_larger_than_a_segment_is_kept(open_again: Callable[[], Journal]) -> None:
     begun(open_again(), entries(1)).append(entries(200, start=1))
 
     assert list(open_again().read()) == entries(201)
@@ -95,31 +95,31 @@ def test_a_group_larger_than_a_segment_is_kept(open_again: Callable[[], JournalS
 # Two processes of one task instance: a worker whose heartbeat was lost, and its retry.
 
 
-def test_who_reads_a_journal_takes_it_over(open_again: Callable[[], JournalStore]) -> None:
+def test_who_reads_a_journal_takes_it_over(open_again: Callable[[], Journal]) -> None:
     first = begun(open_again(), entries(3))
     second = open_again()
     assert list(second.read()) == entries(3)
 
-    with pytest.raises(OvertakenError, match="Another process writes this batch's journal"):
+    with pytest.raises(JournalFencedError, match="Another process writes this batch's journal"):
         first.append(entries(1, start=77))
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         first.check()
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         first.replace(entries(1, start=78))
     second.check()
     second.append(entries(2, start=3))
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         first.append(entries(1, start=79))
 
     assert list(open_again().read()) == entries(5)
 
 
-def test_of_two_that_begin_a_journal_at_once_one_does(open_again: Callable[[], JournalStore]) -> None:
+def test_of_two_that_begin_a_journal_at_once_one_does(open_again: Callable[[], Journal]) -> None:
     first, second = open_again(), open_again()
     assert list(first.read()) == list(second.read()) == []
     first.replace(entries(2))
 
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         second.replace(entries(2, start=50))
 
     first.append(entries(1, start=2))
@@ -186,7 +186,7 @@ def test_whoever_takes_over_at_any_moment_knows_every_entry_that_was_not_refused
         slots.operations, slots._turn, slots._at = 0, turn, at
         try:
             first.append(entries(2, start=100))
-        except OvertakenError:
+        except JournalFencedError:
             refused += 1
         else:
             accepted += 1
@@ -221,7 +221,7 @@ def test_of_two_that_open_a_journal_at_once_only_one_goes_on() -> None:
         for journal, number in ((first, 600), (others[0], 700)):
             try:
                 journal.append(entries(1, start=number))
-            except OvertakenError:
+            except JournalFencedError:
                 continue
             goes_on.append(number)
         assert len(goes_on) == 1
@@ -235,14 +235,14 @@ def test_of_two_that_open_a_journal_at_once_only_one_goes_on() -> None:
 def test_a_journal_that_is_opened_often_does_not_become_many_segments() -> None:
     """A deferrable batch opens it each time it comes back."""
     store = DictStore()
-    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(1))
+    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(1))
     for number in range(1, 200):
-        journal = SegmentedJournal(TaskStateSlots(store), 1000)
+        journal = SegmentedJournal(TaskStateKeys(store), 1000)
         assert len(list(journal.read())) == number
         journal.append(entries(1, start=number))
 
     assert len(store.values) < 12
-    assert list(SegmentedJournal(TaskStateSlots(store), 1000).read()) == entries(200)
+    assert list(SegmentedJournal(TaskStateKeys(store), 1000).read()) == entries(200)
 
 
 def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
@@ -250,21 +250,21 @@ def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
     lines = "".join(json.dumps(entry) + "\n" for entry in entries(2))
     store.set("wiro_batch_head", '{"version": 1, "generation": 3}')
     store.set("wiro_batch_3-000001", f'{{"lines":2}}\n{lines}')
-    journal = SegmentedJournal(TaskStateSlots(store), 1000)
+    journal = SegmentedJournal(TaskStateKeys(store), 1000)
     assert list(journal.read()) == entries(2)
     journal.append(entries(1, start=2))
 
-    assert list(SegmentedJournal(TaskStateSlots(store), 1000).read()) == entries(3)
+    assert list(SegmentedJournal(TaskStateKeys(store), 1000).read()) == entries(3)
 
 
 def test_a_journal_whose_segments_are_gone_is_not_taken_for_none() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(2))
+    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(2))
     for key in [key for key in store.values if key != "wiro_batch_head"]:
         store.delete(key)
 
     with pytest.raises(WiroOrphanedRunError, match="no segment"):
-        list(SegmentedJournal(TaskStateSlots(store), 1000).read())
+        list(SegmentedJournal(TaskStateKeys(store), 1000).read())
 
 
 # A conditional put in S3.
@@ -275,7 +275,7 @@ def test_a_folder_in_s3_without_a_name_is_another_one(s3: S3, tmp_path: Path) ->
     s3.put("in/x", b"wrong")
     s3.put("in//x", b"right")
     folder, name = split_uri(f"s3://aws_default@{BUCKET}/in//x")
-    place = open_place(folder)
+    place = open_folder(folder)
     assert place.read(name) == b"right"
     assert place.names() == {"x"}
     place.delete(name)
@@ -285,11 +285,11 @@ def test_a_folder_in_s3_without_a_name_is_another_one(s3: S3, tmp_path: Path) ->
 @pytest.mark.parametrize("uri", ["gs://google@bucket/in//x", "gs://google@bucket/in//y/x", "memory:///in//x"])
 def test_a_folder_without_a_name_is_refused_where_stores_differ(uri: str) -> None:
     with pytest.raises(WiroUsageError, match="without '//'"):
-        open_place(split_uri(uri)[0])
+        open_folder(split_uri(uri)[0])
 
 
 def test_s3_swaps_only_what_is_still_there(s3: S3) -> None:
-    place = open_place(f"s3://aws_default@{BUCKET}/a")
+    place = open_folder(f"s3://aws_default@{BUCKET}/a")
 
     assert place.swap("head", b"1", None)
     assert not place.swap("head", b"2", None)
@@ -301,8 +301,8 @@ def test_s3_swaps_only_what_is_still_there(s3: S3) -> None:
 
 @pytest.mark.parametrize("before", [None, b"before"], ids=["of none", "of another"])
 def test_a_swap_in_s3_that_another_forestalls_is_refused_by_the_server(s3: S3, before: bytes | None) -> None:
-    place = open_place(f"s3://aws_default@{BUCKET}/a")
-    assert isinstance(place, S3Place)
+    place = open_folder(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Folder)
     if before is not None:
         place.write("head", before)
     put = place._client.put_object
@@ -319,8 +319,8 @@ def test_a_swap_in_s3_that_another_forestalls_is_refused_by_the_server(s3: S3, b
 
 def test_a_swap_in_s3_whose_answer_was_lost_is_not_taken_for_another_process(s3: S3) -> None:
     """Boto3 puts it again, and is refused by what it has put itself."""
-    place = open_place(f"s3://aws_default@{BUCKET}/a")
-    assert isinstance(place, S3Place)
+    place = open_folder(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Folder)
     put = place._client.put_object
 
     def twice(**arguments: Any) -> Any:
@@ -336,8 +336,8 @@ def test_a_swap_in_s3_whose_answer_was_lost_is_not_taken_for_another_process(s3:
 def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> None:
     from botocore.exceptions import ClientError
 
-    place = open_place(f"s3://aws_default@{BUCKET}/a")
-    assert isinstance(place, S3Place)
+    place = open_folder(f"s3://aws_default@{BUCKET}/a")
+    assert isinstance(place, S3Folder)
     put = place._client.put_object
 
     def old(**arguments: Any) -> Any:
@@ -357,15 +357,15 @@ def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> No
 
 def test_a_file_cut_off_at_any_byte_has_all_entries_but_the_one_that_was_cut(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    begun(LocalJournal(path), entries(4))
+    begun(FileJournal(path), entries(4))
     whole = path.read_bytes()
     for length in range(len(whole) + 1):
         path.write_bytes(whole[:length])
-        journal = LocalJournal(path)
+        journal = FileJournal(path)
         found = list(journal.read())
         assert found == entries(whole[:length].count(b"\n"))
         journal.append(entries(1, start=9))
-        assert list(LocalJournal(path).read()) == [*found, *entries(1, start=9)]
+        assert list(FileJournal(path).read()) == [*found, *entries(1, start=9)]
 
 
 @pytest.mark.parametrize(
@@ -373,23 +373,23 @@ def test_a_file_cut_off_at_any_byte_has_all_entries_but_the_one_that_was_cut(tmp
 )
 def test_a_damaged_line_is_an_error_and_not_the_end(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "journal.jsonl"
-    begun(LocalJournal(path), entries(2))
+    begun(FileJournal(path), entries(2))
     path.write_bytes(path.read_bytes() + damage + b'{"what":"gone","item":7}\n')
 
     with pytest.raises(WiroOrphanedRunError, match="Expected an entry of a batch's journal"):
-        list(LocalJournal(path).read())
+        list(FileJournal(path).read())
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").mkdir()
 
     with pytest.raises(WiroRecordError, match="Nothing was started"):
-        list(LocalJournal(tmp_path / "journal.jsonl").read())
+        list(FileJournal(tmp_path / "journal.jsonl").read())
 
 
 def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal.jsonl"
-    journal = begun(LocalJournal(path), entries(2))
+    journal = begun(FileJournal(path), entries(2))
 
     def disk_full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -400,7 +400,7 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pyt
             journal.append(entries(5, start=2))
     journal.append(entries(1, start=2))
 
-    assert list(LocalJournal(path).read()) == entries(3)
+    assert list(FileJournal(path).read()) == entries(3)
 
 
 def test_a_file_system_without_locks_keeps_a_journal_all_the_same(
@@ -411,20 +411,20 @@ def test_a_file_system_without_locks_keeps_a_journal_all_the_same(
 
     monkeypatch.setattr("fcntl.flock", no_locks)
     path = tmp_path / "journal.jsonl"
-    first = begun(LocalJournal(path), entries(2))
-    second = LocalJournal(path)
+    first = begun(FileJournal(path), entries(2))
+    second = FileJournal(path)
     list(second.read())
 
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         first.append(entries(1, start=3))
 
-    assert list(LocalJournal(path).read()) == entries(2)
+    assert list(FileJournal(path).read()) == entries(2)
 
 
 def test_what_takes_a_file_over_waits_for_an_entry_that_is_being_written(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    first = begun(LocalJournal(path), entries(2))
-    second = LocalJournal(path)
+    first = begun(FileJournal(path), entries(2))
+    second = FileJournal(path)
     found: list[Any] = []
     reader = threading.Thread(target=lambda: found.extend(second.read()))
     fsync = os.fsync
@@ -446,11 +446,11 @@ def test_what_takes_a_file_over_waits_for_an_entry_that_is_being_written(tmp_pat
 
 def test_a_damaged_line_is_named_with_what_its_deletion_means(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    begun(LocalJournal(path), entries(2))
+    begun(FileJournal(path), entries(2))
     path.write_bytes(path.read_bytes() + b"\x00\x00\n")
 
     with pytest.raises(WiroOrphanedRunError, match=f"line 3 of {path}, found .* paid for again"):
-        list(LocalJournal(path).read())
+        list(FileJournal(path).read())
 
 
 # Segments.
@@ -458,40 +458,40 @@ def test_a_damaged_line_is_named_with_what_its_deletion_means(tmp_path: Path) ->
 
 def test_a_segment_that_is_gone_is_an_error() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateSlots(store), 100), entries(20))
+    begun(SegmentedJournal(TaskStateKeys(store), 100), entries(20))
     [third] = (key for key in store.values if key.endswith("-000003"))
     store.delete(third)
 
     with pytest.raises(WiroOrphanedRunError, match=f"at {third} in .*no such segment"):
-        list(SegmentedJournal(TaskStateSlots(store), 100).read())
+        list(SegmentedJournal(TaskStateKeys(store), 100).read())
 
 
 def test_a_damaged_line_of_a_segment_is_named() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(20))
+    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(20))
     [segment] = (key for key in store.values if key.endswith("-000001"))
     store.values[segment] = store.values[segment].replace("13}", "13")
 
     with pytest.raises(WiroOrphanedRunError, match=f"at line 15 of {segment} in Airflow's task state store"):
-        list(SegmentedJournal(TaskStateSlots(store), 1000).read())
+        list(SegmentedJournal(TaskStateKeys(store), 1000).read())
 
 
 def test_half_a_segment_is_an_error() -> None:
     """A store that doesn't put as a whole, such as a file system behind sftp://, can leave one."""
     store = DictStore()
-    begun(SegmentedJournal(TaskStateSlots(store), 1000), entries(20))
+    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(20))
     [segment] = (key for key in store.values if key.endswith("-000001"))
     text = json.loads(store.values[segment])
     for cut in (text[: len(text) // 2], text[: text.rindex("\n", 0, -1) + 1], text[:-1], ""):
         store.values[segment] = json.dumps(cut)
         with pytest.raises(WiroOrphanedRunError):
-            list(SegmentedJournal(TaskStateSlots(store), 1000).read())
+            list(SegmentedJournal(TaskStateKeys(store), 1000).read())
 
 
 @pytest.mark.parametrize("does_it_all_the_same", [False, True])
 def test_a_put_that_fails_leaves_nothing_that_shows_up_later(does_it_all_the_same: bool) -> None:
     store = DictStore()
-    journal = begun(SegmentedJournal(TaskStateSlots(store), 60), entries(2))
+    journal = begun(SegmentedJournal(TaskStateKeys(store), 60), entries(2))
 
     def fail(key: str, value: Any) -> None:
         if does_it_all_the_same:
@@ -504,14 +504,14 @@ def test_a_put_that_fails_leaves_nothing_that_shows_up_later(does_it_all_the_sam
     store.set = put  # type: ignore[method-assign]
     journal.append(entries(3, start=2))
 
-    assert list(SegmentedJournal(TaskStateSlots(store), 60).read()) == entries(5)
+    assert list(SegmentedJournal(TaskStateKeys(store), 60).read()) == entries(5)
 
 
 def test_a_crash_while_a_journal_is_begun_anew_leaves_the_one_before() -> None:
     """Whatever such a crash leaves behind shows up in no later one either."""
     for crash_at in range(1, 12):
         store = DictStore()
-        begun(SegmentedJournal(TaskStateSlots(store), 60), entries(9))
+        begun(SegmentedJournal(TaskStateKeys(store), 60), entries(9))
         left = iter(range(crash_at))
 
         def crash(key: str, value: Any, store: DictStore = store, left: Any = left) -> None:
@@ -520,23 +520,23 @@ def test_a_crash_while_a_journal_is_begun_anew_leaves_the_one_before() -> None:
             DictStore.set(store, key, value)
 
         store.set = crash  # type: ignore[method-assign]
-        journal = SegmentedJournal(TaskStateSlots(store), 60)
+        journal = SegmentedJournal(TaskStateKeys(store), 60)
         list(journal.read())
         try:
             journal.replace(entries(20, start=100))
         except KeyboardInterrupt:
             del store.set
-            again = SegmentedJournal(TaskStateSlots(store), 60)
+            again = SegmentedJournal(TaskStateKeys(store), 60)
             assert list(again.read()) == entries(9)
             again.replace(entries(3, start=200))
-            assert list(SegmentedJournal(TaskStateSlots(store), 60).read()) == entries(3, start=200)
+            assert list(SegmentedJournal(TaskStateKeys(store), 60).read()) == entries(3, start=200)
 
 
 @pytest.mark.parametrize("call", ["get", "set"])
 def test_a_store_that_fails_is_not_taken_for_an_empty_one(call: str) -> None:
     store = DictStore()
     store.fails.add(call)
-    journal = SegmentedJournal(TaskStateSlots(store), 60)
+    journal = SegmentedJournal(TaskStateKeys(store), 60)
 
     with pytest.raises(WiroRecordError, match="API_SERVER_ERROR"):
         begun(journal, entries(1))
@@ -544,7 +544,7 @@ def test_a_store_that_fails_is_not_taken_for_an_empty_one(call: str) -> None:
 
 def test_no_value_is_larger_than_airflow_takes() -> None:
     store = DictStore()
-    journal = begun(SegmentedJournal(TaskStateSlots(store), TASK_STATE_SEGMENT_BYTES), [])
+    journal = begun(SegmentedJournal(TaskStateKeys(store), TASK_STATE_SEGMENT_BYTES), [])
     for start in range(0, 3000, 7):
         journal.append(
             [{"what": "id", "item": number, "id": f"id-{number}"} for number in range(start, start + 7)]

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.awsrequest import AWSResponse
 
-from airflow_provider_wiro.batch.landing import ItemLander
+from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator import task_wire as emulated
 from airflow_provider_wiro.landing.s3 import arguments as destination
@@ -147,7 +147,7 @@ def test_a_bucket_that_goes_away_stops_the_batch_and_a_retry_lands_what_was_paid
     work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lands(work, s3_bucket="nowhere", manifest_uri=str(work.folder / "manifest.jsonl"))
-    monkeypatch.setattr(ItemLander, "check_bucket", lambda _: None)  # it was there then
+    monkeypatch.setattr(ItemTransfer, "check_bucket", lambda _: None)  # it was there then
     inputs = prompts(6)
     with pytest.raises(Exception, match=r"NoSuchBucket|Not Found|404"):
         work.run(inputs, max_active=2)

@@ -14,7 +14,7 @@ from airflow_provider_wiro.batch import item_log
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
 from airflow_provider_wiro.batch.progress import Progress, RunTimes
-from airflow_provider_wiro.batch.state import Attempt, BatchRecord
+from airflow_provider_wiro.batch.state import Attempt, BatchState
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.work import prompts
 from tests.operators.fakes import Told
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def ledger(total: int) -> Any:
-    return SimpleNamespace(record=BatchRecord(total, try_number=1), unkept=[])
+    return SimpleNamespace(record=BatchState(total, try_number=1), unkept=[])
 
 
 def ended(seconds: float) -> Any:

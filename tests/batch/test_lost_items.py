@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch import run_sender, submission
-from airflow_provider_wiro.batch.journal.recorder import Ledger
+from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
@@ -64,15 +64,15 @@ def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_wel
 ) -> None:
     model, items = edits(work, tmp_path, "contents")
     work.wiro.inject(Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run"))
-    sent_files = run_sender.Submitter.sent_files
+    sent_files = run_sender.RunSender.sent_files
 
-    async def until_both_are_lost(submitter: run_sender.Submitter, item: Any) -> Any:
+    async def until_both_are_lost(submitter: run_sender.RunSender, item: Any) -> Any:
         async with asyncio.timeout(20):
             while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return await sent_files(submitter, item)
 
-    monkeypatch.setattr(run_sender.Submitter, "sent_files", until_both_are_lost)
+    monkeypatch.setattr(run_sender.RunSender, "sent_files", until_both_are_lost)
 
     assert work.run(items, model=model, parameters={}, max_active=2)["succeeded"] == 2
     assert len(work.wiro.tasks) == 2
@@ -122,19 +122,19 @@ def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
 ) -> None:
     work.wiro.inject(Fault("drop_before", endpoint="Run"))
     inputs = prompts(3)
-    started = Ledger.started
+    started = BatchRecorder.started
 
-    async def and_the_first_one_too(ledger: Ledger, item: int, wiro_task_id: str) -> None:
+    async def and_the_first_one_too(ledger: BatchRecorder, item: int, wiro_task_id: str) -> None:
         await started(ledger, item, wiro_task_id)
         if ledger.record.lost_sendings.get(item):
-            monkeypatch.setattr(Ledger, "started", started)
+            monkeypatch.setattr(BatchRecorder, "started", started)
             import asyncio
 
             if is_running:
                 work.wiro.inject(Fault("stuck_running"))
             await asyncio.to_thread(WiroHook().run_model, RETRO, {**TINY, **inputs[item]})
 
-    monkeypatch.setattr(Ledger, "started", and_the_first_one_too)
+    monkeypatch.setattr(BatchRecorder, "started", and_the_first_one_too)
 
     summary = work.run(inputs, max_active=1)
 

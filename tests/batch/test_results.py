@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.results import Parts, result_of, write_manifest
-from airflow_provider_wiro.batch.state import Attempt, BatchRecord
+from airflow_provider_wiro.batch.results import ResultShards, item_result, write_manifest
+from airflow_provider_wiro.batch.state import Attempt, BatchState
 from airflow_provider_wiro.exceptions import WiroRecordError
 from tests.operators.fakes import Told
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def results(*ids: str) -> list[dict[str, object]]:
-    return [result_of("succeeded", 1, None, wiro_task_id=wiro_task_id) for wiro_task_id in ids]
+    return [item_result("succeeded", 1, None, wiro_task_id=wiro_task_id) for wiro_task_id in ids]
 
 
-def done(*places: tuple[int, int]) -> BatchRecord:
-    record = BatchRecord(len(places), try_number=1)
+def done(*places: tuple[int, int]) -> BatchState:
+    record = BatchState(len(places), try_number=1)
     for item, place in enumerate(places):
         record.apply(batch_state.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
         record.apply(batch_state.done(item, place, cost=None, size=None))
@@ -31,7 +31,7 @@ def done(*places: tuple[int, int]) -> BatchRecord:
 
 def test_two_live_processes_of_a_task_never_write_the_same_part(tmp_path: Path) -> None:
     """A worker whose heartbeat was lost, and its retry: both have listed the folder when it was empty."""
-    first, second = Parts(str(tmp_path)), Parts(str(tmp_path))
+    first, second = ResultShards(str(tmp_path)), ResultShards(str(tmp_path))
     mine, theirs = first.take_number(), second.take_number()
     first.write(mine, results("mine"))
     second.write(theirs, results("theirs"))
@@ -49,7 +49,7 @@ def test_the_record_takes_the_largest_number_that_a_part_can_have(tmp_path: Path
 def test_two_deployments_that_try_one_place_at_once_both_find_it_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = Parts(str(tmp_path)), Parts(str(tmp_path))
+    first, second = ResultShards(str(tmp_path)), ResultShards(str(tmp_path))
     read = type(first._place).read
 
     def read_late(place: Any, name: str) -> bytes | None:
@@ -64,12 +64,12 @@ def test_two_deployments_that_try_one_place_at_once_both_find_it_good(
 
 
 def test_parts_of_a_try_are_found_by_the_next_one(tmp_path: Path) -> None:
-    first = Parts(str(tmp_path))
+    first = ResultShards(str(tmp_path))
     numbers = [first.take_number() for _ in range(3)]
     for number in numbers:
         first.write(number, results("a"))
 
-    assert Parts(str(tmp_path)).numbers == set(numbers)
+    assert ResultShards(str(tmp_path)).numbers == set(numbers)
 
 
 def test_a_manifest_is_not_put_when_the_last_check_before_it_fails(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_manifest_is_not_put_when_the_last_check_before_it_fails(tmp_path: Pat
         if calls == 2:
             raise WiroRecordError("overtaken")
 
-    parts = Parts(f"{tmp_path}/parts")
+    parts = ResultShards(f"{tmp_path}/parts")
     number = parts.take_number()
     parts.write(number, results("a"))
 
@@ -93,7 +93,7 @@ def test_a_manifest_is_not_put_when_the_last_check_before_it_fails(tmp_path: Pat
 
 
 def test_a_part_with_fewer_results_than_the_journal_tells_of_is_named(tmp_path: Path) -> None:
-    parts = Parts(f"{tmp_path}/parts")
+    parts = ResultShards(f"{tmp_path}/parts")
     number = parts.take_number()
     parts.write(number, results("a", "b"))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.batch.results import Parts, result_of
+from airflow_provider_wiro.batch.results import ResultShards, item_result
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.test_landing import manifest_in
 from tests.batch.work import prompts
@@ -92,12 +92,12 @@ def test_a_journal_of_the_version_before_is_gone_on_with(work: BatchWork) -> Non
 
 
 def test_only_parts_of_the_own_results_are_deleted(tmp_path: Path) -> None:
-    mine, theirs = Parts(str(tmp_path)), Parts(str(tmp_path))
+    mine, theirs = ResultShards(str(tmp_path)), ResultShards(str(tmp_path))
     numbers = {parts: parts.take_number() for parts in (mine, theirs)}
     for parts, number in numbers.items():
-        parts.write(number, [result_of("succeeded", 1, None)])
+        parts.write(number, [item_result("succeeded", 1, None)])
 
-    retry = Parts(str(tmp_path))
+    retry = ResultShards(str(tmp_path))
     retry.delete({numbers[mine]})
 
-    assert Parts(str(tmp_path)).numbers == {numbers[theirs]}
+    assert ResultShards(str(tmp_path)).numbers == {numbers[theirs]}

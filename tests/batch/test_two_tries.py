@@ -9,9 +9,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.batch import results, runner, submission
-from airflow_provider_wiro.batch.journal.interface import OvertakenError, recorder
-from airflow_provider_wiro.batch.journal.local_file import LocalJournal
-from airflow_provider_wiro.batch.run_sender import Submitter
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError, recorder
+from airflow_provider_wiro.batch.journal.local_file import FileJournal
+from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
 from tests.batch.work import prompts
@@ -39,10 +39,10 @@ def retries_at(
     returned: list[Any] = []
     second = work.operator(inputs, **settings)
     context = {**work.context, "ti": FakeTi(try_number=2)}
-    send = Submitter.send
+    send = RunSender.send
     sent = 0
 
-    async def interrupted(submitter: Submitter, *arguments: Any) -> Any:
+    async def interrupted(submitter: RunSender, *arguments: Any) -> Any:
         nonlocal sent
         sent += 1
         if sent == run:
@@ -50,7 +50,7 @@ def retries_at(
             await asyncio.to_thread(lambda: returned.append(second.execute(context)))
         return await send(submitter, *arguments)
 
-    monkeypatch.setattr(Submitter, "send", interrupted)
+    monkeypatch.setattr(RunSender, "send", interrupted)
     return returned
 
 
@@ -65,7 +65,7 @@ def test_each_item_is_paid_for_once_and_the_earlier_try_says_that_it_was_overtak
     inputs = prompts(12)
     returned = retries_at(work, monkeypatch, run, inputs, **settings)
 
-    with pytest.raises(OvertakenError, match="Another process writes this batch's journal"):
+    with pytest.raises(JournalFencedError, match="Another process writes this batch's journal"):
         work.run(inputs, max_active=max_active, **settings)
 
     assert returned[0]["succeeded"] == 12
@@ -87,11 +87,11 @@ def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
 
     async def late(self: recorder.Ledger, item: int, wiro_task_id: str) -> None:
         monkeypatch.setattr(recorder.Ledger, "started", started)
-        assert list(LocalJournal(work.journal).read())
+        assert list(FileJournal(work.journal).read())
         await started(self, item, wiro_task_id)
 
     monkeypatch.setattr(recorder.Ledger, "started", late)
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         work.run(inputs, max_active=1)
     assert "is written down with the next entry" not in work.told
     work.retry()
@@ -118,7 +118,7 @@ def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
 
     monkeypatch.setattr(results, "write_manifest", late)
 
-    with pytest.raises(OvertakenError) as failure:
+    with pytest.raises(JournalFencedError) as failure:
         first.execute(context)
 
     assert not isinstance(failure.value, AirflowFailException)

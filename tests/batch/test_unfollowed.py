@@ -12,9 +12,9 @@ from airflow_provider_wiro.batch import inputs as batch_inputs
 from airflow_provider_wiro.batch import runner
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
-from airflow_provider_wiro.batch.journal.key_value import TaskStateSlots
-from airflow_provider_wiro.batch.journal.local_file import LocalJournal
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.journal.key_value import TaskStateKeys
+from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.batch.state import Attempt
 from airflow_provider_wiro.emulator import Fault
@@ -93,7 +93,7 @@ def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_show
 
 def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork) -> None:
     work.has_state_store = True
-    store = SegmentedJournal(TaskStateSlots(work.store), 300)
+    store = SegmentedJournal(TaskStateKeys(work.store), 300)
     store.replace([batch_state.begin("digest", 30)])
     for item in range(30):
         store.append([batch_state.intent(item, Attempt("digest", "1", 5.0, 1))])
@@ -103,7 +103,7 @@ def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork
     del work.store.values[names[3]]
     work.store.values[names[5]] = json.dumps("rubbish\n")
 
-    found = RunningTasks.of_journal(SegmentedJournal(TaskStateSlots(work.store), 300), try_number=1)
+    found = RunningTasks.of_journal(SegmentedJournal(TaskStateKeys(work.store), 300), try_number=1)
 
     assert len(found.ids) >= 22
     assert {"100", "129"} <= set(found.ids)
@@ -174,7 +174,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
     listed = batch_inputs._listed
 
     def fetch_and_be_killed(given: Any) -> Any:
-        later = LocalJournal(work.journal)
+        later = FileJournal(work.journal)
         list(later.read())
         later.append([batch_state.intent(1, Attempt("digest", "1", 5.0, 2))])
         operator.on_kill()
@@ -190,7 +190,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
 
 def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
     deferred = work.defer(prompts(2))
-    journal = LocalJournal(work.journal)
+    journal = FileJournal(work.journal)
     list(journal.read())
     journal.append([batch_state.intent(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
 
@@ -218,10 +218,10 @@ def test_a_batch_that_another_try_has_taken_over_stops_nothing(
     pick_up = runner.BatchRunner._pick_up
 
     def pick_up_and_be_overtaken(self: Any) -> None:
-        list(LocalJournal(work.journal).read())
+        list(FileJournal(work.journal).read())
         pick_up(self)
 
     monkeypatch.setattr(runner.BatchRunner, "_pick_up", pick_up_and_be_overtaken)
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         work.run(prompts(4))
     assert work.wiro.counts.tasks_stopped == 0

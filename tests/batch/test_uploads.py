@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch import stray_runs, upload_progress
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
-from airflow_provider_wiro.batch.journal.local_file import LocalJournal
-from airflow_provider_wiro.batch.state import Attempt, BatchRecord
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.journal.local_file import FileJournal
+from airflow_provider_wiro.batch.state import Attempt, BatchState
 from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -71,19 +71,19 @@ def test_an_upload_ends_where_a_later_try_has_taken_the_journal_over(
 
     def overtaken(upload: Upload) -> None:
         if len(slow) == 2:
-            list(LocalJournal(work.journal).read())
+            list(FileJournal(work.journal).read())
         note(upload)
 
     monkeypatch.setattr(Upload, "note_piece", overtaken)
 
-    with pytest.raises(OvertakenError):
+    with pytest.raises(JournalFencedError):
         work.run(items, model=model, parameters={})
 
     assert not work.wiro.tasks
 
 
 def test_an_upload_counts_in_what_is_known_of_a_lost_run() -> None:
-    record = BatchRecord(1, try_number=1)
+    record = BatchState(1, try_number=1)
     attempt = Attempt("digest", "7", 100.0, 1)
     record.apply(batch_state.intent(0, attempt))
     attempt.uploaded_for = 300.0
@@ -91,13 +91,13 @@ def test_an_upload_counts_in_what_is_known_of_a_lost_run() -> None:
 
     assert record.attempts[0].sending.latest_seconds(600.0) > 900.0
     assert record.attempts[0].sending.loss is not Loss.CUT_OFF
-    again = BatchRecord(1, try_number=1)
+    again = BatchState(1, try_number=1)
     again.apply(batch_state.intent(0, record.attempts[0]))
     assert again.attempts[0].uploaded_for == 300.0
 
 
 def test_the_baseline_of_a_resent_run_is_known_until_its_earlier_sendings_were_looked_for() -> None:
-    record = BatchRecord(1, try_number=1)
+    record = BatchState(1, try_number=1)
     record.apply(batch_state.intent(0, Attempt("digest", "7", 100.0, 1)))
     assert record.resent_after == {}
     record.apply(batch_state.not_started(0, 1))

@@ -505,7 +505,7 @@ class TestWhatGoesWrong:
             assert not one.channel.is_working("1")
             assert one.channel.is_working("2")
         assert len(fake.registrations) == 1
-        assert one.channel.trust.sharing is decisions.Sharing.UNKNOWN
+        assert one.channel.trust.sharing is decisions.TasksPerSocket.UNKNOWN
 
     async def test_a_message_without_measure_ends_its_connection_only(self, fake: FakeSocket) -> None:
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
@@ -635,7 +635,7 @@ class TestOneTaskOnEachConnection:
     ) -> None:
         monkeypatch.setattr(watching_websocket_channel, "MAX_SOCKETS", 2)
         async with following() as one:
-            one.channel.trust.sharing = decisions.Sharing.ONE
+            one.channel.trust.sharing = decisions.TasksPerSocket.ONE
             one.add("1", "2", "3", "4")
             await one.are_registered("1", "2")
             assert [one.channel.is_working(name) for name in "1234"] == [True, True, False, False]

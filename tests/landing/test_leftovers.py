@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
-from airflow_provider_wiro.landing.s3.incomplete_uploads import QUIET_SECONDS, Leftovers
+from airflow_provider_wiro.landing.s3.incomplete_uploads import QUIET_SECONDS, IncompleteUploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,9 +108,9 @@ def s3(request: pytest.FixtureRequest, clock: Clock) -> S3:
     return S3(clock, timedelta(seconds=request.param))
 
 
-def try_again(s3: S3, clock: Clock) -> Leftovers:
+def try_again(s3: S3, clock: Clock) -> IncompleteUploads:
     """Begin the try that is to remove what others left."""
-    return Leftovers(s3, BUCKET, {}, clock)
+    return IncompleteUploads(s3, BUCKET, {}, clock)
 
 
 def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> None:
@@ -278,7 +278,7 @@ def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_answer(
     s3: S3, clock: Clock, seconds: int, is_known: bool
 ) -> None:
     s3.off["date"] = timedelta(seconds=seconds)
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
 
     def begin_unanswered() -> None:
         with leftovers.settled(clock.pause), leftovers.begins(KEY):
@@ -315,7 +315,7 @@ def answer_of_begin(upload_id: str, *, repeats: int) -> dict[str, Any]:
     return {"UploadId": upload_id, "ResponseMetadata": {"RetryAttempts": repeats}}
 
 
-def begin_twice(s3: S3, clock: Clock, leftovers: Leftovers) -> None:
+def begin_twice(s3: S3, clock: Clock, leftovers: IncompleteUploads) -> None:
     """Begin an upload, the first answer to which is lost."""
     with leftovers.begins(KEY) as answered:
         s3.begin("unheard")
@@ -327,7 +327,7 @@ def begin_twice(s3: S3, clock: Clock, leftovers: Leftovers) -> None:
 def test_an_upload_whose_begin_was_not_heard_of_is_removed_and_the_known_one_is_kept(
     s3: S3, clock: Clock
 ) -> None:
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.settled(clock.pause):
         begin_twice(s3, clock, leftovers)
         clock.seconds += 10
@@ -338,7 +338,7 @@ def test_an_upload_whose_begin_was_not_heard_of_is_removed_and_the_known_one_is_
 def test_an_upload_that_another_run_began_at_that_moment_is_left_alone_once_it_has_a_part(
     s3: S3, clock: Clock
 ) -> None:
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.settled(clock.pause):
         s3.begin("alive")
         begin_twice(s3, clock, leftovers)
@@ -349,14 +349,14 @@ def test_an_upload_that_another_run_began_at_that_moment_is_left_alone_once_it_h
 def test_an_upload_that_another_run_began_earlier_is_not_taken_for_one(s3: S3, clock: Clock) -> None:
     s3.begin("alive")
     clock.seconds += 40
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.settled(clock.pause):
         begin_twice(s3, clock, leftovers)
     assert list(s3.uploads) == ["alive", "known"]
 
 
 def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -> None:
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.settled(clock.pause), leftovers.begins(KEY) as answered:
         s3.begin("known")
         answered(answer_of_begin("known", repeats=0))
@@ -369,7 +369,7 @@ def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -
     ids=["denied", "not reached"],
 )
 def test_a_begin_that_surely_was_not_done_costs_no_look(s3: S3, clock: Clock, refusal: Exception) -> None:
-    with pytest.raises(type(refusal)), Leftovers(s3, BUCKET, {}, clock).begins(KEY):
+    with pytest.raises(type(refusal)), IncompleteUploads(s3, BUCKET, {}, clock).begins(KEY):
         raise refusal
     assert s3.asked == []
 
@@ -377,7 +377,7 @@ def test_a_begin_that_surely_was_not_done_costs_no_look(s3: S3, clock: Clock, re
 def test_when_no_begin_was_answered_all_of_them_are_removed_and_the_error_is_told(
     s3: S3, clock: Clock
 ) -> None:
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
 
     def begin() -> None:
         with leftovers.settled(clock.pause), leftovers.begins(KEY):
@@ -406,7 +406,7 @@ def test_a_task_that_is_stopped_tells_why_it_failed_and_does_not_wait(
     def stopped(seconds: float) -> None:
         raise RuntimeError("The Airflow task was stopped.")
 
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     begin_twice(s3, clock, leftovers)
     with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError), leftovers.settled(stopped):
         raise ZeroDivisionError
@@ -417,7 +417,7 @@ def test_where_open_uploads_may_not_be_listed_that_is_said(
     s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     s3.denied.add("ListMultipartUploads")
-    leftovers = Leftovers(s3, BUCKET, {}, clock)
+    leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with caplog.at_level(logging.INFO), leftovers.settled(clock.pause):
         begin_twice(s3, clock, leftovers)
     assert "AccessDenied" in caplog.text

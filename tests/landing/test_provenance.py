@@ -12,7 +12,7 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.provenance import (
     MAX_METADATA_BYTES,
     MAX_TAGS,
-    Origin,
+    Provenance,
     tag_set,
     tagging_header,
     user_tags,
@@ -20,7 +20,9 @@ from airflow_provider_wiro.landing.provenance import (
 )
 
 SHA256 = "a" * 64
-ORIGIN = Origin("2221", "retroAIx/Retro-Cartoons", "nightly", "manual__2026-11-23T06:30:46+00:00", "to_s3", 3)
+ORIGIN = Provenance(
+    "2221", "retroAIx/Retro-Cartoons", "nightly", "manual__2026-11-23T06:30:46+00:00", "to_s3", 3
+)
 
 
 def size_of(metadata: dict[str, str]) -> int:
@@ -40,7 +42,7 @@ def test_metadata_names_the_wiro_task_the_output_the_model_and_the_airflow_task(
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    origin = Origin.of(Task(id="2221", status="task_postprocess_end"), None, object())
+    origin = Provenance.of(Task(id="2221", status="task_postprocess_end"), None, object())
     assert origin.metadata("0") == {"wiro-task-id": "2221", "wiro-output": "0"}
 
 
@@ -53,22 +55,22 @@ def test_what_is_not_known_is_left_out() -> None:
     ],
 )
 def test_the_host_of_the_api_is_part_of_the_identity(base_url: str, host: str) -> None:
-    origin = Origin.of(Task(id="2221", status="task_postprocess_end"), None, object(), base_url)
+    origin = Provenance.of(Task(id="2221", status="task_postprocess_end"), None, object(), base_url)
     identity = {"wiro-api": host, "wiro-task-id": "2221", "wiro-output": "0"}
     assert origin.identity("0") == origin.metadata("0") == identity
 
 
 def test_a_long_host_gives_way_to_the_users_metadata() -> None:
     """Then the object is not known again by its metadata, and its bytes are compared."""
-    origin = Origin("2221", api=f"{'a' * 60}.example")
+    origin = Provenance("2221", api=f"{'a' * 60}.example")
     assert "wiro-api" in origin.metadata("0", {"k": "v" * 1800})
     assert "wiro-api" not in origin.metadata("0", {"k": "v" * 1890})
 
 
 def test_an_unmapped_task_instance_has_no_map_index() -> None:
     instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2)
-    origin = Origin.of(Task(id="2221", status="x", model="wiro/b"), "wiro/B", instance)
-    assert origin == Origin("2221", "wiro/B", "d", "r", "t", None, 2)
+    origin = Provenance.of(Task(id="2221", status="x", model="wiro/b"), "wiro/B", instance)
+    assert origin == Provenance("2221", "wiro/B", "d", "r", "t", None, 2)
 
 
 def test_a_name_of_the_users_stays_but_for_the_identity() -> None:
@@ -82,7 +84,7 @@ def test_a_name_of_the_users_stays_but_for_the_identity() -> None:
 
 @pytest.mark.parametrize("name", ["gün doğdu 日本語 🎨", "a\r\nX-Evil: 1", "50% \ud800", "\x00"])
 def test_metadata_is_printable_ascii_whatever_a_dag_is_called(name: str) -> None:
-    metadata = Origin("2221", name, name, name, name).metadata("0")
+    metadata = Provenance("2221", name, name, name, name).metadata("0")
     assert len(metadata) == 6
     for value in metadata.values():
         assert value.isascii()
@@ -91,7 +93,7 @@ def test_metadata_is_printable_ascii_whatever_a_dag_is_called(name: str) -> None
 
 @pytest.mark.parametrize("length", [0, 300, 1000, 1900, 2100])
 def test_metadata_of_ours_gives_way_before_it_is_more_than_s3_takes(length: int) -> None:
-    origin = Origin("2221", "m" * 200, "d" * 250, "r" * 250, "t" * 250)
+    origin = Provenance("2221", "m" * 200, "d" * 250, "r" * 250, "t" * 250)
     metadata = origin.metadata("0", {"k": "v" * length})
     assert metadata["k"] == "v" * length
     assert (metadata["wiro-task-id"], metadata["wiro-output"]) == ("2221", "0")
@@ -121,7 +123,7 @@ def test_there_are_never_more_tags_than_s3_takes_and_the_users_are_all_there(giv
 
 
 def test_tags_have_only_what_s3_allows() -> None:
-    tags = Origin("2221", "a&b", "dag(1)", "r" * 300, "gün").tags({})
+    tags = Provenance("2221", "a&b", "dag(1)", "r" * 300, "gün").tags({})
     assert tags["wiro-model"] == "a_b"
     assert tags["airflow-dag-id"] == "dag_1_"
     assert tags["airflow-run-id"] == "r" * 256

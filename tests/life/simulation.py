@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_wiro.api.flow import Digest, Flow, Outside, Pause, Send, drive
+from airflow_provider_wiro.api.flow import Digest, Flow, FlowContext, Pause, Send, drive
 from airflow_provider_wiro.api.parameters import FileContent
-from airflow_provider_wiro.api.responses import Answer
-from airflow_provider_wiro.api.retry import NoAnswer, RateGate
+from airflow_provider_wiro.api.responses import ApiResponse
+from airflow_provider_wiro.api.retry import RateGate, RequestFailure
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.exceptions import WiroRecordError
 from airflow_provider_wiro.recovery.run_record import RunRecord
@@ -218,7 +218,7 @@ class World:
         self.step()
         self.pass_time(pause.seconds)
 
-    def send(self, what: Send) -> Answer | NoAnswer:
+    def send(self, what: Send) -> ApiResponse | RequestFailure:
         self.step()
         self.pass_time(0.2)
         fate = next(self.fates, "ok")
@@ -234,14 +234,14 @@ class World:
     def succeeded(self) -> list[SimulatedTask]:
         return [task for task in self.tasks if task.is_ours and task.has_succeeded(self.time)]
 
-    def _outcome(self, what: Send, fate: str) -> Answer | NoAnswer:
+    def _outcome(self, what: Send, fate: str) -> ApiResponse | RequestFailure:
         match fate:
             case "refused":
-                return NoAnswer("ConnectionRefusedError", was_sent=False)
+                return RequestFailure("ConnectionRefusedError", was_sent=False)
             case "lost_before":
-                return NoAnswer("ReadTimeout", was_sent=True)
+                return RequestFailure("ReadTimeout", was_sent=True)
             case "cut_off":
-                return NoAnswer("ConnectionResetError", was_sent=True, was_cut_off=True)
+                return RequestFailure("ConnectionResetError", was_sent=True, was_cut_off=True)
             case "rate_limit":
                 return self._answer(429, b"", {"retry-after": "7"})
             case "unavailable":
@@ -259,13 +259,13 @@ class World:
             case "slow" if what.path.startswith("Run/"):
                 self.pending.append((self.time + next(self.delays, 100.0), self._fields(what)))
                 self.pass_time(60.0)
-                return NoAnswer("ReadTimeout", was_sent=True)
+                return RequestFailure("ReadTimeout", was_sent=True)
         done = self._carry_out(what)
         match fate:
             case "lost_after":
-                return NoAnswer("ReadTimeout", was_sent=True)
+                return RequestFailure("ReadTimeout", was_sent=True)
             case "cut_off_after":
-                return NoAnswer("ConnectionResetError", was_sent=True, was_cut_off=True)
+                return RequestFailure("ConnectionResetError", was_sent=True, was_cut_off=True)
             case "broken_after":
                 return self._answer(502, b"<html>Bad gateway</html>")
             case "html_after":
@@ -288,7 +288,7 @@ class World:
         self.ours = dict(fields)
         return fields
 
-    def _carry_out(self, what: Send) -> Answer:
+    def _carry_out(self, what: Send) -> ApiResponse:
         if what.path.startswith("Run/"):
             task = self._start(self._fields(what), next(self.ends, ("success", 1.0, 5.0)))
             return self._json({"result": True, "errors": [], "taskid": task.id, "socketaccesstoken": "token"})
@@ -313,11 +313,11 @@ class World:
             found.stopped_at = self.time
         return self._json({"result": True, "tasklist": [found.to_wire(self.time)]})
 
-    def _json(self, envelope: dict[str, Any]) -> Answer:
+    def _json(self, envelope: dict[str, Any]) -> ApiResponse:
         return self._answer(200, json.dumps(envelope).encode())
 
-    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        return Answer(status, {"date": formatdate(self.time, usegmt=True), **(headers or {})}, body)
+    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> ApiResponse:
+        return ApiResponse(status, {"date": formatdate(self.time, usegmt=True), **(headers or {})}, body)
 
 
 class SimulatedHook:
@@ -328,10 +328,10 @@ class SimulatedHook:
         self._nonces = iter(range(1, 10**9))
         self._gate = RateGate(lambda: world.time)
 
-    def converse(self, make: Callable[[Outside], Flow[T]]) -> T:
+    def converse(self, make: Callable[[FlowContext], Flow[T]]) -> T:
         world = self._world
         ahead = world.now() - datetime.fromtimestamp(world.time, tz=UTC)  # as it is when the wait begins
-        outside = Outside(
+        outside = FlowContext(
             credentials=Credentials("key-123", "secret-456"),
             now=lambda: datetime.fromtimestamp(world.time, tz=UTC) + ahead,
             random=lambda: 0.5,

@@ -30,7 +30,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.input_files.sent_files import sent_files
 from airflow_provider_wiro.recovery.durable_run import DurableRun, mark_spent
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
-from airflow_provider_wiro.recovery.resume import WantedRun
+from airflow_provider_wiro.recovery.resume import RunSpec
 from tests.life.simulation import ENDS, FATES, CrashError, Silent, SimulatedHook, SimulatedStore, World
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def one_try(
     run = DurableRun(
         cast("WiroHook", hook),
         store,
-        WantedRun(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
+        RunSpec(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
         submit=lambda before_send, _: hook.converse(
             lambda outside: operations.run_model(
                 outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send

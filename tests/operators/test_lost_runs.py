@@ -24,7 +24,7 @@ from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeTi, Work
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_wiro.api.flow import Flow, Outside
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.emulator import WiroEmulator
     from airflow_provider_wiro.recovery.baseline import Baseline
 
@@ -198,7 +198,7 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
     ask = durable_run.ask_baseline
     asked: list[int] = []
 
-    def and_it_shows_up(outside: Outside) -> Flow[Baseline]:
+    def and_it_shows_up(outside: FlowContext) -> Flow[Baseline]:
         asked.append(1)
         if len(asked) == 2:
             if not has_ended:

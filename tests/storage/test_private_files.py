@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_wiro.recovery.record_store import FileRecordStore
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.state_files.folder import open_in_folder
-from airflow_provider_wiro.storage.folder import open_place
+from airflow_provider_wiro.storage.folder import open_folder
 from airflow_provider_wiro.storage.private_files import open_private, replacing
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path: Pat
 
 
 def test_parts_and_manifests_of_a_batch_are_private(tmp_path: Path) -> None:
-    place = open_place(f"{tmp_path}/parts")
+    place = open_folder(f"{tmp_path}/parts")
     place.write("1.jsonl", b"{}")
     (tmp_path / "source").write_bytes(b"{}")
     place.upload("manifest.jsonl", tmp_path / "source")

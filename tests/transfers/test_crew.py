@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.landing import workers as crew_of_the_engine
 from airflow_provider_wiro.landing.multipart import OrderedDigest
-from airflow_provider_wiro.landing.workers import Abandoned, Crew
+from airflow_provider_wiro.landing.workers import Abandoned, WorkerPool
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
@@ -36,8 +36,8 @@ class Stopped(Exception):  # noqa: N818
     """What a stopped crew raises here."""
 
 
-def crew(size: int = 3) -> Crew[Any, Any]:
-    return Crew(size, Stopped)
+def crew(size: int = 3) -> WorkerPool[Any, Any]:
+    return WorkerPool(size, Stopped)
 
 
 # -- the crew
@@ -230,14 +230,14 @@ def test_memory_is_bounded_by_threads_times_part_size(
 ) -> None:
     """Measured on the buffers, since moto keeps all objects in this very process."""
     kept: dict[int, int] = {}
-    real = Crew.buffer
+    real = WorkerPool.buffer
 
-    def buffer(self: Crew[Any, Any], size: int) -> bytearray:
+    def buffer(self: WorkerPool[Any, Any], size: int) -> bytearray:
         found = real(self, size)
         kept[threading.get_ident()] = max(len(found), kept.get(threading.get_ident(), 0))
         return found
 
-    monkeypatch.setattr(Crew, "buffer", buffer)
+    monkeypatch.setattr(WorkerPool, "buffer", buffer)
     wiro.shows(*(wiro.file(BIG, ranged(BIG)) for _ in range(4)))
     transfer(max_concurrency=threads, part_size=part_mib * MIB)
     assert len(kept) <= threads
@@ -326,7 +326,7 @@ def test_on_kill_while_s3_hangs_ends_all_the_same_and_aborts(
 
 def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3: S3) -> None:
     """Airflow raises it in the main thread, wherever that is."""
-    one: list[Crew[Any, Any]] = []
+    one: list[WorkerPool[Any, Any]] = []
     stalled = threading.Event()
 
     def stall(wire: Any) -> None:
@@ -334,20 +334,20 @@ def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3:
         stalled.set()
         silence(wire)
 
-    def timed_out(self: Crew[Any, Any]) -> None:
+    def timed_out(self: WorkerPool[Any, Any]) -> None:
         one.append(self)
-        Crew._wait_for_all = real  # type: ignore[method-assign]
+        WorkerPool._wait_for_all = real  # type: ignore[method-assign]
         assert stalled.wait(10)
         raise TimeoutError("execution_timeout")
 
     wiro.shows(wiro.file(BIG, stall))
-    real = Crew._wait_for_all
-    Crew._wait_for_all = timed_out  # type: ignore[method-assign]
+    real = WorkerPool._wait_for_all
+    WorkerPool._wait_for_all = timed_out  # type: ignore[method-assign]
     try:
         with pytest.raises(TimeoutError, match="execution_timeout"):
             transfer()
     finally:
-        Crew._wait_for_all = real  # type: ignore[method-assign]
+        WorkerPool._wait_for_all = real  # type: ignore[method-assign]
     assert s3.keys == s3.open_uploads == []
 
 
@@ -363,15 +363,15 @@ def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_begin(
             beginning.set()
             time.sleep(0.5)
 
-    def timed_out(self: Crew[Any, Any], *args: Any) -> None:
-        monkeypatch.setattr(Crew, "_wait_for_all", real)
+    def timed_out(self: WorkerPool[Any, Any], *args: Any) -> None:
+        monkeypatch.setattr(WorkerPool, "_wait_for_all", real)
         assert beginning.wait(10)
         raise TimeoutError("execution_timeout")
 
     Calls(monkeypatch).after = slow
     wiro.shows(wiro.file(BIG, ranged(BIG)))
-    real = Crew._wait_for_all
-    monkeypatch.setattr(Crew, "_wait_for_all", timed_out)
+    real = WorkerPool._wait_for_all
+    monkeypatch.setattr(WorkerPool, "_wait_for_all", timed_out)
     with pytest.raises(TimeoutError, match="execution_timeout"):
         transfer()
     assert s3.keys == s3.open_uploads == []

@@ -448,7 +448,7 @@ def test_what_the_cdn_asks_to_wait_is_waited(wiro: Wiro, s3: S3, monkeypatch: py
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 5)
     waited: list[float] = []
     monkeypatch.setattr(
-        "airflow_provider_wiro.downloads.downloader.Fetcher.pause",
+        "airflow_provider_wiro.downloads.downloader.Downloader.pause",
         lambda self, seconds: waited.append(seconds),
     )
     wiro.shows(wiro.file(PNG, plays(answer(b"", 429, retry_after=3), answer(PNG))))
@@ -467,7 +467,7 @@ def test_patience_ends_and_nothing_is_left(wiro: Wiro, s3: S3, fault: Script) ->
 
 
 def test_patience_is_time_without_progress_and_not_a_count() -> None:
-    patience = ranges.Patience(0.0)
+    patience = ranges.StallTimeout(0.0)
     now = 0.0
     for received in range(1, 100):
         now += ranges.PATIENCE_SECONDS * 0.9

@@ -228,7 +228,7 @@ def test_a_part_that_came_since_the_try_began_shows_a_live_writer(
     upload = bucket.client.create_multipart_upload(**where)["UploadId"]
     bucket.client.upload_part(**where, UploadId=upload, PartNumber=1, Body=PNG)
     ticks = iter([0, *[seconds_since_begin] * 5])
-    one = incomplete_uploads.Leftovers(bucket.client, BUCKET, {}, lambda: float(next(ticks)))
+    one = incomplete_uploads.IncompleteUploads(bucket.client, BUCKET, {}, lambda: float(next(ticks)))
     one.remove(LARGE)
     assert bucket.open_uploads == ([LARGE] if is_left_alone else [])
     bucket.client.abort_multipart_upload(**where, UploadId=upload)

@@ -22,7 +22,7 @@ from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from airflow_provider_wiro.watching import watcher as watchers
-from airflow_provider_wiro.watching.scheduler import WatchPlan
+from airflow_provider_wiro.watching.scheduler import PollScheduler
 from airflow_provider_wiro.watching.watcher import watch_task
 from tests.operators.fakes import RETRO, SMALL
 
@@ -217,16 +217,16 @@ async def test_a_bug_of_one_that_waits_ends_its_own_wait_only(wiro: WiroEmulator
 async def test_a_bug_of_the_plan_is_logged_and_nobody_loses_sight(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
-    method = getattr(WatchPlan, where)
+    method = getattr(PollScheduler, where)
     bugs = iter([KeyError("a bug")])
 
-    def breaks(self: WatchPlan, *arguments: Any) -> Any:
+    def breaks(self: PollScheduler, *arguments: Any) -> Any:
         for bug in bugs:
             raise bug
         return method(self, *arguments)
 
     monkeypatch.setattr(watchers, "_AFTER_A_BUG_SECONDS", 0.01)
-    monkeypatch.setattr(WatchPlan, where, breaks)
+    monkeypatch.setattr(PollScheduler, where, breaks)
     tasks = await asyncio.gather(*(watching(one) for one in submitted(3)))
 
     assert all(task.has_succeeded for task in tasks)

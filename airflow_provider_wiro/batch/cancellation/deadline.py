@@ -27,7 +27,7 @@ _UNHURRIED_OWNER_SECONDS = 10.0
 _UNHURRIED_SEARCH_SECONDS = 20.0
 
 
-class Hurry:
+class StopDeadline:
     """
     How much time is left, asked for again and again: a kill can come while a stop is under way.
 
@@ -39,7 +39,7 @@ class Hurry:
         self._began_at = time.monotonic()
 
     @classmethod
-    def beginning_now(cls, *, is_urgent: bool) -> Hurry:
+    def beginning_now(cls, *, is_urgent: bool) -> StopDeadline:
         """
         Return how much time a stop has that begins now.
 

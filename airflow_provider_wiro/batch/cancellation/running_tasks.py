@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_sendings
-from airflow_provider_wiro.batch.state import BatchRecord, TaskIds
+from airflow_provider_wiro.batch.state import BatchState, TaskIdSet
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.cancellation.unknown_runs import UnknownSending
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.state import Entry
 
 #: How many items a journal may be about whose first entry is damaged.
@@ -31,12 +31,12 @@ class RunningTasks:
         self,
         ids: list[str],
         unknown: list[UnknownSending] | None = None,
-        known_ids: TaskIds | None = None,
+        known_ids: TaskIdSet | None = None,
         latest_try: int = 0,
     ) -> None:
         self.ids = ids
         self.unknown = unknown or []
-        self.known_ids = known_ids or TaskIds()
+        self.known_ids = known_ids or TaskIdSet()
         self.latest_try = latest_try
 
     @property
@@ -45,7 +45,7 @@ class RunningTasks:
         return sum(sending.is_latest for sending in self.unknown)
 
     @classmethod
-    def of_record(cls, record: BatchRecord) -> RunningTasks:
+    def of_record(cls, record: BatchState) -> RunningTasks:
         """Return the tasks of the items that are not over."""
         if record.spent is not None:
             return cls([])
@@ -54,7 +54,7 @@ class RunningTasks:
         return cls(known, unknown_sendings(record), record.known_ids, record.latest_try)
 
     @classmethod
-    def of_journal(cls, store: JournalStore, *, try_number: int) -> RunningTasks:
+    def of_journal(cls, store: Journal, *, try_number: int) -> RunningTasks:
         """
         Return the tasks of the items that are not over, by a journal that may be damaged.
 
@@ -62,15 +62,15 @@ class RunningTasks:
 
         :raises WiroRecordError: it can't be read at the moment.
         """
-        record = BatchRecord(0, try_number=try_number)
+        record = BatchState(0, try_number=try_number)
         # An id without its intent, which stood in a line that can't be read.
         orphans: dict[object, str] = {}
         for entry in store.salvage():
             if entry.get("what") == "batch":
-                record = BatchRecord(_total(entry), try_number=try_number)
+                record = BatchState(_total(entry), try_number=try_number)
                 continue
             if not record.total:
-                record = BatchRecord(_MOST_ITEMS, try_number=try_number)
+                record = BatchState(_MOST_ITEMS, try_number=try_number)
             try:
                 record.apply(entry)
             except WiroOrphanedRunError:

@@ -23,17 +23,19 @@ from airflow_provider_wiro.hooks.wiro_async import know_connection
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from airflow_provider_wiro.batch.cancellation.deadline import Hurry
-    from airflow_provider_wiro.batch.follower import Following
-    from airflow_provider_wiro.batch.item_queue import Going
-    from airflow_provider_wiro.batch.lost_run_resolver import Settler
+    from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline
+    from airflow_provider_wiro.batch.follower import RunFollower
+    from airflow_provider_wiro.batch.item_queue import ItemQueue
+    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
     from airflow_provider_wiro.batch.settings import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 _SLICE_SECONDS = 0.1
 
 
-async def stop_all(going: Going, following: Following, settler: Settler, hurry: Hurry) -> None:
+async def stop_all(
+    going: ItemQueue, following: RunFollower, settler: LostRunResolver, hurry: StopDeadline
+) -> None:
     """
     Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
 
@@ -74,7 +76,9 @@ async def stop_all(going: Going, following: Following, settler: Settler, hurry: 
     )
 
 
-async def _search(hook: WiroAsyncHook, going: Going, settler: Settler, hurry: Hurry) -> FoundTasks:
+async def _search(
+    hook: WiroAsyncHook, going: ItemQueue, settler: LostRunResolver, hurry: StopDeadline
+) -> FoundTasks:
     lost = [
         (sent, await settler.lost_run(number, sent.item, sent.sending))
         for number, sent in enumerate(unknown_sendings(going.record))
@@ -97,7 +101,7 @@ def stop_known(
     *,
     search: Callable[[WiroAsyncHook], Awaitable[FoundTasks]],
     unknown: set[int],
-    hurry: Hurry,
+    hurry: StopDeadline,
 ) -> None:
     """
     Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.batch.cancellation.deadline import Hurry, within
+from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline, within
 from airflow_provider_wiro.cancellation.task_ends import at_an_error
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
     from airflow_provider_wiro.batch.cancellation.unknown_runs import FoundTasks, UnknownSending
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
-    from airflow_provider_wiro.batch.settings import Job
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state import BatchState
     from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.recovery.lost_runs import LostRun
@@ -48,18 +48,18 @@ class BatchStopper:
         self._cancel_on_kill = cancel_on_kill
         self._connection: WiroConnection | None = None
         self._conn_id = ""
-        self._store: JournalStore | None = None
+        self._store: Journal | None = None
         self._running: RunningTasks | None = None
         self._try_number = 0
         self._is_killed = False
-        self._record: BatchRecord | None = None
+        self._record: BatchState | None = None
         self._is_over = False
-        self._described: tuple[Job, Inputs] | None = None
+        self._described: tuple[BatchSettings, Inputs] | None = None
         #: As the batch is configured; known before any lost Run is.
         self._patience_seconds = 0.0
         self._lost: list[tuple[UnknownSending, LostRun]] = []
 
-    def prepare(self, hook: WiroHook, store: JournalStore | None, *, try_number: int) -> None:
+    def prepare(self, hook: WiroHook, store: Journal | None, *, try_number: int) -> None:
         """Read what a kill needs to know: once it comes, Airflow can't be asked any more."""
         from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
 
@@ -71,12 +71,12 @@ class BatchStopper:
         except WiroRecordError as error:  # whose batch would need it says so, too
             self._log.warning("%s", error)
 
-    def adopt(self, record: BatchRecord) -> None:
+    def adopt(self, record: BatchState) -> None:
         """Note what is known of the items from now on. Whoever does has taken the journal over."""
         self._record = record
 
     @contextmanager
-    def describing(self, job: Job, inputs: Inputs) -> Iterator[None]:
+    def describing(self, job: BatchSettings, inputs: Inputs) -> Iterator[None]:
         """Know what the items are while their inputs are there, so that lost Runs can be looked for."""
         self._described, self._patience_seconds = (job, inputs), job.lost_run_patience
         try:
@@ -84,7 +84,7 @@ class BatchStopper:
         except TaskDeferred:
             raise
         except BaseException:
-            self._lost = self._describe(Hurry.beginning_now(is_urgent=self._is_killed))
+            self._lost = self._describe(StopDeadline.beginning_now(is_urgent=self._is_killed))
             raise
         finally:
             self._described = None
@@ -128,7 +128,7 @@ class BatchStopper:
         if not self._cancel_on_kill:
             self._log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(found.ids))
             return
-        hurry = Hurry.beginning_now(is_urgent=is_urgent)
+        hurry = StopDeadline.beginning_now(is_urgent=is_urgent)
         try:
             if self._is_overtaken(hurry):
                 self._log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
@@ -142,7 +142,7 @@ class BatchStopper:
 
         return self._running if self._record is None else RunningTasks.of_record(self._record)
 
-    def _stop_now(self, found: RunningTasks, connection: WiroConnection, hurry: Hurry) -> None:
+    def _stop_now(self, found: RunningTasks, connection: WiroConnection, hurry: StopDeadline) -> None:
         from airflow_provider_wiro.batch.cancellation.stop_all import stop_known
         from airflow_provider_wiro.batch.cancellation.unknown_runs import find_tasks
 
@@ -187,7 +187,7 @@ class BatchStopper:
                 more,
             )
 
-    def _is_overtaken(self, hurry: Hurry) -> bool:
+    def _is_overtaken(self, hurry: StopDeadline) -> bool:
         """Whether a later try certainly has the journal: it has taken it over, or sent Runs by it."""
         if self._store is None:
             return False
@@ -208,7 +208,7 @@ class BatchStopper:
             return 0
         return RunningTasks.of_journal(self._store, try_number=self._try_number).latest_try
 
-    def _describe(self, hurry: Hurry) -> list[tuple[UnknownSending, LostRun]]:
+    def _describe(self, hurry: StopDeadline) -> list[tuple[UnknownSending, LostRun]]:
         """Return the Runs to look for, as far as the inputs tell what they are."""
         from airflow_provider_wiro.batch.cancellation.unknown_runs import describe
 

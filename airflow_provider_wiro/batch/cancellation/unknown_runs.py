@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.input_files.resolve import files_as_far_as_known
 from airflow_provider_wiro.input_files.sent_files import with_digests
-from airflow_provider_wiro.recovery.lost_run_digests import LostRunNotes
+from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
 from airflow_provider_wiro.recovery.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_provider_wiro.batch.inputs import Inputs, Item
-    from airflow_provider_wiro.batch.settings import Job, Log
-    from airflow_provider_wiro.batch.state import BatchRecord, TaskIds
+    from airflow_provider_wiro.batch.settings import BatchSettings, Log
+    from airflow_provider_wiro.batch.state import BatchState, TaskIdSet
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
     from airflow_provider_wiro.input_files.sent_files import Digests, SentFiles
     from airflow_provider_wiro.recovery.sending import Sending
@@ -60,7 +60,7 @@ class UnknownSending:
     is_latest: bool = True
 
 
-def unknown_sendings(record: BatchRecord) -> list[UnknownSending]:
+def unknown_sendings(record: BatchState) -> list[UnknownSending]:
     """Return the sendings that may have started a task which is not known."""
     latest = [
         UnknownSending(item, attempt.sending, attempt.fingerprint, attempt.files)
@@ -75,13 +75,13 @@ def unknown_sendings(record: BatchRecord) -> list[UnknownSending]:
     return latest + earlier
 
 
-def unknown_items(record: BatchRecord) -> set[int]:
+def unknown_items(record: BatchState) -> set[int]:
     """Return the items whose latest Run was sent, or is about to be, and has no task that is known."""
     return {item for item, attempt in record.attempts.items() if attempt.wiro_task_id is None}
 
 
 def lost_run(
-    job: Job,
+    job: BatchSettings,
     inputs: Inputs,
     number: int,
     spec: Item,
@@ -109,7 +109,7 @@ def lost_run(
 
 
 def describe(
-    job: Job, inputs: Inputs, unknown: Iterable[UnknownSending]
+    job: BatchSettings, inputs: Inputs, unknown: Iterable[UnknownSending]
 ) -> list[tuple[UnknownSending, LostRun]]:
     """
     Return sendings as Runs to be looked for, as far as the inputs still tell what they have sent.
@@ -128,7 +128,7 @@ def describe(
     return found
 
 
-def notes_of(job: Job, inputs: Inputs, record: BatchRecord) -> LostRunNotes | None:
+def notes_of(job: BatchSettings, inputs: Inputs, record: BatchState) -> LostRunDigests | None:
     """
     Return the lost Runs of a batch as its trigger may know them.
 
@@ -142,13 +142,13 @@ def notes_of(job: Job, inputs: Inputs, record: BatchRecord) -> LostRunNotes | No
     since = [wiro_task_id for wiro_task_id in known if int(wiro_task_id) > oldest]
     if not runs or len(since) > _MOST_NOTED_IDS:
         return None
-    return LostRunNotes(tuple(runs), tuple(reversed(since or known[:OWN_IDS])), job.lost_run_patience)
+    return LostRunDigests(tuple(runs), tuple(reversed(since or known[:OWN_IDS])), job.lost_run_patience)
 
 
 async def find_tasks(
     hook: WiroAsyncHook,
     lost: Sequence[tuple[UnknownSending, LostRun]],
-    known_ids: TaskIds,
+    known_ids: TaskIdSet,
     log: Log,
     *,
     patience_seconds: float,

@@ -10,7 +10,7 @@ from airflow_provider_wiro.exceptions import WiroError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.state import Entry
 
 
@@ -22,7 +22,7 @@ class GroupCommit:
     :param executor: with one thread, for nothing that blocks may happen on the loop.
     """
 
-    def __init__(self, store: JournalStore | None, executor: Executor) -> None:
+    def __init__(self, store: Journal | None, executor: Executor) -> None:
         self._store = store
         self._executor = executor
         self._noted: list[Entry] = []
@@ -58,7 +58,7 @@ class GroupCommit:
         if self._store is not None:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._store.check)
 
-    async def _write_all(self, store: JournalStore) -> None:
+    async def _write_all(self, store: Journal) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
             noted, self._noted = self._noted, []

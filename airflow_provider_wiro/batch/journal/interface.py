@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.state import Entry
 
 
-class OvertakenError(WiroOvertakenError):
+class JournalFencedError(WiroOvertakenError):
     """Another process has taken the journal over."""
 
     def __init__(self, where: str) -> None:
@@ -34,7 +34,7 @@ class OvertakenError(WiroOvertakenError):
         )
 
 
-class JournalStore(Protocol):
+class Journal(Protocol):
     """Keeps entries, in order."""
 
     @property

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.journal.interface import (
-    OvertakenError,
+    JournalFencedError,
     from_line,
     readable_entry,
     to_line,
@@ -33,7 +33,7 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 _OPENED = "opened"
 
 
-class LocalJournal:
+class FileJournal:
     """
     A file of a line an entry.
 
@@ -118,7 +118,7 @@ class LocalJournal:
     def _check(self) -> None:
         found = self._path.stat()
         if (found.st_ino, found.st_size) != (self._inode, self._size):
-            raise OvertakenError(str(self._path))
+            raise JournalFencedError(str(self._path))
 
     def _begin(self) -> None:
         """Make an empty file, which is no journal yet, but which nobody else can make."""
@@ -126,7 +126,7 @@ class LocalJournal:
             with open_in_folder(self._path, "xb") as file:
                 self._inode = os.fstat(file.fileno()).st_ino
         except FileExistsError as error:
-            raise OvertakenError(str(self._path)) from error
+            raise JournalFencedError(str(self._path)) from error
 
     def _take_over(self) -> None:
         self._size = self._inode = 0

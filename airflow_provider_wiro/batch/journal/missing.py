@@ -20,8 +20,8 @@ from airflow_provider_wiro.hooks.wiro_async import know_connection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
-    from airflow_provider_wiro.batch.settings import Job
+    from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 #: Where a journal was looked for if there is no place for one.
@@ -67,7 +67,7 @@ class BeforeDeferral:
         return cls(list(ids), found.get("total"), found.get("host"))
 
 
-def missing_place(journal: JournalStore | None) -> str | None:
+def missing_place(journal: Journal | None) -> str | None:
     """
     Return where a journal was looked for and is missing; None if there is one.
 
@@ -81,7 +81,7 @@ def missing_place(journal: JournalStore | None) -> str | None:
 
 
 def fail_without_journal(
-    job: Job, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
+    job: BatchSettings, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
 ) -> WiroOrphanedRunError:
     """
     Stop the tasks that were in flight, as far as they are known, and return the error to raise.
@@ -133,7 +133,7 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_MOST_NAMED]) + (f" and {rest:,} more (see the log)" if rest > 0 else "")
 
 
-async def _stop(job: Job, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
+async def _stop(job: BatchSettings, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
     """Stop the tasks that haven't ended; return why some could not be stopped."""
     know_connection(job.wiro_conn_id, connection)
     async with WiroAsyncHook(job.wiro_conn_id) as hook:

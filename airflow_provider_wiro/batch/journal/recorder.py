@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.journal.interface import OvertakenError
+from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
-    from airflow_provider_wiro.batch.results import Parts, Result
-    from airflow_provider_wiro.batch.settings import Job
-    from airflow_provider_wiro.batch.state import Attempt, BatchRecord, Entry
+    from airflow_provider_wiro.batch.results import Result, ResultShards
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state import Attempt, BatchState, Entry
 
 #: Results are kept together: so many at most, so many bytes, or what has come in so many seconds. Those that
 #: a crash takes along are read from Wiro again; the ids are safe.
@@ -38,7 +38,7 @@ class _Ended:
     is_billed: bool
 
 
-class Ledger:
+class BatchRecorder:
     """
     Notes what happens to items.
 
@@ -46,7 +46,12 @@ class Ledger:
     """
 
     def __init__(
-        self, job: Job, record: BatchRecord, journal: GroupCommit, parts: Parts, executor: Executor
+        self,
+        job: BatchSettings,
+        record: BatchState,
+        journal: GroupCommit,
+        parts: ResultShards,
+        executor: Executor,
     ) -> None:
         self.record = record
         self._job = job
@@ -94,7 +99,7 @@ class Ledger:
         self.note(batch_state.task_id(item, wiro_task_id, self._job.now()))
         try:
             await self._journal.write()
-        except OvertakenError:
+        except JournalFencedError:
             raise
         except WiroRecordError as error:
             self._job.log.warning("%s Wiro task %s is written down with the next entry.", error, wiro_task_id)
@@ -138,7 +143,7 @@ class Ledger:
             return
         try:
             await self._journal.check()
-        except OvertakenError:
+        except JournalFencedError:
             raise
         except WiroRecordError as error:  # whose Runs would need it says so
             self._job.log.warning("%s", error)
@@ -152,7 +157,7 @@ class Ledger:
         """
         try:
             await asyncio.wait_for(self._journal.check(), seconds)
-        except OvertakenError:
+        except JournalFencedError:
             return True
         except (WiroRecordError, TimeoutError) as error:
             self._job.log.warning("It can't be told whether a later try goes on with this batch: %r", error)

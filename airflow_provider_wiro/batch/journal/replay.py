@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.preflight.store_refusals import refusals
-from airflow_provider_wiro.batch.state import BatchRecord, ItemState
+from airflow_provider_wiro.batch.state import BatchState, ItemState
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import Log
     from airflow_provider_wiro.batch.state import Entry
     from airflow_provider_wiro.exceptions import WiroError
@@ -29,7 +29,7 @@ _WORTH = [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
 
 
 def open_record(
-    store: JournalStore | None,
+    store: Journal | None,
     inputs: Inputs,
     *,
     task_try: TaskTry,
@@ -38,7 +38,7 @@ def open_record(
     log: Log,
     missing: Callable[[str], WiroError] | None = None,
     is_resumed: bool = False,
-) -> tuple[BatchRecord, Mapping[str, Any] | None]:
+) -> tuple[BatchState, Mapping[str, Any] | None]:
     """
     Return what is known of the items; and the summary, if it was returned in this very lifetime.
 
@@ -56,7 +56,7 @@ def open_record(
     :raises WiroOrphanedRunError: it is damaged.
     """
     try_number = task_try.number
-    fresh = BatchRecord(len(inputs), try_number=try_number, existing_parts=existing_parts)
+    fresh = BatchState(len(inputs), try_number=try_number, existing_parts=existing_parts)
     if store is None:
         return fresh, None
     entries = store.read()
@@ -70,9 +70,7 @@ def open_record(
         return fresh, None
     found = batch_state.read_begin(first, store.position)
     is_same = found == (inputs.fingerprint, len(inputs))
-    record = BatchRecord(
-        found[1], try_number=try_number, existing_parts=existing_parts, keeps_all=not is_same
-    )
+    record = BatchState(found[1], try_number=try_number, existing_parts=existing_parts, keeps_all=not is_same)
     for entry in entries:
         record.apply(entry, store.position)
     written = batch_state.written_by(first, record)
@@ -112,7 +110,7 @@ def open_record(
     return fresh, None
 
 
-def _left_running(earlier: BatchRecord, fresh: BatchRecord) -> list[str]:
+def _left_running(earlier: BatchState, fresh: BatchState) -> list[str]:
     """Return the tasks in flight that no item of the new record follows."""
     followed = {attempt.wiro_task_id for attempt in fresh.attempts.values()}
     return [
@@ -124,21 +122,21 @@ def _left_running(earlier: BatchRecord, fresh: BatchRecord) -> list[str]:
     ]
 
 
-def _counts(record: BatchRecord) -> str:
+def _counts(record: BatchState) -> str:
     return (
         f"{record.count(ItemState.DONE):,} of {record.total:,} done, {record.count(ItemState.RUNNING):,} "
         f"running, {record.count(ItemState.INTENDED):,} whose Run may have started a task"
     )
 
 
-def _tasks_of_others(record: BatchRecord) -> Iterator[Entry]:
+def _tasks_of_others(record: BatchState) -> Iterator[Entry]:
     """Yield the entries by which the tasks of earlier items are not taken for those of new ones."""
     ids = iter(record.known_ids)
     while some := list(islice(ids, _IDS_AN_ENTRY)):
         yield batch_state.known(some)
 
 
-def _carry_over(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
+def _carry_over(inputs: Inputs, record: BatchState) -> Iterator[Entry]:
     """Yield the entries by which each item goes on as an earlier one with the same inputs."""
     yield from _tasks_of_others(record)
     yield from _carried(inputs, record)
@@ -146,7 +144,7 @@ def _carry_over(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
         yield batch_state.cost(wiro_task_id, usd)
 
 
-def _carried(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
+def _carried(inputs: Inputs, record: BatchState) -> Iterator[Entry]:
     earlier: dict[str, list[int]] = defaultdict(list)
     for item in sorted(record.attempts, key=lambda item: _worth(record, item)):
         earlier[record.attempts[item].fingerprint].append(item)
@@ -162,6 +160,6 @@ def _carried(inputs: Inputs, record: BatchRecord) -> Iterator[Entry]:
             yield {**record.endings[item], "item": number}
 
 
-def _worth(record: BatchRecord, item: int) -> int:
+def _worth(record: BatchState, item: int) -> int:
     state = record.state(item)
     return _WORTH.index(state) if state in _WORTH else -1

@@ -12,7 +12,7 @@ from airflow_provider_wiro.redaction.loggers import plain_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_wiro.batch.journal.interface import JournalStore
+    from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.state import Entry
     from airflow_provider_wiro.state_files.retention import SpentState
 
@@ -28,7 +28,7 @@ class ExpiringJournal:
     :param discard: removes the files of ``journal``.
     """
 
-    def __init__(self, journal: JournalStore, spent: SpentState, discard: Callable[[], None]) -> None:
+    def __init__(self, journal: Journal, spent: SpentState, discard: Callable[[], None]) -> None:
         self._journal = journal
         self._spent = spent
         self._discard = discard
@@ -39,7 +39,7 @@ class ExpiringJournal:
         return self._journal.position
 
     def read(self) -> Iterator[Entry]:
-        """See :class:`JournalStore`."""
+        """See :class:`Journal`."""
         self._first = None
         for entry in self._journal.read():
             self._first = self._first or entry
@@ -48,11 +48,11 @@ class ExpiringJournal:
             yield from self._kept()
 
     def salvage(self) -> Iterator[Entry]:
-        """See :class:`JournalStore`."""
+        """See :class:`Journal`."""
         yield from self._journal.salvage()
 
     def append(self, entries: list[Entry]) -> None:
-        """See :class:`JournalStore`."""
+        """See :class:`Journal`."""
         self._journal.append(entries)
         if entries[-1]["what"] != "spent":
             return
@@ -73,7 +73,7 @@ class ExpiringJournal:
             )
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """See :class:`JournalStore`."""
+        """See :class:`Journal`."""
 
         def noted() -> Iterator[Entry]:
             self._first = None
@@ -84,7 +84,7 @@ class ExpiringJournal:
         self._journal.replace(noted())
 
     def check(self) -> None:
-        """See :class:`JournalStore`."""
+        """See :class:`Journal`."""
         self._journal.check()
 
     def _kept(self) -> list[Entry]:

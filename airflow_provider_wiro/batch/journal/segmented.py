@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import (
-    OvertakenError,
+    JournalFencedError,
     from_line,
     readable_entry,
     to_line,
@@ -35,7 +35,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_wiro.batch.journal.key_value import Slots
+    from airflow_provider_wiro.batch.journal.key_value import KeyValueStore
     from airflow_provider_wiro.batch.state import Entry
     from airflow_provider_wiro.exceptions import WiroRecordError
 
@@ -59,7 +59,7 @@ class SegmentedJournal:
     :param segment_bytes: how long a segment gets before the next one begins.
     """
 
-    def __init__(self, slots: Slots, segment_bytes: int) -> None:
+    def __init__(self, slots: KeyValueStore, segment_bytes: int) -> None:
         self.position = slots.where
         self._slots = slots
         self._segment_bytes = segment_bytes
@@ -167,7 +167,7 @@ class SegmentedJournal:
             if self._slots.swap(HEAD, text, self._head):
                 self._head = text
                 return chain, copied
-        raise OvertakenError(self._slots.where)
+        raise JournalFencedError(self._slots.where)
 
     def _list(self) -> None:
         """
@@ -188,12 +188,12 @@ class SegmentedJournal:
     def _put_head(self, chain: Chain) -> None:
         text = _head(self._owner, chain, self._copied)
         if not self._slots.swap(HEAD, text, self._head):
-            raise OvertakenError(self._slots.where)
+            raise JournalFencedError(self._slots.where)
         self._head = text
 
     def _check(self) -> None:
         if self._slots.get(HEAD) != self._head:
-            raise OvertakenError(self._slots.where)
+            raise JournalFencedError(self._slots.where)
 
     # Segments.
 

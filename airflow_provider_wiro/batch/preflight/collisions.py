@@ -19,7 +19,7 @@ from airflow_provider_wiro.storage.location import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.plan import PlannedObject
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: What is one item's own: its number, and the number of its Wiro task.
@@ -89,7 +89,7 @@ def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:
         check_below(Path(location.path), local_folder(folder), "manifest_uri")
 
 
-def refuse_manifests_place(landings: Sequence[Landing], bucket: str, manifest: str | None) -> None:
+def refuse_manifests_place(landings: Sequence[PlannedObject], bucket: str, manifest: str | None) -> None:
     """
     Refuse outputs of an item one of which would land in the place of the batch's manifest.
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.state import BatchState
 
 
 def shared_files(
-    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchRecord, aws_conn_id: str | None
+    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchState, aws_conn_id: str | None
 ) -> Mapping[str, Sequence[FileValue]]:
     """
     Return the files of all items, looked at once.

@@ -10,18 +10,18 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.landing import ItemLander
-    from airflow_provider_wiro.batch.results import Parts
+    from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.results import ResultShards
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state import BatchRecord
+    from airflow_provider_wiro.batch.state import BatchState
 
 
-def has_started_nothing(record: BatchRecord) -> bool:
+def has_started_nothing(record: BatchState) -> bool:
     """Whether no Run was sent yet. What runs already is followed, whatever has become of its places."""
     return record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
 
 
-def try_places(items: int, parts: Parts, manifest: str, lander: ItemLander | None, log: Log) -> None:
+def try_places(items: int, parts: ResultShards, manifest: str, lander: ItemTransfer | None, log: Log) -> None:
     """
     Try the places of outputs, parts and manifest. The journal's is tried by beginning the journal.
 

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.input_files.stored_file import with_connection
 from airflow_provider_wiro.landing.manifest import manifest_key
-from airflow_provider_wiro.landing.manifest_file import ManifestObject
-from airflow_provider_wiro.landing.manifest_stores import InStore
+from airflow_provider_wiro.landing.manifest_file import ManifestFile
+from airflow_provider_wiro.landing.manifest_stores import StorageManifestStore
 from airflow_provider_wiro.landing.object_storage.file import StoredOutput
 from airflow_provider_wiro.storage.location import fixed_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.provenance import Origin
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.provenance import Provenance
 
 
-def open_outputs(landings: Sequence[Landing], template: str, unrendered: str | None) -> list[StoredOutput]:
+def open_outputs(
+    landings: Sequence[PlannedObject], template: str, unrendered: str | None
+) -> list[StoredOutput]:
     """
     Return the files of all outputs; nothing is written or read yet.
 
@@ -33,12 +35,12 @@ def open_outputs(landings: Sequence[Landing], template: str, unrendered: str | N
 def open_manifest(
     wanted: Any,
     template: str,
-    landings: Sequence[Landing],
-    origin: Origin,
+    landings: Sequence[PlannedObject],
+    origin: Provenance,
     *,
     replaces: bool,
     unrendered: str | None = None,
-) -> ManifestObject | None:
+) -> ManifestFile | None:
     """
     Look at the manifest that is there; None if none is wanted, or there is nothing to tell of.
 
@@ -53,4 +55,4 @@ def open_manifest(
         return None
     below = fixed_folder(unrendered, template if given is True else str(given))
     file = StoredOutput(uri, below=below, argument="manifest", is_private=True)
-    return ManifestObject(InStore(file), origin.wiro_task_id, replace=replaces, api=origin.api)
+    return ManifestFile(StorageManifestStore(file), origin.wiro_task_id, replace=replaces, api=origin.api)

@@ -6,16 +6,16 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from airflow_provider_wiro.downloads.downloader import Fetcher, Restart
+from airflow_provider_wiro.downloads.downloader import Downloader, Restart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.downloads.downloader import Cursor
+    from airflow_provider_wiro.downloads.range_reader import RangeReader
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.plan import PlannedObject
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class OutputReader:
     def __init__(
         self, hook: WiroHook, task: Task, check: Callable[[], None], *, require_size: bool = False
     ) -> None:
-        self._fetcher = Fetcher(hook, task, check, require_size=require_size)
+        self._fetcher = Downloader(hook, task, check, require_size=require_size)
         self.check = check
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class OutputReader:
         """Let a read that waits for bytes fail at once. For a signal handler that came in between."""
         self._fetcher.session.interrupt()
 
-    def read(self, landing: Landing, use: Callable[[Stream], T]) -> T:
+    def read(self, landing: PlannedObject, use: Callable[[Stream], T]) -> T:
         """
         Return what ``use`` makes of a landing's bytes.
 
@@ -73,7 +73,7 @@ class OutputReader:
             except Restart as why:
                 download.restart(why)
 
-    def sha256(self, landing: Landing) -> str:
+    def sha256(self, landing: PlannedObject) -> str:
         """Return the digest of a landing's bytes, which are fetched for it."""
         return self.read(landing, self.digest)
 
@@ -89,7 +89,7 @@ class OutputReader:
 class _CursorStream:
     """A place in a download, with the ``read`` of a file."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: RangeReader) -> None:
         self._cursor = cursor
 
     def read(self, size: int, /) -> bytes:

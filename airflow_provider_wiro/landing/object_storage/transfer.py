@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.landing.object_storage.file import StoredOutput
     from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
-    from airflow_provider_wiro.landing.plan import Landing
+    from airflow_provider_wiro.landing.plan import PlannedObject
 
 log = plain_logger(__name__)
 
@@ -31,7 +31,7 @@ class StoredLanding:
     wiro_task_id: str
     replaces: bool
 
-    def land(self, what_and_where: tuple[Landing, StoredOutput]) -> dict[str, Any]:
+    def land(self, what_and_where: tuple[PlannedObject, StoredOutput]) -> dict[str, Any]:
         """
         Have an output in the store, and return what the operator tells of it.
 
@@ -44,7 +44,7 @@ class StoredLanding:
         with plain_store_errors(target.uri, "path"):
             return self._land(landing, target)
 
-    def _land(self, landing: Landing, target: StoredOutput) -> dict[str, Any]:
+    def _land(self, landing: PlannedObject, target: StoredOutput) -> dict[str, Any]:
         before = target.facts()
         existing = None if self.replaces else before
         if existing is not None:
@@ -67,7 +67,7 @@ class StoredLanding:
         }
 
     def _sha256_if_identical(
-        self, landing: Landing, target: StoredOutput, existing: Mapping[str, Any]
+        self, landing: PlannedObject, target: StoredOutput, existing: Mapping[str, Any]
     ) -> tuple[str, int]:
         """Return digest and size of the file that is there, if it is this very output."""
         size = int(existing.get("size") or 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.s3.bucket import S3Upload
+from airflow_provider_wiro.landing.s3.bucket import S3Bucket
 from airflow_provider_wiro.landing.s3.written_arguments import merged_arguments
 from airflow_provider_wiro.storage.s3.hooks import s3_hook
 from airflow_provider_wiro.storage.s3.location import check_bucket, quoted
@@ -50,7 +50,7 @@ def open_s3(
     aws_conn_id: str | None,
     verify: bool | str | None,
     max_concurrency: int,
-) -> S3Upload:
+) -> S3Bucket:
     """
     Connect to S3: one connection is read, one client made.
 
@@ -94,4 +94,4 @@ def open_s3(
             f"boto3 can't use the S3 connection {quoted(aws_conn_id)}: {error}. Expected endpoint_url in its "
             "extra as https://host or http://host:port."
         ) from error
-    return S3Upload(client, bucket, arguments, conn_id=aws_conn_id)
+    return S3Bucket(client, bucket, arguments, conn_id=aws_conn_id)

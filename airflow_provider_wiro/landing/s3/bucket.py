@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing.multipart import move
 from airflow_provider_wiro.landing.provenance import MD5
-from airflow_provider_wiro.landing.s3.incomplete_uploads import Leftovers
+from airflow_provider_wiro.landing.s3.incomplete_uploads import IncompleteUploads
 from airflow_provider_wiro.landing.s3.object_upload import (
     ALSO_FOR_ABORT,
     ALSO_FOR_HEAD,
-    S3Target,
+    ObjectUpload,
     StoredObject,
     etag_of,
 )
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.s3.checksums import shows_damage
 from airflow_provider_wiro.storage.s3.conditional_writes import (
+    ConditionalPut,
     ConditionUnknownError,
-    KeyTakenError,
-    OnlyIfAbsent,
+    ObjectExistsError,
     delete_if_unchanged,
 )
 from airflow_provider_wiro.storage.s3.refusals import S3Access
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_wiro.downloads.downloader import Download
-    from airflow_provider_wiro.landing.object_metadata import Description
-    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
+    from airflow_provider_wiro.landing.workers import WorkerPool
 
 log = plain_logger(__name__)
 
@@ -56,7 +56,7 @@ def part_bytes_for(key: str, size: int | None, part_bytes: int) -> int:
     return max(part_bytes, -(-(size or 0) // MAX_PARTS))
 
 
-class S3Upload:
+class S3Bucket:
     """
     Puts objects into one bucket, and looks at those that are there.
 
@@ -72,8 +72,8 @@ class S3Upload:
         self.client = client
         self.bucket = bucket
         self.arguments = arguments
-        self.if_absent = OnlyIfAbsent()
-        self.open_targets: set[S3Target] = set()
+        self.if_absent = ConditionalPut()
+        self.open_targets: set[ObjectUpload] = set()
         #: For objects in parts, where boto3's own `upload_file` chooses like this but its client doesn't.
         self.checksum = {"ChecksumAlgorithm": "CRC32"} if _calculates_checksums(client) else {}
         #: Where boto3 adds no checksum, an MD5 is sent: every store knows it.
@@ -85,13 +85,13 @@ class S3Upload:
         self.check_of_parts = {"sends_md5": self.sends_md5, "sends_crc32": is_ours and not has_tls}
         #: An earlier try of the same task may have left uploads open.
         self.is_retry = False
-        self.leftovers = Leftovers(client, bucket, self.also(ALSO_FOR_ABORT))
+        self.leftovers = IncompleteUploads(client, bucket, self.also(ALSO_FOR_ABORT))
         #: Keys that S3 denies us the sight of: without `s3:ListBucket` it does so where there is no object.
         self._hidden: set[str] = set()
 
-    def sibling(self, arguments: Mapping[str, Any] | None = None) -> S3Upload:
+    def sibling(self, arguments: Mapping[str, Any] | None = None) -> S3Bucket:
         """Return one for the same bucket by the same client, for another transfer or with other arguments."""
-        return S3Upload(
+        return S3Bucket(
             self.client,
             self.bucket,
             self.arguments if arguments is None else arguments,
@@ -183,9 +183,9 @@ class S3Upload:
         self,
         key: str,
         source: Download | bytes,
-        crew: Crew[Any, Any] | None = None,
+        crew: WorkerPool[Any, Any] | None = None,
         *,
-        description: Description,
+        description: ObjectMetadata,
         only_if_absent: bool = False,
     ) -> StoredObject:
         """
@@ -203,7 +203,7 @@ class S3Upload:
         :raises WiroOutputRefusedError: an object may be there that S3 doesn't show.
         :raises WiroStorageRefusedError: S3 refuses it, as it would any object.
         """
-        target = S3Target(
+        target = ObjectUpload(
             self, key, description, only_if_absent=only_if_absent, is_hidden=key in self._hidden
         )
         try:
@@ -215,7 +215,7 @@ class S3Upload:
                 "conditional puts, so an object that is there would be overwritten unseen; nothing was put. "
                 "Allow s3:ListBucket and s3:GetObject, or set replace=True."
             ) from error
-        except KeyTakenError as error:
+        except ObjectExistsError as error:
             there = self.head(key)
             if there is None and error.is_there and key in self._hidden:
                 raise WiroOutputRefusedError(
@@ -258,7 +258,9 @@ class S3Upload:
         return {name: value for name, value in self.arguments.items() if name in names}
 
 
-def _put(target: S3Target, source: Download | bytes, crew: Crew[Any, Any] | None) -> tuple[int, str]:
+def _put(
+    target: ObjectUpload, source: Download | bytes, crew: WorkerPool[Any, Any] | None
+) -> tuple[int, str]:
     """Put an output, or bytes; return the size and the digest."""
     if isinstance(source, bytes):
         sha256 = hashlib.sha256(source).hexdigest()

@@ -48,7 +48,7 @@ class _Upload:
         return "S3 began without our knowing" if self.is_unheard else "an earlier try left"
 
 
-class Leftovers:
+class IncompleteUploads:
     """
     The open uploads that a transfer may have left, in an earlier try or by a call whose answer was lost, and
     how they are told from live ones.

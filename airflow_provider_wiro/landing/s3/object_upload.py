@@ -17,8 +17,8 @@ from airflow_provider_wiro.storage.s3.conditional_writes import delete_if_unchan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_provider_wiro.landing.object_metadata import Description
-    from airflow_provider_wiro.landing.s3.bucket import S3Upload
+    from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
 
 log = plain_logger(__name__)
 
@@ -58,7 +58,7 @@ class StoredObject:
     is_doubtful: bool = False
 
 
-class S3Target:
+class ObjectUpload:
     """
     One object to be. See :class:`~airflow_provider_wiro.landing.multipart.Target`.
 
@@ -69,9 +69,9 @@ class S3Target:
 
     def __init__(
         self,
-        s3: S3Upload,
+        s3: S3Bucket,
         key: str,
-        description: Description,
+        description: ObjectMetadata,
         *,
         only_if_absent: bool,
         is_hidden: bool = False,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.landing.s3.bucket import part_bytes_for
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.conditional_writes import KeyTakenError
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.downloads.downloader import Download, Fetcher
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.s3.bucket import S3Upload
+    from airflow_provider_wiro.downloads.downloader import Download, Downloader
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
     from airflow_provider_wiro.landing.s3.object_upload import StoredObject
-    from airflow_provider_wiro.landing.s3.transfer_record import Books
-    from airflow_provider_wiro.landing.workers import Crew
+    from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
+    from airflow_provider_wiro.landing.workers import WorkerPool
 
 log = plain_logger(__name__)
 
@@ -32,14 +32,14 @@ class S3Landing:
     :ivar part_size: bytes of each part of a large output.
     """
 
-    s3: S3Upload
-    books: Books
-    fetcher: Fetcher
-    crew: Crew[Landing, dict[str, Any]]
+    s3: S3Bucket
+    books: TransferRecord
+    fetcher: Downloader
+    crew: WorkerPool[PlannedObject, dict[str, Any]]
     replaces: bool
     part_size: int
 
-    def land(self, landing: Landing) -> dict[str, Any]:
+    def land(self, landing: PlannedObject) -> dict[str, Any]:
         """
         Have an output in S3, and return what the operator tells of it.
 
@@ -65,7 +65,7 @@ class S3Landing:
             "skipped": not stored.is_new,
         }
 
-    def _put(self, landing: Landing) -> StoredObject | None:
+    def _put(self, landing: PlannedObject) -> StoredObject | None:
         """Return the object, None if another task was quicker and what it put has yet to be looked at."""
         try:
             return self.s3.put(
@@ -75,10 +75,12 @@ class S3Landing:
                 description=self.books.describe(landing),
                 only_if_absent=not self.replaces,
             )
-        except KeyTakenError:
+        except ObjectExistsError:
             return None
 
-    def _already_landed(self, landing: Landing, uri: str, existing: StoredObject | None) -> StoredObject:
+    def _already_landed(
+        self, landing: PlannedObject, uri: str, existing: StoredObject | None
+    ) -> StoredObject:
         """
         Return the object that is there if it is this very output.
 
@@ -110,13 +112,13 @@ class S3Landing:
         )
 
     @staticmethod
-    def _has_size_and_bytes(landing: Landing, existing: StoredObject) -> bool:
+    def _has_size_and_bytes(landing: PlannedObject, existing: StoredObject) -> bool:
         """Whether an object has the size of an output, and the digest of a small one whose bytes we have."""
         if landing.size != existing.size:  # also if nobody knows it
             return False
         return landing.body is None or hashlib.sha256(landing.body).hexdigest() == existing.sha256
 
-    def _bytes_of(self, landing: Landing) -> Download | bytes:
+    def _bytes_of(self, landing: PlannedObject) -> Download | bytes:
         """Return a landing's bytes, or where to fetch them."""
         if landing.body is not None:
             return landing.body
@@ -127,6 +129,6 @@ class S3Landing:
         part_bytes = partial(part_bytes_for, landing.key, part_bytes=self.part_size)
         return self.fetcher.open(landing.output, part_bytes(landing.size), part_bytes)
 
-    def _sha256(self, landing: Landing) -> str:
+    def _sha256(self, landing: PlannedObject) -> str:
         found = self._bytes_of(landing)
         return hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else found.sha256()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.run_summary import last_lines
 from airflow_provider_wiro.landing import manifest as manifests
-from airflow_provider_wiro.landing.manifest_file import ManifestObject
-from airflow_provider_wiro.landing.manifest_stores import InS3
-from airflow_provider_wiro.landing.object_metadata import Description
+from airflow_provider_wiro.landing.manifest_file import ManifestFile
+from airflow_provider_wiro.landing.manifest_stores import S3ManifestStore
+from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
 from airflow_provider_wiro.landing.plan import plan
 from airflow_provider_wiro.landing.provenance import API
 from airflow_provider_wiro.landing.remembered import landings_of_manifest, plan_remembered, remembered
-from airflow_provider_wiro.landing.s3.bucket import S3Upload
+from airflow_provider_wiro.landing.s3.bucket import S3Bucket
 from airflow_provider_wiro.landing.s3.written_arguments import check_manifest_key
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.redaction.task_parameters import without
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.landing.plan import Landing
-    from airflow_provider_wiro.landing.provenance import Origin
-    from airflow_provider_wiro.landing.s3.bucket import S3Upload
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
 
 log = plain_logger(__name__)
 
 
-class Books:
+class TransferRecord:
     """
     What is known of a transfer besides the bytes.
 
@@ -39,9 +39,9 @@ class Books:
 
     def __init__(
         self,
-        s3: S3Upload,
+        s3: S3Bucket,
         task: Task,
-        origin: Origin,
+        origin: Provenance,
         summary: object,
         *,
         tags: Mapping[str, str] | None,
@@ -55,10 +55,10 @@ class Books:
         self._s3 = s3
         self._tags = tags
         self._replaces = replaces
-        self._landings: list[Landing] = []
-        self._manifest: ManifestObject | None = None
+        self._landings: list[PlannedObject] = []
+        self._manifest: ManifestFile | None = None
 
-    def plan(self, key_template: str, manifest: bool | str) -> list[Landing]:
+    def plan(self, key_template: str, manifest: bool | str) -> list[PlannedObject]:
         """
         Return what lands where, and look at the manifest that is there.
 
@@ -72,8 +72,8 @@ class Books:
         key = manifests.manifest_key(manifest, key_template, landings, self.origin.placeholders)
         if key is not None:
             arguments = manifests.manifest_arguments(self._s3.arguments)
-            place = InS3(self._s3.sibling(arguments), key, self.origin)
-            self._manifest = ManifestObject(
+            place = S3ManifestStore(self._s3.sibling(arguments), key, self.origin)
+            self._manifest = ManifestFile(
                 place, self.origin.wiro_task_id, replace=self._replaces, api=self.origin.api
             )
         self._landings = landings or landings_of_manifest(self._manifest.earlier if self._manifest else None)
@@ -86,7 +86,7 @@ class Books:
             )
         return self._landings
 
-    def is_of(self, landing: Landing, metadata: Mapping[str, str]) -> bool:
+    def is_of(self, landing: PlannedObject, metadata: Mapping[str, str]) -> bool:
         """Whether an object's metadata names this output: the API's host, the task, and which output."""
         identity = self.origin.identity(_name(landing))
         if self.is_remembered and API not in metadata:
@@ -94,7 +94,7 @@ class Books:
             identity.pop(API, None)
         return identity.items() <= metadata.items()
 
-    def digest(self, landing: Landing, etag: str) -> str | None:
+    def digest(self, landing: PlannedObject, etag: str) -> str | None:
         """
         Return the SHA-256 of an object that is there, as its manifest or, with tags, a tag of its own tells.
 
@@ -104,10 +104,10 @@ class Books:
         remembered = manifests.remembered_digest(earlier, landing.key, etag)
         return remembered or (None if self._tags is None else self._s3.tagged_sha256(landing.key))
 
-    def describe(self, landing: Landing) -> Description:
+    def describe(self, landing: PlannedObject) -> ObjectMetadata:
         """Return what an object is to say of itself."""
         arguments = self._s3.arguments
-        return Description(
+        return ObjectMetadata(
             landing.content_type,
             self.origin.metadata(_name(landing), arguments.get("Metadata")),
             None if self._tags is None else self.origin.tags(self._tags),
@@ -132,5 +132,5 @@ class Books:
         return self._manifest.uri if self._manifest is not None and self._landings else None
 
 
-def _name(landing: Landing) -> str:
+def _name(landing: PlannedObject) -> str:
     return f"{landing.output.index}{landing.part}"

@@ -145,9 +145,9 @@ def check_numbers(max_concurrency: object, part_size: object) -> None:
 
     :raises WiroUsageError: it isn't.
     """
-    from airflow_provider_wiro.landing.workers import check_size
+    from airflow_provider_wiro.landing.workers import check_max_concurrency
 
-    check_size(max_concurrency)
+    check_max_concurrency(max_concurrency)
     is_number = isinstance(part_size, int) and not isinstance(part_size, bool)
     if not is_number or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:  # type: ignore[operator]
         raise WiroUsageError(

@@ -20,7 +20,7 @@ _THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
 _TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
 
 
-class KeyTakenError(Exception):
+class ObjectExistsError(Exception):
     """
     There is, or will be, an object of this key, as a rule somebody else's.
 
@@ -38,7 +38,7 @@ class ConditionUnknownError(Exception):
     """A server knows no conditional puts, and without one an object could be overwritten."""
 
 
-class OnlyIfAbsent:
+class ConditionalPut:
     """
     Runs the call that makes an object visible under the condition that there is none of its key.
 
@@ -77,7 +77,7 @@ class OnlyIfAbsent:
         except ClientError as error:
             found = set(answer_of(error))
             if found & _TAKEN:
-                raise KeyTakenError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
+                raise ObjectExistsError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
             if not found & _NOT_KNOWN and not _names_condition(error):
                 raise
             self._is_known = False
@@ -108,13 +108,13 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     from botocore.exceptions import ClientError
 
     if etag is None:
-        return OnlyIfAbsent()(client.put_object, **arguments)
+        return ConditionalPut()(client.put_object, **arguments)
     try:
         return client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
         found = set(answer_of(error))
         if found & (_TAKEN | {"NoSuchKey"}):
-            raise KeyTakenError(arguments.get("Key")) from error
+            raise ObjectExistsError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:
             raise
         return client.put_object(**arguments)

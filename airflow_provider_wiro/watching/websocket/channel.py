@@ -15,8 +15,8 @@ import aiohttp
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.transport.asynchronous import open_session, proxy_for
-from airflow_provider_wiro.watching.websocket.connection import PushLine
-from airflow_provider_wiro.watching.websocket.health import Reconnects, Sharing, Trust
+from airflow_provider_wiro.watching.websocket.connection import WebSocketConnection
+from airflow_provider_wiro.watching.websocket.health import ReconnectBackoff, ServerHealth, TasksPerSocket
 from airflow_provider_wiro.watching.websocket.messages import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -58,17 +58,17 @@ class PushChannel:
         registered: Callable[[Sequence[str]], None],
         log: logging.Logger,
     ) -> None:
-        self.reconnects = Reconnects()
-        self.trust = Trust()
+        self.reconnects = ReconnectBackoff()
+        self.trust = ServerHealth()
         self._hook = hook
         self._heard = heard
         self._registered = registered
         self._log = log
         self._name = f"Wiro's push (connection {hook.wiro_conn_id!r})"
         self._tokens: dict[str, str] = {}
-        self._lines: dict[str, PushLine] = {}
+        self._lines: dict[str, WebSocketConnection] = {}
         self._waiting: dict[str, None] = {}
-        self._open: set[PushLine] = set()
+        self._open: set[WebSocketConnection] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._lingering: asyncio.TimerHandle | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -93,7 +93,7 @@ class PushChannel:
         line.discard(wiro_task_id)
         if line.tokens:
             return
-        if self.trust.sharing is Sharing.ONE:
+        if self.trust.sharing is TasksPerSocket.ONE:
             self._stop_if_idle(line)
             if self._waiting and len(self._open) < MAX_SOCKETS:
                 self._give_line(next(iter(self._waiting)))
@@ -212,7 +212,7 @@ class PushChannel:
 
     def judged(self, *, told_something: bool) -> None:
         """Draw the conclusion from what was missed so far, if there is one."""
-        if self.trust.sharing is Sharing.ONE and not self._is_split:
+        if self.trust.sharing is TasksPerSocket.ONE and not self._is_split:
             self._is_split = True
             self.reconnects.failures = 0  # those that showed it are explained
             self._log.info(
@@ -234,10 +234,10 @@ class PushChannel:
     def _give_line(self, wiro_task_id: str) -> None:
         """Put a task on a line, a new one if need be; without a free one it waits."""
         self._waiting.pop(wiro_task_id, None)
-        if self.trust.sharing is not Sharing.ONE and self._open:
+        if self.trust.sharing is not TasksPerSocket.ONE and self._open:
             line = next(iter(self._open))
         elif len(self._open) < MAX_SOCKETS:
-            line = PushLine(self)
+            line = WebSocketConnection(self)
             self._open.add(line)
             self._running.add(line.running)
             line.running.add_done_callback(self._running.discard)
@@ -257,11 +257,11 @@ class PushChannel:
         for line in tuple(self._open):
             self._stop(line)
 
-    def _stop_if_idle(self, line: PushLine) -> None:
+    def _stop_if_idle(self, line: WebSocketConnection) -> None:
         if not line.tokens and line in self._open:
             self._stop(line)
 
-    def _stop(self, line: PushLine) -> None:
+    def _stop(self, line: WebSocketConnection) -> None:
         self._open.discard(line)
         line.stop()
 

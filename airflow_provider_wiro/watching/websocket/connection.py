@@ -12,7 +12,12 @@ import aiohttp
 
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.transport.asynchronous import FAILURES
-from airflow_provider_wiro.watching.websocket.health import GRACE_SECONDS, Hearing, Reconnects, Trust
+from airflow_provider_wiro.watching.websocket.health import (
+    GRACE_SECONDS,
+    ConnectionHealth,
+    ReconnectBackoff,
+    ServerHealth,
+)
 from airflow_provider_wiro.watching.websocket.messages import (
     MAX_MESSAGE_CHARACTERS,
     read_message,
@@ -32,11 +37,11 @@ _PROBATION = 1.5
 _AT_A_STRETCH = 50
 
 
-class Exchange(Protocol):
+class ConnectionEvents(Protocol):
     """What a line needs of the channel it belongs to."""
 
-    reconnects: Reconnects
-    trust: Trust
+    reconnects: ReconnectBackoff
+    trust: ServerHealth
 
     async def connect(self) -> aiohttp.ClientWebSocketResponse:
         """Open a WebSocket."""
@@ -57,21 +62,21 @@ class Exchange(Protocol):
         """Say that the server was found to have missed something, or to take one task on each connection."""
 
 
-class PushLine:
+class WebSocketConnection:
     """
     Keeps a connection for its tasks until it is stopped.
 
     :ivar tokens: the tasks that are to be registered, each with its token.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ConnectionEvents) -> None:
         self.tokens: dict[str, str] = {}
         self._exchange = exchange
         self._ids_by_token: dict[str, str] = {}
         self._unsent: dict[str, str] = {}
         self._something_to_send = asyncio.Event()
         self._is_stopped = False
-        self._hearing: Hearing | None = None
+        self._hearing: ConnectionHealth | None = None
         self._in_judgement: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
         # A context of its own: in the triggerer it says whose log is written to, and a line is nobody's.
@@ -117,7 +122,7 @@ class PushLine:
         self.tokens.clear()
         self.running.cancel()
 
-    def _judge(self, wiro_task_id: str, token: str, since: float, hearing: Hearing) -> None:
+    def _judge(self, wiro_task_id: str, token: str, since: float, hearing: ConnectionHealth) -> None:
         self._in_judgement[wiro_task_id] -= 1
         has_missed = hearing is self._hearing and hearing.has_missed(wiro_task_id, since)
         if has_missed and not hearing.may_have_dropped(since):  # else it says nothing of the server
@@ -140,7 +145,7 @@ class PushLine:
             if waiting := reconnects.wait_seconds(self._loop.time()):
                 await asyncio.sleep(waiting)
                 continue
-            hearing = Hearing()
+            hearing = ConnectionHealth()
             began = self._loop.time()
             stood = False
             try:
@@ -176,7 +181,7 @@ class PushLine:
             if takes_one:
                 self._exchange.judged(told_something=hearing.told_something)
 
-    async def _converse(self, socket: aiohttp.ClientWebSocketResponse, hearing: Hearing) -> None:
+    async def _converse(self, socket: aiohttp.ClientWebSocketResponse, hearing: ConnectionHealth) -> None:
         self._hearing = hearing
         self._unsent = dict(self.tokens)
         self._something_to_send.set()
@@ -188,7 +193,7 @@ class PushLine:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None  # sending failed: there is one other than the listening
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse, hearing: Hearing) -> None:
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse, hearing: ConnectionHealth) -> None:
         frames = 0
         async for frame in socket:
             if frame.type is aiohttp.WSMsgType.TEXT:  # binary belongs to realtime models
@@ -197,7 +202,7 @@ class PushLine:
             if not frames % _AT_A_STRETCH:
                 await asyncio.sleep(0)  # what has arrived already is read without a pause, however much it is
 
-    def _hear(self, frame: str, hearing: Hearing) -> None:
+    def _hear(self, frame: str, hearing: ConnectionHealth) -> None:
         message = read_message(frame, self._ids_by_token, hearing)
         if message is None:
             if len(frame) > MAX_MESSAGE_CHARACTERS:
@@ -208,7 +213,9 @@ class PushLine:
         if message.wiro_task_id in self.tokens:
             self._exchange.tell(message)
 
-    async def _send_registrations(self, socket: aiohttp.ClientWebSocketResponse, hearing: Hearing) -> None:
+    async def _send_registrations(
+        self, socket: aiohttp.ClientWebSocketResponse, hearing: ConnectionHealth
+    ) -> None:
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()

@@ -28,7 +28,7 @@ TELLING_MISSES = 3
 TELLING_CLOSURES = 2
 
 
-class Reconnects:
+class ReconnectBackoff:
     """When to connect again, for all lines to one server."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Reconnects:
         self.failed(now, random)
 
 
-class Sharing(Enum):
+class TasksPerSocket(Enum):
     """How many tasks one connection can be registered for, which Wiro's API reference doesn't say."""
 
     UNKNOWN = "unknown"
@@ -83,7 +83,7 @@ class Sharing(Enum):
     ONE = "one"
 
 
-class Trust:
+class ServerHealth:
     """
     What is known of the server, from all its connections so far.
 
@@ -95,21 +95,21 @@ class Trust:
     """
 
     def __init__(self) -> None:
-        self.sharing = Sharing.UNKNOWN
+        self.sharing = TasksPerSocket.UNKNOWN
         self.has_told = False
         self.is_cautious = False
         self._misses_beside_others = 0
         self._misses_in_silence = 0
         self._closures = 0
 
-    def broke(self, hearing: Hearing, now: float) -> bool:
+    def broke(self, hearing: ConnectionHealth, now: float) -> bool:
         """
         Learn from a connection that broke.
 
         :return: whether it shows, with those before, that a connection takes one task.
         """
         first, second = hearing.first_registered_at, hearing.second_registered_at
-        if self.sharing is not Sharing.UNKNOWN or first is None or second is None:
+        if self.sharing is not TasksPerSocket.UNKNOWN or first is None or second is None:
             return False
         if now > second + GRACE_SECONDS:
             self.is_cautious, self._closures = False, 0
@@ -118,7 +118,7 @@ class Trust:
         else:
             self._closures += 1
             if self._closures >= TELLING_CLOSURES:
-                self.sharing = Sharing.ONE
+                self.sharing = TasksPerSocket.ONE
                 return True
         return False
 
@@ -126,8 +126,8 @@ class Trust:
         """Something was told."""
         self.has_told = True
         self._misses_in_silence = 0
-        if proves_many and self.sharing is Sharing.UNKNOWN:
-            self.sharing = Sharing.MANY
+        if proves_many and self.sharing is TasksPerSocket.UNKNOWN:
+            self.sharing = TasksPerSocket.MANY
 
     def miss(self, *, others_were_heard: bool) -> None:
         """A change of a registered task was not told."""
@@ -135,8 +135,8 @@ class Trust:
             self._misses_in_silence += 1
             return
         self._misses_beside_others += 1
-        if self.sharing is Sharing.UNKNOWN and self._misses_beside_others >= TELLING_MISSES:
-            self.sharing = Sharing.ONE
+        if self.sharing is TasksPerSocket.UNKNOWN and self._misses_beside_others >= TELLING_MISSES:
+            self.sharing = TasksPerSocket.ONE
 
     @property
     def is_suspect(self) -> bool:
@@ -163,7 +163,7 @@ class _Registration:
     is_doubtful: bool = False
 
 
-class Hearing:
+class ConnectionHealth:
     """What one connection has told so far, task by task."""
 
     def __init__(self) -> None:

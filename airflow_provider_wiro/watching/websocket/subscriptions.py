@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
-    from airflow_provider_wiro.watching.scheduler import WatchPlan
-    from airflow_provider_wiro.watching.watch import News, Watched
+    from airflow_provider_wiro.watching.scheduler import PollScheduler
+    from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
     from airflow_provider_wiro.watching.websocket.messages import PushMessage
 
 #: With ``auto`` so many tasks of a connection are registered at most: with as many, push takes about as much
@@ -29,7 +29,7 @@ _TELL_SECONDS = 5.0
 log = plain_logger(__name__)
 
 
-class Listener:
+class SubscriptionManager:
     """
     Registers tasks, and makes the plan look when something was heard.
 
@@ -43,7 +43,7 @@ class Listener:
     def __init__(
         self,
         hook: WiroAsyncHook,
-        plan: WatchPlan,
+        plan: PollScheduler,
         *,
         now: Callable[[], datetime],
         changed: Callable[[], None],
@@ -54,20 +54,20 @@ class Listener:
         self._changed = changed
         self._tell = tell
         self._channel = PushChannel(hook, heard=self._heard, registered=self._registered, log=log)
-        self._listens: dict[str, set[Watched]] = {}
-        self._insisting: set[Watched] = set()
+        self._listens: dict[str, set[TaskWatch]] = {}
+        self._insisting: set[TaskWatch] = set()
         self._heard_at: dict[str, float] = {}
         self._told_at: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
 
-    def add(self, watched: Watched, watch: Watch) -> None:
+    def add(self, watched: TaskWatch, watch: Watch) -> None:
         """Listen to a task from the next look on, which tells its token."""
         if watch == "websocket" or (watch == "auto" and len(self._listens) < MAX_AUTO):
             self._listens.setdefault(watched.wiro_task_id, set()).add(watched)
             if watch == "websocket":
                 self._insisting.add(watched)
 
-    def discard(self, watched: Watched) -> None:
+    def discard(self, watched: TaskWatch) -> None:
         """Listen to a task no more, if nobody else does."""
         listens = self._listens.get(watched.wiro_task_id)
         if listens is None:
@@ -85,7 +85,7 @@ class Listener:
         """Whether a task's end can be expected to be told."""
         return self._channel.is_working(wiro_task_id)
 
-    def seen(self, news: News) -> None:
+    def seen(self, news: WatchUpdate) -> None:
         """Learn what a look has shown: a token, or something that should have been heard."""
         wiro_task_id = news.watched.wiro_task_id
         if news.task is None or wiro_task_id not in self._listens:
@@ -97,7 +97,7 @@ class Listener:
         if not news.is_over:
             self.learn(news.watched, news.task)
 
-    def learn(self, watched: Watched, task: Task) -> None:
+    def learn(self, watched: TaskWatch, task: Task) -> None:
         """Register a task whose token is known now."""
         if watched.wiro_task_id not in self._listens or task.is_terminal:
             return
