@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_wiro.api.decoding.fields import text
-from airflow_provider_wiro.api.decoding.oversized import task_from_beginning, task_from_list
+from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
 from airflow_provider_wiro.api.parameters import (
     Body,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api import endpoints, retry, slug_forms
+from airflow_provider_wiro.api import endpoints, retry, model_slugs
 from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.patience import PollPatience
@@ -56,7 +56,7 @@ def run_model(
     known: tuple[ModelParameter, ...] = ()
     if files:
         try:
-            known = (yield from slug_forms.get_model(model, outside)).parameters
+            known = (yield from model_slugs.get_model(model, outside)).parameters
         except WiroAuthenticationError:
             raise
         except WiroError:
@@ -69,7 +69,7 @@ def run_model(
 
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
     return (
-        yield from slug_forms.call_in_either_form(
+        yield from model_slugs.call_in_either_form(
             model, run, outside, deadline=deadline, gives_up_on=gives_up_on, before_send=before_send
         )
     )

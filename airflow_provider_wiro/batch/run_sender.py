@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.api import endpoints, slug_forms
+from airflow_provider_wiro.api import endpoints, model_slugs
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.exceptions import (
@@ -196,7 +196,7 @@ class RunSender:
         dates = Dates()
         try:
             return await self._hook.converse(
-                lambda outside: slug_forms.call_in_either_form(
+                lambda outside: model_slugs.call_in_either_form(
                     self._slug,
                     prepared.run,
                     outside,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
-from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
+from airflow_provider_wiro.api import endpoints, flow, operations, model_slugs
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
@@ -285,7 +285,7 @@ class WiroHook(BaseHook):
 
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
-        return self.converse(lambda outside: slug_forms.get_model(model, outside))
+        return self.converse(lambda outside: model_slugs.get_model(model, outside))
 
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

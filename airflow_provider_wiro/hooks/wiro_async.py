@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import endpoints, flow, operations, slug_forms
+from airflow_provider_wiro.api import endpoints, flow, operations, model_slugs
 from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, FlowContext, Send
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
@@ -209,7 +209,7 @@ class WiroAsyncHook(BaseHook):
 
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
-        return await self.converse(lambda outside: slug_forms.get_model(model, outside))
+        return await self.converse(lambda outside: model_slugs.get_model(model, outside))
 
     async def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

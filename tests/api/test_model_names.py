@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_wiro.api import operations, slug_forms
+from airflow_provider_wiro.api import operations, model_slugs
 from airflow_provider_wiro.api.model_names import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
 from tests.api.world import HTML_502, World, ok, refused
@@ -48,7 +48,7 @@ def test_a_model_that_is_asked_for_gets_the_same_error() -> None:
     world = World(refused(1, "tool-not-accessible"), refused(1, "tool-not-accessible"), RETRO, RETRO)
 
     with pytest.raises(WiroModelNotFoundError, match="did you mean 'retroAIx/Retro-Cartoons'"):
-        world.drive(slug_forms.get_model("retroAIx/Retro-Cartoon", world.outside))
+        world.drive(model_slugs.get_model("retroAIx/Retro-Cartoon", world.outside))
 
 
 @pytest.mark.parametrize(

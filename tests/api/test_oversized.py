@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wiro.api import endpoints, flow, operations
-from airflow_provider_wiro.api.decoding.oversized import task_from_beginning
+from airflow_provider_wiro.api.oversized import task_from_beginning
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, ApiResponse
 from airflow_provider_wiro.api.run_summary import check_success

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import operations, slug_forms
+from airflow_provider_wiro.api import operations, model_slugs
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import (
     WiroError,
@@ -117,7 +117,7 @@ def test_the_second_form_is_lost_like_any_run() -> None:
 def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
     world = World(unknown, LOGO)
 
-    model = world.drive(slug_forms.get_model("wiro/Animated Logo", world.outside))
+    model = world.drive(model_slugs.get_model("wiro/Animated Logo", world.outside))
 
     assert model.slug == "wiro/Animated Logo"
     assert [json.loads(send.body.json or "") for send in world.sends] == [
@@ -131,8 +131,8 @@ def test_who_sends_many_learns_the_form_that_is_known() -> None:
     world = World(UNKNOWN, LOGO)
 
     world.drive(
-        slug_forms.call_in_either_form(
-            "wiro/Animated Logo", slug_forms.endpoints.get_model, world.outside, learn=learned.append
+        model_slugs.call_in_either_form(
+            "wiro/Animated Logo", model_slugs.endpoints.get_model, world.outside, learn=learned.append
         )
     )
 
@@ -141,8 +141,8 @@ def test_who_sends_many_learns_the_form_that_is_known() -> None:
 
 @pytest.mark.parametrize("model", [model["model"].strip() for model in CATALOG])
 def test_every_real_model_has_a_clean_form(model: str) -> None:
-    clean = slug_forms.clean_slug(model)
+    clean = model_slugs.clean_slug(model)
 
     assert set(clean) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._/")
     assert len(split_slug(clean)) == 2
-    assert slug_forms.clean_slug(clean) == clean
+    assert model_slugs.clean_slug(clean) == clean
