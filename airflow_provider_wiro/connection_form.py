@@ -1,7 +1,7 @@
 """
 The Add Connection form of connection type ``wiro``: its labels, placeholders and extra fields, written once.
 
-Airflow 3.2+ reads them from the provider info, Airflow 2.11 to 3.1 from the hook; both tell what stands here.
+Airflow 3.2+ reads them from the provider info, Airflow 2.11 to 3.1 from the hook; both use these.
 Plain data: no import, since Airflow loads it in every process.
 """
 
@@ -36,7 +36,7 @@ EXTRA_FIELDS = (
     ExtraField("project_id", "Project id", "Bill runs to this project instead of the key's own."),
     ExtraField("connect_timeout", "Connect timeout", "Seconds to wait for a connection. Default: 10"),
     ExtraField(
-        "read_timeout", "Read timeout", "Seconds to wait for the next bytes of an answer. Default: 60"
+        "read_timeout", "Read timeout", "Seconds to wait for the next bytes of a response. Default: 60"
     ),
     ExtraField("verify", "Verify TLS", "true (default), false, or the path of a CA bundle."),
     ExtraField(

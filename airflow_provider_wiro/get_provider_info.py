@@ -13,7 +13,7 @@ def get_provider_info() -> dict[str, Any]:
 
     Airflow calls this at every start of every process, so it imports nothing heavy. The form is given as
     ``conn-fields`` and ``ui-field-behaviour`` metadata, which Airflow 3.2+ renders without importing the
-    hook; older versions ask :class:`~airflow_provider_wiro.hooks.wiro.WiroHook`, which answers from the same
+    hook; older versions ask :class:`~airflow_provider_wiro.hooks.wiro.WiroHook`, which reads the same
     table.
     """
     return {
@@ -99,8 +99,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "lost_run_patience": {
                         "description": (
-                            "For how many seconds after its answer timed out, or its worker died, a Run may "
-                            "still start its task. Until then it is looked for in Wiro's "
+                            "For how many seconds after its response timed out, or its worker died, a Run "
+                            "may still start its task. Until then it is searched for in Wiro's "
                             "task list; it is sent again only after that."
                         ),
                         "version_added": "0.1.0",

@@ -80,7 +80,7 @@ async def task_instance_state(task_instance: Any) -> str | None:
 
     :return: None for a task instance that was cleared and is not scheduled yet; ``"removed"`` for one that is
         gone.
-    :raises Exception: whatever Airflow raises when it can't tell.
+    :raises Exception: what Airflow raises when it doesn't know.
     """
     from asgiref.sync import sync_to_async
 

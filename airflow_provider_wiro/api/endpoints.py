@@ -1,5 +1,5 @@
 """
-Wiro's endpoints as values: what to send, and how to read what comes back.
+Wiro's endpoints as values: what to send, and how to read the response.
 
 This is, with ``responses`` and ``models``, the only place that knows Wiro's wire words.
 """
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_wiro.api.decoding.fields import text
-from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
+from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.parameters import (
     Body,
     FileContent,
@@ -47,13 +47,13 @@ class ApiCall(Generic[T]):
     :ivar path: below the base URL, percent-encoded, without a leading slash.
     :ivar read: turns the envelope of a success into the value; raises WiroResponseError if it can't.
     :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
-    :ivar only_names_tasks: nothing in it comes from a model's parameters, so that an error that doesn't say
-        what is wrong with the request is the server's own, and passes.
-    :ivar max_body_bytes: the largest answer that is read.
-    :ivar read_beginning: turns the beginning of an answer that is larger into the value; None: it can't be.
-    :ivar instead: returns the call to make where that beginning doesn't tell enough.
-    :ivar wiro_task_id: the task that it is about, which the error for an unknown one names.
-    :ivar secrets: words of the body that no error message may repeat, should the answer echo them.
+    :ivar only_names_tasks: nothing in it comes from a model's parameters, so an error that doesn't say
+        what is wrong with the request is the server's own, and temporary.
+    :ivar max_body_bytes: the largest response that is read.
+    :ivar read_beginning: turns the start of a larger response into the value; None: that isn't possible.
+    :ivar instead: returns the call to make where that start isn't enough.
+    :ivar wiro_task_id: the task that it is about, named in the error for an unknown task.
+    :ivar secrets: words of the body that no error message may repeat if the response echoes them.
     """
 
     path: str
@@ -98,13 +98,13 @@ def get_task(wiro_task_id: str) -> ApiCall[Task]:
     def read(envelope: Envelope) -> Task:
         task = _only_task(envelope)
         if task is None:
-            raise WiroResponseError(f"Asked for Wiro task {checked}, the answer held no task.")
+            raise WiroResponseError(f"Asked for Wiro task {checked}, the response held no task.")
         if task.id not in {"", checked}:
-            raise WiroResponseError(f"Asked for Wiro task {checked}, the answer was about another one.")
+            raise WiroResponseError(f"Asked for Wiro task {checked}, the response was about another one.")
         return replace(task, id=checked)
 
     def listed() -> ApiCall[Task]:
-        """Ask the task list, which mostly leaves out what makes a Detail large."""
+        """Ask the task list, which usually leaves out what makes a Detail large."""
         fields = _newest_tasks(0, MAX_PAGE)
         return _large_call("Task/List", fields, lambda found: task_from_list(checked, _tasks(found)))
 
@@ -137,7 +137,7 @@ def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
 
 
 def kill_task(wiro_task_id: str) -> ApiCall[Task | None]:
-    """Task/Kill: works only once a worker has the task."""
+    """Task/Kill: works only after a worker was assigned."""
     return _stop_call("Task/Kill", wiro_task_id)
 
 
@@ -165,7 +165,7 @@ def get_model(model: str) -> ApiCall[Model]:
             raise WiroNotFoundError(f"Wiro has no model {owner}/{name}.")
         return Model.from_wire(found[0])
 
-    # It names a model as others name tasks: an error that gives no reason is the server's own, and passes.
+    # It holds a model's name only: an error without a reason is the server's own, and temporary.
     call = _large_call("Tool/Detail", {"slugowner": owner, "slugproject": name}, read)
     return replace(call, only_names_tasks=True)
 
@@ -253,14 +253,14 @@ def _started_run(envelope: Envelope) -> StartedRun:
     try:
         wiro_task_id = check_task_id(envelope.get("taskid"))
     except WiroUsageError as error:
-        raise WiroResponseError("Wiro accepted the run, but its answer has no usable task id.") from error
+        raise WiroResponseError("Wiro accepted the run, but its response has no usable task id.") from error
     return StartedRun(wiro_task_id, text(envelope.get("socketaccesstoken")) or None)
 
 
 def _uploaded_file(envelope: Envelope) -> UploadedFile:
     files = [UploadedFile.from_wire(item) for item in _items(envelope, "list")]
     if not files or not files[0].url:
-        raise WiroResponseError("Wiro accepted the file, but its answer has no URL for it.")
+        raise WiroResponseError("Wiro accepted the file, but its response has no URL for it.")
     return files[0]
 
 

@@ -1,12 +1,12 @@
 """
-One call of the API as a generator: it says what to do next, a shell does it and sends back what came of it.
+One API call as a generator (a *flow*): it yields what to do next; a hook does it and sends back the outcome.
 
 A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.ApiResponse` or a
 :class:`~airflow_provider_wiro.api.retry.RequestFailure`; it yields :class:`Pause` or :class:`Confirm` and
 gets
 None, and :class:`Digest` and gets a file's digest. What it returns is the result. So each decision (repeat or
-not, how long to wait, what an end means) stands once, for the blocking hook, the asynchronous one and the
-tests, which pass a day of polling in a millisecond. What takes several calls is composed of this one in
+not, how long to wait, what a status means) stands once, for the blocking hook, the asynchronous one and the
+tests, which pass a day of polling in a millisecond. Operations of several calls are composed of it in
 :mod:`~airflow_provider_wiro.api.operations`.
 """
 
@@ -44,10 +44,10 @@ class Send:
     """
     Do one HTTP request: POST ``body`` to ``path`` below the base URL.
 
-    :ivar headers: the authentication of this one request; a secret, and stale after it.
+    :ivar headers: the authentication of this one request; a secret, and used up by it.
     :ivar needs_fresh_connection: don't reuse an idle connection: the server may have closed it a moment ago,
-        and then nobody knows whether it got the request.
-    :ivar max_body_bytes: read one byte more than this of the answer, and then stop.
+        and then it isn't known whether it received the request.
+    :ivar max_body_bytes: read one byte more than this of the response, and then stop.
     """
 
     path: str
@@ -62,7 +62,7 @@ class Pause:
     """
     Wait this long.
 
-    :ivar failure: what failed, if the same is tried again after the pause. A shell logs it.
+    :ivar failure: what failed, if the same is tried again after the pause. The hook logs it.
     """
 
     seconds: float
@@ -74,7 +74,7 @@ class Confirm:
     """
     Call ``check`` right before a request that must not be sent twice; what it raises ends the flow.
 
-    :ivar check: may return an awaitable, which the shell on an event loop awaits.
+    :ivar check: may return an awaitable, which the hook on an event loop awaits.
     """
 
     check: Callable[[], Awaitable[None] | None]
@@ -85,7 +85,7 @@ class Digest:
     """
     Read a file and send back its SHA-256 in hex digits; None if it can't be read, or is too large.
 
-    :ivar source: a URL that Wiro shows, fetched with the guards of a download; or a file of ours.
+    :ivar source: a URL that Wiro shows, fetched with the guards of a download; or an input file.
     """
 
     source: str | FileContent = field(repr=False)
@@ -94,12 +94,12 @@ class Digest:
 @dataclass(frozen=True)
 class FlowContext:
     """
-    What a flow needs of the world, handed in.
+    What a flow needs from its surroundings: clock, randomness, credentials, rate limit.
 
-    :ivar now: the time, as an aware datetime, by a clock that is not set while the flow runs: absolute
+    :ivar now: the time, as an aware datetime, by a clock that is never set while the flow runs: absolute
         deadlines are compared with it, and pauses are planned by it.
     :ivar random: a number from [0, 1).
-    :ivar nonce: a random integer that was never handed out before.
+    :ivar nonce: a random integer, new for each request.
     :ivar gate: shared by all calls of one connection in a process.
     :ivar host: of the connection's base URL: files at this host or beside it are Wiro's own.
     :ivar address: the same with the port, if the base URL has one; for messages.
@@ -127,7 +127,7 @@ def drive(
     pause: Callable[[Pause], None],
     digest: Callable[[Digest], str | None],
 ) -> T:
-    """Do what a flow says until it returns, where sending, pausing and reading files block."""
+    """Run a flow until it returns, where sending, pausing and reading files block."""
     outcome: ApiResponse | RequestFailure | str | None = None
     while True:
         try:
@@ -159,12 +159,12 @@ def call(
     """
     Make one call, repeated as long as that is safe and patience lasts.
 
-    :param patience_seconds: how long to go on repeating. 0: one try.
+    :param patience_seconds: how long to repeat. 0: one try.
     :param deadline: wait out the connection's rate limit until this, whatever the patience. Default: what
         patience allows.
-    :param gives_up_on: errors the caller has its own way of waiting for.
+    :param gives_up_on: errors that the caller waits out itself.
     :param before_send: called right before each request, repeats included; what it raises ends the call.
-    :param on_answer: called with each answer, also one that is an error.
+    :param on_answer: called with each response, errors included.
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
@@ -196,7 +196,7 @@ def call(
         sent = isinstance(outcome, ApiResponse) or (isinstance(outcome, RequestFailure) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             says_nothing = isinstance(failure, WiroServerError) and failure.http_status == 200
-            how = "its answer doesn't tell what became of it" if says_nothing else "its answer is lost"
+            how = "its response doesn't say what became of it" if says_nothing else "its response is lost"
             raise WiroLostRunError(
                 f"The run was sent, but {how}: {failure} Wiro may have started the task and "
                 "bill it; look for it in the dashboard at wiro.ai before running it again.",
@@ -213,7 +213,7 @@ def call(
 
 
 def _ask_instead(instead: ApiCall[T], outside: FlowContext, failure: WiroAnswerTooLargeError) -> Flow[T]:
-    """Ask for what an answer that is too large doesn't tell; should that fail, it is as it was."""
+    """Make the call that replaces a response that is too large; if it fails, raise the first failure."""
     try:
         return (yield from call(instead, outside, patience_seconds=0))
     except WiroError as error:
@@ -274,7 +274,7 @@ def _no_answer(path: str, outcome: RequestFailure | None, outside: FlowContext) 
 
 
 def unknown_task(wiro_task_id: str, conn_id: str, error: WiroNotFoundError) -> WiroTaskNotFoundError:
-    """Return the error for a task that Wiro doesn't know, in place of Wiro's own, which names none."""
+    """Return the error for a task that Wiro doesn't know; Wiro's own error doesn't name the task."""
     of = f" (connection {conn_id!r})" if conn_id else ""
     return WiroTaskNotFoundError(
         f"Wiro doesn't know task {wiro_task_id}{of}.", code=error.code, http_status=error.http_status

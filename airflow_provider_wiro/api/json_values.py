@@ -1,4 +1,4 @@
-"""Values of Python as JSON has them, for what a user gives as a model's parameter."""
+"""Python values as JSON, for the parameters that a user gives to a model."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def json_value(name: str, value: Any) -> Any:
     """
     Return a parameter's value as it is sent.
 
-    A value that JSON has stays the very same, so that the digest of a run does. ``Decimal`` becomes a plain
-    number, what is a sequence but no list (the output of mapped tasks) a list.
+    A value that JSON has stays the same, so the digest of a run does. ``Decimal`` becomes a plain
+    number, a sequence that is no list (the output of mapped tasks) a list.
 
     :param name: of the parameter, for the message.
     :raises WiroUsageError: JSON has no such value.
@@ -52,7 +52,7 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _check_no_result(value: Any) -> None:
-    """Raise for a run summary, which is no value of any model's parameter: a part of it is meant."""
+    """Raise for a run summary: no model takes one as a parameter; a part of it is meant."""
     if isinstance(value, Mapping) and "wiro_task_id" in value and ("outputs" in value or "files" in value):
         raise WiroUsageError(
             "found all that another task returned of a Wiro task; for an LLM's answer write "

@@ -1,8 +1,8 @@
 """
-A model's slug has two forms, and Wiro may know a model under one of them only.
+Calls about a model by its slug, in either of the slug's two forms; Wiro may know only one of them.
 
 The catalogue shows ``wiro/Animated Logo``; the URL-safe ("clean") form is ``wiro/animated-logo``. Where Wiro
-says that there is no such model, the call is made once more with the other form. That is safe for a Run, too:
+says that there is no such model, the call is repeated with the other form. That is safe for a Run, too:
 this refusal is certain, nothing was started.
 """
 
@@ -40,11 +40,11 @@ def call_in_either_form(
     **settings: Any,
 ) -> Flow[T]:
     """
-    Make a call for a model; where Wiro knows no such model, once more with its slug's other form.
+    Make a call for a model; where Wiro knows no such model, repeat it with the slug's other form.
 
     :param model: ``owner/model`` in either form.
     :param make_call: makes the call for a slug.
-    :param learn: called with the other form where that is the one Wiro knows.
+    :param learn: called with the other form if Wiro knows the model under that one.
     :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
     :raises WiroModelNotFoundError: Wiro knows neither form; names the nearest models.
     """

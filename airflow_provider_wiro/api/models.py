@@ -1,5 +1,5 @@
 """
-What Wiro tells us, as values: tasks, their outputs, models, uploaded files.
+What Wiro returns, as values: tasks, their outputs, uploaded files.
 
 Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.decoding.fields`), and an unknown
 status means "still running".
@@ -69,7 +69,7 @@ KNOWN_STATUSES = frozenset(TaskStatus)
 #: Stands for the status of a task that no poll has shown.
 UNKNOWN_STATUS = "unknown"
 
-#: A longer name is of no use, and stands in messages, XComs and manifests: its middle is left out.
+#: Names stand in messages, XComs and manifests: the middle of a longer one is left out.
 MAX_NAME_CHARACTERS = 1000
 _NAME_END_CHARACTERS = 100
 _MAX_CONTENT_TYPE_CHARACTERS = 200
@@ -79,7 +79,7 @@ ERROR_LINES = 10
 
 
 class TaskState(StrEnum):
-    """What a task's status comes to."""
+    """A task's status in a word that needs no knowledge of Wiro."""
 
     QUEUED = "queued"  # also one that failed before its model ran, and waits for a requeue
     RUNNING = "running"  # or of a status that this package doesn't know
@@ -90,7 +90,7 @@ class TaskState(StrEnum):
 
 
 def state_of(status: str) -> TaskState:
-    """Return what a status comes to; that of an end doesn't show whether it is a good one."""
+    """Return the state of a status; a final status alone doesn't show success or failure."""
     if status == TaskStatus.POSTPROCESS_END:
         return TaskState.ENDED
     if status == TaskStatus.CANCEL:
@@ -134,7 +134,7 @@ class Output:
             index=index,
             name=_bounded_name(text(item.get("name"))),
             content_type=content_type,
-            # Wiro writes "0" also for files that are not empty, so that a 0 tells nothing.
+            # Wiro writes "0" also for files that are not empty, so a 0 means unknown.
             size=whole_number(item.get("size")) or None,
             url=url,
             content=content_of(item, content_type=content_type, has_url=url is not None),

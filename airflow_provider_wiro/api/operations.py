@@ -1,11 +1,11 @@
-"""What takes more than one call: starting a run, following a task, stopping it. Flows like ``flow.call``."""
+"""Operations that take several API calls: start a run, follow a task, test a connection. They are flows."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api import endpoints, retry, model_slugs
+from airflow_provider_wiro.api import endpoints, model_slugs, retry
 from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.patience import PollPatience
@@ -44,11 +44,11 @@ def run_model(
     """
     Start a task.
 
-    Each kind of file parameter is sent in its own way and only Tool/Detail tells the kinds, so a run with
-    files asks for them first. Where it can't tell, they are sent in the usual form: no reason not to run.
+    Each kind of file parameter is sent in its own way and only Tool/Detail shows the kinds, so a run with
+    files asks for them first. If that fails, they are sent in the usual form: no reason not to run.
 
     :param deadline: wait out rate limits until then.
-    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for who has a better way of
+    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for callers with a better way of
         waiting.
     :param before_send: called right before each request that sends the Run; what it raises ends the flow.
     :raises WiroLostRunError: the task may have been started; its id is not known.
@@ -77,7 +77,7 @@ def run_model(
 
 def delete_task_files(outside: FlowContext, wiro_task_id: str) -> Flow[None]:
     """
-    Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail tells.
+    Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail shows.
     """
     task = yield from call(endpoints.get_task(wiro_task_id), outside)
     if task.token is None:
@@ -92,7 +92,7 @@ def try_connection(outside: FlowContext) -> Flow[str]:
     try:
         yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
     except WiroNotFoundError as error:
-        # "There is no task yet." is said only to who is let in; HTTP 404 by any server that isn't Wiro's.
+        # "There is no task yet." comes after authentication; HTTP 404 from any server that isn't Wiro's.
         if error.http_status == 404:
             raise
     return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
@@ -106,7 +106,7 @@ def look_at_task(
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
 ) -> Flow[Task]:
     """
-    Return a task that is known to be there, polled with the patience that a paid task deserves.
+    Return a task that is known to exist, polled with the patience that a paid task deserves.
 
     For half a minute from the first poll on, "There is no task yet." means that it is not there yet.
 
@@ -120,11 +120,11 @@ def look_at_task(
     patience = PollPatience(patience_seconds, began_at)
     attempt = 0
     while True:
-        is_last_look = polling.is_over(outside.now())
-        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        is_last_poll = polling.is_over(outside.now())
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_poll=is_last_poll)
         if task is not None:
             return task
-        if is_last_look:
+        if is_last_poll:
             raise out_of_time(wiro_task_id, UNKNOWN_STATUS)
         attempt += 1
         now = outside.now()
@@ -152,11 +152,11 @@ def wait_for_task(
     """
     Follow a task until it changes no more, and return it, whether it succeeded or not.
 
-    Failing polls (5xx, HTML, resets) are ridden out for ``patience_seconds``, counted from the last poll that
+    Failing polls (5xx, HTML, resets) are tolerated for ``patience_seconds``, counted from the last poll that
     worked. Past the deadline there is one last poll.
 
     :param observe: called with what each poll shows.
-    :param is_seen: the task was polled a moment ago, so begin with a pause.
+    :param is_seen: the task was polled a moment ago, so start with a pause.
     :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't go on.
@@ -166,15 +166,15 @@ def wait_for_task(
     if is_seen:
         yield Pause(polling.pause_seconds(outside.now(), outside.random()))
     while True:
-        is_last_look = polling.is_over(outside.now())
-        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_look=is_last_look)
+        is_last_poll = polling.is_over(outside.now())
+        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_poll=is_last_poll)
         if task is not None:
             last_status = task.status_with_reason
             observe(task)
             if task.is_terminal:
                 return task
         task = None  # a waiting frame would keep a whole Detail, which can be megabytes
-        if is_last_look:
+        if is_last_poll:
             raise out_of_time(wiro_task_id, last_status)
         now = outside.now()
         pause = patience.cut(polling.pause_seconds(now, outside.random()), polling, now)
@@ -182,18 +182,18 @@ def wait_for_task(
 
 
 def _poll(
-    wiro_task_id: str, outside: FlowContext, polling: Polling, patience: PollPatience, *, is_last_look: bool
+    wiro_task_id: str, outside: FlowContext, polling: Polling, patience: PollPatience, *, is_last_poll: bool
 ) -> Flow[Task | None]:
     """
     Poll once, and return the task, None if that failed for a reason that may pass.
 
-    :param is_last_look: don't wait for the rate limit that other calls ran into, nor repeat the poll.
+    :param is_last_poll: don't wait for the rate limit that other calls ran into, nor repeat the poll.
     :raises WiroConnectionError: patience is over.
     :raises WiroNotFoundError: Wiro doesn't know the task, and not for want of time.
     :raises WiroError: polling again can't help.
     """
     detail = endpoints.get_task(wiro_task_id)
-    if is_last_look:
+    if is_last_poll:
         poll = call(detail, replace(outside, gate=outside.gate.bypass()), patience_seconds=0)
     else:
         poll = call(detail, outside, patience_seconds=0, deadline=polling.deadline)

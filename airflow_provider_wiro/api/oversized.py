@@ -1,8 +1,8 @@
 """
-What the beginning of a Task/Detail, or of a list of one task, shows that is too large to be read as a whole.
+Reading a task from the first bytes of a Task/Detail or Task/List response that is too large to read whole.
 
-Such a task is not lost sight of: its status mostly stands before its outputs. So one that runs is followed
-on, one that failed has failed, and of one that has succeeded it can be said that it is paid for.
+Such a task can still be followed: its status usually stands before its outputs. A running task is polled
+again, a failed one has failed, and for one that succeeded the error can say that it is paid for.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroRespon
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: A JSON string, a bracket or the like, or a number or word. A quote alone begins a string that was cut off.
+#: A JSON string, a bracket or the like, or a number or word. A quote alone starts a truncated string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|"|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
-#: More than a real Detail has before its outputs; someone else's deep nest must not hold the event loop.
+#: More than a real Detail has before its outputs; a hostile deep nest must not hold the event loop.
 _MAX_TOKENS = 200_000
 _WANTED = frozenset({"id", "taskid", "status", "pexit"})
-#: What tells whose run a listed task is.
+#: Fields that identify the run of a listed task.
 _LISTED = _WANTED | {"createtime", "modelslugowner", "modelslugproject", "projectid", "uuid", "parameters"}
 #: Parameters that take more are not read.
 _MOST_PARAMETERS = 1024 * 1024
@@ -32,23 +32,23 @@ _MOST_PARAMETERS = 1024 * 1024
 
 def task_from_beginning(wiro_task_id: str, body: bytes) -> Task:
     """
-    Return what the beginning of a Detail shows of a task: its status alone.
+    Return the task of a truncated Detail, with its status alone.
 
-    :param body: the part of the answer that was read.
-    :raises WiroAnswerTooLargeError: the task has succeeded, so that its outputs are needed; or it isn't shown
-        whether it has.
-    :raises WiroResponseError: the answer is about another task.
+    :param body: the part of the response that was read.
+    :raises WiroAnswerTooLargeError: the task has succeeded, so its outputs are needed; or its status isn't in
+        this part.
+    :raises WiroResponseError: the response is about another task.
     """
     shown = _first_task(body)
     if (shown.get("id") or shown.get("taskid") or wiro_task_id).strip() != wiro_task_id:
-        raise WiroResponseError(f"Asked for Wiro task {wiro_task_id}, the answer was about another one.")
+        raise WiroResponseError(f"Asked for Wiro task {wiro_task_id}, the response was about another one.")
     exit_code = (shown.get("pexit") or "").strip() or None
     return _status_of(Task(id=wiro_task_id, status=(shown.get("status") or "").strip(), exit_code=exit_code))
 
 
 def task_from_list(wiro_task_id: str, listed: Iterable[Task]) -> Task:
     """
-    Return what the task list shows of a task whose Detail doesn't begin with its status: its status alone.
+    Return a task from the task list, with its status alone, where its Detail doesn't start with the status.
 
     :raises WiroAnswerTooLargeError: as :func:`task_from_beginning`.
     """
@@ -58,17 +58,17 @@ def task_from_list(wiro_task_id: str, listed: Iterable[Task]) -> Task:
 
 def listed_from_beginning(body: bytes) -> tuple[Task, ...]:
     """
-    Return what the beginning of a list of one task shows of that task: what stands before its outputs.
+    Return the task of a truncated list of one: the fields before its outputs.
 
-    :param body: the part of the answer that was read.
-    :raises WiroAnswerTooLargeError: not even the task's id.
+    :param body: the part of the response that was read.
+    :raises WiroAnswerTooLargeError: even the task's id is missing.
     """
     shown = _first_task(body, _LISTED)
     task = Task.from_wire(shown)
     if not task.id:
         raise WiroAnswerTooLargeError(
             f"Wiro's task list has a task that alone takes more than {LARGE_BODY_BYTES // 1024**2} MiB, and "
-            "doesn't begin with its id."
+            "doesn't start with its id."
         )
     return (task,)
 
@@ -92,7 +92,7 @@ def _status_of(task: Task) -> Task:
 
 
 def _first_task(body: bytes, wanted: frozenset[str] = _WANTED) -> Mapping[str, Any]:
-    """Return the wanted fields of the first task in an answer, as far as they are there."""
+    """Return the wanted fields of the first task in a response, as far as they are there."""
     found: dict[str, Any] = {}
     depth, is_in_list, name, is_name_next = 0, False, "", False
     for count, match in enumerate(_TOKEN.finditer(body)):
@@ -121,7 +121,7 @@ def _first_task(body: bytes, wanted: frozenset[str] = _WANTED) -> Mapping[str, A
 
 
 def _structure(beginning: bytes) -> Any:
-    """Return the object or list that some JSON begins with, None if it doesn't end there."""
+    """Return the object or list at the start of some JSON, None if it is truncated."""
     try:
         return json.JSONDecoder().raw_decode(beginning.decode(errors="ignore"))[0]
     except (ValueError, RecursionError):

@@ -1,5 +1,5 @@
 """
-What a user gives for a run, and the form it is sent in: model slugs, parameters, files.
+A run's input as it is sent to Wiro: model slugs, parameters, files.
 
 Bad input is refused here, before anything is sent: what was found, what was expected, what to do.
 """
@@ -24,7 +24,7 @@ _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 #: Spaces, control characters, and surrogates, which no encoding can send.
 _NOT_IN_URLS = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
-#: What ends the line of a header, or begins nothing that a person typed.
+#: Characters that end the line of a header, or that nobody types.
 _NOT_IN_NAMES = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
 #: Wiro takes files up to 100 MB, says its API reference.
@@ -54,11 +54,11 @@ class FileUrl:
 @dataclass(frozen=True)
 class FileContent:
     """
-    A file whose bytes we send.
+    A file whose bytes are sent.
 
-    :ivar open: opens it anew for every attempt, so that a repeated body never starts in the middle.
+    :ivar open: opens it again for every attempt, so that a repeated body never starts in the middle.
     :ivar size: bytes.
-    :ivar identity: tells this content from another, for the record of a run; never sent.
+    :ivar identity: distinguishes this content from another, for the record of a run; never sent.
     """
 
     name: str
@@ -149,7 +149,7 @@ def run_body(
 
     :param parameters: the model's own parameters, sent as they are; None means "leave it out".
     :param files: file parameter → its files and URLs.
-    :param known: the model's parameters from Tool/Detail, which tell the kind of each file parameter. Without
+    :param known: the model's parameters from Tool/Detail, which show the kind of each file parameter. Without
         them, and where the kind isn't known, one value is sent as a ``fileinput`` and several as a
         ``multifileinput``.
     :raises WiroUsageError: a value can't be sent, or the model has no such file parameter.
@@ -330,7 +330,7 @@ def check_web_url(url: str, what: str) -> str:
 
 def shown_url(url: object) -> str:
     """
-    Return what may be shown of a URL, even of one that is none.
+    Return what may be shown of a URL, even of a malformed one.
 
     Without its query, since that of a presigned one is a secret, and without a user and password.
     """

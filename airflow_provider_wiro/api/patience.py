@@ -1,4 +1,4 @@
-"""For how long failing polls of one task are ridden out, and what ends the wait then."""
+"""For how long failing polls of one task are tolerated, and the error that ends the wait then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often to look at a task, and when to stop looking."""
+"""How often to poll a task, and when to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-#: How the end of a task is learned: by polling alone, over the WebSocket too, or as the watcher thinks best.
+#: How the end of a task is noticed: by polling alone, over the WebSocket too, or as the watcher decides.
 Watch = Literal["auto", "poll", "websocket"]
 WATCHES: tuple[str, ...] = get_args(Watch)
 

@@ -1,5 +1,5 @@
 """
-What an answer means: status, headers and bytes become an envelope, or one precise error.
+What a response means: status, headers and bytes become an envelope, or one precise error.
 
 Both failure shapes are understood: HTTP 200 with ``result: false``, and an HTTP status with JSON, HTML or
 nothing.
@@ -30,9 +30,9 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.redaction.parameters import without_likely_tokens
 
-#: An API answer larger than this is refused; the shells stop reading there.
+#: A larger API response is refused; the transports stop reading there.
 MAX_BODY_BYTES = 1024 * 1024
-#: The same for answers that hold tasks or models: an LLM's has the prompt twice, and the answer four times.
+#: The same for responses with tasks or models: an LLM's has the prompt twice, and the answer four times.
 LARGE_BODY_BYTES = 16 * 1024 * 1024
 
 _CHECK_BASE_URL = "Check the base URL (`host`) of {connection} and any proxy in between."
@@ -45,10 +45,10 @@ Envelope = Mapping[str, Any]
 @dataclass(frozen=True)
 class ApiResponse:
     """
-    An HTTP answer, as a shell saw it.
+    An HTTP response, as a transport received it.
 
     :ivar headers: names in lower case.
-    :ivar body: at most one byte more than the call allows: a shell stops reading there. May hold a task's
+    :ivar body: at most one byte more than the call allows: a transport stops reading there. May hold a task's
         token.
     """
 
@@ -66,15 +66,15 @@ def read(
     conn_id: str = "",
 ) -> Envelope:
     """
-    Return the envelope of a successful answer.
+    Return the envelope of a successful response.
 
-    :param secrets: words that no error message may repeat, should the answer echo them.
+    :param secrets: words that no error message may repeat if the response echoes them.
     :param max_body_bytes: the largest body that is read.
     :param only_names_tasks: see :class:`~airflow_provider_wiro.api.endpoints.ApiCall`.
     :param conn_id: the Airflow connection, which the errors name. Empty: not known.
     :raises WiroApiError: one of its subclasses: Wiro said no.
-    :raises WiroAnswerTooLargeError: the answer is larger than that.
-    :raises WiroResponseError: the answer is not the API's.
+    :raises WiroAnswerTooLargeError: the response is larger than that.
+    :raises WiroResponseError: the response is not the API's.
     """
     check_base_url = _CHECK_BASE_URL.format(
         connection=f"connection {conn_id!r}" if conn_id else "the connection"
@@ -99,7 +99,7 @@ def read(
             f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {check_base_url}"
         )
     if is_too_large:
-        # What doesn't even begin as the API's JSON is somebody else's, and may pass.
+        # A body that doesn't even start as the API's JSON is another server's, and temporary.
         kind = WiroAnswerTooLargeError if _OBJECT.match(answer.body) else WiroResponseError
         raise kind(f"Wiro's API answered more than {max_body_bytes} bytes; the rest was not read.")
     if envelope is None:
@@ -143,7 +143,7 @@ def _errors(envelope: Envelope) -> list[tuple[int | None, str]]:
 #: Statuses of a server or proxy that gave up: like a 5xx they don't say what became of the request.
 _AS_VAGUE_AS_5XX = frozenset({408, 409, 425, 499})
 
-# Codes are shared by errors that differ in what is to be done; only the words tell them apart.
+# Errors that need different reactions share codes; only the words distinguish them.
 _NO_TASK = re.compile(r"no task yet|task-not-(founded|found|exist)", re.IGNORECASE)
 _NOT_STOPPABLE = re.compile(r"not in a cancell?able state|could not be (killed|cancell?ed)", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
@@ -207,7 +207,7 @@ def _refusal(
 ) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
-    # Hidden before it is cut, or a cut through a secret would leave its first half.
+    # Masked before it is truncated: half of a secret would be left otherwise.
     words = _hide("; ".join(message for _, message in errors if message), secrets)[:1000]
     if only_names_tasks:
         words = without_likely_tokens(words)
@@ -268,7 +268,7 @@ def _class_by_words(words: str, *, only_names_tasks: bool) -> type[WiroApiError]
     return WiroPermissionError if permission.search(words) else None
 
 
-#: How much of a body is looked at to say what it is.
+#: How much of a body is read to describe it.
 _DESCRIBED_BYTES = 64 * 1024
 
 
@@ -276,7 +276,7 @@ def _describe(body: bytes, secrets: Collection[str]) -> str:
     """Say what kind of body this is, without quoting more than its first words."""
     if not body.strip():
         return "an empty body"
-    # Cut first: of a large body a copy as text would be larger still. No secret is nearly as long as that.
+    # Truncated first: a copy of a large body as text would be larger still. No secret is that long.
     beginning = body[:_DESCRIBED_BYTES].decode("utf-8", "replace")
     words = _hide(text(beginning), secrets).split(maxsplit=80)
     start = " ".join(words)[:80]

@@ -31,7 +31,7 @@ POLL_PATIENCE_SECONDS = 300.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 #: A pause that a server asks for is no longer than this, nor does a rate limit hold back a connection's other
-#: calls for longer: a day without a poll would hide the ends of all tasks, and one request a minute tells
+#: calls for longer: a day without a poll would hide the ends of all tasks, and one request a minute shows
 #: whether it is over. Shorter than the patience of a call, so that each is asked again at least once.
 LONGEST_ASKED_SECONDS = 45.0
 _SHORTEST_WAIT_SECONDS = 0.001
@@ -40,11 +40,11 @@ _SHORTEST_WAIT_SECONDS = 0.001
 @dataclass(frozen=True)
 class RequestFailure:
     """
-    What a shell reports when a request brought no answer.
+    What a transport reports when a request got no response.
 
     :ivar reason: the cause in a few words, without secrets.
     :ivar was_sent: False only when the request certainly did not reach the server (refused, name not found).
-    :ivar was_cut_off: the connection was reset or closed before any byte of an answer, rather than silent
+    :ivar was_cut_off: the connection was reset or closed before any byte of a response, rather than idle
         until the timeout.
     """
 
@@ -57,7 +57,7 @@ def certainly_not_started(error: WiroError, *, was_sent: bool) -> bool:
     """
     Whether a Run that ended like this has certainly started no task.
 
-    True when it never left, when Wiro refused it in so many words, and for a gateway's 503. Any other 5xx, an
+    True when it never left, when Wiro refused it explicitly, and for a gateway's 503. Any other 5xx, an
     unreadable answer or none at all leaves it open.
     """
     if isinstance(error, WiroServerError):
@@ -103,7 +103,7 @@ class RateGate:
     """
     One pause for all calls of a connection in a process: a call that has to wait makes the others wait too.
 
-    A 429 counts for the whole Wiro project, so that 50 triggers of one connection must not each learn it.
+    A 429 counts for the whole Wiro project, so 50 triggers of one connection must not each run into it.
 
     :param steady: seconds of a clock that is never set. All calls of a process share it.
     """
@@ -124,5 +124,5 @@ class RateGate:
         return remaining if remaining > _SHORTEST_WAIT_SECONDS else 0.0
 
     def bypass(self) -> RateGate:
-        """Return a gate for calls that must not wait for the others: a stop, and a last look."""
+        """Return a gate for calls that must not wait for the others: a stop, and a last poll."""
         return RateGate(self._steady)

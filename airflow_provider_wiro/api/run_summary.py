@@ -1,4 +1,4 @@
-"""How a task ended, in the two forms users meet: the run summary, or an error."""
+"""How a task ended, in the two forms that users see: the run summary, or an error."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
 
 
 def accepted_summary(wiro_task_id: str, model: str) -> RunSummary:
-    """Return the run summary of a task that was accepted a moment ago and not looked at since."""
+    """Return the run summary of a task that was accepted a moment ago and not polled since."""
     return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
 
 
@@ -91,13 +91,13 @@ def check_success(task: Task, *, min_outputs: int | None = None) -> Task:
 
 
 def has_enough_outputs(task: Task, min_outputs: int | None) -> bool:
-    """Whether a task has at least so many outputs. An LLM's answer is one."""
+    """Whether a task has at least ``min_outputs`` outputs. An LLM's answer is one."""
     return min_outputs is None or len(task.outputs) >= min_outputs
 
 
 def success_warnings(task: Task) -> list[str]:
     """
-    Return what a reader of the log should notice of a task that succeeded: it brought nothing, or only a part
+    Return warnings for the log about a task that succeeded: without any output, or with only a part
     of an answer.
     """
     if not task.outputs:
@@ -137,7 +137,7 @@ def _how(task: Task) -> str:
 
 def task_id_of(value: object) -> str:
     """
-    Return the id in what a user hands on: an id, or a run summary.
+    Return the task's id from what a user passes: an id, or a run summary.
 
     :raises WiroUsageError: it is neither.
     """
@@ -152,7 +152,7 @@ def task_id_of(value: object) -> str:
 
 
 def model_of(value: object) -> str | None:
-    """Return the model as the run operator named it, where a user hands on a run summary."""
+    """Return the model as the run operator named it, where a user passes a run summary."""
     model = value.get("model") if isinstance(value, Mapping) else None
     return model if isinstance(model, str) else None
 

@@ -1,4 +1,4 @@
-"""Who we are to Wiro: the headers that authenticate one request."""
+"""Credentials of a Wiro project, and the headers that authenticate one request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping a task: a flow like ``flow.call``."""
+"""Stopping a Wiro task by Cancel and Kill, as a flow."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: For how long to try where nothing presses. Between accept and assign neither Cancel nor Kill works: that
+#: How long to try where there is no hurry. Between accept and assign neither Cancel nor Kill works: that
 #: lasts as long as Wiro needs to find the task a machine, and a task that is left running is billed.
 STOP_PATIENCE_SECONDS = 300.0
 #: The pauses between tries double from the first to the longest: the 3.3 s of a kill have room for five.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
-#: The last try begins when patience ends; where Wiro answers its first request at once, the second is sent.
+#: The last try starts when patience ends; if Wiro answers its first request at once, the second is sent.
 _LAST_TRY_SECONDS = 0.2
 
 
@@ -49,8 +49,8 @@ def stop_task(
     The task can start between the two calls, and between accept and assign neither works. So the pair is
     tried again, also through outages, until one is accepted or Detail shows an end.
 
-    :param is_running: it was last seen running, so begin with the kill.
-    :param patience_seconds: how long to try: the last try begins by then.
+    :param is_running: it was last seen running, so start with the kill.
+    :param patience_seconds: how long to try: the last try starts by then.
     :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
     :raises WiroAuthenticationError: the key is refused; the task may still run.
     :raises WiroPermissionError: the key may not do this; the task may still run.
@@ -86,7 +86,7 @@ def stop_task(
             except WiroError as error:
                 failures.append(error)
                 if error.may_retry:
-                    is_running = stop is kill  # so that the next try begins with this one
+                    is_running = stop is kill  # so that the next try starts with this one
                     break
         else:
             try:

@@ -1,4 +1,4 @@
-"""What the two hooks share: the world as a flow sees it, and the plan for following a task."""
+"""What the two hooks share: the context that a flow needs, and the polling plan for a task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Called with what each poll of a task shows.
 Observe = Callable[["Task"], None]
 
-#: How long a task is followed if nobody says how long.
+#: How long a task is followed by default.
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 
 _SMALLEST_STEP = timedelta(seconds=0.1)
@@ -46,7 +46,7 @@ class SteadyClock:
     monotonic clock's.
 
     Waits are planned by it. A wall clock that is set an hour back would make each an hour longer, and one set
-    forward would end it early. Made when a wait begins, so that absolute deadlines mean what they say.
+    forward would end it early. Create one when a wait starts, so that absolute deadlines stay correct.
     """
 
     def __init__(self) -> None:
@@ -71,18 +71,18 @@ class SteadyClock:
 
     def _ahead_of_wall(self) -> timedelta:
         ahead = self() - now()
-        # Less than this is no step of the clock, and a moment that goes to and fro stays what it was.
+        # Less than this is no step of the clock, and a moment converted there and back stays the same.
         return ahead if abs(ahead) > _SMALLEST_STEP else timedelta(0)
 
 
 def outside(connection: WiroConnection) -> FlowContext:
-    """Return the world for a flow on this connection, which begins now."""
+    """Return the context for a flow on this connection that starts now."""
     key = (connection.base_url, connection.credentials.key)
     return FlowContext(
         credentials=connection.credentials,
         now=SteadyClock(),
         random=random.random,
-        # 63 random bits: unique among all workers without their talking to each other.
+        # 63 random bits: unique among all workers without coordination.
         nonce=lambda: secrets.randbits(63),
         gate=_GATES.setdefault(key, RateGate(time.monotonic)),
         host=urlsplit(connection.base_url).hostname or "",
@@ -101,7 +101,7 @@ def polling(
     """
     Return the plan for following a task; ``timeout`` is in seconds from now and goes before ``deadline``.
 
-    With neither it is followed for an hour: no wait is without an end.
+    With neither it is followed for an hour: every wait has an end.
     """
     if timeout is None and deadline is None:
         timeout = DEFAULT_TIMEOUT_SECONDS
@@ -111,18 +111,18 @@ def polling(
 
 def poll_patience_seconds() -> float:
     """
-    Return for how long failing polls are ridden out.
+    Return for how long failing polls are tolerated, in seconds.
 
-    :raises WiroUsageError: ``[wiro] poll_patience`` is no time.
+    :raises WiroUsageError: ``[wiro] poll_patience`` is not a number of seconds.
     """
     return _configured_seconds("poll_patience", POLL_PATIENCE_SECONDS)
 
 
 def lost_run_patience_seconds() -> float:
     """
-    Return for how long Wiro may be at work on a Run whose answer timed out, counted from its last byte.
+    Return for how long Wiro may still process a Run whose response timed out, in seconds from its last byte.
 
-    :raises WiroUsageError: ``[wiro] lost_run_patience`` is no time.
+    :raises WiroUsageError: ``[wiro] lost_run_patience`` is not a number of seconds.
     """
     return _configured_seconds("lost_run_patience", LOST_RUN_PATIENCE_SECONDS)
 

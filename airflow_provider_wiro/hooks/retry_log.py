@@ -1,4 +1,4 @@
-"""A line in the log for each new try of a call: an outage must not look like a task that hangs."""
+"""Log lines for repeated calls, so that an outage doesn't look like a task that hangs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LAST_LINE_AT: dict[tuple[str, str], float] = {}
 
 
 def log_retry(log: Any, step: Pause) -> None:
-    """Log what failed and when it is tried again; nothing for a pause that has another reason."""
+    """Log what failed and when it is tried again; nothing for a pause with another reason."""
     if step.failure:
         log.warning("%s Trying again in %.1f s.", step.failure, step.seconds)
 

@@ -1,8 +1,8 @@
 """
-WiroHook: Wiro's API for Airflow code that may block. Its twin on an event loop is WiroAsyncHook.
+WiroHook: Wiro's API for Airflow code that may block. Its counterpart on an event loop is WiroAsyncHook.
 
-Both are thin shells over :mod:`airflow_provider_wiro.api.flow`: same method names, same results, same errors.
-They do what a flow says (send, pause) and decide nothing themselves.
+Both are thin layers over :mod:`airflow_provider_wiro.api.flow`: same method names, results and errors.
+They run flows (send, pause) and decide nothing themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import connection_form, version_compat
-from airflow_provider_wiro.api import endpoints, flow, operations, model_slugs
+from airflow_provider_wiro.api import endpoints, flow, model_slugs, operations
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
@@ -41,7 +41,7 @@ __all__ = ["WiroAsyncHook", "WiroHook"]
 
 T = TypeVar("T")
 
-#: The longest a blocking pause goes without looking whether the Airflow task was told to stop.
+#: How often a blocking pause checks whether the Airflow task is being stopped.
 _SLICE_SECONDS = 0.5
 
 
@@ -167,9 +167,9 @@ class WiroHook(BaseHook):
         :param callback_url: Wiro POSTs the finished task there.
         :param project_id: the project to bill, instead of the connection's.
         :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
-        :raises WiroLostRunError: the answer was lost; the task may have been started all the same.
+        :raises WiroLostRunError: the response was lost; the task may have been started all the same.
         """
-        # what is wrong with it should be told before anything is paid for
+        # rejects a bad [wiro] poll_patience before anything is billed
         flow_context.poll_patience_seconds()
         cleaned = clean_parameters({} if parameters is None else parameters)
         for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
@@ -192,7 +192,7 @@ class WiroHook(BaseHook):
 
     def look_at_task(self, wiro_task_id: str, *, deadline: datetime | None = None) -> Task:
         """
-        Return a task that is known to be there, and may be paid for: an outage is ridden out as while
+        Return a task that is known to exist, and may be paid for: an outage is tolerated as while
         polling. For half a minute from the first poll on, Wiro may not know it yet.
 
         :param deadline: when its time is over, None for never.
@@ -230,7 +230,7 @@ class WiroHook(BaseHook):
         :param poll_interval: seconds between polls, None for adaptive.
         :param started_at: when the task was submitted, for adaptive polling. Default: now.
         :param observe: called with what each poll shows.
-        :param is_seen: the task was looked at a moment ago, so begin with a pause.
+        :param is_seen: the task was polled a moment ago, so start with a pause.
         :raises WiroTaskTimeoutError: it did not end in time. It is not stopped.
         :raises WiroError: Wiro could not be asked for longer than ``[wiro] poll_patience`` (5 minutes by
             default).
@@ -263,7 +263,7 @@ class WiroHook(BaseHook):
         """
         Stop a task whatever its state: cancel it, or kill it. One that has ended is left as it is.
 
-        :param is_running: it was last seen running, so begin with the kill.
+        :param is_running: it was last seen running, so start with the kill.
         :param patience_seconds: how long to try.
         """
         return self.converse(
@@ -328,7 +328,7 @@ class WiroHook(BaseHook):
 
     def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """
-        Do what a flow says until it returns: for conversations that the methods above don't have.
+        Run a flow until it returns: for operations that the methods above don't cover.
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.operations`.
         """

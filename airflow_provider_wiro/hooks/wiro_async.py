@@ -1,4 +1,4 @@
-"""WiroAsyncHook: the twin of WiroHook on an event loop. Users import both from ``hooks.wiro``."""
+"""WiroAsyncHook: WiroHook's counterpart on an event loop. Users import both from ``hooks.wiro``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import endpoints, flow, operations, model_slugs
+from airflow_provider_wiro.api import endpoints, flow, model_slugs, operations
 from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, FlowContext, Send
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Connections that were read before their event loop began.
+#: Connections that were read before their event loop started.
 _KNOWN: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, WiroConnection]] = WeakKeyDictionary()
 
 
 def know_connection(wiro_conn_id: str, connection: WiroConnection) -> None:
     """
-    Have all hooks of this event loop use a connection that was read already.
+    Let all hooks of this event loop use a connection that was read already.
 
-    For a loop in a worker: its process asks Airflow from its main thread, before the loop begins.
+    For a loop in a worker: its process asks Airflow from its main thread, before the loop starts.
     """
     _KNOWN.setdefault(asyncio.get_running_loop(), {})[wiro_conn_id] = connection
 
@@ -114,7 +114,7 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_model`."""
         from asgiref.sync import sync_to_async
 
-        # what is wrong with it should be told before anything is paid for
+        # rejects a bad [wiro] poll_patience before anything is billed
         flow_context.poll_patience_seconds()
         connection = await self.get_wiro_connection()
         cleaned = clean_parameters({} if parameters is None else parameters)
@@ -246,7 +246,7 @@ class WiroAsyncHook(BaseHook):
         return await self.converse(lambda outside: flow.call(api_call, outside))
 
     async def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
-        """Do what a flow says until it returns."""
+        """Run a flow until it returns."""
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()

@@ -31,12 +31,12 @@ class DataUri:
 
 
 def is_data_uri(value: object) -> bool:
-    """Whether a value is text that begins like a ``data:`` URI."""
+    """Whether a value is text that starts like a ``data:`` URI."""
     return isinstance(value, str) and _SCHEME.match(value) is not None
 
 
 def shown_data_uri(uri: str) -> str:
-    """Return what a message shows of a URI: its head and its length."""
+    """Return a URI for a message: its header and its length."""
     head = uri.strip().partition(",")[0][:_QUOTED]
     return f"{head},… ({len(uri):,} characters)"
 
@@ -48,7 +48,7 @@ def decode_data_uri(uri: str, max_bytes: int) -> DataUri:
     Base64 is read in both alphabets, with or without padding, percent-encoded or not.
 
     :param max_bytes: a URI with more is refused, before it is decoded where its length says so.
-    :raises WiroUsageError: it is cut, has bytes that its encoding doesn't know, or is too long.
+    :raises WiroUsageError: it is truncated, has bytes that its encoding doesn't know, or is too long.
     """
     head, comma, data = uri.strip().partition(",")
     if not comma:
@@ -78,7 +78,7 @@ def _from_base64(encoded: bytes, uri: str) -> bytes:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError):  # what they say is long, and about padding
         raise WiroUsageError(
-            f"The base64 of this data: URI can't be decoded; was it cut? {shown_data_uri(uri)}"
+            f"The base64 of this data: URI can't be decoded; is it truncated? {shown_data_uri(uri)}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Files whose upload stops in the middle when the process that sends them may no longer do so."""
+"""Files whose upload stops in the middle when their process has lost the right to send (fencing)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fenced_files(
     """
     Return files that call ``check`` before each of their pieces is sent.
 
-    An upload can take minutes. What ``check`` raises breaks it off: a request without its end starts nothing.
+    An upload can take minutes. What ``check`` raises aborts it: an incomplete request starts nothing.
     """
     return {name: [_fenced(value, check) for value in values] for name, values in files.items()}
 

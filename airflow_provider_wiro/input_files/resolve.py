@@ -1,4 +1,4 @@
-"""What a user gives as a file (a path, URI, URL, a task's result), turned into what is sent to Wiro."""
+"""Turns a user's files (path, URI, URL, another task's result) into what is sent to Wiro."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def resolve_file(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str 
     :param where: what it is given for, as the beginning of messages.
     :raises WiroUsageError: see :func:`resolve_files`.
     """
-    if isinstance(source, Mapping) and "uri" not in source:  # whoever made it means a URL, never a path here
+    if isinstance(source, Mapping) and "uri" not in source:  # another task's result: a URL, never a path here
         return _naming(where, partial(_linked_file, source))
     if is_web_url(source):
         return FileUrl(_naming(where, partial(check_web_url, source, "a file")))
@@ -130,7 +130,7 @@ def resolve_upload(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: st
 
 def resolve_content(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str = "") -> FileContent:
     """
-    Return one file whose bytes we send.
+    Return one file whose bytes are sent.
 
     :raises WiroUsageError: it is missing, empty or too large, or no path.
     :raises WiroConnectionError: an object store can't be asked; a retry may help.
@@ -259,7 +259,7 @@ def _stored_file(source: Any, aws_conn_id: str | None) -> StoredFile:
 
 def _identity(stored: StoredFile) -> str:
     """
-    Tell a local file by its content; one in object storage, which would have to be fetched, by its place,
+    Identify a local file by its content; one in object storage, which would have to be fetched, by its URI,
     its size, and the ETag where the store has one.
     """
     if not stored.is_local:

@@ -1,5 +1,5 @@
 """
-The files of a run, as far as a task that Wiro lists is compared with it.
+The files of a run, compared with the files of a task that Wiro lists.
 
 A URL counts as it was sent. Wiro may show a copy under its own host instead; then only the content decides. A
 file whose bytes were sent is shown under a URL of Wiro's, and always recognised by its content: its SHA-256.
@@ -34,11 +34,11 @@ class SentFile:
     """
     One file of a run.
 
-    :ivar url: what was sent instead of bytes. None: bytes were sent.
+    :ivar url: the URL that was sent. None: bytes were sent.
     :ivar sha256: of the bytes, in hex digits; None if not known yet.
     :ivar content: to read them again; None if the file is gone.
-    :ivar is_output: the URL is that of a run's output. Its query may be another one now: a link can be signed
-        anew each time that Wiro shows it.
+    :ivar is_output: the URL is that of a run's output. Its query may be another one now: Wiro can sign a link
+        again each time it shows it.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -96,17 +96,17 @@ def digests_of(files: SentFiles) -> Digests:
     return {name: digests for name, digests in found.items() if any(digests)}
 
 
-def learn_digests(files: SentFiles) -> Flow[dict[str, list[SentFile]]]:
+def compute_digests(files: SentFiles) -> Flow[dict[str, list[SentFile]]]:
     """Return a run's files with the digest of each, as far as they can be read."""
-    learned: dict[str, list[SentFile]] = {}
+    found: dict[str, list[SentFile]] = {}
     for name, sent in files.items():
-        learned[name] = []
+        found[name] = []
         for one in sent:
             known = one
             if one.url is None and one.sha256 is None and one.content is not None:
                 known = SentFile(None, _as_digest((yield Digest(one.content))), one.content)
-            learned[name].append(known)
-    return learned
+            found[name].append(known)
+    return found
 
 
 def references(

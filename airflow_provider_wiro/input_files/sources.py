@@ -1,5 +1,5 @@
 """
-What a user gives as files, taken apart into single sources, and what each is called.
+A user's ``files`` argument, split into single sources, each with its kind and name.
 
 A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict that an
 operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (a file that a
@@ -33,7 +33,7 @@ EXPECTED = "a path, an object-storage URI, an http(s) or data: URL, or what anot
 
 def flattened(given: Any) -> Iterator[Any]:
     """
-    Yield the single sources in what a user gave; never raises.
+    Yield the single sources in a user's argument; never raises.
 
     A list can hold lists: a mapped task's output does. A run summary stands for its outputs that are files, a
     transfer's result for the files that have landed; either is yielded itself where it has none.
@@ -86,9 +86,9 @@ def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 
 def output_identity(source: Mapping[str, Any]) -> str:
     """
-    Return what an output of a run is, whatever its link is now: task and number. Empty if it isn't known.
+    Return the identity of a run's output, whatever its link is now: task and number. Empty if not known.
 
-    A link can be signed anew each time that Wiro shows it, and a retry must still know its run again.
+    Wiro can sign a link again each time it shows it, and a retry must still recognise its run.
     """
     task, index = source.get("wiro_task_id"), source.get("index")
     is_known = isinstance(task, str | int) and str(task).strip() and isinstance(index, int)
@@ -134,7 +134,7 @@ def object_uri_of(source: Mapping[str, Any]) -> str:
 
 
 def shown(source: Any) -> str:
-    """Return what a message may show of a source: no query, no bytes, at most 200 characters."""
+    """Return a source for a message: no query, no bytes, at most 200 characters."""
     if is_data_uri(source):
         return shown_data_uri(source)
     if is_web_url(source):

@@ -1,4 +1,4 @@
-"""A file to be sent to Wiro, on this machine or in an object store: looked at first, then read, as it was."""
+"""A file to be sent to Wiro, local or in an object store: inspected first, then read if unchanged."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _ERRNOS_FOR_GOOD = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 @dataclass(frozen=True)
 class StoredFile:
     """
-    A file as it was when it was looked at.
+    A file as it was when it was inspected.
 
     :ivar source: where it is; an object-storage URI with its connection's id, if it was given with one.
     :ivar size: bytes.
-    :ivar etag: the store's own mark of this content, None where it has none.
-    :ivar open_raw: opens it, to be read in blocks of at most so many bytes.
+    :ivar etag: the store's ETag, None where it has none.
+    :ivar open_raw: opens it for reading; takes the block size in bytes.
     :ivar content_type: the media type that the store has for it, None where it has none.
     :ivar purpose: what it is given for, as the beginning of messages.
     """
@@ -68,7 +68,7 @@ class StoredFile:
         """
         Open it from its beginning.
 
-        Reading raises a WiroError where the file can't be read, or is not the one that was looked at: an
+        Reading raises a WiroError where the file can't be read, or has changed since it was inspected: an
         OSError would look to the HTTP libraries like a lost connection.
         """
         return cast("BinaryIO", _Reading(self))
@@ -86,9 +86,9 @@ class StoredFile:
 
 def local_file(path: Path) -> StoredFile:
     """
-    Look at a file on this machine.
+    Inspect a file on this machine.
 
-    :raises WiroUsageError: there is none, or it can't be looked at.
+    :raises WiroUsageError: there is none, or it can't be inspected.
     """
     if not path.is_absolute():
         raise WiroUsageError(
@@ -108,7 +108,7 @@ def local_file(path: Path) -> StoredFile:
 
 def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     """
-    Look at a file in an object store; one request to it.
+    Inspect a file in an object store, with one request.
 
     :param source: a URI, an ObjectStoragePath, or a path of fsspec's.
     :param aws_conn_id: the connection for an ``s3://`` URI that names none.
@@ -167,7 +167,7 @@ def _object_storage_path(uri: str, aws_conn_id: str | None) -> Any:
 
 
 def _quoted(source: Any) -> str:
-    """Return a place for a message, cut where it is longer than anybody reads."""
+    """Return a path or URI for a message, truncated to 200 characters."""
     text = str(source)
     return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"
 
@@ -191,9 +191,9 @@ def _changed(stored: StoredFile, how: str) -> WiroConnectionError:
 
 class _Reading(io.RawIOBase):
     """
-    The bytes of a file, exactly as many as it had when it was looked at.
+    The bytes of a file, exactly as many as it had when it was inspected.
 
-    It is what both HTTP libraries can tell the length of, which fsspec's files and Airflow's wrapper are not:
+    Both HTTP libraries can read its length, but not that of fsspec's files and Airflow's wrapper:
     the body would go out in chunks, or not at all.
     """
 

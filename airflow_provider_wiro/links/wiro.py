@@ -24,7 +24,7 @@ class WiroTaskLink(BaseOperatorLink):
 
     @property
     def xcom_key(self) -> str:
-        """Where Airflow 3 looks for the URL."""
+        """The XCom key under which Airflow 3 reads the URL."""
         return XCOM_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
@@ -36,12 +36,12 @@ class WiroTaskLink(BaseOperatorLink):
 
 
 def begin_without_url(operator: BaseOperator) -> None:
-    """Note that a try begins, which has no URL before :func:`push_task_url`."""
+    """Note the start of a try, which has no URL before :func:`push_task_url`."""
     setattr(operator, _NOTHING_STORED, True)
 
 
 def has_stored_nothing(operator: BaseOperator) -> bool:
-    """Whether a try of the operator began in this process, and has submitted nothing so far."""
+    """Whether a try of the operator started in this process, and has submitted nothing so far."""
     return bool(getattr(operator, _NOTHING_STORED, False))
 
 

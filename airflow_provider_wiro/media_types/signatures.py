@@ -37,7 +37,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 _RIFF = {b"WAVE": "audio/wav", b"WEBP": "image/webp", b"AVI ": "video/x-msvideo"}
 _IFF = {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff"}
-#: Brands of ISO media (ISO/IEC 14496-12), the more telling ones first. Any other brand is MP4.
+#: Brands of ISO media (ISO/IEC 14496-12), the more specific ones first. Any other brand is MP4.
 _BRANDS: tuple[tuple[frozenset[bytes], str], ...] = (
     (frozenset({b"avif", b"avis"}), "image/avif"),
     (frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}), "image/heic"),
@@ -94,8 +94,8 @@ def _of_iso_media(head: bytes) -> str:
     for brands, kind in _BRANDS:
         if major in brands:
             # "mif1" says only that it is a picture; what kind of one is among the other brands.
-            telling = (other for names, other in _BRANDS[:2] if names & compatible)
-            return next(telling, kind) if kind == "image/heif" else kind
+            specific = (other for names, other in _BRANDS[:2] if names & compatible)
+            return next(specific, kind) if kind == "image/heif" else kind
     return "video/mp4"
 
 

@@ -12,8 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.oversized import listed_from_beginning
 from airflow_provider_wiro.api.flow import Flow, FlowContext, call
+from airflow_provider_wiro.api.oversized import listed_from_beginning
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroError,

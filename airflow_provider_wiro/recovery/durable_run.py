@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import (
     WiroRecordError,
     WiroUnsettledRunError,
 )
-from airflow_provider_wiro.input_files.sent_files import digests_of, learn_digests
+from airflow_provider_wiro.input_files.sent_files import compute_digests, digests_of
 from airflow_provider_wiro.recovery.baseline import ask_baseline
 from airflow_provider_wiro.recovery.lost_runs import next_look_seconds
 from airflow_provider_wiro.recovery.record_fence import RecordFence
@@ -318,7 +318,7 @@ class DurableRun:
         if self._intent is None:
             raise AssertionError("only a Run with an intent can be lost")
         lost_at = self._monotonic()
-        learned = self._hook.converse(lambda _: learn_digests(self._wanted.files))
+        learned = self._hook.converse(lambda _: compute_digests(self._wanted.files))
         self._wanted = replace(self._wanted, files=learned)
         record = self._intent.lose(
             lost, lost_at - self._sent_at, lost_at - self._last_byte_at, digests_of(learned)

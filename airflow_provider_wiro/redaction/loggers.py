@@ -1,9 +1,9 @@
 """
-The loggers of this package: whatever a line quotes, and whoever wrote that, it stays one line.
+Loggers that keep every record on one line, whatever foreign text it quotes (log injection, CWE-117).
 
-Every line passes here, so that nobody has to know which of its values a server wrote. An error that is shown
-with its traceback is made plain in place, with all that it was caused by: a traceback has lines of its own,
-but its last ones quote what a server said.
+Every line passes here, so callers need not know which values a server wrote. An error that is shown
+with its traceback is made plain in place, with its causes: a traceback has lines of its own,
+but its last ones quote a server's text.
 """
 
 from __future__ import annotations

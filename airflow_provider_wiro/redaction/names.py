@@ -36,7 +36,7 @@ _MUSIC = frozenset({"time", "key"})
 
 @lru_cache(maxsize=2048)
 def is_secret_name(name: str) -> bool:
-    """Whether what stands under a name is a secret, whatever it looks like."""
+    """Whether the value under a name is a secret, whatever its form."""
     words = [word.lower() for word in _WORD.findall(name[:200])]
     if not words:
         return False
@@ -63,11 +63,11 @@ def is_token_name(name: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def may_be_key_name(name: str) -> bool:
-    """Whether what stands under a name is a secret where it looks random: ``openaiKey``, but ``musicKey``."""
+    """Whether the value under a name is a secret if it looks random: ``openaiKey``, but ``musicKey``."""
     return re.search(r"[a-z]keys?\Z", re.sub(r"[^a-z0-9]", "", name[:200].lower())) is not None
 
 
 @lru_cache(maxsize=2048)
 def is_hook_name(name: str) -> bool:
-    """Whether a name is that of an address to be called: who knows all of it may call it, too."""
+    """Whether a name is that of a webhook: its whole address is a credential."""
     return re.search(r"callback|webhook", re.sub(r"[^a-z]", "", name[:200].lower())) is not None

@@ -1,8 +1,8 @@
 """
-Which of a run's parameters are secrets: by their names, and by the look of what stands in them.
+Which of a run's parameters are secrets: by their names, and by the form of their values.
 
 Some models want a key of another service, a callback has a token in its address, and ``previousTaskToken``,
-which continues a conversation with an LLM, shows another task to whoever holds it.
+which continues a conversation with an LLM, gives access to another task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHORTEST = 5
 _SHORTEST_TOKEN = 8
 #: A shorter line of a secret is hidden as a part of the whole only.
 _SHORTEST_LINE = 8
-#: A number of so many digits under a token's name counts nothing.
+#: A number of this many digits under a token's name is no count.
 _DIGITS = 6
 _MAX_DEPTH = 20
 #: What stands beside a password without being one.

@@ -1,7 +1,7 @@
 """
-Secrets that are found by their look: keys of known makers, credentials in a header, in a URL, in its path.
+Secrets recognised by their form: keys of known vendors, credentials in headers, in URLs and their paths.
 
-All repetitions are bounded where a match could begin anywhere: the texts come from servers, too.
+All repetitions are bounded where a match could start anywhere: the texts come from servers, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEY = re.compile(
     r"|github_pat_\w{20,}|glpat-[\w-]{20,}|AIza[\w-]{35}|[sr]k_(?:live|test)_\w{16,}"
     r"|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{0,2000})"
 )
-#: A private key in a text, from its first line to its last; what is cut has none.
+#: A private key in a text, from its first line to its last, or to the end of a truncated text.
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{20,20000}")
 #: What a header holds after these words. Ordinary sentences have them, too: see `_is_credential`.
 _SCHEME = re.compile(r"\b(basic|bearer)\s{1,5}([\w.~+/-]{8,4000}=*)", re.IGNORECASE)
@@ -68,7 +68,7 @@ def secrets_in_text(text: str, *, is_hook: bool = False) -> Iterator[str]:
     """
     Yield the secrets in a text, as they stand there.
 
-    :param is_hook: it is an address to be called, so that what looks random in its path is secret.
+    :param is_hook: it is a webhook's address, so that random-looking parts of its path are secret.
     """
     searched = text[:_MOST_SEARCHED]
     yield from (found[0] for found in _KEY.finditer(searched))

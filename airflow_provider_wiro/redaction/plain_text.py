@@ -1,11 +1,11 @@
 """
-Text that somebody else wrote, in a form that can stand in a log line, an error message or an XCom.
+Escapes foreign text for a log line, an error message or an XCom.
 
-A model's last words, a server's error or a file's name may hold a line break that begins a log line of its
+A model's last lines, a server's error or a file's name may hold a line break that starts a log line of its
 own, an escape sequence that recolours a terminal or hides what stands before it, a mark that turns the
-direction of writing, or a command that folds Airflow's log view. Here each becomes what it is: visible.
+direction of writing, or a command that folds Airflow's log view. Here each becomes visible.
 
-The one place for that. What is data stays as it came: an LLM's answer, a file's bytes, a run's parameters.
+The one place for that. Data stays as it was received: an LLM's answer, a file's bytes, a run's parameters.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def plain(text: str, most: int | None = None) -> str:
 
     Doing it twice changes nothing: a backslash stays one.
 
-    :param most: cut to so many characters, and say how many there were.
+    :param most: truncate to this many characters, and say how many there were.
     """
     length = len(text)
     shown = text if most is None else text[:most]
-    # Each becomes longer, so that a cut before loses nothing that fits.
+    # Escaping only lengthens, so truncating first loses nothing that fits.
     if not shown.isprintable():
         shown = "".join(map(_visible, shown))
     shown = _FOLDING.sub(lambda found: rf"{found[0][0]}\x{ord(found[0][1]):02x}", shown)

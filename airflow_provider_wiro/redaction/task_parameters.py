@@ -1,4 +1,4 @@
-"""A task's parameters in a form that may be kept: what was asked for, without secrets and contents."""
+"""A task's parameters in a form that may be stored: without secrets and file contents."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def text_without_secrets(text: str, scrub: Callable[[str], str] = str, *, is_hoo
     :param is_hook: it is an address to be called.
     """
     length = len(text)
-    # Cut in two steps: what a secret's second half is cut off from has to be gone when the text is shown.
+    # Truncated in two steps, so that no first half of a secret is left at the end of the text.
     shown = scrub(text)[: 2 * MAX_TEXT]
     for secret in sorted(set(secrets_in_text(shown, is_hook=is_hook)), key=len, reverse=True):
         if secret:

@@ -27,7 +27,7 @@ from airflow_provider_wiro.downloads.ranges import StallTimeout
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputError, WiroOutputRefusedError
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.transport.connection import total_seconds
-from airflow_provider_wiro.transport.response_body import AnswerBody, turn
+from airflow_provider_wiro.transport.response_body import ResponseBody, turn
 from airflow_provider_wiro.transport.safe_errors import in_words, reason
 from airflow_provider_wiro.transport.tls_required import check_secure_output
 
@@ -141,7 +141,7 @@ async def _answer(
         ):
             begun.append(True)
             answered = _lower_case(response)
-            body = AnswerBody(answered, what.max_body_bytes)
+            body = ResponseBody(answered, what.max_body_bytes)
             while not body.is_full and (piece := await response.content.read(_PIECE_BYTES)):
                 body.add(piece)
                 if body.needs_turn:
@@ -219,7 +219,7 @@ def _failed_before_sending(error: BaseException) -> bool:
 
 
 def _was_cut_off(error: BaseException) -> bool:
-    """Whether the connection was reset or closed before any byte of an answer, and not after a silence."""
+    """Whether the connection was reset or closed before any byte of a response, and not by a timeout."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return isinstance(error.message, str)  # else it is the part of an answer that came
     return isinstance(error, aiohttp.ClientOSError | ConnectionError) and not isinstance(error, TimeoutError)

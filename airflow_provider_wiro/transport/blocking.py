@@ -1,4 +1,4 @@
-"""HTTP with requests: one API request. Decides nothing; the floor below does."""
+"""One API request, blocking, with ``requests``. It decides nothing: the flows in ``api`` do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.transport import deadline
 from airflow_provider_wiro.transport.connection import total_seconds
-from airflow_provider_wiro.transport.response_body import AnswerBody, blocking_turn
+from airflow_provider_wiro.transport.response_body import ResponseBody, blocking_turn
 from airflow_provider_wiro.transport.safe_errors import causes, in_words
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ _PIECE_BYTES = 64 * 1024
 
 
 class _Session(requests.Session):
-    """A session without three habits of requests."""
+    """A session without redirects, netrc and the environment's precedence over the connection."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """
-        Find no redirect: each is an answer like any other.
+        Find no redirect: a 3xx is a response like any other.
 
-        Told not to follow one, requests still reads its whole body and fails at a Location that is no URL.
+        With ``allow_redirects=False``, requests still reads its whole body and fails at a malformed Location.
         """
         return None
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Prefer what the connection says to HTTPS_PROXY and REQUESTS_CA_BUNDLE, not the other way round."""
+        """Prefer the connection's settings to HTTPS_PROXY and REQUESTS_CA_BUNDLE, not the other way round."""
         verify = self.verify if verify is None else verify
         return super().merge_environment_settings(
             url, {**self.proxies, **(proxies or {})}, stream, verify, cert
@@ -51,7 +51,7 @@ class _Session(requests.Session):
 
 
 def open_session(connection: WiroConnection) -> requests.Session:
-    """Return a session with the connection's TLS and proxy settings, and nobody's netrc."""
+    """Return a session with the connection's TLS and proxy settings, and without netrc."""
     session = _Session()
     session.auth = _no_auth  # or requests would add what ~/.netrc has for the host
     session.verify = connection.verify
@@ -89,7 +89,7 @@ def send(
                 )
             )
             headers = lower_case(response.headers)
-            body = AnswerBody(headers, what.max_body_bytes)
+            body = ResponseBody(headers, what.max_body_bytes)
             _read(response, body, connection, opened)
             return ApiResponse(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -113,12 +113,12 @@ def _body(body: Body, opened: ExitStack) -> tuple[str, Any]:
 
 
 def _read(
-    response: requests.Response, body: AnswerBody, connection: WiroConnection, opened: ExitStack
+    response: requests.Response, body: ResponseBody, connection: WiroConnection, opened: ExitStack
 ) -> None:
     """
-    Read an answer; a large one waits for its turn, and keeps it until ``opened`` is closed.
+    Read a response; a large one waits for its turn, and keeps it until ``opened`` is closed.
 
-    Whoever reads a large one is through, or fails, within the limit of its own request.
+    Reading a large one finishes, or fails, within the limit of its own request.
     """
     while not body.is_full and (piece := response.raw.read1(_PIECE_BYTES, decode_content=False)):
         body.add(piece)
@@ -133,8 +133,8 @@ def _may_have_been_sent(error: BaseException) -> bool:
     """
     Whether the request may have reached the server. Only what fails before the first byte says no.
 
-    A ProxyError alone says nothing: urllib3 also calls a connection so that was cut after the request was
-    sent.
+    A ProxyError alone says nothing: urllib3 also uses it for a connection that was reset after the request
+    was sent.
     """
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
         return False
@@ -147,7 +147,7 @@ def _may_have_been_sent(error: BaseException) -> bool:
 
 
 def _was_cut_off(error: BaseException) -> bool:
-    """Whether the connection was reset or closed before any byte of an answer, and not after a silence."""
+    """Whether the connection was reset or closed before any byte of a response, and not by a timeout."""
     if not isinstance(error, requests.ConnectionError) or isinstance(error, requests.Timeout):
         return False
     found = [cause for cause in causes(error) if isinstance(cause, OSError | http.client.HTTPException)]

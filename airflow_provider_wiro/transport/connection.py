@@ -32,7 +32,7 @@ SLOWEST_BYTES_PER_SECOND = 16 * 1024
 @dataclass(frozen=True)
 class WiroConnection:
     """
-    Where Wiro is and who we are there.
+    Address, credentials and limits of one Wiro connection.
 
     :ivar base_url: without a trailing slash.
     :ivar websocket_url: as the connection has it, None for Wiro's own. See :attr:`push_url`.
@@ -123,7 +123,7 @@ def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
     """
     Return how long one API request may take from beginning to end.
 
-    A server that sends a byte now and then, or never reads what we send, would keep the timeouts between two
+    A server that sends a byte now and then, or never reads the request, would keep the timeouts between two
     bytes from ever firing.
 
     :param timeouts: for connecting, and for reading without a byte, in seconds.
@@ -136,9 +136,9 @@ def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
 @contextmanager
 def missing_connection(conn_id: str) -> Iterator[None]:
     """
-    Say what to do where Airflow has no such connection.
+    Replace Airflow's error for a missing connection with one that says what to do.
 
-    :raises WiroMissingConnectionError: it hasn't.
+    :raises WiroMissingConnectionError: Airflow has no such connection.
     """
     from airflow.providers.common.compat.sdk import AirflowException
 
@@ -202,7 +202,7 @@ def _base_url(connection: Connection) -> str:
     """
     Return the base URL.
 
-    A bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, unless told, ``/v1``. Airflow takes a
+    A bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, by default, ``/v1``. Airflow takes a
     URI apart, so port and path may also come in fields of their own.
     """
     host = (connection.host or "").strip()
@@ -219,7 +219,7 @@ def _base_url(connection: Connection) -> str:
     except WiroUsageError:
         is_plain = False
     if not is_plain:
-        # Not quoted: whoever put a password into it would find it in the log.
+        # Not quoted: it may hold a password, which would end up in the log.
         raise WiroUsageError(
             "Expected its `host` as an http(s) URL such as https://api.wiro.ai/v1, "
             "without user, password, `?` or `#`; found something else."
@@ -286,7 +286,7 @@ def _websocket_url(extra: dict[str, Any]) -> str | None:
             check_web_url({"ws": "http", "wss": "https"}[scheme.lower()] + separator + rest, "it")
         )
     except (KeyError, WiroUsageError):
-        # Not quoted: whoever put a password into it would find it in the log.
+        # Not quoted: it may hold a password, which would end up in the log.
         raise WiroUsageError(
             "Expected `websocket_url` in its extra as a ws(s) URL such as "
             f"{DEFAULT_WEBSOCKET_URL}, found something else."

@@ -1,5 +1,5 @@
 """
-Connections on which nothing goes on without an end, and no half answer passes for a whole one.
+Requests with a deadline for the whole response, and truncated response headers detected.
 
 The timeouts of requests are between two bytes, so that a header, a chunk's length or a trailer that trickles
 holds a thread for ever; http.client takes a header that was cut in the middle for one that has ended; and the
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 #: Transfer codings that change nothing.
 _NO_CODINGS = frozenset({b"", b"identity"})
-#: Statuses before the answer's own (RFC 9110 §15.2), but for those that end it or that http.client knows.
+#: Interim statuses (RFC 9110 §15.2) that http.client doesn't skip by itself.
 _INTERIM = range(102, 200)
 #: As many lines that are no header are passed over. http.client takes as many headers.
 _MAX_UNREADABLE = 100
@@ -39,14 +39,14 @@ _MAX_LINE = 65_536
 
 
 class CutInsideHeaderError(http.client.RemoteDisconnected):
-    """The connection was closed after the first bytes of an answer, and before the end of its header."""
+    """The connection was closed after the first bytes of a response, before the end of its header section."""
 
 
 class BoundedAdapter(HTTPAdapter):
     """
     Makes connections that keep a time limit, for one request at a time.
 
-    :ivar until: the limit of the next request by ``time.monotonic``. Its answer takes it over.
+    :ivar until: the deadline of the next request by ``time.monotonic``, passed on to its response.
     """
 
     until = math.inf
@@ -78,14 +78,14 @@ class BoundedAdapter(HTTPAdapter):
 
 
 def allow_request(session: requests.Session, url: str, seconds: float) -> None:
-    """Give the next request of a session so many seconds from now, the reading of its answer included."""
+    """Set the deadline of the session's next request, response body included."""
     adapter = session.get_adapter(url)
-    if isinstance(adapter, BoundedAdapter):  # whoever asked a hook for its session may have mounted another
+    if isinstance(adapter, BoundedAdapter):  # a caller of `get_conn` may have mounted another
         adapter.until = time.monotonic() + seconds
 
 
 def allow_read(response: requests.Response, seconds: float) -> None:
-    """Give an answer so many seconds from now, instead of those of its request, for what is read of it."""
+    """Set a new deadline for reading the rest of this response."""
     original = response.raw._original_response
     if isinstance(original, _BoundedResponse):
         original.reads.until = time.monotonic() + seconds
@@ -93,7 +93,7 @@ def allow_read(response: requests.Response, seconds: float) -> None:
 
 @contextmanager
 def paused(response: requests.Response) -> Iterator[None]:
-    """Don't count the time that is spent in here as the answer's: nothing of it is read meanwhile."""
+    """Stop the response's deadline while this context is open: nothing of it is read meanwhile."""
     began_at = time.monotonic()
     yield
     original = response.raw._original_response
@@ -120,9 +120,9 @@ def _bounded(adapter: BoundedAdapter) -> type:
 
 class _BoundedResponse(http.client.HTTPResponse):
     """
-    An answer whose head has to be whole, and in time.
+    A response whose header section has to be complete, and on time.
 
-    :ivar reads: what is read of the socket for it.
+    :ivar reads: the socket's bytes for it.
     """
 
     def __init__(self, sock: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
@@ -131,7 +131,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         self.fp = self._head = _Head(self.reads)
 
     def _read_status(self) -> Any:
-        """Return the final status: http.client passes over 100, and takes other interim ones for the end."""
+        """Return the final status: http.client skips 100, and takes other interim ones as final."""
         found = super()._read_status()  # type: ignore[misc]  # not in typeshed
         while found[1] in _INTERIM:
             while self._head.readline(_MAX_LINE + 1).strip():
@@ -142,22 +142,22 @@ class _BoundedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._head.has_ended = True
-        if self.reads.has_ended:  # nothing is read beyond the head here, so that this was inside of it
+        if self.reads.has_ended:  # nothing is read beyond the header section here, so it was truncated
             self.close()
-            raise CutInsideHeaderError("The connection ended inside the header of the answer.")
-        # Of a header that is none urllib3 would log a warning, with the URL and thus an output's signature.
+            raise CutInsideHeaderError("The connection ended inside the header of the response.")
+        # urllib3 would log a warning about a malformed header, with the URL and thus an output's signature.
         self.msg.defects.clear()
         self.msg.set_payload("")
 
 
 class _Head(io.BufferedReader):
     """
-    An answer of whose head only lines are shown that are headers; its body is as it comes.
+    The header section without malformed lines, then the body unchanged.
 
-    http.client parses a head as that of a mail, which ends where a line is no header: a ``Content-Length``
-    behind that would be lost, and with it all knowledge of where the body ends.
+    http.client parses it like a mail's, which ends at a malformed line: a ``Content-Length``
+    after that would be lost, and with it the end of the body.
 
-    :ivar has_ended: what follows is the body.
+    :ivar has_ended: the body follows.
     """
 
     has_ended = False
@@ -180,7 +180,7 @@ class _Head(io.BufferedReader):
         return shown
 
     def _next_after_unreadable(self, size: int | None) -> bytes:
-        """Return the next line that isn't folded: it would be taken for more of the header before."""
+        """Return the next line that isn't folded: a folded one would continue the header before it."""
         while True:
             self._passed_over += 1
             if self._passed_over > _MAX_UNREADABLE:
@@ -191,7 +191,7 @@ class _Head(io.BufferedReader):
 
 
 def _header_line(line: bytes) -> bytes:
-    """Return a line of a head in the form that http.client reads; empty if it is no header."""
+    """Return a header line in the form that http.client reads; empty if it is malformed."""
     if line in {b"\r\n", b"\n"} or len(line) > _MAX_LINE:  # too long: http.client says so
         return line
     match = _HEADER.fullmatch(line)
@@ -206,7 +206,7 @@ def _header_line(line: bytes) -> bytes:
 
 def _codings(value: bytes) -> bytes:
     """
-    Return transfer codings as http.client has to read them: it takes a body for chunked only if nothing else
+    Return transfer codings as http.client has to read them: it takes a body as chunked only if nothing else
     is said, not even a blank, and would show the frame of each chunk as bytes of the file.
     """
     codings = [coding for part in value.lower().split(b",") if (coding := part.strip()) not in _NO_CODINGS]
@@ -215,9 +215,9 @@ def _codings(value: bytes) -> bytes:
 
 class _Reads(io.RawIOBase):
     """
-    A socket's bytes, until a moment.
+    A socket's bytes, until a deadline.
 
-    :ivar until: that moment.
+    :ivar until: the deadline, by ``time.monotonic``.
     :ivar has_ended: the other side has closed.
     """
 
@@ -226,13 +226,13 @@ class _Reads(io.RawIOBase):
         self.has_ended = False
         self._raw = raw
         self._sock = sock
-        self._silence = sock.gettimeout()
+        self._idle_timeout = sock.gettimeout()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        _set_timeout(self._sock, self._silence, self.until)
+        _set_timeout(self._sock, self._idle_timeout, self.until)
         count: int | None = self._raw.readinto(buffer)
         self.has_ended = count == 0
         return count
@@ -242,9 +242,9 @@ class _Reads(io.RawIOBase):
         super().close()
 
 
-def _set_timeout(sock: socket.socket, silence: float | None, until: float) -> None:
-    """Wait for the next bytes no longer than ``silence``, and not beyond ``until``."""
+def _set_timeout(sock: socket.socket, idle_timeout: float | None, until: float) -> None:
+    """Wait for the next bytes no longer than ``idle_timeout``, and not beyond ``until``."""
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError("It took too long as a whole.")
-    sock.settimeout(left if silence is None else min(left, silence))
+    sock.settimeout(left if idle_timeout is None else min(left, idle_timeout))

@@ -1,8 +1,8 @@
 """
-The body of an API answer as it comes: capped, decompressed, and only one large one at a time.
+The body of an API response: size limit, decompression, and one large body at a time.
 
-Small answers flow freely, as many at once as there are requests. One that turns out to be larger than most
-waits for its connection's turn before it is read on, so that memory doesn't go by the number of requests.
+Small responses are read freely, as many at once as there are requests. A large one
+waits for its connection's turn before the rest is read, so that memory doesn't grow with the requests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.transport.connection import WiroConnection
 
-#: A connection as far as turns go: its base URL and key.
+#: Identifies a connection: its base URL and key.
 _Name = tuple[str, str]
 
 #: Reentrant, since a signal handler may stop a task with a request of its own in the middle of another.
@@ -29,12 +29,12 @@ _LOOP_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, asyncio.Lo
 
 
 def blocking_turn(connection: WiroConnection) -> threading.RLock:
-    """Return what a thread holds while it reads a large answer of a connection."""
+    """Return the lock that a thread holds while it reads a large response of a connection."""
     return _TURNS.setdefault(_name(connection), threading.RLock())
 
 
 def turn(connection: WiroConnection) -> asyncio.Lock:
-    """Return what a task of the running event loop holds while it reads a large answer of a connection."""
+    """Return the lock that a task of the running event loop holds while it reads a large response."""
     turns = _LOOP_TURNS.setdefault(asyncio.get_running_loop(), {})
     return turns.setdefault(_name(connection), asyncio.Lock())
 
@@ -43,15 +43,15 @@ def _name(connection: WiroConnection) -> _Name:
     return connection.base_url, connection.credentials.key
 
 
-class AnswerBody:
+class ResponseBody:
     """
     A body that is being read.
 
-    Some proxies compress an answer though nobody asked for that, and some bodies are bombs. The HTTP
+    Some proxies compress a response without being asked, and some bodies are bombs. The HTTP
     libraries would decompress them too, but those of Airflow 3.0's time without any limit.
 
-    :param headers: of the answer, names in lower case.
-    :param max_bytes: the largest body that is of use.
+    :param headers: of the response, names in lower case.
+    :param max_bytes: the largest body that is read.
     """
 
     def __init__(self, headers: Mapping[str, str], max_bytes: int) -> None:
@@ -60,12 +60,12 @@ class AnswerBody:
         self._body = bytearray()
         self._compressed = b""
         is_compressed = headers.get("content-encoding", "").strip().lower() in {"gzip", "x-gzip", "deflate"}
-        # 32: tell gzip from zlib by the header
+        # 32: detect gzip or zlib by the header
         self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32) if is_compressed else None
 
     @property
     def needs_turn(self) -> bool:
-        """Whether it is a large one, to be read on only when it is its turn."""
+        """Whether it is a large one, whose rest is read only in its turn."""
         return self._limit < self._max_bytes and len(self._body) > self._limit
 
     @property
@@ -82,7 +82,7 @@ class AnswerBody:
             self._inflate(self._inflater)
 
     def take_turn(self) -> None:
-        """Go on beyond the size up to which answers flow freely."""
+        """Continue beyond the size up to which responses are read freely."""
         self._limit = self._max_bytes
         if self._inflater is not None:
             self._inflate(self._inflater)

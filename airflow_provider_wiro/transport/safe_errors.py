@@ -1,4 +1,4 @@
-"""Why a request failed, in words that are safe to show: a library's own may quote a URL and its secrets."""
+"""Why a request failed, in words that are safe to show: a library's own text may quote URLs and secrets."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def reason(error: BaseException) -> str:
-    """Return the kind of an error, and what the operating system or TLS said; never its own text."""
-    told = [text for cause in causes(error) if (text := _told(cause))]
-    return f"{type(error).__name__} ({told[-1]})" if told else type(error).__name__
+    """Return an error's class and the message of the operating system or of TLS; never its own text."""
+    known = [text for cause in causes(error) if (text := _safe_text(cause))]
+    return f"{type(error).__name__} ({known[-1]})" if known else type(error).__name__
 
 
 def in_words(error: BaseException, *, connect_timeout: float, read_timeout: float) -> str:
     """
-    Return why a request brought no answer: the innermost reason, as a person says it.
+    Return why a request got no response: the innermost reason, in plain words.
 
     :param connect_timeout: seconds, for the message.
     :param read_timeout: seconds, for the message.
     """
     chain = list(causes(error))
     kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
-    # Before what the operating system says: to it, a proxy that refuses is a connection that is refused.
+    # Checked before the operating system's message, in which a proxy that refuses is a refused connection.
     via = "the proxy: " if kinds & _OF_PROXIES else ""
-    told = [text for cause in chain if (text := _told(cause))]
-    if told:
-        return f"{via}{told[-1]}"
+    known = [text for cause in chain if (text := _safe_text(cause))]
+    if known:
+        return f"{via}{known[-1]}"
     # A refused connection is one of these to urllib3, too, but has its reason above.
     if kinds & _WHILE_CONNECTING:
         return f"{via}no connection within {connect_timeout:g} s"
@@ -60,20 +60,20 @@ _WHILE_READING = frozenset({"ReadTimeout", "ReadTimeoutError", "SocketTimeoutErr
 _IN_WORDS = {
     "ServerDisconnectedError": "the server closed the connection",
     "ConnectionError": "the connection broke",
-    "ChunkedEncodingError": "the connection broke in the middle of the answer",
-    "ClientPayloadError": "the connection broke in the middle of the answer",
-    "IncompleteRead": "the connection broke in the middle of the answer",
+    "ChunkedEncodingError": "the connection broke in the middle of the response",
+    "ClientPayloadError": "the connection broke in the middle of the response",
+    "IncompleteRead": "the connection broke in the middle of the response",
     "ProtocolError": "the connection broke",
 }
 
 
-def _told(cause: BaseException) -> str | None:
+def _safe_text(cause: BaseException) -> str | None:
     if isinstance(cause, http.client.LineTooLong):
-        return "a line of the answer's head is longer than 65,536 bytes"
+        return "a line of the response's header section is longer than 65,536 bytes"
     if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, OSError):
-        return "the answer is not HTTP/1"
+        return "the response is not HTTP/1"
     if type(cause) is http.client.HTTPException:
-        return "the answer's head has more than 100 lines"
+        return "the response's header section has more than 100 lines"
     if isinstance(cause, ssl.SSLCertVerificationError):
         why = getattr(cause, "verify_message", None)  # aiohttp has a subclass without
         return f"certificate verify failed: {why}" if why else None

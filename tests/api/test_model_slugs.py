@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.api import operations, model_slugs
+from airflow_provider_wiro.api import model_slugs, operations
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.exceptions import (
     WiroError,

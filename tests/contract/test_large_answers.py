@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
-from airflow_provider_wiro.transport.response_body import AnswerBody
+from airflow_provider_wiro.transport.response_body import ResponseBody
 from tests.contract.scripts import answer, endless, head, ok
 
 if TYPE_CHECKING:
@@ -148,14 +148,14 @@ def test_a_request_in_a_signal_handler_needs_no_turn_of_the_one_that_it_interrup
     server.on(DETAIL, answer(body))
     hook = WiroHook()
     stopping = hook.for_stopping(5)
-    take_turn, answers = AnswerBody.take_turn, []
+    take_turn, answers = ResponseBody.take_turn, []
 
-    def interrupted(self: AnswerBody) -> None:
-        monkeypatch.setattr(AnswerBody, "take_turn", take_turn)
+    def interrupted(self: ResponseBody) -> None:
+        monkeypatch.setattr(ResponseBody, "take_turn", take_turn)
         answers.append(stopping.get_task("2221").answer)
         take_turn(self)
 
-    monkeypatch.setattr(AnswerBody, "take_turn", interrupted)
+    monkeypatch.setattr(ResponseBody, "take_turn", interrupted)
     assert hook.get_task("2221").answer == answers[0] == "x" * MIB
 
 

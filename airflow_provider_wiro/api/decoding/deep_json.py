@@ -1,8 +1,8 @@
 """
-JSON that is nested more deeply than the interpreter's stack has room for.
+A JSON parser without recursion, for bodies nested more deeply than Python's stack allows.
 
-Python's own parser recurses, so that how deep an answer may be depends on how deep its caller's stack is:
-some 900 levels in an operator, fewer below a test runner. What has been paid for has to be read all the same.
+Python's own parser recurses, so the depth that it can read depends on its caller's stack:
+some 900 levels in an operator, fewer in a test. A response about a paid run has to be read all the same.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _CLOSING = {list: "]", dict: "}"}
 
 def loads(body: bytes) -> Any:
     """
-    Return a body's JSON, nested however deeply.
+    Return a body's JSON, nested to any depth.
 
-    :raises ValueError: it is none.
+    :raises ValueError: it is not JSON.
     """
     try:
         return json.loads(body)
@@ -31,7 +31,7 @@ def loads(body: bytes) -> Any:
 
 
 class _Parser:
-    """Reads one text, with a list of the open containers in place of the stack."""
+    """Parses one text, with a list of the open containers in place of the stack."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -57,7 +57,9 @@ class _Parser:
         return self._text[self._at : self._at + 1]
 
     def _opens(self) -> bool:
-        """Enter the container that begins here, and those that begin in it; return whether one is empty."""
+        """
+        Enter the container that starts here, and those nested at its start; return whether one is empty.
+        """
         while (char := self._next()) in {"[", "{"}:
             self._at += 1
             container: list[Any] | dict[str, Any] = [] if char == "[" else {}
@@ -70,7 +72,7 @@ class _Parser:
         return False
 
     def _close(self) -> None:
-        """Leave the containers that end here; go on to the next value of the one that doesn't."""
+        """Leave the containers that end here; move to the next value of the one that doesn't."""
         while len(self._open) > 1:
             char = self._next()
             self._at += 1

@@ -1,5 +1,5 @@
 """
-Single fields of Wiro's answers, read tolerantly.
+Single fields of Wiro's JSON, read tolerantly.
 
 Numbers come as text or as numbers, ``"0"`` as a time means "not yet", any field may be missing, null or of
 another kind than documented. Nothing here raises.

@@ -1,5 +1,5 @@
 """
-What an LLM answered, read from the ``content`` of an output in whichever of its shapes it comes.
+An LLM's answer, read from the ``content`` of an output in any of its shapes.
 
 ``segments`` is Wiro's authoritative form: the parts of the answer in their order. Everything else
 (``answer``, ``raw``, ``message``, a plain text) repeats it and can be missing. Nothing here raises.
@@ -15,14 +15,14 @@ from airflow_provider_wiro.api.decoding.fields import json_object, text, whole_n
 
 #: Wiro's word for the content type of an LLM's answer.
 RAW = "raw"
-#: With one of these as its finish reason, an answer is not whole although the run succeeded.
+#: With one of these as its finish reason, an answer is incomplete although the run succeeded.
 CUT_SHORT: Mapping[str, str] = {
-    "length": "it was cut off at the model's limit of output tokens",
+    "length": "it was truncated at the model's limit of output tokens",
     "content_filter": "a content filter withheld part of it, or all",
     "error": "the model broke off with an error",
 }
 _USAGE = ("input_tokens", "output_tokens", "total_tokens")
-#: What tells Wiro's form of an answer from an answer that is JSON itself (structured output).
+#: Fields of Wiro's form of an answer; without any of them the JSON is the answer itself (structured output).
 _FIELDS = frozenset(
     {
         "prompt",
@@ -37,7 +37,7 @@ _FIELDS = frozenset(
         "content",
     }
 )
-#: Files, whatever stands beside a link that has not come yet.
+#: These are files, also while their link is missing and something else stands beside it.
 _MEDIA = ("image/", "video/", "audio/")
 _THINKS, _THOUGHT = "<think>", "</think>"
 
@@ -49,11 +49,11 @@ def content_of(item: Mapping[str, Any], *, content_type: str, has_url: bool) -> 
     """
     Return the content of an output as Wiro sends it, None if the output is a file.
 
-    What has a URL is a file, and so is what is to get one: the only copy is there, whatever else the output
-    shows.
+    An output with a URL is a file, and so is one that will get a URL: the only copy is there, whatever else
+    it has.
 
     :param item: the output; its ``content`` may be null, an object, a list, JSON text or plain text.
-    :return: empty for an answer of which Wiro shows nothing but the type. JSON that isn't in Wiro's form is
+    :return: empty for an answer of which Wiro shows only the type. JSON that isn't in Wiro's form is
         the answer itself, as text.
     """
     kind = content_type.lower()
@@ -81,8 +81,8 @@ def answer_parts(content: Content) -> list[str]:
     """
     Return the texts of an answer, in their order; none if the content has none.
 
-    Read are, whichever comes first with a text: the segments of type ``answer``, ``answer``, ``raw`` without
-    what the model thought, ``message``, ``content``, or the content itself if it is plain text.
+    The first of these that has a text: the segments of type ``answer``, ``answer``, ``raw`` without
+    the model's thoughts, ``message``, ``content``, or the content itself if it is plain text.
     """
     if isinstance(content, str):
         return [content]
@@ -100,7 +100,7 @@ def answer_text(contents: Sequence[Content], printed: str) -> str:
     """
     Return answers as one text.
 
-    :param printed: what the model printed, which has the answer as well: used where no content has a text.
+    :param printed: the model's printed output, which repeats the answer: used where no content has a text.
     """
     found = "\n\n".join(part for content in contents for part in answer_parts(content))
     return (
@@ -109,7 +109,7 @@ def answer_text(contents: Sequence[Content], printed: str) -> str:
 
 
 def shows_nothing(content: Content | None, printed: str) -> bool:
-    """Whether an output is an answer of which neither its content nor what the model printed has anything."""
+    """Whether an output is an answer that is empty in its content and in the model's printed output."""
     return content is not None and not content and not printed.strip()
 
 
@@ -126,7 +126,7 @@ def _dumped(value: object) -> str:
 
 def finish_reason(contents: Sequence[Content]) -> str | None:
     """
-    Return why a model stopped, in Wiro's word; None if unknown. Of several answers, of one that is not whole.
+    Return why a model stopped, in Wiro's word; None if unknown. An incomplete answer's reason comes first.
     """
     found = [
         reason
@@ -139,7 +139,7 @@ def finish_reason(contents: Sequence[Content]) -> str | None:
 
 
 def is_cut_short(reason: str | None) -> bool:
-    """Whether an answer that ended for this reason is not whole."""
+    """Whether an answer that ended for this reason is incomplete."""
     return reason is not None and reason.lower() in CUT_SHORT
 
 
@@ -147,7 +147,7 @@ def usage(contents: Sequence[Content]) -> dict[str, int | None] | None:
     """
     Return ``{"input_tokens", "output_tokens", "total_tokens"}``, each None if unknown; None if all are.
 
-    Details such as cached tokens are already in them. It is not the bill.
+    They include details such as cached tokens. They are not the bill.
     """
     counted: dict[str, int | None] = dict.fromkeys(_USAGE)
     for content in contents:
@@ -183,12 +183,12 @@ def _text_in(part: object) -> str:
 
 def _without_thoughts(raw: str) -> str:
     """
-    Return a text without its ``<think>…</think>`` parts, and without one that was cut off before its end.
+    Return a text without its ``<think>…</think>`` parts, also without an unfinished one at its end.
     """
     if _THINKS not in raw and _THOUGHT not in raw:
         return raw
     kept: list[str] = []
-    # Some models leave out the first tag: what they think comes first all the same.
+    # Some models leave out the first tag; their thoughts come first all the same.
     first_end, first_begin = raw.find(_THOUGHT), raw.find(_THINKS)
     place = first_end + len(_THOUGHT) if first_end >= 0 and not 0 <= first_begin < first_end else 0
     while True:
