@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from airflow_provider_wiro.api.catalog import Model, ModelParameter
 from airflow_provider_wiro.api.decoding.fields import text
-from airflow_provider_wiro.api.models import Model, ModelParameter, StartedRun, Task, UploadedFile
+from airflow_provider_wiro.api.models import StartedRun, Task, UploadedFile
 from airflow_provider_wiro.api.oversized import task_from_beginning, task_from_list
 from airflow_provider_wiro.api.parameters import (
     Body,

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from airflow_provider_wiro.api.catalog import ModelParameter
     from airflow_provider_wiro.api.endpoints import ApiCall
-    from airflow_provider_wiro.api.models import ModelParameter, StartedRun, Task
+    from airflow_provider_wiro.api.models import StartedRun, Task
     from airflow_provider_wiro.api.parameters import FileValue
 
 

@@ -17,7 +17,7 @@ from airflow_provider_wiro.api.json_values import json_value
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.api.models import ModelParameter
+    from airflow_provider_wiro.api.catalog import ModelParameter
 
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
 # Compiled where they are first used, and kept by `re`: DAG files, which import this module, need few of them.

@@ -27,8 +27,9 @@ from airflow_provider_wiro.redaction.plain_text import plain
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from airflow_provider_wiro.api.catalog import ModelParameter
     from airflow_provider_wiro.api.endpoints import ApiCall
-    from airflow_provider_wiro.api.models import ModelParameter, StartedRun
+    from airflow_provider_wiro.api.models import StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs import Item
     from airflow_provider_wiro.batch.settings import BatchSettings

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
     import requests
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.api.flow import Digest, Flow, FlowContext, Send
-    from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
+    from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.downloads.session import OutputStream
 

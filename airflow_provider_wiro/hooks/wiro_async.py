@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from airflow_provider_wiro.api.models import Model, Output, StartedRun, Task, UploadedFile
+    from airflow_provider_wiro.api.catalog import Model
+    from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.transport.asynchronous import AsyncOutputStream
 

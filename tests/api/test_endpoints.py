@@ -75,14 +75,16 @@ def test_a_detail_that_names_no_id_is_believed() -> None:
 
 
 def test_a_detail_about_another_task_is_refused() -> None:
-    with pytest.raises(WiroResponseError, match="Asked for Wiro task 2221, the answer was about another one"):
+    with pytest.raises(
+        WiroResponseError, match="Asked for Wiro task 2221, the response was about another one"
+    ):
         endpoints.get_task("2221").read({"tasklist": [{**TASK, "id": "2222"}]})
 
 
 @pytest.mark.parametrize("tasklist", [None, [], {}, "x", [None], [[]]])
 def test_a_detail_without_a_task_is_no_answer(tasklist: object) -> None:
     for envelope in ({"tasklist": tasklist}, {}):
-        with pytest.raises(WiroResponseError, match="Asked for Wiro task 2221, the answer held no task"):
+        with pytest.raises(WiroResponseError, match="Asked for Wiro task 2221, the response held no task"):
             endpoints.get_task("2221").read(envelope)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.api.models import ModelParameter
+from airflow_provider_wiro.api.catalog import ModelParameter
 from airflow_provider_wiro.api.parameters import Body, FileContent, FileUrl, FileValue, run_body
 from airflow_provider_wiro.exceptions import WiroUsageError
 

@@ -215,10 +215,10 @@ def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
     assert len(world.sends) == 2
 
 
-def test_an_error_without_a_reason_does_not_tell_whether_a_run_was_started() -> None:
+def test_an_error_without_a_reason_does_not_say_whether_a_run_was_started() -> None:
     world = World(refused(0, "Something went wrong."))
-    told = r"doesn't tell what became of it: .* Something went wrong \(HTTP 200, code 0\)\."
-    with pytest.raises(WiroLostRunError, match=told) as raised:
+    reason = r"doesn't say what became of it: .* Something went wrong \(HTTP 200, code 0\)\."
+    with pytest.raises(WiroLostRunError, match=reason) as raised:
         world.drive(call(RUN, world.outside))
     assert not raised.value.was_cut_off
     assert len(world.sends) == 1

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.models import ModelParameter
+from airflow_provider_wiro.api.catalog import ModelParameter
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 
 CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())

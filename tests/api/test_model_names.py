@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_wiro.api import model_slugs, operations
-from airflow_provider_wiro.api.model_names import nearest
+from airflow_provider_wiro.api.model_slugs import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
 from tests.api.world import HTML_502, World, ok, refused
 

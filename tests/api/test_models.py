@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.api.models import (
-    Model,
-    ModelParameter,
-    Output,
-    StartedRun,
-    Task,
-    TaskStatus,
-    UploadedFile,
-)
+from airflow_provider_wiro.api.catalog import Model, ModelParameter
+from airflow_provider_wiro.api.models import Output, StartedRun, Task, TaskStatus, UploadedFile
 from tests.api.test_wire import JSON_VALUES
 from tests.api.world import TOKEN, quick
 

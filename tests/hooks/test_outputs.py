@@ -290,8 +290,11 @@ def test_what_comes_before_the_answer_is_passed_over(
 @pytest.mark.parametrize(
     ("top", "words"),
     [
-        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150, "head has more than 100 lines"),
-        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n", "line of the answer's head is longer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 150, "header section has more than 100 lines"),
+        (
+            b"HTTP/1.1 200 OK\r\nx: " + b"y" * 70_000 + b"\r\n",
+            "line of the response's header section is longer",
+        ),
         (b"ICY 200 OK\r\n", "is not HTTP/1"),
     ],
 )

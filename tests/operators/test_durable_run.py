@@ -730,7 +730,7 @@ def test_without_any_place_a_lost_answer_that_cannot_be_settled_is_for_a_person(
     """A retry would know nothing of this Run, and send another."""
     wiro.inject(Fault("drop_after", endpoint="Run"), Fault("server_error", endpoint="Task/List", skip=1))
 
-    with pytest.raises(AirflowFailException, match="its answer is lost"):
+    with pytest.raises(AirflowFailException, match="its response is lost"):
         work.run(durable=False)
 
 
