@@ -30,7 +30,7 @@ from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from airflow_provider_wiro.state_files.folder import StateFolder, find_state_folder
 from airflow_provider_wiro.state_files.retention import SpentState
-from tests.hooks.object_storage import Bucket, serve_s3
+from tests.input_files.object_storage import Bucket, serve_s3
 from tests.operators.fakes import DictStore, FakeTi
 
 if TYPE_CHECKING:

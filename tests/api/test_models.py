@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api.catalog import Model, ModelParameter
 from airflow_provider_wiro.api.models import Output, StartedRun, Task, TaskStatus, UploadedFile
-from tests.api.test_wire import JSON_VALUES
+from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.world import TOKEN, quick
 
 #: Task/Detail's sample in the reference, as it stands there.

@@ -17,7 +17,7 @@ from airflow_provider_wiro.api.parameters import (
     split_slug,
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
-from tests.api.test_wire import JSON_VALUES
+from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.world import quick
 
 CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))

@@ -22,7 +22,7 @@ from airflow_provider_wiro.watching.websocket.messages import (
     read_message,
     registration,
 )
-from tests.api.test_wire import JSON_VALUES
+from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.world import TOKEN, quick
 
 TOKENS = {TOKEN: "2221"}

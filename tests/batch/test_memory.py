@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.airflow_home import ROOT
 from tests.batch.test_crashes import PROGRAM, settings_of
 from tests.batch.work import prompts
-from tests.hooks.object_storage import PEAK
+from tests.input_files.object_storage import PEAK
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator

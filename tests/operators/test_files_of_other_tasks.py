@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault
-from tests.hooks.object_storage import BUCKET, Bucket, serve_s3
+from tests.input_files.object_storage import BUCKET, Bucket, serve_s3
 from tests.operators.fakes import RETRO, SMALL
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from airflow_provider_wiro.exceptions import WiroConnectionError, WiroServerErro
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
-from tests.hooks.object_storage import Bucket, attach_memory, serve_s3, storage_path
+from tests.input_files.object_storage import Bucket, attach_memory, serve_s3, storage_path
 from tests.operators.fakes import FakeTi
 
 if TYPE_CHECKING:

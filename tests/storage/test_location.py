@@ -16,7 +16,7 @@ from airflow_provider_wiro.storage.location import (
     parse_target,
 )
 from airflow_provider_wiro.storage.object_files import open_object
-from tests.hooks.object_storage import attach_memory
+from tests.input_files.object_storage import attach_memory
 
 if TYPE_CHECKING:
     from pathlib import Path

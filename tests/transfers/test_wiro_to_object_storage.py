@@ -25,7 +25,7 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.airflow_home import ROOT
 from tests.contract.scripts import answer, chunked, endless, head, redirect, reset, silence, truncated
-from tests.hooks.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
+from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
 from tests.transfers.staging import BIG, LLM, MIB, PNG, TaskInstance
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.input_files.resolve import resolve_file
-from tests.hooks.object_storage import attach_memory, storage_path
+from tests.input_files.object_storage import attach_memory, storage_path
 
 
 @pytest.mark.parametrize("source", ["cat.png", "./cat.png", "~/cat.png", Path("cat.png")])

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api.models import Output, Task
 from airflow_provider_wiro.api.run_summary import accepted_summary, check_success, run_summary, task_id_of
 from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError, WiroUsageError
+from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.test_models import SAMPLE, TASK_FIELDS
-from tests.api.test_wire import JSON_VALUES
 from tests.api.world import TOKEN, quick
 
 

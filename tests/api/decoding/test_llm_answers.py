@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api.decoding.llm_answers import answer_parts, answer_text, content_of
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.run_summary import run_summary, success_warnings
+from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.test_models import LLM, SAMPLE
-from tests.api.test_wire import JSON_VALUES
 
 SEGMENTS = [{"type": "thinking", "text": "hm"}, {"type": "answer", "text": "Hello"}]
 

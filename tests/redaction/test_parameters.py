@@ -204,7 +204,7 @@ def test_nothing_is_masked_that_only_sounds_like_it(parameters: dict[str, Any]) 
 
 
 def test_of_all_real_models_parameters_only_the_one_that_is_a_secret_is_masked() -> None:
-    catalog = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
+    catalog = json.loads((Path(__file__).parents[1] / "api/data/model-catalog.json").read_text())
     parameters = [parameter for model in catalog for parameter in model["parameters"]]
     assert len(catalog) == 200
 

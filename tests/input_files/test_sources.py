@@ -19,8 +19,8 @@ from airflow_provider_wiro.input_files.sources import flattened, is_local_path, 
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.recovery.prepared_run import prepare_run
 from tests.contract.scripts import ok, refuse
-from tests.hooks.object_storage import BUCKET, Bucket, serve_s3, storage_path
-from tests.hooks.test_files import Fake
+from tests.input_files.object_storage import BUCKET, Bucket, serve_s3, storage_path
+from tests.input_files.test_resolve import Fake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,7 +18,7 @@ from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve
 from tests.airflow_home import ROOT
 from tests.contract.scripts import ok, refuse
 from tests.contract.twins import TWINS
-from tests.hooks.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
+from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,71 @@
+"""Models of Wiro's catalogue, and their parameters, as Tool/Detail and Tool/List return them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from airflow_provider_wiro.api.decoding.fields import flag, json_list, text
+
+
+@dataclass(frozen=True)
+class ModelParameter:
+    """One parameter of a model, as Tool/Detail lists it. ``kind`` is Wiro's ``type``."""
+
+    id: str
+    kind: str
+    label: str = ""
+    required: bool = False
+    default: Any = None
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        options = item.get("options")
+        return cls(
+            id=text(item.get("id")),
+            kind=text(item.get("type")),
+            label=text(item.get("label")),
+            required=flag(item.get("required")),
+            default=item.get("default"),
+            options=tuple(
+                text(option.get("value"))
+                for option in (options if isinstance(options, list) else ())
+                if isinstance(option, Mapping)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of Wiro's catalogue. ``parameters`` is filled by Tool/Detail only."""
+
+    slug: str
+    clean_slug: str
+    title: str = ""
+    description: str = ""
+    categories: tuple[str, ...] = ()
+    parameters: tuple[ModelParameter, ...] = ()
+    prices: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        groups = item.get("parameters")
+        return cls(
+            slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
+            clean_slug=f"{text(item.get('cleanslugowner'))}/{text(item.get('cleanslugproject'))}",
+            title=text(item.get("title")),
+            description=text(item.get("description")),
+            categories=tuple(text(name) for name in json_list(item.get("categories"))),
+            parameters=tuple(
+                ModelParameter.from_wire(parameter)
+                for group in (groups if isinstance(groups, list) else ())
+                if isinstance(group, Mapping)
+                for parameter in json_list(group.get("items"))
+                if isinstance(parameter, Mapping) and parameter.get("id")
+            ),
+            prices=tuple(
+                price for price in json_list(item.get("dynamicprice")) if isinstance(price, Mapping)
+            ),
+        )
