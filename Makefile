@@ -31,7 +31,7 @@ help: ## list the commands
 
 .PHONY: demo
 demo: $(INSTALLED) ## run a DAG on a real Airflow against the emulator, outputs into a real S3; KEEP=1 leaves it up
-	@exec $(BIN)/python -m tests.system.demo
+	@exec $(BIN)/python -m tests.programs.system.demo
 
 .PHONY: test
 test: lint ## lint, then every test but those of `test-matrix`
@@ -52,29 +52,29 @@ format: $(INSTALLED) ## let ruff sort the imports and format the code
 
 .PHONY: test-matrix
 test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
-	@UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix run $(VERSIONS)
+	@UV=$(abspath $(UV)) $(PYTHON) -m tests.programs.matrix run $(VERSIONS)
 
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
-	@exec $(BIN)/python -m tests.faults
+	@exec $(BIN)/python -m tests.programs.faults
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yardstick of the same run
-	@exec $(BIN)/python -m tests.benchmarks
+	@exec $(BIN)/python -m tests.programs.benchmarks
 
 .PHONY: bench-scale
 bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short"
-	@exec $(BIN)/python -m tests.benchmarks.scale
+	@exec $(BIN)/python -m tests.programs.benchmarks.scale
 
 .PHONY: soak
 soak: $(INSTALLED) ## 2,000 runs with random faults for 20 minutes: nothing lost, twice or leaked; MINUTES=3, SEED=7
-	@exec $(BIN)/python -m tests.soak
+	@exec $(BIN)/python -m tests.programs.soak
 
 .PHONY: lock
 lock: $(UV) ## bring the lock files up to pyproject.toml; UPGRADE=--upgrade also to the newest libraries
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group dev pyproject.toml $(UPGRADE) \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements.lock
-	UV=$(abspath $(UV)) $(PYTHON) -m tests.matrix lock
+	UV=$(abspath $(UV)) $(PYTHON) -m tests.programs.matrix lock
 
 .PHONY: clean
 clean: ## remove everything the other commands made

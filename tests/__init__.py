@@ -1,1 +1,1 @@
-"""Tests of the provider; a package, so that `tests.system` and `tests.matrix` also run as commands."""
+"""Tests of the provider; a package, so that what is in `tests/programs` runs as commands too."""

@@ -2,7 +2,7 @@
 Running a DAG for real inside pytest: a throw-away AIRFLOW_HOME and Airflow's own `dag.test()`.
 
 `dag.test()` runs deferrals (the trigger inline) and retries, on every supported Airflow. It can't show kills,
-masking or the triggerer's capacity; `tests.system` is there for those.
+masking or the triggerer's capacity; `tests.programs.system` is there for those.
 """
 
 from __future__ import annotations

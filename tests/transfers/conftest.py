@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
-from tests.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
 from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
 from tests.transfers.s3 import BUCKET, S3, serve
 from tests.transfers.seaweed import Bucket

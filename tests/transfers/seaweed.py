@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from tests.system.seaweedfs import SeaweedFS
+    from tests.programs.system.seaweedfs import SeaweedFS
 
 
 class Bucket:

@@ -17,7 +17,7 @@ from tests.transfers.watching import Calls, land
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.system.seaweedfs import SeaweedFS
+    from tests.programs.system.seaweedfs import SeaweedFS
     from tests.transfers.staging import Wiro
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("connect")]

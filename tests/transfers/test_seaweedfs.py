@@ -23,7 +23,7 @@ from tests.transfers.staging import BIG, MIB, PNG, transfer
 from tests.transfers.watching import Calls
 
 if TYPE_CHECKING:
-    from tests.system.seaweedfs import SeaweedFS
+    from tests.programs.system.seaweedfs import SeaweedFS
     from tests.transfers.seaweed import Bucket
     from tests.transfers.staging import Wiro
 

@@ -1,0 +1,158 @@
+"""What goes wrong with many workers: CeleryExecutor, two workers, two triggerers, PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+from tests.programs.faults.celery_stack import CeleryStack
+from tests.programs.faults.processes import signal_session
+from tests.programs.faults.scenario import Scenario
+from tests.programs.faults.stage import Expected
+from tests.programs.faults.waiting import BrokenPromiseError, pause, wait_for
+
+if TYPE_CHECKING:
+    from tests.programs.faults.stage import Stage
+
+RUNS = 60
+MOVED = 6
+#: What Airflow writes into a task's log when a triggerer begins with its trigger, whose id it names.
+STARTING = re.compile(r"\(ID (\d+)\) starting")
+BATCH_ITEMS, BATCH_ACTIVE = 24, 6
+#: From here on Airflow gives a triggerer's work to another one.
+TRIGGERER_SILENT_SECONDS = 20
+SETTINGS = {
+    # A Run that a killed worker may have sent is awaited this long before it is sent again: ten minutes.
+    "AIRFLOW__WIRO__LOST_RUN_PATIENCE": "60",
+    "AIRFLOW__CORE__PARALLELISM": "64",
+    # How long Airflow takes to notice that a worker or a triggerer is gone: minutes by default.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": str(TRIGGERER_SILENT_SECONDS),
+    # A killed worker takes the messages it had reserved with it; Redis gives them out again a day later.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+}
+
+
+def _celery(stage: Stage) -> CeleryStack:
+    if not isinstance(stage.stack, CeleryStack):
+        raise TypeError(f"{stage.name} needs a CeleryStack")
+    return stage.stack
+
+
+def _trigger_logs(stage: Stage) -> dict[str, str]:
+    """Return the text of each triggerer's log of this scenario's tasks, by the path of its file."""
+    logs = (stage.stack.home / "logs").rglob("*.log.trigger.*.log")
+    return {str(log): log.read_text(errors="replace") for log in logs if stage.name in str(log)}
+
+
+def _times_said(stage: Stage, words: str) -> int:
+    """Return how often the task logs hold some words of Airflow: that a scenario has met what it is about."""
+    return sum(text.count(words) for text in _trigger_logs(stage).values())
+
+
+def _started_triggers(stage: Stage) -> set[tuple[str, str]]:
+    """
+    Return which triggers which triggerer has begun with, as pairs of a log's path and a trigger's id.
+
+    The next trigger of a triggerer overwrites its log of the task, so that counting lines shows nothing.
+    """
+    return {(path, found) for path, text in _trigger_logs(stage).items() for found in STARTING.findall(text)}
+
+
+def many_workers(stage: Stage) -> None:
+    """Sixty mapped runs while a worker and a triggerer are killed with all they do, and come back."""
+    stack = _celery(stage)
+    stage.trigger()
+    stage.wait_until_wiro("a third is started", lambda seen: seen.started >= RUNS // 3, within_seconds=240)
+    doomed = stack.workers[0], stack.triggerer
+    for server in doomed:
+        server.kill()
+    stage.note(f"worker and triggerer killed with {stage.ask(lambda seen: seen.started)} Wiro tasks started")
+    pause(5)
+    for server in doomed:
+        server.launch()
+    for server in doomed:
+        server.wait_until_ready()
+    stage.say("both are back")
+    stage.finish(Expected(started=RUNS, states={"success": RUNS}), within_seconds=480)
+    most = stage.wiro.seen().most_starts_of_one_run
+    if most != 1:
+        raise BrokenPromiseError(f"a run was started {most} times")
+
+
+def triggerer_moved(stage: Stage) -> None:
+    """
+    A triggerer falls silent, its triggers move to the other one, and it wakes up again.
+
+    It then finds triggers that are its no longer, and cancels them just as if a user had stopped their tasks.
+    """
+    stack = _celery(stage)
+    run = stage.trigger()
+    stage.wait_until_followed(run)
+    silent = stack.triggerer, stack.second_triggerer
+    # Which of the two has the triggers is Airflow's choice, so one after the other falls silent.
+    for server in silent:
+        signal_session(server, signal.SIGSTOP)
+        try:
+            pause(TRIGGERER_SILENT_SECONDS + 15)
+        finally:
+            signal_session(server, signal.SIGCONT)
+        stage.say(f"{server.name} was silent, and woke up")
+        pause(10)
+        if stage.ask(lambda seen: seen.stopped):
+            raise BrokenPromiseError("a Wiro task was stopped because its trigger moved")
+    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    stage.finish(Expected(started=MOVED, states={"success": MOVED}, most_tries=1))
+
+
+def batch_triggerer_moved(stage: Stage) -> None:
+    """
+    A triggerer falls silent, and wakes up while the batch that it followed runs in a worker.
+
+    Meanwhile the other one has taken the trigger over, and fired it. The Airflow task is running, then, which
+    is no sign of a user's will: none of its Wiro tasks may be stopped.
+    """
+    stack = _celery(stage)
+    first, second = stack.triggerer, stack.second_triggerer
+    run = stage.trigger()
+    stage.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
+    try:
+        # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next one
+        # that starts is the second's, be it taken over from the first.
+        signal_session(first, signal.SIGSTOP)
+        started = _started_triggers(stage)
+        wait_for(
+            "the second has the trigger",
+            lambda: _started_triggers(stage) - started and set(run.states()) == {"deferred"},
+            within_seconds=240,
+        )
+        # The worker that is resumed next has Runs to wait for, so that it is still running when the second
+        # triggerer wakes up.
+        stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
+        signal_session(second, signal.SIGSTOP)
+        signal_session(first, signal.SIGCONT)
+        stage.say(f"{second.name} falls silent")
+        run.wait_for_state("running", within_seconds=180)
+        stage.note("the silent triggerer woke up while the batch was running")
+    finally:
+        for server in (first, second):
+            signal_session(server, signal.SIGCONT)
+    pause(20)
+    if stage.ask(lambda seen: seen.stopped):
+        raise BrokenPromiseError("Wiro tasks were stopped because their trigger moved")
+    stage.note(f"{_times_said(stage, 'This trigger moves on')} times a trigger left its Wiro tasks running")
+    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    stage.finish(
+        Expected(started=BATCH_ITEMS, billed=BATCH_ITEMS, states={"success": 1}, most_tries=1),
+        within_seconds=480,
+    )
+
+
+SCENARIOS = (
+    Scenario("batch_triggerer_moved", batch_triggerer_moved, model_seconds=40),
+    Scenario("triggerer_moved", triggerer_moved, model_seconds=110),
+    Scenario("many_workers", many_workers, model_seconds=30),
+)

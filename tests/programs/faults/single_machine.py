@@ -1,0 +1,363 @@
+"""What goes wrong on a single machine: LocalExecutor, one triggerer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from tests.programs.faults.gateway import Gateway
+from tests.programs.faults.processes import kill_session, kill_task
+from tests.programs.faults.scenario import Scenario
+from tests.programs.faults.stage import Expected
+from tests.programs.faults.waiting import BrokenPromiseError, pause, wait_for
+from tests.programs.system.servers import session_members
+
+if TYPE_CHECKING:
+    from tests.programs.faults.stage import Run, Stage
+
+#: How soon a Wiro task must be stopped after a user's click. Airflow itself needs up to 5 s to notice; more
+#: is granted to machines with two busy cores.
+STOP_SECONDS_DEFERRED = 20.0
+STOP_SECONDS_BLOCKING = 25.0
+OUTAGE_SECONDS = 60.0
+AFTER_THE_RUSH_SECONDS = 45.0
+
+SETTINGS = {
+    # A Run that a killed worker may have sent is awaited this long before it is sent again: ten minutes.
+    "AIRFLOW__WIRO__LOST_RUN_PATIENCE": "60",
+    "AIRFLOW__CORE__PARALLELISM": "16",
+    # How long Airflow takes to notice that a worker, a scheduler or a triggerer is gone: minutes by default.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "20",
+}
+
+ONE_SUCCESS = {"success": 1}
+ONE_FAILURE = {"failed": 1}
+
+
+def _begin(stage: Stage, dag_id: str | None = None) -> Run:
+    """Start a run and wait until its model runs at Wiro."""
+    before = stage.ask(lambda seen: seen.running)
+    run = stage.trigger(dag_id)
+    stage.wait_until_wiro("the model runs", lambda seen: seen.running > before, within_seconds=120)
+    return run
+
+
+def _wait_for_id(run: Run) -> None:
+    """Wait until the record holds the Wiro task's id."""
+    wait_for("the record holds the id", lambda: (run.record() or {}).get("wiro_task_id"), within_seconds=60)
+
+
+def _check_intent_only(run: Run) -> None:
+    record = run.record()
+    if record is None or record.get("wiro_task_id") is not None:
+        raise BrokenPromiseError(f"expected a record with an intent and no id, found {record}")
+
+
+def _killed_before_record(stage: Stage, *, with_worker: bool) -> None:
+    """Wiro has started the task, and the process dies before the answer with the id arrives."""
+    stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 600})
+    run = stage.trigger()
+    stage.wait_until_wiro("Run was carried out", lambda seen: seen.started == 1, within_seconds=120)
+    _check_intent_only(run)
+    kill_task(run.task_process(), stage.stack.servers, with_worker=with_worker)
+    stage.say("killed with Run carried out and its answer on the way")
+    stage.finish(Expected(started=1, states=ONE_SUCCESS))
+
+
+def killed_before_record(stage: Stage) -> None:
+    """Only the task's process dies: its supervisor sees that at once."""
+    _killed_before_record(stage, with_worker=False)
+
+
+def killed_worker_before_record(stage: Stage) -> None:
+    """The whole worker dies: Airflow misses its heartbeats after a while."""
+    _killed_before_record(stage, with_worker=True)
+
+
+def _killed_in_flight(stage: Stage, gateway: Gateway) -> None:
+    """Kill the process while Run is on the wire, and let it arrive only after the retry has begun to look."""
+    with gateway:
+        stage.connect(through=gateway.address)
+        run = stage.trigger()
+        wait_for("a Run is on the wire", lambda: gateway.held, within_seconds=180)
+        _check_intent_only(run)
+        kill_task(run.task_process(), stage.stack.servers)
+        stage.say("killed with Run on the wire")
+        pause(15)
+        if gateway.held > 1:
+            raise BrokenPromiseError("a second Run was sent while the first was on its way")
+        gateway.release()
+        stage.finish(Expected(started=1, states=ONE_SUCCESS))
+
+
+def killed_in_flight(stage: Stage) -> None:
+    """The process dies while Run is on the wire."""
+    _killed_in_flight(stage, Gateway(stage.wiro.page))
+
+
+def killed_after_rate_limit(stage: Stage) -> None:
+    """The same, with a Run that was sent long after the intent, since Wiro had asked to wait with it."""
+    stage.wiro.arm({"kind": "rate_limit", "endpoint": "Run", "retry_after": 40})
+    _killed_in_flight(stage, Gateway(stage.wiro.page, runs_let_through=1))
+
+
+def killed_in_doubt(stage: Stage) -> None:
+    """
+    The same at a Wiro that had answered nothing before either: which task is the run's can't be told.
+
+    That is for a person to decide, who is told the task's id; a second one is not started.
+    """
+    stage.wiro.freeze()
+    run = stage.trigger()
+    wait_for("the intent is recorded", run.record, within_seconds=180)
+    pause(2)
+    _check_intent_only(run)
+    kill_task(run.task_process(), stage.stack.servers)
+    stage.say("killed with Run on the wire, and Wiro frozen since before")
+    pause(15)
+    stage.wiro.thaw()
+    run.wait_until_over(120)
+    stage.wait_until_wiro("the task has ended", lambda seen: seen.alive == 0, within_seconds=60)
+    stage.finish(Expected(started=1, billed=1, states=ONE_FAILURE, most_tries=2))
+
+
+def answer_lost(stage: Stage) -> None:
+    """Wiro starts the task and the connection breaks before the answer."""
+    stage.wiro.arm({"kind": "drop_after", "endpoint": "Run"})
+    stage.trigger()
+    stage.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
+
+
+def request_lost(stage: Stage) -> None:
+    """The connection breaks before Wiro starts anything: the same sight, and a Run must be sent again."""
+    stage.wiro.arm({"kind": "drop_before", "endpoint": "Run"})
+    stage.trigger()
+    stage.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
+
+
+def _killed_polling(stage: Stage, *, with_worker: bool) -> None:
+    run = _begin(stage)
+    _wait_for_id(run)
+    kill_task(run.task_process(), stage.stack.servers, with_worker=with_worker)
+    stage.say("killed while it followed its task")
+    stage.finish(Expected(started=1, states=ONE_SUCCESS))
+
+
+def killed_polling(stage: Stage) -> None:
+    """The task's process dies while it waits."""
+    _killed_polling(stage, with_worker=False)
+
+
+def killed_worker_polling(stage: Stage) -> None:
+    """The worker dies while its task waits."""
+    _killed_polling(stage, with_worker=True)
+
+
+def _stops_within(stage: Stage, limit: float) -> None:
+    seconds = stage.wait_until_wiro(
+        "the task is stopped", lambda seen: seen.stopped == 1, within_seconds=limit
+    )
+    stage.note(f"stopped after {seconds:.1f} s")
+
+
+def mark_failed_deferred(stage: Stage) -> None:
+    """A user marks a deferred task failed."""
+    run = _begin(stage)
+    stage.wait_until_followed(run)
+    run.mark_failed()
+    _stops_within(stage, STOP_SECONDS_DEFERRED)
+    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+
+
+def mark_failed_mapped(stage: Stage) -> None:
+    """A user marks one of two mapped, deferred instances failed: only that one's Wiro task is stopped."""
+    run = stage.trigger()
+    stage.wait_until_followed(run)
+    stage.wait_until_wiro("both models run", lambda seen: seen.running == 2, within_seconds=60)
+    run.mark_failed(map_index=1)
+    _stops_within(stage, STOP_SECONDS_DEFERRED)
+    stage.finish(Expected(started=2, stopped=1, states={"failed": 1, "success": 1}))
+
+
+def mark_failed_blocking(stage: Stage) -> None:
+    """A user marks a running task failed."""
+    run = _begin(stage)
+    _wait_for_id(run)
+    run.mark_failed()
+    _stops_within(stage, STOP_SECONDS_BLOCKING)
+    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+
+
+def clear_deferred(stage: Stage) -> None:
+    """A user clears a deferred task: its Wiro task is followed on, or stopped before another is paid for."""
+    run = _begin(stage)
+    stage.wait_until_followed(run)
+    run.clear()
+    pause(3)
+    run.wait_until_over(240)
+    seen = stage.wiro.seen()
+    stage.note("the new try followed it on" if seen.started == 1 else "it was stopped, and one begun anew")
+    stage.finish(Expected(started=seen.started, stopped=seen.started - 1, states=ONE_SUCCESS))
+    if seen.started > 2:
+        raise BrokenPromiseError(f"one Clear started {seen.started - 1} more Wiro tasks")
+
+
+def execution_timeout(stage: Stage) -> None:
+    """Airflow's execution_timeout ends a blocking run."""
+    stage.trigger()
+    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+
+
+def operator_timeout(stage: Stage) -> None:
+    """The operator's own timeout passes while deferred."""
+    stage.trigger()
+    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+
+
+def account_limit(stage: Stage) -> None:
+    """
+    Six runs on an account that may have two at once.
+
+    They begin after the rush of the other scenarios: a scheduler that lags by more than a deferral lasts
+    takes the end of a task's first part for its failure (Airflow 3.3.2, "state attribute is queued"), and
+    uses up a retry of its own accord.
+    """
+    pause(AFTER_THE_RUSH_SECONDS)
+    stage.trigger()
+    stage.finish(Expected(started=6, states={"success": 6}, most_tries=1), within_seconds=400)
+    stage.note(f"{stage.wiro.seen().requests('Run') - 6} times there was no slot")
+
+
+def _outage(stage: Stage) -> None:
+    for mode in ("blocking", "deferred"):
+        _begin(stage, f"{stage.name}_{mode}")
+    stage.runs[1].wait_for_state("deferred")
+    pause(3)
+
+
+def outage_frozen(stage: Stage) -> None:
+    """Wiro accepts connections and answers nothing for a minute."""
+    _outage(stage)
+    stage.wiro.freeze()
+    stage.say("frozen")
+    pause(OUTAGE_SECONDS)
+    stage.wiro.thaw()
+    stage.say("thawed")
+    stage.finish(Expected(started=2, states={"success": 2}, most_tries=1))
+
+
+def outage_errors(stage: Stage) -> None:
+    """Wiro's gateway answers 502 with HTML for half a minute, and drops connections for another half."""
+    _outage(stage)
+    for fault in ({"kind": "server_error", "status": 502, "body": "html"}, {"kind": "drop_before"}):
+        stage.wiro.disarm()
+        stage.wiro.arm({**fault, "times": None})
+        pause(OUTAGE_SECONDS / 2)
+    stage.wiro.disarm()
+    stage.note(f"{stage.wiro.seen().faults_fired} requests failed")
+    stage.finish(Expected(started=2, states={"success": 2}, most_tries=1))
+
+
+def triggerer_killed(stage: Stage) -> None:
+    """
+    The triggerer is killed and comes back, then is restarted as a deploy does it: nothing is stopped by that.
+
+    While it is away a user marks another deferred task failed. Airflow 3.3.2 then may drop that one's trigger
+    before any triggerer runs it, and no code of the provider's is asked: such a Wiro task runs to its end and
+    is billed, which is told and not judged.
+    """
+    followed = _begin(stage)
+    marked = _begin(stage, f"{stage.name}_marked")
+    stage.wait_until_followed(followed, marked)
+    stage.stack.triggerer.kill()
+    stage.say("triggerer killed")
+    marked.mark_failed()
+    pause(3)
+    stage.stack.triggerer.start()
+    stage.say("triggerer is back")
+    pause(15)
+    stage.stack.triggerer.stop(grace_seconds=30)
+    stage.stack.triggerer.start()
+    stage.say("triggerer restarted")
+    followed.wait_until_over(240)
+    stage.wait_until_wiro("all has ended", lambda seen: seen.alive == 0, within_seconds=60)
+    stopped = min(stage.wiro.seen().stopped, 1)
+    stage.note(f"marked while no triggerer ran: {'stopped' if stopped else 'ran on, the known limit'}")
+    states = {"failed": 1, "success": 1}
+    stage.finish(Expected(started=2, stopped=stopped, billed=2 - stopped, states=states, most_tries=1))
+
+
+def scheduler_killed(stage: Stage) -> None:
+    """The scheduler dies with all its workers, and comes back."""
+    _outage(stage)
+    _wait_for_id(stage.runs[0])
+    stage.stack.scheduler.kill()
+    stage.say("scheduler and its workers killed")
+    pause(3)
+    stage.stack.scheduler.start()
+    stage.say("scheduler is back")
+    stage.finish(Expected(started=2, states={"success": 2}))
+
+
+def scheduler_alone_killed(stage: Stage) -> None:
+    """
+    The scheduler dies and comes back, while its old workers live on with their tasks.
+
+    Airflow starts the blocking task again and ends its old process the way a user's click does, so that the
+    Wiro task is stopped under the new try, which begins another: one is paid for, never two alive.
+    """
+    _outage(stage)
+    _wait_for_id(stage.runs[0])
+    old_task = stage.runs[0].task_process()
+    session = stage.stack.scheduler.pid
+    try:
+        os.kill(session, signal.SIGKILL)
+        wait_for("the scheduler is gone", lambda: not stage.stack.scheduler.is_running, within_seconds=10)
+        stage.say("scheduler killed, its workers left alone")
+        stage.stack.scheduler.start()
+        stage.say("scheduler is back")
+        wait_for(
+            "the old task has ended", lambda: old_task not in session_members(session), within_seconds=120
+        )
+    finally:
+        # They were forked with the dead scheduler's database connection: while one lives, PostgreSQL keeps
+        # the rows locked that were in the scheduler's hands, and Airflow waits for them without end.
+        kill_session(session)
+    for run in stage.runs:
+        run.wait_until_over(240)
+    stopped = stage.wiro.seen().stopped
+    stage.finish(Expected(started=2 + stopped, stopped=min(stopped, 1), states={"success": 2}))
+
+
+#: These leave Airflow itself alone, so that they run at the same time.
+SIDE_BY_SIDE = (
+    Scenario("killed_before_record", killed_before_record),
+    Scenario("killed_worker_before_record", killed_worker_before_record),
+    Scenario("killed_in_flight", killed_in_flight),
+    Scenario("killed_after_rate_limit", killed_after_rate_limit),
+    Scenario("killed_in_doubt", killed_in_doubt),
+    Scenario("answer_lost", answer_lost),
+    Scenario("request_lost", request_lost),
+    Scenario("killed_polling", killed_polling, model_seconds=60),
+    Scenario("killed_worker_polling", killed_worker_polling, model_seconds=90),
+    Scenario("mark_failed_deferred", mark_failed_deferred, model_seconds=160),
+    Scenario("mark_failed_mapped", mark_failed_mapped, model_seconds=40),
+    Scenario("mark_failed_blocking", mark_failed_blocking, model_seconds=160),
+    Scenario("clear_deferred", clear_deferred, model_seconds=60),
+    Scenario("execution_timeout", execution_timeout, model_seconds=80),
+    Scenario("operator_timeout", operator_timeout, model_seconds=80),
+    Scenario("account_limit", account_limit, model_seconds=8, wiro_options=("--max-active", "2")),
+    Scenario("outage_frozen", outage_frozen, model_seconds=100),
+    Scenario("outage_errors", outage_errors, model_seconds=100),
+)
+#: These take a part of Airflow away, so that each has it for itself.
+ONE_BY_ONE = (
+    Scenario("triggerer_killed", triggerer_killed, model_seconds=80),
+    Scenario("scheduler_killed", scheduler_killed, model_seconds=45),
+    Scenario("scheduler_alone_killed", scheduler_alone_killed, model_seconds=45),
+)

@@ -1,0 +1,53 @@
+"""What goes wrong on a slow scheduler: LocalExecutor, Airflow's own time limits, busy cores."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.programs.faults.scenario import Scenario
+from tests.programs.faults.stage import Expected
+from tests.programs.faults.waiting import BrokenPromiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.programs.faults.stage import Stage
+
+RUNS = 60
+BUSY_LOOPS = 2
+#: No limit is lowered: a scheduler that lags by 20 s would count as dead on the other single machine.
+SETTINGS = {"AIRFLOW__CORE__PARALLELISM": "16"}
+
+
+@contextlib.contextmanager
+def busy_cores(loops: int) -> Iterator[None]:
+    """Keep cores busy with processes of our own, ended by their pids."""
+    with contextlib.ExitStack() as cleanup:
+        for _ in range(loops):
+            busy = subprocess.Popen(
+                [sys.executable, "-S", "-c", "while True: pass"], stdin=subprocess.DEVNULL
+            )
+            cleanup.callback(busy.wait)
+            cleanup.callback(busy.kill)
+        yield
+
+
+def short_deferrals(stage: Stage) -> None:
+    """
+    Sixty deferred runs of 2 to 4 seconds, without a retry, while every core is busy with something else.
+
+    A deferral that is shorter than the scheduler's lag is taken for the task's end: the task fails after its
+    run was paid for. Without the provider's shortest deferral, two to six of the sixty do (3.3.2).
+    """
+    stage.stack.api.wait_for_dag(stage.name, timeout_seconds=120)
+    with busy_cores(BUSY_LOOPS):
+        stage.trigger()
+        stage.finish(Expected(started=RUNS, states={"success": RUNS}, most_tries=1), within_seconds=400)
+    if (most := stage.wiro.seen().most_starts_of_one_run) != 1:
+        raise BrokenPromiseError(f"a run was started {most} times")
+
+
+SCENARIOS = (Scenario("short_deferrals", short_deferrals, model_seconds=4),)
