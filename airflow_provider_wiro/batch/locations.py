@@ -8,7 +8,6 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import unreadable
-from airflow_provider_wiro.batch.journal.key_value import FolderKeys, TaskStateKeys, file_of
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
 from airflow_provider_wiro.batch.journal.segmented import (
@@ -31,6 +30,7 @@ from airflow_provider_wiro.state_files.folder import (
 )
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
 from airflow_provider_wiro.storage.folder import open_folder
+from airflow_provider_wiro.storage.key_value import FolderKeys, TaskStateKeys, file_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,12 +13,12 @@ from airflow_provider_wiro.batch import runner
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.key_value import TaskStateKeys
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.batch.state import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
+from airflow_provider_wiro.storage.key_value import TaskStateKeys
 from tests.batch.work import prompts
 from tests.operators.fakes import CANCELLED
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.batch.journal.key_value import TaskStateKeys
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.storage.key_value import TaskStateKeys
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.operators.fakes import RETRO, TRIGGERS, DictStore, FakeTi, Told, fire
 

@@ -35,9 +35,9 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_wiro.batch.journal.key_value import KeyValueStore
     from airflow_provider_wiro.batch.state import Entry
     from airflow_provider_wiro.exceptions import WiroRecordError
+    from airflow_provider_wiro.storage.key_value import KeyValueStore
 
 #: Airflow warns of values of more than 65,535 bytes; quotes take two each in there.
 TASK_STATE_SEGMENT_BYTES = 40_000
