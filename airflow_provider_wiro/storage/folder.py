@@ -49,7 +49,7 @@ class Folder(Protocol):
     def write(self, name: str, body: bytes) -> None:
         """Put a file in place of the one before."""
 
-    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+    def compare_and_swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """
         Put a file in place of this very one, or of none.
 
@@ -142,7 +142,7 @@ class LocalFolder:
         """See :class:`Folder`."""
         self._replace(name, lambda file: file.write(body))
 
-    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+    def compare_and_swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Folder`."""
         return check_then_write(self.read, self.write, name, body, before)
 
@@ -201,7 +201,7 @@ class S3Folder:
         """See :class:`Folder`."""
         self._put(self._client.put_object, name, body, self._typed(name))
 
-    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+    def compare_and_swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Folder`."""
         found = self._find(name)
         etag = None
@@ -301,7 +301,7 @@ class ObjectStorageFolder:
         with self._open_for_writing(name) as target:
             target.write(body)
 
-    def swap(self, name: str, body: bytes, before: bytes | None) -> bool:
+    def compare_and_swap(self, name: str, body: bytes, before: bytes | None) -> bool:
         """See :class:`Folder`."""
         return check_then_write(self.read, self.write, name, body, before)
 

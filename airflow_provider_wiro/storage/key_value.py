@@ -1,10 +1,11 @@
-"""Where a journal's segments are kept: named texts, each put as a whole."""
+"""Small texts by key: in Airflow's task state store, or as the files of a folder."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_wiro.batch.state import damaged
+from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.storage.folder import check_then_write
 
 if TYPE_CHECKING:
@@ -12,100 +13,123 @@ if TYPE_CHECKING:
 
 
 class KeyValueStore(Protocol):
-    """Holds texts by name. What was put is what everybody gets from then on."""
+    """
+    Texts by key. Once a write has returned, every reader gets the new text.
 
-    where: str
+    Any call may raise what the store's client raises.
+    """
 
-    def at(self, name: str) -> str:
-        """Return where a text is, for people."""
+    location: str
 
-    def get(self, name: str) -> str | None:
+    def describe(self, key: str) -> str:
+        """Return where a text is kept, for messages."""
+
+    def get(self, key: str) -> str | None:
         """Return a text, None if there certainly is none."""
 
-    def put(self, name: str, text: str) -> None:
-        """Put a text in place of the one before."""
+    def put(self, key: str, text: str) -> None:
+        """Write a text in place of the current one."""
 
-    def swap(self, name: str, text: str, before: str | None) -> bool:
+    def compare_and_swap(self, key: str, text: str, expected: str | None) -> bool:
         """
-        Put a text in place of this very one, or of none.
+        Write a text only if the current one is ``expected``; None: only if there is none.
 
-        :return: whether it is there now; False if another was.
+        Where a store has no conditional write, the last of two simultaneous writers wins.
+
+        :return: whether ``text`` is stored now; False if another text was.
         """
 
-    def delete(self, name: str) -> None:
-        """Delete a text, if it is there."""
+    def delete(self, key: str) -> None:
+        """Delete a text, if it exists."""
 
 
 class TaskStateKeys:
-    """Airflow 3.3's task state store. Its calls may come from any thread: its socket has a lock there."""
+    """
+    The task state store of Airflow 3.3, per task instance. Its calls may come from any thread.
 
-    where = "Airflow's task state store"
+    :param state: the store in the task's context.
+    :param prefix: of the keys, since other code of the task may use the store.
+    :param is_json: the texts are JSON and are stored as the values that they stand for; by default they are
+        stored as strings.
+    """
 
-    def __init__(self, state: Any) -> None:
+    location = "Airflow's task state store"
+
+    def __init__(self, state: Any, *, prefix: str = "", is_json: bool = False) -> None:
         self._state = state
+        self._prefix = prefix
+        self._is_json = is_json
 
-    def at(self, name: str) -> str:
-        """See :class:`KeyValueStore`."""
-        return f"{_key(name)} in {self.where}"
+    def describe(self, key: str) -> str:
+        """See :meth:`KeyValueStore.describe`."""
+        return f"{self._prefix}{key} in {self.location}"
 
-    def get(self, name: str) -> str | None:
-        """See :class:`KeyValueStore`."""
-        found = self._state.get(_key(name))
-        if found is not None and not isinstance(found, str):
-            raise damaged(found, self.at(name))
+    def get(self, key: str) -> str | None:
+        """
+        See :meth:`KeyValueStore.get`.
+
+        :raises WiroOrphanedRunError: the value is no text.
+        """
+        found = self._state.get(self._prefix + key)
+        if found is None:
+            return None
+        if self._is_json:
+            return json.dumps(found)
+        if not isinstance(found, str):
+            raise WiroOrphanedRunError(
+                f"Expected a text at {self.describe(key)}, found {str(found)[:200]!r}. It should say what "
+                "was started, so look in the dashboard at wiro.ai before you delete it."
+            )
         return found
 
-    def put(self, name: str, text: str) -> None:
-        """See :class:`KeyValueStore`."""
-        self._state.set(_key(name), text)
+    def put(self, key: str, text: str) -> None:
+        """See :meth:`KeyValueStore.put`."""
+        self._state.set(self._prefix + key, json.loads(text) if self._is_json else text)
 
-    def swap(self, name: str, text: str, before: str | None) -> bool:
+    def compare_and_swap(self, key: str, text: str, expected: str | None) -> bool:
         """
-        See :class:`KeyValueStore`.
+        See :meth:`KeyValueStore.compare_and_swap`.
 
-        The store knows no condition, so that of two at the very same moment the last one wins. Airflow itself
-        refuses what an earlier try writes once the next one is scheduled.
+        The store has no conditional write. Airflow itself refuses what an earlier try writes once the next
+        one is scheduled.
         """
-        return check_then_write(self.get, self.put, name, text, before)
+        return check_then_write(self.get, self.put, key, text, expected)
 
-    def delete(self, name: str) -> None:
-        """See :class:`KeyValueStore`."""
-        self._state.delete(_key(name))
+    def delete(self, key: str) -> None:
+        """See :meth:`KeyValueStore.delete`."""
+        self._state.delete(self._prefix + key)
 
 
 class FolderKeys:
-    """A folder in an object store."""
+    """
+    The files of a folder: one for each key.
 
-    def __init__(self, place: Folder) -> None:
-        self._place = place
-        self.where = place.uri
+    :param suffix: of the files' names, after the key.
+    """
 
-    def at(self, name: str) -> str:
-        """See :class:`KeyValueStore`."""
-        return f"{self.where}/{file_of(name)}"
+    def __init__(self, folder: Folder, *, suffix: str) -> None:
+        self._folder = folder
+        self._suffix = suffix
+        self.location = folder.uri
 
-    def get(self, name: str) -> str | None:
-        """See :class:`KeyValueStore`."""
-        body = self._place.read(file_of(name))
+    def describe(self, key: str) -> str:
+        """See :meth:`KeyValueStore.describe`."""
+        return f"{self.location}/{key}{self._suffix}"
+
+    def get(self, key: str) -> str | None:
+        """See :meth:`KeyValueStore.get`."""
+        body = self._folder.read(key + self._suffix)
         return None if body is None else body.decode()
 
-    def put(self, name: str, text: str) -> None:
-        """See :class:`KeyValueStore`."""
-        self._place.write(file_of(name), text.encode())
+    def put(self, key: str, text: str) -> None:
+        """See :meth:`KeyValueStore.put`."""
+        self._folder.write(key + self._suffix, text.encode())
 
-    def swap(self, name: str, text: str, before: str | None) -> bool:
-        """See :class:`KeyValueStore`."""
-        return self._place.swap(file_of(name), text.encode(), None if before is None else before.encode())
+    def compare_and_swap(self, key: str, text: str, expected: str | None) -> bool:
+        """See :meth:`KeyValueStore.compare_and_swap`."""
+        before = None if expected is None else expected.encode()
+        return self._folder.compare_and_swap(key + self._suffix, text.encode(), before)
 
-    def delete(self, name: str) -> None:
-        """See :class:`KeyValueStore`."""
-        self._place.delete(file_of(name))
-
-
-def _key(name: str) -> str:
-    return f"wiro_batch_{name}"
-
-
-def file_of(name: str) -> str:
-    """Return the file's name of a text in a folder."""
-    return f"{name}.jsonl"
+    def delete(self, key: str) -> None:
+        """See :meth:`KeyValueStore.delete`."""
+        self._folder.delete(key + self._suffix)
