@@ -27,7 +27,7 @@ from airflow_provider_wiro.state_files.folder import (
     remove_with_trace,
 )
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
-from airflow_provider_wiro.storage.folder import open_folder
+from airflow_provider_wiro.storage.open_folder import open_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,8 @@ from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
-from airflow_provider_wiro.storage.folder import S3Folder, open_folder, split_uri
+from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
+from airflow_provider_wiro.storage.s3.folder import S3Folder
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
-from airflow_provider_wiro.storage.folder import open_folder
 from airflow_provider_wiro.storage.key_value import FolderKeys, KeyValueStore, TaskStateKeys
+from airflow_provider_wiro.storage.open_folder import open_folder
 from tests.operators.fakes import DictStore
 
 if TYPE_CHECKING:
