@@ -21,8 +21,8 @@ from airflow_provider_wiro.input_files.sources import flattened, is_local_path, 
 from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.state_files.folder import absolute
-from airflow_provider_wiro.storage.folder import open_folder, split_uri
 from airflow_provider_wiro.storage.location import parse_location
+from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.preflight.data_trust import DataTrust

@@ -8,13 +8,10 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import unreadable
-from airflow_provider_wiro.batch.journal.key_value import FolderKeys, TaskStateKeys, file_of
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
 from airflow_provider_wiro.batch.journal.segmented import (
-    HEAD,
-    OBJECT_SEGMENT_BYTES,
-    TASK_STATE_SEGMENT_BYTES,
+    HEAD_FILE,
     SegmentedJournal,
 )
 from airflow_provider_wiro.batch.state import BatchState
@@ -30,7 +27,7 @@ from airflow_provider_wiro.state_files.folder import (
     remove_with_trace,
 )
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
-from airflow_provider_wiro.storage.folder import open_folder
+from airflow_provider_wiro.storage.open_folder import open_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +58,7 @@ def open_journal(
     """
     state = context.get("task_state_store")
     if state is not None and state_path is None:
-        return SegmentedJournal(TaskStateKeys(state), TASK_STATE_SEGMENT_BYTES)
+        return SegmentedJournal.in_task_state(state)
     folder = find_state_folder(state_path)
     if folder is None:
         return None
@@ -104,7 +101,7 @@ class _Files:
 
     def has(self, name: str) -> bool:
         if self._local is None:
-            return self._place(name).read(file_of(HEAD)) is not None
+            return self._place(name).read(HEAD_FILE) is not None
         file = self._local / name
         return file.exists() and file.stat().st_size > 0  # an empty one is only begun
 
@@ -118,7 +115,7 @@ class _Files:
     def journal(self, name: str) -> Journal:
         if self._local is not None:
             return FileJournal(self._local / name)
-        return SegmentedJournal(FolderKeys(self._place(name)), OBJECT_SEGMENT_BYTES)
+        return SegmentedJournal.in_folder(self._place(name))
 
     def discard(self, name: str) -> None:
         if self._local is not None:
@@ -135,9 +132,8 @@ def _discard_file(file: Path) -> None:
 
 
 def _discard_place(place: Folder) -> None:
-    head = file_of(HEAD)
-    place.delete(head)  # first: segments without it are nothing, and it without them is damaged
-    for name in place.names() - {head}:
+    place.delete(HEAD_FILE)  # first: segments without it are nothing, and it without them is damaged
+    for name in place.names() - {HEAD_FILE}:
         place.delete(name)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch.preflight.store_refusals import is_access_denied, is_missing_bucket, refusals
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
-from airflow_provider_wiro.storage.folder import open_folder, split_uri
+from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,6 @@ from airflow_provider_wiro.state_files.dag_run import DagRunStart, find_earlier,
 from airflow_provider_wiro.state_files.folder import (
     find_state_folder,
     local_path,
-    open_in_folder,
     remove_with_trace,
 )
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
@@ -278,7 +277,7 @@ def _put_object(path: Any, body: bytes) -> None:
 
 
 def _replace_file(path: Path, body: bytes) -> None:
-    with replacing(path, open_in_folder) as file:
+    with replacing(path) as file:
         file.write(body)
 
 

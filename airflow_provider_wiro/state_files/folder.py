@@ -19,15 +19,10 @@ from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location, refuse_marks
 from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
-from airflow_provider_wiro.storage.private_files import open_private
 
 if TYPE_CHECKING:
-    from typing import IO
-
     from airflow.providers.common.compat.sdk import Context
 
-#: How often a file is tried to be opened whose folder was just removed.
-_OPENINGS = 10
 #: File systems take 255 bytes; Airflow's ids go up to 250 characters, which quoting can make three of each.
 _LONGEST_NAME = 180
 
@@ -123,21 +118,6 @@ def local_path(uri: str) -> Path | None:
     """Return the local path that a path or ``file://`` URI names, None for an object store."""
     path = uri.removeprefix("file://")
     return None if "://" in path else Path(path)
-
-
-def open_in_folder(file: Path, mode: str = "wb") -> IO[bytes]:
-    """
-    Open a local file for writing, in a folder that another process may remove because it is empty.
-
-    Only its owner may read it: it holds prompts.
-    """
-    for _ in range(_OPENINGS):
-        with suppress(FileNotFoundError, FileExistsError):  # the same race, while its parents are made
-            file.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            return open_private(file, mode)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return open_private(file, mode)
 
 
 def trace_beside(file: Path) -> Path:

@@ -14,9 +14,9 @@ from airflow_provider_wiro.exceptions import WiroRecordError
 from airflow_provider_wiro.state_files.folder import (
     find_state_folder,
     local_path,
-    open_in_folder,
     trace_beside,
 )
+from airflow_provider_wiro.storage.private_files import open_in_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

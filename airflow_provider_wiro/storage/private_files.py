@@ -1,9 +1,10 @@
-"""Local files that only their owner may read: records, journals, results and manifests hold prompts."""
+"""Local files that only their owner may read, since records, journals and results hold prompts."""
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
@@ -13,36 +14,64 @@ if TYPE_CHECKING:
     from typing import IO
 
 _MODE = 0o600
+#: How often to create a file whose folder another process has just removed.
+_CREATE_ATTEMPTS = 10
+#: Errors of a file system that can't sync a folder; the rename is then as durable as it makes it.
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM})
 
 
 def open_private(path: Path, mode: str) -> IO[bytes]:
     """
-    Open a file; where this creates it, nobody but its owner may read or write it, from its first moment.
+    Open a file. If this creates it, only its owner may read or write it, from the first moment.
 
     :param mode: a binary one of ``open``.
     """
     return cast("IO[bytes]", open(path, mode, opener=_create))
 
 
+def open_in_folder(path: Path, mode: str = "wb") -> IO[bytes]:
+    """Open a private file for writing and create its folder, which another process may remove if empty."""
+    for _ in range(_CREATE_ATTEMPTS):
+        with suppress(FileNotFoundError, FileExistsError):  # the same race, while its parents are created
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return open_private(path, mode)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open_private(path, mode)
+
+
 @contextmanager
-def replacing(path: Path, open_file: Callable[[Path, str], IO[bytes]] = open_private) -> Iterator[IO[bytes]]:
+def replacing(path: Path, put: Callable[[Path, Path], object] = os.replace) -> Iterator[IO[bytes]]:
     """
-    Write a private file in place of the one before: a crash leaves either that or the new one as a whole.
+    Write a private file in place of the current one. A crash leaves either of them, as a whole.
 
-    What is written is on disk before it takes the place. After an error the file before is still there.
+    The new content is on disk before the file is renamed, and the rename before this returns. After an error
+    the current file is still there.
 
-    :param open_file: opens the private file that is written first, beside ``path``.
+    :param put: moves the file that was written to ``path``.
     """
     scratch = path.with_name(f".{path.name[:100]}.{uuid4().hex}")
     try:
-        with open_file(scratch, "xb") as file:
+        with open_in_folder(scratch, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        scratch.replace(path)
+        put(scratch, path)
+        _sync_folder(path.parent)
     except BaseException:  # also when the task is stopped
         scratch.unlink(missing_ok=True)
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _create(path: str, flags: int) -> int:

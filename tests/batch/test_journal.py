@@ -13,11 +13,11 @@ import pytest
 
 from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.key_value import FolderKeys, TaskStateKeys
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
-from airflow_provider_wiro.storage.folder import S3Folder, open_folder, split_uri
+from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
+from airflow_provider_wiro.storage.s3.folder import S3Folder
 from tests.operators.fakes import DictStore
 from tests.transfers.s3 import BUCKET
 
@@ -41,12 +41,12 @@ def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], J
     if request.param == "file":
         return lambda: FileJournal(tmp_path / "a" / "b.jsonl")
     if request.param == "folder":
-        return lambda: SegmentedJournal(FolderKeys(open_folder(f"{tmp_path}/a")), 500)
+        return lambda: SegmentedJournal.in_folder(open_folder(f"{tmp_path}/a"), 500)
     if request.param == "task state":
         store = DictStore()
-        return lambda: SegmentedJournal(TaskStateKeys(store), 500)
+        return lambda: SegmentedJournal.in_task_state(store, 500)
     request.getfixturevalue("s3" if request.param == "s3" else "bucket")
-    return lambda: SegmentedJournal(FolderKeys(open_folder(f"s3://aws_default@{BUCKET}/a/b")), 500)
+    return lambda: SegmentedJournal.in_folder(open_folder(f"s3://aws_default@{BUCKET}/a/b"), 500)
 
 
 def begun(journal: Journal, first: Entries) -> Journal:
@@ -127,9 +127,9 @@ def test_of_two_that_begin_a_journal_at_once_one_does(open_again: Callable[[], J
 
 
 class Interrupted:
-    """Slots of one process; before its operation of a given number another process has its turn."""
+    """One process's view of a store: another process acts before the operation with a given number."""
 
-    where = "memory"
+    location = "memory"
 
     def __init__(
         self, texts: dict[str, str], turn: Callable[[], None] | None = None, at: int | None = None
@@ -144,27 +144,27 @@ class Interrupted:
         if self.operations == self._at and self._turn is not None:
             self._turn()
 
-    def at(self, name: str) -> str:
-        return name
+    def describe(self, key: str) -> str:
+        return key
 
-    def get(self, name: str) -> str | None:
+    def get(self, key: str) -> str | None:
         self._operate()
-        return self._texts.get(name)
+        return self._texts.get(key)
 
-    def put(self, name: str, text: str) -> None:
+    def put(self, key: str, text: str) -> None:
         self._operate()
-        self._texts[name] = text
+        self._texts[key] = text
 
-    def swap(self, name: str, text: str, before: str | None) -> bool:
+    def compare_and_swap(self, key: str, text: str, expected: str | None) -> bool:
         self._operate()
-        if self._texts.get(name) not in {before, text}:
+        if self._texts.get(key) not in {expected, text}:
             return False
-        self._texts[name] = text
+        self._texts[key] = text
         return True
 
-    def delete(self, name: str) -> None:
+    def delete(self, key: str) -> None:
         self._operate()
-        self._texts.pop(name, None)
+        self._texts.pop(key, None)
 
 
 @pytest.mark.parametrize("earlier", [0, 9], ids=["own segments", "segments of another before"])
@@ -235,14 +235,14 @@ def test_of_two_that_open_a_journal_at_once_only_one_goes_on() -> None:
 def test_a_journal_that_is_opened_often_does_not_become_many_segments() -> None:
     """A deferrable batch opens it each time it comes back."""
     store = DictStore()
-    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(1))
+    begun(SegmentedJournal.in_task_state(store, 1000), entries(1))
     for number in range(1, 200):
-        journal = SegmentedJournal(TaskStateKeys(store), 1000)
+        journal = SegmentedJournal.in_task_state(store, 1000)
         assert len(list(journal.read())) == number
         journal.append(entries(1, start=number))
 
     assert len(store.values) < 12
-    assert list(SegmentedJournal(TaskStateKeys(store), 1000).read()) == entries(200)
+    assert list(SegmentedJournal.in_task_state(store, 1000).read()) == entries(200)
 
 
 def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
@@ -250,21 +250,21 @@ def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
     lines = "".join(json.dumps(entry) + "\n" for entry in entries(2))
     store.set("wiro_batch_head", '{"version": 1, "generation": 3}')
     store.set("wiro_batch_3-000001", f'{{"lines":2}}\n{lines}')
-    journal = SegmentedJournal(TaskStateKeys(store), 1000)
+    journal = SegmentedJournal.in_task_state(store, 1000)
     assert list(journal.read()) == entries(2)
     journal.append(entries(1, start=2))
 
-    assert list(SegmentedJournal(TaskStateKeys(store), 1000).read()) == entries(3)
+    assert list(SegmentedJournal.in_task_state(store, 1000).read()) == entries(3)
 
 
 def test_a_journal_whose_segments_are_gone_is_not_taken_for_none() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(2))
+    begun(SegmentedJournal.in_task_state(store, 1000), entries(2))
     for key in [key for key in store.values if key != "wiro_batch_head"]:
         store.delete(key)
 
     with pytest.raises(WiroOrphanedRunError, match="no segment"):
-        list(SegmentedJournal(TaskStateKeys(store), 1000).read())
+        list(SegmentedJournal.in_task_state(store, 1000).read())
 
 
 # A conditional put in S3.
@@ -291,12 +291,12 @@ def test_a_folder_without_a_name_is_refused_where_stores_differ(uri: str) -> Non
 def test_s3_swaps_only_what_is_still_there(s3: S3) -> None:
     place = open_folder(f"s3://aws_default@{BUCKET}/a")
 
-    assert place.swap("head", b"1", None)
-    assert not place.swap("head", b"2", None)
-    assert not place.swap("head", b"2", b"0")
-    assert place.swap("head", b"2", b"1")
-    assert place.swap("head", b"2", b"1"), "it is there already"
-    assert not place.swap("none", b"2", b"1")
+    assert place.compare_and_swap("head", b"1", None)
+    assert not place.compare_and_swap("head", b"2", None)
+    assert not place.compare_and_swap("head", b"2", b"0")
+    assert place.compare_and_swap("head", b"2", b"1")
+    assert place.compare_and_swap("head", b"2", b"1"), "it is there already"
+    assert not place.compare_and_swap("none", b"2", b"1")
 
 
 @pytest.mark.parametrize("before", [None, b"before"], ids=["of none", "of another"])
@@ -313,7 +313,7 @@ def test_a_swap_in_s3_that_another_forestalls_is_refused_by_the_server(s3: S3, b
 
     place._client.put_object = late
 
-    assert not place.swap("head", b"mine", before)
+    assert not place.compare_and_swap("head", b"mine", before)
     assert s3.get("a/head") == b"theirs"
 
 
@@ -329,8 +329,8 @@ def test_a_swap_in_s3_whose_answer_was_lost_is_not_taken_for_another_process(s3:
 
     place._client.put_object = twice
 
-    assert place.swap("head", b"1", None)
-    assert place.swap("head", b"2", b"1")
+    assert place.compare_and_swap("head", b"1", None)
+    assert place.compare_and_swap("head", b"2", b"1")
 
 
 def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> None:
@@ -347,9 +347,9 @@ def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> No
 
     place._client.put_object = old
 
-    assert place.swap("head", b"1", None)
-    assert place.swap("head", b"2", b"1")
-    assert not place.swap("head", b"3", b"1")
+    assert place.compare_and_swap("head", b"1", None)
+    assert place.compare_and_swap("head", b"2", b"1")
+    assert not place.compare_and_swap("head", b"3", b"1")
 
 
 # A file.
@@ -458,40 +458,40 @@ def test_a_damaged_line_is_named_with_what_its_deletion_means(tmp_path: Path) ->
 
 def test_a_segment_that_is_gone_is_an_error() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateKeys(store), 100), entries(20))
+    begun(SegmentedJournal.in_task_state(store, 100), entries(20))
     [third] = (key for key in store.values if key.endswith("-000003"))
     store.delete(third)
 
     with pytest.raises(WiroOrphanedRunError, match=f"at {third} in .*no such segment"):
-        list(SegmentedJournal(TaskStateKeys(store), 100).read())
+        list(SegmentedJournal.in_task_state(store, 100).read())
 
 
 def test_a_damaged_line_of_a_segment_is_named() -> None:
     store = DictStore()
-    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(20))
+    begun(SegmentedJournal.in_task_state(store, 1000), entries(20))
     [segment] = (key for key in store.values if key.endswith("-000001"))
     store.values[segment] = store.values[segment].replace("13}", "13")
 
     with pytest.raises(WiroOrphanedRunError, match=f"at line 15 of {segment} in Airflow's task state store"):
-        list(SegmentedJournal(TaskStateKeys(store), 1000).read())
+        list(SegmentedJournal.in_task_state(store, 1000).read())
 
 
 def test_half_a_segment_is_an_error() -> None:
     """A store that doesn't put as a whole, such as a file system behind sftp://, can leave one."""
     store = DictStore()
-    begun(SegmentedJournal(TaskStateKeys(store), 1000), entries(20))
+    begun(SegmentedJournal.in_task_state(store, 1000), entries(20))
     [segment] = (key for key in store.values if key.endswith("-000001"))
     text = json.loads(store.values[segment])
     for cut in (text[: len(text) // 2], text[: text.rindex("\n", 0, -1) + 1], text[:-1], ""):
         store.values[segment] = json.dumps(cut)
         with pytest.raises(WiroOrphanedRunError):
-            list(SegmentedJournal(TaskStateKeys(store), 1000).read())
+            list(SegmentedJournal.in_task_state(store, 1000).read())
 
 
 @pytest.mark.parametrize("does_it_all_the_same", [False, True])
 def test_a_put_that_fails_leaves_nothing_that_shows_up_later(does_it_all_the_same: bool) -> None:
     store = DictStore()
-    journal = begun(SegmentedJournal(TaskStateKeys(store), 60), entries(2))
+    journal = begun(SegmentedJournal.in_task_state(store, 60), entries(2))
 
     def fail(key: str, value: Any) -> None:
         if does_it_all_the_same:
@@ -504,14 +504,14 @@ def test_a_put_that_fails_leaves_nothing_that_shows_up_later(does_it_all_the_sam
     store.set = put  # type: ignore[method-assign]
     journal.append(entries(3, start=2))
 
-    assert list(SegmentedJournal(TaskStateKeys(store), 60).read()) == entries(5)
+    assert list(SegmentedJournal.in_task_state(store, 60).read()) == entries(5)
 
 
 def test_a_crash_while_a_journal_is_begun_anew_leaves_the_one_before() -> None:
     """Whatever such a crash leaves behind shows up in no later one either."""
     for crash_at in range(1, 12):
         store = DictStore()
-        begun(SegmentedJournal(TaskStateKeys(store), 60), entries(9))
+        begun(SegmentedJournal.in_task_state(store, 60), entries(9))
         left = iter(range(crash_at))
 
         def crash(key: str, value: Any, store: DictStore = store, left: Any = left) -> None:
@@ -520,23 +520,23 @@ def test_a_crash_while_a_journal_is_begun_anew_leaves_the_one_before() -> None:
             DictStore.set(store, key, value)
 
         store.set = crash  # type: ignore[method-assign]
-        journal = SegmentedJournal(TaskStateKeys(store), 60)
+        journal = SegmentedJournal.in_task_state(store, 60)
         list(journal.read())
         try:
             journal.replace(entries(20, start=100))
         except KeyboardInterrupt:
             del store.set
-            again = SegmentedJournal(TaskStateKeys(store), 60)
+            again = SegmentedJournal.in_task_state(store, 60)
             assert list(again.read()) == entries(9)
             again.replace(entries(3, start=200))
-            assert list(SegmentedJournal(TaskStateKeys(store), 60).read()) == entries(3, start=200)
+            assert list(SegmentedJournal.in_task_state(store, 60).read()) == entries(3, start=200)
 
 
 @pytest.mark.parametrize("call", ["get", "set"])
 def test_a_store_that_fails_is_not_taken_for_an_empty_one(call: str) -> None:
     store = DictStore()
     store.fails.add(call)
-    journal = SegmentedJournal(TaskStateKeys(store), 60)
+    journal = SegmentedJournal.in_task_state(store, 60)
 
     with pytest.raises(WiroRecordError, match="API_SERVER_ERROR"):
         begun(journal, entries(1))
@@ -544,7 +544,7 @@ def test_a_store_that_fails_is_not_taken_for_an_empty_one(call: str) -> None:
 
 def test_no_value_is_larger_than_airflow_takes() -> None:
     store = DictStore()
-    journal = begun(SegmentedJournal(TaskStateKeys(store), TASK_STATE_SEGMENT_BYTES), [])
+    journal = begun(SegmentedJournal.in_task_state(store, TASK_STATE_SEGMENT_BYTES), [])
     for start in range(0, 3000, 7):
         journal.append(
             [{"what": "id", "item": number, "id": f"id-{number}"} for number in range(start, start + 7)]

@@ -13,7 +13,6 @@ from airflow_provider_wiro.batch import runner
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.key_value import TaskStateKeys
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.batch.state import Attempt
@@ -93,7 +92,7 @@ def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_show
 
 def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork) -> None:
     work.has_state_store = True
-    store = SegmentedJournal(TaskStateKeys(work.store), 300)
+    store = SegmentedJournal.in_task_state(work.store, 300)
     store.replace([batch_state.begin("digest", 30)])
     for item in range(30):
         store.append([batch_state.intent(item, Attempt("digest", "1", 5.0, 1))])
@@ -103,7 +102,7 @@ def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork
     del work.store.values[names[3]]
     work.store.values[names[5]] = json.dumps("rubbish\n")
 
-    found = RunningTasks.of_journal(SegmentedJournal(TaskStateKeys(work.store), 300), try_number=1)
+    found = RunningTasks.of_journal(SegmentedJournal.in_task_state(work.store, 300), try_number=1)
 
     assert len(found.ids) >= 22
     assert {"100", "129"} <= set(found.ids)

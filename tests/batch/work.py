@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_wiro.batch.journal.key_value import TaskStateKeys
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
@@ -115,7 +114,7 @@ class BatchWork:
     @property
     def entries(self) -> list[dict[str, Any]]:
         if self.has_state_store:
-            return list(SegmentedJournal(TaskStateKeys(self.store), 40_000).read())
+            return list(SegmentedJournal.in_task_state(self.store, 40_000).read())
         return [json.loads(line) for line in self.journal.read_text().splitlines()]
 
     @property

@@ -10,9 +10,8 @@ import pytest
 
 from airflow_provider_wiro.recovery.record_store import FileRecordStore
 from airflow_provider_wiro.recovery.run_record import RunRecord
-from airflow_provider_wiro.state_files.folder import open_in_folder
-from airflow_provider_wiro.storage.folder import open_folder
-from airflow_provider_wiro.storage.private_files import open_private, replacing
+from airflow_provider_wiro.storage.open_folder import open_folder
+from airflow_provider_wiro.storage.private_files import open_in_folder, open_private, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,7 @@ from airflow_provider_wiro.batch.journal.interface import (
     unreadable,
     unwritable,
 )
-from airflow_provider_wiro.state_files.folder import open_in_folder
-from airflow_provider_wiro.storage.private_files import open_private
+from airflow_provider_wiro.storage.private_files import open_in_folder, open_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

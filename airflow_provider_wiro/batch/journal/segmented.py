@@ -31,19 +31,24 @@ from airflow_provider_wiro.batch.journal.interface import (
 )
 from airflow_provider_wiro.batch.state import damaged
 from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
+from airflow_provider_wiro.storage.key_value import FolderKeys, TaskStateKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_wiro.batch.journal.key_value import KeyValueStore
     from airflow_provider_wiro.batch.state import Entry
     from airflow_provider_wiro.exceptions import WiroRecordError
+    from airflow_provider_wiro.storage.folder import Folder
+    from airflow_provider_wiro.storage.key_value import KeyValueStore
 
 #: Airflow warns of values of more than 65,535 bytes; quotes take two each in there.
 TASK_STATE_SEGMENT_BYTES = 40_000
 OBJECT_SEGMENT_BYTES = 256 * 1024
 
 HEAD = "head"
+_SUFFIX = ".jsonl"
+#: The name of the file with ``head``, in a folder.
+HEAD_FILE = f"{HEAD}{_SUFFIX}"
 #: How often a journal is tried to be taken over from a process that puts ``head`` at the same time, as it
 #: does once.
 _ATTEMPTS = 3
@@ -59,9 +64,9 @@ class SegmentedJournal:
     :param segment_bytes: how long a segment gets before the next one begins.
     """
 
-    def __init__(self, slots: KeyValueStore, segment_bytes: int) -> None:
-        self.position = slots.where
-        self._slots = slots
+    def __init__(self, keys: KeyValueStore, segment_bytes: int) -> None:
+        self.position = keys.location
+        self._keys = keys
         self._segment_bytes = segment_bytes
         #: As this process has put it.
         self._head: str | None = None
@@ -74,6 +79,16 @@ class SegmentedJournal:
         self._is_listed = False
         self._number = 0
         self._tail = ""
+
+    @classmethod
+    def in_task_state(cls, state: Any, segment_bytes: int = TASK_STATE_SEGMENT_BYTES) -> SegmentedJournal:
+        """Return the journal in the task state store of Airflow 3.3."""
+        return cls(TaskStateKeys(state, prefix="wiro_batch_"), segment_bytes)
+
+    @classmethod
+    def in_folder(cls, folder: Folder, segment_bytes: int = OBJECT_SEGMENT_BYTES) -> SegmentedJournal:
+        """Return the journal in a folder of its own."""
+        return cls(FolderKeys(folder, suffix=_SUFFIX), segment_bytes)
 
     def read(self) -> Iterator[Entry]:
         """See :class:`JournalStore`."""
@@ -97,7 +112,7 @@ class SegmentedJournal:
             if head is None:
                 return
             try:
-                chain, _ = _parsed(head, self._slots.at(HEAD))
+                chain, _ = _parsed(head, self._keys.describe(HEAD))
             except WiroOrphanedRunError:
                 return  # without it, it isn't known which segments are the journal
             for owner, count in chain:
@@ -113,7 +128,7 @@ class SegmentedJournal:
 
     def _readable(self, name: str) -> str | None:
         try:
-            return self._slots.get(name)
+            return self._keys.get(name)
         except WiroOrphanedRunError:
             return None
 
@@ -151,7 +166,7 @@ class SegmentedJournal:
         except WiroError:
             raise
         except Exception as error:
-            raise told(self._slots.where, error) from error
+            raise told(self._keys.location, error) from error
 
     # Whose it is.
 
@@ -159,15 +174,15 @@ class SegmentedJournal:
         """Make the journal this process's; return which segments it has, and which were copied lately."""
         self._owner, self._is_listed = _new_owner(), False
         for _ in range(_ATTEMPTS):
-            self._head = self._slots.get(HEAD)
+            self._head = self._keys.get(HEAD)
             if self._head is None:
                 return [], []
-            chain, copied = _parsed(self._head, self._slots.at(HEAD))
+            chain, copied = _parsed(self._head, self._keys.describe(HEAD))
             text = _head(self._owner, chain, copied)
-            if self._slots.swap(HEAD, text, self._head):
+            if self._keys.compare_and_swap(HEAD, text, self._head):
                 self._head = text
                 return chain, copied
-        raise JournalFencedError(self._slots.where)
+        raise JournalFencedError(self._keys.location)
 
     def _list(self) -> None:
         """
@@ -187,13 +202,13 @@ class SegmentedJournal:
 
     def _put_head(self, chain: Chain) -> None:
         text = _head(self._owner, chain, self._copied)
-        if not self._slots.swap(HEAD, text, self._head):
-            raise JournalFencedError(self._slots.where)
+        if not self._keys.compare_and_swap(HEAD, text, self._head):
+            raise JournalFencedError(self._keys.location)
         self._head = text
 
     def _check(self) -> None:
-        if self._slots.get(HEAD) != self._head:
-            raise JournalFencedError(self._slots.where)
+        if self._keys.get(HEAD) != self._head:
+            raise JournalFencedError(self._keys.location)
 
     # Segments.
 
@@ -202,14 +217,14 @@ class SegmentedJournal:
         while (count is None or number <= count) and (found := self._segment(owner, number)) is not None:
             yield found
             number += 1
-        has_later = self._slots.get(_name(owner, number + 1)) is not None
+        has_later = self._keys.get(_name(owner, number + 1)) is not None
         # Another look, for its writer may be alive.
         if number <= (count or 0) or (has_later and self._segment(owner, number) is None):
-            raise damaged("no such segment", self._slots.at(_name(owner, number)))
+            raise damaged("no such segment", self._keys.describe(_name(owner, number)))
 
     def _segment(self, owner: str, number: int) -> str | None:
-        where = self._slots.at(_name(owner, number))
-        found = self._slots.get(_name(owner, number))
+        where = self._keys.describe(_name(owner, number))
+        found = self._keys.get(_name(owner, number))
         if found is None:
             return None
         first, _, text = found.partition("\n")
@@ -219,7 +234,7 @@ class SegmentedJournal:
 
     def _entries(self, owner: str, number: int, segment: str) -> Iterator[Entry]:
         for line, text in enumerate(segment.splitlines(), start=2):  # after the one that counts them
-            self.position = f"line {line} of {self._slots.at(_name(owner, number))}"
+            self.position = f"line {line} of {self._keys.describe(_name(owner, number))}"
             yield from_line(text, self.position)
 
     def _take_tail_along(self) -> None:
@@ -231,7 +246,7 @@ class SegmentedJournal:
         if self._head is None:
             return
         if not self._chain:  # a journal has a segment from its beginning
-            raise damaged("no segment", self._slots.at(HEAD))
+            raise damaged("no segment", self._keys.describe(HEAD))
         owner, count = self._chain.pop()
         self._copied = [(owner, count)]
         if count is not None and count > 1:
@@ -244,7 +259,7 @@ class SegmentedJournal:
         self._put(self._tail + lines)
 
     def _put(self, text: str) -> None:
-        self._slots.put(_name(self._owner, self._number), f'{{"lines":{text.count(chr(10))}}}\n{text}')
+        self._keys.put(_name(self._owner, self._number), f'{{"lines":{text.count(chr(10))}}}\n{text}')
         self._tail = text
 
     def _forget(self, names: Iterable[str]) -> None:
@@ -253,9 +268,9 @@ class SegmentedJournal:
             for name in names:
                 owner, _, number = name.rpartition("-")
                 for later in itertools.count(int(number)):
-                    if self._slots.get(_name(owner, later)) is None:
+                    if self._keys.get(_name(owner, later)) is None:
                         break
-                    self._slots.delete(_name(owner, later))
+                    self._keys.delete(_name(owner, later))
         except Exception:  # noqa: S110  what is left over is read by nobody
             pass
 
