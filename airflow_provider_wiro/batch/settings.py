@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_wiro.recovery.sending import LOST_RUN_PATIENCE_SECONDS
+from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

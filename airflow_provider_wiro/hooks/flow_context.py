@@ -15,9 +15,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_wiro.api.flow import FlowContext
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
-from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS, RateGate
+from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS, RateGate
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.recovery.sending import LOST_RUN_PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task

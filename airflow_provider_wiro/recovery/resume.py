@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.operations import look_at_task, stop_task
-from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
+from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_summary import has_enough_outputs
 from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
@@ -24,7 +24,6 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.input_files.sent_files import SentFiles, with_digests
 from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests, find_to_stop
 from airflow_provider_wiro.recovery.lost_runs import LostRun, doubt, find_lost
-from airflow_provider_wiro.recovery.sending import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.state_files.task_try import TaskTry, was_cleared_since
 
 if TYPE_CHECKING:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.exceptions import WiroLostRunError
 
-#: A Run whose answer timed out may start its task this long after it was sent, if nothing else is configured.
-LOST_RUN_PATIENCE_SECONDS = 600.0
 #: One whose connection was reset or closed before any byte of an answer, as long as this after that.
 CUT_OFF_PATIENCE_SECONDS = 60.0
 #: One that came after a longer silence is a server's or a proxy's timeout, behind which Wiro may be at work.

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.batch import results, runner, submission
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError, recorder
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS, LOST_RUN_PATIENCE_SECONDS
+from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS
 from tests.batch.work import prompts
 from tests.operators.fakes import FakeTi
 from tests.transfers.s3 import BUCKET
