@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.cancellation.bounded_question import BoundedQuestion
-from airflow_provider_wiro.cancellation.task_ends import at_an_error
+from airflow_provider_wiro.cancellation.task_end import at_an_error
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
