@@ -56,6 +56,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
 
+
+class TaskStoppedError(AirflowException):
+    """Airflow has stopped the task. Raised only while no Run is in flight."""
+
+    def __init__(self, message: str = "The Airflow task was stopped.") -> None:
+        super().__init__(message)
+
+
 _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     WiroAuthenticationError: (
         "Check the Wiro connection: the API key in `login` and the secret in `password` for a project in "
@@ -169,7 +177,7 @@ def in_brief(method: F) -> F:
         except (WiroError, AirflowFailException, AirflowSensorTimeout) as error:
             failure: BaseException = error
         except AirflowException as error:
-            if type(error) is not AirflowException or not _is_raised_here(error):
+            if type(error) not in {AirflowException, TaskStoppedError} or not _is_raised_here(error):
                 raise  # a deferral, a skip, or somebody else's
             failure = error
         self.log.debug("Where this error comes from:", exc_info=failure)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 CALL_PATIENCE_SECONDS = 60.0
 #: The same while following a task that is already paid for: a few minutes of outage must not fail it.
 POLL_PATIENCE_SECONDS = 300.0
-#: A Run whose response timed out may still start its task for this long (assumed; Wiro documents nothing).
+#: The default of ``[wiro] lost_run_patience``: a Run whose response timed out may start its task this long
+#: after its last byte was sent.
 LOST_RUN_PATIENCE_SECONDS = 600.0
 
 FIRST_PAUSE_SECONDS = 1.0

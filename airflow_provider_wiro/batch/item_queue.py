@@ -10,9 +10,9 @@ from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import ItemLog
 from airflow_provider_wiro.batch.progress import RunTimes
 from airflow_provider_wiro.batch.results import item_result
-from airflow_provider_wiro.batch.run_sender import BatchStoppedError
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
+from airflow_provider_wiro.failures import TaskStoppedError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
@@ -89,7 +89,7 @@ class ItemQueue:
 
     def end_all(self, error: Exception) -> None:
         """Submit nothing more; what runs is seen to its end."""
-        if self.fatal is None and not isinstance(error, BatchStoppedError):
+        if self.fatal is None and not isinstance(error, TaskStoppedError):
             self.fatal = error
             self.job.log.warning("Nothing more is submitted. What runs is seen to its end. %s", error)
         self.wake()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
 from airflow_provider_wiro.batch.preflight.store_refusals import is_missing_bucket, refusals
-from airflow_provider_wiro.batch.run_sender import BatchStoppedError
 from airflow_provider_wiro.downloads.downloader import Downloader
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS, model_folder
 from airflow_provider_wiro.landing.provenance import Provenance, tagging_header
 from airflow_provider_wiro.landing.s3 import arguments as destination
@@ -220,5 +220,5 @@ class ItemTransfer:
         return self._settings.s3_key.replace(ITEM_PLACEHOLDER, str(item))
 
     @staticmethod
-    def _stopped() -> BatchStoppedError:
-        return BatchStoppedError("The Airflow task was stopped.")
+    def _stopped() -> TaskStoppedError:
+        return TaskStoppedError()

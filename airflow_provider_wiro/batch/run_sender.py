@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_wiro.api import endpoints, model_slugs
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.batch.upload_progress import Upload
@@ -17,6 +15,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroUsageError,
 )
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.input_files.fenced_upload import fenced_files
 from airflow_provider_wiro.input_files.resolve import files_as_far_as_known, resolve_files
@@ -42,10 +41,6 @@ _PATIENCE_SECONDS = 10.0
 _UNTOLD_SECONDS = 60.0
 
 
-class BatchStoppedError(AirflowException):
-    """The Airflow task was told to stop. Raised only where no Run is on its way."""
-
-
 class StoppableHook(WiroAsyncHook):
     """A hook whose waits between requests end when the batch is told to stop."""
 
@@ -58,9 +53,9 @@ class StoppableHook(WiroAsyncHook):
         self._is_stopped.set()
 
     def check(self) -> None:
-        """Raise BatchStoppedError once all was stopped."""
+        """Raise TaskStoppedError once all was stopped."""
         if self._is_stopped.is_set():
-            raise BatchStoppedError("The Airflow task was stopped.")
+            raise TaskStoppedError
 
     async def pause(self, seconds: float) -> None:
         """Wait between two requests, unless stopped."""

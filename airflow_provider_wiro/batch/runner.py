@@ -77,7 +77,7 @@ class BatchRunner:
 
         :param waits: False returns, with what there is to wait for, when nothing is left but to wait and no
             run has ended for the job's ``defer_after_seconds``.
-        :raises BatchStoppedError: the hook was told to stop.
+        :raises TaskStoppedError: the Airflow task was stopped.
         :raises OvertakenError: another process goes on with the batch.
         :raises BaseException: what interrupted the loop, such as Airflow's timeout.
         """

@@ -19,8 +19,9 @@ from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
-from airflow_provider_wiro.batch.run_sender import BatchStoppedError, RunSender, StoppableHook
+from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class BatchWorker:
 
         :param limit: how many runs may be on their way, as an earlier part has learned.
         :param must_look: see :class:`~airflow_provider_wiro.batch.runner.BatchRunner`.
-        :raises BatchStoppedError: it was stopped.
+        :raises TaskStoppedError: it was stopped.
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix="wiro-journal")
         try:
@@ -178,7 +179,7 @@ class BatchWorker:
             except BaseException as error:
                 # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
                 self.has_stopped_all = isinstance(error, JournalFencedError)
-                is_stop = isinstance(error, BatchStoppedError) or not isinstance(error, Exception)
+                is_stop = isinstance(error, TaskStoppedError) or not isinstance(error, Exception)
                 await self._end(going, following, settler, ledger, stops=is_stop)
                 raise
             else:

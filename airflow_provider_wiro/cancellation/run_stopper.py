@@ -14,16 +14,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_wiro.cancellation.bounded_question import BoundedQuestion
-from airflow_provider_wiro.cancellation.task_ends import at_an_error
+from airflow_provider_wiro.cancellation.task_end import at_an_error
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
     WiroOrphanedRunError,
     WiroTaskTimeoutError,
 )
+from airflow_provider_wiro.failures import TaskStoppedError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -52,10 +51,6 @@ _STOP_TIMEOUT_SECONDS = 10.0
 
 #: Finds the task of a lost Run within some seconds, None if none certainly is it.
 Search = Callable[["WiroHook", float], "str | None"]
-
-
-class TaskStoppedError(AirflowException):
-    """The Airflow task was stopped. Raised only where no Run is on its way."""
 
 
 class RunStopper:
@@ -135,7 +130,7 @@ class RunStopper:
         :raises TaskStoppedError: it was.
         """
         if self._is_killed or self._is_interrupted:
-            raise TaskStoppedError("The Airflow task was stopped.")
+            raise TaskStoppedError
 
     def receive(self, send: Callable[[], StartedRun], hook: WiroHook) -> StartedRun:
         """

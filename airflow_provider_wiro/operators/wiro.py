@@ -76,10 +76,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.durable_run import ActiveRun, DurableRun
     from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
-    from airflow_provider_wiro.recovery.prepared_run import PreparedRun
     from airflow_provider_wiro.recovery.record_store import RecordStore
-    from airflow_provider_wiro.recovery.run_notes import NotedRun
     from airflow_provider_wiro.recovery.sending import Sending
+    from airflow_provider_wiro.run.notes import NotedRun
+    from airflow_provider_wiro.run.prepared_run import PreparedRun
     from airflow_provider_wiro.watching.task_log import TaskLogger
 
 
@@ -283,7 +283,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return self._stopper.unless_followed(is_followed, recorded_task)
 
     def _noted(self, context: Context) -> NotedRun:
-        from airflow_provider_wiro.recovery.run_notes import NotedRun
+        from airflow_provider_wiro.run.notes import NotedRun
 
         return NotedRun(
             context,
@@ -304,7 +304,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param is_beginning: nothing of this try ran before.
         """
         from airflow_provider_wiro.hooks.flow_context import lost_run_patience_seconds, poll_patience_seconds
-        from airflow_provider_wiro.recovery.run_notes import TASK_ID_KEY
+        from airflow_provider_wiro.run.notes import TASK_ID_KEY
 
         with airflow_failures(), self.hook:
             # What is wrong with them is reported before anything is paid for.
@@ -347,7 +347,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             LOOK_PAUSES,
             DurableRun,
         )
-        from airflow_provider_wiro.recovery.watched_record import WatchedRecordStore
+        from airflow_provider_wiro.run.watched_record import WatchedRecordStore
         from airflow_provider_wiro.state_files.try_trace import open_trace
 
         ti = context["ti"]
@@ -405,8 +405,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _prepared_run(self, context: Context, *, is_beginning: bool = False) -> PreparedRun:
         from airflow_provider_wiro.hooks.flow_context import lost_run_patience_seconds
-        from airflow_provider_wiro.recovery.prepared_run import prepare_run
         from airflow_provider_wiro.recovery.record_store import current_try
+        from airflow_provider_wiro.run.prepared_run import prepare_run
 
         if self._names_parameters and self.parameters is None:
             raise WiroUsageError(
@@ -453,8 +453,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             )
 
     def _stop_strays(self, context: Context, wiro_task_id: str) -> None:
+        from airflow_provider_wiro.recovery.finished_run import stop_strays
         from airflow_provider_wiro.recovery.record_store import open_record_store
-        from airflow_provider_wiro.recovery.stray_runs import stop_strays
 
         if self.durable:
             store = open_record_store(context, state_path=self.state_path)

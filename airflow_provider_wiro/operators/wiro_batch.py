@@ -44,7 +44,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_parameters,
 )
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
-from airflow_provider_wiro.failures import airflow_failures, in_brief
+from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
@@ -794,9 +794,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _check_killed(self) -> None:
         if self._is_killed:
-            from airflow_provider_wiro.batch.run_sender import BatchStoppedError
-
-            raise BatchStoppedError("The Airflow task was stopped.")
+            raise TaskStoppedError
 
 
 def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_uploads
-from airflow_provider_wiro.failures import airflow_failures, in_brief
+from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.redaction.plain_text import plain_values
 from airflow_provider_wiro.version_compat import is_parsed
@@ -126,4 +126,4 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
 
     def _check_killed(self) -> None:
         if self._is_killed:
-            raise AirflowException("The Airflow task was stopped.")
+            raise TaskStoppedError

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.retry import POLL_PATIENCE_SECONDS
-from airflow_provider_wiro.cancellation.run_stopper import TaskStoppedError
 from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroLostRunError,
@@ -16,6 +15,7 @@ from airflow_provider_wiro.exceptions import (
     WiroRecordError,
     WiroUnsettledRunError,
 )
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.input_files.sent_files import compute_digests, digests_of
 from airflow_provider_wiro.recovery.baseline import ask_baseline
 from airflow_provider_wiro.recovery.lost_runs import next_look_seconds

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_wiro.dag_arguments.literals import (
     check_closed,
@@ -15,7 +15,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_wiro_task_id,
     is_known_later,
 )
-from airflow_provider_wiro.failures import airflow_failures, in_brief
+from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 from airflow_provider_wiro.version_compat import is_parsed
@@ -237,5 +237,5 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
                 self._crew = self._reader = None
 
     @staticmethod
-    def _stopped() -> AirflowException:
-        return AirflowException("The Airflow task was stopped.")
+    def _stopped() -> TaskStoppedError:
+        return TaskStoppedError()

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.failures import airflow_failures, explain, in_brief
+from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, explain, in_brief
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
 from airflow_provider_wiro.version_compat import is_parsed
@@ -286,8 +286,8 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
                 self._crew = self._fetcher = None
 
     @staticmethod
-    def _stopped() -> AirflowException:
-        return AirflowException("The Airflow task was stopped.")
+    def _stopped() -> TaskStoppedError:
+        return TaskStoppedError()
 
     def _delete(self, task: Task) -> None:
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""

@@ -17,7 +17,7 @@ from airflow_provider_wiro.input_files.resolve import resolve_file, resolve_file
 from airflow_provider_wiro.input_files.sent_files import sent_files
 from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of, shown
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
-from airflow_provider_wiro.recovery.prepared_run import prepare_run
+from airflow_provider_wiro.run.prepared_run import prepare_run
 from tests.contract.scripts import ok, refuse
 from tests.input_files.object_storage import BUCKET, Bucket, serve_s3, storage_path
 from tests.input_files.test_resolve import Fake

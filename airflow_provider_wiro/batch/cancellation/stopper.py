@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline, within
-from airflow_provider_wiro.cancellation.task_ends import at_an_error
+from airflow_provider_wiro.cancellation.task_end import at_an_error
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_wiro.cancellation.run_stopper import TaskStoppedError
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUnsettledRunError
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.recovery import durable_run
 from airflow_provider_wiro.recovery.durable_run import DurableRun

@@ -12,9 +12,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.cancellation import run_stopper
-from airflow_provider_wiro.cancellation.run_stopper import RunStopper, TaskStoppedError
+from airflow_provider_wiro.cancellation.run_stopper import RunStopper
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
+from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.operators.fakes import CANCELLED, DONE, Work
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from tests.operators.fakes import CANCELLED, DONE, FakeDagRun, FakeTi, Work
-from tests.operators.test_durable_run import die_after_submission
+from tests.recovery.test_durable_run import die_after_submission
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""One Wiro run in one Airflow task."""
