@@ -8,11 +8,11 @@ both sides would let one bug satisfy both.
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.background import WiroEmulator
-from airflow_provider_wiro.emulator.clock import Clock, ManualClock, WallClock
-from airflow_provider_wiro.emulator.faults import Fault
-from airflow_provider_wiro.emulator.recording import Counts, ReceivedRequest
-from airflow_provider_wiro.emulator.snapshots import FileSnapshot, TaskSnapshot
+from airflow_provider_wiro.emulator.state.clock import Clock, ManualClock, WallClock
+from airflow_provider_wiro.emulator.state.faults import Fault
+from airflow_provider_wiro.emulator.state.recording import Counts, ReceivedRequest
+from airflow_provider_wiro.emulator.state.snapshots import FileSnapshot, TaskSnapshot
+from airflow_provider_wiro.emulator.threaded import WiroEmulator
 
 __all__ = [
     "Clock",

@@ -9,9 +9,7 @@ import shlex
 import signal
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.emulator.background import connection_json
-from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
-from airflow_provider_wiro.emulator.same_origin import is_loopback
+from airflow_provider_wiro.emulator.http.same_origin import is_loopback
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import (
     CHOICES,
@@ -19,6 +17,8 @@ from airflow_provider_wiro.emulator.settings import (
     DEFAULT_API_SECRET,
     Settings,
 )
+from airflow_provider_wiro.emulator.state.clock import ManualClock, WallClock
+from airflow_provider_wiro.emulator.threaded import connection_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

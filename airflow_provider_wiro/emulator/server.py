@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
-from airflow_provider_wiro.emulator.api import Api
-from airflow_provider_wiro.emulator.callbacks import Callbacks
-from airflow_provider_wiro.emulator.cdn import Cdn
-from airflow_provider_wiro.emulator.clock import Clock, ManualClock, WallClock
-from airflow_provider_wiro.emulator.control import Control
-from airflow_provider_wiro.emulator.page import Page
-from airflow_provider_wiro.emulator.same_origin import SameOrigin
-from airflow_provider_wiro.emulator.websocket import Socket
-from airflow_provider_wiro.emulator.world import World
+from airflow_provider_wiro.emulator.http.api import Api
+from airflow_provider_wiro.emulator.http.callbacks import Callbacks
+from airflow_provider_wiro.emulator.http.cdn import Cdn
+from airflow_provider_wiro.emulator.http.control import Control
+from airflow_provider_wiro.emulator.http.page import Page
+from airflow_provider_wiro.emulator.http.same_origin import SameOrigin
+from airflow_provider_wiro.emulator.http.websocket import Socket
+from airflow_provider_wiro.emulator.state.clock import Clock, ManualClock, WallClock
+from airflow_provider_wiro.emulator.state.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

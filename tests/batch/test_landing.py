@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 
 from airflow_provider_wiro.batch.landing import ItemLander
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator import task_wire as emulated
+from airflow_provider_wiro.emulator.http import task_json as emulated
 from airflow_provider_wiro.landing import s3_destination as destination
 from tests.batch.work import prompts
 from tests.operators.fakes import DONE

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
 from airflow_provider_wiro.batch import at_work, late_costs, results
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator import task_wire as emulated
+from airflow_provider_wiro.emulator.http import task_json as emulated
 from tests.batch.work import prompts
 from tests.operators.fakes import GPT
 

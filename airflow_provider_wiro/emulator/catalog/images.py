@@ -9,7 +9,7 @@ stand for the ways in which a real model takes files; their ids and defaults fol
 from __future__ import annotations
 
 from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, choices
-from airflow_provider_wiro.emulator.life import Timing
+from airflow_provider_wiro.emulator.state.lifecycle import Timing
 
 RETRO_CARTOONS = Model(
     id="897",

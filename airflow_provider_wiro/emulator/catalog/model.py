@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_wiro.emulator.life import Timing
+from airflow_provider_wiro.emulator.state.lifecycle import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+    from airflow_provider_wiro.emulator.generation.inputs import Inputs
 
 DOCUMENT_TYPES = {"json": ("0.json", "application/json"), "csv": ("0.csv", "text/csv")}
 """Name and content type of the result, by `outputType`."""

@@ -9,7 +9,7 @@ from airflow_provider_wiro.emulator.media.mp4 import encode_mp4
 from airflow_provider_wiro.emulator.media.poster import draw_poster
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+    from airflow_provider_wiro.emulator.generation.inputs import Inputs
 
 FRAMES_PER_SECOND = 2
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+    from airflow_provider_wiro.emulator.generation.inputs import Inputs
 
 _OPENINGS = (
     "Here is what the emulator makes of it",

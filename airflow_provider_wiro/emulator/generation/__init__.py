@@ -1,0 +1,1 @@
+"""What a model takes, what it makes of it, and what that costs."""

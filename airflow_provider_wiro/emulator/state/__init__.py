@@ -1,0 +1,1 @@
+"""What the emulator knows: tasks, files, faults and the clock."""
