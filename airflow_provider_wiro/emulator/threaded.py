@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airflow_provider_wiro.emulator.http.endpoints.runs import start_beside_the_api
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import Settings
 from airflow_provider_wiro.emulator.state.clock import Clock, ManualClock
 from airflow_provider_wiro.emulator.state.faults import Fault
+from airflow_provider_wiro.emulator.state.runs import start_tasks
 from airflow_provider_wiro.emulator.state.snapshots import TaskSnapshot, snapshot_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_wiro.emulator.state.recording import Counts, ReceivedRequest
+    from airflow_provider_wiro.emulator.state.world import World
 
 Result = TypeVar("Result")
 
@@ -35,9 +35,9 @@ class WiroEmulator:
             ...
             assert wiro.counts.tasks_started == 1
 
-    The server has its own thread and event loop, so it answers whatever the test's own thread is busy with.
-    All methods and attributes may be used from any thread, and still answer after the block has ended. A
-    speed of 1 is a task's real pace; with `clock=ManualClock()` time stands still until `advance`.
+    The server has its own thread and event loop, so it responds even while the test's own thread is busy. All
+    methods and attributes may be used from any thread, and also after the block has ended. A speed of 1 is a
+    task's real pace; with `clock=ManualClock()` time stands still until `advance`.
     """
 
     def __init__(
@@ -48,9 +48,11 @@ class WiroEmulator:
         **settings: Any,
     ) -> None:
         """
-        Prepare an emulator on a port, 0 for a free one; nothing listens before `start`.
+        Prepare an emulator; nothing listens before `start`.
 
-        Every other keyword is one of `Settings`, which says what it does.
+        :param port: the port, 0 for a free one.
+        :param clock: the emulator's time, by default this machine's.
+        :param settings: the fields of `Settings`.
         """
         self._settings = Settings(**settings)
         self._port = port
@@ -71,7 +73,7 @@ class WiroEmulator:
         return self
 
     def stop(self) -> None:
-        """Stop the server and return once its port is free. Doing so again is no error."""
+        """Stop the server and return once its port is free. A second call does nothing."""
         loop, stopping = self._loop, self._stopping
         if loop is not None and stopping is not None and not loop.is_closed():
             loop.call_soon_threadsafe(stopping.set)
@@ -87,11 +89,11 @@ class WiroEmulator:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        """Start without holding up the caller's event loop."""
+        """Start without blocking the caller's event loop."""
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Stop without holding up the caller's event loop."""
+        """Stop without blocking the caller's event loop."""
         await asyncio.to_thread(self.stop)
 
     @property
@@ -107,32 +109,32 @@ class WiroEmulator:
     @property
     def connection(self) -> str:
         """The JSON for `AIRFLOW_CONN_WIRO_DEFAULT`."""
-        return connection_json(self._started(), self._settings)
+        return self._started().connection
 
     @property
     def counts(self) -> Counts:
-        """The counters of this moment."""
-        world = self._started().world
-        return self._on_loop(world.counts)
+        """The counters at this moment."""
+        return self._on_loop(lambda world: world.counts())
 
     @property
     def tasks(self) -> list[TaskSnapshot]:
         """Every task as it is at this moment, oldest first."""
-        world = self._started().world
-        return self._on_loop(lambda: [snapshot_of(task, world) for task in world.tasks])
+        return self._on_loop(lambda world: [snapshot_of(task, world) for task in world.tasks])
 
     @property
     def received(self) -> list[ReceivedRequest]:
-        """Every request to the API, the CDN and the WebSocket so far, oldest first."""
-        world = self._started().world
-        return self._on_loop(lambda: list(world.ledger.received))
+        """The requests to the API, the CDN and the WebSocket, oldest first; the last 20,000 are kept."""
+        return self._on_loop(lambda world: list(world.activity.received))
 
     def inject(self, *faults: Fault | Mapping[str, Any]) -> None:
         """Arm faults, given as `Fault` or as the control endpoint's JSON. They fire in the order given."""
-        world = self._started().world
         made = [fault if isinstance(fault, Fault) else Fault.from_json(fault) for fault in faults]
-        for fault in made:
-            self._on_loop(lambda fault=fault: world.arm(fault))  # type: ignore[misc]
+
+        def arm(world: World) -> None:
+            for fault in made:
+                world.arm(fault)
+
+        self._on_loop(arm)
 
     def start_teammates_task(
         self, model: str, parameters: Mapping[str, Any], *, seconds: float | None = None
@@ -140,17 +142,17 @@ class WiroEmulator:
         """
         Let another member of the team start a run, and return its task's id.
 
-        `seconds` is how long it lasts; `None`: as long as the model takes. It is in the list, and in none of
-        the counters.
+        The task is in the list, and in none of the counters.
+
+        :param seconds: how long it lasts; `None` is as long as the model takes.
         """
-        world = self._started().world
         return self._on_loop(
-            lambda: start_beside_the_api(world, model, parameters, seconds=(seconds,), teammate=True)[0].id
+            lambda world: start_tasks(world, model, parameters, seconds=(seconds,), teammate=True)[0].id
         )
 
     def clear_faults(self) -> None:
-        """Disarm every fault that has not fired yet."""
-        self._on_loop(self._started().world.faults.clear)
+        """Disarm every fault that can still fire."""
+        self._on_loop(lambda world: world.faults.clear())
 
     def advance(self, seconds: float) -> None:
         """Move the manual clock forward by `seconds`."""
@@ -171,7 +173,7 @@ class WiroEmulator:
         server = EmulatorServer(self._settings, port=self._port, clock=self._clock)
         try:
             self._server = await server.start()
-        except BaseException as error:  # whoever waits for the start has to hear of it, whatever it was
+        except BaseException as error:  # the thread in `start` waits for the outcome, whatever it is
             await server.stop()
             started.set_exception(error)
             return
@@ -179,33 +181,13 @@ class WiroEmulator:
         await self._stopping.wait()
         await server.stop()
 
-    def _on_loop(self, read: Callable[[], Result]) -> Result:
-        """
-        Run `read` where the state lives; once the loop has ended nothing changes any more, so anywhere will
-        do.
-        """
-        loop = self._loop
+    def _on_loop(self, call: Callable[[World], Result]) -> Result:
+        """Call a function in the server's thread, which owns the state; after its end, in this thread."""
+        world, loop = self._started().world, self._loop
         if loop is None or loop.is_closed():
-            return read()
-        answer: Future[Result] = Future()
+            return call(world)
 
-        def run() -> None:
-            try:
-                answer.set_result(read())
-            except Exception as error:  # it belongs to the caller's thread
-                answer.set_exception(error)
+        async def run() -> Result:
+            return call(world)
 
-        loop.call_soon_threadsafe(run)
-        return answer.result()
-
-
-def connection_json(server: EmulatorServer, settings: Settings) -> str:
-    """Return the Airflow connection that leads to a running emulator."""
-    connection = {
-        "conn_type": "wiro",
-        "host": server.url,
-        "login": settings.api_key,
-        "password": settings.api_secret,
-        "extra": {"websocket_url": server.websocket_url},
-    }
-    return json.dumps({name: value for name, value in connection.items() if value is not None})
+        return asyncio.run_coroutine_threadsafe(run(), loop).result()

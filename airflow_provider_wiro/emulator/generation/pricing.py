@@ -1,4 +1,4 @@
-"""What a run costs, if it is billed."""
+"""The price of a run that is billed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACES = Decimal("0.000000000001")
 
 
 def cost_usd(inputs: Inputs, rendering: Rendering, elapsed_seconds: float) -> Decimal:
-    """Return the price of one run in USD, by the first entry that fits its inputs, else by the second."""
+    """Return a run's price in USD: by the first price that fits its inputs, else by the elapsed seconds."""
     price = fitting_price(inputs)
     if price is None:
         return _rounded(Decimal(inputs.model.cps) * Decimal(str(elapsed_seconds)))
@@ -26,12 +26,12 @@ def cost_usd(inputs: Inputs, rendering: Rendering, elapsed_seconds: float) -> De
 
 
 def fitting_price(inputs: Inputs) -> Price | None:
-    """Return the first entry of the model's price list that fits; `{}` fits every call."""
+    """Return the first entry of the model's price list that fits; `{}` fits every run."""
     return next((price for price in inputs.model.prices if _fits(price, inputs)), None)
 
 
 def typical_cost_usd(model: Model) -> Decimal:
-    """Return the estimate that `approximatelycost` gives: an ordinary run's seconds times `cps`."""
+    """Return the estimate for `approximatelycost`: the seconds of an ordinary run times `cps`."""
     timing = model.timing
     return _rounded(Decimal(model.cps) * Decimal(str(timing.prepare + timing.run)))
 
@@ -39,7 +39,7 @@ def typical_cost_usd(model: Model) -> Decimal:
 def _fits(price: Price, inputs: Inputs) -> bool:
     for name, wanted in price.inputs.items():
         if wanted.startswith("QUANTITY:"):
-            if inputs.files_of(name) != int(wanted.removeprefix("QUANTITY:")):
+            if inputs.count_files(name) != int(wanted.removeprefix("QUANTITY:")):
                 return False
         elif inputs.text(name) != wanted:
             return False

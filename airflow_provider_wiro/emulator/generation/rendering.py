@@ -1,4 +1,4 @@
-"""What a model "makes" of its inputs. The same inputs always give the same bytes."""
+"""What a model makes of its inputs: output files, or a language model's answer."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.media.documents import DOCUMENT_TYPES, write_document
-from airflow_provider_wiro.emulator.media.film import FILM_SIZES, film
+from airflow_provider_wiro.emulator.media.film import FILM_SIZES, make_film
 from airflow_provider_wiro.emulator.media.png import encode_png
 from airflow_provider_wiro.emulator.media.poster import draw_poster
-from airflow_provider_wiro.emulator.media.prose import Answer, answer
-from airflow_provider_wiro.emulator.media.wav import tune
+from airflow_provider_wiro.emulator.media.prose import Answer, write_answer
+from airflow_provider_wiro.emulator.media.wav import make_tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_wiro.emulator.generation.inputs import Inputs
 
-# Pictures larger than this are not worth their time: a person can't see more, and a test doesn't look.
+# Larger pictures cost time, and neither people nor tests need them.
 _SMALLEST, _LARGEST = 64, 2048
 _WEIGHTS_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Artwork:
-    """A file that a model makes. Drawing it takes time, so it is drawn when somebody asks for it."""
+class RenderedFile:
+    """An output file. `draw` makes its bytes: that takes time, so it is called when a client needs them."""
 
     name: str
     content_type: str
@@ -37,30 +37,31 @@ class Artwork:
 class Rendering:
     """Everything one run made, and what its price may depend on."""
 
-    files: tuple[Artwork, ...] = ()
+    files: tuple[RenderedFile, ...] = ()
     answer: Answer | None = None
     pixels: int = 0
     video_seconds: float = 0.0
 
 
 def render(inputs: Inputs) -> Rendering:
-    """Settle what a model makes of its inputs; cheap, since nothing is drawn yet."""
+    """Return what a model makes of its inputs; cheap, since nothing is drawn yet."""
     match inputs.model.output:
         case "image":
             return _images(inputs)
         case "video":
             return _video(inputs)
         case "audio":
-            play = partial(tune, inputs.caption, inputs.variety)
-            return Rendering(files=(Artwork("0.wav", "audio/wav", play),))
+            draw = partial(make_tune, inputs.caption, inputs.fingerprint)
+            return Rendering(files=(RenderedFile("0.wav", "audio/wav", draw),))
         case "document":
-            name, content_type = DOCUMENT_TYPES[inputs.text("outputType")]
-            return Rendering(files=(Artwork(name, content_type, partial(write_document, inputs)),))
+            return _document(inputs)
         case "weights":
-            weights = partial(hashlib.shake_256(inputs.variety.encode()).digest, _WEIGHTS_BYTES)
-            return Rendering(files=(Artwork("0.safetensors", "application/octet-stream", weights),))
+            draw = partial(hashlib.shake_256(inputs.fingerprint.encode()).digest, _WEIGHTS_BYTES)
+            return Rendering(files=(RenderedFile("0.safetensors", "application/octet-stream", draw),))
         case "text":
-            return Rendering(answer=answer(inputs))
+            verbosity, files = inputs.text("verbosity"), len(inputs.sources)
+            answer = write_answer(inputs.text("prompt"), inputs.fingerprint, verbosity=verbosity, files=files)
+            return Rendering(answer=answer)
 
 
 def _images(inputs: Inputs) -> Rendering:
@@ -69,15 +70,28 @@ def _images(inputs: Inputs) -> Rendering:
     count = max(1, round(inputs.number("samples", 1)))
 
     def draw(sample: int) -> bytes:
-        variety = f"{inputs.variety}#{sample}"
-        return encode_png(draw_poster(width, height, inputs.caption, variety, sources=inputs.sources))
+        seed = f"{inputs.fingerprint}#{sample}"
+        return encode_png(draw_poster(width, height, inputs.caption, seed, sources=inputs.sources))
 
-    files = tuple(Artwork(f"{sample}.png", "image/png", partial(draw, sample)) for sample in range(count))
+    files = tuple(
+        RenderedFile(f"{sample}.png", "image/png", partial(draw, sample)) for sample in range(count)
+    )
     return Rendering(files=files, pixels=width * height * count)
 
 
 def _video(inputs: Inputs) -> Rendering:
     width, height = FILM_SIZES[inputs.text("ratio")]
     seconds = inputs.number("duration", 5)
-    artwork = Artwork("0.mp4", "video/mp4", partial(film, inputs, width, height, seconds))
-    return Rendering(files=(artwork,), pixels=width * height, video_seconds=seconds)
+
+    def draw() -> bytes:
+        return make_film(width, height, seconds, inputs.caption, inputs.fingerprint, inputs.sources)
+
+    file = RenderedFile("0.mp4", "video/mp4", draw)
+    return Rendering(files=(file,), pixels=width * height, video_seconds=seconds)
+
+
+def _document(inputs: Inputs) -> Rendering:
+    kind, language = inputs.text("outputType"), inputs.text("language")
+    name, content_type = DOCUMENT_TYPES[kind]
+    draw = partial(write_document, kind, inputs.sources, language=language)
+    return Rendering(files=(RenderedFile(name, content_type, draw),))

@@ -1,4 +1,4 @@
-"""The CDN: `GET` and `HEAD` of stored files, whole or in part, for whoever knows the address."""
+"""The CDN below `/cdn`: `GET` and `HEAD` of stored files, whole or in part; the address is the credential."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from airflow_provider_wiro.emulator.http.fault_responses import answer_badly, close_early, drop
-from airflow_provider_wiro.emulator.http.ranges import ByteRange, UnsatisfiableRangeError, wanted_range
-from airflow_provider_wiro.emulator.state.recording import ReceivedRequest
+from airflow_provider_wiro.emulator.http.fault_responses import close_early, drop, faulty_response
+from airflow_provider_wiro.emulator.http.ranges import ByteRange, UnsatisfiableRangeError, requested_range
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.state.faults import Fault
     from airflow_provider_wiro.emulator.state.files import StoredFile
     from airflow_provider_wiro.emulator.state.world import World
+
+# These change how a file is served; the others replace the response.
+_SERVED_DIFFERENTLY = frozenset(
+    {"expired_link", "slow_body", "limited_speed", "wrong_size", "ignore_range", "truncated"}
+)
 
 
 class Cdn:
@@ -26,41 +30,31 @@ class Cdn:
         self._world = world
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request for a file."""
-        record = self._world.ledger.record(
-            ReceivedRequest(
-                endpoint="cdn",
-                path=request.raw_path,
-                method=request.method,
-                headers={name.lower(): value for name, value in request.headers.items()},
-                at=self._world.now(),
-            )
+        """Respond to one request for a file."""
+        record = self._world.receive(
+            "cdn", path=request.raw_path, method=request.method, headers=request.headers
         )
-        fault = self._world.faults.take_for_request("cdn")
-        if fault is not None:
-            record.fault = fault.kind
-            self._world.ledger.faults_fired[fault.kind] += 1
-        response = await self._answer(request, fault)
+        response = await self._respond(request, self._world.fire_fault(record))
         record.status = response.status
         return response
 
-    async def _answer(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
         if fault is not None:
             if fault.kind in {"drop_before", "drop_after"}:
                 return drop(request)
             if fault.kind == "slow":
                 await asyncio.sleep(fault.delay_seconds)
             elif fault.kind not in _SERVED_DIFFERENTLY:
-                return await answer_badly(request, fault, None)
+                return await faulty_response(request, fault, None)
         stored = self._world.files.find(request.match_info["key"])
-        # A name may come with a query, which is no part of the path.
+        # A name may contain a query, which is no part of the path.
         if (
             stored is None
             or stored.name.partition("?")[0] != request.match_info["name"]
             or self._world.now() < stored.appears
         ):
             return web.Response(status=404, text="no such file")
-        if stored.expires <= self._world.now() or (fault is not None and fault.kind == "expired_link"):
+        if stored.expires <= self._world.now() or _is(fault, "expired_link"):
             status = 403 if fault is None or fault.status is None else fault.status
             return web.Response(status=status, text="this link has expired")
         return await self._serve_file(request, stored, fault)
@@ -72,32 +66,21 @@ class Cdn:
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
         try:
-            part = _part(request, headers, size, fault)
+            part = _requested_part(request, headers, size, fault)
         except UnsatisfiableRangeError:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{size}", **headers})
         if part is not None:
             headers["Content-Range"] = part.content_range(size)
         start, stop = (part.start, part.stop) if part else (0, size)
         if fault is not None and fault.kind == "wrong_size":
-            stop = start + _break_at(fault, stop - start)
+            stop = start + _bytes_before(fault, stop - start)
         response = web.StreamResponse(status=206 if part else 200, headers=headers)
         response.content_length = stop - start
         await response.prepare(request)
         if request.method == "HEAD":
             return response
-        return await self._send(request, response, stored, start, stop, fault)
-
-    async def _send(
-        self,
-        request: web.Request,
-        response: web.StreamResponse,
-        stored: StoredFile,
-        start: int,
-        stop: int,
-        fault: Fault | None,
-    ) -> web.StreamResponse:
         if fault is not None and fault.kind in {"truncated", "slow_body"}:
-            middle = start + _break_at(fault, stop - start)
+            middle = start + _bytes_before(fault, stop - start)
             await self._write(response, stored, start, middle)
             if fault.kind == "truncated":
                 close_early(request)
@@ -118,18 +101,17 @@ class Cdn:
         bytes_per_second: int | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
-        began, sent = loop.time(), 0
+        started_at, sent = loop.time(), 0
         for piece in stored.content.chunks(start, stop):
             sent += len(piece)
             if bytes_per_second is not None:
-                await asyncio.sleep(began + sent / bytes_per_second - loop.time())
+                await asyncio.sleep(started_at + sent / bytes_per_second - loop.time())
             await response.write(piece)
-            self._world.ledger.bytes_served += len(piece)
+            self._world.activity.bytes_served += len(piece)
 
 
-_SERVED_DIFFERENTLY = frozenset(
-    {"expired_link", "slow_body", "limited_speed", "wrong_size", "ignore_range", "truncated"}
-)
+def _is(fault: Fault | None, kind: str) -> bool:
+    return fault is not None and fault.kind == kind
 
 
 def _headers(stored: StoredFile) -> dict[str, str]:
@@ -141,13 +123,15 @@ def _headers(stored: StoredFile) -> dict[str, str]:
     }
 
 
-def _part(request: web.Request, headers: dict[str, str], size: int, fault: Fault | None) -> ByteRange | None:
+def _requested_part(
+    request: web.Request, headers: dict[str, str], size: int, fault: Fault | None
+) -> ByteRange | None:
     condition = request.headers.get("If-Range")
     file_has_changed = condition is not None and condition not in {headers["ETag"], headers["Last-Modified"]}
-    if file_has_changed or (fault is not None and fault.kind == "ignore_range"):
+    if file_has_changed or _is(fault, "ignore_range"):
         return None
-    return wanted_range(request.headers.get("Range"), size)
+    return requested_range(request.headers.get("Range"), size)
 
 
-def _break_at(fault: Fault, length: int) -> int:
+def _bytes_before(fault: Fault, length: int) -> int:
     return length // 2 if fault.after_bytes is None else min(length, fault.after_bytes)

@@ -1,20 +1,20 @@
 """
-The emulator's own endpoints, apart from Wiro's: arming faults, moving the clock, looking at the state.
+The emulator's own endpoints, which Wiro doesn't have: reading the state, arming faults, moving the clock.
 
 They need no credentials: the emulator listens on loopback, and any program there may use it. Web pages may
-not: `same_origin` refuses what they send.
+not: `same_origin` refuses their requests.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from airflow_provider_wiro.emulator.envelope import ApiError
-from airflow_provider_wiro.emulator.http.endpoints.runs import start_beside_the_api
 from airflow_provider_wiro.emulator.state.clock import ManualClock
 from airflow_provider_wiro.emulator.state.faults import Fault
+from airflow_provider_wiro.emulator.state.runs import start_tasks
 from airflow_provider_wiro.emulator.state.snapshots import snapshot_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Control:
     """Serves everything below `/__emulator__`."""
 
     def __init__(self, world: World) -> None:
-        """Steer `world`."""
+        """Read and change `world`."""
         self._world = world
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -40,36 +40,33 @@ class Control:
         router.add_post("/__emulator__/clock", self.move_clock)
 
     async def state(self, request: web.Request) -> web.Response:
-        """`GET`: the counters, and every task with its history."""
+        """`GET`: the counters, the armed faults, and every task with its history."""
         world = self._world
-        now = world.now()
         return web.json_response(
             {
                 "emulator": True,
-                "now": now,
+                "now": world.now(),
                 "counts": world.counts().to_json(),
-                "faults": [fault.to_json() for fault in world.faults.armed()],
+                "faults": [fault.to_json() for fault in world.faults],
                 "tasks": [snapshot_of(task, world).to_json() for task in world.tasks],
             }
         )
 
     async def counts(self, request: web.Request) -> web.Response:
-        """`GET`: the counters alone, for who asks often while thousands of tasks are there."""
-        world = self._world
-        return web.json_response({"now": world.now(), "counts": world.counts().to_json()})
+        """`GET`: the counters alone, for clients that poll them while there are thousands of tasks."""
+        return web.json_response({"now": self._world.now(), "counts": self._world.counts().to_json()})
 
     async def start_tasks(self, request: web.Request) -> web.Response:
         """
-        `POST {"model": "owner/model", "parameters": {…}, "seconds": [60, 61.5, …], "teammate": false}`: put a
-        task in flight for each number, which lasts so many seconds of the emulator's clock; answers their ids
-        in order. With `"teammate": true` another member of the team has started them.
+        `POST {"model": "owner/model", "parameters": {…}, "seconds": [60, 61.5, …], "teammate": false}`: start
+        a task for each number, which is its duration on the emulator's clock; responds with their ids in
+        order. With `"teammate": true` another member of the team starts them.
 
-        Beside the API, so that a benchmark needs no ten thousand calls of Run. No limit counts, and no
-        balance.
+        A benchmark needs no ten thousand calls of Run then. There is no limit of concurrency or balance.
         """
         try:
             given = await request.json()
-            tasks = start_beside_the_api(
+            tasks = start_tasks(
                 self._world,
                 given["model"],
                 given["parameters"],
@@ -84,12 +81,10 @@ class Control:
 
     async def list_faults(self, request: web.Request) -> web.Response:
         """`GET`: the faults that can still fire."""
-        return web.json_response([fault.to_json() for fault in self._world.faults.armed()])
+        return web.json_response([fault.to_json() for fault in self._world.faults])
 
     async def arm_faults(self, request: web.Request) -> web.Response:
-        """
-        `POST` one fault, or a list of them. An unknown kind or field is a 400 that names the known ones.
-        """
+        """`POST` one fault, or a list. An unknown kind or field is a 400 that names the known ones."""
         try:
             given = await request.json()
             faults = [Fault.from_json(item) for item in (given if isinstance(given, list) else [given])]
@@ -100,13 +95,14 @@ class Control:
         return await self.list_faults(request)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
-        """`DELETE`: disarm everything."""
+        """`DELETE`: disarm all faults."""
         self._world.faults.clear()
         return await self.list_faults(request)
 
     async def read_clock(self, request: web.Request) -> web.Response:
-        """`GET`: the present moment in Unix seconds, and whether it is moved by hand."""
-        return web.json_response(self._clock())
+        """`GET`: the present moment in Unix seconds, and whether the clock is moved by hand."""
+        clock = self._world.clock
+        return web.json_response({"now": clock.now(), "manual": isinstance(clock, ManualClock)})
 
     async def move_clock(self, request: web.Request) -> web.Response:
         """`POST {"advance_seconds": 60}`: move a manual clock forward."""
@@ -119,11 +115,7 @@ class Control:
             clock.advance(float((await request.json())["advance_seconds"]))
         except (ValueError, TypeError, KeyError) as error:
             return _refusal(f'expected {{"advance_seconds": <number>}}: {error!r}')
-        return web.json_response(self._clock())
-
-    def _clock(self) -> dict[str, Any]:
-        clock = self._world.clock
-        return {"now": clock.now(), "manual": isinstance(clock, ManualClock)}
+        return await self.read_clock(request)
 
 
 def _refusal(reason: str) -> web.Response:

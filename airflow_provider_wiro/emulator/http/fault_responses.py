@@ -1,4 +1,4 @@
-"""How a faulty answer looks on the wire."""
+"""The responses of faults: errors, proxies' pages, truncated bodies, dropped connections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ _PROXY_PAGE = (
 )
 
 
-async def answer_badly(
+async def faulty_response(
     request: web.Request, fault: Fault, response: web.Response | None
 ) -> web.StreamResponse:
-    """
-    Return the answer that `fault` makes of `response`, which is `None` where the request wasn't carried out.
-    """
+    """Return what `fault` makes of `response`, which is `None` if the request wasn't carried out."""
     match fault.kind:
         case "drop_after":
             return drop(request)
@@ -34,18 +32,18 @@ async def answer_badly(
         case "truncated" if response is not None:
             return await _truncated(request, fault, response)
         case _:
-            return faulty_response(fault)
+            return replacement_response(fault)
 
 
-def faulty_response(fault: Fault) -> web.Response:
-    """Return an answer that stands for itself, whatever was asked."""
-    hint = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+def replacement_response(fault: Fault) -> web.Response:
+    """Return a response that doesn't depend on the request."""
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     match fault.kind:
         case "rate_limit":
             body = failure(VALIDATION, "Too many requests.")
-            return web.json_response(body, status=fault.status or 429, headers=hint)
+            return web.json_response(body, status=fault.status or 429, headers=headers)
         case "server_error":
-            return _server_error(fault, hint)
+            return _server_error(fault, headers)
         case "api_error":
             error = fault.message if fault.bare else {"code": fault.code, "message": fault.message}
             return web.json_response({"result": False, "errors": [error]}, status=fault.status or 200)
@@ -56,14 +54,28 @@ def faulty_response(fault: Fault) -> web.Response:
         case "redirect":
             return web.Response(status=fault.status or 302, headers={"Location": fault.url})
         case _:
-            raise ValueError(f"{fault.kind!r} has no answer of its own")
+            raise ValueError(f"{fault.kind!r} has no response of its own")
 
 
 def drop(request: web.Request) -> web.Response:
-    """Cut the connection without a word. The answer returned goes nowhere."""
+    """Abort the connection. The response returned is for aiohttp and goes nowhere."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+def close_early(request: web.Request) -> None:
+    """Close the connection once the written bytes are sent, whatever `Content-Length` promised."""
+    if request.transport is not None:
+        request.transport.close()
+
+
+def proxy_page(status: int, headers: dict[str, str] | None = None) -> web.Response:
+    """Return the HTML page of a proxy in front of the API."""
+    title = f"{status} {HTTPStatus(status).phrase}"
+    return web.Response(
+        text=_PROXY_PAGE.format(title=title), status=status, content_type="text/html", headers=headers
+    )
 
 
 async def _truncated(request: web.Request, fault: Fault, response: web.Response) -> web.StreamResponse:
@@ -77,32 +89,17 @@ async def _truncated(request: web.Request, fault: Fault, response: web.Response)
     return short
 
 
-def close_early(request: web.Request) -> None:
-    """Close the connection once what was written is sent, however much was announced."""
-    if request.transport is not None:
-        request.transport.close()
-
-
-def _server_error(fault: Fault, hint: dict[str, str]) -> web.Response:
+def _server_error(fault: Fault, headers: dict[str, str]) -> web.Response:
     status = fault.status or 500
     match fault.body:
         case "json":
-            return web.json_response(
-                failure(VALIDATION, "Internal server error."), status=status, headers=hint
-            )
+            body = failure(VALIDATION, "Internal server error.")
+            return web.json_response(body, status=status, headers=headers)
         case "html":
-            return proxy_page(status, hint)
+            return proxy_page(status, headers)
         case "text":
-            return web.Response(text="upstream connect error", status=status, headers=hint)
+            return web.Response(text="upstream connect error", status=status, headers=headers)
         case "empty":
-            return web.Response(status=status, headers=hint)
+            return web.Response(status=status, headers=headers)
         case _:
             raise ValueError(f"server_error has a body of json, html, text or empty, not {fault.body!r}")
-
-
-def proxy_page(status: int, headers: dict[str, str] | None = None) -> web.Response:
-    """Return the HTML that a proxy in front of the API answers by itself."""
-    title = f"{status} {HTTPStatus(status).phrase}"
-    return web.Response(
-        text=_PROXY_PAGE.format(title=title), status=status, content_type="text/html", headers=headers
-    )

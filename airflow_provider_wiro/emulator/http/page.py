@@ -1,4 +1,4 @@
-"""The page at `/`: for a person who wants to see what the emulator did."""
+"""The front page at `/`: the tasks and their outputs, for people."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _PAGE = """<!doctype html>
 the pictures, films, tunes and texts are made up from the requests, and nothing is billed.</p>
 <p>API <code>{url}/v1</code> &middot; <a href="/__emulator__/state">state</a> &middot;
 <a href="/__emulator__/faults">armed faults</a> &middot;
-{tasks} tasks, {active} active, ${spent} they would have cost</p>
+{tasks} tasks, {active} active; they would have cost ${spent}</p>
 {items}
 {earlier}
 </body></html>
 """
 _SHOWN_TASKS = 50
-"""How many of the newest tasks are shown with their outputs; the earlier ones have a line each."""
+"""This many of the newest tasks are shown with their outputs; the earlier ones have a line each."""
 
 
 class Page:
@@ -44,31 +44,31 @@ class Page:
         self._world = world
 
     async def serve(self, request: web.Request) -> web.Response:
-        """Answer the page; it loads itself anew every few seconds."""
-        tasks = list(self._world.tasks)[::-1]
-        items = "".join(map(self._task, tasks[:_SHOWN_TASKS])) or "<p>No task was run yet.</p>"
+        """Respond with the page, which reloads itself every few seconds."""
+        tasks, statistics = list(self._world.tasks)[::-1], self._world.statistics
+        items = "".join(map(self._task, tasks[:_SHOWN_TASKS])) or "<p>No task has been run yet.</p>"
         earlier = "".join(map(self._line, tasks[_SHOWN_TASKS:]))
         html = _PAGE.format(
             style=_STYLE,
             url=escape(self._world.base_url),
             earlier=f"<h2>Earlier tasks</h2><ul>{earlier}</ul>" if earlier else "",
             tasks=len(tasks),
-            active=self._world.active_tasks(),
-            spent=f"{self._world.spent_usd():f}",
+            active=statistics.active,
+            spent=f"{statistics.spent_usd:f}",
             items=items,
         )
         return web.Response(text=html, content_type="text/html")
 
     def _task(self, task: Task) -> str:
         now = self._world.now()
-        outputs = "".join(_shown(file) for file in task.outputs(self._world.files, now))
+        outputs = "".join(_file(file) for file in task.outputs(self._world.files, now))
         answer = task.rendering.answer if task.has_succeeded(now) else None
-        said = "" if answer is None else f"<p>{escape(answer.merged)}</p>"
+        text = "" if answer is None else f"<p>{escape(answer.merged)}</p>"
         return (
             f'<article id="{_anchor(task)}"><b>{escape(task.id)}</b> '
             f"<code>{escape(task.inputs.model.slug)}</code> "
             f"<code>{escape(task.status(now))}</code> {task.elapsed_seconds(now):.1f} s, ${task.cost(now):f}"
-            f"<blockquote>{escape(task.inputs.caption[:300])}</blockquote>{said}{outputs}</article>"
+            f"<blockquote>{escape(task.inputs.caption[:300])}</blockquote>{text}{outputs}</article>"
         )
 
     def _line(self, task: Task) -> str:
@@ -77,12 +77,12 @@ class Page:
 
 
 def _anchor(task: Task) -> str:
-    """Return the fragment that Airflow's "Wiro task" button leads to."""
+    """Return the fragment to which Airflow's "Wiro task" button leads."""
     return escape(f"task-{task.id}", quote=True)
 
 
-def _shown(file: StoredFile) -> str:
-    # A path without the host, so that it works through whatever name the page was reached by.
+def _file(file: StoredFile) -> str:
+    # A path without the host works under every name of this server.
     url = escape(file.url("/cdn"), quote=True)
     kind = file.content_type.split("/")[0]
     if kind == "image":

@@ -1,4 +1,4 @@
-"""HTTP range requests (RFC 9110, §14), for one range of bytes."""
+"""Range requests of HTTP (RFC 9110, §14), for one range of bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.IGNORECASE)
 
 
 class UnsatisfiableRangeError(Exception):
-    """The range begins behind the end of the file: 416."""
+    """The range starts after the end of the file: a 416."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """The bytes from `start` up to, without, `stop`."""
+    """The bytes from `start` up to but excluding `stop`."""
 
     start: int
     stop: int
@@ -24,9 +24,9 @@ class ByteRange:
         return f"bytes {self.start}-{self.stop - 1}/{size}"
 
 
-def wanted_range(header: str | None, size: int) -> ByteRange | None:
+def requested_range(header: str | None, size: int) -> ByteRange | None:
     """
-    Return the range that a `Range` header asks for; `None` means the whole file.
+    Return the range of a `Range` header; `None` is the whole file.
 
     Several ranges, other units and malformed headers get the whole file, as the RFC allows.
     """

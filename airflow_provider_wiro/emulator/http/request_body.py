@@ -1,8 +1,8 @@
 """
-Reading what a caller sends: JSON, or multipart with files.
+Reading a request's body: JSON, or multipart with files.
 
-The reference's curl samples announce `multipart/form-data` but send JSON text with `-d`. Such a body names no
-boundary, and that is how it is told from a real multipart one.
+The curl samples of Wiro's reference announce `multipart/form-data` but send JSON text with `-d`. Such a
+header names no boundary, unlike that of a real multipart body.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
 
 from airflow_provider_wiro.emulator.envelope import ApiError, invalid_parameters
-from airflow_provider_wiro.emulator.state.contents import DiskContent
+from airflow_provider_wiro.emulator.generation.inputs import ReceivedFile, RequestBody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,43 +24,11 @@ MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedFile:
-    """A file part of a multipart body, already on disk."""
-
-    field: str
-    name: str
-    content_type: str
-    content: DiskContent
-
-    @property
-    def size(self) -> int:
-        """The length in bytes."""
-        return self.content.size
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the bytes, in hexadecimal."""
-        return self.content.digest
-
-
-@dataclass(slots=True)
-class Body:
-    """The fields and files of one request. A multipart field sent several times is a list of its values."""
-
-    fields: dict[str, Any] = field(default_factory=dict)
-    files: list[ReceivedFile] = field(default_factory=list)
-
-    def text(self, name: str) -> str:
-        """Return a field as text, the way Wiro reads ids and limits: `1`, `"1"` and `" 1 "` are the same."""
-        value = self.fields.get(name)
-        return "" if value is None else str(value).strip()
-
-
-async def read_body(request: web.Request, directory: Path) -> Body:
+async def read_body(request: web.Request, directory: Path) -> RequestBody:
     """
-    Read a request's body; files go to `directory` as they arrive. Raises `ApiError` for one that can't be
-    read.
+    Read a request's body; files are written into `directory` as they arrive.
+
+    :raises ApiError: if it can't be read or is too long.
     """
     if request.content_type == "multipart/form-data" and "boundary=" in request.headers["Content-Type"]:
         return await _read_multipart(request, directory)
@@ -71,18 +38,18 @@ async def read_body(request: web.Request, directory: Path) -> Body:
     if len(raw) > MAX_TEXT_BYTES:
         raise invalid_parameters(http_status=413)
     if not raw.strip():
-        return Body()
+        return RequestBody()
     try:
         fields = json.loads(raw)
     except ValueError as error:
         raise invalid_parameters(http_status=400) from error
     if not isinstance(fields, dict):
         raise invalid_parameters()
-    return Body(fields=fields)
+    return RequestBody(fields=fields)
 
 
-async def _read_multipart(request: web.Request, directory: Path) -> Body:
-    body = Body()
+async def _read_multipart(request: web.Request, directory: Path) -> RequestBody:
+    body = RequestBody()
     try:
         reader = await request.multipart()
         async for part in reader:
@@ -117,5 +84,4 @@ async def _read_file(part: BodyPartReader, field_name: str, directory: Path) -> 
             sha256.update(piece)
             file.write(piece)
     content_type = part.headers.get("Content-Type", "application/octet-stream")
-    content = DiskContent(path, sha256.hexdigest())
-    return ReceivedFile(field_name, part.filename or "", content_type, content)
+    return ReceivedFile(field_name, part.filename or "", content_type, path, size, sha256.hexdigest())

@@ -1,4 +1,4 @@
-"""What the WebSocket says about a task, and when: like the status, a pure function of the task's life."""
+"""The WebSocket's messages about a task, and their moments: a pure function of the task's lifecycle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.emulator.http.task_json import outputs_to_wire
+from airflow_provider_wiro.emulator.http.task_json import outputs_json
 from airflow_provider_wiro.emulator.state.lifecycle import TERMINAL, Status
 
 if TYPE_CHECKING:
@@ -16,15 +16,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.state.world import World
 
 _OUTPUTS_PER_RUN = 10
-# Only the older dialect repeats in them what was said before.
+# Only the older dialect repeats earlier messages in these.
 _EMPTY = frozenset({Status.OUTPUT_FULL, "task_error_full"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """
-    A message that is due at `moment` (Unix seconds). `done` is the share of the run behind it, for outputs.
-    """
+    """A message due at `moment` (Unix seconds). `done` is the finished share of the run, for outputs."""
 
     moment: float
     type: str
@@ -32,29 +30,29 @@ class Event:
 
 
 def events_of(task: Task) -> list[Event]:
-    """Return every message of a task's whole course, in the order of sending."""
+    """Return all messages of a task, from its creation to its end, in the order of sending."""
     events: list[Event] = []
-    steps = task.life.history(math.inf)
-    # A failure before the model ran has been said by then, as a step of its own.
+    steps = task.lifecycle.history(math.inf)
+    # A failure before the model ran is a step of its own, so its error is not sent twice.
     failed_before = any(step.status == Status.ERROR for step in steps)
-    has_complained = bool(task.twist.debug_error) and not failed_before
+    sends_error = bool(task.deviation.debug_error) and not failed_before
     for step, following in zip_longest(steps, steps[1:]):
         if step.status == Status.OUTPUT:
             span = following.moment - step.moment if following else 0.0
-            # All of them before the next step begins.
+            # All of them before the next step starts.
             shares = [number / _OUTPUTS_PER_RUN for number in range(1, _OUTPUTS_PER_RUN + 1)]
             events += [Event(step.moment + span * 0.99 * share, Status.OUTPUT, share) for share in shares]
             continue
-        if step.status == Status.OUTPUT_FULL and has_complained:
+        if step.status == Status.OUTPUT_FULL and sends_error:
             events.append(Event(step.moment, Status.ERROR))
         events.append(Event(step.moment, step.status))
-        if step.status == Status.OUTPUT_FULL and has_complained:
+        if step.status == Status.OUTPUT_FULL and sends_error:
             events.append(Event(step.moment, "task_error_full"))
     return events
 
 
 def message_of(event: Event, task: Task, world: World) -> dict[str, Any]:
-    """Return the JSON of a message, in the dialect that the settings name."""
+    """Return the JSON of a message, in the dialect of the settings."""
     content = _content(event, task, world)
     if world.settings.socket_dialect == "old":
         return {
@@ -71,9 +69,9 @@ def message_of(event: Event, task: Task, world: World) -> dict[str, Any]:
         "id": task.id,
         "message": "" if event.type in _EMPTY else content,
         "result": True,
-        "success": has_run and task.twist.succeeds if is_end else None,
+        "success": has_run and task.deviation.succeeds if is_end else None,
         "terminal": is_end,
-        "exitCode": int(task.twist.exit_code or 0) if has_run else None,
+        "exitCode": int(task.deviation.exit_code or 0) if has_run else None,
     }
 
 
@@ -88,11 +86,11 @@ def _content(event: Event, task: Task, world: World) -> Any:
         case Status.OUTPUT_FULL:
             return {"raw": "100%|##########| done"} if answer is None else _whole_answer(answer)
         case Status.ERROR:
-            return task.twist.debug_error.splitlines()[-1] if task.twist.debug_error else None
+            return task.deviation.debug_error.splitlines()[-1] if task.deviation.debug_error else None
         case "task_error_full":
-            return {"raw": task.twist.debug_error}
+            return {"raw": task.deviation.debug_error}
         case Status.POSTPROCESS_END:
-            return outputs_to_wire(task, world.files, world.cdn_url, event.moment)
+            return outputs_json(task, world.files, world.cdn_url, event.moment)
         case _:
             return None
 
@@ -114,22 +112,19 @@ def _progress(event: Event, task: Task) -> dict[str, Any]:
 
 
 def _partial_answer(event: Event, task: Task, answer: Answer) -> dict[str, Any]:
-    """
-    Return what an LLM has said so far: first it thinks, then it answers, and every message has all of it.
-    """
-    thought, said = " ".join(answer.thinking), " ".join(answer.answer)
+    """Return a language model's output up to now: first its whole thinking, then its answer as well."""
     thinks = event.done <= 0.3
-    thinking = _first_words(thought, event.done / 0.3)
-    saying = "" if thinks else _first_words(said, (event.done - 0.3) / 0.7)
+    thinking = _first_words(" ".join(answer.thinking), event.done / 0.3)
+    text = "" if thinks else _first_words(" ".join(answer.answer), (event.done - 0.3) / 0.7)
     seconds = event.done * task.inputs.model.timing.run
     return {
         "type": "progressGenerate",
         "task": "Generate",
         "thinking": [thinking],
-        "answer": [saying] if saying else [],
-        "raw": f"<think>{thinking}" if thinks else f"<think>{thinking}</think>{saying}",
+        "answer": [text] if text else [],
+        "raw": f"<think>{thinking}" if thinks else f"<think>{thinking}</think>{text}",
         "isThinking": thinks,
-        "speed": f"{len(f'{thinking} {saying}'.split()) / seconds:.1f}",
+        "speed": f"{len(f'{thinking} {text}'.split()) / seconds:.1f}",
         "speedType": "words/s",
         "elapsedTime": f"{seconds:.0f}s",
     }

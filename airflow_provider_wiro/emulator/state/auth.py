@@ -1,4 +1,4 @@
-"""Who may call: both modes of authentication, and the memory of used nonces."""
+"""Authentication in both of Wiro's modes, and the memory of used nonces."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def signature_of(api_key: str, api_secret: str, nonce: str) -> str:
 _LIBRARIES = frozenset({"python-requests", "python-urllib", "python", "aiohttp", "curl", "node", "undici"})
 
 
-def names_itself(headers: Mapping[str, str]) -> bool:
-    """Return whether a request has a `User-Agent` of its own, other than its HTTP library's."""
+def has_own_user_agent(headers: Mapping[str, str]) -> bool:
+    """Return whether a request has a `User-Agent` other than its HTTP library's."""
     product = headers.get("User-Agent", "").strip().lower().partition("/")[0]
     return bool(product) and product not in _LIBRARIES
 
@@ -43,13 +43,17 @@ class Project:
     api_secret: str | None
     refuses_repeated_nonces: bool = True
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    """The member of the team to whom the key belongs."""
+    """The team's member to whom the key belongs."""
     nonces_repeated: int = 0
     failures: int = 0
     _seen_nonces: set[str] = field(default_factory=set)
 
     def authorize(self, headers: Mapping[str, str]) -> None:
-        """Let a request through, or raise the documented refusal and count it."""
+        """
+        Check a request's key and signature; a refusal is counted.
+
+        :raises ApiError: the documented refusal.
+        """
         try:
             self._check(headers)
         except ApiError:
@@ -62,8 +66,7 @@ class Project:
         nonce, signature = headers.get("x-nonce"), headers.get("x-signature")
         if self.api_secret is None:
             if nonce is not None or signature is not None:
-                # A project is of one mode for good; a signed call to a key-only project is a wrong
-                # connection.
+                # A project's mode is fixed when it is created: this connection has a secret too many.
                 raise ApiError(0, "Project authorization is not valid.", http_status=401)
             return
         if not nonce or not signature:

@@ -1,9 +1,4 @@
-"""
-The emulator's own time: real or moved by hand.
-
-Nothing else in the package asks the operating system what time it is, so a test can live through an hour
-of a task's life without sleeping.
-"""
+"""The emulator's clock, real or moved by hand, and waiting for a moment or for a change of a task."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ class Clock(Protocol):
         """Return the present moment in Unix seconds."""
 
     def real_seconds_until(self, moment: float) -> float | None:
-        """Return how long to sleep until `moment`; `None` when sleeping won't bring it nearer."""
+        """Return how long to sleep until `moment`; `None` if sleeping won't bring it nearer."""
 
 
 class WallClock:
@@ -43,15 +38,15 @@ class WallClock:
 
 
 class ManualClock:
-    """A clock that stands still until somebody moves it."""
+    """A clock that stands still until `advance` moves it."""
 
     def __init__(self, start: float = 1_734_513_807.0) -> None:
         """Start at `start`, in Unix seconds; by default the moment of the sample task in Wiro's reference."""
         self._now = start
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[], object]] = []
 
     def now(self) -> float:
-        """Return the moment the clock was last moved to, in Unix seconds."""
+        """Return the moment to which the clock was last moved, in Unix seconds."""
         return self._now
 
     def real_seconds_until(self, moment: float) -> float | None:
@@ -59,49 +54,50 @@ class ManualClock:
         return 0.0 if moment <= self._now else None
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward and wake whoever waits for a moment."""
+        """Move the clock forward and call the listeners."""
         if seconds < 0:
             raise ValueError(f"a clock runs forward only, got {seconds} seconds")
         self._now += seconds
         for listener in tuple(self._listeners):
             listener()
 
-    def on_advance(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener`, in the thread that moves the clock, after each move; returns how to stop that."""
+    def on_advance(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Call `listener` after each move, in the thread that moves the clock; returns how to stop that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
 
-class Pulse:
+class ChangeNotifier:
     """
-    Wakes who waits for a task, or the clock, to change.
+    Wakes those who wait for one task, or for the clock, to change. For the server's event loop only.
 
-    With thousands of tasks in flight a change of one must not wake the others' waiters. To be used on the
-    server's event loop.
+    Each task has an event of its own: with thousands of tasks in flight, a change of one must not wake the
+    others' waiters.
     """
 
     def __init__(self) -> None:
-        """Start with nobody waiting."""
-        # An event is there as long as somebody waits for it.
+        """Start without subscribers."""
+        # An event lives as long as somebody waits for it.
         self._events: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
-    def listen(self, task_id: str) -> asyncio.Event:
+    def subscribe(self, task_id: str) -> asyncio.Event:
         """
-        Return what the next `wake` for this task sets. Take it before looking at the task, or a wake in
-        between is missed.
+        Return the event that the next `notify` for this task sets.
+
+        Subscribe before you read the task: a change between reading and subscribing would be missed.
         """
         return self._events.setdefault(task_id, asyncio.Event())
 
-    def wake(self, task_id: str) -> None:
-        """Wake who waits for this task."""
+    def notify(self, task_id: str) -> None:
+        """Report that this task has changed."""
         event = self._events.pop(task_id, None)
         if event is not None:
             event.set()
 
-    def wake_all(self) -> None:
-        """Wake everyone, since the clock was moved."""
+    def notify_all(self) -> None:
+        """Report that the clock was moved."""
         for task_id in list(self._events):
-            self.wake(task_id)
+            self.notify(task_id)
 
 
 async def wait_for(change: asyncio.Event, clock: Clock, moment: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Bytes that can be served in part: held in memory, on disk, or made up as they are read."""
+"""The bytes of a file, which can be read in part: in memory, on disk, or generated as they are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class Content(Protocol):
-    """What a stored file consists of."""
+    """The bytes of a stored file."""
 
     @property
     def size(self) -> int:
@@ -23,10 +23,10 @@ class Content(Protocol):
 
     @property
     def digest(self) -> str:
-        """A name of exactly these bytes, in hexadecimal."""
+        """An identifier of exactly these bytes, in hexadecimal."""
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes from `start` up to, without, `stop` in pieces of at most `CHUNK_BYTES`."""
+        """Yield the bytes from `start` up to but excluding `stop`, in pieces of at most `CHUNK_BYTES`."""
 
 
 class MemoryContent:
@@ -39,7 +39,7 @@ class MemoryContent:
         self.digest = hashlib.sha256(data).hexdigest()
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes asked for, piece by piece."""
+        """Yield the bytes from `start` up to but excluding `stop`, piece by piece."""
         for offset in range(start, stop, CHUNK_BYTES):
             yield self._data[offset : min(stop, offset + CHUNK_BYTES)]
 
@@ -54,7 +54,7 @@ class DiskContent:
         self.digest = digest
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes asked for, piece by piece."""
+        """Yield the bytes from `start` up to but excluding `stop`, piece by piece."""
         with self._path.open("rb") as file:
             file.seek(start)
             left = stop - start
@@ -63,22 +63,22 @@ class DiskContent:
                 yield piece
 
 
-class EndlessContent:
+class GeneratedContent:
     """
-    `size` reproducible bytes that are made as they are read: a big output in no memory.
+    `size` reproducible bytes that are generated as they are read: a big output without memory.
 
-    Every block of `CHUNK_BYTES` is the same noise behind its own number, so that a block that is missing,
+    Every block of `CHUNK_BYTES` is its own number and then the same noise, so that a block that is missing,
     doubled or out of place changes the checksum of the whole.
     """
 
     def __init__(self, size: int, seed: str) -> None:
-        """Describe `size` bytes; the same `size` and `seed` always give the same ones."""
+        """Describe `size` bytes; the same `size` and `seed` always give the same bytes."""
         self.size = size
         self._seed = seed
         self.digest = hashlib.sha256(f"{seed}/{size}".encode()).hexdigest()
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes asked for, piece by piece."""
+        """Yield the bytes from `start` up to but excluding `stop`, piece by piece."""
         noise = _noise(self._seed)
         while start < stop:
             number, offset = divmod(start, CHUNK_BYTES)

@@ -1,20 +1,21 @@
-"""What is made to go differently for one task."""
+"""How one task deviates from an ordinary success: what settings and faults make of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.emulator.state.lifecycle import Detour, Status
+from airflow_provider_wiro.emulator.state.lifecycle import Detour, Lifecycle, Status, plan_lifecycle
 
 if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator.catalog.model import Timing
     from airflow_provider_wiro.emulator.settings import Settings
     from airflow_provider_wiro.emulator.state.faults import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twist:
-    """The deviations of one task from an ordinary success; the default is none."""
+class Deviation:
+    """All deviations of one task; the default is none."""
 
     exit_code: str | None = "0"
     debug_error: str = ""
@@ -42,16 +43,22 @@ class Twist:
 
     @property
     def succeeds(self) -> bool:
-        """Tell whether the run ends well; a missing or empty exit code is no failure."""
+        """Whether the run succeeds; a missing or empty exit code is no failure."""
         return self.exit_code in {"0", "", None}
 
     @property
     def makes_outputs(self) -> bool:
-        """Tell whether the task leaves outputs behind; a failed run doesn't."""
+        """Whether the task has outputs; a failed run has none."""
         return self.succeeds and not self.without_outputs
 
+    def plan(self, timing: Timing, *, created: float, speed: float) -> Lifecycle:
+        """Return the lifecycle of a task that was created at `created`, in Unix seconds."""
+        return plan_lifecycle(
+            timing, created=created, speed=speed, detour=self.detour, assign_delay=self.assign_delay
+        )
 
-#: What follows a `task_error`, by `Fault.then`.
+
+# What follows a `task_error`, by `Fault.then`.
 _AFTER_AN_ERROR = {
     "requeue": Status.QUEUE,
     "exit": Status.POSTPROCESS_END,
@@ -65,9 +72,9 @@ _DETOURS = {
 }
 
 
-def ordinary_twist(settings: Settings) -> Twist:
-    """Return how every task deviates under these settings, before any fault."""
-    return Twist(
+def default_deviation(settings: Settings) -> Deviation:
+    """Return the deviation of every task under these settings, before any fault."""
+    return Deviation(
         billed_when_killed=settings.bill_killed,
         late_cost_seconds=settings.late_cost_seconds,
         parameters_as_text=settings.parameters_as_text,
@@ -76,54 +83,56 @@ def ordinary_twist(settings: Settings) -> Twist:
     )
 
 
-def twisted_by(twist: Twist, fault: Fault) -> Twist:
-    """Return `twist` with one more deviation; a later fault of the same kind replaces an earlier one."""
+def deviated(deviation: Deviation, fault: Fault) -> Deviation:
+    """Return `deviation` with a fault added; a later fault of the same kind replaces an earlier one."""
     match fault.kind:
         case "exit_code":
-            return replace(twist, exit_code=fault.exit_code, debug_error=fault.debug_error)
+            return replace(deviation, exit_code=fault.exit_code, debug_error=fault.debug_error)
         case "no_exit_code":
-            return replace(twist, exit_code=None)
+            return replace(deviation, exit_code=None)
         case "fatal_error":
             detour = Detour(Status.PREPROCESS_START, Status.ERROR, _AFTER_AN_ERROR[fault.then], fault.seconds)
-            exit_code = fault.exit_code if fault.then == "exit" else twist.exit_code
-            return replace(twist, detour=detour, debug_error=fault.debug_error, exit_code=exit_code)
+            exit_code = fault.exit_code if fault.then == "exit" else deviation.exit_code
+            return replace(deviation, detour=detour, debug_error=fault.debug_error, exit_code=exit_code)
         case "requeue":
-            return replace(twist, detour=Detour(Status.ASSIGN, Status.QUEUE, Status.ACCEPT, fault.seconds))
+            return replace(
+                deviation, detour=Detour(Status.ASSIGN, Status.QUEUE, Status.ACCEPT, fault.seconds)
+            )
         case "slow_assign":
-            return replace(twist, assign_delay=fault.seconds)
+            return replace(deviation, assign_delay=fault.seconds)
         case "late_cost":
-            return replace(twist, late_cost_seconds=fault.seconds, cost_is_missing=fault.missing)
+            return replace(deviation, late_cost_seconds=fault.seconds, cost_is_missing=fault.missing)
         case "billed_kill":
-            return replace(twist, billed_when_killed=True)
+            return replace(deviation, billed_when_killed=True)
         case "stuck_in_queue" | "stuck_running" | "cancelled_by_hand":
-            return replace(twist, detour=_DETOURS[fault.kind])
+            return replace(deviation, detour=_DETOURS[fault.kind])
         case "unknown_status":
             back_to = None if fault.forever else Status.OUTPUT
-            return replace(twist, detour=Detour(Status.START, fault.task_status, back_to))
+            return replace(deviation, detour=Detour(Status.START, fault.task_status, back_to))
         case "missing_fields":
-            return replace(twist, missing_fields=fault.fields)
+            return replace(deviation, missing_fields=fault.fields)
         case "numbers_as_numbers":
-            return replace(twist, numbers_as_numbers=True)
+            return replace(deviation, numbers_as_numbers=True)
         case "no_outputs":
-            return replace(twist, without_outputs=True, debug_output=fault.debug_output)
+            return replace(deviation, without_outputs=True, debug_output=fault.debug_output)
         case "answer_shape":
             return replace(
-                twist,
+                deviation,
                 answer_shape=fault.shape,
                 finish_reason=fault.finish_reason,
                 debug_output=fault.debug_output,
             )
         case "late_link":
             return replace(
-                twist, late_link_seconds=fault.seconds, hides_late_links=fault.until_then == "empty"
+                deviation, late_link_seconds=fault.seconds, hides_late_links=fault.until_then == "empty"
             )
         case "output_size":
-            return replace(twist, output_size=fault.size, without_output_size=fault.missing)
+            return replace(deviation, output_size=fault.size, without_output_size=fault.missing)
         case "big_output":
-            return replace(twist, output_bytes=fault.bytes, output_count=fault.outputs)
+            return replace(deviation, output_bytes=fault.bytes, output_count=fault.outputs)
         case "output_name":
-            return replace(twist, output_name=fault.name)
+            return replace(deviation, output_name=fault.name)
         case "output_url":
-            return replace(twist, output_url=fault.url)
+            return replace(deviation, output_url=fault.url)
         case _:
             raise ValueError(f"{fault.kind!r} is not a fault of a task")

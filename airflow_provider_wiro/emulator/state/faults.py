@@ -1,15 +1,15 @@
 """
-Faults: what is to go wrong, where, and how often.
+Faults: what goes wrong on purpose, where, and how often.
 
-A fault is armed in advance and fires when a request, or a new task, matches it. Four families:
+A fault is armed in advance and fires when a request, or a new task, matches it:
 
-* `RESPONSE_KINDS` change how any endpoint answers, the API's and the CDN's;
+* `RESPONSE_KINDS` change the response of any endpoint, the API's and the CDN's;
 * `CDN_KINDS` change how a file is served;
 * `SOCKET_KINDS` change what a WebSocket connection sends: nothing at all, everything but a task's end,
-  snapshots of any length, or what only realtime sessions have, besides;
-* `TASK_KINDS` change the life or the result of the next run, or of the task named in `task_id`;
-* `LATE_START`, of `Run` alone, carries the request out only after some seconds, whether or not its client
-  still waits for the answer.
+  snapshots of any length, or also what only realtime sessions send;
+* `TASK_KINDS` change the course or the result of the next run, or of the task named in `task_id`;
+* `LATE_START`, for `Run` only, carries the request out after some seconds, whether or not its client still
+  waits for the response.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.emulator.media.prose import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 RESPONSE_KINDS = frozenset(
     {
@@ -65,7 +65,7 @@ TASK_KINDS = frozenset(
 LATE_START = "late_start"
 ANYWHERE = "*"
 AFTER_A_FATAL_ERROR = ("requeue", "exit", "cancel", "stay")
-_LEAST_TELLING_FIELDS = (
+_DISPENSABLE_FIELDS = (
     "pexit",
     "uuid",
     "elapsedseconds",
@@ -80,12 +80,12 @@ _LEAST_TELLING_FIELDS = (
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One fault. Only the fields that its kind reads matter. `delay_seconds` are real seconds, whatever the
-    clock; `seconds` are the emulator's.
+    One fault. Its kind says which of the fields it reads. `delay_seconds` are real seconds, `seconds` are
+    the emulator's clock's.
 
-    Which request: `endpoint` ("Run", "Task/Detail", "cdn", "socket", "*" for all), after letting `skip`
-    matching ones pass, `times` times (`None`: until cleared). Which task: `task_id`, else the next runs of
-    `model`, else any next run.
+    Which request: `endpoint` ("Run", "Task/Detail", "cdn", "socket", "*" for all), after `skip` matching
+    ones, `times` times (`None`: until cleared). Which task: `task_id`, else the next runs of `model`, else
+    any next run.
     """
 
     kind: str
@@ -99,8 +99,8 @@ class Fault:
     """
     processed: bool = False
     """
-    Whether the request is carried out before it is answered badly; `drop_after`, `slow` and `truncated`
-    always do.
+    Whether the request is carried out before the faulty response; with `drop_after`, `slow` and `truncated`
+    it always is.
     """
     retry_after: int | str | None = None
     """`rate_limit` and `server_error`: the header as sent, seconds or an HTTP date."""
@@ -114,11 +114,11 @@ class Fault:
     url: str = ""
     """`redirect`: where to; `output_url`: the address that Detail gives for every output."""
     delay_seconds: float = 1.0
-    """`slow`: before the answer; `slow_body`: in the middle of the file."""
+    """`slow`: before the response; `slow_body`: in the middle of the file."""
     after_bytes: int | None = None
-    """`truncated`, `slow_body`, `wrong_size`: how many bytes are sent before it; half of them by default."""
+    """`truncated`, `slow_body`, `wrong_size`: how many bytes are sent before it; by default half of them."""
     bytes_per_second: int = 90_000_000
-    """`limited_speed`: what one answer gets; several at once get it each."""
+    """`limited_speed`: the speed of each response."""
     after_messages: int = 1
     """`drop_after` of a WebSocket: how many messages are sent before it."""
 
@@ -127,39 +127,39 @@ class Fault:
     exit_code: str = "1"
     """`exit_code`, and `fatal_error` with `then="exit"`: the task's `pexit`."""
     debug_error: str = "Traceback (most recent call last):\nRuntimeError: CUDA out of memory."
-    """`exit_code`, `fatal_error`: what the task's `debugerror` says."""
+    """`exit_code`, `fatal_error`: the task's `debugerror`."""
     then: str = "requeue"
     """
-    `fatal_error`: what follows the `task_error`. "requeue": the task waits in the queue again, runs, succeeds
-    and is billed; "exit": it ends with `exit_code`; "cancel": it ends as cancelled; "stay": nothing, ever.
+    `fatal_error`: what follows the `task_error`. "requeue": the task waits in the queue again, succeeds and
+    is billed; "exit": it ends with `exit_code`; "cancel": it ends as cancelled; "stay": nothing, ever.
     """
     seconds: float = 2.0
     """
-    How long it lasts, on the emulator's clock and whatever its speed. `fatal_error`: the `task_error`;
-    `requeue`: the second wait in the queue; `slow_assign`: how much longer a worker is waited for;
-    `late_cost`: from the end until the cost is recorded; `late_link`: until the outputs can be fetched;
-    `late_start`: from the request to the task.
+    A duration on the emulator's clock, whatever its speed. `fatal_error`: of the `task_error`; `requeue`: of
+    the second wait in the queue; `slow_assign`: of the additional wait for a worker; `late_cost`: from the
+    end to the recorded cost; `late_link`: from the end to working links; `late_start`: from the request to
+    the task.
     """
     missing: bool = False
-    """`late_cost`: until then `totalcost` is missing, not "0"; `output_size`: there is no `size` at all."""
+    """`late_cost`: until then there is no `totalcost`, in place of "0"; `output_size`: there is no `size`."""
     until_then: str = "empty"
-    """`late_link`: "empty", the `url` is empty until then; "404", it is there and the CDN doesn't know it."""
+    """`late_link`: until then the `url` is "empty", or it is set and the CDN responds with "404"."""
     size: str = "0"
     """`output_size`: the `size` that every output gets."""
     shape: str = "segments"
     """`answer_shape`: what a language model's `content` consists of, one of `prose.SHAPES`."""
     finish_reason: str = "stop"
-    """`answer_shape`: its `finishreason`, in the shapes that have one."""
+    """`answer_shape`: the `finishreason`, in the shapes that have one."""
     debug_output: str | None = None
-    """`no_outputs`, `answer_shape`: what `debugoutput` says; `None`: what it always says."""
+    """`no_outputs`, `answer_shape`: the task's `debugoutput`; `None`: the ordinary one."""
     message_bytes: int = 2 * 1024 * 1024
-    """`long_snapshots`: how much longer each `task_output` gets."""
+    """`long_snapshots`: the length of the `raw` in each `task_output`."""
     task_status: str = "task_warp"
     """`unknown_status`: the status to show."""
     forever: bool = False
-    """`unknown_status`: never leave it again."""
-    fields: tuple[str, ...] = _LEAST_TELLING_FIELDS
-    """`missing_fields`: which fields Detail lacks."""
+    """`unknown_status`: the task stays in it."""
+    fields: tuple[str, ...] = _DISPENSABLE_FIELDS
+    """`missing_fields`: the fields that a task lacks."""
     bytes: int = 1024**3
     """`big_output`: the size of each output."""
     outputs: int = 1
@@ -168,7 +168,7 @@ class Fault:
     """`output_name`: the name that every output gets."""
 
     def __post_init__(self) -> None:
-        """Refuse a kind that does not exist: a test that injects nothing proves nothing."""
+        """Refuse what doesn't exist: a test whose fault never fires proves nothing."""
         known = RESPONSE_KINDS | CDN_KINDS | SOCKET_KINDS | TASK_KINDS | {LATE_START}
         if self.kind not in known:
             raise ValueError(f"unknown fault kind {self.kind!r}, expected one of {sorted(known)}")
@@ -181,16 +181,16 @@ class Fault:
         if self.shape not in SHAPES:
             raise ValueError(f"an answer has one of the shapes {sorted(SHAPES)}, not {self.shape!r}")
         if self.seconds < 0:
-            raise ValueError(f"nothing lasts less than no time, got seconds={self.seconds}")
+            raise ValueError(f"a duration must not be below zero, got seconds={self.seconds}")
         if self.bytes_per_second < 1:
-            raise ValueError(f"something has to come, got bytes_per_second={self.bytes_per_second}")
+            raise ValueError(f"a speed must be above zero, got bytes_per_second={self.bytes_per_second}")
         if self.times is not None and self.times < 1:
             raise ValueError(f"a fault fires at least once, got times={self.times}")
         object.__setattr__(self, "fields", tuple(self.fields))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Build a fault from the control endpoint's JSON; unknown names are refused."""
+        """Make a fault from the control endpoint's JSON; unknown names are a `ValueError`."""
         known = {item.name for item in fields(cls)}
         if unknown := sorted(set(data) - known):
             raise ValueError(f"unknown fault fields {unknown}, expected some of {sorted(known)}")
@@ -204,6 +204,9 @@ class Fault:
         return {item.name: value for item, value in pairs if item.name == "kind" or value != item.default}
 
 
+_KINDS_OF_ONE_ENDPOINT = {"cdn": CDN_KINDS, "socket": SOCKET_KINDS, "Run": frozenset({LATE_START})}
+
+
 @dataclass(slots=True)
 class _Armed:
     fault: Fault
@@ -212,45 +215,46 @@ class _Armed:
 
 
 @dataclass(slots=True)
-class FaultBook:
-    """The armed faults, first come first served."""
+class ArmedFaults:
+    """The faults that can still fire, in the order in which they were armed."""
 
     _armed: list[_Armed] = field(default_factory=list)
 
     def arm(self, fault: Fault) -> None:
-        """Add a fault behind the ones that are armed already."""
+        """Add a fault after the others."""
         self._armed.append(_Armed(fault, fault.skip, fault.times))
 
     def clear(self) -> None:
         """Disarm everything."""
         self._armed.clear()
 
-    def armed(self) -> list[Fault]:
-        """Return the faults that can still fire."""
-        return [armed.fault for armed in self._armed]
+    def __iter__(self) -> Iterator[Fault]:
+        """Iterate over the faults."""
+        return iter([armed.fault for armed in self._armed])
 
     def take_for_request(self, endpoint: str) -> Fault | None:
-        """Return the fault for this request, if any, and use it up by one."""
-        of_one_place = {"cdn": CDN_KINDS, "socket": SOCKET_KINDS, "Run": frozenset({LATE_START})}
-        kinds = RESPONSE_KINDS | of_one_place.get(endpoint, frozenset())
+        """Return the fault that fires for this request, if any, and count it as fired once more."""
+        own_kinds = _KINDS_OF_ONE_ENDPOINT.get(endpoint, frozenset())
         for armed in self._armed:
             fault = armed.fault
-            # Those that fit one place only fit it whatever else is said.
-            places = {fault.endpoint} if fault.kind in RESPONSE_KINDS else {ANYWHERE}
-            if fault.kind in kinds and (ANYWHERE in places or endpoint in places) and self._fires(armed):
+            # A kind that exists for one endpoint only needs no `endpoint`.
+            is_meant = fault.kind in own_kinds or (
+                fault.kind in RESPONSE_KINDS and fault.endpoint in {ANYWHERE, endpoint}
+            )
+            if is_meant and self._fires(armed):
                 return fault
         return None
 
     def take_for_run(self, model: str) -> list[Fault]:
-        """Return every task fault that is meant for the next run of `model`, each used up by one."""
-        waiting = [
+        """Return the task faults that fire for the next run of `model`, and count each as fired once more."""
+        meant = [
             armed
             for armed in self._armed
             if armed.fault.kind in TASK_KINDS
             and armed.fault.task_id is None
             and armed.fault.model in {None, model}
         ]
-        return [armed.fault for armed in waiting if self._fires(armed)]
+        return [armed.fault for armed in meant if self._fires(armed)]
 
     def _fires(self, armed: _Armed) -> bool:
         if armed.to_skip > 0:

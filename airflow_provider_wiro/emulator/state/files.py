@@ -1,4 +1,4 @@
-"""The files that the emulator's CDN serves, each behind a key that can't be guessed."""
+"""The files that the CDN serves, each under a key that can't be guessed, and the folders."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from airflow_provider_wiro.emulator.state.contents import MemoryContent
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.state.contents import Content
 
-
 SAMPLE_INPUTS = "sampleinputs"
 
 
 @dataclass(slots=True, kw_only=True)
 class StoredFile:
-    """A file as `outputs` and `File/Upload` describe it. Moments are Unix seconds."""
+    """A file. Moments are Unix seconds."""
 
     id: str
     name: str
@@ -31,16 +30,16 @@ class StoredFile:
     added: float
     expires: float
     appears: float = 0.0
-    """Before this moment the CDN doesn't have it yet."""
+    """Before this moment the CDN responds with a 404."""
     is_upload: bool = False
-    """It came by `File/Upload`."""
+    """Whether it came by `File/Upload`."""
 
     def url(self, cdn_url: str) -> str:
-        """Return the address at which whoever knows it gets the file."""
+        """Return the address of the file; no other credential is needed."""
         return f"{cdn_url}/{self.access_key}/{self.name}"
 
-    def to_wire(self, cdn_url: str) -> dict[str, Any]:
-        """Return the entry of an answer; numbers travel as text."""
+    def to_json(self, cdn_url: str) -> dict[str, Any]:
+        """Return the file as `outputs` and `File/Upload` describe it; numbers are text."""
         return {
             "id": self.id,
             "name": self.name,
@@ -77,7 +76,7 @@ class FileStore:
         appears: float = 0.0,
         is_upload: bool = False,
     ) -> StoredFile:
-        """Store a file under a fresh key; its link lives for `lifetime_seconds`."""
+        """Store a file under a new key; its link works for `lifetime_seconds`."""
         stored = StoredFile(
             id=secrets.token_hex(16),
             name=name,
@@ -94,7 +93,7 @@ class FileStore:
         return stored
 
     def add_sample_input(self, now: float) -> None:
-        """Store the picture below `/sampleinputs/`, which anybody may give to a run and nobody removes."""
+        """Store the picture below `/sampleinputs/`, which every run may read and no call removes."""
         self._files[SAMPLE_INPUTS] = StoredFile(
             id=secrets.token_hex(16),
             name="robot.png",
@@ -111,20 +110,20 @@ class FileStore:
         return self._files.get(access_key)
 
     def find_by_url(self, url: str, cdn_url: str) -> StoredFile | None:
-        """Return the file that a URL of this CDN leads to."""
+        """Return the file at a URL of this CDN."""
         key = url.removeprefix(f"{cdn_url}/").split("/")[0]
         return self._files.get(key) if url.startswith(f"{cdn_url}/") else None
 
     def remove(self, access_key: str) -> None:
-        """Forget a file; a key that is gone already is no error."""
+        """Remove a file; an unknown key is no error."""
         self._files.pop(access_key, None)
 
     def add_folder(self, name: str) -> str:
-        """Make a folder and return its id."""
+        """Create a folder and return its id."""
         folder_id = secrets.token_hex(16)
         self._folders[folder_id] = name
         return folder_id
 
     def has_folder(self, folder_id: str) -> bool:
-        """Tell whether a folder of this id was made."""
+        """Return whether a folder of this id exists."""
         return folder_id in self._folders

@@ -1,8 +1,8 @@
 """
-A task's life as data: which status follows which, and after how long.
+A task's lifecycle as data: which status follows which, and after how long.
 
-The status of a task is a pure function of its recorded life and the clock. Reading it changes nothing, so two
-readers at the same moment always see the same thing, and skipping a poll skips nothing but the sight of it.
+The status of a task is a pure function of its recorded lifecycle and the clock. Reading it changes nothing:
+two readers at the same moment always see the same, and a poll that is skipped changes nothing either.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Phase = Literal["queue", "prepare", "run", "finish"]
+if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator.catalog.model import Phase, Timing
 
 
 class Status(StrEnum):
@@ -36,41 +37,20 @@ class Status(StrEnum):
 TERMINAL = frozenset({Status.POSTPROCESS_END, Status.CANCEL})
 """The only statuses that end a task. A `task_error` waits for a requeue."""
 
-
-BEFORE_A_WORKER = frozenset({Status.ACCEPT, Status.PREPROCESS_START, Status.PREPROCESS_END})
-"""Out of the queue, and not assigned yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long a model takes, in seconds, phase by phase."""
-
-    queue: float = 1.0
-    prepare: float = 2.0
-    run: float = 4.0
-    finish: float = 1.0
-
-    @property
-    def total(self) -> float:
-        """The seconds from acceptance to the end."""
-        return self.queue + self.prepare + self.run + self.finish
-
-    def of(self, phase: Phase) -> float:
-        """Return the length of one phase in seconds."""
-        return {"queue": self.queue, "prepare": self.prepare, "run": self.run, "finish": self.finish}[phase]
+WITHOUT_A_WORKER = frozenset({Status.ACCEPT, Status.PREPROCESS_START, Status.PREPROCESS_END})
+"""Out of the queue, and not assigned to a worker yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One row of the table: where a status leads, after which share of which phase."""
+    """The status that comes next, after which share of which phase."""
 
     to: str
     phase: Phase
     share: float
 
 
-# Read as: a task in the status on the left is followed by the one on the right after that share of that
-# phase. The shares of one phase add up to 1. The order is the documented one.
+# The documented order. The shares of one phase add up to 1.
 TRANSITIONS: dict[str, Transition] = {
     Status.QUEUE: Transition(Status.ACCEPT, "queue", 1.0),
     Status.ACCEPT: Transition(Status.PREPROCESS_START, "prepare", 0.0),
@@ -88,11 +68,11 @@ TRANSITIONS: dict[str, Transition] = {
 @dataclass(frozen=True, slots=True)
 class Detour:
     """
-    A row put in place of one of `TRANSITIONS`, once: how a task goes wrong.
+    How a task leaves the documented order, once.
 
-    `to=None` means that the task never leaves `leaving`. `back_to` names the status that follows `to`, after
-    `stay_seconds` (whatever the speed) or, without them, after as long as `leaving` lasted; from there on the
-    table is followed again. Without `back_to` the status `to` is the last one.
+    From `leaving` it goes to `to`, or stays there for ever if `to` is `None`. After `to` it goes to `back_to`
+    and follows `TRANSITIONS` again; without `back_to` it stays in `to`. It is in `to` for `stay_seconds`
+    (whatever the speed), by default for as long as it was in `leaving`.
     """
 
     leaving: str
@@ -103,100 +83,101 @@ class Detour:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A status and the moment, in Unix seconds, at which it begins."""
+    """A status and the moment, in Unix seconds, at which it starts."""
 
     status: str
     moment: float
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """Everything that is settled about one task's course: the planned steps, and a stop if there was one."""
+class Lifecycle:
+    """The planned steps of one task, and the moment of a stop if there was one."""
 
     steps: tuple[Step, ...]
     stopped_at: float | None = None
 
     def history(self, now: float) -> tuple[Step, ...]:
-        """Return the steps that have begun by `now`, first to last."""
+        """Return the steps that have started by `now`, first to last."""
         if self.stopped_at is None or now < self.stopped_at:
-            return self._begun(now)
-        return (*self._begun(self.stopped_at), Step(Status.CANCEL, self.stopped_at))
+            return self._steps_until(now)
+        return (*self._steps_until(self.stopped_at), Step(Status.CANCEL, self.stopped_at))
 
-    def _begun(self, moment: float) -> tuple[Step, ...]:
+    def _steps_until(self, moment: float) -> tuple[Step, ...]:
         return self.steps[: bisect_right(self.steps, moment, key=lambda step: step.moment)]
 
     def status_at(self, now: float) -> str:
-        """Return the status at `now`. A moment before the task's creation reads as its first status."""
+        """Return the status at `now`; before the task's creation, its first status."""
         history = self.history(now)
         return history[-1].status if history else self.steps[0].status
 
     def moment_of(self, status: str, now: float) -> float | None:
-        """Return when `status` began, in Unix seconds, or `None` while it has not."""
+        """Return when `status` first started, in Unix seconds; `None` if it has not by `now`."""
         return next((step.moment for step in self.history(now) if step.status == status), None)
 
     def last_moment_of(self, status: str, now: float) -> float | None:
-        """Return when `status` last began: after a requeue a task passes the same one again."""
+        """Return when `status` last started: after a requeue a task passes the same status again."""
         return next((step.moment for step in reversed(self.history(now)) if step.status == status), None)
 
     def is_terminal_at(self, now: float) -> bool:
-        """Tell whether the task is over at `now`, well or badly."""
+        """Return whether the task has ended by `now`, with success or without."""
         return self.status_at(now) in TERMINAL
 
     @property
+    def created(self) -> float:
+        """The moment of the first step."""
+        return self.steps[0].moment
+
+    @property
     def ends_at(self) -> float | None:
-        """The moment from which the task is over, `None` for one that never ends."""
+        """The moment at which the task ends; `None` if it never does."""
         if self.stopped_at is not None:
             return self.stopped_at
         return self.steps[-1].moment if self.steps[-1].status in TERMINAL else None
 
     def next_moment(self, now: float) -> float | None:
-        """Return the moment of the next step after `now`, or `None` when nothing more is planned."""
+        """Return the moment of the next step after `now`; `None` if nothing more is planned."""
         if self.stopped_at is not None:
             return self.stopped_at if now < self.stopped_at else None
         return next((step.moment for step in self.steps if step.moment > now), None)
 
-    def stopped(self, moment: float) -> Life:
-        """Return this life ended by hand at `moment`: cancelled in the queue, or killed."""
+    def stopped(self, moment: float) -> Lifecycle:
+        """Return this lifecycle stopped at `moment`: cancelled in the queue, or killed."""
         return replace(self, stopped_at=moment)
 
 
-def plan(
+def plan_lifecycle(
     timing: Timing,
     *,
     created: float,
     speed: float = 1.0,
     detour: Detour | None = None,
     assign_delay: float = 0.0,
-) -> Life:
+) -> Lifecycle:
     """
-    Lay out a life from its first step to its last.
+    Plan all steps of a task.
 
-    `speed` divides the model's durations: the moments stay real moments, so that they can be compared with
-    the caller's own clock, and only the waiting gets shorter. `assign_delay` is how many seconds longer,
-    whatever the speed, the task waits for the worker that it is assigned to.
+    :param created: the moment of the first step, in Unix seconds.
+    :param speed: divides the model's durations; the moments stay comparable with the caller's own clock.
+    :param assign_delay: seconds, whatever the speed, by which the task waits longer for its worker.
     """
     steps = [Step(Status.QUEUE, created)]
-    while True:
+    while (transition := TRANSITIONS.get(steps[-1].status)) is not None:
         here = steps[-1]
-        if detour is not None and here.status == detour.leaving:
-            if detour.to is None:
-                break
-            share = TRANSITIONS[here.status]
-            steps.append(Step(detour.to, here.moment + timing.of(share.phase) * share.share / speed))
-            if detour.back_to is None:
-                break
-            stay = detour.stay_seconds
-            if stay is None:
-                # As long again as the status it was entered from, so that a poll can see it.
-                stay = timing.of(share.phase) * max(share.share, 0.1) / speed
-            steps.append(Step(detour.back_to, steps[-1].moment + stay))
-            detour = None
-            continue
-        transition = TRANSITIONS.get(here.status)
-        if transition is None:
-            break
         lasts = timing.of(transition.phase) * transition.share / speed
-        if transition.to == Status.ASSIGN:
-            lasts += assign_delay
-        steps.append(Step(transition.to, here.moment + lasts))
-    return Life(tuple(steps))
+        if detour is None or here.status != detour.leaving:
+            if transition.to == Status.ASSIGN:
+                lasts += assign_delay
+            steps.append(Step(transition.to, here.moment + lasts))
+            continue
+        if detour.to is None:
+            break
+        steps.append(Step(detour.to, here.moment + lasts))
+        if detour.back_to is None:
+            break
+        stay = detour.stay_seconds
+        if stay is None:
+            # At least a tenth of the phase, so that a poll can see it.
+            stay = timing.of(transition.phase) * max(transition.share, 0.1) / speed
+        steps.append(Step(detour.back_to, steps[-1].moment + stay))
+        detour = None
+    return Lifecycle(tuple(steps))

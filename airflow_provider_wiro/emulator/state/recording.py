@@ -1,4 +1,4 @@
-"""What the emulator saw, kept for a test's assertions and a person's eye."""
+"""What the emulator has seen: the requests received and the counters, for tests and for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT_REQUESTS = 20_000  # a long benchmark must not fill the memory with its ow
 
 @dataclass(slots=True)
 class ReceivedRequest:
-    """One request to the API or the CDN. `at` is Unix seconds of the emulator's clock."""
+    """A request to the API, the CDN or the WebSocket. `at` is Unix seconds of the emulator's clock."""
 
     endpoint: str
     path: str
@@ -48,8 +48,8 @@ class ReceivedRequest:
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Everything counted and recorded since the start."""
+class ActivityLog:
+    """Everything that was counted and recorded since the start."""
 
     requests: Counter[str] = field(default_factory=Counter)
     faults_fired: Counter[str] = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """A snapshot of the counters. `requests` and `faults_fired` answer 0 for what never happened."""
+    """The counters at one moment. `requests` and `faults_fired` have 0 for whatever never happened."""
 
     requests: Counter[str]
     faults_fired: Counter[str]

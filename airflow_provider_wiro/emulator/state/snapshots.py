@@ -1,4 +1,4 @@
-"""A task as a test wants to see it: plain values, frozen at one moment."""
+"""A task at one moment as plain values, for tests and for the control endpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FileSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSnapshot:
-    """A task at one moment. `history` holds each status so far with the Unix second it began at."""
+    """A task at one moment. `history` has each status so far with the Unix second at which it started."""
 
     id: str
     token: str
@@ -55,7 +55,7 @@ class TaskSnapshot:
 def snapshot_of(task: Task, world: World) -> TaskSnapshot:
     """Return `task` as it is now."""
     now = world.now()
-    history = task.life.history(now)
+    history = task.lifecycle.history(now)
     return TaskSnapshot(
         id=task.id,
         token=task.token,
@@ -69,11 +69,11 @@ def snapshot_of(task: Task, world: World) -> TaskSnapshot:
             for file in task.inputs.body.files
         ),
         is_terminal=task.is_terminal(now),
-        exit_code=task.twist.exit_code if task.is_terminal(now) else None,
+        exit_code=task.deviation.exit_code if task.is_terminal(now) else None,
         cost_usd=float(task.cost(now)),
         elapsed_seconds=task.elapsed_seconds(now),
         callback_url=task.callback_url,
         project_id=task.project_id,
         is_teammates=task.is_teammates,
-        created_at=task.life.steps[0].moment,
+        created_at=task.lifecycle.created,
     )

@@ -1,4 +1,4 @@
-"""The emulator's whole state. It knows nothing of HTTP, and only the server's event loop touches it."""
+"""The emulator's whole state. Only the server's event loop touches it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,45 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.state.auth import Project
-from airflow_provider_wiro.emulator.state.clock import Clock, Pulse, wait_for
-from airflow_provider_wiro.emulator.state.deviation import Twist, twisted_by
-from airflow_provider_wiro.emulator.state.faults import Fault, FaultBook
+from airflow_provider_wiro.emulator.state.clock import ChangeNotifier, Clock, wait_for
+from airflow_provider_wiro.emulator.state.deviation import deviated
+from airflow_provider_wiro.emulator.state.faults import ArmedFaults, Fault
 from airflow_provider_wiro.emulator.state.files import FileStore
-from airflow_provider_wiro.emulator.state.lifecycle import Life, Status, plan
-from airflow_provider_wiro.emulator.state.recording import Counts, Ledger
-from airflow_provider_wiro.emulator.state.task import Task, TaskStore
+from airflow_provider_wiro.emulator.state.recording import ActivityLog, Counts, ReceivedRequest
+from airflow_provider_wiro.emulator.state.task_store import TaskStatistics, TaskStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from decimal import Decimal
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from airflow_provider_wiro.emulator.settings import Settings
-    from airflow_provider_wiro.emulator.state.task_store import Reckoning
+    from airflow_provider_wiro.emulator.state.lifecycle import Lifecycle
+    from airflow_provider_wiro.emulator.state.task import Task
 
 _CLOCK = "the clock"
-"""What is listened to, in place of a task's id, by what waits for a moment only."""
+"""Takes the place of a task's id for those who wait for a moment only."""
 
 
 @dataclass(slots=True)
 class World:
-    """One Wiro: a project, its tasks and files, the armed faults, and what was seen so far."""
+    """One Wiro: a project, its tasks and files, the armed faults, and the log of what has happened."""
 
     settings: Settings
     clock: Clock
     directory: Path
     base_url: str = ""
     count_connections: Callable[[], int] = lambda: 0
-    pulse: Pulse = field(default_factory=Pulse)
+    changes: ChangeNotifier = field(default_factory=ChangeNotifier)
     tasks: TaskStore = field(default_factory=TaskStore)
-    faults: FaultBook = field(default_factory=FaultBook)
-    ledger: Ledger = field(default_factory=Ledger)
+    faults: ArmedFaults = field(default_factory=ArmedFaults)
+    activity: ActivityLog = field(default_factory=ActivityLog)
     project: Project = field(init=False)
     files: FileStore = field(init=False)
     teammates: list[str] = field(init=False)
-    """The `uuid` of each other member who starts what the project starts."""
+    """The `uuid` of each other member of the team who starts the same runs."""
 
     def __post_init__(self) -> None:
-        """Make the project and the file store that the settings ask for."""
+        """Make the project and the file store for the settings."""
         settings = self.settings
         strict = settings.nonces == "strict"
         self.project = Project(settings.api_key, settings.api_secret, refuses_repeated_nonces=strict)
@@ -67,87 +66,81 @@ class World:
     async def until(self, moment: float) -> None:
         """Return once the clock has reached `moment`."""
         while self.now() < moment:
-            await wait_for(self.pulse.listen(_CLOCK), self.clock, moment)
+            await wait_for(self.changes.subscribe(_CLOCK), self.clock, moment)
 
     @property
-    def reckoning(self) -> Reckoning:
-        """How the tasks stand at this moment."""
-        return self.tasks.reckoning.at(self.now())
+    def statistics(self) -> TaskStatistics:
+        """The statistics of the project's own tasks at this moment."""
+        return self.tasks.statistics.advance_to(self.now())
 
-    def active_tasks(self) -> int:
-        """Return how many tasks are under way: neither finished nor stopped."""
-        return self.reckoning.active
+    def receive(
+        self, endpoint: str, *, path: str, method: str, headers: Mapping[str, str]
+    ) -> ReceivedRequest:
+        """Record a request and return its record; header names become lower case."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        return self.activity.record(ReceivedRequest(endpoint, path, method, lower, self.now()))
 
-    def spent_usd(self) -> Decimal:
-        """Return what all successful tasks have cost together."""
-        return self.reckoning.spent_usd
+    def fire_fault(self, request: ReceivedRequest) -> Fault | None:
+        """Return the fault that fires for this request, if any, and record it."""
+        fault = self.faults.take_for_request(request.endpoint)
+        if fault is not None:
+            request.fault = fault.kind
+            self.activity.faults_fired[fault.kind] += 1
+        return fault
 
     def arm(self, fault: Fault) -> None:
-        """Arm a fault; one that names an existing task changes that task at once."""
+        """
+        Arm a fault; one that names a task changes that task at once.
+
+        :raises ValueError: if there is no such task.
+        """
         if fault.task_id is None:
             self.faults.arm(fault)
             return
         task = self.tasks.by_id(fault.task_id)
         if task is None:
             raise ValueError(f"there is no task {fault.task_id!r} to inject {fault.kind} into")
-        self.ledger.faults_fired[fault.kind] += 1
+        self.activity.faults_fired[fault.kind] += 1
         if fault.kind == "cancelled_by_hand":
             self.stop(task)
-        else:
-            self.twist(task, twisted_by(task.twist, fault))
-
-    def twist(self, task: Task, twist: Twist) -> None:
-        """Give a task another course; its life is laid out anew from its creation."""
-        task.twist = twist
-        created = task.life.steps[0].moment
-        self._change_life(
-            task,
-            plan(
-                task.inputs.model.timing,
-                created=created,
-                speed=task.speed,
-                detour=twist.detour,
-                assign_delay=twist.assign_delay,
-            ),
-        )
+            return
+        task.deviation = deviated(task.deviation, fault)
+        timing, created = task.inputs.model.timing, task.lifecycle.created
+        self._change_lifecycle(task, task.deviation.plan(timing, created=created, speed=task.speed))
 
     def stop(self, task: Task) -> None:
-        """End a task by hand, now; one that is over stays as it is."""
+        """Cancel or kill a task now; one that has ended stays as it is."""
         now = self.now()
         if task.is_terminal(now):
             return
         if not task.is_teammates:
-            self.ledger.tasks_stopped += 1
-        self._change_life(task, task.life.stopped(now))
+            self.activity.tasks_stopped += 1
+        self._change_lifecycle(task, task.lifecycle.stopped(now))
 
-    def _change_life(self, task: Task, life: Life) -> None:
-        task.life = life
+    def _change_lifecycle(self, task: Task, lifecycle: Lifecycle) -> None:
+        task.lifecycle = lifecycle
         if not task.is_teammates:
-            self.tasks.reckoning.begin_anew(task)
-        self.pulse.wake(task.id)
+            self.tasks.statistics.replan(task)
+        self.changes.notify(task.id)
 
     def counts(self) -> Counts:
-        """Return the counters of this moment; a teammate's tasks are in none of them."""
-        now = self.now()
+        """Return the counters at this moment, without the teammates' tasks."""
+        now, statistics, activity = self.now(), self.statistics, self.activity
         own = [task for task in self.tasks if not task.is_teammates]
         return Counts(
-            requests=self.ledger.requests.copy(),
-            faults_fired=self.ledger.faults_fired.copy(),
+            requests=activity.requests.copy(),
+            faults_fired=activity.faults_fired.copy(),
             tasks_started=len(own),
-            tasks_stopped=self.ledger.tasks_stopped,
-            tasks_active=self.active_tasks(),
+            tasks_stopped=activity.tasks_stopped,
+            tasks_active=statistics.active,
             tasks_by_status=Counter(str(task.status(now)) for task in own),
             nonces_repeated=self.project.nonces_repeated,
             auth_failures=self.project.failures,
-            callbacks_sent=self.ledger.callbacks_sent,
-            callbacks_failed=self.ledger.callbacks_failed,
+            callbacks_sent=activity.callbacks_sent,
+            callbacks_failed=activity.callbacks_failed,
             open_connections=self.count_connections(),
-            open_sockets=self.ledger.open_sockets,
-            socket_registrations=self.ledger.socket_registrations,
-            bytes_served=self.ledger.bytes_served,
-            spent_usd=float(self.spent_usd()),
+            open_sockets=activity.open_sockets,
+            socket_registrations=activity.socket_registrations,
+            bytes_served=activity.bytes_served,
+            spent_usd=float(statistics.spent_usd),
         )
-
-    def queue_is_left(self, task: Task) -> bool:
-        """Tell whether a worker has taken the task out of the queue."""
-        return task.status(self.now()) != Status.QUEUE

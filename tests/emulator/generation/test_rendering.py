@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.emulator.catalog import MODELS, find_model
-from airflow_provider_wiro.emulator.generation.inputs import Inputs
+from airflow_provider_wiro.emulator.generation.inputs import Inputs, RequestBody
 from airflow_provider_wiro.emulator.generation.rendering import render
-from airflow_provider_wiro.emulator.http.request_body import Body
 from airflow_provider_wiro.emulator.media.font import glyph_rows, legible, wrap
 from airflow_provider_wiro.emulator.media.h264 import Bits, H264Encoder, escape
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 def made(slug: str, **fields: Any) -> list[tuple[str, str, bytes]]:
     model = find_model(*slug.split("/"))
     assert model is not None
-    files = render(Inputs(model, Body(fields))).files
+    files = render(Inputs(model, RequestBody(fields))).files
     return [(file.name, file.content_type, file.draw()) for file in files]
 
 
@@ -172,6 +171,6 @@ def test_a_table_of_documents_can_be_csv() -> None:
 
 def test_every_model_of_the_catalogue_makes_something() -> None:
     for model in MODELS:
-        body = Body({"prompt": "x", "inputDocumentMultiple": "https://a.example/1.pdf"})
+        body = RequestBody({"prompt": "x", "inputDocumentMultiple": "https://a.example/1.pdf"})
         rendering = render(Inputs(model, body))
         assert rendering.answer or rendering.files

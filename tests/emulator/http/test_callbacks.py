@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from airflow_provider_wiro.emulator.http.callbacks import is_loopback
+from airflow_provider_wiro.emulator.http.callbacks import is_on_loopback
 from tests.emulator.conftest import SMALL
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ async def test_nobody_beyond_this_machine_is_called(wiro: Caller) -> None:
     ],
 )
 def test_loopback_is_told_from_the_world(url: str, expected: bool) -> None:
-    assert is_loopback(url) is expected
+    assert is_on_loopback(url) is expected

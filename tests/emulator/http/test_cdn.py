@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.emulator.http.ranges import UnsatisfiableRangeError, wanted_range
-from airflow_provider_wiro.emulator.state.contents import CHUNK_BYTES, EndlessContent
+from airflow_provider_wiro.emulator.http.ranges import UnsatisfiableRangeError, requested_range
+from airflow_provider_wiro.emulator.state.contents import CHUNK_BYTES, GeneratedContent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ async def test_a_big_output_is_streamed_and_reproducible(calling: Callable[..., 
 
 
 def test_a_gigabyte_is_described_without_being_made() -> None:
-    content = EndlessContent(1024**3, "seed")
+    content = GeneratedContent(1024**3, "seed")
     assert content.size == 1024**3
     assert next(content.chunks(1024**3 - 5, 1024**3)) == b"".join(content.chunks(1024**3 - 5, 1024**3))
 
@@ -119,17 +119,17 @@ def test_a_gigabyte_is_described_without_being_made() -> None:
 @given(st.integers(0, 3 * CHUNK_BYTES), st.integers(0, 3 * CHUNK_BYTES))
 def test_any_part_of_made_up_bytes_is_that_part_of_the_whole(one: int, other: int) -> None:
     start, stop = sorted((one, other))
-    content = EndlessContent(3 * CHUNK_BYTES, "seed")
+    content = GeneratedContent(3 * CHUNK_BYTES, "seed")
     whole = b"".join(content.chunks(0, content.size))
     assert b"".join(content.chunks(start, stop)) == whole[start:stop]
 
 
 @pytest.mark.parametrize("header", [None, "", "bytes=", "bytes=-", "lines=1-2", "bytes=1-2,5-6", "bytes=9-3"])
 def test_a_range_that_is_not_understood_means_the_whole_file(header: str | None) -> None:
-    assert wanted_range(header, 100) is None
+    assert requested_range(header, 100) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=100-", "bytes=-0", "bytes=100-200"])
 def test_a_range_that_holds_no_byte_is_unsatisfiable(header: str) -> None:
     with pytest.raises(UnsatisfiableRangeError):
-        wanted_range(header, 100)
+        requested_range(header, 100)

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator.state.faults import FaultBook
+from airflow_provider_wiro.emulator.state.faults import ArmedFaults
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
@@ -134,11 +134,11 @@ def test_a_fault_survives_its_own_json() -> None:
 
 
 def test_a_fault_of_the_cdn_waits_for_the_cdn() -> None:
-    book = FaultBook()
-    book.arm(Fault("wrong_size"))
-    assert book.take_for_request("Task/List") is None
-    assert book.take_for_request("cdn") is not None
-    assert book.armed() == []
+    armed = ArmedFaults()
+    armed.arm(Fault("wrong_size"))
+    assert armed.take_for_request("Task/List") is None
+    assert armed.take_for_request("cdn") is not None
+    assert list(armed) == []
 
 
 # --- the CDN ---------------------------------------------------------------------------------------------

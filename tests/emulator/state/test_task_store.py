@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_wiro.emulator import Fault, ManualClock
-from airflow_provider_wiro.emulator.http.endpoints.runs import run
-from airflow_provider_wiro.emulator.http.request_body import Body
+from airflow_provider_wiro.emulator.generation.inputs import RequestBody
 from airflow_provider_wiro.emulator.settings import Settings
+from airflow_provider_wiro.emulator.state.runs import run
 from airflow_provider_wiro.emulator.state.world import World
 from tests.emulator.conftest import RETRO, SMALL
 
@@ -27,9 +27,9 @@ def test_what_is_remembered_of_all_tasks_is_what_a_look_at_each_one_shows(done: 
     world = World(Settings(), clock, Path("/nowhere"))
     for act in done:
         if act == "run":
-            run(world, *RETRO.split("/"), Body(dict(SMALL)))
+            run(world, *RETRO.split("/"), RequestBody(dict(SMALL)))
         elif act == "run a text":
-            run(world, "openai", "gpt-5-nano", Body({"prompt": "hello"}))
+            run(world, "openai", "gpt-5-nano", RequestBody({"prompt": "hello"}))
         elif act == "wait":
             clock.advance(1.5)
         elif isinstance(act, tuple) and (task := world.tasks.by_id(str(2221 + act[1]))):
@@ -38,7 +38,7 @@ def test_what_is_remembered_of_all_tasks_is_what_a_look_at_each_one_shows(done: 
             else:
                 world.arm(Fault(act[0], task_id=task.id))
         now = world.now()
-        assert world.active_tasks() == sum(not task.is_terminal(now) for task in world.tasks)
-        assert world.spent_usd() == sum((task.cost(now) for task in world.tasks), Decimal(0))
+        assert world.statistics.active == sum(not task.is_terminal(now) for task in world.tasks)
+        assert world.statistics.spent_usd == sum((task.cost(now) for task in world.tasks), Decimal(0))
         succeeded = sum(task.has_succeeded(now) for task in world.tasks)
-        assert world.reckoning.succeeded.total() == succeeded
+        assert world.statistics.succeeded.total() == succeeded

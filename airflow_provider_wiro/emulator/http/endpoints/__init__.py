@@ -1,21 +1,25 @@
-"""What each endpoint does, free of HTTP: a call and the world in, the answer's JSON out, or an `ApiError`."""
+"""
+What each endpoint of the API does.
+
+Entry: `ENDPOINTS`. An endpoint is a function of the world and a request's body that returns the response's
+JSON or raises `ApiError`; it knows no HTTP. `Run` is not here: its path names a model (see `state.runs`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.http.endpoints.files import create_folder, upload
-from airflow_provider_wiro.emulator.http.endpoints.task_stops import cancel, delete_files, kill
-from airflow_provider_wiro.emulator.http.endpoints.tasks import detail, list_tasks
+from airflow_provider_wiro.emulator.http.endpoints.tasks import cancel, delete_files, detail, kill, list_tasks
 from airflow_provider_wiro.emulator.http.endpoints.tools import explore, list_tools, tool_detail
-from airflow_provider_wiro.emulator.http.request_body import Body
-from airflow_provider_wiro.emulator.state.world import World
 
-Endpoint = Callable[[World, Body], dict[str, Any]]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-# `Run` is not here: its path names a model.
-ENDPOINTS: dict[str, Endpoint] = {
+    from airflow_provider_wiro.emulator.generation.inputs import RequestBody
+    from airflow_provider_wiro.emulator.state.world import World
+
+ENDPOINTS: dict[str, Callable[[World, RequestBody], dict[str, Any]]] = {
     "Task/Detail": detail,
     "Task/List": list_tasks,
     "Task/Cancel": cancel,

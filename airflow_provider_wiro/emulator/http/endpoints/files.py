@@ -15,9 +15,10 @@ from airflow_provider_wiro.emulator.envelope import (
     parameter_required,
     success,
 )
+from airflow_provider_wiro.emulator.state.contents import DiskContent
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.http.request_body import Body
+    from airflow_provider_wiro.emulator.generation.inputs import RequestBody
     from airflow_provider_wiro.emulator.state.world import World
 
 _EXTENSIONS = frozenset(
@@ -49,11 +50,8 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _ROOT_FOLDER = "root"
 
 
-def upload(world: World, body: Body) -> dict[str, Any]:
-    """
-    Keep a file and answer its address. A zip is kept as it is: Wiro unpacks it, the emulator has no use for
-    that.
-    """
+def upload(world: World, body: RequestBody) -> dict[str, Any]:
+    """Store a file and return its address. A zip is stored as it is; Wiro would unpack it."""
     file = next((file for file in body.files if file.field == "file"), None)
     if file is None:
         raise files_required("file")
@@ -65,20 +63,19 @@ def upload(world: World, body: Body) -> dict[str, Any]:
         raise ApiError(NOT_FOUND, "folder-not-exist")
     guessed, _ = mimetypes.guess_type(file.name)
     stored = world.files.add(
-        # The name becomes part of an address: of what the caller sent only the last part, and only plain
-        # letters.
+        # The name becomes part of an address, so only its last part and plain letters remain.
         re.sub(r"[^A-Za-z0-9._-]", "_", PurePosixPath(file.name).name),
         guessed or file.content_type,
-        file.content,
+        DiskContent(file.path, file.sha256),
         parent_id=folder or _ROOT_FOLDER,
         now=world.now(),
         is_upload=True,
     )
-    return success(list=[stored.to_wire(world.cdn_url)])
+    return success(list=[stored.to_json(world.cdn_url)])
 
 
-def create_folder(world: World, body: Body) -> dict[str, Any]:
-    """Make a folder and answer its id."""
+def create_folder(world: World, body: RequestBody) -> dict[str, Any]:
+    """Create a folder and return its id."""
     name, parent = body.text("name"), body.text("parentid")
     if not name:
         raise parameter_required("name")

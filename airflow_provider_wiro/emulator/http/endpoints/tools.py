@@ -1,7 +1,4 @@
-"""
-The catalogue: `Tool/List`, `Tool/Detail` and `Tool/Explore` (the last one as the official client calls
-it).
-"""
+"""The catalogue: `Tool/List`, `Tool/Detail`, and `Tool/Explore` as the official client calls it."""
 
 from __future__ import annotations
 
@@ -16,12 +13,12 @@ from airflow_provider_wiro.emulator.http.endpoints.paging import page_of
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.catalog.model import Model
-    from airflow_provider_wiro.emulator.http.request_body import Body
+    from airflow_provider_wiro.emulator.generation.inputs import RequestBody
     from airflow_provider_wiro.emulator.state.world import World
 
 
-def list_tools(world: World, body: Body) -> dict[str, Any]:
-    """Answer the models that fit every filter of the call."""
+def list_tools(world: World, body: RequestBody) -> dict[str, Any]:
+    """Return the models that fit every filter of the request."""
     models = [model for model in MODELS if _fits(model, body)]
     words = _words(body)
     if body.text("sort") == "relevance" and words:
@@ -32,8 +29,8 @@ def list_tools(world: World, body: Body) -> dict[str, Any]:
     return success(total=len(models), tool=[_summary(world, model) for model in shown])
 
 
-def tool_detail(world: World, body: Body) -> dict[str, Any]:
-    """Answer one model with its parameters."""
+def tool_detail(world: World, body: RequestBody) -> dict[str, Any]:
+    """Return one model with its parameters."""
     owner, project = body.text("slugowner"), body.text("slugproject")
     for name, value in (("slugowner", owner), ("slugproject", project)):
         if not value:
@@ -41,7 +38,7 @@ def tool_detail(world: World, body: Body) -> dict[str, Any]:
     model = find_model(owner, project)
     if model is None:
         raise ApiError(NOT_FOUND, "tool-not-accessible")
-    groups = [{"title": group.title, "items": [i.to_wire() for i in group.items]} for group in model.groups]
+    groups = [{"title": group.title, "items": [i.to_json() for i in group.items]} for group in model.groups]
     details = {
         "readme": f"<p>{model.description}</p>",
         "parameters": groups or None,
@@ -51,8 +48,8 @@ def tool_detail(world: World, body: Body) -> dict[str, Any]:
     return success(tool=[_summary(world, model) | details])
 
 
-def explore(world: World, body: Body) -> dict[str, Any]:
-    """Answer the models by the kind of thing they make."""
+def explore(world: World, body: RequestBody) -> dict[str, Any]:
+    """Return the models, grouped by their kind of output."""
     kinds = dict.fromkeys(model.output for model in MODELS)
     shelves = [
         {
@@ -65,7 +62,7 @@ def explore(world: World, body: Body) -> dict[str, Any]:
     return success(explore=shelves)
 
 
-def _fits(model: Model, body: Body) -> bool:
+def _fits(model: Model, body: RequestBody) -> bool:
     words, searched = _words(body), _searched(model)
     owner = body.text("slugowner")
     categories = _texts(body.fields.get("categories"))
@@ -78,7 +75,7 @@ def _fits(model: Model, body: Body) -> bool:
     )
 
 
-def _words(body: Body) -> list[str]:
+def _words(body: RequestBody) -> list[str]:
     return body.text("search").lower().split()
 
 
@@ -93,8 +90,8 @@ def _texts(value: Any) -> set[str]:
 
 
 def _summary(world: World, model: Model) -> dict[str, Any]:
-    reckoning = world.reckoning
-    succeeded = reckoning.succeeded[model.id]
+    statistics = world.statistics
+    succeeded = statistics.succeeded[model.id]
     summary: dict[str, Any] = {
         "id": model.id,
         "title": model.title,
@@ -116,14 +113,14 @@ def _summary(world: World, model: Model) -> dict[str, Any]:
         "cps": model.cps,
         "approximatelycost": f"{typical_cost_usd(model):f}",
         "taskstat": {
-            "runcount": reckoning.started[model.id],
+            "runcount": statistics.started[model.id],
             "successcount": str(succeeded),
-            "errorcount": str(reckoning.ended[model.id] - succeeded),
-            "lastruntime": str(int(reckoning.last_run.get(model.id, 0))),
+            "errorcount": str(statistics.ended[model.id] - succeeded),
+            "lastruntime": str(int(statistics.last_run.get(model.id, 0))),
         },
     }
     if model.prices:
         summary["dynamicprice"] = json.dumps(
-            [price.to_wire() for price in model.prices], separators=(",", ":")
+            [price.to_json() for price in model.prices], separators=(",", ":")
         )
     return summary

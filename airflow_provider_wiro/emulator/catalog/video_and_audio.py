@@ -1,9 +1,15 @@
-"""Models that make films and sound; ids and options follow the real models of the same names."""
+"""Models that make videos and sound; ids and options follow the real models of the same names."""
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, choices
-from airflow_provider_wiro.emulator.state.lifecycle import Timing
+from airflow_provider_wiro.emulator.catalog.model import (
+    Model,
+    Parameter,
+    ParameterGroup,
+    Price,
+    Timing,
+    choices,
+)
 
 SEEDANCE = Model(
     id="2013",
@@ -92,7 +98,7 @@ ANIMATED_LOGO = Model(
 
 CHATTERBOX = Model(
     id="1893",
-    # The catalogue really shows this owner with a stray space in front: a client has to strip it.
+    # Wiro's catalogue shows this owner with a leading space: a client has to strip it.
     owner=" resemble-ai",
     project="chatterbox-turbo",
     title="Chatterbox Turbo",
@@ -163,4 +169,4 @@ KLING = Model(
     ),
 )
 
-MEDIA_MODELS = (SEEDANCE, ANIMATED_LOGO, CHATTERBOX, KLING)
+VIDEO_AND_AUDIO_MODELS = (SEEDANCE, ANIMATED_LOGO, CHATTERBOX, KLING)
