@@ -1,4 +1,4 @@
-"""`python -m airflow_provider_wiro.emulator`."""
+"""The command `python -m airflow_provider_wiro.emulator`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import asyncio
 import logging
 import shlex
 import signal
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.emulator.background import connection_json
-from airflow_provider_wiro.emulator.clock import ManualClock, WallClock
-from airflow_provider_wiro.emulator.same_origin import is_loopback
+from airflow_provider_wiro.emulator.http.same_origin import is_loopback
 from airflow_provider_wiro.emulator.server import EmulatorServer
 from airflow_provider_wiro.emulator.settings import (
     CHOICES,
@@ -19,6 +18,7 @@ from airflow_provider_wiro.emulator.settings import (
     DEFAULT_API_SECRET,
     Settings,
 )
+from airflow_provider_wiro.emulator.state.clock import ManualClock, WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; refuses to listen beyond this machine unless that is said twice."""
+    """Read the command line; it must ask twice for a host that other machines can reach."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_wiro.emulator",
         description="A local emulator of the Wiro API. No model runs, nothing is billed.",
@@ -37,21 +37,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--port", type=int, default=8900, help="port, 0 for a free one (default: %(default)s)"
     )
     parser.add_argument("--allow-remote", action="store_true", help="let --host be more than loopback")
-    parser.add_argument("--api-key", default=DEFAULT_API_KEY, help="the project's key (default: %(default)s)")
-    parser.add_argument("--api-secret", default=DEFAULT_API_SECRET, help="its secret (default: %(default)s)")
     parser.add_argument("--key-only", action="store_true", help="a project without secret and signatures")
-    parser.add_argument(
-        "--speed", type=float, default=1.0, help="how many times faster tasks run (default: 1)"
-    )
-    parser.add_argument(
-        "--max-active", type=int, help="code 96 above this many active tasks (default: no limit)"
-    )
-    parser.add_argument("--balance", type=float, help="USD at first; code 97 below $0.50 (default: no end)")
-    parser.add_argument("--output-bytes", type=int, help="make every output one file of this many bytes")
-    parser.add_argument(
-        "--link-lifetime", type=float, default=24 * 3600.0, help="seconds until an output's URL expires"
-    )
-    _add_peculiarities(parser)
     parser.add_argument(
         "--clock-offset",
         type=float,
@@ -61,6 +47,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--manual-clock", action="store_true", help="time stands still until /__emulator__/clock"
     )
+    _add_settings(parser)
     options = parser.parse_args(arguments)
     if not is_loopback(options.host) and not options.allow_remote:
         parser.error(
@@ -69,12 +56,31 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
-def _add_peculiarities(parser: argparse.ArgumentParser) -> None:
-    """Add what Wiro may do one way or another."""
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that are fields of `Settings`, under the names of the fields."""
+    add = parser.add_argument
+    add("--api-key", default=DEFAULT_API_KEY, help="the project's key (default: %(default)s)")
+    add("--api-secret", default=DEFAULT_API_SECRET, help="its secret (default: %(default)s)")
+    add("--speed", type=float, default=1.0, help="how many times faster tasks run (default: 1)")
+    add("--max-active", type=int, help="code 96 above this many active tasks (default: no limit)")
+    add(
+        "--balance",
+        type=float,
+        dest="balance_usd",
+        help="USD at first; code 97 below $0.50 (default: unlimited)",
+    )
+    add("--output-bytes", type=int, help="make every output one file of this many bytes")
+    add(
+        "--link-lifetime",
+        type=float,
+        dest="link_lifetime_seconds",
+        default=24 * 3600.0,
+        help="seconds until an output's URL expires",
+    )
     group = parser.add_argument_group("what Wiro may do one way or another (the default comes first)")
     for name, help_text in (
-        ("nonces", "refuse a repeated nonce, or let it through, as the official Node client needs"),
-        ("socket_dialect", "how the WebSocket's messages look"),
+        ("nonces", "refuse a repeated nonce, or accept it, as the official Node client needs"),
+        ("socket_dialect", "form of the WebSocket's messages"),
         (
             "socket_registrations",
             "tasks whose messages a WebSocket connection sends: many, one (the last), or the first",
@@ -98,49 +104,38 @@ def _add_peculiarities(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Return the settings of a command line."""
+    given = {item.name: getattr(options, item.name) for item in fields(Settings)}
+    if options.key_only:
+        given["api_secret"] = None
+    return Settings(**given)
+
+
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
-    settings = Settings(
-        api_key=options.api_key,
-        api_secret=None if options.key_only else options.api_secret,
-        speed=options.speed,
-        max_active=options.max_active,
-        balance_usd=options.balance,
-        output_bytes=options.output_bytes,
-        link_lifetime_seconds=options.link_lifetime,
-        nonces=options.nonces,
-        require_user_agent=options.require_user_agent,
-        socket_dialect=options.socket_dialect,
-        socket_registrations=options.socket_registrations,
-        kill_from=options.kill_from,
-        bill_killed=options.bill_killed,
-        late_cost_seconds=options.late_cost_seconds,
-        teammates=options.teammates,
-        parameters_as_text=options.parameters_as_text,
-        task_fields=options.task_fields,
-    )
     clock = ManualClock() if options.manual_clock else WallClock(options.clock_offset)
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = EmulatorServer(settings, host=options.host, port=options.port, clock=clock)
+    server = EmulatorServer(settings_of(options), host=options.host, port=options.port, clock=clock)
     try:
         await server.start()
     except OSError as error:
         await server.stop()
         where = f"{options.host}:{options.port}"
         raise SystemExit(f"the emulator can't listen on {where}: {error.strerror}") from error
-    _say(f"Wiro emulator listening on {server.url}")
-    _say(f"AIRFLOW_CONN_WIRO_DEFAULT={shlex.quote(connection_json(server, settings))}")
-    _say(
-        f"This is an emulator: no model runs, nothing is billed. Look at {server.world.base_url}/ "
+    _print(f"Wiro emulator listening on {server.url}")
+    _print(f"AIRFLOW_CONN_WIRO_DEFAULT={shlex.quote(server.connection)}")
+    _print(
+        f"This is an emulator: no model runs, nothing is billed. Its page is {server.world.base_url}/ "
         f"(WebSocket {server.websocket_url}). Stop it with Ctrl-C.",
     )
     if not is_loopback(options.host):
         log.warning("%s can be reached from other machines", options.host)
     await stopping.wait()
     await server.stop()
-    _say("Wiro emulator stopped.")
+    _print("Wiro emulator stopped.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -149,8 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asyncio.run(serve(parse_arguments(arguments)))
 
 
-def _say(line: str) -> None:
-    # Flushed, for the scripts that wait for the line.
+def _print(line: str) -> None:
+    # Flushed, because scripts wait for the line.
     print(line, flush=True)  # noqa: T201 - a command's own output
 
 

@@ -1,8 +1,8 @@
 """
-What Wiro wraps its answers in, and the errors it gives, word for word.
+The JSON envelope of Wiro's responses, and its errors word for word.
 
-The texts come from the error reference of Wiro's public documentation (April 2026). Only the wording for a
-select value outside its options and for a repeated nonce are the emulator's own: neither is documented.
+The texts come from the error reference of Wiro's public documentation (April 2026). Only those for a select
+value outside its options and for a repeated nonce are the emulator's own: neither is documented.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ BALANCE = 97
 
 
 class ApiError(Exception):
-    """An answer with `result: false`; most of them travel with HTTP 200."""
+    """A response with `result: false`; most have HTTP status 200."""
 
     def __init__(self, code: int, message: str, *, http_status: int = 200) -> None:
-        """Keep the error's code and text, and the HTTP status it travels with."""
+        """Keep the error's code and text, and the response's HTTP status."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -41,35 +41,35 @@ def failure(code: int, message: str) -> dict[str, Any]:
 
 
 def unknown_endpoint() -> ApiError:
-    """Return the answer to a path that is no endpoint."""
+    """Return the error for a path that is no endpoint."""
     return ApiError(VALIDATION, "Error parsing url.", http_status=404)
 
 
 def invalid_parameters(http_status: int = 200) -> ApiError:
-    """Return the answer to a body, or a parameter value, that can't be used."""
+    """Return the error for a body, or a parameter value, that can't be used."""
     return ApiError(VALIDATION, "Request parameters are invalid.", http_status=http_status)
 
 
 def parameter_required(name: str) -> ApiError:
-    """Return the answer to a missing parameter."""
+    """Return the error for a missing parameter."""
     return ApiError(VALIDATION, f"Request parameter [{name}] required")
 
 
 def files_required(name: str) -> ApiError:
-    """Return the answer to a missing file."""
+    """Return the error for a missing file."""
     return ApiError(VALIDATION, f"Request files [{name}] required")
 
 
 def no_such_task() -> ApiError:
-    """Return the answer to an id that no task has."""
+    """Return the error for an id that no task has."""
     return ApiError(NOT_FOUND, "There is no task yet.")
 
 
 def no_such_token() -> ApiError:
-    """Return the answer to a token that no task has."""
+    """Return the error for a token that no task has."""
     return ApiError(NOT_FOUND, "task-not-founded")
 
 
 def no_such_model() -> ApiError:
-    """Return the answer to a slug that is not in the catalogue."""
+    """Return the error for a slug that is not in the catalogue."""
     return ApiError(NOT_FOUND, "slug-owner-project-not-exist")

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator import task_wire as emulated
+from airflow_provider_wiro.emulator.http import task_json as emulated
 from airflow_provider_wiro.landing.s3 import arguments as destination
 from tests.batch.work import prompts
 from tests.operators.fakes import DONE
@@ -199,7 +199,7 @@ def test_links_that_come_late_are_waited_for(
 ) -> None:
     """Each task's first Detail after its end shows no link yet, and a size of 0."""
     lands(work)
-    shown, seen = emulated.outputs_to_wire, set[str]()
+    shown, seen = emulated.outputs_json, set[str]()
 
     def late(task: Any, *args: Any) -> Any:
         outputs = shown(task, *args)
@@ -208,7 +208,7 @@ def test_links_that_come_late_are_waited_for(
             return [{**output, "url": "", "size": "0"} for output in outputs]
         return outputs
 
-    monkeypatch.setattr(emulated, "outputs_to_wire", late)
+    monkeypatch.setattr(emulated, "outputs_json", late)
 
     summary = work.run(prompts(3))
 

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
 from airflow_provider_wiro.batch import late_costs, results, worker
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator import task_wire as emulated
+from airflow_provider_wiro.emulator.http import task_json as emulated
 from tests.batch.work import prompts
 from tests.operators.fakes import GPT
 
@@ -139,13 +139,13 @@ def test_a_retry_knows_the_costs_that_were_learned(work: BatchWork, late: list[i
 def test_an_answer_too_large_to_be_read_fails_its_item_alone_and_is_not_paid_for_twice(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = emulated.outputs_to_wire
+    shown = emulated.outputs_json
 
     def oversized(task: Any, *args: Any) -> Any:
         size = LARGE_BODY_BYTES if task.parameters["prompt"] == "robot 0" else 10
         return [{**output, "content": {"answer": "x" * size}} for output in shown(task, *args)]
 
-    monkeypatch.setattr(emulated, "outputs_to_wire", oversized)
+    monkeypatch.setattr(emulated, "outputs_json", oversized)
 
     for _ in range(2):
         with pytest.raises(AirflowException, match="has ended and is paid; its answer has more than 16 MiB"):

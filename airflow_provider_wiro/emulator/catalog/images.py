@@ -1,15 +1,21 @@
 """
 Models that make pictures.
 
-`retroAIx/Retro-Cartoons` is the user's own model, parameter by parameter as Wiro lists it. The others
-stand for the ways in which a real model takes files; their ids and defaults follow real ones
-(`wiro/image-edit-general`, and the "Virtual Try-On" of Wiro's documentation).
+`retroAIx/Retro-Cartoons` has the parameters that Wiro lists for the real model. The others show
+how real models take files; their ids and defaults follow real ones (`wiro/image-edit-general`, and the
+"Virtual Try-On" of Wiro's documentation).
 """
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, choices
-from airflow_provider_wiro.emulator.life import Timing
+from airflow_provider_wiro.emulator.catalog.model import (
+    Model,
+    Parameter,
+    ParameterGroup,
+    Price,
+    Timing,
+    choices,
+)
 
 RETRO_CARTOONS = Model(
     id="897",
@@ -19,7 +25,7 @@ RETRO_CARTOONS = Model(
     description="Pictures in the manner of old animated cartoons, from a text. An SDXL LoRA.",
     categories=("model", "lora-sdxl", "text-to-image", "checkpoint-file", "fp16", "persistent"),
     output="image",
-    # No dynamic price: elapsed seconds x cps, which gives the reference's own 0.003510000000 for six seconds.
+    # No dynamic price: elapsed seconds x cps, which gives the 0.003510000000 of Wiro's reference for 6 s.
     cps="0.000585",
     groups=(
         ParameterGroup(

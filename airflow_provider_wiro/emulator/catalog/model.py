@@ -1,12 +1,10 @@
-"""What the emulator knows of a model: its parameters, how long it takes, what it costs, what it makes."""
+"""A model of the catalogue: its parameters, timing, prices and kind of output."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-
-from airflow_provider_wiro.emulator.life import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +21,7 @@ ParameterType = Literal[
     "multifileinput",
     "combinefileinput",
 ]
+Phase = Literal["queue", "prepare", "run", "finish"]
 OutputKind = Literal["image", "video", "audio", "document", "weights", "text"]
 
 NUMERIC_TYPES = frozenset({"number", "float", "range"})
@@ -46,11 +45,11 @@ class Parameter:
 
     @property
     def url_field(self) -> str:
-        """The name of the field that carries a URL in place of the file itself."""
+        """The name of the field that takes a URL in place of the file itself."""
         return f"{self.id}Url"
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the item as `Tool/Detail` answers it: absent things are absent, numbers are text."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the item of `Tool/Detail`: unset fields are absent, numbers are text."""
         item: dict[str, Any] = {"id": self.id, "type": self.type, "label": self.label or self.id}
         if self.required:
             item["required"] = True
@@ -75,7 +74,7 @@ class ParameterGroup:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One entry of `dynamicprice`. `inputs` empty fits every call."""
+    """One entry of `dynamicprice`. Empty `inputs` fit every run."""
 
     price: float
     method: str
@@ -83,8 +82,8 @@ class Price:
     extra: float | None = None
     per_input: float | None = None
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return the entry as it stands in the JSON inside `dynamicprice`."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry for the JSON inside `dynamicprice`."""
         entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price, "priceMethod": self.method}
         if self.extra is not None:
             entry["priceExtra"] = self.extra
@@ -93,9 +92,28 @@ class Price:
         return entry
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long each phase of a model's run takes, in seconds."""
+
+    queue: float = 1.0
+    prepare: float = 2.0
+    run: float = 4.0
+    finish: float = 1.0
+
+    @property
+    def total(self) -> float:
+        """The seconds from the request to the end of the run."""
+        return self.queue + self.prepare + self.run + self.finish
+
+    def of(self, phase: Phase) -> float:
+        """Return the length of one phase in seconds."""
+        return {"queue": self.queue, "prepare": self.prepare, "run": self.run, "finish": self.finish}[phase]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model of the catalogue. `owner` and `project` are the slugs as shown, stray spaces included."""
+    """A model. `owner` and `project` are the slugs as the catalogue shows them, stray spaces included."""
 
     id: str
     owner: str
@@ -109,11 +127,11 @@ class Model:
     prices: tuple[Price, ...] = ()
     cps: str = "0.000585"
     wants_every_parameter: bool = False
-    """It refuses a run that leaves out an optional parameter; `""` stands for "not set"."""
+    """A run must name every parameter, optional ones too; `""` means "not set"."""
 
     @property
     def slug(self) -> str:
-        """Owner and model as the catalogue shows them, without stray spaces."""
+        """Owner and model, without stray spaces."""
         return f"{self.owner.strip()}/{self.project.strip()}"
 
     @property
@@ -132,7 +150,7 @@ class Model:
             yield from group.items
 
     def is_called(self, owner: str, project: str) -> bool:
-        """Tell whether these two path segments, already decoded, name this model."""
+        """Return whether these two path segments, already decoded, name this model."""
         return owner in {self.owner.strip(), self.clean_owner} and project in {
             self.project.strip(),
             self.clean_project,
@@ -140,7 +158,7 @@ class Model:
 
 
 def clean_slug(text: str) -> str:
-    """Return Wiro's URL-safe form: lower case, everything else a hyphen ("FLUX.2-dev" -> "flux-2-dev")."""
+    """Return Wiro's URL-safe form: lower case, hyphens for all else ("FLUX.2-dev" -> "flux-2-dev")."""
     return re.sub(r"[^a-z0-9]+", "-", text.strip().lower()).strip("-")
 
 

@@ -1,9 +1,15 @@
-"""Models that answer with text or data; ids and options follow the real models of the same names."""
+"""Models that write text or data; ids and options follow the real models of the same names."""
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, choices
-from airflow_provider_wiro.emulator.life import Timing
+from airflow_provider_wiro.emulator.catalog.model import (
+    Model,
+    Parameter,
+    ParameterGroup,
+    Price,
+    Timing,
+    choices,
+)
 
 GPT_5_NANO = Model(
     id="1950",

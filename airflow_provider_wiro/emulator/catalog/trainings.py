@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price
-from airflow_provider_wiro.emulator.life import Timing
+from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, ParameterGroup, Price, Timing
 
 FLUX_LORA_PORTRAIT = Model(
     id="1402",

@@ -1,8 +1,8 @@
 """
 A picture as rows of palette indices, and the few shapes the emulator draws with.
 
-Shapes are runs within a row, never single pixels: a picture of 1024 x 1024 takes some milliseconds of plain
-Python.
+Shapes are runs within a row, never single pixels, so that plain Python draws 1024 x 1024 pixels in some
+milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Canvas:
         self.rows = [bytearray([background]) * width for _ in range(height)]
 
     def run(self, y: int, left: float, right: float, colour: int) -> None:
-        """Colour row `y` from `left` up to, without, `right`; what lies outside is left out."""
+        """Colour row `y` from `left` up to but excluding `right`; what lies outside is left out."""
         start, stop = max(0, round(left)), min(self.width, round(right))
         if 0 <= y < self.height and start < stop:
             self.rows[y][start:stop] = bytes([colour]) * (stop - start)
@@ -66,5 +66,5 @@ def text_width(text: str, scale: int) -> int:
 
 
 def line_height(scale: int) -> int:
-    """Return how many pixels to go down from one line of text to the next."""
+    """Return the distance in pixels from one line of text to the next."""
     return (GLYPH_HEIGHT + 3) * scale

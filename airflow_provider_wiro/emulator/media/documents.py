@@ -1,4 +1,4 @@
-"""Data out of documents: a JSON or CSV file that names what was read."""
+"""The result of reading documents: a JSON or CSV file that names them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+    from collections.abc import Sequence
 
 DOCUMENT_TYPES = {"json": ("0.json", "application/json"), "csv": ("0.csv", "text/csv")}
-"""Name and content type of the result, by `outputType`."""
+"""Name and content type of the result, by its format."""
 
 
-def write_document(inputs: Inputs) -> bytes:
-    """Return the result in the format that `outputType` asks for."""
-    rows = [_row(number, source) for number, source in enumerate(inputs.sources)]
-    if inputs.text("outputType") == "csv":
+def write_document(kind: str, sources: Sequence[str], *, language: str) -> bytes:
+    """Return the result for `sources`, each a URL or a SHA-256, in the format `kind`: "json" or "csv"."""
+    rows = [_row(number, source) for number, source in enumerate(sources)]
+    if kind == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue().encode()
-    document = {"language": inputs.text("language"), "documents": rows}
+    document = {"language": language, "documents": rows}
     return json.dumps(document, indent=2).encode()
 
 
 def _row(number: int, source: str) -> dict[str, str]:
-    # An upload is known by its SHA-256 only; a URL says for itself what it is.
+    # An upload comes as its SHA-256.
     kind = "url" if "://" in source else "upload"
     return {"number": str(number), "kind": kind, "source": source, "candidate": f"Candidate {source[-6:]}"}

@@ -1,4 +1,4 @@
-"""A short film: the emulator's picture, in motion, as an MP4 that any player shows."""
+"""A short film: the emulator's picture in motion, as an MP4 that every player shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_wiro.emulator.media.mp4 import encode_mp4
 from airflow_provider_wiro.emulator.media.poster import draw_poster
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+    from collections.abc import Sequence
 
 FRAMES_PER_SECOND = 2
 
@@ -24,19 +24,14 @@ FILM_SIZES = {
 }
 
 
-def film(inputs: Inputs, width: int, height: int, seconds: float) -> bytes:
-    """Return a film of `seconds` seconds."""
+def make_film(
+    width: int, height: int, seconds: float, caption: str, seed: str, sources: Sequence[str]
+) -> bytes:
+    """Return a film of `draw_poster`'s picture that lasts `seconds`."""
     frames = max(1, round(seconds * FRAMES_PER_SECOND))
     encoder = H264Encoder(width, height)
     pictures = (
-        draw_poster(
-            width,
-            height,
-            inputs.caption,
-            inputs.variety,
-            sources=inputs.sources,
-            phase=frame / max(1, frames - 1),
-        )
+        draw_poster(width, height, caption, seed, sources=sources, phase=frame / max(1, frames - 1))
         for frame in range(frames)
     )
     return encode_mp4(encoder, [encoder.frame(picture) for picture in pictures], FRAMES_PER_SECOND)

@@ -1,4 +1,4 @@
-"""A 5 x 7 bitmap font, drawn for the emulator, so that a picture can show the words it was asked for."""
+"""A 5 x 7 bitmap font, drawn for the emulator, with which pictures show their prompt."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ _GLYPHS = {
 
 
 def glyph_rows(character: str) -> tuple[int, ...]:
-    """Return the seven rows of a character; one that was not drawn looks like a question mark."""
+    """Return the seven rows of a character, of a question mark if the font doesn't have it."""
     hexadecimal = _GLYPHS.get(character, _GLYPHS["?"])
     return tuple(bytes.fromhex(hexadecimal))
 
 
 def legible(text: str) -> str:
-    """Return `text` in the font's capitals: accents are taken off, line breaks become spaces."""
-    # Unicode decomposes neither, and Wiro's Turkish users write the first one all day.
+    """Return `text` in the font's capitals: accents are removed, line breaks become spaces."""
+    # Unicode decomposes neither; the first one is frequent in Turkish, the language of many users of Wiro.
     plain = text.replace("\N{LATIN SMALL LETTER DOTLESS I}", "i").replace("ø", "o")
     decomposed = unicodedata.normalize("NFKD", plain)
     letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
@@ -84,9 +84,7 @@ def legible(text: str) -> str:
 
 
 def wrap(text: str, columns: int, lines: int) -> list[str]:
-    """
-    Break `text` into at most `lines` lines of at most `columns` characters; what is left out shows as dots.
-    """
+    """Break `text` into at most `lines` lines of at most `columns` characters; three dots mark the rest."""
     wrapped: list[str] = [""]
     for word in legible(text).split(" "):
         candidate = f"{wrapped[-1]} {word}".strip()

@@ -1,9 +1,9 @@
 """
-H.264 video without compression: every macroblock carries its pixels as they are (I_PCM).
+An encoder for H.264 video without compression: every macroblock carries its raw pixels (I_PCM).
 
-ITU-T H.264 allows a macroblock to be sent as 384 raw bytes. That makes an encoder of a few lines whose films
-play everywhere, which formats that are easier to write (PNG frames in MP4, say) do not.
-Clause numbers are those of H.264 (08/2021).
+ITU-T H.264 allows a macroblock of 384 raw bytes. So an encoder of a few lines makes films that play
+everywhere; formats that are easier to write, such as PNG frames in MP4, do not. Clause numbers are those of
+H.264 (08/2021).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MP4, written by hand: one H.264 track, all of it in one chunk (ISO/IEC 14496-12 and -15)."""
+"""An encoder for MP4: one H.264 track in one chunk (ISO/IEC 14496-12 and -15)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ _IDENTITY_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x4000
 
 
 def encode_mp4(encoder: H264Encoder, frames: Sequence[bytes], frames_per_second: int) -> bytes:
-    """
-    Return a file with these frames. The index comes before the data, so that a player can start at once.
-    """
+    """Return a file with these frames. The index comes before the data, so that players start at once."""
     samples = [struct.pack(">I", len(frame)) + frame for frame in frames]
     step = _TIMESCALE // frames_per_second
     ftyp = box(b"ftyp", b"isom", struct.pack(">I", 0x200), b"isomiso2avc1mp41")
-    # The index holds the data's position, whose length does not change with its value.
+    # The index contains the position of the data; its own length is the same for every position.
     size = len(_movie(encoder, samples, step, 0))
     movie = _movie(encoder, samples, step, len(ftyp) + size + 8)
     return ftyp + movie + box(b"mdat", *samples)

@@ -1,6 +1,4 @@
-"""
-PNG, written by hand: signature, header, palette, one compressed data chunk, end (PNG specification, 5.6).
-"""
+"""An encoder for PNG: signature, header, palette, one compressed data chunk, end (specification, 5.6)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
 The picture that the emulator "generates": an old cartoon's title card with the prompt written on it.
 
-Every parameter and every input file has a say in the colours and the arrangement, so that a person sees at a
+Every parameter and every input file changes the colours and the arrangement, so that a person sees at a
 glance whether two outputs came from the same request.
 """
 
@@ -21,15 +21,15 @@ INK, PAPER, SKY, SKY_LOW, SUN, HILL, BODY, ACCENT = range(8)
 
 
 def draw_poster(
-    width: int, height: int, caption: str, variety: str, *, sources: Sequence[str] = (), phase: float = 0.0
+    width: int, height: int, caption: str, seed: str, *, sources: Sequence[str] = (), phase: float = 0.0
 ) -> Canvas:
     """
     Draw the card.
 
-    `variety` is any text that stands for the request (other text, other picture), `sources` names the input
-    files, each shown as a framed pattern of its own, and `phase`, from 0 to 1, is the moment within a film.
+    Another `seed` gives another picture. `sources` names the input files, each shown as a framed pattern of
+    its own. `phase`, from 0 to 1, is the moment within a film.
     """
-    dice = hashlib.sha256(variety.encode()).digest()
+    dice = hashlib.sha256(seed.encode()).digest()
     canvas = Canvas(width, height, _palette(dice), SKY)
     unit = min(width, height) / 100
     horizon = height * (0.52 + dice[3] / 255 * 0.1)

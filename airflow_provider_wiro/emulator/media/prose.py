@@ -1,4 +1,4 @@
-"""A language model's answer, made of the prompt's own words."""
+"""A language model's answer, made of the prompt's words."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from airflow_provider_wiro.emulator.inputs import Inputs
+from typing import Any
 
 _OPENINGS = (
     "Here is what the emulator makes of it",
@@ -21,7 +18,7 @@ _LONG_WORDS = re.compile(r"[^\W\d_]{4,}")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A structured answer: `thinking[i]` belongs to `answer[i]`."""
+    """A structured answer; `thinking[i]` belongs to `answer[i]`."""
 
     prompt: str
     thinking: tuple[str, ...]
@@ -55,11 +52,11 @@ class Answer:
 
     @property
     def usage(self) -> dict[str, int]:
-        """The tokens, as `content` counts them."""
+        """The token counts, as `content` has them."""
         read = min(self.tokens, len(self.prompt) // 4)
         return {"input_tokens": read, "output_tokens": self.tokens - read, "total_tokens": self.tokens}
 
-    def to_wire(self, finish_reason: str = "stop") -> dict[str, Any]:
+    def to_json(self, finish_reason: str = "stop") -> dict[str, Any]:
         """Return the `content` of a `raw` output with everything in it."""
         return {
             "prompt": self.prompt,
@@ -75,14 +72,14 @@ class Answer:
 SHAPES = frozenset({"full", "segments", "answer", "raw", "message", "tools", "null", "text", "json"})
 """
 What a `content` can consist of: everything; the prompt and its segments; the list of answers alone; the
-whole output with its thinking in tags; a `message`; a call of a function in place of an answer; nothing;
-plain text; everything as JSON text.
+whole output with its thinking in tags; a `message`; a function call in place of an answer; nothing; plain
+text; everything as JSON text.
 """
 
 
-def shaped(answer: Answer, shape: str, finish_reason: str) -> Any:
-    """Return a `content` of one of the `SHAPES`."""
-    full = answer.to_wire(finish_reason)
+def answer_content(answer: Answer, shape: str, finish_reason: str) -> Any:
+    """Return an answer as a `content` of one of the `SHAPES`."""
+    full = answer.to_json(finish_reason)
     match shape:
         case "full":
             return full
@@ -106,16 +103,15 @@ def shaped(answer: Answer, shape: str, finish_reason: str) -> Any:
             raise ValueError(f"an answer has one of the shapes {sorted(SHAPES)}, not {shape!r}")
 
 
-def answer(inputs: Inputs) -> Answer:
-    """Answer a prompt. The words are the prompt's, the rest depends on every parameter."""
-    prompt = inputs.text("prompt")
-    dice = hashlib.sha256(inputs.variety.encode()).digest()
+def write_answer(prompt: str, seed: str, *, verbosity: str, files: int) -> Answer:
+    """Answer a prompt with its own words; `verbosity` sets the length, `seed` picks among the sentences."""
+    dice = hashlib.sha256(seed.encode()).digest()
     subjects = list(dict.fromkeys(word.lower() for word in _LONG_WORDS.findall(prompt)))[:6] or ["nothing"]
     opening = _OPENINGS[dice[0] % len(_OPENINGS)]
     sentences = [f"{opening}: {', '.join(subjects)}."]
-    if inputs.text("verbosity") != "low":
+    if verbosity != "low":
         sentences.append(f"What matters most is {subjects[dice[1] % len(subjects)]}.")
-    if inputs.text("verbosity") == "high":
+    if verbosity == "high":
         sentences.append(f"After that comes {subjects[dice[2] % len(subjects)]}, and the rest follows.")
-    thought = f"The prompt has {len(prompt.split())} words; {len(inputs.sources)} files came with it."
+    thought = f"The prompt has {len(prompt.split())} words; {files} files came with it."
     return Answer(prompt, (thought,), (" ".join(sentences),))

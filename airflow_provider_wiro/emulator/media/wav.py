@@ -1,4 +1,4 @@
-"""Sound: a tune that spells a text, one note a letter, in a WAV file written by hand."""
+"""A tune that spells a text, one note a letter, as a WAV file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LONGEST_NOTES = 60
 _SCALE = (0, 3, 5, 7, 10, 12, 15, 17, 19, 22)
 
 
-def tune(text: str, variety: str) -> bytes:
+def make_tune(text: str, seed: str) -> bytes:
     """
-    Return a mono 16-bit WAV. `variety` picks the key, the letters of `text` pick the notes, spaces are rests.
+    Return a mono 16-bit WAV. `seed` picks the key, the letters of `text` pick the notes, spaces are rests.
     """
-    dice = hashlib.sha256(variety.encode()).digest()
+    dice = hashlib.sha256(seed.encode()).digest()
     root = 196.0 * 2 ** (dice[0] % 12 / 12)
     samples = array("h")
     for character in text[:_LONGEST_NOTES]:
