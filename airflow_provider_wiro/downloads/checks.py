@@ -1,13 +1,12 @@
 """
-What may be fetched as an output, and what of it may be believed.
+Checks of an output's URL, redirects, response headers and size. Pure.
 
-Wiro names the URL, and whoever can make it name another could have a worker fetch from inside its network; so
-the addresses, redirects and headers are judged here, and a shell asks before it connects and before it reads.
+Wiro names the URL, and who can make it name another one could have a worker fetch from inside its network. So
+the transports ask here before they connect and before they read.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -41,27 +40,6 @@ REQUEST_HEADERS = {"accept-encoding": "identity"}
 _READABLE_CODINGS = frozenset({"", "identity", "chunked"})
 #: 18 digits are more than any file has bytes.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
-
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def is_public_address(address: str) -> bool:
-    """Whether an IP address is on the public internet; what can't be read as one is not."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        # IPv4 in IPv6 clothes: ::ffff:127.0.0.1, 6to4, NAT64
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public_address(str(inner))
-        # All that is handed out so far; `is_global` lets through the site-local fec0::/10 and ::a.b.c.d.
-        return ip in _GLOBAL_UNICAST and ip.is_global
-    return ip.is_global and not ip.is_multicast
 
 
 def _subject(output: Output) -> str:

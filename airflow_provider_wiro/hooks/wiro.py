@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Digest, Flow, FlowContext, Send
     from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
-    from airflow_provider_wiro.downloads.session import OutputStream
+    from airflow_provider_wiro.downloads.stream import OutputStream
 
 __all__ = ["WiroAsyncHook", "WiroHook"]
 
@@ -312,9 +312,9 @@ class WiroHook(BaseHook):
         address. It is a WiroOutputUnavailableError, which may pass, where ``output.url`` is None because Wiro
         has not shown the link yet: get the task again after some seconds.
         """
-        from airflow_provider_wiro.downloads import session as download_session
+        from airflow_provider_wiro.downloads import stream
 
-        return download_session.open_output(self.connection, output)
+        return stream.open_output(self.connection, output)
 
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call, and say which authentication mode it used."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
-    from airflow_provider_wiro.transport.asynchronous import AsyncOutputStream
+    from airflow_provider_wiro.downloads.async_stream import AsyncOutputStream
 
 T = TypeVar("T")
 
@@ -230,9 +230,9 @@ class WiroAsyncHook(BaseHook):
         See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.open_output`: ``async with
         hook.open_output(output) as stream``.
         """
-        from airflow_provider_wiro.transport import asynchronous
+        from airflow_provider_wiro.downloads import async_stream
 
-        async with asynchronous.open_output(await self.get_wiro_connection(), output) as stream:
+        async with async_stream.open_output(await self.get_wiro_connection(), output) as stream:
             yield stream
 
     async def test_connection(self) -> tuple[bool, str]:

@@ -32,11 +32,11 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
 
     :return: None if it can't be fetched, may be truncated, or has more bytes than Wiro accepts.
     """
-    from airflow_provider_wiro.downloads import session as download_session
+    from airflow_provider_wiro.downloads.stream import open_output
 
     digest = _BoundedDigest()
     try:
-        with download_session.open_output(connection, _shown_file(url)) as stream:
+        with open_output(connection, _shown_file(url)) as stream:
             while piece := stream.read(_PIECE_BYTES):
                 if not digest.takes(piece):
                     return None
@@ -49,11 +49,11 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
 
 async def fetched_digest_async(connection: WiroConnection, url: str) -> str | None:
     """See :func:`fetched_digest`."""
-    from airflow_provider_wiro.transport import asynchronous
+    from airflow_provider_wiro.downloads.async_stream import open_output
 
     digest = _BoundedDigest()
     try:
-        async with asynchronous.open_output(connection, _shown_file(url)) as stream:
+        async with open_output(connection, _shown_file(url)) as stream:
             while piece := await stream.read(_PIECE_BYTES):
                 if not digest.takes(piece):
                     return None

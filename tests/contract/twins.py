@@ -8,9 +8,8 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.downloads import session as download_session
+from airflow_provider_wiro.downloads import async_stream, stream
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
-from airflow_provider_wiro.transport import asynchronous
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Output
@@ -61,7 +60,7 @@ class BlockingTwin(Twin):
         return self._read(self.hook.open_output(output), piece_bytes)
 
     def fetch_over(self, connection: WiroConnection, output: Output) -> bytes:
-        return self._read(download_session.open_output(connection, output), 64 * 1024)
+        return self._read(stream.open_output(connection, output), 64 * 1024)
 
     def close(self) -> None:
         self.hook.close()
@@ -91,7 +90,7 @@ class AsyncTwin(Twin):
         return self._runner.run(self._read(self.hook.open_output(output), piece_bytes))
 
     def fetch_over(self, connection: WiroConnection, output: Output) -> bytes:
-        return self._runner.run(self._read(asynchronous.open_output(connection, output), 64 * 1024))
+        return self._runner.run(self._read(async_stream.open_output(connection, output), 64 * 1024))
 
     def settle(self) -> None:
         self._runner.run(asyncio.sleep(0.05))

@@ -10,7 +10,6 @@ from airflow_provider_wiro.downloads.checks import (
     check_answer,
     check_received,
     cut_off,
-    is_public_address,
     output_url,
     redirect_url,
     refuse_address,
@@ -21,6 +20,7 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputUnavailableError,
     WiroUsageError,
 )
+from airflow_provider_wiro.transport.public_address import is_public_address
 from tests.api.world import quick
 
 URL = "https://cdn1.wiro.ai/a/0.png"

@@ -14,8 +14,8 @@ import pytest
 
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.downloads import address_policy
 from airflow_provider_wiro.downloads import checks as download_checks
-from airflow_provider_wiro.downloads import public_address
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
     WiroOutputRefusedError,
@@ -549,8 +549,7 @@ def test_a_redirect_inside_is_refused(
     cdn: HostileServer, twin: Twin, public: WiroConnection, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
     """127.0.0.1 plays the public CDN here, ::1 what stands inside."""
-    for module in (download_checks, public_address):
-        monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(address_policy, "is_public_address", lambda address: address == "127.0.0.1")
     with HostileServerV6() as inside:
         cdn.on(PATH, redirect(to.format(port=inside.port)))
         with pytest.raises(WiroOutputRefusedError, match="not a public address"):

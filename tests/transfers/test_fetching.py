@@ -11,9 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api import retry
+from airflow_provider_wiro.downloads import address_policy, ranges
 from airflow_provider_wiro.downloads import checks as download_checks
-from airflow_provider_wiro.downloads import public_address, ranges
-from airflow_provider_wiro.downloads import session as download_session
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
@@ -716,7 +715,8 @@ def test_a_name_that_turns_private_for_the_second_part_is_refused(
     behave_as_outside(monkeypatch)
     turned = False
     # The names still look public; what the socket is connected to does not.
-    monkeypatch.setattr(download_checks, "is_public_address", lambda address: not turned)
+    monkeypatch.setattr(address_policy, "private_address", lambda host: None)
+    monkeypatch.setattr(address_policy, "is_public_address", lambda address: not turned)
 
     def turn(wire: Any) -> None:
         nonlocal turned
@@ -731,9 +731,8 @@ def test_a_name_that_turns_private_for_the_second_part_is_refused(
 
 def behave_as_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 127.0.0.1 be public, and Wiro's own host not excuse anything."""
-    for module in (download_checks, public_address):
-        monkeypatch.setattr(module, "is_public_address", lambda address: address == "127.0.0.1")
-    assert download_session.private_address("127.0.0.1") is None
+    monkeypatch.setattr(address_policy, "is_public_address", lambda address: address == "127.0.0.1")
+    assert address_policy.private_address("127.0.0.1") is None
 
 
 # -- arguments

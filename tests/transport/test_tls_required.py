@@ -9,11 +9,10 @@ import pytest
 
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.api.signing import Credentials
-from airflow_provider_wiro.downloads import session as download_session
+from airflow_provider_wiro.downloads import async_stream, stream
+from airflow_provider_wiro.downloads.address_policy import AddressPolicy
 from airflow_provider_wiro.exceptions import WiroOutputError, WiroOutputRefusedError
-from airflow_provider_wiro.transport import asynchronous
 from airflow_provider_wiro.transport.connection import WiroConnection
-from airflow_provider_wiro.transport.tls_required import check_secure_output
 
 
 def connection(**more: Any) -> WiroConnection:
@@ -25,13 +24,13 @@ def output(url: str) -> Output:
 
 
 def fetch(found: Output, where: WiroConnection) -> None:
-    with download_session.open_output(where, found):
+    with stream.open_output(where, found):
         pass
 
 
 def fetch_async(found: Output, where: WiroConnection) -> None:
     async def run() -> None:
-        async with asynchronous.open_output(where, found):
+        async with async_stream.open_output(where, found):
             pass
 
     asyncio.run(run())
@@ -54,4 +53,4 @@ def test_it_is_tried_where_the_connection_allows_it(fetched_by: Any) -> None:
     "url", ["https://cdn1.wiro.ai/0.png", "HTTPS://8.8.8.8/", "http://127.0.0.1:9/0.png"]
 )
 def test_what_is_safe_passes(url: str) -> None:
-    assert check_secure_output(connection(), output(url), url) == url
+    AddressPolicy(connection()).check_tls(output(url), url)
