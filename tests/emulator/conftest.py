@@ -1,11 +1,13 @@
-"""A client written for these tests alone: what it signs must not be signed by the code it checks."""
+"""A client written for these tests alone: the signatures it sends must not come from the code under test."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import itertools
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +17,31 @@ import pytest
 from airflow_provider_wiro.emulator import ManualClock, WiroEmulator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
 RETRO = "retroAIx/Retro-Cartoons"
-# A small picture: what a test wants to know never depends on a large one.
+NANO = "openai/gpt-5-nano"
+# A small picture: no test depends on a large one.
 SMALL = {"prompt": "a robot on the moon", "samples": 1, "width": 64, "height": 64}
 
 
 @dataclass
-class Caller:
-    """Calls an emulator in signature mode, with a fresh nonce for every request."""
+class Client:
+    """Calls an emulator in signature mode, with a new nonce for every request."""
 
     emulator: WiroEmulator
     session: aiohttp.ClientSession
     nonces: Iterator[int] = field(default_factory=lambda: itertools.count(1_000_000))
+
+    @property
+    def root(self) -> str:
+        """The emulator's address without a path."""
+        return self.emulator.url.removesuffix("/v1")
+
+    @property
+    def control(self) -> str:
+        """The address of the control endpoints."""
+        return f"{self.root}/__emulator__"
 
     def headers(self, nonce: str | None = None) -> dict[str, str]:
         nonce = nonce or str(next(self.nonces))
@@ -43,24 +56,25 @@ class Caller:
             return response.status, await response.json()
 
     async def __call__(self, endpoint: str, body: Any = None, **options: Any) -> dict[str, Any]:
-        status, answer = await self.post(endpoint, body, **options)
+        status, response = await self.post(endpoint, body, **options)
         assert status == 200
-        return answer
+        return response
 
     async def run(self, model: str = RETRO, body: Any = None, **options: Any) -> str:
+        """Run a model and return the task's id."""
         options_or_json = options or {"json": SMALL if body is None else body}
-        answer = await self(f"Run/{model}", **options_or_json)
-        assert answer["result"] is True, answer
-        return str(answer["taskid"])
+        response = await self(f"Run/{model}", **options_or_json)
+        assert response["result"] is True, response
+        return str(response["taskid"])
 
     async def detail(self, task_id: str) -> dict[str, Any]:
-        answer = await self("Task/Detail", {"taskid": task_id})
-        (task,) = answer["tasklist"]
+        response = await self("Task/Detail", {"taskid": task_id})
+        (task,) = response["tasklist"]
         assert isinstance(task, dict)
         return task
 
     async def finish(self, model: str = RETRO, body: Any = None, **options: Any) -> dict[str, Any]:
-        """Run a model and let it end."""
+        """Run a model, let it end and return the task."""
         task_id = await self.run(model, body, **options)
         self.emulator.advance(120)
         return await self.detail(task_id)
@@ -70,24 +84,31 @@ class Caller:
             return response.status, response.headers, await response.read()
 
 
-Calling = Any  # an async context manager that yields a Caller
+StartEmulator = Callable[..., AbstractAsyncContextManager[Client]]
 
 
 @pytest.fixture
-def calling() -> Callable[..., Calling]:
-    """Return how to call an emulator of the test's own making; its clock stands still by default."""
+def start_emulator() -> StartEmulator:
+    """Return how to start an emulator with other settings; its clock stands still by default."""
 
     @asynccontextmanager
-    async def call(**settings: Any) -> AsyncIterator[Caller]:
+    async def start(**settings: Any) -> AsyncIterator[Client]:
         settings.setdefault("clock", ManualClock())
         async with WiroEmulator(**settings) as emulator, aiohttp.ClientSession() as session:
-            yield Caller(emulator, session)
+            yield Client(emulator, session)
 
-    return call
+    return start
 
 
 @pytest.fixture
-async def wiro(calling: Callable[..., Calling]) -> AsyncIterator[Caller]:
-    """Return an ordinary emulator whose clock stands still."""
-    async with calling() as caller:
-        yield caller
+async def wiro(start_emulator: StartEmulator) -> AsyncIterator[Client]:
+    """Return a client of an ordinary emulator whose clock stands still."""
+    async with start_emulator() as client:
+        yield client
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    """Poll what happens in the emulator's own thread, for at most ten seconds."""
+    async with asyncio.timeout(10):
+        while not is_true():  # noqa: ASYNC110 - another thread changes it
+            await asyncio.sleep(0.01)

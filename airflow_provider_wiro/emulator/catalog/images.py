@@ -14,7 +14,7 @@ from airflow_provider_wiro.emulator.catalog.model import (
     ParameterGroup,
     Price,
     Timing,
-    choices,
+    select,
 )
 
 RETRO_CARTOONS = Model(
@@ -67,22 +67,19 @@ RETRO_CARTOONS = Model(
                     default="",
                     options=(("--only_base_model", "no"), ("", "yes")),
                 ),
-                Parameter(
-                    id="scheduler",
-                    type="select",
-                    label="Scheduler",
+                # The reference lists the first one twice.
+                select(
+                    "scheduler",
+                    "EulerDiscreteScheduler",
+                    "EulerDiscreteScheduler",
+                    "DDIMScheduler",
+                    "LMSDiscreteScheduler",
+                    "DPMSolverMultistepScheduler",
+                    "PNDMScheduler",
+                    "DDPMScheduler",
+                    "EulerAncestralDiscreteScheduler",
                     default="EulerDiscreteScheduler",
-                    # The reference lists the first one twice.
-                    options=choices(
-                        "EulerDiscreteScheduler",
-                        "EulerDiscreteScheduler",
-                        "DDIMScheduler",
-                        "LMSDiscreteScheduler",
-                        "DPMSolverMultistepScheduler",
-                        "PNDMScheduler",
-                        "DDPMScheduler",
-                        "EulerAncestralDiscreteScheduler",
-                    ),
+                    label="Scheduler",
                 ),
             ),
         ),

@@ -41,7 +41,6 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
-    note: str | None = None
 
     @property
     def url_field(self) -> str:
@@ -59,8 +58,6 @@ class Parameter:
             item["options"] = [{"value": value, "label": label} for value, label in self.options]
         bounds = {"min": self.minimum, "max": self.maximum, "step": self.step}
         item.update({name: f"{bound:g}" for name, bound in bounds.items() if bound is not None})
-        if self.note is not None:
-            item["note"] = self.note
         return item
 
 
@@ -162,6 +159,11 @@ def clean_slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.strip().lower()).strip("-")
 
 
-def choices(*values: str) -> tuple[tuple[str, str], ...]:
-    """Return options whose labels are their values."""
-    return tuple((value, value) for value in values)
+def select(
+    parameter_id: str, *values: str, default: str, required: bool = False, label: str = ""
+) -> Parameter:
+    """Return a parameter with a choice of `values`."""
+    options = tuple((value, value) for value in values)
+    return Parameter(
+        id=parameter_id, type="select", label=label, required=required, default=default, options=options
+    )

@@ -8,7 +8,7 @@ from airflow_provider_wiro.emulator.catalog.model import (
     ParameterGroup,
     Price,
     Timing,
-    choices,
+    select,
 )
 
 GPT_5_NANO = Model(
@@ -35,16 +35,9 @@ GPT_5_NANO = Model(
         ParameterGroup(
             "Settings",
             (
-                Parameter(
-                    id="reasoning",
-                    type="select",
-                    default="medium",
-                    options=choices("minimal", "low", "medium", "high"),
-                ),
-                Parameter(id="webSearch", type="select", default="false", options=choices("false", "true")),
-                Parameter(
-                    id="verbosity", type="select", default="medium", options=choices("low", "medium", "high")
-                ),
+                select("reasoning", "minimal", "low", "medium", "high", default="medium"),
+                select("webSearch", "false", "true", default="false"),
+                select("verbosity", "low", "medium", "high", default="medium"),
             ),
         ),
     ),
@@ -67,8 +60,8 @@ RESUME_PARSER = Model(
                 Parameter(
                     id="inputDocumentMultiple", type="multifileinput", label="Documents", required=True
                 ),
-                Parameter(id="outputType", type="select", default="json", options=choices("json", "csv")),
-                Parameter(id="language", type="select", default="en", options=choices("en", "tr")),
+                select("outputType", "json", "csv", default="json"),
+                select("language", "en", "tr", default="en"),
             ),
         ),
     ),

@@ -8,7 +8,7 @@ from airflow_provider_wiro.emulator.catalog.model import (
     ParameterGroup,
     Price,
     Timing,
-    choices,
+    select,
 )
 
 SEEDANCE = Model(
@@ -43,24 +43,10 @@ SEEDANCE = Model(
         ParameterGroup(
             "Settings",
             (
-                Parameter(
-                    id="resolution",
-                    type="select",
-                    required=True,
-                    default="1080p",
-                    options=choices("480p", "720p", "1080p"),
-                ),
-                Parameter(
-                    id="ratio",
-                    type="select",
-                    required=True,
-                    default="16:9",
-                    options=choices("1:1", "16:9", "21:9", "3:4", "4:3", "9:16"),
-                ),
-                Parameter(
-                    id="duration", type="select", required=True, default="5", options=choices("5", "10")
-                ),
-                Parameter(id="watermark", type="select", default="false", options=choices("false", "true")),
+                select("resolution", "480p", "720p", "1080p", default="1080p", required=True),
+                select("ratio", "1:1", "16:9", "21:9", "3:4", "4:3", "9:16", default="16:9", required=True),
+                select("duration", "5", "10", default="5", required=True),
+                select("watermark", "false", "true", default="false"),
                 Parameter(id="seed", type="number", default="0"),
             ),
         ),
@@ -82,15 +68,9 @@ ANIMATED_LOGO = Model(
             "Input",
             (
                 Parameter(id="inputImage", type="fileinput", label="Logo", required=True),
-                Parameter(
-                    id="effectType",
-                    type="select",
-                    required=True,
-                    default="spin",
-                    options=choices("spin", "neon", "smoke", "paper"),
-                ),
-                Parameter(id="videoMode", type="select", default="std", options=choices("std", "pro")),
-                Parameter(id="ratio", type="select", default="1:1", options=choices("1:1", "16:9", "9:16")),
+                select("effectType", "spin", "neon", "smoke", "paper", default="spin", required=True),
+                select("videoMode", "std", "pro", default="std"),
+                select("ratio", "1:1", "16:9", "9:16", default="1:1"),
             ),
         ),
     ),
@@ -153,17 +133,9 @@ KLING = Model(
         ParameterGroup(
             "Settings",
             (
-                Parameter(
-                    id="duration", type="select", required=True, default="5", options=choices("5", "10", "15")
-                ),
-                Parameter(
-                    id="ratio",
-                    type="select",
-                    required=True,
-                    default="16:9",
-                    options=choices("1:1", "16:9", "9:16"),
-                ),
-                Parameter(id="multiShot", type="select", default="false", options=choices("false", "true")),
+                select("duration", "5", "10", "15", default="5", required=True),
+                select("ratio", "1:1", "16:9", "9:16", default="16:9", required=True),
+                select("multiShot", "false", "true", default="false"),
             ),
         ),
     ),

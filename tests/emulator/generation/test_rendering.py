@@ -11,14 +11,13 @@ import pytest
 from airflow_provider_wiro.emulator.catalog import MODELS, find_model
 from airflow_provider_wiro.emulator.generation.inputs import Inputs, RequestBody
 from airflow_provider_wiro.emulator.generation.rendering import render
-from airflow_provider_wiro.emulator.media.font import glyph_rows, legible, wrap
-from airflow_provider_wiro.emulator.media.h264 import Bits, H264Encoder, escape
+from airflow_provider_wiro.emulator.media.font import glyph_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def made(slug: str, **fields: Any) -> list[tuple[str, str, bytes]]:
+def rendered(slug: str, **fields: Any) -> list[tuple[str, str, bytes]]:
     model = find_model(*slug.split("/"))
     assert model is not None
     files = render(Inputs(model, RequestBody(fields))).files
@@ -51,7 +50,7 @@ def boxes(data: bytes) -> dict[bytes, bytes]:
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (320, 200), (1024, 1024)])
 def test_a_picture_is_a_valid_png_of_the_size_asked_for(width: int, height: int) -> None:
-    ((name, content_type, data),) = made(
+    ((name, content_type, data),) = rendered(
         "retroAIx/Retro-Cartoons", prompt="hello", samples="1", width=width, height=str(height)
     )
     assert (name, content_type) == ("0.png", "image/png")
@@ -62,7 +61,7 @@ def test_a_picture_is_a_valid_png_of_the_size_asked_for(width: int, height: int)
 
 
 def test_there_are_as_many_pictures_as_samples_and_no_two_alike() -> None:
-    pictures = made("retroAIx/Retro-Cartoons", prompt="x", width=64, height=64)
+    pictures = rendered("retroAIx/Retro-Cartoons", prompt="x", width=64, height=64)
     assert [name for name, _, _ in pictures] == ["0.png", "1.png", "2.png", "3.png"]
     assert len({data for _, _, data in pictures}) == 4
 
@@ -72,13 +71,13 @@ def test_there_are_as_many_pictures_as_samples_and_no_two_alike() -> None:
 )
 def test_every_parameter_changes_the_picture(change: dict[str, Any]) -> None:
     fields = {"prompt": "x", "samples": 1, "width": 64, "height": 64}
-    one, same = (made("retroAIx/Retro-Cartoons", **fields) for _ in range(2))
+    one, same = (rendered("retroAIx/Retro-Cartoons", **fields) for _ in range(2))
     assert one == same
-    assert one != made("retroAIx/Retro-Cartoons", **fields | change)
+    assert one != rendered("retroAIx/Retro-Cartoons", **fields | change)
 
 
 def test_the_prompt_can_be_read_in_the_picture() -> None:
-    ((_, _, data),) = made("retroAIx/Retro-Cartoons", prompt="HI", samples=1, width=200, height=200)
+    ((_, _, data),) = rendered("retroAIx/Retro-Cartoons", prompt="HI", samples=1, width=200, height=200)
     pixels = zlib.decompress(dict(png_chunks(data))[b"IDAT"])
     rows = [pixels[y * 201 + 1 : (y + 1) * 201] for y in range(200)]
     # At this width a pixel of the font is a pixel of the picture: look for ink (0) on paper (1).
@@ -93,7 +92,7 @@ def test_the_prompt_can_be_read_in_the_picture() -> None:
 
 
 def test_a_tune_is_a_valid_wav_as_long_as_its_text() -> None:
-    ((name, content_type, data),) = made("resemble-ai/chatterbox-turbo", prompt="la la la")
+    ((name, content_type, data),) = rendered("resemble-ai/chatterbox-turbo", prompt="la la la")
     assert (name, content_type) == ("0.wav", "audio/wav")
     with wave.open(io.BytesIO(data)) as sound:
         assert (sound.getnchannels(), sound.getsampwidth(), sound.getframerate()) == (1, 2, 16_000)
@@ -107,7 +106,9 @@ def test_a_tune_is_a_valid_wav_as_long_as_its_text() -> None:
 def test_a_film_is_a_valid_mp4_with_every_frame_where_the_index_says(
     ratio: str, size: tuple[int, int]
 ) -> None:
-    ((_, content_type, data),) = made("ByteDance/seedance-pro-v1.5", prompt="x", ratio=ratio, duration="5")
+    ((_, content_type, data),) = rendered(
+        "ByteDance/seedance-pro-v1.5", prompt="x", ratio=ratio, duration="5"
+    )
     found = boxes(data)
     assert content_type == "video/mp4"
     assert data[4:8] == b"ftyp"
@@ -126,50 +127,15 @@ def test_a_film_is_a_valid_mp4_with_every_frame_where_the_index_says(
     assert offset == len(data)
 
 
-@pytest.mark.parametrize(
-    ("value", "bits"), [(0, "1"), (1, "010"), (2, "011"), (3, "00100"), (7, "0001000"), (25, "000011010")]
-)
-def test_exp_golomb_codes_are_the_standards(value: int, bits: str) -> None:
-    padded = (bits + "1").ljust(-(-(len(bits) + 1) // 8) * 8, "0")
-    assert Bits().unsigned(value).finish() == int(padded, 2).to_bytes(len(padded) // 8, "big")
-
-
-@pytest.mark.parametrize(
-    ("payload", "escaped"),
-    [
-        (b"\x00\x00\x01", b"\x00\x00\x03\x01"),
-        (b"\x00\x00\x00\x00", b"\x00\x00\x03\x00\x00"),
-        (b"\x00\x00\x04", b"\x00\x00\x04"),
-        (b"\x00\x01\x00", b"\x00\x01\x00"),
-    ],
-)
-def test_no_payload_looks_like_a_start_code(payload: bytes, escaped: bytes) -> None:
-    assert escape(payload) == escaped
-
-
-def test_a_film_of_another_size_than_whole_macroblocks_is_refused() -> None:
-    with pytest.raises(ValueError, match="multiples of 16"):
-        H264Encoder(100, 64)
-
-
-def test_words_are_wrapped_and_what_is_too_long_ends_in_dots() -> None:
-    assert wrap("one two three", 7, 4) == ["ONE TWO", "THREE"]
-    assert wrap("abcdefghij kl", 4, 4) == ["ABCD", "EFGH", "IJ", "KL"]
-    assert wrap("a b c d e f", 1, 2) == ["A", "..."[:3]] or wrap("one two three four", 5, 2)[-1].endswith(
-        "..."
-    )
-    assert legible("K\N{LATIN SMALL LETTER DOTLESS I}sa  Şehir\nçöl") == "KISA SEHIR COL"
-
-
 def test_a_table_of_documents_can_be_csv() -> None:
-    ((name, content_type, data),) = made(
+    ((name, content_type, data),) = rendered(
         "wiro/AI-Resume-CV-Parser", inputDocumentMultipleUrl="https://a.example/1.pdf", outputType="csv"
     )
     assert (name, content_type) == ("0.csv", "text/csv")
     assert data.decode().splitlines()[1].startswith("0,url,https://a.example/1.pdf,")
 
 
-def test_every_model_of_the_catalogue_makes_something() -> None:
+def test_every_model_of_the_catalogue_has_an_output() -> None:
     for model in MODELS:
         body = RequestBody({"prompt": "x", "inputDocumentMultiple": "https://a.example/1.pdf"})
         rendering = render(Inputs(model, body))

@@ -1,25 +1,24 @@
-"""Outputs whose link, size or name is odd; answers of language models in every shape; removed inputs."""
+"""Tasks, outputs and answers of language models in every shape that clients may meet."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.emulator.media.prose import SHAPES
+from tests.emulator.conftest import NANO, SMALL
 
 if TYPE_CHECKING:
-    from tests.emulator.conftest import Caller
+    from tests.emulator.conftest import Client, StartEmulator
 
-NANO = "openai/gpt-5-nano"
+
 # The run ends 8 s after its start; a little later, whatever the rounding.
 AT_THE_END = 8.01
 
 
-async def test_a_link_can_be_empty_for_some_seconds_after_the_end(wiro: Caller) -> None:
+async def test_a_link_can_be_empty_for_some_seconds_after_the_end(wiro: Client) -> None:
     wiro.emulator.inject(Fault("late_link", seconds=5))
     task_id = await wiro.run()
     wiro.emulator.advance(AT_THE_END)
@@ -30,7 +29,7 @@ async def test_a_link_can_be_empty_for_some_seconds_after_the_end(wiro: Caller) 
     assert (await wiro.fetch(output["url"]))[0] == 200
 
 
-async def test_a_link_can_be_404_for_some_seconds_after_the_end(wiro: Caller) -> None:
+async def test_a_link_can_be_404_for_some_seconds_after_the_end(wiro: Client) -> None:
     wiro.emulator.inject(Fault("late_link", seconds=5, until_then="404"))
     task_id = await wiro.run()
     wiro.emulator.advance(AT_THE_END)
@@ -43,7 +42,9 @@ async def test_a_link_can_be_404_for_some_seconds_after_the_end(wiro: Caller) ->
 @pytest.mark.parametrize(
     ("fault", "size"), [(Fault("output_size"), "0"), (Fault("output_size", missing=True), None)]
 )
-async def test_the_size_of_a_whole_file_can_be_nothing(wiro: Caller, fault: Fault, size: str | None) -> None:
+async def test_the_size_of_an_output_can_be_zero_or_missing(
+    wiro: Client, fault: Fault, size: str | None
+) -> None:
     wiro.emulator.inject(fault)
     task = await wiro.finish()
     (output,) = task["outputs"]
@@ -52,7 +53,7 @@ async def test_the_size_of_a_whole_file_can_be_nothing(wiro: Caller, fault: Faul
 
 
 @pytest.mark.parametrize("name", ["output", "0.png?Expires=1&Signature=x"])
-async def test_a_name_can_lack_its_suffix_or_carry_a_query(wiro: Caller, name: str) -> None:
+async def test_a_name_can_lack_its_suffix_or_carry_a_query(wiro: Client, name: str) -> None:
     wiro.emulator.inject(Fault("output_name", name=name))
     (output,) = (await wiro.finish())["outputs"]
     assert output["name"] == name
@@ -60,17 +61,14 @@ async def test_a_name_can_lack_its_suffix_or_carry_a_query(wiro: Caller, name: s
     assert (await wiro.fetch(output["url"]))[0] == 200
 
 
-async def test_a_success_without_outputs_can_say_why(wiro: Caller) -> None:
+async def test_a_success_without_outputs_can_have_a_debug_output(wiro: Client) -> None:
     wiro.emulator.inject(Fault("no_outputs", debug_output="Potential NSFW content was detected"))
     task = await wiro.finish()
     assert (task["pexit"], task["outputs"]) == ("0", [])
     assert task["debugoutput"] == "Potential NSFW content was detected"
 
 
-# --- language models -------------------------------------------------------------------------------------
-
-
-async def answered(wiro: Caller, **fault: Any) -> tuple[Any, dict[str, Any]]:
+async def answered(wiro: Client, **fault: Any) -> tuple[Any, dict[str, Any]]:
     if fault:
         wiro.emulator.inject({"kind": "answer_shape", **fault})
     task = await wiro.finish(NANO, {"prompt": "Why do cartoons wear gloves?"})
@@ -79,7 +77,7 @@ async def answered(wiro: Caller, **fault: Any) -> tuple[Any, dict[str, Any]]:
     return output["content"], task
 
 
-async def test_an_answer_has_segments_a_reason_and_its_usage(wiro: Caller) -> None:
+async def test_an_answer_has_segments_a_reason_and_its_usage(wiro: Client) -> None:
     content, task = await answered(wiro)
     assert [segment["type"] for segment in content["segments"]] == ["thinking", "answer"]
     assert content["segments"][1]["text"] == content["answer"][0] == task["debugoutput"]
@@ -99,13 +97,13 @@ async def test_an_answer_has_segments_a_reason_and_its_usage(wiro: Caller) -> No
         ("tools", {"prompt", "segments", "finishreason"}),
     ],
 )
-async def test_an_answer_can_come_in_parts(wiro: Caller, shape: str, fields: set[str]) -> None:
+async def test_an_answer_can_come_in_parts(wiro: Client, shape: str, fields: set[str]) -> None:
     content, task = await answered(wiro, shape=shape)
     assert set(content) == fields
     assert task["debugoutput"] in json.dumps(content) or shape == "tools"
 
 
-async def test_an_answer_can_be_nothing_text_or_json_text(wiro: Caller) -> None:
+async def test_an_answer_can_be_nothing_text_or_json_text(wiro: Client) -> None:
     assert (await answered(wiro, shape="null"))[0] is None
     content, task = await answered(wiro, shape="text")
     assert content == task["debugoutput"]
@@ -115,60 +113,54 @@ async def test_an_answer_can_be_nothing_text_or_json_text(wiro: Caller) -> None:
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", "error"])
-async def test_an_answer_can_be_cut_off_though_its_run_succeeded(wiro: Caller, reason: str) -> None:
+async def test_an_answer_can_be_truncated_though_its_run_succeeded(wiro: Client, reason: str) -> None:
     content, task = await answered(wiro, finish_reason=reason)
     assert (content["finishreason"], task["pexit"]) == (reason, "0")
 
 
-def test_what_is_no_shape_and_no_kind_of_lateness_is_refused() -> None:
-    with pytest.raises(ValueError, match="not 'round'"):
-        Fault("answer_shape", shape="round")
-    with pytest.raises(ValueError, match="not '500'"):
-        Fault("late_link", until_then="500")
-    for shape in SHAPES:
-        Fault("answer_shape", shape=shape)
+async def test_fields_can_be_missing(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("missing_fields", fields=("outputs", "elapsedseconds")))
+    task = await wiro.finish()
+    assert "outputs" not in task
+    assert "elapsedseconds" not in task
+    assert task["id"] == "2221"
 
 
-# --- what InputOutputDelete removes ----------------------------------------------------------------------
+async def test_numbers_can_be_numbers(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("numbers_as_numbers"))
+    task = await wiro.finish()
+    assert (task["id"], task["pexit"], task["elapsedseconds"], task["totalcost"]) == (2221, 0, 6.0, 0.00351)
+    assert isinstance(task["outputs"][0]["size"], int)
 
 
-async def uploaded(wiro: Caller, name: str = "a.png") -> str:
-    form = aiohttp.FormData()
-    form.add_field("file", b"\x89PNG picture", filename=name, content_type="image/png")
-    return str((await wiro("File/Upload", data=form))["list"][0]["url"])
+async def test_a_success_can_have_no_outputs(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("no_outputs"))
+    task = await wiro.finish()
+    assert (task["pexit"], task["outputs"]) == ("0", [])
 
 
-async def remove_files(wiro: Caller, task: dict[str, Any]) -> None:
-    assert (await wiro("Task/InputOutputDelete", {"tasktoken": task["socketaccesstoken"]}))["result"] is True
+async def test_the_name_of_an_output_can_be_hostile(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("output_name", name="../../etc/passwd"))
+    assert (await wiro.finish())["outputs"][0]["name"] == "../../etc/passwd"
 
 
-async def test_uploads_named_by_url_are_removed_with_a_tasks_files(wiro: Caller) -> None:
-    url, other = await uploaded(wiro), await uploaded(wiro, "b.png")
-    task = await wiro.finish(NANO, {"prompt": "what is this?", "inputImageUrl": url})
-    await remove_files(wiro, task)
-    assert (await wiro.fetch(url))[0] == 404
-    assert (await wiro.fetch(other))[0] == 200
-    task = await wiro.detail(task["id"])
-    assert (task["outputs"], task["outputfolderid"], task["parameters"]["inputImageUrl"]) == ([], "0", url)
+async def test_the_url_of_an_output_can_lead_anywhere(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("output_url", url="http://169.254.169.254/latest"))
+    assert (await wiro.finish())["outputs"][0]["url"] == "http://169.254.169.254/latest"
 
 
-async def test_an_upload_is_removed_also_out_of_a_list_of_them(wiro: Caller) -> None:
-    urls = [await uploaded(wiro), await uploaded(wiro, "b.png")]
-    body = {"inputDocumentMultipleUrl": ", ".join(urls)}
-    await remove_files(wiro, await wiro.finish("wiro/AI-Resume-CV-Parser", body))
-    assert [(await wiro.fetch(url))[0] for url in urls] == [404, 404]
+async def test_parameters_can_be_json_text(start_emulator: StartEmulator) -> None:
+    async with start_emulator(parameters_as_text=True) as wiro:
+        task = await wiro.detail(await wiro.run())
+        (listed,) = (await wiro("Task/List", {}))["tasklist"]
+    assert json.loads(task["parameters"]) == json.loads(listed["parameters"]) == SMALL
 
 
-async def test_sample_inputs_and_other_tasks_outputs_are_spared(wiro: Caller) -> None:
-    sample = f"{wiro.emulator.url.removesuffix('/v1')}/cdn/sampleinputs/robot.png"
-    (output,) = (await wiro.finish())["outputs"]
-    for url in (sample, output["url"]):
-        await remove_files(wiro, await wiro.finish(NANO, {"prompt": "what?", "inputImageUrl": url}))
-        assert (await wiro.fetch(url))[0] == 200
-
-
-async def test_a_model_can_want_every_parameter(wiro: Caller) -> None:
-    body = {"prompt": "a robot", "negativePrompt": "", "duration": "5", "ratio": "1:1", "multiShot": "false"}
-    answer = await wiro("Run/klingai/kling-v3", body)
-    assert answer["errors"] == [{"code": 0, "message": "Request parameter [multiPrompt] required"}]
-    assert (await wiro("Run/klingai/kling-v3", body | {"multiPrompt": ""}))["result"] is True
+async def test_a_task_can_be_spelled_as_the_kits_read_it(start_emulator: StartEmulator) -> None:
+    async with start_emulator(task_fields="kits") as wiro:
+        await wiro.run()
+        wiro.emulator.advance(60)
+        (task,) = (await wiro("Task/Detail", {"taskid": "2221"}))["tasklist"]
+        (listed,) = (await wiro("Task/List", {}))["tasklist"]
+    assert (task["taskid"], len(task["output"]), listed["taskid"]) == ("2221", 1, "2221")
+    assert {"id", "outputs"}.isdisjoint({*task, *listed})

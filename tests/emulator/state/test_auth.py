@@ -11,9 +11,7 @@ from airflow_provider_wiro.emulator.envelope import ApiError
 from airflow_provider_wiro.emulator.state.auth import Project, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.emulator.conftest import Caller, Calling
+    from tests.emulator.conftest import Client, StartEmulator
 
 
 def test_the_signature_is_the_contracts_known_answer() -> None:
@@ -23,13 +21,11 @@ def test_the_signature_is_the_contracts_known_answer() -> None:
     )
 
 
-@pytest.mark.asyncio
-async def test_a_signed_call_is_let_in(wiro: Caller) -> None:
+async def test_a_signed_request_is_accepted(wiro: Client) -> None:
     assert (await wiro("Tool/List", {}))["result"] is True
     assert wiro.emulator.counts.auth_failures == 0
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -44,27 +40,25 @@ async def test_a_signed_call_is_let_in(wiro: Caller) -> None:
     ],
 )
 async def test_wrong_credentials_are_refused_with_401_and_counted(
-    wiro: Caller, change: dict[str, str | None], message: str
+    wiro: Client, change: dict[str, str | None], message: str
 ) -> None:
     headers = {name: value for name, value in (wiro.headers() | change).items() if value is not None}
-    status, answer = await wiro.post("Tool/List", {}, headers=headers)
-    assert (status, answer) == (401, {"result": False, "errors": [{"code": 0, "message": message}]})
+    status, response = await wiro.post("Tool/List", {}, headers=headers)
+    assert (status, response) == (401, {"result": False, "errors": [{"code": 0, "message": message}]})
     assert wiro.emulator.counts.auth_failures == 1
 
 
-@pytest.mark.asyncio
-async def test_a_nonce_works_once(wiro: Caller) -> None:
+async def test_a_nonce_works_once(wiro: Client) -> None:
     headers = wiro.headers()
     assert (await wiro.post("Tool/List", {}, headers=headers))[0] == 200
-    status, answer = await wiro.post("Tool/List", {}, headers=headers)
+    status, response = await wiro.post("Tool/List", {}, headers=headers)
     assert status == 403
-    assert "the emulator's own strictness" in answer["errors"][0]["message"]
+    assert "the emulator's own strictness" in response["errors"][0]["message"]
     assert wiro.emulator.counts.nonces_repeated == 1
 
 
-@pytest.mark.asyncio
-async def test_a_nonce_can_be_let_through_again_and_is_counted(calling: Callable[..., Calling]) -> None:
-    async with calling(nonces="reusable") as wiro:
+async def test_a_repeated_nonce_can_be_accepted_and_is_counted(start_emulator: StartEmulator) -> None:
+    async with start_emulator(nonces="reusable") as wiro:
         headers = wiro.headers()
         assert [(await wiro.post("Tool/List", {}, headers=headers))[0] for _ in range(3)] == [200] * 3
         headers["x-signature"] = "0" * 64
@@ -72,22 +66,21 @@ async def test_a_nonce_can_be_let_through_again_and_is_counted(calling: Callable
         assert wiro.emulator.counts.nonces_repeated == 2
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("agent", "is_let_in"),
+    ("agent", "is_accepted"),
     [("airflow-provider-wiro", True), ("node-red/3", True), ("", False), ("python-requests/2.32", False),
      ("Python/3.11 aiohttp/3.14", False), ("node", False)],
 )  # fmt: skip
 async def test_a_request_may_need_a_user_agent_of_its_own(
-    calling: Callable[..., Calling], agent: str, is_let_in: bool
+    start_emulator: StartEmulator, agent: str, is_accepted: bool
 ) -> None:
-    async with calling(require_user_agent=True) as wiro:
+    async with start_emulator(require_user_agent=True) as wiro:
         headers = wiro.headers() | {"User-Agent": agent}
         async with wiro.session.post(f"{wiro.emulator.url}/Tool/List", json={}, headers=headers) as response:
-            assert response.status == (200 if is_let_in else 403)
-            assert response.content_type == ("application/json" if is_let_in else "text/html")
+            assert response.status == (200 if is_accepted else 403)
+            assert response.content_type == ("application/json" if is_accepted else "text/html")
         handshake = wiro.session.ws_connect(wiro.emulator.websocket_url, headers={"User-Agent": agent})
-        if is_let_in:
+        if is_accepted:
             async with handshake:
                 return
         with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
@@ -101,24 +94,11 @@ def test_a_nonce_is_decimal_text() -> None:
         Project("k", "s").authorize({"x-api-key": "k", "x-nonce": nonce, "x-signature": signature})
 
 
-@pytest.mark.asyncio
 async def test_a_key_only_project_takes_the_key_alone_and_nothing_more(
-    calling: Callable[..., Calling],
+    start_emulator: StartEmulator,
 ) -> None:
-    async with calling(api_secret=None) as wiro:
+    async with start_emulator(api_secret=None) as wiro:
         assert (await wiro.post("Tool/List", {}, headers={"x-api-key": "emulator-key"}))[0] == 200
-        status, answer = await wiro.post("Tool/List", {}, headers=wiro.headers())
-        assert (status, answer["errors"][0]["message"]) == (401, "Project authorization is not valid.")
+        status, response = await wiro.post("Tool/List", {}, headers=wiro.headers())
+        assert (status, response["errors"][0]["message"]) == (401, "Project authorization is not valid.")
         assert "password" not in wiro.emulator.connection
-
-
-@pytest.mark.asyncio
-async def test_what_a_test_wants_to_know_of_a_request_is_recorded(wiro: Caller) -> None:
-    headers = wiro.headers("42")
-    await wiro("Task/List", {"limit": "5"}, headers=headers)
-    (request,) = wiro.emulator.received
-    assert request.endpoint == "Task/List"
-    assert (request.nonce, request.api_key) == ("42", "emulator-key")
-    assert request.signature == headers["x-signature"]
-    assert request.content_type == "application/json"
-    assert (request.fields, request.status) == ({"limit": "5"}, 200)

@@ -1,4 +1,4 @@
-"""When a cost shows, what is charged for a killed task, and where a balance ends."""
+"""When a cost is shown, what a killed task costs, and when a balance is too low."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.emulator import Fault
 from tests.emulator.conftest import RETRO, SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.emulator.conftest import Client, StartEmulator
 
-    from tests.emulator.conftest import Caller, Calling
 
 FULL_PRICE = "0.003510000000"
 
 
-async def test_a_cost_can_be_recorded_some_seconds_after_the_end(calling: Callable[..., Calling]) -> None:
-    async with calling(late_cost_seconds=30) as wiro:
+async def test_a_cost_can_be_recorded_some_seconds_after_the_end(start_emulator: StartEmulator) -> None:
+    async with start_emulator(late_cost_seconds=30) as wiro:
         task_id = await wiro.run()
         wiro.emulator.advance(8.01)
         task = await wiro.detail(task_id)
@@ -28,7 +27,7 @@ async def test_a_cost_can_be_recorded_some_seconds_after_the_end(calling: Callab
         assert (await wiro.detail(task_id))["totalcost"] == FULL_PRICE
 
 
-async def test_a_late_cost_can_be_missing_until_it_is_known(wiro: Caller) -> None:
+async def test_a_late_cost_can_be_missing_until_it_is_known(wiro: Client) -> None:
     wiro.emulator.inject(Fault("late_cost", seconds=10, missing=True))
     task_id = await wiro.run()
     wiro.emulator.advance(9)
@@ -42,9 +41,9 @@ async def test_a_late_cost_can_be_missing_until_it_is_known(wiro: Caller) -> Non
     (False, 5, False), (True, 5, True), (True, 0.5, False),
 ])  # fmt: skip
 async def test_a_task_killed_while_it_runs_may_be_charged_and_one_cancelled_in_the_queue_is_not(
-    calling: Callable[..., Calling], bills: bool, seconds: float, is_charged: bool
+    start_emulator: StartEmulator, bills: bool, seconds: float, is_charged: bool
 ) -> None:
-    async with calling(bill_killed=bills) as wiro:
+    async with start_emulator(bill_killed=bills) as wiro:
         task_id = await wiro.run()
         wiro.emulator.advance(seconds)
         stop = "Task/Cancel" if seconds < 1 else "Task/Kill"
@@ -54,7 +53,7 @@ async def test_a_task_killed_while_it_runs_may_be_charged_and_one_cancelled_in_t
         assert (wiro.emulator.counts.spent_usd > 0) == is_charged
 
 
-async def test_a_kill_by_somebody_else_can_be_charged_too(wiro: Caller) -> None:
+async def test_a_kill_by_somebody_else_can_be_charged_too(wiro: Client) -> None:
     wiro.emulator.inject(Fault("cancelled_by_hand"), Fault("billed_kill"))
     task = await wiro.finish()
     assert task["status"] == "task_cancel"
@@ -75,21 +74,16 @@ TRAINED = {"trainModelName": "me", "triggerWord": "sks", "trainingSteps": 10, "l
     ],
 )
 async def test_a_balance_below_half_a_dollar_or_ten_for_a_training_is_code_97(
-    calling: Callable[..., Calling], balance: float, model: str, body: dict[str, Any], is_enough: bool
+    start_emulator: StartEmulator, balance: float, model: str, body: dict[str, Any], is_enough: bool
 ) -> None:
-    async with calling(balance_usd=balance) as wiro:
-        answer = await wiro(f"Run/{model}", body)
-    assert answer["errors"] == ([] if is_enough else [{"code": 97, "message": "Insufficient balance"}])
+    async with start_emulator(balance_usd=balance) as wiro:
+        response = await wiro(f"Run/{model}", body)
+    assert response["errors"] == ([] if is_enough else [{"code": 97, "message": "Insufficient balance"}])
 
 
-async def test_what_runs_cost_is_taken_from_the_balance(calling: Callable[..., Calling]) -> None:
-    async with calling(balance_usd=12) as wiro:
+async def test_the_cost_of_runs_reduces_the_balance(start_emulator: StartEmulator) -> None:
+    async with start_emulator(balance_usd=12) as wiro:
         (weights,) = (await wiro.finish(TRAINING, TRAINED))["outputs"]
         assert weights["name"] == "0.safetensors"
         assert (await wiro(f"Run/{TRAINING}", TRAINED))["errors"][0]["code"] == 97
         assert (await wiro(f"Run/{RETRO}", SMALL))["result"] is True
-
-
-def test_a_cost_that_is_known_before_the_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="late_cost_seconds must not be below zero, got -1"):
-        WiroEmulator(late_cost_seconds=-1)

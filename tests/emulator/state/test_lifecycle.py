@@ -31,10 +31,10 @@ LADDER = [
 ]
 
 
-def test_an_ordinary_life_goes_through_the_documented_order() -> None:
-    life = plan_lifecycle(Timing(), created=0)
-    assert [step.status for step in life.steps] == LADDER
-    assert life.steps[-1].moment == pytest.approx(8)
+def test_an_ordinary_lifecycle_has_the_documented_order() -> None:
+    lifecycle = plan_lifecycle(Timing(), created=0)
+    assert [step.status for step in lifecycle.steps] == LADDER
+    assert lifecycle.steps[-1].moment == pytest.approx(8)
 
 
 def test_the_shares_of_every_phase_add_up_to_the_whole_phase() -> None:
@@ -44,23 +44,23 @@ def test_the_shares_of_every_phase_add_up_to_the_whole_phase() -> None:
 
 
 def test_speed_shortens_the_waiting_and_leaves_the_order() -> None:
-    life = plan_lifecycle(Timing(), created=100, speed=50)
-    assert [step.status for step in life.steps] == LADDER
-    assert life.steps[-1].moment == pytest.approx(100 + 8 / 50)
+    lifecycle = plan_lifecycle(Timing(), created=100, speed=50)
+    assert [step.status for step in lifecycle.steps] == LADDER
+    assert lifecycle.steps[-1].moment == pytest.approx(100 + 8 / 50)
 
 
 @given(moments, moments)
 def test_time_never_leads_back_to_an_earlier_status(one: float, other: float) -> None:
-    life = plan_lifecycle(Timing(), created=0)
+    lifecycle = plan_lifecycle(Timing(), created=0)
     earlier, later = sorted((one, other))
-    assert LADDER.index(life.status_at(earlier)) <= LADDER.index(life.status_at(later))
+    assert LADDER.index(lifecycle.status_at(earlier)) <= LADDER.index(lifecycle.status_at(later))
 
 
 @given(moments, moments)
-def test_a_stop_ends_a_life_at_its_moment_and_keeps_what_came_before(stop: float, now: float) -> None:
-    life = plan_lifecycle(Timing(), created=0)
-    stopped = life.stopped(stop)
-    expected = Status.CANCEL if now >= stop else life.status_at(now)
+def test_a_stop_ends_a_lifecycle_at_its_moment_and_keeps_the_earlier_steps(stop: float, now: float) -> None:
+    lifecycle = plan_lifecycle(Timing(), created=0)
+    stopped = lifecycle.stopped(stop)
+    expected = Status.CANCEL if now >= stop else lifecycle.status_at(now)
     assert stopped.status_at(now) == expected
 
 
@@ -76,8 +76,8 @@ def test_a_stop_ends_a_life_at_its_moment_and_keeps_what_came_before(stop: float
     ],
 )
 def test_a_detour_leads_where_it_says(detour: Detour, last: str) -> None:
-    life = plan_lifecycle(Timing(), created=0, detour=detour)
-    assert life.status_at(1_000_000) == last
-    assert life.is_terminal_at(1_000_000) == (last in TERMINAL)
-    assert all(first.moment <= second.moment for first, second in pairwise(life.steps))
-    assert life.next_moment(1_000_000) is None
+    lifecycle = plan_lifecycle(Timing(), created=0, detour=detour)
+    assert lifecycle.status_at(1_000_000) == last
+    assert lifecycle.is_terminal_at(1_000_000) == (last in TERMINAL)
+    assert all(first.moment <= second.moment for first, second in pairwise(lifecycle.steps))
+    assert lifecycle.next_moment(1_000_000) is None

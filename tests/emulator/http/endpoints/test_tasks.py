@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.generation import rendering
-from tests.emulator.conftest import RETRO, SMALL
+from tests.emulator.conftest import NANO, RETRO, SMALL
 
 if TYPE_CHECKING:
-    from tests.emulator.conftest import Caller
+    from tests.emulator.conftest import Client, StartEmulator
 
-pytestmark = pytest.mark.asyncio
+
 TIMES = [
     "accepttime",
     "preprocessstarttime",
@@ -24,7 +25,7 @@ TIMES = [
 ]
 
 
-async def test_a_finished_task_has_the_fields_of_the_reference_as_text(wiro: Caller) -> None:
+async def test_a_finished_task_has_the_fields_of_the_reference_as_text(wiro: Client) -> None:
     task = await wiro.finish()
     assert task["status"] == "task_postprocess_end"
     assert (task["pexit"], task["elapsedseconds"], task["totalcost"]) == ("0", "6.0000", "0.003510000000")
@@ -37,19 +38,19 @@ async def test_a_finished_task_has_the_fields_of_the_reference_as_text(wiro: Cal
     assert json.loads(task["categories"])[0] == "model"
 
 
-async def test_before_it_starts_a_tasks_times_are_zero(wiro: Caller) -> None:
+async def test_before_it_starts_a_tasks_times_are_zero(wiro: Client) -> None:
     task = await wiro.detail(await wiro.run())
     assert task["status"] == "task_queue"
     assert {task[name] for name in TIMES} == {"0"}
     assert (task["pexit"], task["outputs"], task["totalcost"]) == (None, [], "0")
 
 
-async def test_looking_at_a_task_does_not_move_it(wiro: Caller) -> None:
+async def test_reading_a_task_does_not_change_it(wiro: Client) -> None:
     task_id = await wiro.run()
     assert {(await wiro.detail(task_id))["status"] for _ in range(20)} == {"task_queue"}
 
 
-async def test_a_task_climbs_the_ladder_with_the_clock(wiro: Caller) -> None:
+async def test_a_task_passes_all_statuses_as_the_clock_advances(wiro: Client) -> None:
     task_id, seen = await wiro.run(), []
     for _ in range(90):
         seen.append((await wiro.detail(task_id))["status"])
@@ -69,39 +70,39 @@ async def test_a_task_climbs_the_ladder_with_the_clock(wiro: Caller) -> None:
     assert "task_accept" in wiro.emulator.tasks[0].statuses
 
 
-async def test_the_token_stands_in_for_the_id(wiro: Caller) -> None:
+async def test_a_task_can_be_named_by_its_token(wiro: Client) -> None:
     token = (await wiro(f"Run/{RETRO}", SMALL))["socketaccesstoken"]
-    answer = await wiro("Task/Detail", {"tasktoken": token})
-    assert (answer["total"], answer["tasklist"][0]["id"]) == ("1", "2221")
+    response = await wiro("Task/Detail", {"tasktoken": token})
+    assert (response["total"], response["tasklist"][0]["id"]) == ("1", "2221")
 
 
 @pytest.mark.parametrize("endpoint", ["Task/Detail", "Task/Cancel", "Task/Kill"])
-async def test_an_unknown_task_is_code_1(wiro: Caller, endpoint: str) -> None:
-    answer = await wiro(endpoint, {"taskid": "9"})
-    assert answer == {"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]}
+async def test_an_unknown_task_is_code_1(wiro: Client, endpoint: str) -> None:
+    response = await wiro(endpoint, {"taskid": "9"})
+    assert response == {"result": False, "errors": [{"code": 1, "message": "There is no task yet."}]}
 
 
 @pytest.mark.parametrize("endpoint", ["Task/Detail", "Task/Cancel", "Task/Kill"])
-async def test_a_task_that_is_not_named_is_code_0(wiro: Caller, endpoint: str) -> None:
-    answer = await wiro(endpoint, {})
-    assert answer["errors"][0]["code"] == 0
-    assert answer["errors"][0]["message"].endswith("is required")
+async def test_a_task_that_is_not_named_is_code_0(wiro: Client, endpoint: str) -> None:
+    response = await wiro(endpoint, {})
+    assert response["errors"][0]["code"] == 0
+    assert response["errors"][0]["message"].endswith("is required")
 
 
-async def test_the_list_is_newest_first_and_abridged(wiro: Caller) -> None:
+async def test_the_list_is_newest_first_and_abridged(wiro: Client) -> None:
     for _ in range(3):
         await wiro.run()
     wiro.emulator.advance(60)
-    answer = await wiro(
+    response = await wiro(
         "Task/List", {"type": "model", "sort": "id", "order": "DESC", "start": "0", "limit": "2"}
     )
-    assert answer["total"] == "3"
-    assert [task["id"] for task in answer["tasklist"]] == ["2223", "2222"]
-    assert "outputs" not in answer["tasklist"][0]
-    assert answer["tasklist"][0]["parameters"] == SMALL
+    assert response["total"] == "3"
+    assert [task["id"] for task in response["tasklist"]] == ["2223", "2222"]
+    assert "outputs" not in response["tasklist"][0]
+    assert response["tasklist"][0]["parameters"] == SMALL
 
 
-async def test_the_list_draws_no_pictures(wiro: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_list_draws_no_pictures(wiro: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "draw_poster", lambda *_, **__: pytest.fail("drawn for a list"))
     await wiro.run()
     wiro.emulator.advance(60)
@@ -114,45 +115,47 @@ async def test_the_list_draws_no_pictures(wiro: Caller, monkeypatch: pytest.Monk
     [
         ({"order": "ASC", "start": "1"}, ["2222"]),
         ({"modelName": "retro"}, ["2221"]),
-        ({"modelName": "openai/gpt-5-nano"}, ["2222"]),
+        ({"modelName": NANO}, ["2222"]),
         ({"modelName": "nothing"}, []),
         ({"start": 5}, []),
     ],
 )
-async def test_the_list_can_be_narrowed(wiro: Caller, query: dict[str, Any], ids: list[str]) -> None:
+async def test_the_list_can_be_filtered_and_paged(
+    wiro: Client, query: dict[str, Any], ids: list[str]
+) -> None:
     await wiro.run()
-    await wiro.run("openai/gpt-5-nano", {"prompt": "hello"})
-    answer = await wiro("Task/List", query)
-    assert [task["id"] for task in answer["tasklist"]] == ids
+    await wiro.run(NANO, {"prompt": "hello"})
+    response = await wiro("Task/List", query)
+    assert [task["id"] for task in response["tasklist"]] == ids
 
 
-async def test_the_list_never_has_more_than_a_hundred(wiro: Caller) -> None:
+async def test_the_list_never_has_more_than_a_hundred(wiro: Client) -> None:
     for _ in range(101):
-        await wiro.run("openai/gpt-5-nano", {"prompt": "hello"})
+        await wiro.run(NANO, {"prompt": "hello"})
     assert len((await wiro("Task/List", {"limit": "500"}))["tasklist"]) == 100
 
 
-async def test_a_queued_task_can_be_cancelled_and_costs_nothing(wiro: Caller) -> None:
+async def test_a_queued_task_can_be_cancelled_and_costs_nothing(wiro: Client) -> None:
     task_id = await wiro.run()
-    answer = await wiro("Task/Cancel", {"taskid": task_id})
-    (task,) = answer["tasklist"]
-    assert (answer["result"], task["status"], task["totalcost"]) == (True, "task_cancel", "0")
+    response = await wiro("Task/Cancel", {"taskid": task_id})
+    (task,) = response["tasklist"]
+    assert (response["result"], task["status"], task["totalcost"]) == (True, "task_cancel", "0")
     assert task["canceltime"] == "1734513807"
     wiro.emulator.advance(60)
     assert (await wiro.detail(task_id))["outputs"] == []
 
 
-async def test_a_running_task_can_not_be_cancelled_but_killed(wiro: Caller) -> None:
+async def test_a_running_task_can_not_be_cancelled_but_killed(wiro: Client) -> None:
     task_id = await wiro.run()
     wiro.emulator.advance(4)
     refusal = await wiro("Task/Cancel", {"taskid": task_id})
     assert refusal["errors"] == [{"code": 1, "message": "Task is not in a cancellable state."}]
-    answer = await wiro("Task/Kill", {"taskid": task_id})
-    assert answer["tasklist"][0]["status"] == "task_cancel"
+    response = await wiro("Task/Kill", {"taskid": task_id})
+    assert response["tasklist"][0]["status"] == "task_cancel"
     assert wiro.emulator.counts.tasks_stopped == 1
 
 
-async def test_kill_takes_the_token_and_cancel_does_not(wiro: Caller) -> None:
+async def test_kill_takes_the_token_and_cancel_does_not(wiro: Client) -> None:
     token = (await wiro(f"Run/{RETRO}", SMALL))["socketaccesstoken"]
     named = {"tasktoken": token, "socketaccesstoken": token}
     assert (await wiro("Task/Cancel", named))["errors"] == [{"code": 0, "message": "taskid is required"}]
@@ -161,35 +164,16 @@ async def test_kill_takes_the_token_and_cancel_does_not(wiro: Caller) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 60])
-async def test_only_a_running_task_can_be_killed(wiro: Caller, seconds: float) -> None:
+async def test_only_a_running_task_can_be_killed(wiro: Client, seconds: float) -> None:
     task_id = await wiro.run()
     wiro.emulator.advance(seconds)
-    answer = await wiro("Task/Kill", {"taskid": task_id})
-    assert answer["errors"][0]["code"] == 1
-    assert answer["errors"][0]["message"].startswith("Task could not be killed: ")
+    response = await wiro("Task/Kill", {"taskid": task_id})
+    assert response["errors"][0]["code"] == 1
+    assert response["errors"][0]["message"].startswith("Task could not be killed: ")
 
 
-async def test_a_tasks_files_can_be_deleted_once_it_is_over_and_again(wiro: Caller) -> None:
-    token = (await wiro(f"Run/{RETRO}", SMALL))["socketaccesstoken"]
-    refusal = await wiro("Task/InputOutputDelete", {"tasktoken": token})
-    assert refusal["errors"] == [
-        {"code": 0, "message": "Task must be completed or cancelled before deleting files"}
-    ]
-    wiro.emulator.advance(60)
-    url = (await wiro.detail("2221"))["outputs"][0]["url"]
-    assert await wiro("Task/InputOutputDelete", {"tasktoken": token}) == {"errors": [], "result": True}
-    assert await wiro("Task/InputOutputDelete", {"tasktoken": token}) == {"errors": [], "result": True}
-    assert (await wiro.detail("2221"))["outputs"] == []
-    assert (await wiro.fetch(url))[0] == 404
-
-
-async def test_deleting_the_files_of_an_unknown_task_is_code_1(wiro: Caller) -> None:
-    answer = await wiro("Task/InputOutputDelete", {"tasktoken": "nobody's"})
-    assert answer["errors"] == [{"code": 1, "message": "task-not-exist"}]
-
-
-async def test_a_language_models_answer_is_structured_and_merged(wiro: Caller) -> None:
-    task = await wiro.finish("openai/gpt-5-nano", {"prompt": "Why do cartoons wear gloves?"})
+async def test_a_language_models_answer_is_structured_and_merged(wiro: Client) -> None:
+    task = await wiro.finish(NANO, {"prompt": "Why do cartoons wear gloves?"})
     (output,) = task["outputs"]
     assert output["contenttype"] == "raw"
     assert "url" not in output
@@ -213,12 +197,49 @@ async def test_a_language_models_answer_is_structured_and_merged(wiro: Caller) -
     ],
 )  # fmt: skip
 async def test_the_price_follows_the_models_method(
-    wiro: Caller, model: str, body: dict[str, Any], cost: str
+    wiro: Client, model: str, body: dict[str, Any], cost: str
 ) -> None:
     assert (await wiro.finish(model, body))["totalcost"] == cost
 
 
-async def test_another_project_can_be_billed(wiro: Caller) -> None:
+async def test_another_project_can_be_billed(wiro: Client) -> None:
     task = await wiro.finish(body=SMALL | {"projectid": "77"})
     assert task["projectid"] == "77"
     assert "projectid" not in task["parameters"]
+
+
+@pytest.mark.parametrize(("seconds", "cancels", "kills"), [
+    (0.5, True, False), (1.5, False, False), (1.95, False, False), (2.1, False, True),
+])  # fmt: skip
+async def test_neither_call_stops_a_task_that_is_accepted_and_not_assigned(
+    wiro: Client, seconds: float, cancels: bool, kills: bool
+) -> None:
+    for call, works, refusal in (
+        ("Task/Kill", kills, "Task could not be killed: "),
+        ("Task/Cancel", cancels, "Task is not in a cancellable state."),
+    ):
+        task_id = await wiro.run()
+        wiro.emulator.advance(seconds)
+        response = await wiro(call, {"taskid": task_id})
+        assert response["result"] is works
+        if not works:
+            assert response["errors"][0]["code"] == 1
+            assert response["errors"][0]["message"].startswith(refusal)
+
+
+async def test_the_time_without_a_worker_can_be_long(wiro: Client) -> None:
+    wiro.emulator.inject(Fault("slow_assign", seconds=60))
+    task_id = await wiro.run()
+    wiro.emulator.advance(60)
+    assert (await wiro.detail(task_id))["status"] == "task_preprocess_end"
+    assert (await wiro("Task/Cancel", {"taskid": task_id}))["result"] is False
+    assert (await wiro("Task/Kill", {"taskid": task_id}))["result"] is False
+    wiro.emulator.advance(3)
+    assert (await wiro("Task/Kill", {"taskid": task_id}))["result"] is True
+
+
+async def test_a_kill_can_be_set_to_work_from_the_accept_on(start_emulator: StartEmulator) -> None:
+    async with start_emulator(kill_from="accept") as wiro:
+        task_id = await wiro.run()
+        wiro.emulator.advance(1.5)
+        assert (await wiro("Task/Kill", {"taskid": task_id}))["result"] is True
