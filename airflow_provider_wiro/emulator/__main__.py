@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.emulator.http.same_origin import is_loopback
 from airflow_provider_wiro.emulator.server import EmulatorServer
-from airflow_provider_wiro.emulator.settings import (
-    CHOICES,
-    DEFAULT_API_KEY,
-    DEFAULT_API_SECRET,
-    Settings,
-)
+from airflow_provider_wiro.emulator.settings import CHOICES, DEFAULT_API_KEY, DEFAULT_API_SECRET, Settings
 from airflow_provider_wiro.emulator.state.clock import ManualClock, WallClock
 
 if TYPE_CHECKING:

@@ -40,11 +40,6 @@ def failure(code: int, message: str) -> dict[str, Any]:
     return {"result": False, "errors": [{"code": code, "message": message}]}
 
 
-def unknown_endpoint() -> ApiError:
-    """Return the error for a path that is no endpoint."""
-    return ApiError(VALIDATION, "Error parsing url.", http_status=404)
-
-
 def invalid_parameters(http_status: int = 200) -> ApiError:
     """Return the error for a body, or a parameter value, that can't be used."""
     return ApiError(VALIDATION, "Request parameters are invalid.", http_status=http_status)
@@ -58,18 +53,3 @@ def parameter_required(name: str) -> ApiError:
 def files_required(name: str) -> ApiError:
     """Return the error for a missing file."""
     return ApiError(VALIDATION, f"Request files [{name}] required")
-
-
-def no_such_task() -> ApiError:
-    """Return the error for an id that no task has."""
-    return ApiError(NOT_FOUND, "There is no task yet.")
-
-
-def no_such_token() -> ApiError:
-    """Return the error for a token that no task has."""
-    return ApiError(NOT_FOUND, "task-not-founded")
-
-
-def no_such_model() -> ApiError:
-    """Return the error for a slug that is not in the catalogue."""
-    return ApiError(NOT_FOUND, "slug-owner-project-not-exist")

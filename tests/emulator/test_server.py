@@ -33,6 +33,6 @@ async def test_every_response_has_a_date_by_the_clock_of_the_tasks(
     async with start_emulator(clock=clock) as wiro:
         created = float((await wiro.detail(await wiro.run()))["createtime"])
         async with wiro.session.post(f"{wiro.emulator.url}/Task/List", headers=wiro.headers()) as response:
-            said = parsedate_to_datetime(response.headers["Date"]).timestamp()
-    assert said == pytest.approx(clock.now(), abs=60)
+            date = parsedate_to_datetime(response.headers["Date"]).timestamp()
+    assert date == pytest.approx(clock.now(), abs=60)
     assert created == pytest.approx(clock.now(), abs=60)

@@ -8,14 +8,7 @@ how real models take files; their ids and defaults follow real ones (`wiro/image
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import (
-    Model,
-    Parameter,
-    ParameterGroup,
-    Price,
-    Timing,
-    select,
-)
+from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, Price, Timing, select
 
 RETRO_CARTOONS = Model(
     id="897",
@@ -27,63 +20,55 @@ RETRO_CARTOONS = Model(
     output="image",
     # No dynamic price: elapsed seconds x cps, which gives the 0.003510000000 of Wiro's reference for 6 s.
     cps="0.000585",
-    groups=(
-        ParameterGroup(
-            "Prompt",
-            (
-                Parameter(
-                    id="prompt",
-                    type="textarea",
-                    label="Prompt",
-                    required=True,
-                    default="retro cartoon style, a cheerful robot waters its garden on the moon, "
-                    "bold ink outlines, muted colours, film grain",
-                ),
-                Parameter(
-                    id="negativePrompt",
-                    type="textarea",
-                    label="Negative prompt",
-                    default="photo, realistic, 3d render, blurry, deformed hands, watermark, signature",
-                ),
+    groups={
+        "Prompt": (
+            Parameter(
+                "prompt",
+                "textarea",
+                label="Prompt",
+                required=True,
+                default="retro cartoon style, a cheerful robot waters its garden on the moon, "
+                "bold ink outlines, muted colours, film grain",
+            ),
+            Parameter(
+                "negativePrompt",
+                "textarea",
+                label="Negative prompt",
+                default="photo, realistic, 3d render, blurry, deformed hands, watermark, signature",
             ),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                Parameter(id="samples", type="number", label="Samples", default="4", minimum=1, maximum=8),
-                Parameter(id="steps", type="number", label="Steps", default="60", minimum=1, maximum=150),
-                Parameter(id="scale", type="float", label="Scale", default="4"),
-                Parameter(id="highNoiseFrac", type="float", label="High noise fraction", default="0.8"),
-                Parameter(id="stepsRefiner", type="number", label="Refiner steps", default="20"),
-                Parameter(id="seed", type="text", label="Seed", default="123456"),
-                Parameter(id="width", type="number", label="Width", default="1024", minimum=64, maximum=2048),
-                Parameter(
-                    id="height", type="number", label="Height", default="1024", minimum=64, maximum=2048
-                ),
-                Parameter(
-                    id="refiner",
-                    type="select",
-                    label="Refiner",
-                    default="",
-                    options=(("--only_base_model", "no"), ("", "yes")),
-                ),
-                # The reference lists the first one twice.
-                select(
-                    "scheduler",
-                    "EulerDiscreteScheduler",
-                    "EulerDiscreteScheduler",
-                    "DDIMScheduler",
-                    "LMSDiscreteScheduler",
-                    "DPMSolverMultistepScheduler",
-                    "PNDMScheduler",
-                    "DDPMScheduler",
-                    "EulerAncestralDiscreteScheduler",
-                    default="EulerDiscreteScheduler",
-                    label="Scheduler",
-                ),
+        "Settings": (
+            Parameter("samples", "number", label="Samples", default="4", minimum=1, maximum=8),
+            Parameter("steps", "number", label="Steps", default="60", minimum=1, maximum=150),
+            Parameter("scale", "float", label="Scale", default="4"),
+            Parameter("highNoiseFrac", "float", label="High noise fraction", default="0.8"),
+            Parameter("stepsRefiner", "number", label="Refiner steps", default="20"),
+            Parameter("seed", "text", label="Seed", default="123456"),
+            Parameter("width", "number", label="Width", default="1024", minimum=64, maximum=2048),
+            Parameter("height", "number", label="Height", default="1024", minimum=64, maximum=2048),
+            Parameter(
+                "refiner",
+                "select",
+                label="Refiner",
+                default="",
+                options=(("--only_base_model", "no"), ("", "yes")),
+            ),
+            # The reference lists the first one twice.
+            select(
+                "scheduler",
+                "EulerDiscreteScheduler",
+                "EulerDiscreteScheduler",
+                "DDIMScheduler",
+                "LMSDiscreteScheduler",
+                "DPMSolverMultistepScheduler",
+                "PNDMScheduler",
+                "DDPMScheduler",
+                "EulerAncestralDiscreteScheduler",
+                default="EulerDiscreteScheduler",
+                label="Scheduler",
             ),
         ),
-    ),
+    },
 )
 
 IMAGE_EDIT = Model(
@@ -96,23 +81,17 @@ IMAGE_EDIT = Model(
     output="image",
     timing=Timing(queue=1, prepare=1, run=3, finish=1),
     prices=(Price(0.02, "cp-pixel", extra=0.01, per_input=0.005),),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImage", type="fileinput", label="Input image", required=True),
-                Parameter(id="prompt", type="textarea", label="Prompt", required=True),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImage", "fileinput", label="Input image", required=True),
+            Parameter("prompt", "textarea", label="Prompt", required=True),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                Parameter(id="strength", type="range", default="0.8", minimum=0, maximum=1, step=0.05),
-                Parameter(id="samples", type="number", default="1", minimum=1, maximum=4),
-                Parameter(id="seed", type="text", default="123456"),
-            ),
+        "Settings": (
+            Parameter("strength", "range", default="0.8", minimum=0, maximum=1, step=0.05),
+            Parameter("samples", "number", default="1", minimum=1, maximum=4),
+            Parameter("seed", "text", default="123456"),
         ),
-    ),
+    },
 )
 
 VIRTUAL_TRY_ON = Model(
@@ -129,16 +108,13 @@ VIRTUAL_TRY_ON = Model(
         Price(0.14, "cpr", inputs={"inputImageClothes": "QUANTITY:2"}),
         Price(0.18, "cpr"),
     ),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImageHuman", type="fileinput", label="Person", required=True),
-                Parameter(id="inputImageClothes", type="combinefileinput", label="Clothes", required=True),
-                Parameter(id="keepBackground", type="checkbox", label="Keep the background", default="true"),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImageHuman", "fileinput", label="Person", required=True),
+            Parameter("inputImageClothes", "combinefileinput", label="Clothes", required=True),
+            Parameter("keepBackground", "checkbox", label="Keep the background", default="true"),
         ),
-    ),
+    },
 )
 
 IMAGE_MODELS = (RETRO_CARTOONS, IMAGE_EDIT, VIRTUAL_TRY_ON)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ParameterType = Literal[
     "text",
@@ -28,12 +28,13 @@ NUMERIC_TYPES = frozenset({"number", "float", "range"})
 FILE_TYPES = frozenset({"fileinput", "multifileinput", "combinefileinput"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One input of a model, as `Tool/Detail` describes it."""
 
     id: str
     type: ParameterType
+    _: KW_ONLY
     label: str = ""
     required: bool = False
     default: str | None = None
@@ -59,14 +60,6 @@ class Parameter:
         bounds = {"min": self.minimum, "max": self.maximum, "step": self.step}
         item.update({name: f"{bound:g}" for name, bound in bounds.items() if bound is not None})
         return item
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterGroup:
-    """A titled group of parameters, as the model's page shows it."""
-
-    title: str
-    items: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +112,8 @@ class Model:
     description: str
     categories: tuple[str, ...]
     output: OutputKind
-    groups: tuple[ParameterGroup, ...]
+    groups: Mapping[str, tuple[Parameter, ...]]
+    """The parameters in groups, by the titles on the model's page."""
     timing: Timing = field(default_factory=Timing)
     prices: tuple[Price, ...] = ()
     cps: str = "0.000585"
@@ -143,8 +137,8 @@ class Model:
 
     def parameters(self) -> Iterator[Parameter]:
         """Yield every parameter of every group."""
-        for group in self.groups:
-            yield from group.items
+        for group in self.groups.values():
+            yield from group
 
     def is_called(self, owner: str, project: str) -> bool:
         """Return whether these two path segments, already decoded, name this model."""
@@ -164,6 +158,4 @@ def select(
 ) -> Parameter:
     """Return a parameter with a choice of `values`."""
     options = tuple((value, value) for value in values)
-    return Parameter(
-        id=parameter_id, type="select", label=label, required=required, default=default, options=options
-    )
+    return Parameter(parameter_id, "select", label=label, required=required, default=default, options=options)

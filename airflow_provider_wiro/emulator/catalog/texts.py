@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import (
-    Model,
-    Parameter,
-    ParameterGroup,
-    Price,
-    Timing,
-    select,
-)
+from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, Price, Timing, select
 
 GPT_5_NANO = Model(
     id="1950",
@@ -21,26 +14,20 @@ GPT_5_NANO = Model(
     output="text",
     timing=Timing(queue=0.5, prepare=0.5, run=3, finish=0.5),
     prices=(Price(0.0000004, "cpt"),),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImage", type="fileinput", label="Picture to look at"),
-                Parameter(id="prompt", type="textarea", label="Prompt", required=True),
-                Parameter(id="user_id", type="text"),
-                Parameter(id="session_id", type="text"),
-                Parameter(id="systemInstructions", type="textarea"),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImage", "fileinput", label="Picture to look at"),
+            Parameter("prompt", "textarea", label="Prompt", required=True),
+            Parameter("user_id", "text"),
+            Parameter("session_id", "text"),
+            Parameter("systemInstructions", "textarea"),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                select("reasoning", "minimal", "low", "medium", "high", default="medium"),
-                select("webSearch", "false", "true", default="false"),
-                select("verbosity", "low", "medium", "high", default="medium"),
-            ),
+        "Settings": (
+            select("reasoning", "minimal", "low", "medium", "high", default="medium"),
+            select("webSearch", "false", "true", default="false"),
+            select("verbosity", "low", "medium", "high", default="medium"),
         ),
-    ),
+    },
 )
 
 RESUME_PARSER = Model(
@@ -53,18 +40,13 @@ RESUME_PARSER = Model(
     output="document",
     timing=Timing(queue=1, prepare=1, run=4, finish=1),
     prices=(Price(0.01, "cpo"),),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(
-                    id="inputDocumentMultiple", type="multifileinput", label="Documents", required=True
-                ),
-                select("outputType", "json", "csv", default="json"),
-                select("language", "en", "tr", default="en"),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputDocumentMultiple", "multifileinput", label="Documents", required=True),
+            select("outputType", "json", "csv", default="json"),
+            select("language", "en", "tr", default="en"),
         ),
-    ),
+    },
 )
 
 TEXT_MODELS = (GPT_5_NANO, RESUME_PARSER)

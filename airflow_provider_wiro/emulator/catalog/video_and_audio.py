@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_wiro.emulator.catalog.model import (
-    Model,
-    Parameter,
-    ParameterGroup,
-    Price,
-    Timing,
-    select,
-)
+from airflow_provider_wiro.emulator.catalog.model import Model, Parameter, Price, Timing, select
 
 SEEDANCE = Model(
     id="2013",
@@ -32,25 +25,19 @@ SEEDANCE = Model(
             ("1080p", "10", 0.58),
         )
     ),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImage", type="fileinput", label="First picture"),
-                Parameter(id="prompt", type="textarea", label="Prompt", required=True),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImage", "fileinput", label="First picture"),
+            Parameter("prompt", "textarea", label="Prompt", required=True),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                select("resolution", "480p", "720p", "1080p", default="1080p", required=True),
-                select("ratio", "1:1", "16:9", "21:9", "3:4", "4:3", "9:16", default="16:9", required=True),
-                select("duration", "5", "10", default="5", required=True),
-                select("watermark", "false", "true", default="false"),
-                Parameter(id="seed", type="number", default="0"),
-            ),
+        "Settings": (
+            select("resolution", "480p", "720p", "1080p", default="1080p", required=True),
+            select("ratio", "1:1", "16:9", "21:9", "3:4", "4:3", "9:16", default="16:9", required=True),
+            select("duration", "5", "10", default="5", required=True),
+            select("watermark", "false", "true", default="false"),
+            Parameter("seed", "number", default="0"),
         ),
-    ),
+    },
 )
 
 ANIMATED_LOGO = Model(
@@ -63,17 +50,14 @@ ANIMATED_LOGO = Model(
     output="video",
     timing=Timing(queue=1, prepare=2, run=10, finish=2),
     prices=(Price(0.04, "cp-outputVideoLength"),),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImage", type="fileinput", label="Logo", required=True),
-                select("effectType", "spin", "neon", "smoke", "paper", default="spin", required=True),
-                select("videoMode", "std", "pro", default="std"),
-                select("ratio", "1:1", "16:9", "9:16", default="1:1"),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImage", "fileinput", label="Logo", required=True),
+            select("effectType", "spin", "neon", "smoke", "paper", default="spin", required=True),
+            select("videoMode", "std", "pro", default="std"),
+            select("ratio", "1:1", "16:9", "9:16", default="1:1"),
         ),
-    ),
+    },
 )
 
 CHATTERBOX = Model(
@@ -87,25 +71,19 @@ CHATTERBOX = Model(
     output="audio",
     timing=Timing(queue=1, prepare=1, run=3, finish=1),
     prices=(Price(0.00002, "cp-promptlength"),),
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputAudio", type="fileinput", label="Voice to imitate"),
-                Parameter(id="prompt", type="textarea", label="Text", required=True),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputAudio", "fileinput", label="Voice to imitate"),
+            Parameter("prompt", "textarea", label="Text", required=True),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                Parameter(id="exaggeration", type="float", default="0.5", minimum=0, maximum=2),
-                Parameter(id="cfg_weight", type="float", default="0.5", minimum=0, maximum=1),
-                Parameter(id="temperature", type="float", default="0.8", minimum=0.05, maximum=5),
-                Parameter(id="topP", type="float", default="1", minimum=0, maximum=1),
-                Parameter(id="topK", type="number", default="1000", minimum=0, maximum=1000),
-            ),
+        "Settings": (
+            Parameter("exaggeration", "float", default="0.5", minimum=0, maximum=2),
+            Parameter("cfg_weight", "float", default="0.5", minimum=0, maximum=1),
+            Parameter("temperature", "float", default="0.8", minimum=0.05, maximum=5),
+            Parameter("topP", "float", default="1", minimum=0, maximum=1),
+            Parameter("topK", "number", default="1000", minimum=0, maximum=1000),
         ),
-    ),
+    },
 )
 
 # Refuses a run that leaves `multiPrompt` out, as its namesake does.
@@ -114,31 +92,25 @@ KLING = Model(
     owner="klingai",
     project="kling-v3",
     title="Kling 3",
-    description="A film of several shots from a text. It wants every parameter, unset ones as empty text.",
+    description="A film of several shots from a text. It requires every parameter, unset ones as empty text.",
     categories=("tool", "text-to-video", "image-to-video"),
     output="video",
     timing=Timing(queue=2, prepare=3, run=20, finish=3),
     prices=(Price(0.04, "cp-outputVideoLength"),),
     wants_every_parameter=True,
-    groups=(
-        ParameterGroup(
-            "Input",
-            (
-                Parameter(id="inputImage", type="fileinput", label="First picture"),
-                Parameter(id="prompt", type="textarea", label="Prompt"),
-                Parameter(id="negativePrompt", type="textarea"),
-                Parameter(id="multiPrompt", type="textarea"),
-            ),
+    groups={
+        "Input": (
+            Parameter("inputImage", "fileinput", label="First picture"),
+            Parameter("prompt", "textarea", label="Prompt"),
+            Parameter("negativePrompt", "textarea"),
+            Parameter("multiPrompt", "textarea"),
         ),
-        ParameterGroup(
-            "Settings",
-            (
-                select("duration", "5", "10", "15", default="5", required=True),
-                select("ratio", "1:1", "16:9", "9:16", default="16:9", required=True),
-                select("multiShot", "false", "true", default="false"),
-            ),
+        "Settings": (
+            select("duration", "5", "10", "15", default="5", required=True),
+            select("ratio", "1:1", "16:9", "9:16", default="16:9", required=True),
+            select("multiShot", "false", "true", default="false"),
         ),
-    ),
+    },
 )
 
 VIDEO_AND_AUDIO_MODELS = (SEEDANCE, ANIMATED_LOGO, CHATTERBOX, KLING)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from airflow_provider_wiro.emulator.envelope import ApiError, success, unknown_endpoint
+from airflow_provider_wiro.emulator.envelope import VALIDATION, ApiError, success
 from airflow_provider_wiro.emulator.http.endpoints import ENDPOINTS
 from airflow_provider_wiro.emulator.http.fault_responses import drop, faulty_response, proxy_page
 from airflow_provider_wiro.emulator.http.request_body import read_body
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.emulator.state.recording import ReceivedRequest
     from airflow_provider_wiro.emulator.state.world import World
 
+_UNKNOWN = "unknown"
 # These change a response, so the request has to be carried out first.
 _NEED_A_RESPONSE = frozenset({"drop_after", "slow", "truncated"})
 
@@ -37,11 +38,9 @@ class Api:
         segments = request.match_info["path"].split("/")
         endpoint = _endpoint_of(segments)
         record = self._world.receive(
-            endpoint or "unknown", path=request.raw_path, method=request.method, headers=request.headers
+            endpoint, path=request.raw_path, method=request.method, headers=request.headers
         )
         try:
-            if endpoint is None or request.method != "POST":
-                raise unknown_endpoint()
             response = await self._respond(request, segments, record)
         except ApiError as error:
             response = _error_response(error)
@@ -51,6 +50,8 @@ class Api:
     async def _respond(
         self, request: web.Request, segments: list[str], record: ReceivedRequest
     ) -> web.StreamResponse:
+        if record.endpoint == _UNKNOWN or request.method != "POST":
+            raise ApiError(VALIDATION, "Error parsing url.", http_status=404)
         if self._world.settings.require_user_agent and not has_own_user_agent(request.headers):
             return proxy_page(403)
         # Before any fault, so that a nonce is used up whatever happens to the response.
@@ -100,9 +101,9 @@ def _error_response(error: ApiError) -> web.Response:
     return web.json_response(error.envelope(), status=error.http_status)
 
 
-def _endpoint_of(segments: list[str]) -> str | None:
+def _endpoint_of(segments: list[str]) -> str:
     """Return the name of the endpoint at a path. The path of a run has exactly two more segments."""
     if len(segments) == 3 and segments[0] == "Run" and all(segments):
         return "Run"
     name = "/".join(segments)
-    return name if name in ENDPOINTS else None
+    return name if name in ENDPOINTS else _UNKNOWN

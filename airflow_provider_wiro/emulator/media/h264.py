@@ -48,7 +48,7 @@ class H264Encoder:
         bits.unsigned(0).unsigned(0).fixed(0, 1).fixed(0, 1).unsigned(0)
         bits.unsigned(0).unsigned(0).fixed(0, 1).fixed(0, 2)
         bits.signed(0).signed(0).signed(0)
-        bits.fixed(1, 1).fixed(0, 1).fixed(0, 1)  # the slice header says that deblocking is off
+        bits.fixed(1, 1).fixed(0, 1).fixed(0, 1)  # the slice header turns deblocking off
         return b"\x68" + escape(bits.finish())
 
     def frame(self, canvas: Canvas) -> bytes:
@@ -112,7 +112,7 @@ class Bits:
 
 
 def escape(payload: bytes) -> bytes:
-    """Put an emulation prevention byte where the payload would look like a start code (7.4.1)."""
+    """Insert an emulation prevention byte wherever the payload would contain a start code (7.4.1)."""
     if b"\x00\x00" not in payload:
         return payload
     escaped, zeros = bytearray(), 0

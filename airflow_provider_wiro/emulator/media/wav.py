@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
-import struct
-import sys
+import wave
 from array import array
 from functools import lru_cache
 
@@ -28,18 +28,13 @@ def make_tune(text: str, seed: str) -> bytes:
             samples.extend(_rest())
         else:
             samples.extend(_note(root * 2 ** (_SCALE[ord(character) % len(_SCALE)] / 12)))
-    return encode_wav(samples)
-
-
-def encode_wav(samples: array[int]) -> bytes:
-    """Return 16-bit mono samples as a RIFF/WAVE file: one `fmt ` chunk, one `data` chunk."""
-    if sys.byteorder == "big":
-        samples = samples[:]
-        samples.byteswap()
-    data = samples.tobytes()
-    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * 2, 2, 16)
-    body = b"WAVE" + fmt + struct.pack("<4sI", b"data", len(data)) + data
-    return struct.pack("<4sI", b"RIFF", len(body)) + body
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(SAMPLE_RATE)
+        sound.writeframes(samples.tobytes())
+    return file.getvalue()
 
 
 @lru_cache(maxsize=256)

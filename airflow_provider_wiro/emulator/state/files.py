@@ -21,18 +21,18 @@ SAMPLE_INPUTS = "sampleinputs"
 class StoredFile:
     """A file. Moments are Unix seconds."""
 
-    id: str
     name: str
     content_type: str
     content: Content
     parent_id: str
-    access_key: str
     added: float
     expires: float
     appears: float = 0.0
     """Before this moment the CDN responds with a 404."""
     is_upload: bool = False
     """Whether it came by `File/Upload`."""
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    access_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     def url(self, cdn_url: str) -> str:
         """Return the address of the file; no other credential is needed."""
@@ -78,12 +78,10 @@ class FileStore:
     ) -> StoredFile:
         """Store a file under a new key; its link works for `lifetime_seconds`."""
         stored = StoredFile(
-            id=secrets.token_hex(16),
             name=name,
             content_type=content_type,
             content=content,
             parent_id=parent_id,
-            access_key=secrets.token_urlsafe(24),
             added=now,
             expires=now + self.lifetime_seconds,
             appears=appears,
@@ -95,7 +93,6 @@ class FileStore:
     def add_sample_input(self, now: float) -> None:
         """Store the picture below `/sampleinputs/`, which every run may read and no call removes."""
         self._files[SAMPLE_INPUTS] = StoredFile(
-            id=secrets.token_hex(16),
             name="robot.png",
             content_type="image/png",
             content=MemoryContent(encode_png(draw_poster(64, 64, "a robot", "sample input"))),

@@ -8,17 +8,17 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.catalog import find_model
-from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, ApiError, no_such_model
+from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, NOT_FOUND, ApiError
 from airflow_provider_wiro.emulator.generation.inputs import Inputs, RequestBody
 from airflow_provider_wiro.emulator.generation.validation import check_parameters
 from airflow_provider_wiro.emulator.state.contents import DiskContent
 from airflow_provider_wiro.emulator.state.deviation import default_deviation, deviated
+from airflow_provider_wiro.emulator.state.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.emulator.catalog.model import Model
-    from airflow_provider_wiro.emulator.state.task import Task
     from airflow_provider_wiro.emulator.state.world import World
 
 _UNLIMITED_ABOVE_USD = 250
@@ -69,7 +69,7 @@ def start_tasks(
 def _checked_model(owner: str, project: str, body: RequestBody) -> Model:
     model = find_model(owner, project)
     if model is None:
-        raise no_such_model()
+        raise ApiError(NOT_FOUND, "slug-owner-project-not-exist")
     check_parameters(model, body)
     return model
 
@@ -82,14 +82,16 @@ def _start(
     faults = world.faults.take_for_run(model.slug) if teammate is None else []
     world.activity.faults_fired.update(fault.kind for fault in faults)
     deviation = reduce(deviated, faults, default_deviation(world.settings))
-    task = world.tasks.add(
-        inputs,
-        deviation.plan(model.timing, created=world.now(), speed=speed),
-        deviation,
-        speed,
+    task = Task(
+        id=world.tasks.next_id(),
+        inputs=inputs,
+        lifecycle=deviation.plan(model.timing, created=world.now(), speed=speed),
+        speed=speed,
+        deviation=deviation,
         uuid=teammate or world.project.uuid,
         is_teammates=teammate is not None,
     )
+    world.tasks.add(task)
     for file in body.files:
         content = DiskContent(file.path, file.sha256)
         stored = world.files.add(

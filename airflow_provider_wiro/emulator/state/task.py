@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.emulator.state.files import FileStore, StoredFile
 
+_ALPHABET = string.ascii_letters + string.digits
+
 
 @dataclass(slots=True, kw_only=True)
 class Task:
     """One accepted run. Only `lifecycle`, `deviation` and the presence of its files ever change."""
 
     id: str
-    token: str
+    token: str = field(default_factory=lambda: "".join(secrets.choice(_ALPHABET) for _ in range(30)))
     inputs: Inputs
     lifecycle: Lifecycle
     speed: float

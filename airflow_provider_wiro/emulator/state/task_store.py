@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import secrets
-import string
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.emulator.state.task import Task
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_wiro.emulator.generation.inputs import Inputs
-    from airflow_provider_wiro.emulator.state.deviation import Deviation
     from airflow_provider_wiro.emulator.state.lifecycle import Lifecycle
+    from airflow_provider_wiro.emulator.state.task import Task
 
 _FIRST_ID = 2221  # the id of the reference's sample task
 
@@ -94,33 +89,16 @@ class TaskStore:
         """Iterate over all tasks, oldest first."""
         return iter(tuple(self._by_id.values()))
 
-    def add(
-        self,
-        inputs: Inputs,
-        lifecycle: Lifecycle,
-        deviation: Deviation,
-        speed: float,
-        *,
-        uuid: str,
-        is_teammates: bool = False,
-    ) -> Task:
-        """Record an accepted run under the next id."""
-        alphabet = string.ascii_letters + string.digits
-        task = Task(
-            id=str(_FIRST_ID + len(self._by_id)),
-            token="".join(secrets.choice(alphabet) for _ in range(30)),
-            inputs=inputs,
-            lifecycle=lifecycle,
-            speed=speed,
-            deviation=deviation,
-            uuid=uuid,
-            is_teammates=is_teammates,
-        )
+    def next_id(self) -> str:
+        """Return the id for the next task."""
+        return str(_FIRST_ID + len(self._by_id))
+
+    def add(self, task: Task) -> None:
+        """Record an accepted run."""
         self._by_id[task.id] = task
         self._by_token[task.token] = task
-        if not is_teammates:
+        if not task.is_teammates:
             self.statistics.add(task)
-        return task
 
     def by_id(self, task_id: str) -> Task | None:
         """Return the task with this id."""

@@ -156,9 +156,9 @@ async def test_a_file_can_come_at_a_limited_speed(wiro: Client) -> None:
         Fault("big_output", bytes=20_000), Fault("limited_speed", bytes_per_second=1_000_000)
     )
     (output,) = (await wiro.finish())["outputs"]
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert len((await wiro.fetch(output["url"]))[2]) == 20_000
-    assert time.monotonic() - began >= 0.02
+    assert time.monotonic() - started_at >= 0.02
 
 
 async def test_a_cdn_may_not_know_ranges(wiro: Client) -> None:

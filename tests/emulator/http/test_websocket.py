@@ -102,17 +102,17 @@ async def test_each_message_of_a_language_model_repeats_its_earlier_words(wiro: 
     async with registered(wiro, token) as socket:
         wiro.emulator.advance(60)
         messages = await messages_until(socket, "task_postprocess_end")
-    said = [message["message"] for message in messages if message["type"] == "task_output"]
-    assert said[0]["isThinking"] is True
-    assert said[-1]["isThinking"] is False
-    answers = [" ".join(item["answer"]) for item in said]
+    snapshots = [message["message"] for message in messages if message["type"] == "task_output"]
+    assert snapshots[0]["isThinking"] is True
+    assert snapshots[-1]["isThinking"] is False
+    answers = [" ".join(item["answer"]) for item in snapshots]
     assert all(later.startswith(earlier) for earlier, later in pairwise(answers))
-    assert said[-1]["segments"] == [
-        {"type": "thinking", "text": said[-1]["thinking"][0]},
-        {"type": "answer", "text": said[-1]["answer"][0]},
+    assert snapshots[-1]["segments"] == [
+        {"type": "thinking", "text": snapshots[-1]["thinking"][0]},
+        {"type": "answer", "text": snapshots[-1]["answer"][0]},
     ]
     final = messages[-1]["message"][0]["content"]
-    assert (said[-1]["answer"], said[-1]["thinking"]) == (final["answer"], final["thinking"])
+    assert (snapshots[-1]["answer"], snapshots[-1]["thinking"]) == (final["answer"], final["thinking"])
 
 
 async def test_messages_are_sent_when_their_moment_comes(wiro: Client) -> None:

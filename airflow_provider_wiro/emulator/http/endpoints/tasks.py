@@ -7,14 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.emulator.catalog import MODELS
-from airflow_provider_wiro.emulator.envelope import (
-    NOT_FOUND,
-    VALIDATION,
-    ApiError,
-    no_such_task,
-    no_such_token,
-    success,
-)
+from airflow_provider_wiro.emulator.envelope import NOT_FOUND, VALIDATION, ApiError, success
 from airflow_provider_wiro.emulator.http.endpoints.paging import page_of
 from airflow_provider_wiro.emulator.http.task_json import abridged_task_json, task_json
 from airflow_provider_wiro.emulator.state.lifecycle import WITHOUT_A_WORKER, Status
@@ -97,7 +90,7 @@ def _named_task(world: World, body: RequestBody, *, by: str | None = None) -> Ta
         raise ApiError(VALIDATION, f"{fields} is required")
     task = world.tasks.by_id(task_id) if task_id else world.tasks.by_token(token)
     if task is None:
-        raise no_such_task() if task_id else no_such_token()
+        raise ApiError(NOT_FOUND, "There is no task yet." if task_id else "task-not-founded")
     return task
 
 

@@ -38,7 +38,9 @@ def tool_detail(world: World, body: RequestBody) -> dict[str, Any]:
     model = find_model(owner, project)
     if model is None:
         raise ApiError(NOT_FOUND, "tool-not-accessible")
-    groups = [{"title": group.title, "items": [i.to_json() for i in group.items]} for group in model.groups]
+    groups = [
+        {"title": title, "items": [i.to_json() for i in items]} for title, items in model.groups.items()
+    ]
     details = {
         "readme": f"<p>{model.description}</p>",
         "parameters": groups or None,
