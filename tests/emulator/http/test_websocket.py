@@ -48,7 +48,7 @@ async def assert_no_message(socket: Socket) -> None:
         await socket.receive(timeout=0.05)
 
 
-async def test_a_client_that_leaves_before_the_handshake_is_no_error_of_the_emulators(
+async def test_a_client_that_leaves_before_the_handshake_causes_no_error(
     start_emulator: StartEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with start_emulator() as wiro:

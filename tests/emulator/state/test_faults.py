@@ -43,7 +43,7 @@ def test_unknown_shapes_and_unknown_late_links_are_refused() -> None:
         Fault("answer_shape", shape=shape)
 
 
-def test_what_can_not_follow_a_failure_is_refused() -> None:
+def test_unknown_consequences_of_a_failure_are_refused() -> None:
     with pytest.raises(ValueError, match=r"followed by one of .*, not by 'forget'"):
         Fault("fatal_error", then="forget")
     with pytest.raises(ValueError, match="seconds=-1"):

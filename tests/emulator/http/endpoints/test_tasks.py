@@ -145,7 +145,7 @@ async def test_a_queued_task_can_be_cancelled_and_costs_nothing(wiro: Client) ->
     assert (await wiro.detail(task_id))["outputs"] == []
 
 
-async def test_a_running_task_can_not_be_cancelled_but_killed(wiro: Client) -> None:
+async def test_a_running_task_can_be_killed_but_not_cancelled(wiro: Client) -> None:
     task_id = await wiro.run()
     wiro.emulator.advance(4)
     refusal = await wiro("Task/Cancel", {"taskid": task_id})
