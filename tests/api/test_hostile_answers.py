@@ -16,7 +16,7 @@ from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.exceptions import WiroError
 from tests.api.decoding.test_fields import JSON_VALUES
-from tests.api.world import KEY, SECRET, TOKEN, World, quick
+from tests.api.fake_transport import KEY, SECRET, TOKEN, World, quick
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.endpoints import ApiCall
