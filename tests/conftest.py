@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.airflow_home import AirflowHome, isolate_airflow
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
 _HOME = isolate_airflow()
+
+#: Airflow's secrets maskers from 3.2 on: the one of its core and the one of the Task SDK.
+_MASKERS = (
+    "airflow._shared.secrets_masker.secrets_masker",
+    "airflow.sdk._shared.secrets_masker.secrets_masker",
+)
 
 # A test that is slow for once says something of the machine, not of what is promised.
 settings.register_profile(
     "untimed", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Keep collections of garbage from visiting the half million objects of Airflow and of all tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _forget_masked_secrets() -> Iterator[None]:
+    """
+    Airflow's masker keeps every secret of a process, and compiles a pattern of them all for each new one.
+
+    Thousands of tests bring some each, so the last ones would pay for all before them.
+    """
+    yield
+    for name in _MASKERS:
+        if name in sys.modules:
+            sys.modules[name]._secrets_masker().reset_masker()
 
 
 def pytest_unconfigure() -> None:

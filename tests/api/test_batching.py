@@ -12,7 +12,7 @@ from airflow_provider_wiro.batch.concurrency import (
     ActiveLimit,
     wakes_at,
 )
-from tests.api.world import quick
+from tests.api.fake_transport import quick
 
 NOW = 1_000_000.0
 

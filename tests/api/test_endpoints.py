@@ -10,7 +10,7 @@ from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
-from tests.api.world import TOKEN
+from tests.api.fake_transport import TOKEN
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.endpoints import ApiCall

@@ -26,7 +26,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
-from tests.api.world import (
+from tests.api.fake_transport import (
     CUT_OFF,
     HTML_502,
     KEY,

@@ -13,7 +13,17 @@ from airflow_provider_wiro.exceptions import (
     WiroNotFoundError,
     WiroTaskTimeoutError,
 )
-from tests.api.world import CUT_OFF, HTML_502, NO_TASK_YET, NOON, Outcome, World, answered, detail, refused
+from tests.api.fake_transport import (
+    CUT_OFF,
+    HTML_502,
+    NO_TASK_YET,
+    NOON,
+    Outcome,
+    World,
+    answered,
+    detail,
+    refused,
+)
 
 RUNNING = detail("task_start")
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_wiro.api import model_slugs, operations
 from airflow_provider_wiro.api.model_slugs import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
-from tests.api.world import HTML_502, World, ok, refused
+from tests.api.fake_transport import HTML_502, World, ok, refused
 
 SLUGS = [
     model["model"].strip()

@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import (
     WiroModelNotFoundError,
     WiroNotFoundError,
 )
-from tests.api.world import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
+from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import ApiResponse

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api.catalog import Model, ModelParameter
 from airflow_provider_wiro.api.models import Output, StartedRun, Task, TaskStatus, UploadedFile
 from tests.api.decoding.test_fields import JSON_VALUES
-from tests.api.world import TOKEN, quick
+from tests.api.fake_transport import TOKEN, quick
 
 #: Task/Detail's sample in the reference, as it stands there.
 SAMPLE: dict[str, Any] = {

@@ -17,7 +17,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroUsageError,
 )
-from tests.api.world import (
+from tests.api.fake_transport import (
     CUT_OFF,
     HTML_502,
     KEY,

@@ -23,8 +23,8 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroTaskFailedError,
 )
+from tests.api.fake_transport import HTML_502, World, detail, ok
 from tests.api.test_models import SAMPLE
-from tests.api.world import HTML_502, World, detail, ok
 
 ENDED = "Wiro task 2221 has ended and is paid; its answer has more than 16 MiB"
 UNKNOWN = "it isn't shown whether the task has ended"

@@ -18,7 +18,7 @@ from airflow_provider_wiro.api.parameters import (
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.api.decoding.test_fields import JSON_VALUES
-from tests.api.world import quick
+from tests.api.fake_transport import quick
 
 CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval, slot_pause_seconds
 from airflow_provider_wiro.exceptions import WiroUsageError
-from tests.api.world import NOON, quick
+from tests.api.fake_transport import NOON, quick
 
 
 def _after(seconds: float) -> Any:

@@ -17,7 +17,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
-from tests.api.world import HTML_502, KEY, SECRET, TOKEN, answered, refused
+from tests.api.fake_transport import HTML_502, KEY, SECRET, TOKEN, answered, refused
 
 HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
 

@@ -18,7 +18,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
-from tests.api.world import NOON, quick
+from tests.api.fake_transport import NOON, quick
 
 
 @pytest.mark.parametrize(

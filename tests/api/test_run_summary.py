@@ -11,8 +11,8 @@ from airflow_provider_wiro.api.models import Output, Task
 from airflow_provider_wiro.api.run_summary import accepted_summary, check_success, run_summary, task_id_of
 from airflow_provider_wiro.exceptions import WiroTaskCancelledError, WiroTaskFailedError, WiroUsageError
 from tests.api.decoding.test_fields import JSON_VALUES
+from tests.api.fake_transport import TOKEN, quick
 from tests.api.test_models import SAMPLE, TASK_FIELDS
-from tests.api.world import TOKEN, quick
 
 
 def test_the_run_summary_is_the_one_promised() -> None:

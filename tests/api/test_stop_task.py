@@ -17,7 +17,7 @@ from airflow_provider_wiro.exceptions import (
     WiroRateLimitError,
     WiroServerError,
 )
-from tests.api.world import (
+from tests.api.fake_transport import (
     CUT_OFF,
     HTML_502,
     NO_TASK_YET,

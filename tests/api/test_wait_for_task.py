@@ -19,7 +19,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroTaskTimeoutError,
 )
-from tests.api.world import (
+from tests.api.fake_transport import (
     CUT_OFF,
     HTML_502,
     NO_TASK_YET,

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_wiro.batch import concurrency, locations, submission
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
-from tests.batch.work import BatchWork
+from tests.batch.batch_work import BatchWork
 from tests.operators.fakes import Told
 from tests.operators.fixtures import _short_waits, wiro
 from tests.transfers.conftest import _quick_boto3, bucket, moto_url, s3, seaweedfs, store

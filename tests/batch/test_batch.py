@@ -10,13 +10,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
-from tests.batch.work import TINY, prompts
+from tests.batch.batch_work import TINY, prompts
 from tests.operators.fakes import CANCELLED, DONE, RETRO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
 

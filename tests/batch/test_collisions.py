@@ -15,13 +15,13 @@ from airflow_provider_wiro.batch.preflight.collisions import (
     refuse_manifests_place,
 )
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
 

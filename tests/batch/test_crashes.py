@@ -18,12 +18,12 @@ from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
-from tests.batch.work import TINY, prompts
+from tests.batch.batch_work import TINY, prompts
 from tests.operators.fakes import DONE, RETRO
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def test_a_journal_cut_off_at_any_byte_costs_nothing_but_a_look(work: BatchWork) -> None:

@@ -12,13 +12,13 @@ from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.version_compat import is_mapped_instance
-from tests.batch.work import TINY
+from tests.batch.batch_work import TINY
 from tests.operators.fakes import RETRO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 URL = "https://example.com/cat.png"
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.emulator import Fault
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import rebuild
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 LONG = 600
 

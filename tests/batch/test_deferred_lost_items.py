@@ -10,7 +10,7 @@ from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.batch.cancellation import unknown_runs
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from tests.batch.work import TINY, prompts
+from tests.batch.batch_work import TINY, prompts
 from tests.operators.fakes import CANCELLED, RETRO, rebuild
 from tests.triggers.test_wiro_trigger import Ti, stopping_works_like_3_3
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pytest
     from airflow.providers.common.compat.sdk import TaskDeferred
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def lose(work: BatchWork, monkeypatch: pytest.MonkeyPatch, inputs: Any) -> TaskDeferred:

@@ -15,14 +15,14 @@ from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
 from airflow_provider_wiro.landing.s3 import arguments as destination
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import DONE
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])

@@ -16,11 +16,11 @@ from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, show
 from airflow_provider_wiro.batch.progress import Progress, RunTimes
 from airflow_provider_wiro.batch.state import Attempt, BatchState
 from airflow_provider_wiro.emulator import Fault
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import Told
 
 if TYPE_CHECKING:
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def ledger(total: int) -> Any:

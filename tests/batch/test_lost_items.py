@@ -14,13 +14,13 @@ from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
-from tests.batch.work import TINY, prompts
+from tests.batch.batch_work import TINY, prompts
 from tests.operators.fakes import CANCELLED, DONE, RETRO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def edits(work: BatchWork, tmp_path: Path, kind: str) -> tuple[str, list[dict[str, Any]]]:

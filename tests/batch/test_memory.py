@@ -9,13 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.airflow_home import ROOT
+from tests.batch.batch_work import prompts
 from tests.batch.test_crashes import PROGRAM, settings_of
-from tests.batch.work import prompts
 from tests.input_files.object_storage import PEAK
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def peak_kib(work: BatchWork, wiro: WiroEmulator, count: int) -> int:

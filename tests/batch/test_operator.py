@@ -14,11 +14,11 @@ from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators import wiro as operators
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import FakeDagRun
 
 if TYPE_CHECKING:
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
 from airflow_provider_wiro.batch import late_costs, results, worker
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import GPT
 
 if TYPE_CHECKING:
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
 FILTERED = "Potential NSFW content was detected"

@@ -17,13 +17,13 @@ from airflow_provider_wiro.batch import locations
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
 DISCARD_PLACE = locations._discard_place

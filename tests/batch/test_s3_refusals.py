@@ -8,13 +8,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from tests.batch.batch_work import prompts
 from tests.batch.test_landing import lands
-from tests.batch.work import prompts
 from tests.transfers.gateway import connections_read
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers import gateway as stores
     from tests.transfers.gateway import Gateway
     from tests.transfers.s3 import S3

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.batch import locations
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
 

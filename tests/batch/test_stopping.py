@@ -13,13 +13,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_wiro.batch import follower, runner
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import CANCELLED, DONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 def killed_when(work: BatchWork, is_time: Callable[[], bool], inputs: Any, **settings: Any) -> float:

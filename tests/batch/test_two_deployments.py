@@ -11,15 +11,15 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.batch.results import ResultShards, item_result
 from airflow_provider_wiro.emulator import Fault
+from tests.batch.batch_work import prompts
 from tests.batch.test_landing import manifest_in
-from tests.batch.work import prompts
 from tests.operators.fakes import FakeDagRun, FakeTi
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
 START = datetime(2026, 11, 23, 2, 0, 1, tzinfo=UTC)

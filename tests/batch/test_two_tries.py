@@ -15,12 +15,12 @@ from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import FakeTi
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 @pytest.fixture(params=["file", "task state", "s3"])

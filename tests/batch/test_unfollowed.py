@@ -18,13 +18,13 @@ from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.batch.state import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
-from tests.batch.work import prompts
+from tests.batch.batch_work import prompts
 from tests.operators.fakes import CANCELLED
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDeferred
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 NOT_INSTALLED = {"error": "Trigger failure", "traceback": ["ModuleNotFoundError: No module named 'x'\n"]}
 

@@ -16,14 +16,14 @@ from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.recovery.sending import Loss
+from tests.batch.batch_work import prompts
 from tests.batch.test_lost_items import edits
-from tests.batch.work import prompts
 from tests.operators.fakes import CANCELLED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
 )
 from airflow_provider_wiro.transport.public_address import is_public_address
-from tests.api.world import quick
+from tests.api.fake_transport import quick
 
 URL = "https://cdn1.wiro.ai/a/0.png"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.input_files.data_uris import DataUri, decode_data_uri, is_data_uri
-from tests.api.world import quick
+from tests.api.fake_transport import quick
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 BASE64 = base64.b64encode(PNG).decode()

@@ -20,7 +20,7 @@ from airflow_provider_wiro.recovery.lost_runs import Findings, LostRun, find_los
 from airflow_provider_wiro.recovery.resume import RunSpec, find_lost_run_now
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
-from tests.api.world import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
+from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -9,12 +9,12 @@ import pytest
 from airflow_provider_wiro.api import polling
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.storage.timestamps import from_stored, to_stored
+from tests.batch.batch_work import prompts
 from tests.batch.conftest import work as batch_work
-from tests.batch.work import prompts
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
-    from tests.batch.work import BatchWork
+    from tests.batch.batch_work import BatchWork
     from tests.operators.fakes import Work
 
 __all__ = ["batch_work"]

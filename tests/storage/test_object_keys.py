@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.storage.object_keys import check_key_template, clean_name, fill_key, output_name
-from tests.api.world import quick
+from tests.api.fake_transport import quick
 
 
 @pytest.mark.parametrize(

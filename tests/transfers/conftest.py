@@ -10,10 +10,10 @@ import requests
 
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
 from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.transfers.fake_wiro import Wiro
 from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
 from tests.transfers.s3 import BUCKET, S3, serve
-from tests.transfers.seaweed import Bucket
-from tests.transfers.staging import Wiro
+from tests.transfers.seaweedfs_bucket import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

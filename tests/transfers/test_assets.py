@@ -19,16 +19,16 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.transfers import assets
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.airflow_home import _dag_bag
+from tests.transfers.fake_wiro import PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import PNG
-from tests.transfers.watching import TASK_INSTANCE
+from tests.transfers.s3_calls import TASK_INSTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.airflow_home import AirflowHome, FinishedRun
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 DAG_FILE = Path(__file__).parent / "dags" / "landed_assets.py"
 FACTS = {"wiro_task_id": "2221", "model": "wiro/x", "cost_usd": "0.01"}

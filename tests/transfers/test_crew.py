@@ -18,16 +18,16 @@ from airflow_provider_wiro.landing.workers import Abandoned, WorkerPool
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
+from tests.transfers.fake_wiro import BIG, MIB, PNG, TaskInstance, transfer
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, MIB, PNG, TaskInstance, transfer
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from tests.contract.hostile import HostileServer
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

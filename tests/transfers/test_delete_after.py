@@ -11,15 +11,15 @@ from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.contract.scripts import answer, ok, refuse, reset
-from tests.transfers.staging import BIG, LLM, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.fake_wiro import BIG, LLM, PNG
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

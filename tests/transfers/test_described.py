@@ -15,14 +15,14 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.contract.fixtures import KEY as API_KEY
 from tests.contract.fixtures import SECRET
 from tests.contract.scripts import answer
+from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, LLM, MIB, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -10,15 +10,15 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.contract.scripts import answer
+from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, LLM, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.programs.system.seaweedfs import SeaweedFS
-    from tests.transfers.staging import Wiro
+    from tests.transfers.fake_wiro import Wiro
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("connect")]
 

@@ -34,13 +34,13 @@ from tests.contract.scripts import (
     until_close,
     wanted_range,
 )
-from tests.transfers.staging import BIG, DETAIL, MIB, PNG, transfer
+from tests.transfers.fake_wiro import BIG, DETAIL, MIB, PNG, transfer
 
 if TYPE_CHECKING:
     from tests.contract.fixtures import Connect
     from tests.contract.hostile import Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -13,12 +13,12 @@ from botocore.httpsession import URLLib3Session
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import ranged
-from tests.transfers.staging import BIG, MIB, PNG, transfer
-from tests.transfers.watching import Calls
+from tests.transfers.fake_wiro import BIG, MIB, PNG, transfer
+from tests.transfers.s3_calls import Calls
 
 if TYPE_CHECKING:
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

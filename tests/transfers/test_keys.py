@@ -18,13 +18,13 @@ from tests.contract.scripts import (
     chunked,
     truncated,
 )
+from tests.transfers.fake_wiro import BIG, LLM, PNG, transfer
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, LLM, PNG, transfer
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

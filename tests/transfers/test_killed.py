@@ -21,16 +21,16 @@ from airflow_provider_wiro.downloads import ranges
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.airflow_home import ROOT
 from tests.contract.scripts import ranged, wanted_range
+from tests.transfers.fake_wiro import BIG, MIB, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, MIB, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.contract.hostile import HostileServer, Script
-    from tests.transfers.seaweed import Bucket
-    from tests.transfers.staging import Wiro
+    from tests.transfers.fake_wiro import Wiro
+    from tests.transfers.seaweedfs_bucket import Bucket
 
 pytestmark = pytest.mark.usefixtures("connect")
 

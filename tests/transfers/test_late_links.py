@@ -11,15 +11,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.contract.scripts import answer, ok, refuse
-from tests.transfers.staging import BIG, DETAIL, LLM, PNG, TaskInstance, transfer
+from tests.transfers.fake_wiro import BIG, DETAIL, LLM, PNG, TaskInstance, transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
     Transfer = Callable[..., tuple[dict[str, Any], list[bytes]]]
 

@@ -9,15 +9,15 @@ import pytest
 
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+from tests.transfers.fake_wiro import PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import PNG
-from tests.transfers.watching import TASK_INSTANCE
+from tests.transfers.s3_calls import TASK_INSTANCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 EXTRACTORS = "airflow.providers.openlineage.extractors"
 PARAMETERS = {"prompt": "p", "inputImage": "https://u:pw@cdn.test:8443/in/1.png?sig=secret"}

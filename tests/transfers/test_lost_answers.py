@@ -15,15 +15,15 @@ from botocore.exceptions import ClientError
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.contract.scripts import ranged
-from tests.transfers.lost import Wire
+from tests.transfers.fake_network import Wire
+from tests.transfers.fake_wiro import BIG, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.seaweed import Bucket
-    from tests.transfers.staging import Wiro
+    from tests.transfers.seaweedfs_bucket import Bucket
 
 pytestmark = pytest.mark.usefixtures("connect")
 

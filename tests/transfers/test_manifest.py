@@ -13,14 +13,14 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from tests.contract.scripts import answer
+from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, LLM, PNG
-from tests.transfers.watching import TASK_INSTANCE, Calls, land
+from tests.transfers.s3_calls import TASK_INSTANCE, Calls, land
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

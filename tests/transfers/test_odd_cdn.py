@@ -22,13 +22,13 @@ from tests.contract.scripts import (
     until_close,
     wanted_range,
 )
-from tests.transfers.staging import BIG, MIB, PNG, transfer
-from tests.transfers.watching import land
+from tests.transfers.fake_wiro import BIG, MIB, PNG, transfer
+from tests.transfers.s3_calls import land
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

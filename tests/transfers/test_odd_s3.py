@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
-from tests.transfers.staging import BIG, PNG, transfer
+from tests.transfers.fake_wiro import BIG, PNG, transfer
+from tests.transfers.s3_calls import TASK_INSTANCE, Calls, land
 from tests.transfers.test_flipped_bits import WHEN_REQUIRED, connect_s3, flip, flip_on_the_way
-from tests.transfers.watching import TASK_INSTANCE, Calls, land
 
 if TYPE_CHECKING:
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

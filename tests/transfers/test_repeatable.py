@@ -11,14 +11,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import answer
+from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, LLM, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -10,14 +10,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.httpsession import URLLib3Session
 
 from tests.transfers import gateway as stores
+from tests.transfers.fake_wiro import BIG, PNG, transfer
 from tests.transfers.gateway import connect_s3, connections_read
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, PNG, transfer
 
 if TYPE_CHECKING:
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.gateway import Gateway
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

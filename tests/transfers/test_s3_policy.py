@@ -13,16 +13,16 @@ import requests
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from tests.contract.scripts import chunked
+from tests.transfers.fake_wiro import BIG, PNG
 from tests.transfers.gateway import connect_s3
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, PNG
-from tests.transfers.watching import Calls, land
+from tests.transfers.s3_calls import Calls, land
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -11,14 +11,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.storage.s3.refusals import S3Access
 from tests.transfers import gateway as stores
+from tests.transfers.fake_wiro import BIG, PNG, transfer
 from tests.transfers.gateway import connect_s3
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, PNG, transfer
 
 if TYPE_CHECKING:
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.gateway import Gateway
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect", "no_pauses_of_boto3")
 

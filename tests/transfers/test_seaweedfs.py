@@ -18,14 +18,14 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import answer, ranged
+from tests.transfers.fake_wiro import BIG, MIB, PNG, transfer
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, MIB, PNG, transfer
-from tests.transfers.watching import Calls
+from tests.transfers.s3_calls import Calls
 
 if TYPE_CHECKING:
     from tests.programs.system.seaweedfs import SeaweedFS
-    from tests.transfers.seaweed import Bucket
-    from tests.transfers.staging import Wiro
+    from tests.transfers.fake_wiro import Wiro
+    from tests.transfers.seaweedfs_bucket import Bucket
 
 pytestmark = pytest.mark.usefixtures("connect")
 

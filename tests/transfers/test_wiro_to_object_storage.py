@@ -26,14 +26,14 @@ from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectS
 from tests.airflow_home import ROOT
 from tests.contract.scripts import answer, chunked, endless, head, redirect, reset, silence, truncated
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
-from tests.transfers.staging import BIG, LLM, MIB, PNG, TaskInstance
+from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG, TaskInstance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer, Script
-    from tests.transfers.staging import Wiro
+    from tests.transfers.fake_wiro import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

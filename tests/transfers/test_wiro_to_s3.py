@@ -32,14 +32,14 @@ from tests.contract.scripts import (
     silence,
     truncated,
 )
+from tests.transfers.fake_wiro import BIG, DETAIL, LLM, MIB, PNG, TaskInstance, transfer
 from tests.transfers.s3 import BUCKET
-from tests.transfers.staging import BIG, DETAIL, LLM, MIB, PNG, TaskInstance, transfer
 
 if TYPE_CHECKING:
     from tests.contract.fixtures import Connect
     from tests.contract.hostile import HostileServer, Script
+    from tests.transfers.fake_wiro import Wiro
     from tests.transfers.s3 import S3
-    from tests.transfers.staging import Wiro
 
 pytestmark = pytest.mark.usefixtures("connect")
 

@@ -27,8 +27,8 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.watching.scheduler import PollScheduler
 from airflow_provider_wiro.watching.task_list import ListScan
 from airflow_provider_wiro.watching.watch import DetailRequest, Look
-from tests.api.crowd import Crowd, Run
-from tests.api.world import NOON
+from tests.api.fake_transport import NOON
+from tests.api.watch_simulation import Crowd, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.watching.intervals import LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS
 from airflow_provider_wiro.watching.scheduler import PollScheduler
 from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
-from tests.api.world import NOON, quick
+from tests.api.fake_transport import NOON, quick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.programs.faults.interruptible_wait import BrokenPromiseError
 from tests.programs.faults.processes import kill_task
 from tests.programs.faults.scenario import Scenario
-from tests.programs.faults.stage import Expected
-from tests.programs.faults.waiting import BrokenPromiseError
+from tests.programs.faults.scenario_context import Expected
 
 if TYPE_CHECKING:
-    from tests.programs.faults.stage import Stage
+    from tests.programs.faults.scenario_context import Stage
 
 ITEMS, MAX_ACTIVE = 40, 10
 #: Airflow itself needs up to 5 s to notice a user's click; more is granted to machines with two busy cores.

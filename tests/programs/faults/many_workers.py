@@ -7,13 +7,13 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.programs.faults.celery_stack import CeleryStack
+from tests.programs.faults.interruptible_wait import BrokenPromiseError, pause, wait_for
 from tests.programs.faults.processes import signal_session
 from tests.programs.faults.scenario import Scenario
-from tests.programs.faults.stage import Expected
-from tests.programs.faults.waiting import BrokenPromiseError, pause, wait_for
+from tests.programs.faults.scenario_context import Expected
 
 if TYPE_CHECKING:
-    from tests.programs.faults.stage import Stage
+    from tests.programs.faults.scenario_context import Stage
 
 RUNS = 60
 MOVED = 6

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from tests.programs.faults.stage import Stage
-from tests.programs.faults.waiting import StoppedError, stop_waiting
+from tests.programs.faults.interruptible_wait import StoppedError, stop_waiting
+from tests.programs.faults.scenario_context import Stage
 from tests.programs.faults.wiro import Wiro
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.programs.faults.gateway import Gateway
+from tests.programs.faults.interruptible_wait import BrokenPromiseError, pause, wait_for
 from tests.programs.faults.processes import kill_session, kill_task
 from tests.programs.faults.scenario import Scenario
-from tests.programs.faults.stage import Expected
-from tests.programs.faults.waiting import BrokenPromiseError, pause, wait_for
+from tests.programs.faults.scenario_context import Expected
 from tests.programs.system.servers import session_members
 
 if TYPE_CHECKING:
-    from tests.programs.faults.stage import Run, Stage
+    from tests.programs.faults.scenario_context import Run, Stage
 
 #: How soon a Wiro task must be stopped after a user's click. Airflow itself needs up to 5 s to notice; more
 #: is granted to machines with two busy cores.

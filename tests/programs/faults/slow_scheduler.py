@@ -7,14 +7,14 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from tests.programs.faults.interruptible_wait import BrokenPromiseError
 from tests.programs.faults.scenario import Scenario
-from tests.programs.faults.stage import Expected
-from tests.programs.faults.waiting import BrokenPromiseError
+from tests.programs.faults.scenario_context import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.programs.faults.stage import Stage
+    from tests.programs.faults.scenario_context import Stage
 
 RUNS = 60
 BUSY_LOOPS = 2

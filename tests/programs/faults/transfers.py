@@ -7,17 +7,17 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tests.programs.faults.interruptible_wait import BrokenPromiseError, wait_for
 from tests.programs.faults.processes import kill_task
 from tests.programs.faults.scenario import Scenario
-from tests.programs.faults.stage import Expected
-from tests.programs.faults.waiting import BrokenPromiseError, wait_for
+from tests.programs.faults.scenario_context import Expected
 from tests.programs.system.seaweedfs import running_seaweedfs
 from tests.programs.system.servers import DIRECT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from tests.programs.faults.stage import Run, Stage
+    from tests.programs.faults.scenario_context import Run, Stage
 
 BUCKET = "outputs"
 MIB = 1024 * 1024

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.airflow_home import ROOT
-from tests.programs.faults.waiting import StoppedError, pause, stop_waiting
+from tests.programs.faults.interruptible_wait import StoppedError, pause, stop_waiting
 from tests.programs.faults.wiro import Wiro
 from tests.programs.soak import RETRY
+from tests.programs.soak.random_faults import LOST_RUN_PATIENCE_SECONDS, READ_TIMEOUT_SECONDS, Weather
 from tests.programs.soak.verdict import Outcome, broken_promises, leaks
-from tests.programs.soak.weather import LOST_RUN_PATIENCE_SECONDS, READ_TIMEOUT_SECONDS, Weather
 from tests.programs.system.servers import ServerError, clean_environment, stopping_on_signals
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from airflow_provider_wiro.watching.websocket.messages import (
     registration,
 )
 from tests.api.decoding.test_fields import JSON_VALUES
-from tests.api.world import TOKEN, quick
+from tests.api.fake_transport import TOKEN, quick
 
 TOKENS = {TOKEN: "2221"}
 IMAGE = {

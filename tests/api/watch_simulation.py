@@ -14,7 +14,7 @@ from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.watching.scheduler import PollScheduler
 from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
-from tests.api.world import NOON
+from tests.api.fake_transport import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

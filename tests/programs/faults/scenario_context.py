@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from tests.programs.faults.waiting import BrokenPromiseError, pause, wait_for
+from tests.programs.faults.interruptible_wait import BrokenPromiseError, pause, wait_for
 from tests.programs.system.airflow_api import FINISHED_RUN_STATES, AirflowAPIError
 
 if TYPE_CHECKING:
