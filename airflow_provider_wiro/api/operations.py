@@ -201,12 +201,10 @@ def _poll(
     try:
         task = yield from poll
     except WiroError as error:
-        now = outside.now()
-        end = patience.failed(wiro_task_id, error, polling, now)
+        end = patience.failed(wiro_task_id, error, polling, outside.now())
         if end is error:
             raise
-        # Past the deadline it is a timeout whatever the polls say: that error gets the task stopped.
-        if end is not None and not polling.is_over(now):
+        if end is not None:
             raise end from error
         return None
     patience.succeeded(outside.now())

@@ -58,6 +58,9 @@ class PollPatience:
 
         "There is no task yet." costs no patience while the task may not be there yet, and means an unknown
         id afterwards. Of a task that this wait has seen before it is a failure like an outage.
+
+        Past the deadline this never is that the task was lost sight of: the caller raises a timeout instead,
+        which gets the task stopped.
         """
         self.failure = str(error)
         is_unknown = isinstance(error, WiroNotFoundError)
@@ -73,7 +76,9 @@ class PollPatience:
         self.last_poll_at = now
         if self._failing_seconds < self.patience_seconds:
             return None
-        return error if is_unknown else lost_sight(wiro_task_id, error)
+        if is_unknown:
+            return error
+        return None if polling.is_over(now) else lost_sight(wiro_task_id, error)
 
     def held_back(self, now: datetime) -> None:
         """Note a poll that a rate limit turned away: Wiro answers, so the time doesn't count."""

@@ -1,4 +1,4 @@
-"""How many runs of a batch are on their way at once, and when a deferred batch has something to do again."""
+"""How many runs of a batch are in flight at once, as the account's concurrency limit allows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ if TYPE_CHECKING:
 
 #: After so many seconds without a refusal, more runs are tried.
 RAISE_AFTER_SECONDS = 15.0
-#: Once a run has ended, others may end soon: so long they are waited for, to be handled together.
-GATHERING_SECONDS = 15.0
-#: Of the runs that were waited for, as many ended ones are worth a worker at once.
-WORTHWHILE_SHARE = 0.25
 #: A worker that has free slots but was refused more asks again after so long.
 LONGEST_WITHOUT_RAISE_SECONDS = 60.0
 
@@ -80,19 +76,3 @@ class ActiveLimit:
             self.current = min(self.most, self.current + self._step)
             self._step *= 2
             self._raise_at = now + RAISE_AFTER_SECONDS if self.current < self.most else None
-
-
-def wakes_at(ended: int, waiting: int, *, deferred_at: float, wake_at: float | None) -> float | None:
-    """
-    Return when a deferred batch is to go on in a worker, as Unix time; None if something has to end first.
-
-    :param ended: runs that have ended since it was deferred.
-    :param waiting: runs that have not.
-    :param wake_at: at the latest: a deadline, or a slot that may be free.
-    """
-    due = [] if wake_at is None else [wake_at]
-    if ended >= WORTHWHILE_SHARE * (ended + waiting) and (ended or wake_at is None):
-        due.append(deferred_at)
-    elif ended:
-        due.append(deferred_at + GATHERING_SECONDS)
-    return min(due, default=None)

@@ -111,7 +111,7 @@ class RunFollower:
         )
 
         def observe(task: Task) -> None:
-            warning.observe(task)
+            warning.on_task(task)
             if not task.is_queued:
                 self.seen_running.add(item)
             # One that has ended is about to be handed over, with all its Detail; one that is overdue, to be

@@ -87,7 +87,7 @@ class WiroAsyncHook(BaseHook):
 
         connection = await self.get_wiro_connection()
         if self._session is None:  # asked after the await: another task may have opened it meanwhile
-            self._session = asynchronous.open_session(connection)
+            self._session = asynchronous.open_api_session(connection)
         return self._session
 
     async def close(self) -> None:

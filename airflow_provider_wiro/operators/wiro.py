@@ -55,10 +55,10 @@ from airflow_provider_wiro.triggers.deferral import (
     defer_until_ended,
     is_stale_event,
     longest_deferral,
-    shortest_deferral_seconds,
     wait_before_deferring,
     waits_before_deferring,
 )
+from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
@@ -700,7 +700,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         check_success(task, min_outputs=self.min_outputs)
         task = self._with_links(task)
         self._mark_spent(context, task.id)
-        self._narrator(task.id).ended(task)
+        self._narrator(task.id).on_success(task)
         return run_summary(task, model=self.model)
 
     def _with_links(self, task: Task) -> Task:
@@ -720,7 +720,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _observe(self, task: Task) -> None:
         self._stopper.see(task)
-        self._narrator(task.id).observe(task)
+        self._narrator(task.id).on_task(task)
 
     def _run_anew(self, context: Context, *, is_beginning: bool = False) -> RunSummary:
         give_up_at = self._clock() + timedelta(seconds=self.timeout)

@@ -52,8 +52,8 @@ from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     is_stale_event,
     longest_deferral,
-    shortest_deferral_seconds,
 )
+from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 from airflow_provider_wiro.version_compat import is_parsed
 
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of

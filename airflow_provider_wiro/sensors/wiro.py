@@ -240,7 +240,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         # that is waited for right here, or a process for each poke could not tell when it has passed.
         task = self.hook.look_at_task(wiro_task_id, deadline=polling.deadline)
         if not task.is_terminal:
-            self._narrator.observe(task)
+            self._task_log.on_task(task)
         return task
 
     def _defer(self, context: Context, polling: Polling) -> None:
@@ -277,7 +277,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         return wiro_task_id
 
     @cached_property
-    def _narrator(self) -> TaskLogger:
+    def _task_log(self) -> TaskLogger:
         from airflow_provider_wiro.api.run_summary import task_id_of
         from airflow_provider_wiro.watching.task_log import TaskLogger
 
@@ -287,5 +287,5 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         from airflow_provider_wiro.api.run_summary import model_of, run_summary
 
         require_success(task)
-        self._narrator.ended(task)
+        self._task_log.on_success(task)
         return run_summary(task, model=model_of(self.wiro_task_id))

@@ -40,11 +40,13 @@ def open_session(
     connection: WiroConnection,
     socket_factory: Callable[[tuple[Any, ...]], socket.socket] | None = None,
     trace_configs: list[aiohttp.TraceConfig] | None = None,
+    proxy: str | None = None,
 ) -> aiohttp.ClientSession:
     """
     Return a session with the connection's TLS and timeouts. Call it on the loop that uses it.
 
     :param socket_factory: makes each socket from an entry of ``getaddrinfo``; may refuse with an OSError.
+    :param proxy: of the requests that name none.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=socket_factory),
@@ -55,8 +57,14 @@ def open_session(
         # An output's bytes are counted as they come; an answer is decompressed within limits.
         auto_decompress=False,
         trace_configs=trace_configs,
+        proxy=proxy,
         # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
     )
+
+
+def open_api_session(connection: WiroConnection) -> aiohttp.ClientSession:
+    """Return a session for :func:`send`. The environment's proxies are read here, not at each request."""
+    return open_session(connection, proxy=proxy_for(connection, connection.base_url))
 
 
 @functools.cache
@@ -130,7 +138,6 @@ async def _answer(
                 exact_url(url),
                 data=data,
                 headers=headers,
-                proxy=proxy_for(connection, url),
                 allow_redirects=False,
             ) as response,
         ):
@@ -170,7 +177,7 @@ async def _session_for(
     if not what.needs_fresh_connection:
         yield session
         return
-    async with open_session(connection) as fresh:
+    async with open_api_session(connection) as fresh:
         yield fresh
 
 

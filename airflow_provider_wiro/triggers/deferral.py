@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Self
-
-from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
@@ -16,6 +13,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
     WiroUsageError,
 )
+from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +27,6 @@ if TYPE_CHECKING:
 EVENT_STATUSES = frozenset({"success", "error", "timeout", "cancelled"})
 #: Airflow's own limit on a deferral is a net below the trigger's deadline, for when no triggerer runs at all.
 _GRACE = timedelta(minutes=5)
-#: The default of ``[wiro] shortest_deferral``. A scheduler of Airflow 3.3.2 read of a deferral up to 14.8 s
-#: after it began (two cores, load average 10); one that is silent for 30 s counts as dead.
-SHORTEST_DEFERRAL_SECONDS = 20.0
-#: What it can be set to: Airflow must not end a deferral by its own limit before the trigger may fire.
-SHORTEST_DEFERRAL_LIMIT_SECONDS = 240.0
 
 
 def waits_before_deferring(defer_after: float, deadline: datetime) -> bool:
@@ -144,31 +137,6 @@ def defer_until_ended(
         kwargs=resumed_with,
         timeout=longest_deferral(deadline),
     )
-
-
-def shortest_deferral_seconds() -> float:
-    """
-    Return how long a deferral lasts at least: ``[wiro] shortest_deferral``, in seconds.
-
-    When a task defers, its process ends, and the executor reports that as a success. Airflow's scheduler has
-    to read this report before the trigger fires. If the task is queued again by then, the scheduler takes the
-    report for the end of the resumed task, finds that task unfinished, and fails it: after its Wiro task was
-    paid for, and without a line in the task's log ("finished with state success, but the task instance's
-    state attribute is queued"; apache/airflow 66374, 67287, 71580, 72716).
-
-    :raises WiroUsageError: it is no time.
-    """
-    found = conf.get("wiro", "shortest_deferral", fallback=str(SHORTEST_DEFERRAL_SECONDS))
-    try:
-        seconds = float(found)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= SHORTEST_DEFERRAL_LIMIT_SECONDS:
-        raise WiroUsageError(
-            f"[wiro] shortest_deferral has to be seconds, from 0 to {SHORTEST_DEFERRAL_LIMIT_SECONDS:.0f}, "
-            f"got {found!r}."
-        )
-    return seconds
 
 
 def longest_deferral(until: datetime) -> timedelta:

@@ -1,4 +1,4 @@
-"""Waiting in the triggerer for the runs of a batch."""
+"""WiroBatchTrigger waits until enough runs of a batch have ended."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.polling import Polling, Watch
-from airflow_provider_wiro.batch.concurrency import wakes_at
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.base import WiroTrigger
-from airflow_provider_wiro.triggers.cancellation import stop_if_abandoned
-from airflow_provider_wiro.triggers.class_path import class_path
+from airflow_provider_wiro.triggers.cancellation import TasksToStop
 from airflow_provider_wiro.triggers.packed_tasks import pack, unpack
 from airflow_provider_wiro.watching.task_log import ErrorStatusWarning
 from airflow_provider_wiro.watching.watcher import watch_task
@@ -23,9 +21,29 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
 
-#: An event names as many ended runs as this. Airflow keeps it in the row of the task instance, which has its
-#: limits as well; the worker polls all of them where there are more.
+#: At most this many ended runs are named in an event. Airflow keeps it in the row of the task instance, which
+#: has its limits as well; the worker polls all of them where there are more.
 MOST_IDS_IN_EVENT = 1000
+#: Once a run has ended, others are waited for this long, to be handled together.
+GATHERING_SECONDS = 15.0
+#: This share of the runs is worth a worker at once when it has ended.
+WORTHWHILE_SHARE = 0.25
+
+
+def wakes_at(ended: int, waiting: int, *, deferred_at: float, wake_at: float | None) -> float | None:
+    """
+    Return when a deferred batch is to resume in a worker, as Unix time; None if a run has to end first.
+
+    :param ended: runs that have ended since it was deferred.
+    :param waiting: runs that have not.
+    :param wake_at: at the latest: a deadline, or a slot that may be free.
+    """
+    due = [] if wake_at is None else [wake_at]
+    if ended >= WORTHWHILE_SHARE * (ended + waiting) and (ended or wake_at is None):
+        due.append(deferred_at)
+    elif ended:
+        due.append(deferred_at + GATHERING_SECONDS)
+    return min(due, default=None)
 
 
 class WiroBatchTrigger(WiroTrigger):
@@ -33,26 +51,38 @@ class WiroBatchTrigger(WiroTrigger):
     Waits until enough of a batch's runs have ended to be worth a worker, and fires one event.
 
     The event is ``{"status": "success" | "error", "ended": [ids], "try_number", "message"?}``. It is a hint:
-    who is resumed by it looks at the tasks itself. A task that can't be followed counts as ended for that
-    reason, and the event is an error, so that the worker follows the batch.
+    the worker that is resumed by it polls the tasks itself. A task that can't be followed counts as ended for
+    that reason, and the event is an error, so that the worker follows the batch.
 
-    :param wiro_task_ids: the Wiro tasks on their way.
+    :param wiro_task_ids: the Wiro tasks in flight.
     :param started_at: for each, the Unix time at which it was submitted.
-    :param tasks: instead of these two, both as :func:`~airflow_provider_wiro.triggers.packed_tasks.pack` has
-        them: what is stored.
+    :param tasks: both of these as :func:`~airflow_provider_wiro.triggers.packed_tasks.pack` returns them:
+        what is stored.
     :param wiro_conn_id: the Airflow connection, of type ``wiro``.
-    :param deferred_at: Unix time at which the deferral began; see
-        :class:`~airflow_provider_wiro.triggers.base.WiroTrigger`.
+    :param deferred_at: see :class:`~airflow_provider_wiro.triggers.base.WiroTrigger`.
     :param wake_at: Unix time at which to fire at the latest; None for never.
     :param poll_interval: seconds between polls; None is adaptive.
-    :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
+    :param watch: ``"poll"``, ``"websocket"`` or ``"auto"``, see
+        :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
     :param cancel_on_kill: stop the Wiro tasks when a user marks the deferred Airflow task.
-    :param try_number: the try of the Airflow task that waits, handed back in the event.
-    :param lost: Runs whose answers were lost, and of which it is not known whether they have started tasks.
+    :param try_number: see :class:`~airflow_provider_wiro.triggers.base.WiroTrigger`.
+    :param lost: how many Runs may have started tasks that are not known, since their responses were lost.
     :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunDigests` of them as
-    JSON, by
-        which their tasks are searched for when a user marks the deferred Airflow task. None: they can't be.
+        JSON, by which their tasks are searched for when a user marks the deferred Airflow task. None: they
+        can't be.
     """
+
+    _fields = (
+        "tasks",
+        "wiro_conn_id",
+        "wake_at",
+        "poll_interval",
+        "watch",
+        "cancel_on_kill",
+        "try_number",
+        "lost",
+    )
+    _optional_fields = ("lost_runs",)
 
     def __init__(
         self,
@@ -70,16 +100,15 @@ class WiroBatchTrigger(WiroTrigger):
         lost: int = 0,
         lost_runs: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(deferred_at=deferred_at)
+        super().__init__(try_number=try_number, deferred_at=deferred_at)
+        self.wiro_conn_id = wiro_conn_id
         packed = [] if tasks is None else unpack(tasks)
         self.wiro_task_ids = [*wiro_task_ids, *(wiro_task_id for wiro_task_id, _ in packed)]
         self.started_at = [*started_at, *(at for _, at in packed)]
-        self.wiro_conn_id = wiro_conn_id
         self.wake_at = wake_at
         self.poll_interval = poll_interval
         self.watch = watch
         self.cancel_on_kill = cancel_on_kill
-        self.try_number = try_number
         self.lost = lost
         self.lost_runs = lost_runs
         self._ended: list[str] = []
@@ -88,30 +117,17 @@ class WiroBatchTrigger(WiroTrigger):
         self._not_followed: set[str] = set()
         self._seen_running: set[str] = set()
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what another triggerer needs to go on: no secret, since Airflow stores it as plain text."""
-        return (
-            class_path(self),
-            {
-                "tasks": pack(zip(self.wiro_task_ids, self.started_at, strict=True)),
-                "deferred_at": self.deferred_at,
-                "wiro_conn_id": self.wiro_conn_id,
-                "wake_at": self.wake_at,
-                "poll_interval": self.poll_interval,
-                "watch": self.watch,
-                "cancel_on_kill": self.cancel_on_kill,
-                "try_number": self.try_number,
-                "lost": self.lost,
-                **({} if self.lost_runs is None else {"lost_runs": self.lost_runs}),
-            },
-        )
+    @property
+    def tasks(self) -> str:
+        """The tasks and their times, packed."""
+        return pack(zip(self.wiro_task_ids, self.started_at, strict=True))
 
     async def _wait(self) -> dict[str, Any]:
         try:
             event = await self._wait_for_enough()
         except Exception as error:
             # A secrets backend or the supervisor is out of order: no reason to lose sight of paid tasks. The
-            # worker that is resumed looks for itself.
+            # worker that is resumed polls them itself.
             self.log.exception("Could not follow the batch's Wiro tasks.")
             event = {"status": "error", "message": f"{type(error).__name__} in the triggerer."}
         if self._problem is not None:
@@ -120,10 +136,10 @@ class WiroBatchTrigger(WiroTrigger):
         if len(ended) > MOST_IDS_IN_EVENT:
             event = {"message": f"{len(ended):,} runs have ended.", **event}
             ended = []
-        return {**event, "ended": ended, "try_number": self.try_number}
+        return {**event, "ended": ended}
 
     async def _wait_for_enough(self) -> dict[str, Any]:
-        # Not asyncio.wait(), which goes over all that are left each time that one has ended.
+        # Not asyncio.wait(): it goes over all that are left each time that one has ended.
         ends: list[asyncio.Task[str]] = []
         has_more = asyncio.Event()
 
@@ -154,9 +170,9 @@ class WiroBatchTrigger(WiroTrigger):
             await asyncio.gather(*following, return_exceptions=True)
 
     def _seconds_to_wait(self, waiting: int) -> float | None:
-        wake_at = None if self.wake_at is None else self._here(self.wake_at)
+        wake_at = None if self.wake_at is None else self._local_time(self.wake_at)
         wakes = wakes_at(len(self._ended), waiting, deferred_at=self._began_at, wake_at=wake_at)
-        # What ends before the event may be sent belongs into it.
+        # Runs that end before the event may fire belong in it.
         return None if wakes is None else max(wakes, self._not_before) - self._now()
 
     async def _follow(self, wiro_task_id: str, started_at: float) -> str:
@@ -164,7 +180,7 @@ class WiroBatchTrigger(WiroTrigger):
         warning = ErrorStatusWarning(f"Wiro task {wiro_task_id}", self.log.warning)
 
         def observe(task: Task) -> None:
-            warning.observe(task)
+            warning.on_task(task)
             if not task.is_queued:
                 self._seen_running.add(wiro_task_id)
 
@@ -175,35 +191,25 @@ class WiroBatchTrigger(WiroTrigger):
             )
         except WiroError as error:
             self.log.warning("Wiro task %s can't be followed here: %s", wiro_task_id, error)
-            # That Wiro doesn't know it is the task's own matter, the worker's to judge.
+            # An id that Wiro doesn't know is the worker's to judge.
             if not isinstance(error, WiroNotFoundError):
                 self._not_followed.add(wiro_task_id)
                 self._problem = f"The triggerer can't follow Wiro task {wiro_task_id}: {error}"[:500]
         return wiro_task_id
 
-    async def on_kill(self) -> None:
-        """Stop all Wiro tasks, if a user has ended the Airflow task. See WiroTaskTrigger.on_kill."""
-        if self._is_finished or self.task_instance is None:
-            return
+    def _tasks_to_stop(self) -> TasksToStop | None:
         if not self.cancel_on_kill:
             self.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(self.wiro_task_ids))
-            return
+            return None
         ended = set(self._ended) - self._not_followed
-        running = {
+        is_running = {
             wiro_task_id: wiro_task_id in self._seen_running
             for wiro_task_id in self.wiro_task_ids
             if wiro_task_id not in ended
         }
-        if not running and not self.lost:
-            return  # killed between the last end and the event
-        await stop_if_abandoned(
-            self.task_instance,
-            self.wiro_conn_id,
-            running,
-            self.log,
-            unknown_runs=self.lost,
-            lost_runs=self.lost_runs,
-        )
+        if not is_running and not self.lost:
+            return None  # killed between the last end and the event
+        return TasksToStop(self.wiro_conn_id, is_running, unknown_runs=self.lost, lost_runs=self.lost_runs)
 
 
 @dataclass(frozen=True)
@@ -212,7 +218,7 @@ class BatchOutcome:
     The event of a :class:`WiroBatchTrigger`, checked.
 
     :ivar ended: the tasks that have ended.
-    :ivar message: why all tasks are to be polled instead, empty if they are not.
+    :ivar message: why the worker has to poll all tasks instead; empty if it doesn't.
     :ivar is_failure: the triggerer can't follow the batch.
     """
 
@@ -229,8 +235,8 @@ class BatchOutcome:
         """
         found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
         ended = found.get("ended")
-        is_ours = found.get("status") in {"success", "error"} and isinstance(ended, list)
-        if not is_ours or not all(isinstance(wiro_task_id, str) for wiro_task_id in ended or ()):
+        is_valid = found.get("status") in {"success", "error"} and isinstance(ended, list)
+        if not is_valid or not all(isinstance(wiro_task_id, str) for wiro_task_id in ended or ()):
             raise WiroUsageError(f"Expected the event of a WiroBatchTrigger, found {str(event)[:200]!r}.")
         is_failure = found["status"] == "error"
         message = str(found.get("message") or ("The triggerer can't follow the batch." if is_failure else ""))

@@ -1,14 +1,14 @@
 """
-Following many tasks at once: whom to look at, when, and by which request. One plan for all tasks of a
-connection in a process, without I/O and without a clock.
+Deciding which of many tasks to poll, when, and by which request: one scheduler for all waits of a connection.
 
-Few tasks are looked at one by one through Task/Detail, as :func:`~airflow_provider_wiro.api.operations.
-wait_for_task` does. Many share pages of Task/List (see :mod:`~airflow_provider_wiro.watching.task_list`):
-then a task costs a small part of a request a look, and one Detail at its end, which is what is believed.
+A few tasks are polled one by one through Task/Detail, as :func:`~airflow_provider_wiro.api.operations.
+wait_for_task` does. Many share pages of Task/List (:mod:`~airflow_provider_wiro.watching.task_list`): then a
+poll costs a small part of a request, and each task one Detail at its end. Only Detail is believed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,9 @@ from airflow_provider_wiro.api.operations import out_of_time
 from airflow_provider_wiro.api.patience import PollPatience
 from airflow_provider_wiro.api.polling import SHORTEST_PAUSE_SECONDS
 from airflow_provider_wiro.exceptions import WiroError, WiroRateLimitError
-from airflow_provider_wiro.watching.due_queue import GATHERING, DueQueue
 from airflow_provider_wiro.watching.intervals import PollIntervals
-from airflow_provider_wiro.watching.task_list import TaskList
-from airflow_provider_wiro.watching.watch import DetailRequest, TaskWatch, WatchUpdate, watched_by
+from airflow_provider_wiro.watching.task_list import ListScan, TaskList
+from airflow_provider_wiro.watching.watch import GATHERING, DueQueue, TaskWatch, WatchUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,21 +26,30 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling
-    from airflow_provider_wiro.watching.task_list import ListScan
-    from airflow_provider_wiro.watching.watch import Look
 
-#: Whoever looked before may have done so long ago: a triggerer that was down goes on with old tasks.
+#: The task may have been polled long ago: a triggerer that was down resumes with old tasks.
 LONGEST_FIRST_PAUSE_SECONDS = 2.0
-#: Once in this time, one task that the list shows is asked for by itself, to find a list that lags.
+#: Once in this time a task that the list shows is polled by Detail, to notice a list that lags.
 AUDIT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class DetailRequest:
+    """A request for one task by Task/Detail."""
+
+    watch: TaskWatch
+
+
+#: A scan is answered page by page.
+PollRequest = DetailRequest | ListScan
 
 
 class PollScheduler:
     """
-    The plan.
+    Schedules the polls of all watches.
 
-    :param random: a number from [0, 1); spreads single looks.
-    :param is_pushed: whether a task's end can be expected to be told over the WebSocket.
+    :param random: a number from [0, 1); spreads polls of single tasks.
+    :param is_pushed: whether a task's end can be expected to be reported over the WebSocket.
     """
 
     def __init__(
@@ -49,13 +57,13 @@ class PollScheduler:
     ) -> None:
         self._random = random
         self._is_pushed = is_pushed
-        self._list: TaskList[TaskWatch] = TaskList()
+        self._list = TaskList()
         self._by_id: dict[str, list[TaskWatch]] = {}
         self._count = 0
         self._queue = DueQueue()
-        self._pace = PollIntervals(random)
+        self._intervals = PollIntervals(random)
         self._audit_at: datetime | None = None
-        self._alone: set[TaskWatch] = set()
+        self._polled_singly: set[TaskWatch] = set()
         self._failing: set[TaskWatch] = set()
 
     def __len__(self) -> int:
@@ -71,300 +79,293 @@ class PollScheduler:
         now: datetime,
     ) -> TaskWatch:
         """
-        Follow a task from now on.
+        Watch a task from now on.
 
-        :param is_seen: it was looked at a moment ago, so begin with a pause.
+        :param is_seen: it was polled a moment ago, so begin with a pause.
         """
         patience = PollPatience(patience_seconds, now)
-        watched = TaskWatch(wiro_task_id, polling, patience, now, now, last_seen_at=now, asked_at=now)
-        self._by_id.setdefault(wiro_task_id, []).append(watched)
+        watch = TaskWatch(wiro_task_id, polling, patience, now, now, last_seen_at=now, detail_at=now)
+        self._by_id.setdefault(wiro_task_id, []).append(watch)
         self._count += 1
         pause = GATHERING.total_seconds()
         if is_seen:
-            pause = min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now))
-        self._plan(watched, now, polling.settled(pause, now) if is_seen else pause)
-        return watched
+            pause = min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watch, now))
+        self._schedule(watch, now, polling.settled(pause, now) if is_seen else pause)
+        return watch
 
-    def remove(self, watched: TaskWatch) -> None:
-        """Follow a task no more. Removing it twice does nothing."""
-        if not watched.is_followed:
+    def remove(self, watch: TaskWatch) -> None:
+        """End a watch. Ending it twice does nothing."""
+        if not watch.is_active:
             return
-        watched.is_followed = False
+        watch.is_active = False
         self._count -= 1
-        self._alone.discard(watched)
-        self._failing.discard(watched)
-        waiting = self._by_id[watched.wiro_task_id]
-        waiting.remove(watched)
-        if not waiting:
-            del self._by_id[watched.wiro_task_id]
+        self._polled_singly.discard(watch)
+        self._failing.discard(watch)
+        watches = self._by_id[watch.wiro_task_id]
+        watches.remove(watch)
+        if not watches:
+            del self._by_id[watch.wiro_task_id]
 
-    def waiting_for(self, wiro_task_id: str) -> Sequence[TaskWatch]:
-        """Return all waits for a task."""
+    def watches_of(self, wiro_task_id: str) -> Sequence[TaskWatch]:
+        """Return all watches of a task."""
         return self._by_id.get(wiro_task_id, ())
 
     def next_due_at(self) -> datetime | None:
-        """Return when :meth:`looks` has something to do, None if never."""
-        watched = self._queue.first()
-        return None if watched is None else watched.due_at
+        """Return when :meth:`due_requests` has something to return, None if never."""
+        watch = self._queue.first()
+        return None if watch is None else watch.due_at
 
-    def looks(self, now: datetime) -> list[Look]:
-        """Return what to ask for now. Each look must be answered by one of the methods below."""
-        taken = self._queue.take_due(now)
+    def due_requests(self, now: datetime) -> list[PollRequest]:
+        """Return the requests to send now. Each must end in a call of an ``on_…`` method."""
+        taken = self._queue.pop_due(now)
         try:
-            return self._looks_at(taken, now)
+            return self._requests_for(taken, now)
         finally:
-            # Whoever is not needed now, and everyone after a bug.
-            for watched in taken:
-                if not watched.is_away:
-                    self._queue.put(watched)
+            # Those that need no request after all, and all of them after a bug.
+            for watch in taken:
+                if not watch.in_flight:
+                    self._queue.put(watch)
 
-    def _looks_at(self, taken: list[TaskWatch], now: datetime) -> list[Look]:
-        looks: list[Look] = []
+    def _requests_for(self, taken: list[TaskWatch], now: datetime) -> list[PollRequest]:
+        requests: list[PollRequest] = []
         together: list[TaskWatch] = []
-        for watched in taken:
-            goes_alone = watched.wants_detail or watched.polling.is_over(now)
-            if goes_alone or not (self._list.is_open(now) and watched.place.is_listed(now)):
-                looks.append(DetailRequest(watched))
+        for watch in taken:
+            by_detail = watch.wants_detail or watch.polling.is_over(now)
+            if by_detail or not (self._list.is_open(now) and watch.position.is_listed(now)):
+                requests.append(DetailRequest(watch))
             else:
-                together.append(watched)
+                together.append(watch)
         if together:
-            looks += self._audit(together, now)
-            # Only now: where all are looked at one by one, going through a crowd for each would take long.
-            early = self._queue.take_early(now)
+            requests += self._audit(together, now)
+            # Only now: where all are polled one by one, taking early ones along for each would take long.
+            early = self._queue.pop_early(now)
             taken += early
-            together += [
-                watched for watched in early if watched.place.is_listed(now) and not watched.wants_detail
-            ]
-        for walk in self._list.walks(together):
-            looks += self._begin(walk, now)
-        for look in looks:
-            for watched in watched_by(look):
-                watched.is_away = True
-        return looks
+            together += [watch for watch in early if watch.position.is_listed(now) and not watch.wants_detail]
+        for scan in self._list.scans(together):
+            start, single = self._list.next_start(scan)
+            requests += [DetailRequest(watch) for watch in single if watch.due_at <= now]
+            if start is not None:
+                requests.append(scan)
+        for request in requests:
+            for watch in (request.watch,) if isinstance(request, DetailRequest) else request.wanted:
+                watch.in_flight = True
+        return requests
 
-    def _audit(self, together: list[TaskWatch], now: datetime) -> Iterable[Look]:
-        """Have one of the tasks asked for by itself now and then."""
+    def _audit(self, together: list[TaskWatch], now: datetime) -> Iterable[DetailRequest]:
+        """Take out one of the watches now and then, to be polled by Detail."""
         if self._audit_at is None or now >= self._audit_at:
             if self._audit_at is not None:
-                unasked = min(together, key=lambda watched: watched.asked_at)
-                together.remove(unasked)
-                yield DetailRequest(unasked)
+                oldest = min(together, key=lambda watch: watch.detail_at)
+                together.remove(oldest)
+                yield DetailRequest(oldest)
             self._audit_at = now + AUDIT
 
-    def _begin(self, walk: ListScan[TaskWatch], now: datetime) -> Iterable[Look]:
-        start, alone = self._list.next_start(walk, now)
-        yield from (DetailRequest(watched) for watched in alone if watched.due_at <= now)
-        if start is not None:
-            yield walk
+    def hold_back(self, now: datetime, seconds: float) -> list[DetailRequest]:
+        """
+        Put off the polls that are due, while Wiro's rate limit lets nothing through.
+
+        :return: those that aren't put off: the last polls of watches whose deadline has passed.
+        """
+        last_polls = []
+        for watch in self._queue.pop_due(now):
+            if watch.polling.is_over(now):
+                watch.in_flight = True
+                last_polls.append(DetailRequest(watch))
+            else:
+                self._schedule(watch, now, min(seconds, watch.polling.seconds_left(now)))
+        return last_polls
 
     @property
     def page_size(self) -> int:
-        """How many tasks to ask for at once."""
+        """How many tasks a page is requested with."""
         return self._list.limit
 
-    def next_start(self, walk: ListScan[TaskWatch], now: datetime) -> int | None:
-        """Return where a walk's next page begins, None if it is over; asked just before the page is."""
-        # A walk can be long: who has left or run out of time meanwhile doesn't go on.
-        gone = [one for one in walk.wanted if not one.is_followed or one.polling.is_over(now)]
-        walk.wanted = [one for one in walk.wanted if one.is_followed and not one.polling.is_over(now)]
-        start, alone = self._list.next_start(walk, now)
-        for watched in (*gone, *alone):
-            watched.is_away = False
-            if watched.is_followed:
-                watched.goes_alone = True
-                self._plan_anew(watched, now, 0.0)
+    def next_start(self, scan: ListScan, now: datetime) -> int | None:
+        """Return where a scan's next page starts, None if it is over; call it just before the request."""
+        # A scan can be long: watches that were ended, or whose deadline has passed meanwhile, leave it.
+        leaving = [watch for watch in scan.wanted if not watch.is_active or watch.polling.is_over(now)]
+        scan.wanted = [watch for watch in scan.wanted if watch.is_active and not watch.polling.is_over(now)]
+        start, single = self._list.next_start(scan)
+        for watch in (*leaving, *single):
+            watch.detail_next = True
+            self._return(watch, now)
         return start
 
-    def saw_task(self, detail: DetailRequest, task: Task, now: datetime) -> list[WatchUpdate]:
-        """Learn what Detail shows of a task."""
-        watched = detail.watched
-        watched.is_away, watched.goes_alone, watched.asked_at = False, watched.is_called, now
-        if not watched.is_followed:
+    def on_task(self, request: DetailRequest, task: Task, now: datetime) -> list[WatchUpdate]:
+        """Take in what Detail shows of a task, and return the updates to notify of."""
+        watch = request.watch
+        watch.in_flight, watch.detail_next, watch.detail_at = False, watch.poll_again, now
+        if not watch.is_active:
             return []
         if task.is_terminal:
-            self._list.ended(watched.wiro_task_id, now)
-            self.remove(watched)
-            return [WatchUpdate(watched, task, watched.seen_until, is_over=True)]
-        if watched.needs_detail:
-            # What said that it had ended is not to be relied on for this one.
-            watched.needs_detail, watched.was_misled = False, True
-        news = self._seen(watched, task, now)
-        if watched.polling.is_over(now):
-            return [*news, self._times_out(watched)]
-        self._plan(watched, now, self._pause(watched, now))
-        return news
+            self._list.on_end(watch.wiro_task_id, now)
+            self.remove(watch)
+            return [WatchUpdate(watch, task, watch.seen_until, is_over=True)]
+        if watch.needs_detail:
+            # The list, which showed an end, can't be relied on for this task.
+            watch.needs_detail, watch.list_was_wrong = False, True
+        updates = self._seen(watch, task, now)
+        if watch.polling.is_over(now):
+            return [*updates, self._time_out(watch)]
+        self._schedule(watch, now, self._pause(watch, now))
+        return updates
 
-    def saw_page(
-        self, walk: ListScan[TaskWatch], start: int, tasks: Sequence[Task], asked_at: datetime, now: datetime
+    def on_page(
+        self, scan: ListScan, start: int, tasks: Sequence[Task], asked_at: datetime, now: datetime
     ) -> list[WatchUpdate]:
-        """Learn what a page of the list shows; the walk may go on."""
+        """
+        Take in what a page of the list shows, and return the updates to notify of.
+
+        The scan is not over before :meth:`next_start` returns None.
+        """
         if self._list.is_behind(tasks, asked_at):
-            self._end(walk, now)
+            self._end_scan(scan, now, 0.0)
             return []
         known = [
-            (watched, offset)
-            for offset, task in enumerate(tasks)
-            if task.status  # an item without one tells nothing
-            for watched in self._by_id.get(task.id, ())
+            (watch, index)
+            for index, task in enumerate(tasks)
+            if task.status  # an item without one says nothing
+            for watch in self._by_id.get(task.id, ())
         ]
-        expected = {id(watched) for watched in walk.wanted}
-        found = self._list.read(walk, start, tasks, known, asked_at)
-        news: list[WatchUpdate] = []
-        for watched, task in found.shown:
-            if (watched.is_away or watched.wants_detail) and id(watched) not in expected:
-                continue  # another request about it is on its way or due, and knows better
-            watched.is_away = False
+        expected = {id(watch) for watch in scan.wanted}
+        result = self._list.read(scan, start, tasks, known, asked_at)
+        updates: list[WatchUpdate] = []
+        for watch, task in result.shown:
+            if (watch.in_flight or watch.wants_detail) and id(watch) not in expected:
+                continue  # another request about it is in flight or due, and knows better
+            watch.in_flight = False
             if task.is_terminal:
-                watched.needs_detail = True
-                self._plan(watched, now, 0.0)
-            elif task.has_error_status and watched.last_status != task.status:
-                watched.goes_alone = True  # the list may leave out the reason, which belongs in the log
-                self._plan(watched, now, 0.0)
+                watch.needs_detail = True
+                self._schedule(watch, now, 0.0)
+            elif task.has_error_status and watch.last_status != task.status:
+                watch.detail_next = True  # the list may leave out the reason, which belongs in the log
+                self._schedule(watch, now, 0.0)
             else:
-                news += self._seen(watched, task, now)
-                self._plan(watched, now, self._pause(watched, now, company=len(known)))
-        for watched in (*found.elsewhere, *found.later):
-            watched.is_away = False
-        for watched in found.elsewhere:
-            if watched.is_followed:
-                self._plan_anew(watched, now, 0.0)
-        for watched in found.later:
-            if watched.is_followed:
-                # It was not seen: a whole pause more would let its end be seen two pauses late.
-                self._plan(watched, now, min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watched, now)))
-        return news
+                updates += self._seen(watch, task, now)
+                self._schedule(watch, now, self._pause(watch, now, tasks_on_page=len(known)))
+        for watch in result.missing:
+            self._return(watch, now)
+        return updates
 
-    def hasten(self, wiro_task_ids: Iterable[str], now: datetime) -> None:
-        """Look at tasks now."""
-        for wiro_task_id in wiro_task_ids:
-            for watched in self._by_id.get(wiro_task_id, ()):
-                self._call(watched, now)
-
-    def ask_alone(self, watched: TaskWatch, now: datetime) -> None:
-        """Ask Detail for a task of which a page didn't tell enough."""
-        watched.goes_alone = True
-        self._call(watched, now)
-
-    def _call(self, watched: TaskWatch, now: datetime) -> None:
-        if watched.is_away:
-            watched.is_called = True
-        else:
-            self._plan(watched, now, 0.0)
-
-    def _end(self, walk: ListScan[TaskWatch], now: datetime, pause: float = 0.0) -> None:
-        """Give up a walk; who was looked for is looked for again after a pause."""
-        for watched in walk.wanted:
-            watched.is_away = False
-            if watched.is_followed:
-                self._plan_anew(watched, now, watched.polling.settled(pause, now))
-        walk.wanted = []
-
-    def failed(self, look: Look, error: WiroError, now: datetime) -> list[WatchUpdate]:
-        """Learn that a look brought nothing."""
-        if isinstance(error, WiroRateLimitError):
-            self._pace.slow_down(now)
-        if isinstance(look, DetailRequest):
-            look.watched.is_away = False
-            return self._failed_alone(look.watched, error, now) if look.watched.is_followed else []
-        if isinstance(error, WiroRateLimitError):
-            self._end(look, now, SHORTEST_PAUSE_SECONDS)
-        else:
-            self._end(look, now, self._list.failed(error, now, self._random()))
+    def on_error(self, request: PollRequest, error: WiroError, now: datetime) -> list[WatchUpdate]:
+        """Take in that a request failed, and return the updates to notify of."""
+        is_rate_limited = isinstance(error, WiroRateLimitError)
+        if is_rate_limited:
+            self._intervals.slow_down(now)
+        if isinstance(request, DetailRequest):
+            request.watch.in_flight = False
+            return self._on_failed_detail(request.watch, error, now) if request.watch.is_active else []
+        pause = SHORTEST_PAUSE_SECONDS if is_rate_limited else self._list.on_error(error, now, self._random())
+        self._end_scan(request, now, pause)
         return []
 
-    def _failed_alone(self, watched: TaskWatch, error: WiroError, now: datetime) -> list[WatchUpdate]:
-        polling, patience = watched.polling, watched.patience
+    def _on_failed_detail(self, watch: TaskWatch, error: WiroError, now: datetime) -> list[WatchUpdate]:
+        polling, patience = watch.polling, watch.patience
         is_rate_limited = isinstance(error, WiroRateLimitError)
-        end = None if is_rate_limited else patience.failed(watched.wiro_task_id, error, polling, now)
-        # Past the deadline it is a timeout whatever passing looks say: that error gets the task stopped.
-        if polling.is_over(now) and end is not error:
-            return [self._times_out(watched)]
+        end = None if is_rate_limited else patience.failed(watch.wiro_task_id, error, polling, now)
         if end is not None:
-            self.remove(watched)
-            return [WatchUpdate(watched, error=end, is_over=True)]
+            self.remove(watch)
+            return [WatchUpdate(watch, error=end, is_over=True)]
+        if polling.is_over(now):
+            return [self._time_out(watch)]
         if is_rate_limited:
             patience.held_back(now)
-            self._plan(watched, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
+            self._schedule(watch, now, SHORTEST_PAUSE_SECONDS)  # the rate limit's own comes before it
             return []
-        watched.failures += 1
-        self._failing.add(watched)
-        usual = self._pause(watched, now)
+        watch.failures += 1
+        self._failing.add(watch)
+        usual = self._pause(watch, now)
         failing = len(self._failing)
-        pause = self._pace.pause_after_failure(usual, watched.failures, failing=failing)
-        self._plan(watched, now, patience.cut(pause, polling, now))
+        pause = self._intervals.pause_after_failure(usual, watch.failures, failing=failing)
+        self._schedule(watch, now, patience.cut(pause, polling, now))
         return []
 
-    def wait(self, now: datetime, seconds: float) -> list[DetailRequest]:
+    def on_message(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
         """
-        Put off the looks that are due, while Wiro's rate limit lets nothing through.
+        Take in that a message over the WebSocket reports the end of a task: poll it now.
 
-        :return: those that aren't put off: the last looks of waits whose deadline has passed.
-        """
-        last_looks = []
-        for watched in self._queue.take_due(now):
-            if watched.polling.is_over(now):
-                watched.is_away = True
-                last_looks.append(DetailRequest(watched))
-            else:
-                self._plan(watched, now, min(seconds, watched.polling.seconds_left(now)))
-        return last_looks
-
-    def heard(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
-        """
-        Be told over the WebSocket that a task has ended.
-
-        :param is_end: False: it may have. That is looked at once; from then on the usual pauses are kept,
+        :param is_end: False: it may have ended. Only the first such message is followed by a poll at once,
             since a model can write to stderr many times a second.
         """
-        for watched in self._by_id.get(wiro_task_id, ()):
-            if is_end or not watched.was_told:
-                watched.was_told = watched.goes_alone = True
-                self._call(watched, now)
+        for watch in self._by_id.get(wiro_task_id, ()):
+            if is_end or not watch.end_reported:
+                watch.end_reported = watch.detail_next = True
+                self._poll_now(watch, now)
 
-    def _seen(self, watched: TaskWatch, task: Task, now: datetime) -> list[WatchUpdate]:
-        since, watched.last_seen_at = watched.seen_until, now
-        watched.failures = 0
-        watched.patience.succeeded(now)
-        self._failing.discard(watched)
-        is_same = task.status == watched.last_status
-        has_new_reason = task.status_with_reason not in {task.status, watched.last_status_with_reason}
-        if not is_same or has_new_reason:  # the list may leave a reason out that is known
-            watched.last_status_with_reason = task.status_with_reason
-        if is_same:
-            # Not since the last look: a reason is none of the messages that are expected over the WebSocket.
-            return [WatchUpdate(watched, task)] if has_new_reason else []
-        watched.last_status = task.status
-        return [WatchUpdate(watched, task, since)]
+    def poll_now(self, wiro_task_ids: Iterable[str], now: datetime) -> None:
+        """Poll tasks without waiting for their pauses to end."""
+        for wiro_task_id in wiro_task_ids:
+            for watch in self._by_id.get(wiro_task_id, ()):
+                self._poll_now(watch, now)
 
-    def _times_out(self, watched: TaskWatch) -> WatchUpdate:
-        self.remove(watched)
-        error = out_of_time(watched.wiro_task_id, watched.last_status_with_reason)
-        return WatchUpdate(watched, error=error, is_over=True)
+    def require_detail(self, watch: TaskWatch, now: datetime) -> None:
+        """Poll a task now, by Detail: a page didn't show enough of it."""
+        watch.detail_next = True
+        self._poll_now(watch, now)
 
-    def _plan(self, watched: TaskWatch, now: datetime, pause: float) -> None:
-        if watched.is_called:
-            watched.is_called, pause = False, 0.0
-        watched.planned_at = now
-        watched.due_at = now + timedelta(seconds=pause)
-        self._queue.put(watched)
-
-    def _plan_anew(self, watched: TaskWatch, now: datetime, pause: float) -> None:
-        """Plan a look after one that brought nothing; who was only taken along isn't due before it was."""
-        self._plan(watched, now, max(pause, (watched.due_at - now).total_seconds()))
-
-    def _pause(self, watched: TaskWatch, now: datetime, *, company: int = 0) -> float:
-        """
-        Return the pause before the next look, in seconds.
-
-        :param company: how many the last page showed; 0 for one that was asked for by itself.
-        """
-        is_pushed = not watched.was_told and self._is_pushed(watched.wiro_task_id)
-        if company or is_pushed:
-            self._alone.discard(watched)
+    def _poll_now(self, watch: TaskWatch, now: datetime) -> None:
+        if watch.in_flight:
+            watch.poll_again = True
         else:
-            self._alone.add(watched)
+            self._schedule(watch, now, 0.0)
+
+    def _end_scan(self, scan: ListScan, now: datetime, pause: float) -> None:
+        """End a scan; what it still looks for is polled again after a pause."""
+        for watch in scan.wanted:
+            self._return(watch, now, watch.polling.settled(pause, now))
+        scan.wanted = []
+
+    def _return(self, watch: TaskWatch, now: datetime, pause: float = 0.0) -> None:
+        """Schedule a watch after a request that showed nothing of it: not before it was due."""
+        watch.in_flight = False
+        if watch.is_active:
+            self._schedule(watch, now, max(pause, (watch.due_at - now).total_seconds()))
+
+    def _schedule(self, watch: TaskWatch, now: datetime, pause: float) -> None:
+        if watch.poll_again:
+            watch.poll_again, pause = False, 0.0
+        watch.planned_at = now
+        watch.due_at = now + timedelta(seconds=pause)
+        self._queue.put(watch)
+
+    def _pause(self, watch: TaskWatch, now: datetime, *, tasks_on_page: int = 0) -> float:
+        """
+        Return the pause before the next poll, in seconds.
+
+        :param tasks_on_page: how many watched tasks the page showed; 0 for a task polled by Detail.
+        """
+        is_pushed = not watch.end_reported and self._is_pushed(watch.wiro_task_id)
+        if tasks_on_page or is_pushed:
+            self._polled_singly.discard(watch)
+        else:
+            self._polled_singly.add(watch)
         if is_pushed:
-            return self._pace.longest_pause(watched.polling, now)
-        return self._pace.pause(
-            watched.polling, now, in_flight=self._count, company=company, alone=len(self._alone)
+            return self._intervals.longest_pause(watch.polling, now)
+        return self._intervals.pause(
+            watch.polling,
+            now,
+            in_flight=self._count,
+            tasks_on_page=tasks_on_page,
+            polled_singly=len(self._polled_singly),
         )
+
+    def _seen(self, watch: TaskWatch, task: Task, now: datetime) -> list[WatchUpdate]:
+        """Note what a poll shows of a task that hasn't ended, and return an update if it is news."""
+        since, watch.last_seen_at = watch.seen_until, now
+        watch.failures = 0
+        watch.patience.succeeded(now)
+        self._failing.discard(watch)
+        is_same = task.status == watch.last_status
+        has_new_reason = task.status_with_reason not in {task.status, watch.last_status_with_reason}
+        if not is_same or has_new_reason:  # the list may leave out a reason that is known
+            watch.last_status_with_reason = task.status_with_reason
+        if is_same:
+            # Without `since`: no message is expected over the WebSocket for a reason.
+            return [WatchUpdate(watch, task)] if has_new_reason else []
+        watch.last_status = task.status
+        return [WatchUpdate(watch, task, since)]
+
+    def _time_out(self, watch: TaskWatch) -> WatchUpdate:
+        self.remove(watch)
+        error = out_of_time(watch.wiro_task_id, watch.last_status_with_reason)
+        return WatchUpdate(watch, error=error, is_over=True)

@@ -1,4 +1,4 @@
-"""What the log says about a task: a line for each thing that changed, and none for what didn't."""
+"""Log lines about a task: one for each change of its status, for its progress, and for its end."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.watching.websocket.messages import Progress, PushMessage
 
 #: Takes a line, such as ``log.info``.
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
-#: Progress is told when it has come so much further, or when nothing of it was told for so long.
+#: Progress is logged when it is this much further, or when none was logged for this long.
 PERCENTAGE_STEP = 25.0
 PROGRESS_SECONDS = 60.0
 
 
 class ErrorStatusWarning:
     """
-    Warns once that a task is in ``task_error``; once more with the reason, if that came later.
+    Warns once that a task is in ``task_error``, and once more with the reason if that came later.
 
-    :param task: what to call the task.
+    :param task: how the lines name the task.
     """
 
-    def __init__(self, task: str, warn: Say) -> None:
+    def __init__(self, task: str, warn: Log) -> None:
         self._task = task
         self._warn = warn
         self._has_warned = False
         self._has_reason = False
 
-    def observe(self, task: Task) -> bool:
-        """Return whether there was something to warn of."""
+    def on_task(self, task: Task) -> bool:
+        """Take in what a poll shows, and return whether there was something to warn of."""
         if not task.has_error_status or self._has_reason:
             return False
         self._has_reason = task.status_with_reason != task.status
@@ -58,74 +58,74 @@ class ErrorStatusWarning:
 
 class TaskLogger:
     """
-    Tells the life of one task.
+    Logs the life of one task.
 
-    :param say: for what is normal.
-    :param warn: for what a reader should notice.
+    :param info: takes lines about what is normal.
+    :param warn: takes lines that a reader should notice.
     """
 
-    def __init__(self, wiro_task_id: str, say: Say, warn: Say) -> None:
+    def __init__(self, wiro_task_id: str, info: Log, warn: Log) -> None:
         self._task = f"Wiro task {wiro_task_id}"
-        self._say = say
+        self._info = info
         self._warn = warn
         self._last_status: str | None = None
         self._unknown: set[str] = set()
         self._error_status = ErrorStatusWarning(self._task, warn)
-        self._told_percentage = 0.0
-        self._progress_told_at: datetime | None = None
+        self._logged_percentage = 0.0
+        self._progress_logged_at: datetime | None = None
 
-    def observe(self, task: Task) -> None:
+    def on_task(self, task: Task) -> None:
         """
-        Log a status that is not the one logged last.
+        Log what a poll shows: a status that is not the one logged last.
 
         ``task_error`` is logged as a warning once, with its reason, and so is each status that is unknown.
         """
-        if self._error_status.observe(task):
+        if self._error_status.on_task(task):
             self._last_status = task.status
         elif task.is_known_status:
-            self._status(task.status)
+            self._log_status(task.status)
         elif task.status != self._last_status and task.status not in self._unknown:
             self._unknown.add(task.status)
             self._last_status = task.status
             self._warn(
                 f"{self._task} has status '{plain(task.status, 100)}', which this version doesn't know; "
-                "it is taken for still running."
+                "it counts as still running."
             )
 
-    def hear(self, message: PushMessage, now: datetime) -> None:
-        """Tell what was heard over the WebSocket: a status, or how far the model is."""
+    def on_message(self, message: PushMessage, now: datetime) -> None:
+        """Log what a message over the WebSocket reports: a status, or how far the model is."""
         # Over the WebSocket task_error is a line on stderr, and says nothing about the task's state.
         if message.status in KNOWN_STATUSES and message.status != TaskStatus.ERROR:
-            self._status(message.status)
+            self._log_status(message.status)
         if message.progress is not None:
-            self.progress(message.progress, now)
+            self.on_progress(message.progress, now)
 
-    def _status(self, status: str) -> None:
+    def _log_status(self, status: str) -> None:
         if status != self._last_status:
             self._last_status = status
-            self._say(f"{self._task}: {status} ({state_of(status)})")
+            self._info(f"{self._task}: {status} ({state_of(status)})")
 
-    def progress(self, progress: Progress, now: datetime) -> None:
+    def on_progress(self, progress: Progress, now: datetime) -> None:
         """
-        Tell how far the model is, at most a few times a run and once a minute.
+        Log how far the model is, at most a few times a run and once a minute.
 
-        A percentage that falls back, as of a model's second pass, is told once it is higher than ever or a
+        A percentage that falls back, as of a model's second pass, is logged once it is higher than ever or a
         minute has passed: alternating ones can't fill the log.
         """
-        if self._progress_told_at is None:
-            self._progress_told_at = now
+        if self._progress_logged_at is None:
+            self._progress_logged_at = now
         percentage = progress.percentage or 0.0
-        is_much_further = percentage - self._told_percentage >= PERCENTAGE_STEP
-        if not is_much_further and (now - self._progress_told_at).total_seconds() < PROGRESS_SECONDS:
+        is_much_further = percentage - self._logged_percentage >= PERCENTAGE_STEP
+        if not is_much_further and (now - self._progress_logged_at).total_seconds() < PROGRESS_SECONDS:
             return
-        self._told_percentage = max(self._told_percentage, percentage)
-        self._progress_told_at = now
+        self._logged_percentage = max(self._logged_percentage, percentage)
+        self._progress_logged_at = now
         facts = _facts(progress)
         if facts:
-            self._say(f"{self._task}: {', '.join(facts)}")
+            self._info(f"{self._task}: {', '.join(facts)}")
 
-    def ended(self, task: Task) -> None:
-        """Tell what a task that has succeeded took and brought."""
+    def on_success(self, task: Task) -> None:
+        """Log what a task that has succeeded produced, how long it took, and its cost."""
         facts = [f"{len(task.outputs)} output{'' if len(task.outputs) == 1 else 's'}"]
         sizes = [output.size for output in task.outputs if output.size is not None]
         if sizes:
@@ -135,7 +135,7 @@ class TaskLogger:
         if task.elapsed_seconds is not None:
             facts.append(f"ran {task.elapsed_seconds:.0f} s")
         facts.append(f"cost {task.cost_usd} USD" if task.cost_usd else "cost not known yet")
-        self._say(f"{self._task} succeeded: {', '.join(facts)}.")
+        self._info(f"{self._task} succeeded: {', '.join(facts)}.")
         for warning in success_warnings(task):
             self._warn(warning)
 

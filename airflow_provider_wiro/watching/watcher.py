@@ -1,9 +1,8 @@
 """
-Following many Wiro tasks at once: all that wait on one connection in one event loop share one watcher.
+Following Wiro tasks in an event loop: everything that waits on one connection there shares a watcher.
 
-It has one session, one rate gate and one plan (:mod:`~airflow_provider_wiro.watching.scheduler`). It works
-in a task of its own, so that whoever waits can come and go; what it sees is told where it is awaited, since
-Airflow finds a trigger's log by its context.
+A watcher has one session, one rate gate and one schedule (:mod:`~airflow_provider_wiro.watching.scheduler`).
+It runs in tasks of its own, so that waits can come and go.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import asyncio
 import contextvars
 import math
 import random
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
@@ -26,39 +24,38 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.watching.scheduler import PollScheduler
-from airflow_provider_wiro.watching.watch import DetailRequest, WatchUpdate
+from airflow_provider_wiro.watching.scheduler import DetailRequest, PollScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.polling import Polling, Watch
+    from airflow_provider_wiro.watching.scheduler import PollRequest
     from airflow_provider_wiro.watching.task_list import ListScan
-    from airflow_provider_wiro.watching.watch import Look, TaskWatch
+    from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
     from airflow_provider_wiro.watching.websocket.messages import PushMessage
     from airflow_provider_wiro.watching.websocket.subscriptions import SubscriptionManager
 
 T = TypeVar("T")
 
-#: Requests of one connection on their way at once: 1,000 tasks of 60 to 100 s that began together end at 25 a
-#: second, each of which costs a Detail, and a page or two a second; where each answer takes a second, 27.
+#: Requests of one connection in flight at once. 1,000 tasks of 60 to 100 s that began together end at 25 a
+#: second, each of which costs a Detail, and a page or two a second: where each response takes a second, 27.
 MAX_REQUESTS = 32
-#: Walks down the list at once: its pages are large answers, and would keep the loop from everything else.
-MAX_WALKS = 4
-#: How long after its deadline a task's last look may be answered.
-_LAST_LOOK_SECONDS = 30.0
-#: For how long an answer to "was the connection changed?" is good for all that ask.
+#: List scans at once: their pages are large responses, and would keep the loop from everything else.
+MAX_SCANS = 4
+#: How long after a task's deadline its last poll may be answered.
+_LAST_POLL_SECONDS = 30.0
+#: For how long the answer to "has the connection changed?" holds for all that ask.
 _CHECK_SECONDS = 10.0
-
-#: After a bug of ours the watcher goes on, but not in a loop that takes all the time.
+#: After a bug the watcher continues, but not in a loop that takes all the time.
 _AFTER_A_BUG_SECONDS = 1.0
 
 log = plain_logger(__name__)
 
 
 def _ignore(_: PushMessage) -> None:
-    """Hear nothing."""
+    """Do nothing with a message."""
 
 
 async def watch_task(
@@ -69,21 +66,22 @@ async def watch_task(
     watch: Watch = "auto",
     is_seen: bool = False,
     observe: Callable[[Task], None] = flow_context.ignore,
-    hear: Callable[[PushMessage], None] = _ignore,
+    on_message: Callable[[PushMessage], None] = _ignore,
 ) -> Task:
     """
-    Follow a task until it changes no more, and return it, whether it succeeded or not.
+    Follow a task until it has ended, and return it, whether it succeeded or not.
 
-    Cancelling it disturbs no other.
+    Cancelling it disturbs no other. The callbacks run in the caller's context, by which Airflow finds a
+    trigger's log; what one raises ends the wait.
 
     :param watch: ``"poll"``; ``"websocket"``, which polls too, but seldom; or ``"auto"``, which is that for
         the first 1,000 tasks of a connection.
-    :param observe: called with what is seen of the task, where this is awaited.
-    :param hear: the same with what is heard of it over the WebSocket.
-    :param is_seen: the task was looked at a moment ago, so begin with a pause.
+    :param is_seen: the task was polled a moment ago, so begin with a pause.
+    :param observe: called with the task when a poll shows a change of its status, and with its end.
+    :param on_message: called with messages over the WebSocket, at most one every few seconds.
     :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
-    :raises WiroConnectionError: patience is over; the task may still run.
-    :raises WiroError: watching can't go on.
+    :raises WiroConnectionError: polls have failed for longer than the patience; the task may still run.
+    :raises WiroError: watching can't continue.
     """
     checked = endpoints.check_task_id(wiro_task_id)
     watchers = _WATCHERS.setdefault(asyncio.get_running_loop(), {})
@@ -93,7 +91,7 @@ async def watch_task(
             watcher = watchers[wiro_conn_id] = Watcher(WiroAsyncHook(wiro_conn_id))
         try:
             return await watcher.follow(
-                checked, polling, watch=watch, is_seen=is_seen, observe=observe, hear=hear
+                checked, polling, watch=watch, is_seen=is_seen, observe=observe, on_message=on_message
             )
         except WiroAuthenticationError:
             # The key may have been changed since it was read: a watcher can live for days.
@@ -110,47 +108,42 @@ def _forget(watchers: dict[str, Watcher], watcher: Watcher) -> None:
         del watchers[wiro_conn_id]
 
 
-def _report(
-    news: WatchUpdate | PushMessage, observe: Callable[[Task], None], hear: Callable[[PushMessage], None]
-) -> Task | None:
-    """
-    Report news to the caller that waits, and return the task if it has ended.
-
-    A function of its own: the frame that waits would keep a whole Detail until the next news.
-
-    :raises WiroError: watching can't go on.
-    """
-    if not isinstance(news, WatchUpdate):
-        hear(news)
-        return None
-    if news.error is not None:
-        raise news.error
-    if news.task is not None:
-        observe(news.task)
-    return news.task if news.is_over else None
-
-
 class _Wait:
-    """One that waits, and the news that it hasn't heard yet."""
+    """One caller that waits for a task: its callbacks, its context, and the end of its wait."""
 
-    def __init__(self) -> None:
-        self._news: deque[WatchUpdate | PushMessage] = deque()
-        self._has_news = asyncio.Event()
+    def __init__(self, observe: Callable[[Task], None], on_message: Callable[[PushMessage], None]) -> None:
+        self.end: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
+        self._observe = observe
+        self._on_message = on_message
+        self._context = contextvars.copy_context()
 
-    def tell(self, news: WatchUpdate | PushMessage) -> None:
-        self._news.append(news)
-        self._has_news.set()
+    def on_message(self, message: PushMessage) -> None:
+        """Pass a message on."""
+        self._call(self._on_message, message)
 
-    async def next(self) -> WatchUpdate | PushMessage:
-        while not self._news:
-            self._has_news.clear()
-            await self._has_news.wait()
-        return self._news.popleft()
+    def on_update(self, update: WatchUpdate) -> None:
+        """Pass a change of the task on, and end the wait if it is the last one."""
+        if update.task is not None:
+            self._call(self._observe, update.task)
+        if self.end.done():
+            return
+        if update.error is not None:
+            self.end.set_exception(update.error)
+        elif update.is_over and update.task is not None:
+            self.end.set_result(update.task)
+
+    def _call(self, callback: Callable[[T], None], what: T) -> None:
+        if self.end.done():  # the caller has left
+            return
+        try:
+            self._context.run(callback, what)
+        except Exception as error:
+            self.end.set_exception(error)
 
 
 class Watcher:
     """
-    Follows the tasks of one connection in one event loop, from the first that is waited for to the last.
+    Follows the tasks of one connection in one event loop, from the first wait to the end of the last.
 
     :param hook: its own.
     """
@@ -158,10 +151,10 @@ class Watcher:
     def __init__(self, hook: WiroAsyncHook) -> None:
         self.is_closed = False
         self._hook = hook
-        self._plan = PollScheduler(random.random, self._is_pushed)
-        #: All moments of the plan are this clock's.
+        self._scheduler = PollScheduler(random.random, self._is_pushed)
+        #: All moments of the scheduler are this clock's.
         self._now = flow_context.SteadyClock()
-        self._listener: SubscriptionManager | None = None
+        self._subscriptions: SubscriptionManager | None = None
         self._waits: dict[TaskWatch, _Wait] = {}
         self._users = 0
         self._opening = asyncio.Lock()
@@ -170,10 +163,10 @@ class Watcher:
         self._checked_at = float("-inf")
         self._wakes = asyncio.Event()
         self._sleeps_until: float | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._looking: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._requests = asyncio.Semaphore(MAX_REQUESTS)
-        self._walks = asyncio.Semaphore(MAX_WALKS)
+        self._scans = asyncio.Semaphore(MAX_SCANS)
 
     async def follow(
         self,
@@ -183,55 +176,56 @@ class Watcher:
         watch: Watch,
         is_seen: bool,
         observe: Callable[[Task], None],
-        hear: Callable[[PushMessage], None],
+        on_message: Callable[[PushMessage], None],
     ) -> Task:
         """See :func:`watch_task`."""
         self._users += 1
         watched: TaskWatch | None = None
         try:
             async with self._opening:
-                # Here and not in the watcher's task: Airflow tells connections to those it knows.
+                # Here and not in the watcher's task: Airflow gives connections to tasks that it knows.
                 connection = await self._hook.get_wiro_connection()
-            if self._watching is None:
-                self._watching = _in_no_context(self._watch())
+            if self._running is None:
+                self._running = _in_no_context(self._run())
             now = self._now()
-            watched = self._plan.add(
+            watched = self._scheduler.add(
                 wiro_task_id,
                 polling.shifted(now - flow_context.now()),  # its moments are the wall clock's
                 patience_seconds=flow_context.poll_patience_seconds(),
                 is_seen=is_seen,
                 now=now,
             )
-            wait = self._waits[watched] = _Wait()
+            wait = self._waits[watched] = _Wait(observe, on_message)
             if watch != "poll" and connection.push_url is not None:
-                self._listening().add(watched, watch)
-            self._nudge()
-            while True:
-                ended = _report(await wait.next(), observe, hear)
-                if ended is not None:
-                    return ended
+                self._subscribe(watched, watch)
+            self._wake_if_due()
+            return await wait.end
         finally:
             if watched is not None:
-                self._plan.remove(watched)
+                self._scheduler.remove(watched)
                 self._waits.pop(watched, None)
-                if self._listener is not None:
-                    self._listener.discard(watched)
+                if self._subscriptions is not None:
+                    self._subscriptions.discard(watched)
             self._users -= 1
             if not self._users:
                 await self._close()
 
-    def _listening(self) -> SubscriptionManager:
-        if self._listener is None:
+    def _subscribe(self, watched: TaskWatch, watch: Watch) -> None:
+        if self._subscriptions is None:
             # Here and not above: it brings aiohttp, and DAG files are parsed all day long.
             from airflow_provider_wiro.watching.websocket.subscriptions import SubscriptionManager
 
-            self._listener = SubscriptionManager(
-                self._hook, self._plan, now=self._now, changed=self._nudge, tell=self._tell_message
+            self._subscriptions = SubscriptionManager(
+                self._hook,
+                self._scheduler,
+                now=self._now,
+                on_due=self._wake_if_due,
+                on_message=self._pass_on,
             )
-        return self._listener
+        self._subscriptions.add(watched, watch)
 
     async def is_outdated(self) -> bool:
-        """Whether the connection is another one by now than the one this watcher works with."""
+        """Whether the connection has changed since this watcher read it."""
         now = asyncio.get_running_loop().time()
         async with self._checking:
             if now > self._checked_at + _CHECK_SECONDS:
@@ -245,34 +239,42 @@ class Watcher:
         closing = _in_no_context(self._end())
         _CLOSING.add(closing)
         closing.add_done_callback(_CLOSING.discard)
-        # Shielded: the last that waits may be cancelled once more, and the session must not stay open.
+        # Shielded: the last wait may be cancelled once more, and the session must not stay open.
         await asyncio.shield(closing)
 
     async def _end(self) -> None:
-        ending = [task for task in (self._watching, *self._looking) if task is not None]
+        ending = [task for task in (self._running, *self._in_flight) if task is not None]
         for task in ending:
             task.cancel()
         try:
             await asyncio.gather(*ending, return_exceptions=True)
-            if self._listener is not None:
-                await self._listener.aclose()
-        except Exception:  # who waited has its answer, which this must not replace
+            if self._subscriptions is not None:
+                await self._subscriptions.aclose()
+        except Exception:  # the wait has its result, which this must not replace
             log.exception("The push of connection %s was not closed well.", self._hook.wiro_conn_id)
         finally:
             await self._hook.close()
 
-    async def _watch(self) -> None:
-        outside = flow_context.outside(await self._hook.get_wiro_connection())
+    async def _run(self) -> None:
+        gate = flow_context.outside(await self._hook.get_wiro_connection()).gate
         while True:
             try:
                 now = self._now()
-                closed_for = outside.gate.wait_seconds()
-                for look in self._plan.wait(now, closed_for) if closed_for else self._plan.looks(now):
-                    self._begin(look)
+                closed_for = gate.wait_seconds()
+                for request in (
+                    self._scheduler.hold_back(now, closed_for)
+                    if closed_for
+                    else self._scheduler.due_requests(now)
+                ):
+                    sending = _in_no_context(self._send(request))
+                    self._in_flight.add(sending)
+                    sending.add_done_callback(self._in_flight.discard)
                 await self._sleep()
             except Exception:
-                # Whatever it is, the others that wait must not lose sight of tasks that are paid for.
-                log.exception("The watcher of connection %s goes on after an error.", self._hook.wiro_conn_id)
+                # Whatever it is, the other waits must not lose sight of tasks that are paid for.
+                log.exception(
+                    "The watcher of connection %s continues after an error.", self._hook.wiro_conn_id
+                )
                 await asyncio.sleep(_AFTER_A_BUG_SECONDS)
 
     async def _sleep(self) -> None:
@@ -289,10 +291,10 @@ class Watcher:
                 alarm.cancel()
 
     def _seconds_to_sleep(self) -> float | None:
-        due_at = self._plan.next_due_at()
+        due_at = self._scheduler.next_due_at()
         return None if due_at is None else max(0.0, (due_at - self._now()).total_seconds())
 
-    def _nudge(self) -> None:
+    def _wake_if_due(self) -> None:
         """Wake the watcher if something is due before it would wake."""
         seconds = self._seconds_to_sleep()
         if seconds is not None and (
@@ -300,84 +302,82 @@ class Watcher:
         ):
             self._wakes.set()
 
-    def _begin(self, look: Look) -> None:
-        looking = _in_no_context(self._look(look))
-        self._looking.add(looking)
-        looking.add_done_callback(self._looking.discard)
-
-    async def _look(self, look: Look) -> None:
+    async def _send(self, request: PollRequest) -> None:
         try:
-            if isinstance(look, DetailRequest):
-                news = await self._look_at_task(look)
+            if isinstance(request, DetailRequest):
+                updates = await self._poll_task(request)
             else:
-                news = await self._walk(look)
+                updates = await self._scan(request)
         except WiroError as error:
-            news = self._plan.failed(look, error, self._now())
+            updates = self._scheduler.on_error(request, error, self._now())
         except Exception as error:
-            log.exception("A look of the watcher of connection %s failed.", self._hook.wiro_conn_id)
-            failure = WiroConnectionError(f"{type(error).__name__} while looking.")
-            news = self._plan.failed(look, failure, self._now())
-        self._tell(news)
-        self._nudge()
+            log.exception("A poll of the watcher of connection %s failed.", self._hook.wiro_conn_id)
+            failure = WiroConnectionError(f"{type(error).__name__} while polling.")
+            updates = self._scheduler.on_error(request, failure, self._now())
+        self._notify(updates)
+        self._wake_if_due()
 
-    async def _look_at_task(self, look: DetailRequest) -> list[WatchUpdate]:
-        left = look.watched.polling.seconds_left(self._now())
+    async def _poll_task(self, request: DetailRequest) -> list[WatchUpdate]:
+        watched = request.watch
+        left = watched.polling.seconds_left(self._now())
         try:
             # With requests that hang, there is no end of waiting for one's turn; but there is of a deadline.
             async with (
-                asyncio.timeout(None if left == math.inf else left + _LAST_LOOK_SECONDS),
+                asyncio.timeout(None if left == math.inf else left + _LAST_POLL_SECONDS),
                 self._requests,
             ):
-                if not look.watched.is_followed:  # it has left while this waited for its turn
+                if not watched.is_active:  # its wait has ended before its turn came
                     return []
-                detail = endpoints.get_task(look.watched.wiro_task_id)
-                task = await self._call(detail, is_last_look=look.watched.polling.is_over(self._now()))
+                detail = endpoints.get_task(watched.wiro_task_id)
+                task = await self._call(detail, is_last_poll=watched.polling.is_over(self._now()))
         except TimeoutError as error:
             raise WiroConnectionError("No answer came before the deadline.") from error
-        if self._listener is not None:
-            self._listener.learn(look.watched, task)
-        return self._plan.saw_task(look, task, self._now())
+        if self._subscriptions is not None:
+            self._subscriptions.on_task(watched, task)
+        return self._scheduler.on_task(request, task, self._now())
 
-    async def _walk(self, walk: ListScan[TaskWatch]) -> list[WatchUpdate]:
-        async with self._walks:
-            while (start := self._plan.next_start(walk, self._now())) is not None:
+    async def _scan(self, scan: ListScan) -> list[WatchUpdate]:
+        async with self._scans:
+            while (start := self._scheduler.next_start(scan, self._now())) is not None:
                 asked_at = self._now()
                 async with self._requests:
-                    tasks = await self._call(endpoints.list_tasks(start=start, limit=self._plan.page_size))
-                self._tell(self._plan.saw_page(walk, start, tasks, asked_at, self._now()))
-                self._nudge()
+                    tasks = await self._call(
+                        endpoints.list_tasks(start=start, limit=self._scheduler.page_size)
+                    )
+                self._notify(self._scheduler.on_page(scan, start, tasks, asked_at, self._now()))
+                self._wake_if_due()
         return []
 
-    async def _call(self, call: endpoints.ApiCall[T], *, is_last_look: bool = False) -> T:
-        def conversation(outside: flow.FlowContext) -> flow.Flow[T]:
-            if is_last_look:  # which comes at its time, whatever the rate limit that others ran into
-                outside = replace(outside, gate=outside.gate.bypass())
-            # One try: the plan knows when to try again, and what else to ask meanwhile.
-            return flow.call(call, outside, patience_seconds=0)
+    async def _call(self, call: endpoints.ApiCall[T], *, is_last_poll: bool = False) -> T:
+        def one_call(context: flow.FlowContext) -> flow.Flow[T]:
+            if is_last_poll:  # it is sent in time, whatever the rate limit that others ran into
+                context = replace(context, gate=context.gate.bypass())
+            # One try: the scheduler knows when to try again, and what else to poll meanwhile.
+            return flow.call(call, context, patience_seconds=0)
 
-        return await self._hook.converse(conversation)
+        return await self._hook.converse(one_call)
 
     def _is_pushed(self, wiro_task_id: str) -> bool:
-        return self._listener is not None and self._listener.is_working(wiro_task_id)
+        return self._subscriptions is not None and self._subscriptions.is_working(wiro_task_id)
 
-    def _tell_message(self, message: PushMessage) -> None:
-        for watched in self._plan.waiting_for(message.wiro_task_id):
-            self._waits[watched].tell(message)
+    def _pass_on(self, message: PushMessage) -> None:
+        for watched in self._scheduler.watches_of(message.wiro_task_id):
+            self._waits[watched].on_message(message)
 
-    def _tell(self, news: list[WatchUpdate]) -> None:
-        for one in news:
-            if self._listener is not None:
-                self._listener.seen(one)
-            wait = self._waits.get(one.watched)
+    def _notify(self, updates: list[WatchUpdate]) -> None:
+        for update in updates:
+            if self._subscriptions is not None:
+                self._subscriptions.on_update(update)
+            wait = self._waits.get(update.watch)
             if wait is not None:
-                wait.tell(one)
+                wait.on_update(update)
 
 
-#: What is being closed must not be garbage collected before it is.
+#: Watchers that are closing, so that they aren't garbage collected before they have.
 _CLOSING: set[asyncio.Task[None]] = set()
 _WATCHERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Watcher]] = WeakKeyDictionary()
 
 
 def _in_no_context(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """Begin what belongs to no trigger in a context of its own: by its context Airflow finds the log."""
+    """Start a task that belongs to no trigger: by its context Airflow finds a trigger's log."""
     return asyncio.get_running_loop().create_task(work, context=contextvars.Context())

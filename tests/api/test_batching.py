@@ -1,17 +1,11 @@
-"""How many runs are on their way at once, and when a deferred batch goes on; the clock is handed in."""
+"""How many runs are in flight at once; the clock is handed in."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_wiro.batch.concurrency import (
-    GATHERING_SECONDS,
-    RAISE_AFTER_SECONDS,
-    ActiveLimit,
-    wakes_at,
-)
+from airflow_provider_wiro.batch.concurrency import RAISE_AFTER_SECONDS, ActiveLimit
 from tests.api.fake_transport import quick
 
 NOW = 1_000_000.0
@@ -125,26 +119,3 @@ def test_whatever_happens_it_stays_between_one_and_the_users(steps: list[tuple[s
         change_at = found.next_change_at(0)
         assert change_at is not None
         assert found.allows(0, max(now, change_at))
-
-
-@pytest.mark.parametrize(
-    ("ended", "waiting", "wake_at", "expected"),
-    [
-        (0, 10, None, None),
-        (0, 10, 1000.0, 1000.0),
-        (1, 9, 1000.0, GATHERING_SECONDS),
-        (3, 7, 1000.0, 0.0),
-        (1, 0, 1000.0, 0.0),
-        (0, 0, 30.0, 30.0),
-        (0, 0, None, 0.0),
-        (0, 10, 2.0, 2.0),
-        (3, 7, 2.0, 0.0),
-        (1, 9, 12.0, 12.0),
-    ],
-)
-def test_a_deferred_batch_goes_on_when_it_is_worth_a_worker(
-    ended: int, waiting: int, wake_at: float | None, expected: float | None
-) -> None:
-    """Moments in seconds from the deferral."""
-    found = wakes_at(ended, waiting, deferred_at=NOW, wake_at=None if wake_at is None else NOW + wake_at)
-    assert found == (None if expected is None else NOW + expected)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.api.polling import Polling
-from airflow_provider_wiro.watching.scheduler import PollScheduler
-from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
+from airflow_provider_wiro.watching.scheduler import DetailRequest, PollRequest, PollScheduler
 from tests.api.fake_transport import NOON
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.watching.task_list import ListScan
+    from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
 
 #: Seconds from a request to its answer.
 LATENCY = 0.2
@@ -61,7 +61,7 @@ class Crowd:
     """
 
     runs: list[Run]
-    fails: Callable[[Look, float], WiroError | None] = lambda _look, _now: None
+    fails: Callable[[PollRequest, float], WiroError | None] = lambda _look, _now: None
     list_lag: float = 0.0
     ignores_start: bool = False
     polling: Callable[[Run], Polling] | None = None
@@ -121,46 +121,46 @@ class Crowd:
         )
 
     def _look(self, now: float) -> None:
-        for look in self.plan.looks(_moment(now)):
+        for look in self.plan.due_requests(_moment(now)):
             if isinstance(look, DetailRequest):
                 self.details += 1
                 self._ask(look, 0, now)
             else:
                 self._walk(look, now)
 
-    def _walk(self, walk: ListScan[TaskWatch], now: float) -> None:
+    def _walk(self, walk: ListScan, now: float) -> None:
         start = self.plan.next_start(walk, _moment(now))
         if start is not None:
             self.pages += 1
             self._ask(walk, 0 if self.ignores_start else start, now)
 
-    def _ask(self, look: Look, start: int, now: float) -> None:
+    def _ask(self, look: PollRequest, start: int, now: float) -> None:
         failure = self.fails(look, now)
         answer = None if failure else self._answer(look, start, now + LATENCY / 2)
         self.at(now + LATENCY, lambda then: self._tell(look, start, answer, failure, now, then))
 
-    def _answer(self, look: Look, start: int, now: float) -> Any:
+    def _answer(self, look: PollRequest, start: int, now: float) -> Any:
         if isinstance(look, DetailRequest):
-            return self._by_id[look.watched.wiro_task_id].shown_at(now)
+            return self._by_id[look.watch.wiro_task_id].shown_at(now)
         there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
         page = there[start : start + self.plan.page_size]
         # As the list abridges it.
         return tuple(replace(run.shown_at(now - self.list_lag), debug_error="") for run in page)
 
     def _tell(
-        self, look: Look, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+        self, look: PollRequest, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
     ) -> None:
         if failure is not None:
-            self.hear(self.plan.failed(look, failure, _moment(now)), now)
+            self.hear(self.plan.on_error(look, failure, _moment(now)), now)
         elif isinstance(look, DetailRequest):
-            self.hear(self.plan.saw_task(look, answer, _moment(now)), now)
+            self.hear(self.plan.on_task(look, answer, _moment(now)), now)
         else:
-            self.hear(self.plan.saw_page(look, start, answer, _moment(asked), _moment(now)), now)
+            self.hear(self.plan.on_page(look, start, answer, _moment(asked), _moment(now)), now)
             self._walk(look, now)
 
     def hear(self, news: Iterable[WatchUpdate], now: float) -> None:
         for one in news:
-            name = one.watched.wiro_task_id
+            name = one.watch.wiro_task_id
             self.told.setdefault(name, []).append(one)
             if one.is_over and one.task is not None:
                 self.delays[name] = now - self._by_id[name].ends

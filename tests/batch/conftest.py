@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_wiro.batch import concurrency, locations, submission
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.triggers import wiro_batch
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.batch.batch_work import BatchWork
 from tests.operators.fakes import Told
@@ -35,7 +36,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
 def work(wiro: WiroEmulator, told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BatchWork:
     """Return one Airflow task instance that runs a batch; its waits are short."""
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
-    monkeypatch.setattr(concurrency, "GATHERING_SECONDS", 0.1)
+    monkeypatch.setattr(wiro_batch, "GATHERING_SECONDS", 0.1)
     monkeypatch.setattr(concurrency, "RAISE_AFTER_SECONDS", 0.2)
     monkeypatch.setattr(submission, "TROUBLE_PAUSE_SECONDS", 0.02)
     # Most tests read the journal of a batch that is over; test_spent_batches.py has it removed.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.batch import concurrency
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.triggers import wiro_batch
 
 if TYPE_CHECKING:
     from tests.airflow_home import AirflowHome, FinishedRun
@@ -25,7 +25,7 @@ BOTH = pytest.mark.parametrize("dag_id", ["batch_blocking", "batch_deferrable"])
 def _records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Give Airflow before 3.3 a place for the journal; and wait for little."""
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
-    monkeypatch.setattr(concurrency, "GATHERING_SECONDS", 0.2)
+    monkeypatch.setattr(wiro_batch, "GATHERING_SECONDS", 0.2)
 
 
 def run(airflow_home: AirflowHome, dag_id: str, folder: Path) -> FinishedRun:

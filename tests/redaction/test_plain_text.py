@@ -117,9 +117,9 @@ def test_the_life_of_a_task_is_narrated_in_plain_lines() -> None:
     lines: list[str] = []
     narrator = TaskLogger("1", lines.append, lines.append)
     hostile = "\x1b[1;31m\u202eno machine ::group::x\u2028"
-    narrator.observe(Task("1", "task_error", debug_error=f"Traceback\n{hostile}"))
-    narrator.observe(Task("1", f"task_{hostile}"))
-    narrator.ended(Task("1", "task_postprocess_end", exit_code="0", debug_output=FORGED))
+    narrator.on_task(Task("1", "task_error", debug_error=f"Traceback\n{hostile}"))
+    narrator.on_task(Task("1", f"task_{hostile}"))
+    narrator.on_success(Task("1", "task_postprocess_end", exit_code="0", debug_output=FORGED))
 
     assert len(lines) >= 3
     assert all(line.isprintable() and "::group::" not in line for line in lines)

@@ -17,7 +17,10 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.base import WiroTrigger
-from airflow_provider_wiro.triggers.deferral import SHORTEST_DEFERRAL_SECONDS, shortest_deferral_seconds
+from airflow_provider_wiro.triggers.shortest_deferral import (
+    SHORTEST_DEFERRAL_SECONDS,
+    shortest_deferral_seconds,
+)
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.hooks.test_clock_steps import WallClock
@@ -113,7 +116,7 @@ async def test_it_is_twenty_seconds_unless_configured(
     trigger._now = lambda: made.deferred_at
     monkeypatch.setattr(trigger, "_wait", lambda: wait(0, {"status": "success"}))
 
-    assert await one_event(trigger) == {"status": "success"}
+    assert await one_event(trigger) == {"status": "success", "try_number": None}
     assert SHORTEST_DEFERRAL_SECONDS == 20
     assert slept == [pytest.approx(SHORTEST_DEFERRAL_SECONDS, abs=1)]
 

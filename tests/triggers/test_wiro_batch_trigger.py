@@ -11,10 +11,10 @@ import pytest
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api import polling
-from airflow_provider_wiro.batch import concurrency
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.triggers import wiro_batch
 from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome, WiroBatchTrigger
 from tests.operators.fakes import CANCELLED, RETRO, SMALL, Told, one_event
 from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
-    monkeypatch.setattr(concurrency, "GATHERING_SECONDS", 0.3)
+    monkeypatch.setattr(wiro_batch, "GATHERING_SECONDS", 0.3)
     monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: told))
 
 
@@ -247,7 +247,7 @@ async def test_on_kill_says_that_lost_runs_may_have_started_tasks_that_it_cannot
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == (count if is_said else 0)
-    assert ("The answers of 3 Runs were lost." in told) is is_said
+    assert ("The responses to 3 Runs were lost." in told) is is_said
 
 
 async def test_a_move_to_another_triggerer_stops_nothing(
@@ -263,7 +263,10 @@ async def test_a_move_to_another_triggerer_stops_nothing(
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves on; 2 Wiro tasks are left running (the Airflow task is deferred)." in told
+    assert (
+        "This trigger moves to another triggerer; 2 Wiro tasks are left running "
+        "(the Airflow task is deferred)." in told
+    )
 
 
 @pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "restarting", None])
@@ -281,7 +284,7 @@ async def test_a_batch_that_another_triggerer_has_taken_over_goes_on_in_a_worker
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves on; 2 Wiro tasks are left running" in told
+    assert "This trigger moves to another triggerer; 2 Wiro tasks are left running" in told
 
 
 async def test_cancel_on_kill_off_leaves_all_running(

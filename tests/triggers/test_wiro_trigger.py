@@ -69,7 +69,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def started(trigger: WiroTaskTrigger) -> asyncio.Task[Any]:
     """Run a trigger as the triggerer does, and return once it has looked at its task."""
     running = asyncio.create_task(one_event(trigger))
-    await until(lambda: trigger._last_seen is not None)
+    await until(lambda: trigger._is_running is not None)
     return running
 
 
@@ -227,7 +227,7 @@ async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
     await cancelled(running)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves on" in told
+    assert "This trigger moves to another triggerer" in told
 
 
 @pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed"])
@@ -415,5 +415,5 @@ async def test_ending_the_wait_for_a_lost_run_says_what_cannot_be_stopped(
 
     await trigger.on_kill()
 
-    assert ("The answer of a Run of o/m, sent at 2026-11-23 08:00:00 UTC, was lost" in told) is warns
+    assert ("The response to a Run of o/m, sent at 2026-11-23 08:00:00 UTC, was lost" in told) is warns
     assert ("can't be stopped from here. Look in the dashboard at wiro.ai." in told) is warns

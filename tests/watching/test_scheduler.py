@@ -24,9 +24,8 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroTaskTimeoutError,
 )
-from airflow_provider_wiro.watching.scheduler import PollScheduler
+from airflow_provider_wiro.watching.scheduler import DetailRequest, PollRequest, PollScheduler
 from airflow_provider_wiro.watching.task_list import ListScan
-from airflow_provider_wiro.watching.watch import DetailRequest, Look
 from tests.api.fake_transport import NOON
 from tests.api.watch_simulation import Crowd, Run
 
@@ -51,7 +50,9 @@ def lived(tasks: list[Run], **settings: Any) -> Crowd:
     return crowd
 
 
-def pages_fail(error: WiroError, *, until: float = 10_000.0) -> Callable[[Look, float], WiroError | None]:
+def pages_fail(
+    error: WiroError, *, until: float = 10_000.0
+) -> Callable[[PollRequest, float], WiroError | None]:
     return lambda look, now: error if isinstance(look, ListScan) and now < until else None
 
 
@@ -213,7 +214,7 @@ def test_a_list_that_is_back_is_used_again() -> None:
 def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> None:
     crowd = Crowd(runs(200))
 
-    def too_large(look: Look, _: float) -> WiroError | None:
+    def too_large(look: PollRequest, _: float) -> WiroError | None:
         is_large = isinstance(look, ListScan) and crowd.plan.page_size > 25
         return WiroAnswerTooLargeError("more than 16 MiB") if is_large else None
 
@@ -235,7 +236,7 @@ def listing_as(crowd: Crowd, change: Callable[[tuple[Any, ...]], tuple[Any, ...]
     """Let Task/List answer in some other way."""
     answer = crowd._answer
 
-    def changed(look: Look, start: int, now: float) -> Any:
+    def changed(look: PollRequest, start: int, now: float) -> Any:
         return (
             answer(look, start, now) if isinstance(look, DetailRequest) else change(answer(look, start, now))
         )
@@ -304,9 +305,9 @@ def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
     shown = Run.shown_at
     hasty = {run.id for run in crowd.runs}
 
-    def answer(look: Look, start: int, now: float) -> Any:
+    def answer(look: PollRequest, start: int, now: float) -> Any:
         if isinstance(look, DetailRequest):
-            return shown(crowd._by_id[look.watched.wiro_task_id], now)
+            return shown(crowd._by_id[look.watch.wiro_task_id], now)
         there = [run for run in reversed(crowd.runs) if run.starts <= now]
         return tuple(shown(run, now + (50.0 if run.id in hasty else 0.0)) for run in there[start:][:100])
 
@@ -348,10 +349,10 @@ class Failing:
         self._looks: Counter[str] = Counter()
         self.crowd: Crowd
 
-    def __call__(self, look: Look, now: float) -> WiroError | None:
+    def __call__(self, look: PollRequest, now: float) -> WiroError | None:
         if not isinstance(look, DetailRequest):
             return None
-        name = look.watched.wiro_task_id
+        name = look.watch.wiro_task_id
         if now < self._since(self.crowd._by_id[name]):
             return None
         self._looks[name] += 1
@@ -384,7 +385,7 @@ def test_six_failures_in_a_row_do_not_make_an_end_half_a_minute_late() -> None:
 def test_an_end_that_was_heard_of_is_asked_for_again_soon_when_detail_fails() -> None:
     failing = Failing(2, since=lambda run: run.ends)
     crowd = failing.crowd = Crowd([Run("2221", 0.0, 500.0)], fails=failing)
-    crowd.at(500.1, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.at(500.1, lambda now: crowd.plan.on_message("2221", _at(now)))
     crowd.live()
 
     assert crowd.delays["2221"] <= 1 + 2 + 1.0
@@ -411,8 +412,8 @@ def test_a_server_that_is_down_is_not_asked_more_often_by_a_thousand_tasks() -> 
 
 
 def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
-    def fails(look: Look, _: float) -> WiroError | None:
-        is_it = isinstance(look, DetailRequest) and look.watched.wiro_task_id == "2225"
+    def fails(look: PollRequest, _: float) -> WiroError | None:
+        is_it = isinstance(look, DetailRequest) and look.watch.wiro_task_id == "2225"
         return WiroAuthenticationError("no", http_status=401) if is_it else None
 
     crowd = lived(runs(20), fails=fails)
@@ -463,11 +464,11 @@ def test_while_the_gate_is_closed_only_last_looks_are_made() -> None:
         deadline = _at(10.0) if number == 0 else None
         plan.add(str(number), Polling(NOON, deadline), patience_seconds=300, is_seen=False, now=NOON)
 
-    assert plan.wait(_at(1.0), 59.0) == []
+    assert plan.hold_back(_at(1.0), 59.0) == []
     assert plan.next_due_at() == _at(10.0)
-    [last_look] = plan.wait(_at(10.0), 50.0)
-    assert last_look.watched.wiro_task_id == "0"
-    [news] = plan.failed(last_look, WiroRateLimitError("slow down", http_status=429), _at(10.1))
+    [last_look] = plan.hold_back(_at(10.0), 50.0)
+    assert last_look.watch.wiro_task_id == "0"
+    [news] = plan.on_error(last_look, WiroRateLimitError("slow down", http_status=429), _at(10.1))
     assert isinstance(news.error, WiroTaskTimeoutError)
     assert plan.next_due_at() == _at(60.0)
     assert len(plan) == 2
@@ -498,7 +499,7 @@ def test_two_that_wait_for_one_task_are_both_told() -> None:
     second = crowd.plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
     crowd.live()
 
-    assert second.is_followed is False
+    assert second.is_active is False
     assert sum(news.is_over for news in crowd.told["2221"]) == 2
 
 
@@ -511,7 +512,7 @@ def test_a_status_is_told_when_it_changes_and_not_again() -> None:
 
 def test_what_is_heard_is_looked_at_at_once() -> None:
     crowd = Crowd([Run("2221", 0.0, 50.0)])
-    crowd.at(50.1, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.at(50.1, lambda now: crowd.plan.on_message("2221", _at(now)))
     crowd.live()
 
     assert crowd.delays["2221"] < 1.0
@@ -550,9 +551,9 @@ def test_a_reason_that_comes_later_is_news_once() -> None:
     plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
     told = []
     for number, reason in enumerate(("", "", "no machine", "", "no machine"), start=1):
-        [look] = plan.looks(_at(60.0 * number))
+        [look] = plan.due_requests(_at(60.0 * number))
         assert isinstance(look, DetailRequest)
-        told.append(plan.saw_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
+        told.append(plan.on_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
 
     assert [len(news) for news in told] == [1, 0, 1, 0, 0]
     assert told[2][0].since is None, "nothing that should have been heard of"
@@ -562,20 +563,20 @@ def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up
     crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
     plan = crowd.plan
     watched = plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
-    [look] = plan.looks(_at(1.0))
+    [look] = plan.due_requests(_at(1.0))
 
     assert isinstance(look, DetailRequest)
-    assert plan.failed(look, WiroConnectionError("timeout"), _at(3600.0)) == []
-    assert watched.is_followed
+    assert plan.on_error(look, WiroConnectionError("timeout"), _at(3600.0)) == []
+    assert watched.is_active
 
     for seconds in range(3610, 3740, 10):
-        assert watched.is_followed, "patience begins when the process goes on"
-        [look] = plan.looks(_at(float(seconds)))
-        plan.failed(look, WiroConnectionError("timeout"), _at(float(seconds)))
+        assert watched.is_active, "patience begins when the process goes on"
+        [look] = plan.due_requests(_at(float(seconds)))
+        plan.on_error(look, WiroConnectionError("timeout"), _at(float(seconds)))
     news = []
     for seconds in range(3740, 3800, 10):
-        for look in plan.looks(_at(float(seconds))):
-            news += plan.failed(look, WiroConnectionError("timeout"), _at(float(seconds)))
+        for look in plan.due_requests(_at(float(seconds))):
+            news += plan.on_error(look, WiroConnectionError("timeout"), _at(float(seconds)))
     assert "Lost sight" in str(news[-1].error)
 
 
@@ -600,8 +601,8 @@ def _failing_looks(
         due = plan.next_due_at()
         assert due is not None
         at = max(at, (due - NOON).total_seconds())
-        for look in plan.looks(_at(at)):
-            for news in plan.failed(look, error, _at(at)):
+        for look in plan.due_requests(_at(at)):
+            for news in plan.on_error(look, error, _at(at)):
                 return at, news.error
     return at, None
 
@@ -620,8 +621,8 @@ def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> Non
 def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
     plan = PollScheduler(lambda: 0.5)
     plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
-    [look] = plan.looks(_at(50.0))
-    plan.saw_task(look, Task("2221", "task_start"), _at(50.0))
+    [look] = plan.due_requests(_at(50.0))
+    plan.on_task(look, Task("2221", "task_start"), _at(50.0))
     at, error = _failing_looks(plan, NOT_THERE, 50.0)
     assert error is NOT_THERE
     assert 150 <= at <= 160
@@ -661,8 +662,8 @@ def test_a_fixed_interval_and_a_deadline_in_a_crowd_cost_one_look_at_the_deadlin
 
 def test_what_is_heard_while_a_look_is_on_its_way_is_looked_at_once_more() -> None:
     crowd = Crowd([Run("2221", 0.0, 500.0)])
-    crowd.at(499.85, lambda now: crowd.plan.hasten(["2221"], _at(now)))  # answered as of 499.95
-    crowd.at(500.01, lambda now: crowd.plan.heard("2221", _at(now)))
+    crowd.at(499.85, lambda now: crowd.plan.poll_now(["2221"], _at(now)))  # answered as of 499.95
+    crowd.at(500.01, lambda now: crowd.plan.on_message("2221", _at(now)))
     crowd.live()
 
     assert crowd.delays["2221"] < 1.0
@@ -673,7 +674,7 @@ def test_lines_on_stderr_cost_one_look_and_leave_a_task_in_the_list() -> None:
 
     def line(run: Run, now: float) -> None:
         if now < run.ends:
-            crowd.plan.heard(run.id, _at(now), is_end=False)
+            crowd.plan.on_message(run.id, _at(now), is_end=False)
             crowd.at(now + 0.1, lambda then: line(run, then))
 
     for run in crowd.runs:

@@ -23,8 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
 )
 from airflow_provider_wiro.watching.intervals import LONGEST_PAUSE_AFTER_A_FAILURE_SECONDS
-from airflow_provider_wiro.watching.scheduler import PollScheduler
-from airflow_provider_wiro.watching.watch import DetailRequest, Look, TaskWatch, WatchUpdate
+from airflow_provider_wiro.watching.scheduler import DetailRequest, PollRequest, PollScheduler
 from tests.api.fake_transport import NOON, quick
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_wiro.watching.task_list import ListScan
+    from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
 
 Page = tuple[Task, ...]
 
@@ -117,7 +117,7 @@ class Storm:
         self.chance = random.Random(trouble.seed)
         self.plan = PollScheduler(self.chance.random, lambda _: self.chance.random() < 0.3)
         self.waits: dict[TaskWatch, Wait] = {}
-        self.away: list[Look] = []
+        self.away: list[PollRequest] = []
         self.requests: Counter[int] = Counter()
         self.crowd: Counter[int] = Counter()
         self._events: list[tuple[float, int, Callable[[float], Any]]] = []
@@ -173,12 +173,12 @@ class Storm:
         on_the_way = Counter(id(watched) for look in self.away for watched in _watched_by(look))
         for wait in self.waits.values():
             watched = wait.watched
-            if not watched.is_followed:
+            if not watched.is_active:
                 assert wait.has_left or wait.over_at is not None, "it was dropped without a word"
                 continue
-            assert watched.is_away == bool(on_the_way[id(watched)])
+            assert watched.in_flight == bool(on_the_way[id(watched)])
             assert on_the_way[id(watched)] <= 1
-            if not watched.is_away:
+            if not watched.in_flight:
                 assert due_at is not None, "nobody will look at it any more"
                 assert due_at <= watched.due_at
                 assert watched.due_at <= _moment(now + 3600.0)
@@ -207,18 +207,18 @@ class Storm:
             wait.calls += 3 * (wait.watched.wiro_task_id == name)
         for _ in range(self.chance.choice([1, 2])):
             if self.chance.random() < 0.5:
-                self.plan.heard(name, _moment(now))
+                self.plan.on_message(name, _moment(now))
             else:
-                self.plan.hasten([name, name], _moment(now))
+                self.plan.poll_now([name, name], _moment(now))
 
     def _close_gate(self, now: float) -> None:
         self._gate_closed_until = round(now + 20.0, 6)
 
     def _look(self, now: float) -> None:
         if now < self._gate_closed_until:
-            looks: Sequence[Look] = self.plan.wait(_moment(now), self._gate_closed_until - now)
+            looks: Sequence[PollRequest] = self.plan.hold_back(_moment(now), self._gate_closed_until - now)
         else:
-            looks = self.plan.looks(_moment(now))
+            looks = self.plan.due_requests(_moment(now))
         for look in looks:
             self.away.append(look)
             # Only so many requests go out at once: some begin a moment later.
@@ -226,11 +226,11 @@ class Storm:
                 now + self.chance.choice([0.0, 0.0, 0.7]), lambda then, look=look: self._begin(look, then)
             )
 
-    def _begin(self, look: Look, now: float) -> None:
+    def _begin(self, look: PollRequest, now: float) -> None:
         if isinstance(look, DetailRequest):
             self._ask(look, 0, now)
-            if look.watched in self.waits:
-                self.waits[look.watched].details += 1
+            if look.watch in self.waits:
+                self.waits[look.watch].details += 1
             return
         start = self.plan.next_start(look, _moment(now))
         if start is None:
@@ -238,7 +238,7 @@ class Storm:
         else:
             self._ask(look, start, now)
 
-    def _ask(self, look: Look, start: int, now: float) -> None:
+    def _ask(self, look: PollRequest, start: int, now: float) -> None:
         self.requests[int(now)] += 1
         self.crowd[int(now)] = max(self.crowd[int(now)], len(self.plan))
         is_trouble = now < TROUBLE_ENDS
@@ -251,9 +251,9 @@ class Storm:
         answer = None if failure else self._answer(look, start, (now + then) / 2)
         self.at(then, lambda then: self._tell(look, start, answer, failure, now, then))
 
-    def _answer(self, look: Look, start: int, now: float) -> Any:
+    def _answer(self, look: PollRequest, start: int, now: float) -> Any:
         if isinstance(look, DetailRequest):
-            return self._shown(look.watched.wiro_task_id, now)
+            return self._shown(look.watch.wiro_task_id, now)
         first = 0 if self.trouble.ignores_start else start
         there = [name for name in self._listed if self._starts[name] <= now]
         page = tuple(self._shown(name, now) for name in there[first : first + self.plan.page_size])
@@ -268,22 +268,22 @@ class Storm:
         return Task(name, "task_error" if is_in_error else "task_output")
 
     def _tell(
-        self, look: Look, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+        self, look: PollRequest, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
     ) -> None:
         moment = _moment(now)
         if failure is not None:
             self.away.remove(look)
-            self.hear(self.plan.failed(look, failure, moment), now)
+            self.hear(self.plan.on_error(look, failure, moment), now)
         elif isinstance(look, DetailRequest):
             self.away.remove(look)
-            self.hear(self.plan.saw_task(look, answer, moment), now)
+            self.hear(self.plan.on_task(look, answer, moment), now)
         else:
-            self.hear(self.plan.saw_page(look, start, answer, _moment(asked), moment), now)
+            self.hear(self.plan.on_page(look, start, answer, _moment(asked), moment), now)
             self._begin(look, now)
 
     def hear(self, news: list[WatchUpdate], now: float) -> None:
         for one in news:
-            wait = self.waits[one.watched]
+            wait = self.waits[one.watch]
             assert not wait.has_left
             assert wait.over_at is None, "it was told after its end"
             wait.news.append(one)
@@ -361,8 +361,8 @@ def test_a_task_that_is_newer_than_all_the_list_shows_is_followed_by_detail() ->
     )
 
 
-def _watched_by(look: DetailRequest | ListScan[TaskWatch]) -> list[TaskWatch]:
-    return [look.watched] if isinstance(look, DetailRequest) else look.wanted
+def _watched_by(look: DetailRequest | ListScan) -> list[TaskWatch]:
+    return [look.watch] if isinstance(look, DetailRequest) else look.wanted
 
 
 def _moment(seconds: float) -> Any:

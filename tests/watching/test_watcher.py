@@ -213,8 +213,8 @@ async def test_a_bug_of_one_that_waits_ends_its_own_wait_only(wiro: WiroEmulator
     assert nobody_is_left()
 
 
-@pytest.mark.parametrize("where", ["looks", "saw_task"])
-async def test_a_bug_of_the_plan_is_logged_and_nobody_loses_sight(
+@pytest.mark.parametrize("where", ["due_requests", "on_task"])
+async def test_a_bug_in_the_scheduler_is_logged_and_no_task_is_lost_sight_of(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
     method = getattr(PollScheduler, where)

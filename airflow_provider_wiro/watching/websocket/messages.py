@@ -1,12 +1,11 @@
 """
-What is said over Wiro's WebSocket: the registration of a task, and the messages about it.
+The messages of Wiro's WebSocket: the registration of a task, and the messages about it.
 
 Wiro has two dialects, and both are read: today's ``{type, id, message, result, success, terminal,
 exitCode}``, and the older ``{type, id, tasktoken, message, result}``.
 
 Whatever a server sends, reading it raises nothing: a message that is not understood is None, one of an
-unknown type means "still running". What becomes of the connection is decided in
-:mod:`~airflow_provider_wiro.watching.websocket.health`.
+unknown type means "still running".
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 #: What ends a task over the WebSocket. ``task_error`` doesn't: there it is a line on stderr.
 END_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL})
 
-#: Of realtime sessions; says nothing of how far a task is.
+#: Sent in realtime sessions; says nothing about how far a task is.
 _IGNORED = frozenset({"task_cost"})
 #: Both dialects begin a message so. It has to be the very beginning: the rest has texts of a model's making.
 _HEAD = re.compile(r'\s*\{\s*"type"\s*:\s*"(\w{1,64})"\s*,\s*"id"\s*:\s*("?)(\d{1,20})\2\s*,', re.ASCII)
 
-#: Nothing that is told counts higher: a server's numbers go into a log.
+#: Higher numbers are dropped: a server's numbers go into a log.
 _MOST = 10.0**9
 _LONGEST_TEXT = 20
 
@@ -40,7 +39,7 @@ _LONGEST_TEXT = 20
 @dataclass(frozen=True)
 class Progress:
     """
-    How far a model is. What it didn't tell is None.
+    How far a model is. What it doesn't report is None.
 
     :ivar percentage: from 0 to 100.
     :ivar step: of ``steps``.
@@ -57,7 +56,7 @@ class Progress:
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Progress | None:
         """
-        Read the ``message`` of a ``task_output``; None if it tells nothing of all this.
+        Read the ``message`` of a ``task_output``; None if it reports no progress.
 
         An LLM's has its speed only, beside the text so far, which is not kept.
         """
@@ -76,7 +75,7 @@ class Progress:
 @dataclass(frozen=True)
 class PushMessage:
     """
-    One message about a task. It says when to look at the task's Detail, which alone is the truth.
+    One message about a task. It says when to poll the task's Detail, which alone is the truth.
 
     :ivar status: the message's type; may be one that this package doesn't know.
     :ivar terminal: whether the message says so; only today's dialect does.
@@ -102,8 +101,8 @@ def read_message(frame: str, ids_by_token: Mapping[str, str], ids: Container[str
     """
     Read one text frame.
 
-    A message names its task by id, in the older dialect also by token. The token goes before: nobody else
-    knows it.
+    A message names its task by id, in the older dialect also by token. The token takes
+    precedence: nobody else knows it.
 
     :param ids_by_token: the tasks that were registered, each token's id.
     :param ids: the same ids, for a message without a token.
@@ -121,17 +120,17 @@ def read_message(frame: str, ids_by_token: Mapping[str, str], ids: Container[str
     wiro_task_id = ids_by_token.get(text(item.get("tasktoken"))) or text(item.get("id")).strip()
     if not status or status in _IGNORED or wiro_task_id not in ids:
         return None
-    told = item.get("message") if status == TaskStatus.OUTPUT else None
+    output = item.get("message") if status == TaskStatus.OUTPUT else None
     return PushMessage(
         wiro_task_id,
         status,
-        Progress.from_wire(told) if isinstance(told, Mapping) else None,
+        Progress.from_wire(output) if isinstance(output, Mapping) else None,
         terminal=item.get("terminal") is True,
     )
 
 
 def _read_head(frame: str, ids: Container[str]) -> PushMessage | None:
-    """Read what a message is about from its beginning, without the time that parsing all of it takes."""
+    """Read type and id from the beginning of a message, without the time that parsing all of it takes."""
     head = _HEAD.match(frame)
     if head is None or head[3] not in ids:
         return None

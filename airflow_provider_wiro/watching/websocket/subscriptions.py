@@ -1,4 +1,4 @@
-"""What a watcher has of Wiro's push: which tasks are registered for it, and what is made of what is heard."""
+"""The WebSocket subscriptions of a watcher's tasks, and how messages reach its scheduler."""
 
 from __future__ import annotations
 
@@ -20,110 +20,108 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
     from airflow_provider_wiro.watching.websocket.messages import PushMessage
 
-#: With ``auto`` so many tasks of a connection are registered at most: with as many, push takes about as much
-#: of a triggerer's core as polling does (`make bench-scale`), and from there on polling grows more slowly.
+#: With ``auto`` at most this many tasks of a connection are registered: with as many, push takes about as
+#: much of a triggerer's core as polling does (`make bench-scale`), and beyond that polling grows more slowly.
 MAX_AUTO = 1000
-#: Once in this time something is passed on to the one that waits: it costs a turn of the loop, and a line.
-_TELL_SECONDS = 5.0
+#: At most once in this time a message about a task is passed on that doesn't report its end.
+_PASS_ON_SECONDS = 5.0
 
 log = plain_logger(__name__)
 
 
 class SubscriptionManager:
     """
-    Registers tasks, and makes the plan look when something was heard.
+    Registers tasks for messages, and has the scheduler poll those that a message concerns.
 
     Belongs to one event loop, and to a hook whose connection has a ``push_url``.
 
-    :param now: the clock of the plan.
-    :param changed: called when the plan may have become due.
-    :param tell: passes on a message that one who waits may want to know.
+    :param now: the clock of the scheduler.
+    :param on_due: called when the scheduler may have become due.
+    :param on_message: called with messages that those who wait may want to log.
     """
 
     def __init__(
         self,
         hook: WiroAsyncHook,
-        plan: PollScheduler,
+        scheduler: PollScheduler,
         *,
         now: Callable[[], datetime],
-        changed: Callable[[], None],
-        tell: Callable[[PushMessage], None],
+        on_due: Callable[[], None],
+        on_message: Callable[[PushMessage], None],
     ) -> None:
-        self._plan = plan
+        self._scheduler = scheduler
         self._now = now
-        self._changed = changed
-        self._tell = tell
-        self._channel = PushChannel(hook, heard=self._heard, registered=self._registered, log=log)
-        self._listens: dict[str, set[TaskWatch]] = {}
+        self._on_due = on_due
+        self._pass_on = on_message
+        self._channel = PushChannel(
+            hook, on_message=self._on_message, on_registered=self._on_registered, log=log
+        )
+        self._watches: dict[str, set[TaskWatch]] = {}
         self._insisting: set[TaskWatch] = set()
-        self._heard_at: dict[str, float] = {}
-        self._told_at: dict[str, float] = {}
+        self._passed_on_at: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
 
     def add(self, watched: TaskWatch, watch: Watch) -> None:
-        """Listen to a task from the next look on, which tells its token."""
-        if watch == "websocket" or (watch == "auto" and len(self._listens) < MAX_AUTO):
-            self._listens.setdefault(watched.wiro_task_id, set()).add(watched)
+        """Subscribe to a task from the next poll on, which shows its token."""
+        if watch == "websocket" or (watch == "auto" and len(self._watches) < MAX_AUTO):
+            self._watches.setdefault(watched.wiro_task_id, set()).add(watched)
             if watch == "websocket":
                 self._insisting.add(watched)
 
     def discard(self, watched: TaskWatch) -> None:
-        """Listen to a task no more, if nobody else does."""
-        listens = self._listens.get(watched.wiro_task_id)
-        if listens is None:
+        """Unsubscribe from a task, if nobody else waits for it."""
+        wiro_task_id = watched.wiro_task_id
+        watches = self._watches.get(wiro_task_id)
+        if watches is None:
             return
-        listens.discard(watched)
+        watches.discard(watched)
         self._insisting.discard(watched)
-        if not listens:
-            wiro_task_id = watched.wiro_task_id
-            del self._listens[wiro_task_id]
-            self._heard_at.pop(wiro_task_id, None)
-            self._told_at.pop(wiro_task_id, None)
+        if not watches:
+            del self._watches[wiro_task_id]
+            self._passed_on_at.pop(wiro_task_id, None)
             self._channel.discard(wiro_task_id)
 
     def is_working(self, wiro_task_id: str) -> bool:
-        """Whether a task's end can be expected to be told."""
+        """Whether a message about a task's end can be expected."""
         return self._channel.is_working(wiro_task_id)
 
-    def seen(self, news: WatchUpdate) -> None:
-        """Learn what a look has shown: a token, or something that should have been heard."""
-        wiro_task_id = news.watched.wiro_task_id
-        if news.task is None or wiro_task_id not in self._listens:
+    def on_update(self, update: WatchUpdate) -> None:
+        """Take in what a poll has shown: a token, or a change that a message should have reported."""
+        wiro_task_id = update.watch.wiro_task_id
+        if update.task is None or wiro_task_id not in self._watches:
             return
-        if news.since is not None:
-            since = self._loop.time() - (self._now() - news.since).total_seconds()
-            if self._heard_at.get(wiro_task_id, since) <= since:
-                self._channel.missed(wiro_task_id, since, is_end=news.is_over)
-        if not news.is_over:
-            self.learn(news.watched, news.task)
+        if update.since is not None:
+            since = self._loop.time() - (self._now() - update.since).total_seconds()
+            self._channel.on_change(wiro_task_id, since, is_end=update.is_over)
+        if not update.is_over:
+            self.on_task(update.watch, update.task)
 
-    def learn(self, watched: TaskWatch, task: Task) -> None:
-        """Register a task whose token is known now."""
-        if watched.wiro_task_id not in self._listens or task.is_terminal:
+    def on_task(self, watched: TaskWatch, task: Task) -> None:
+        """Register a task whose token a poll has shown."""
+        if watched.wiro_task_id not in self._watches or task.is_terminal:
             return
         if task.token:
             self._channel.add(watched.wiro_task_id, task.token)
         elif watched in self._insisting:  # the list may abridge; Detail shows all
             self._insisting.discard(watched)
-            self._plan.ask_alone(watched, self._now())
-            self._changed()
+            self._scheduler.require_detail(watched, self._now())
+            self._on_due()
 
     async def aclose(self) -> None:
-        """Hear nothing more."""
+        """Unsubscribe from everything."""
         await self._channel.aclose()
 
-    def _registered(self, wiro_task_ids: Sequence[str]) -> None:
-        # What happened before the registration is not told. Nobody waits for what isn't relied on.
-        self._plan.hasten(filter(self.is_working, wiro_task_ids), self._now())
-        self._changed()
+    def _on_registered(self, wiro_task_ids: Sequence[str]) -> None:
+        # What happened before the registration isn't reported. Tasks that aren't relied on are polled anyway.
+        self._scheduler.poll_now(filter(self.is_working, wiro_task_ids), self._now())
+        self._on_due()
 
-    def _heard(self, message: PushMessage) -> None:
+    def _on_message(self, message: PushMessage) -> None:
         wiro_task_id, now = message.wiro_task_id, self._loop.time()
-        self._heard_at[wiro_task_id] = now
-        # A task_error is a line on stderr or a failure before the model ran: no end, but worth asking Detail.
+        # A task_error is a line on stderr or a failure before the model ran: no end, but worth a Detail.
         if message.is_end or message.status == TaskStatus.ERROR:
-            self._plan.heard(wiro_task_id, self._now(), is_end=message.is_end)
-            self._changed()
-        elif now >= self._told_at.get(wiro_task_id, 0.0) + _TELL_SECONDS:
-            self._told_at[wiro_task_id] = now
-            self._tell(message)
+            self._scheduler.on_message(wiro_task_id, self._now(), is_end=message.is_end)
+            self._on_due()
+        elif now >= self._passed_on_at.get(wiro_task_id, 0.0) + _PASS_ON_SECONDS:
+            self._passed_on_at[wiro_task_id] = now
+            self._pass_on(message)

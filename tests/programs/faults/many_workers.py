@@ -143,7 +143,8 @@ def batch_triggerer_moved(stage: Stage) -> None:
     pause(20)
     if stage.ask(lambda seen: seen.stopped):
         raise BrokenPromiseError("Wiro tasks were stopped because their trigger moved")
-    stage.note(f"{_times_said(stage, 'This trigger moves on')} times a trigger left its Wiro tasks running")
+    moves = _times_said(stage, "This trigger moves to another triggerer")
+    stage.note(f"{moves} times a trigger left its Wiro tasks running")
     stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
     stage.finish(
         Expected(started=BATCH_ITEMS, billed=BATCH_ITEMS, states={"success": 1}, most_tries=1),

@@ -1,4 +1,4 @@
-"""The channel tells of tasks as long as the server does, and never gets in the way of anything else."""
+"""The channel reports what the server reports, and never gets in the way of anything else."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from aiohttp import web
 
 from airflow_provider_wiro.emulator import Fault, ManualClock, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
-from airflow_provider_wiro.watching.websocket import channel as watching_websocket_channel
-from airflow_provider_wiro.watching.websocket import connection as watching_websocket_connection
-from airflow_provider_wiro.watching.websocket import health as decisions
+from airflow_provider_wiro.watching.websocket import channel as channels
+from airflow_provider_wiro.watching.websocket import connection as connections
+from airflow_provider_wiro.watching.websocket import health
 from airflow_provider_wiro.watching.websocket.channel import PushChannel
 from tests.contract.scripts import head, raw, silence
 
@@ -40,11 +40,11 @@ END = "task_postprocess_end"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decisions, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(decisions, "GRACE_SECONDS", GRACE)
-    monkeypatch.setattr(watching_websocket_connection, "GRACE_SECONDS", GRACE)
-    monkeypatch.setattr(watching_websocket_connection, "SETTLING_SECONDS", 0.01)
-    monkeypatch.setattr(watching_websocket_channel, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(health, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(health, "GRACE_SECONDS", GRACE)
+    monkeypatch.setattr(channels, "GRACE_SECONDS", GRACE)
+    monkeypatch.setattr(connections, "SETTLING_SECONDS", 0.01)
+    monkeypatch.setattr(channels, "LINGER_SECONDS", 0.05)
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -61,7 +61,7 @@ class Following:
         self.messages: list[PushMessage] = []
         self.registered: list[str] = []
         self.channel = PushChannel(
-            self.hook, heard=self.messages.append, registered=self._note_registered, log=log
+            self.hook, on_message=self.messages.append, on_registered=self._note_registered, log=log
         )
 
     def _note_registered(self, wiro_task_ids: Sequence[str]) -> None:
@@ -81,15 +81,13 @@ class Following:
         """Be a poll that saw a change, two graces after the one before."""
         since = asyncio.get_running_loop().time()
         await asyncio.sleep(2 * GRACE)
-        self.channel.missed(wiro_task_id, since, is_end=is_end)
+        self.channel.on_change(wiro_task_id, since, is_end=is_end)
         await asyncio.sleep(2 * GRACE)
 
 
 @asynccontextmanager
-async def following(*, has_told: bool = True) -> AsyncIterator[Following]:
-    """Give a channel; one to whom the server has told something before, unless the test says otherwise."""
+async def following() -> AsyncIterator[Following]:
     one = Following(logging.getLogger("tests.push"))
-    one.channel.trust.has_told = has_told
     try:
         yield one
     finally:
@@ -170,10 +168,10 @@ class TestOneConnectionForAll:
         async with emulator(monkeypatch, socket_dialect=dialect) as wiro, following() as one:
             ids = sorted(await start(one, 20))
             await one.are_registered(*ids)
-            assert all(one.channel.is_working(wiro_task_id) for wiro_task_id in ids)
             await until(lambda: wiro.counts.socket_registrations == 20)
             wiro.advance(60)
             await until(lambda: len(one.heard_of()) == 20)
+            assert all(one.channel.is_working(wiro_task_id) for wiro_task_id in ids)
             assert sorted(one.heard_of()) == ids
             assert wiro.counts.requests["socket"] == 1
             assert Counter(one.registered) == dict.fromkeys(ids, 1)
@@ -209,24 +207,26 @@ class TestOneConnectionForAll:
             agents = {request.headers["user-agent"] for request in wiro.received}
         assert agents == {"airflow-provider-wiro"}
 
-    async def test_nothing_is_expected_of_a_server_before_it_has_told_something(
+    async def test_a_task_is_relied_on_from_its_first_message_also_after_a_reconnect(
         self, fake: FakeSocket
     ) -> None:
-        async with following(has_told=False) as one:
+        async with following() as one:
             one.add("1", "2")
             await one.are_registered("1", "2")
             assert not any(map(one.channel.is_working, "12"))
             await fake.tell("1")
+            await until(lambda: one.channel.is_working("1"))
+            assert not one.channel.is_working("2")
+            await fake.tell("2")
             await until(lambda: all(map(one.channel.is_working, "12")))
             await fake.open[0].close()
             await one.are_registered("1", "2", times=2)
             assert all(map(one.channel.is_working, "12"))
 
-    @pytest.mark.parametrize("has_told", [False, True])
-    async def test_before_a_connection_has_told_something_only_ends_can_be_missed(
-        self, fake: FakeSocket, *, has_told: bool
+    async def test_before_a_connection_has_delivered_something_only_ends_can_be_missed(
+        self, fake: FakeSocket
     ) -> None:
-        async with following(has_told=has_told) as one:
+        async with following() as one:
             one.add("1")
             await one.are_registered("1")
             for _ in range(5):
@@ -240,9 +240,7 @@ class TestOneConnectionForAll:
             await asyncio.sleep(0.05)
             assert fake.registrations == []
             one.add("1")
-            assert not one.channel.is_working("1")
             await one.are_registered("1")
-            assert one.channel.is_working("1")
             one.add("2")
             await one.are_registered("2")
         assert fake.registrations == [["token-1", "token-2"]]
@@ -250,7 +248,7 @@ class TestOneConnectionForAll:
     async def test_it_lingers_for_the_next_task_and_then_closes(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(watching_websocket_channel, "LINGER_SECONDS", 0.3)
+        monkeypatch.setattr(channels, "LINGER_SECONDS", 0.3)
         async with following() as one:
             for wiro_task_id in ("1", "2", "3"):
                 one.add(wiro_task_id)
@@ -292,6 +290,7 @@ class TestOneConnectionForAll:
         async with following() as one:
             one.add("1")
             await one.are_registered("1")
+            await fake.tell("1")
             await asyncio.sleep(0.3)
             assert one.channel.is_working("1")
         assert len(fake.registrations) == 1
@@ -303,8 +302,8 @@ class TestOneConnectionForAll:
         hook = WiroAsyncHook()
         channel = PushChannel(
             hook,
-            heard=lambda _: seen.append(whose.get()),
-            registered=lambda _: seen.append(whose.get()),
+            on_message=lambda _: seen.append(whose.get()),
+            on_registered=lambda _: seen.append(whose.get()),
             log=logging.getLogger("tests.push"),
         )
         whose.set("the first trigger's")
@@ -356,12 +355,12 @@ class TestWhatGoesWrong:
     async def test_a_refused_handshake_is_tried_ever_less_often_and_then_left_alone(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Fault
     ) -> None:
-        monkeypatch.setattr(decisions, "MOST_FAILURES", 4)
+        monkeypatch.setattr(health, "MOST_FAILURES", 4)
         caplog.set_level(logging.DEBUG)
         async with emulator(monkeypatch) as wiro, following() as one:
             wiro.inject(fault)
             tokens = await start(one, 3)
-            await until(lambda: one.channel.reconnects.failures == 4)
+            await until(lambda: one.channel.backoff.failures == 4)
             requests = wiro.counts.requests["socket"]
             await asyncio.sleep(0.1)
             assert wiro.counts.requests["socket"] == requests
@@ -395,7 +394,7 @@ class TestWhatGoesWrong:
     async def test_a_connection_that_answers_no_ping_is_given_up(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(watching_websocket_channel, "HEARTBEAT_SECONDS", 0.1)
+        monkeypatch.setattr(connections, "HEARTBEAT_SECONDS", 0.1)
         fake.autoping = False
         async with following() as one:
             one.add("1")
@@ -404,7 +403,7 @@ class TestWhatGoesWrong:
     async def test_a_server_that_tells_nothing_is_found_out_by_what_polls_see(
         self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with following(has_told=False) as one:
+        async with following() as one:
             one.add("1", "2", "3")
             await one.are_registered("1", "2", "3")
             await one.miss("1")
@@ -416,7 +415,7 @@ class TestWhatGoesWrong:
             await asyncio.sleep(0.1)
             assert len(fake.registrations) == 1
             assert not any(map(one.channel.is_working, "123"))
-        assert "the server tells nothing of what happens" in caplog.text
+        assert "the server sends no messages" in caplog.text
 
     async def test_one_that_told_something_before_is_connected_to_again(self, fake: FakeSocket) -> None:
         async with following() as one:
@@ -438,14 +437,14 @@ class TestWhatGoesWrong:
             await one.are_registered("1", "2")
             since = asyncio.get_running_loop().time()
             for _ in range(5):
-                one.channel.missed("1", since, is_end=True)
+                one.channel.on_change("1", since, is_end=True)
+                one.channel.on_change("2", since, is_end=True)
             one.channel.discard("1")  # as for a task whose end a poll saw: its message still counts
             await fake.tell("1", END)
+            await fake.tell("2")
             await asyncio.sleep(2 * GRACE)
-            one.add("1")
-            await one.are_registered("1", times=2)
-            assert one.channel.is_working("1")
-            assert one.messages == []
+            assert one.channel.is_working("2")
+            assert [message.wiro_task_id for message in one.messages] == ["2"]
         assert len(fake.registrations) == 1
 
     async def test_what_a_poll_finds_changed_since_before_the_registration_was_not_missed(
@@ -456,9 +455,11 @@ class TestWhatGoesWrong:
             one.add("1")
             await one.are_registered("1")
             for _ in range(5):
-                one.channel.missed("1", before, is_end=True)
+                one.channel.on_change("1", before, is_end=True)
             await asyncio.sleep(2 * GRACE)
-            assert one.channel.is_working("1")
+            await fake.tell("1")
+            await until(lambda: one.channel.is_working("1"))
+        assert len(fake.registrations) == 1
 
     async def test_hostile_messages_are_passed_over(self, fake: FakeSocket) -> None:
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
@@ -505,7 +506,6 @@ class TestWhatGoesWrong:
             assert not one.channel.is_working("1")
             assert one.channel.is_working("2")
         assert len(fake.registrations) == 1
-        assert one.channel.trust.sharing is decisions.TasksPerSocket.UNKNOWN
 
     async def test_a_message_without_measure_ends_its_connection_only(self, fake: FakeSocket) -> None:
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
@@ -529,7 +529,9 @@ class TestWhatGoesWrong:
             raise ZeroDivisionError
 
         hook = WiroAsyncHook()
-        channel = PushChannel(hook, heard=broken, registered=broken, log=logging.getLogger("tests.push"))
+        channel = PushChannel(
+            hook, on_message=broken, on_registered=broken, log=logging.getLogger("tests.push")
+        )
         channel.add("1", "token-1")
         await until(lambda: len(calls) == 1)
         for _ in range(2):
@@ -553,8 +555,8 @@ class TestWhatGoesWrong:
                 raise ZeroDivisionError(broken.pop())
             return original(*arguments)
 
-        original = watching_websocket_connection.read_message
-        monkeypatch.setattr(watching_websocket_connection, "read_message", read)
+        original = channels.read_message
+        monkeypatch.setattr(channels, "read_message", read)
 
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
             await socket.send_json({"type": END, "tasktoken": token})
@@ -587,64 +589,47 @@ class TestWhatGoesWrong:
         assert "x-api-key" not in server.to(address)[0].headers
 
 
-class TestOneTaskOnEachConnection:
+class TestServersThatDontCarryAllTasks:
+    """The tasks that a server doesn't report are polled; the channel needs not know why."""
+
     @pytest.mark.parametrize("carried", ["one", "first"])
-    async def test_a_server_of_one_task_each_is_found_out_and_gets_connections_of_their_own(
-        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, carried: str
+    async def test_of_a_server_that_reports_one_task_of_a_socket_only_that_one_is_relied_on(
+        self, monkeypatch: pytest.MonkeyPatch, carried: str
     ) -> None:
-        caplog.set_level(logging.INFO)
         async with emulator(monkeypatch, socket_registrations=carried) as wiro, following() as one:
             ids = list(await start(one, 4))
             await until(lambda: wiro.counts.socket_registrations == 4)
+            since = asyncio.get_running_loop().time() + 2 * GRACE
             await asyncio.sleep(2 * GRACE)
-            since = asyncio.get_running_loop().time()
             wiro.advance(3.5)
             await until(lambda: bool(one.messages))
-            heard = one.messages[0].wiro_task_id
-            assert heard == {"one": ids[-1], "first": ids[0]}[carried]
+            reported = {"one": ids[-1], "first": ids[0]}[carried]
             for wiro_task_id in ids:
-                if wiro_task_id != heard:
-                    one.channel.missed(wiro_task_id, since, is_end=False)
-            await until(lambda: wiro.counts.socket_registrations == 8 and wiro.counts.open_sockets == 4)
-            await one.are_registered(*ids, times=2)
+                if wiro_task_id != reported:
+                    one.channel.on_change(wiro_task_id, since, is_end=False)
+            await asyncio.sleep(2 * GRACE)
+            assert [name for name in ids if one.channel.is_working(name)] == [reported]
             wiro.advance(60)
-            await until(lambda: sorted(one.heard_of()) == sorted(ids))
-        assert "one task on each connection" in caplog.text
+            await until(lambda: one.heard_of() == [reported])
+            assert wiro.counts.requests["socket"] == 1
 
-    async def test_a_server_that_closes_on_a_second_registration_gets_connections_for_one_each(
-        self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
+    async def test_a_server_that_closes_on_a_second_registration_is_connected_to_ever_less_often(
+        self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        caplog.set_level(logging.INFO)
+        monkeypatch.setattr(health, "MOST_FAILURES", 4)
 
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
+            await socket.send_json({"type": "task_start", "tasktoken": token})
             if len(fake.registrations[connection]) == 2:
                 await socket.close()
 
         fake.answer = answer
         async with following() as one:
             one.add("1", "2", "3")
-            await one.are_registered("1", "2", "3")
-            await until(lambda: len(fake.open) == 3)
-            assert all(map(one.channel.is_working, "123"))
-            assert one.channel.reconnects.failures == 0
-        assert len(fake.registrations) <= 6
-        assert caplog.text.count("one task on each connection") == 1
-
-    async def test_connections_are_limited_and_the_next_task_gets_a_free_one(
-        self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(watching_websocket_channel, "MAX_SOCKETS", 2)
-        async with following() as one:
-            one.channel.trust.sharing = decisions.TasksPerSocket.ONE
-            one.add("1", "2", "3", "4")
-            await one.are_registered("1", "2")
-            assert [one.channel.is_working(name) for name in "1234"] == [True, True, False, False]
-            one.channel.discard("3")
-            one.channel.discard("1")
-            await one.are_registered("4")
-            await until(lambda: len(fake.open) == 2)
-            assert [one.channel.is_working(name) for name in "24"] == [True, True]
-        assert sorted(fake.registrations) == [["token-1"], ["token-2"], ["token-4"]]
+            await until(lambda: one.channel.backoff.failures == 4)
+            await asyncio.sleep(0.1)
+            assert len(fake.registrations) == 4
+            assert not any(map(one.channel.is_working, "123"))
 
 
 class TestClosing:
@@ -657,7 +642,7 @@ class TestClosing:
                 await one.are_registered("1", "2")
                 one.channel.discard("1")
             await until(lambda: not fake.open)
-            assert {task for task in asyncio.all_tasks() if "PushLine" in repr(task)} == set()
+            assert {task for task in asyncio.all_tasks() if "PushChannel" in repr(task)} == set()
             del one
             await asyncio.sleep(0)
             gc.collect()
