@@ -15,11 +15,11 @@ from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroError,
     WiroNotFoundError,
-    WiroOrphanedRunError,
     WiroOutputError,
     WiroTaskCancelledError,
     WiroTaskTimeoutError,
 )
+from airflow_provider_wiro.recovery.resume import unknown_task
 from airflow_provider_wiro.watching.task_log import ErrorStatusWarning
 from airflow_provider_wiro.watching.watcher import watch_task
 
@@ -79,8 +79,8 @@ class RunFollower:
                     going.ledger.note(batch_state.followed(item, self._job.now()))
                     continue
                 task = ended
-            except WiroNotFoundError as error:
-                await self._forgotten(item, attempt, error)
+            except WiroNotFoundError:
+                await self._forgotten(item, attempt)
                 return
             except WiroAnswerTooLargeError as error:  # its task is kept, or it would be paid for again
                 await going.fail(item, error, is_final=True, keeps_task=True, is_billed=error.has_ended)
@@ -153,15 +153,11 @@ class RunFollower:
         has_ended_by_itself = task is not None and task.is_terminal and not task.is_cancelled
         return True, task if has_ended_by_itself else None
 
-    async def _forgotten(self, item: int, attempt: Attempt, error: WiroNotFoundError) -> None:
+    async def _forgotten(self, item: int, attempt: Attempt) -> None:
         if self._job.resubmits_orphans:
             self._going.pend(item)
             return
-        reason = WiroOrphanedRunError(
-            f"Wiro task {attempt.wiro_task_id} was started, but this connection's project doesn't know it. "
-            "Check that the connection is the one it was started with; on_orphaned_intent='resubmit' starts "
-            f"anew. {error}"
-        )
+        reason = unknown_task(str(attempt.wiro_task_id))
         await self._going.fail(item, reason, is_final=True, keeps_task=True)
 
     async def _conclude(self, item: int, task: Task) -> None:

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.recovery.sending import Sending
 
-_PAUSES = (2.0, 30.0)
-#: The same where each look takes a worker from its queue.
-_DEFERRED_PAUSES = (15.0, 120.0)
-_SHORTEST_PAUSE_SECONDS = 0.05
-
 
 class Resolution:
     """
@@ -112,18 +107,11 @@ class LostRunResolver:
         """
         if not self._items:
             return None
-        shortest, longest = _DEFERRED_PAUSES if is_deferred else _PAUSES
         pauses = [
-            max(
-                min(
-                    lost_runs.next_look_seconds(
-                        self._looked_at - self._record.attempts[item].intended_at,
-                        shortest=shortest,
-                        longest=longest,
-                    ),
-                    self._open.get(item, 0.0),
-                ),
-                _SHORTEST_PAUSE_SECONDS,
+            lost_runs.search_pause_seconds(
+                self._looked_at - self._record.attempts[item].intended_at,
+                self._open.get(item, 0.0),
+                is_deferred=is_deferred,
             )
             for item in self._items
         ]

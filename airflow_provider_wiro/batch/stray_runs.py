@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings
+from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings, unknown_strays_warning
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
@@ -74,12 +74,7 @@ class StrayRuns:
                 )
             )
         except WiroError as error:
-            log.warning(
-                "%s was sent more than once, and it is not known whether an earlier sending has started a "
-                "task as well: %s",
-                name,
-                error,
-            )
+            log.warning("%s", unknown_strays_warning(name, error))
             return
         for wiro_task_id, usd in billed(found):
             self._going.ledger.note(batch_state.billed(wiro_task_id, usd))

@@ -1,4 +1,4 @@
-"""A question that a signal handler asks without waiting for longer than it may."""
+"""BoundedQuestion: a question that a signal handler asks with a limit on how long it waits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ class BoundedQuestion:
     """
     A yes-or-no question that is asked in a thread of its own.
 
-    A handler interrupts the main thread anywhere, also where that holds a lock which the question needs: it
-    is answered only after the handler has returned, then. ``threading.Thread`` has such locks itself.
+    A handler interrupts the main thread anywhere, also while that holds a lock which the question needs. Then
+    the answer comes only after the handler has returned. ``threading.Thread`` has such locks itself, hence
+    ``_thread``.
 
     :param ask: asks it.
-    :ivar error: why there is no answer, None unless asking has failed.
+    :ivar error: why there is no answer; None unless asking has failed.
     """
 
     def __init__(self, ask: Callable[[], bool]) -> None:
@@ -33,13 +34,13 @@ class BoundedQuestion:
     def _work(self) -> None:
         try:
             self._answer = self._ask()
-        except Exception as error:  # for who waits for the answer
+        except Exception as error:  # for the caller of `answer`
             self.error = error
         finally:
             self._gate.release()
 
     def answer(self, seconds: float) -> bool | None:
-        """Return the answer, None if there is none within some seconds."""
+        """Return the answer, None if there is none within ``seconds``."""
         if self._gate.acquire(timeout=max(0.0, seconds)):
             self._gate.release()
         return self._answer

@@ -1,4 +1,4 @@
-"""Stopping many Wiro tasks in little time."""
+"""MassStop: stops many Wiro tasks in little time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 
-#: Requests on their way at once. More would queue for a connection, and that counts as time to connect.
+#: Requests in flight at once. More would wait for a connection, which counts as time to connect.
 STOPS_AT_ONCE = 64
-#: A stop that is late in the queue still gets this long to begin its requests.
+#: A stop that waited long in the queue still gets this many seconds to start its requests.
 _LEAST_PATIENCE_SECONDS = 0.1
 _MOST_IDS_NAMED = 10
 
@@ -24,7 +24,7 @@ class MassStop:
     """
     Stops tasks, many at once; more can be added while it works.
 
-    :param patience_seconds: the last request of a stop begins within this, counted from now.
+    :param patience_seconds: the last request of a stop starts within this time from now.
     :ivar stopped: how many were stopped, or had ended.
     :ivar problems: task → why it could not be stopped.
     """
@@ -36,7 +36,7 @@ class MassStop:
         self._until = asyncio.get_running_loop().time() + patience_seconds
         self._known: set[str] = set()
         self._waiting: deque[tuple[str, bool]] = deque()
-        self._under_way: set[str] = set()
+        self._in_flight: set[str] = set()
         self._workers: set[asyncio.Task[None]] = set()
 
     def add(self, wiro_task_id: str, *, is_running: bool) -> None:
@@ -65,14 +65,14 @@ class MassStop:
             await asyncio.wait(set(self._workers), timeout=seconds)
 
     async def leave(self) -> None:
-        """Give up on those that are not stopped yet."""
-        left = [*self._under_way, *(wiro_task_id for wiro_task_id, _ in self._waiting)]
+        """Give up the tasks that are not stopped yet."""
+        left = [*self._in_flight, *(wiro_task_id for wiro_task_id, _ in self._waiting)]
         self._waiting.clear()
         workers = list(self._workers)
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        self.problems |= dict.fromkeys(left, "No answer came in time.")
+        self.problems |= dict.fromkeys(left, "No response came in time.")
 
     def report(self, warn: Callable[..., object]) -> None:
         """Log what could not be stopped, a line for each reason."""
@@ -88,7 +88,7 @@ class MassStop:
     async def _work(self) -> None:
         while self._waiting:
             wiro_task_id, is_running = self._waiting.popleft()
-            self._under_way.add(wiro_task_id)
+            self._in_flight.add(wiro_task_id)
             try:
                 await self._stop(wiro_task_id, is_running=is_running)
             except WiroError as error:
@@ -97,7 +97,7 @@ class MassStop:
                 self.problems[wiro_task_id] = repr(error)
             else:
                 self.stopped += 1
-            self._under_way.discard(wiro_task_id)
+            self._in_flight.discard(wiro_task_id)
 
     async def _stop(self, wiro_task_id: str, *, is_running: bool) -> None:
         left = self._until - asyncio.get_running_loop().time()

@@ -1,10 +1,9 @@
 """
-Stopping a run's Wiro task with its Airflow task.
+RunStopper: stops a run's Wiro task with its Airflow task.
 
-The rule: whoever ends an Airflow task stops its Wiro task, wherever no try is left that would follow it.
-Airflow ends a task by a kill (:meth:`RunStopper.kill`), by an error (:meth:`RunStopper.unless_followed`) and
-by the operator's own timeout (:meth:`RunStopper.after_timeout`); while it is deferred, its trigger does it
-(:mod:`airflow_provider_wiro.triggers.cancellation`). A batch has the same rule in
+An Airflow task ends by a kill (:meth:`RunStopper.kill`), by an error (:meth:`RunStopper.unless_followed`) and
+by the operator's own timeout (:meth:`RunStopper.on_timeout`). While it is deferred, its trigger stops the
+Wiro task (:mod:`airflow_provider_wiro.triggers.cancellation`). A batch follows the same rule in
 :mod:`airflow_provider_wiro.batch.cancellation.stopper`.
 """
 
@@ -28,24 +27,24 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_provider_wiro.api.models import StartedRun, Task
-    from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.cancellation.run_in_flight import RunInFlight
     from airflow_provider_wiro.cancellation.seen_task import SeenTask
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.redaction.loggers import Log
 
-#: Airflow kills a worker's process 5 s after it has asked it to stop. The last request of a stop begins
-#: within the patience, which counts from the kill, and may take the timeout.
+#: Airflow kills a worker's process 5 s after the signal. The last request of a stop starts within the
+#: patience, which counts from the signal, and may take the timeout.
 _KILL_TIMEOUT_SECONDS = 1.5
 _KILL_PATIENCE_SECONDS = 3.3
-#: Of that, how long a Run's answer is waited for, and how long its task is looked for in Wiro's list.
+#: Of that, how long a Run's response is waited for, and how long its task is searched for in Wiro's list.
 _KILL_ANSWER_SECONDS = 2.0
 _KILL_SEARCH_SECONDS = 0.7
-#: How long the record is asked whether a later try follows the task: in a kill, and elsewhere.
+#: How long reading the record, for whether a later try follows the task, may take: in a kill, and elsewhere.
 _KILL_RECORD_SECONDS = 1.0
 _RECORD_SECONDS = 10.0
-#: Where nothing kills the process, as after `execution_timeout`, an answer is worth waiting for.
+#: How long a Run's response is waited for where nothing kills the process, as after `execution_timeout`.
 _LATE_ANSWER_SECONDS = 60.0
-#: How long a stop, or a search, is tried where nothing kills the process, and what a request of it may take.
+#: The same for a stop or a search; and how long each of their requests may take.
 _STOP_PATIENCE_SECONDS = 20.0
 _STOP_TIMEOUT_SECONDS = 10.0
 
@@ -59,7 +58,7 @@ class RunStopper:
 
     :param cancel_on_kill: stop it when the Airflow task is stopped.
     :param cancel_on_timeout: stop it when its time has passed.
-    :ivar last_seen: how Wiro showed the task last, None if it wasn't asked.
+    :ivar last_seen: the task as Wiro showed it last, None if it wasn't asked.
     """
 
     def __init__(self, log: Log, *, cancel_on_kill: bool, cancel_on_timeout: bool) -> None:
@@ -68,7 +67,8 @@ class RunStopper:
         self._cancel_on_kill = cancel_on_kill
         self._cancel_on_timeout = cancel_on_timeout
         self._target: tuple[str, WiroHook] | None = None
-        #: Tasks of which it is decided: they were stopped, have ended, or are left running on purpose.
+        #: Tasks with which nothing is to be done: they were stopped, have ended, or are left running on
+        #: purpose.
         self._settled_ids: set[str] = set()
         self._flight: RunInFlight | None = None
         self._hook: WiroHook | None = None
@@ -78,7 +78,7 @@ class RunStopper:
         self._is_interrupted = False
         self._is_overtaken: Callable[[], bool] | None = None
 
-    # What is known of the task.
+    # What is known about the task.
 
     def leave_to_later_try(self, is_overtaken: Callable[[], bool]) -> None:
         """
@@ -88,35 +88,39 @@ class RunStopper:
         """
         self._is_overtaken = is_overtaken
 
-    def aim_at(self, wiro_task_id: str, hook: WiroHook) -> None:
-        """Note the task that a kill has to stop, and by whom: a hook that has read its connection."""
+    def set_target(self, wiro_task_id: str, hook: WiroHook) -> None:
+        """
+        Set the task that a kill has to stop.
+
+        :param hook: has read its connection, since a kill can't.
+        """
         self._target = wiro_task_id, hook
 
-    def aim_at_intent(self, search: Search | None, hook: WiroHook, *, is_sent: bool) -> None:
+    def set_intent(self, search: Search | None, hook: WiroHook, *, is_sent: bool) -> None:
         """
-        Note that a Run is intended, of which no task is known.
+        Set the Run that is about to be sent, or was sent without a known task.
 
         :param search: finds its task among the project's latest. None: there is no such Run.
-        :param is_sent: it may have been sent already, by an earlier try.
+        :param is_sent: an earlier try may have sent it.
         """
         self._target, self._search, self._hook = None, search, hook
         self._may_be_sent = is_sent
         if self._flight is not None and self._flight.is_over:
             self._flight = None  # an earlier Run's
 
-    def know(self, wiro_task_id: str, hook: WiroHook) -> None:
+    def on_accepted(self, wiro_task_id: str, hook: WiroHook) -> None:
         """
-        Note the task that a kill has to stop; if one came before its id was known, stop it now.
+        Set the task that a kill has to stop; if a kill came before its id was known, stop it now.
 
-        :raises TaskStoppedError: one came.
+        :raises TaskStoppedError: a kill came.
         """
-        self.aim_at(wiro_task_id, hook)
+        self.set_target(wiro_task_id, hook)
         if self._is_killed:
             self.kill()
             self.check()
 
-    def see(self, task: Task) -> None:
-        """Note the task as Wiro shows it."""
+    def on_task(self, task: Task) -> None:
+        """Take in the task as Wiro shows it."""
         from airflow_provider_wiro.cancellation.seen_task import SeenTask
 
         self.last_seen = SeenTask.of(task)
@@ -125,19 +129,19 @@ class RunStopper:
 
     def check(self) -> None:
         """
-        End the work of an Airflow task that was stopped.
+        Raise once the Airflow task was stopped.
 
         :raises TaskStoppedError: it was.
         """
         if self._is_killed or self._is_interrupted:
             raise TaskStoppedError
 
-    def receive(self, send: Callable[[], StartedRun], hook: WiroHook) -> StartedRun:
+    def send(self, send: Callable[[], StartedRun], hook: WiroHook) -> StartedRun:
         """
-        Send a Run, and return its answer; if something interrupts that, wait for the answer all the same.
+        Send a Run, and return the started task; after an interruption, wait for the response before raising.
 
         :raises TaskStoppedError: the Airflow task was stopped before the Run was sent.
-        :raises BaseException: what sending has raised, or what has interrupted it, such as Airflow's timeout.
+        :raises BaseException: the error of the sending, or the interruption, such as Airflow's timeout.
         """
         from airflow_provider_wiro.cancellation.run_in_flight import RunInFlight
 
@@ -150,18 +154,18 @@ class RunStopper:
             self._is_interrupted = True  # from here on the thread sends nothing
             if not flight.is_over:
                 self._log.warning(
-                    "Interrupted while a Run's answer is on its way. Waiting up to %.0f s for it, since its "
+                    "Interrupted while a Run is in flight. Waiting up to %.0f s for its response, since its "
                     "Wiro task can be stopped only then.",
                     _LATE_ANSWER_SECONDS,
                 )
             flight.wait(_LATE_ANSWER_SECONDS)
             if flight.started is not None:
-                self.aim_at(flight.started.wiro_task_id, hook)
+                self.set_target(flight.started.wiro_task_id, hook)
                 if self._is_killed:
                     self.kill()
             raise
         started = flight.result()
-        self.aim_at(started.wiro_task_id, hook)
+        self.set_target(started.wiro_task_id, hook)
         self._flight = None
         return started
 
@@ -169,21 +173,21 @@ class RunStopper:
 
     def kill(self) -> None:
         """
-        Stop the Wiro task. Airflow calls this in a signal handler, and execution goes on afterwards.
+        Stop the Wiro task, in a signal handler, after which execution continues.
 
-        Nothing here may ask Airflow for anything, nor touch the session of the request that was interrupted.
+        Nothing here may ask Airflow for anything, nor touch the session of the interrupted request.
         """
         self._is_killed = True
-        began_at = time.monotonic()
+        started_at = time.monotonic()
         asked = self._ask_record()
         try:
             target = self._target or self._find_target(for_kill=True)
         except Exception:
             self._log.exception("Could not find out which Wiro task to stop; it may still run.")
             return
-        seconds_left = _KILL_RECORD_SECONDS - (time.monotonic() - began_at)
+        seconds_left = _KILL_RECORD_SECONDS - (time.monotonic() - started_at)
         if target is not None and not self._is_left(asked, seconds_left):
-            patience = max(0.1, _KILL_PATIENCE_SECONDS - (time.monotonic() - began_at))
+            patience = max(0.1, _KILL_PATIENCE_SECONDS - (time.monotonic() - started_at))
             self._stop(*target, timeout_seconds=_KILL_TIMEOUT_SECONDS, patience_seconds=patience)
 
     def unless_followed(
@@ -192,11 +196,10 @@ class RunStopper:
         recorded_task: Callable[[], tuple[str, WiroHook] | None],
     ) -> AbstractContextManager[None]:
         """
-        Stop the Wiro task if an error ends the Airflow task, and no later try follows what it leaves running.
+        Stop the Wiro task if an error ends the Airflow task, and no later try follows the Wiro task.
 
         :param is_followed: whether a later try will, after this error.
-        :param recorded_task: the task that an earlier part of the Airflow task has noted, asked where the
-            error came before anything was known here.
+        :param recorded_task: reads the recorded task; called where the error came before one was known here.
         """
         return at_an_error(lambda error: self._leave(error, is_followed, recorded_task), self._log)
 
@@ -225,9 +228,10 @@ class RunStopper:
 
     def _is_left(self, asked: BoundedQuestion | None, seconds: float) -> bool:
         """
-        Whether a later try has the record, and follows the task. Without an answer, none does.
+        Whether a later try has the record, and follows the task. If that isn't known, none does.
 
-        A process that was frozen until its heartbeat was missed is killed when it thaws.
+        This happens to a process that was suspended until its heartbeat was missed: it is killed when it
+        resumes.
         """
         if asked is None:
             return False
@@ -237,15 +241,15 @@ class RunStopper:
                 "A later try of this Airflow task follows the Wiro task, so nothing is stopped here."
             )
         elif answer is None:
-            why = asked.error or f"there is no answer within {max(seconds, 0.0):.1f} s"
+            why = asked.error or f"the record was not read within {max(seconds, 0.0):.1f} s"
             self._log.warning("Whether a later try follows the Wiro task isn't known: %s", why)
         return bool(answer)
 
     def _find_target(self, *, for_kill: bool) -> tuple[str, WiroHook] | None:
-        """Wait for the answer of a Run that is on its way, or look for its task; None if that is in vain."""
+        """Wait for the response to a Run in flight, or search for its task; None if none is found."""
         hook, flight = self._hook, self._flight
         if hook is None:
-            return None  # nothing was begun
+            return None  # nothing was started
         if flight is not None:
             flight.wait(_KILL_ANSWER_SECONDS if for_kill else 0.0)
             if flight.started is not None:
@@ -266,9 +270,9 @@ class RunStopper:
             self._log.info("Wiro task %s is the one that the Run has started.", found)
             return found, hook
         self._log.warning(
-            "A Run was sent and its answer has not come, so that the Wiro task it may have started can't be "
-            "stopped from here. A retry, if there is one, looks for it; without one, look in the dashboard "
-            "at wiro.ai."
+            "A Run was sent and its response was not received, so the Wiro task that it may have started "
+            "can't be stopped from here. A retry, if there is one, searches for it; without one, look in the "
+            "dashboard at wiro.ai."
         )
         return None
 
@@ -289,7 +293,7 @@ class RunStopper:
                     wiro_task_id, is_running=is_running, patience_seconds=patience_seconds
                 )
         except Exception:
-            # Airflow gives a dying task five seconds; an exception out of here would only hide the reason.
+            # Airflow gives a killed task five seconds; an exception out of here would only hide the reason.
             self._log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)
             return
         self._settled_ids.add(wiro_task_id)
@@ -298,14 +302,14 @@ class RunStopper:
         else:
             self._log.info("Stopped Wiro task %s.", wiro_task_id)
 
-    def after_timeout(self, error: WiroTaskTimeoutError, hook: WiroHook) -> Task:
+    def on_timeout(self, error: WiroTaskTimeoutError, hook: WiroHook) -> Task:
         """
-        Stop the task whose time has passed; return it if it has ended by itself: a success is paid.
+        Stop a task whose time has passed; return it if it has ended by itself, since a success is billed.
 
-        A process that was frozen wakes up past its deadline, while a later try follows the task: that one
+        A suspended process resumes after its deadline, while a later try follows the task: then that one
         decides.
 
-        :raises WiroTaskTimeoutError: it has not.
+        :raises WiroTaskTimeoutError: the task has not ended by itself.
         """
         from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
 

@@ -26,7 +26,7 @@ from airflow_provider_wiro.batch.preflight.data_inputs import (
     check_places,
     data_trust,
 )
-from airflow_provider_wiro.cancellation.retries import is_retried
+from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
     check_min_outputs,
     check_state_path,

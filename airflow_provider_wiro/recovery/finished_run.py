@@ -1,35 +1,59 @@
-"""After a run that was sent again: whether an earlier sending has started a task after all."""
+"""What is done with a run's record once the run is over: it is marked as consumed, and strays are stopped."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.recovery.strays import earlier_sendings, find_strays, stray_warnings
+from airflow_provider_wiro.recovery.strays import (
+    earlier_sendings,
+    find_strays,
+    stray_warnings,
+    unknown_strays_warning,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.recovery.record_store import RecordStore
     from airflow_provider_wiro.recovery.resume import RunSpec
+    from airflow_provider_wiro.recovery.run_record import RecordStore
+    from airflow_provider_wiro.redaction.loggers import Log
+
+
+def mark_consumed(
+    store: RecordStore | None, wiro_task_id: str, log: Log, *, try_number: int | None = None
+) -> None:
+    """
+    Record that a run's result is returned: after a Clear the task starts a new run.
+
+    A retry still returns the same result: the worker can die before Airflow has recorded the success.
+
+    :param try_number: of the Airflow task; a record that a later try has taken over is left to that one.
+    """
+    if store is None:
+        return
+    try:
+        record = store.read()
+        if record is None or record.wiro_task_id != wiro_task_id or record.is_consumed:
+            return
+        if record.writer is None or try_number is None or record.try_number <= try_number:
+            store.write(replace(record, is_consumed=True))
+    except WiroError as error:
+        log.warning("%s After a Clear, this task would return the same result again.", error)
 
 
 def stop_strays(
-    hook: WiroHook,
-    store: RecordStore | None,
-    wiro_task_id: str,
-    wanted: Callable[[], RunSpec],
-    log: Log,
+    hook: WiroHook, store: RecordStore | None, wiro_task_id: str, wanted: Callable[[], RunSpec], log: Log
 ) -> None:
     """
-    Look once for tasks of earlier sendings of a run; stop those that run, and report each with its cost.
+    Search once for tasks of a run's earlier sendings; stop those that run, and report each with its cost.
 
-    Fails nothing: the run itself is over, or followed elsewhere.
+    It fails nothing: the run itself is over, or followed elsewhere.
 
     :param wiro_task_id: the run's task.
-    :param wanted: what the run is, needed only where it was sent again.
+    :param wanted: returns what the run is; called only if it was sent again.
     """
     if store is None:
         return
@@ -47,15 +71,11 @@ def stop_strays(
                 known_ids,
                 own_ids=known_ids,
                 patience_seconds=run.patience_seconds,
-                resent_after=record.newest_before,
+                resent_after=record.sending.newest_before,
             )
         )
     except WiroError as error:
-        log.warning(
-            "This run was sent more than once, and it is not known whether an earlier sending has started a "
-            "task as well: %s",
-            error,
-        )
+        log.warning("%s", unknown_strays_warning("This run", error))
         return
     for warning in stray_warnings(found, "this run"):
         log.warning("%s", warning)

@@ -1,41 +1,40 @@
 """
-Runs whose answers were lost: which of Wiro's tasks are theirs. The one rule, for one run and for a batch's.
+Runs whose responses were lost: which of Wiro's tasks are theirs. The one rule, for one run and for a batch.
 
-Wiro has no idempotency key, so a Run whose answer was lost is looked for in the project's task list before it
-is sent again. One look at the list brings, for each run, one of these:
+Wiro has no idempotency key, so a Run whose response was lost is searched for in the project's task list
+before it is sent again. One search brings, for each run, one of these:
 
 ===============================================  ===========================================================
-the list shows                                   verdict
+the list shows                                   finding
 ===============================================  ===========================================================
-fitting tasks, no more of them than equal runs   **found**: the task is the run's
-more fitting tasks than equal runs               **doubt**: which one is not clear
-a task that may fit, but doesn't show enough     **doubt**
-nothing, and the run can still be at work        **open**: look again
-nothing, and the run can't be at work any more   **not started**: it may be sent again
+matching tasks, no more of them than equal runs  **found**: the task is the run's
+more matching tasks than equal runs              **doubt**: which one is not clear
+a task that may match, but doesn't show enough   **doubt**
+nothing, and Wiro can still be at work on it     **open**: search again
+nothing, and Wiro can't be at work on it         **not started**: it may be sent again
 … but the list shows nothing of its project      **doubt**: it may not show this run either
 no list that can be searched                     **doubt**, for all (:class:`WiroOrphanedRunError`)
 ===============================================  ===========================================================
 
-*Fitting* means all of these; *may fit* that some are unknown and none is refuted:
+A task *matches* if all of these hold; it *may match* if some are unknown and none is refuted:
 
 * it came after the run was sent: its id is larger than that of the newest task before;
-* it was created between the sending and the latest moment at which the request can have been carried out, by
-  Wiro's clock. Without that clock, outside of that time is a doubt; a day outside refutes;
-* model and parameters are the run's, in any form that Wiro gives them;
+* by Wiro's clock it was created between the sending and the latest moment at which Wiro can have started it.
+  Where Wiro's clock isn't known, another time is a doubt, and a time a day off refutes;
+* model and parameters are the run's, in any form in which Wiro shows them;
 * files are the run's: URLs as they were sent, contents by their SHA-256;
-* it is no other member's or project's, where Wiro shows whose it is and ours is known. In a list of several
-  people's tasks where ours is not known, it may only fit;
+* it is no other member's or project's, where Wiro shows whose it is and the provider's own is known. In a
+  list of several people's tasks where the own isn't known, it only may match;
 * it is no task that is known to be another run.
 
-*Still at work*: after a timeout, a 5xx, an answer that can't be read, or a silence that ended in a reset,
-until ``[wiro] lost_run_patience`` after that; after a worker's death, as long after the last byte that it is
-known to have sent; where the connection was reset or closed at once, before any byte of an answer, until 60 s
+*At work*: after a timeout, a 5xx, an unreadable response or a reset that ended a longer idle time, until
+``[wiro] lost_run_patience`` after that; after a worker's death, as long after the last byte that it is known
+to have sent; where the connection was reset or closed at once, before any byte of a response, until 60 s
 after that (:meth:`~airflow_provider_wiro.recovery.sending.Sending.holds_seconds`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +49,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.input_files.sent_files import FileComparison, SentFiles, has_other_files
 from airflow_provider_wiro.recovery.baseline import tasks_since
 from airflow_provider_wiro.recovery.fingerprint import Match, match_task
+from airflow_provider_wiro.recovery.ownership import Owner, has_several_owners, learn_owner
 from airflow_provider_wiro.recovery.sending import Sending, Timing
 
 if TYPE_CHECKING:
@@ -58,8 +58,12 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.recovery.baseline import LaterTasks
 
-#: A sending that was taken for not started is looked for once more among tasks created within this.
+#: A sending that was taken for not started is searched for once more, among tasks created within this time.
 STRAY_WINDOW_SECONDS = 600.0
+#: The shortest and the longest pause between two searches: here, and where each search needs a worker slot.
+_PAUSES = (2.0, 30.0)
+_DEFERRED_PAUSES = (15.0, 120.0)
+_SHORTEST_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,8 @@ class LostRun:
     """
     A Run that may have started a task.
 
-    :ivar item: what it is called in the findings.
-    :ivar fingerprint: equal for runs that would be the same to Wiro.
+    :ivar item: its name in the findings.
+    :ivar fingerprint: equal for runs that are the same to Wiro.
     :ivar project_id: the project that it bills, None for the key's own.
     """
 
@@ -81,34 +85,13 @@ class LostRun:
     project_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Owner:
-    """
-    Whose tasks ours are, as far as it is known.
-
-    :ivar project_id: of the tasks that we started, None if not known.
-    :ivar uuid: the same of their owner.
-    """
-
-    project_id: str | None = None
-    uuid: str | None = None
-
-    def has(self, task: Task) -> bool:
-        """Whether a task can be this owner's."""
-        return all(
-            ours is None or shown is None or ours == shown
-            for ours, shown in ((self.project_id, task.project_id), (self.uuid, task.owner_uuid))
-        )
-
-
 @dataclass
 class Findings:
     """
-    What one look at Wiro's list has brought.
+    What one search of Wiro's list has brought.
 
     :ivar tasks: item → the task that is its run.
-    :ivar doubts: item → the ids of tasks that may or may not be its run; none where the
-        list may not show it.
+    :ivar doubts: item → the ids of tasks that may or may not be its run; none where the list may not show it.
     :ivar not_started: items whose Run has certainly started nothing.
     :ivar open: item → seconds until that can be certain.
     :ivar seen: what the list, or Detail, showed of the tasks in ``tasks`` and ``doubts``, by their ids.
@@ -137,12 +120,12 @@ def find_lost(
     call_patience_seconds: float | None = None,
 ) -> Flow[Findings]:
     """
-    Look once for the tasks of runs.
+    Search once for the tasks of runs.
 
     :param known_ids: tasks that are known to be other runs.
-    :param own_ids: some of them that this project started, the latest first: they show whose ours are.
+    :param own_ids: some of them that this project started, the latest first: they show who owns its tasks.
     :param patience_seconds: ``[wiro] lost_run_patience``.
-    :param window_seconds: look among tasks created up to this long after a sending's last byte, if that is
+    :param window_seconds: search among tasks created up to this long after a sending's last byte, if that is
         longer.
     :param call_patience_seconds: how long each call is repeated; default: as any other call.
     :raises WiroOrphanedRunError: the list can't be searched.
@@ -169,36 +152,40 @@ def find_lost(
     return findings
 
 
-def next_look_seconds(age_seconds: float, *, shortest: float, longest: float) -> float:
+def search_pause_seconds(age_seconds: float, open_seconds: float, *, is_deferred: bool) -> float:
     """
-    Return how long to wait before the next look for a lost run: about half as long again as it is lost.
+    Return how long to wait before the next search for a lost run: half of the time since it was sent.
 
     :param age_seconds: since it was sent.
+    :param open_seconds: until it can be certain that it started nothing.
+    :param is_deferred: each search takes a worker slot, so that it is repeated less often.
     """
-    return max(shortest, min(longest, age_seconds / 2))
+    shortest, longest = _DEFERRED_PAUSES if is_deferred else _PAUSES
+    pause = max(shortest, min(longest, age_seconds / 2))
+    return max(min(pause, open_seconds), _SHORTEST_PAUSE_SECONDS)
 
 
 def doubt(model: str, wiro_task_ids: Sequence[str]) -> WiroOrphanedRunError:
     """
-    Return the error of a lost Run where it is not clear whether, or as which task, it was started.
+    Return the error of a lost Run where it is not clear whether it started a task, or which one.
 
     :param wiro_task_ids: those it may have started; none where the list may not show it.
     """
     if not wiro_task_ids:
         return WiroOrphanedRunError(
-            f"The answer of a Run of {model} was lost. It bills another project, and may be missing from "
+            f"The response to a Run of {model} was lost. It bills another project, and may be missing from "
             "this one's list. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
             "run."
         )
     return WiroOrphanedRunError(
-        f"The answer of a Run of {model} was lost, and it can't be told which task it has started, if any: "
-        f"{', '.join(wiro_task_ids)}. Look at them in the dashboard at wiro.ai. "
+        f"The response to a Run of {model} was lost. These tasks may be it, and Wiro's list doesn't show "
+        f"which: {', '.join(wiro_task_ids)}. Look at them in the dashboard at wiro.ai. "
         "on_orphaned_intent='resubmit' starts a new run."
     )
 
 
 class _Search:
-    """The tasks that fit, and those that may, for each group of equal runs."""
+    """Collects, for each group of equal runs, the tasks that match and those that may."""
 
     def __init__(
         self, outside: FlowContext, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
@@ -217,28 +204,29 @@ class _Search:
         self._unclear: dict[str, list[Task]] = {digest: [] for digest in self._groups}
 
     def compare(self, listed: LaterTasks, own_ids: Iterable[str]) -> Flow[None]:
+        """Compare each listed task, the oldest first, with each group of runs."""
         owner: Owner | None = None
-        is_crowded = _has_several_owners([*listed.tasks, *listed.earlier])
+        is_shared = has_several_owners([*listed.tasks, *listed.earlier])
         for task in reversed(listed.tasks):
             seen = task
             may_be: list[str] = []
             for digest, runs in self._groups.items():
                 if all(self._timing(run, task) is Timing.IMPOSSIBLE for run in runs):
                     continue
-                verdict, seen = yield from self._likeness(seen, runs[0])
-                if verdict is Match.OTHER:
+                match, seen = yield from self._match(seen, runs[0])
+                if match is Match.OTHER:
                     continue
                 if owner is None:
-                    owner = yield from _learn_owner(self._outside, own_ids)
-                verdict = self._owned(verdict, seen, runs[0], owner, is_crowded=is_crowded)
+                    owner = yield from learn_owner(self._outside, own_ids)
+                match = self._match_owner(match, seen, runs[0], owner, is_shared=is_shared)
                 timings = {self._timing(run, seen) for run in runs}
                 is_timed = Timing.POSSIBLE in timings and Timing.UNCLEAR not in timings
-                if verdict is Match.OTHER or timings == {Timing.IMPOSSIBLE}:
+                if match is Match.OTHER or timings == {Timing.IMPOSSIBLE}:
                     continue
                 is_certain = is_timed and all(run.sending.newest_before is not None for run in runs)
-                if verdict is Match.SAME and is_certain:
-                    # Runs that demand more of a task come first, and what shows all that one of them demands
-                    # is no doubt for one that demands less.
+                if match is Match.SAME and is_certain:
+                    # Runs with more parameters and files come first, so a task that shows all of one's is no
+                    # doubt for a run with fewer.
                     self._same[digest].append(seen)
                     break
                 may_be.append(digest)
@@ -247,6 +235,7 @@ class _Search:
                     self._unclear[digest].append(seen)
 
     def findings(self) -> Findings:
+        """Return what is found and what is in doubt; what else is open or not started isn't known here."""
         found = Findings()
         for digest, runs in self._groups.items():
             same, unclear = self._same[digest], self._unclear[digest]
@@ -264,42 +253,43 @@ class _Search:
             return Timing.IMPOSSIBLE
         return run.sending.timing(task, self._windows[run.item])
 
-    def _likeness(self, listed: Task, run: LostRun) -> Flow[tuple[Match, Task]]:
-        """Compare a listed task with a run; the list abridges, so that in doubt its Detail is asked for."""
-        verdict = yield from self._likeness_of(listed, run)
-        if verdict is Match.OTHER or (verdict is Match.SAME and listed.created_at is not None):
-            return verdict, listed
+    def _match(self, listed: Task, run: LostRun) -> Flow[tuple[Match, Task]]:
+        """
+        Compare a listed task with a run. The list abridges tasks, so in doubt the task's Detail is read.
+        """
+        match = yield from self._match_content(listed, run)
+        if match is Match.OTHER or (match is Match.SAME and listed.created_at is not None):
+            return match, listed
         try:
             task = yield from call(endpoints.get_task(listed.id), self._outside)
         except (WiroNotFoundError, WiroAnswerTooLargeError):
             return Match.UNCLEAR, listed  # a person may find it in the dashboard
-        return (yield from self._likeness_of(task, run)), task
+        return (yield from self._match_content(task, run)), task
 
-    def _likeness_of(self, task: Task, run: LostRun) -> Flow[Match]:
+    def _match_content(self, task: Task, run: LostRun) -> Flow[Match]:
         host = self._outside.host
         names = {form for name in run.files for form in (name, f"{name}Url", name.removesuffix("Url"))}
         parameters = {name: value for name, value in run.parameters.items() if name not in names}
-        verdict = match_task(task, run.model, parameters, host)
-        if verdict is Match.OTHER:
-            return verdict
+        match = match_task(task, run.model, parameters, host)
+        if match is Match.OTHER:
+            return match
         is_same = yield from self._files.compare(run.files, task.parameters)
         if is_same is False:
             return Match.OTHER
         known = {*run.files, *run.parameters}
         if is_same is None or has_other_files(task.parameters, known, host):
             return Match.UNCLEAR
-        return verdict
+        return match
 
-    def _owned(self, verdict: Match, task: Task, run: LostRun, owner: Owner, *, is_crowded: bool) -> Match:
-        """Refuse another member's or project's task, and doubt one of a crowd in which ours isn't known."""
+    def _match_owner(self, match: Match, task: Task, run: LostRun, owner: Owner, *, is_shared: bool) -> Match:
+        """Refuse another owner's task; in a list of several owners, doubt one while the own isn't known."""
         expected = owner if run.project_id is None else Owner(run.project_id, owner.uuid)
-        if not expected.has(task):
+        if not expected.may_own(task):
             return Match.OTHER
-        is_known = expected.project_id is not None or expected.uuid is not None
-        return Match.UNCLEAR if is_crowded and not is_known else verdict
+        return Match.UNCLEAR if is_shared and not expected.is_known else match
 
     def _pair(self, runs: Sequence[LostRun], tasks: Sequence[Task]) -> dict[int, str] | None:
-        """Give each task, oldest first, to a run that can have started it; None if one is left over."""
+        """Assign each task, oldest first, to a run that can have started it; None if a task is left over."""
         pairs: dict[int, str] = {}
         for task in tasks:
             run = next(
@@ -316,49 +306,22 @@ class _Search:
         return pairs
 
 
-def _has_several_owners(tasks: Sequence[Task]) -> bool:
-    """
-    Whether a list shows several people's tasks, or, where it doesn't name people, several projects'.
-
-    A ``uuid`` that differs from task to task is no owner's: that takes one who has two.
-    """
-    uuids = Counter(task.owner_uuid for task in tasks if task.owner_uuid is not None)
-    if uuids and max(uuids.values()) > 1:
-        return len(uuids) > 1
-    return len({task.project_id for task in tasks if task.project_id is not None}) > 1
-
-
-def _learn_owner(outside: FlowContext, own_ids: Iterable[str]) -> Flow[Owner]:
-    """Learn from tasks that we started whose ours are: two have to agree about an owner."""
-    shown: list[Task] = []
-    for wiro_task_id in own_ids:
-        try:
-            shown.append((yield from call(endpoints.get_task(wiro_task_id), outside)))
-        except (WiroNotFoundError, WiroAnswerTooLargeError):
-            continue
-        if len(shown) == 2:
-            break
-    projects = {task.project_id for task in shown}
-    uuids = {task.owner_uuid for task in shown}
-    return Owner(
-        projects.pop() if len(projects) == 1 else None,
-        uuids.pop() if len(uuids) == 1 and len(shown) == 2 else None,
-    )
-
-
 def _groups(lost: Sequence[LostRun]) -> dict[str, list[LostRun]]:
-    """Return the runs by their fingerprint, those that demand most of a task first, each oldest first."""
+    """
+    Group runs by their fingerprint: those with most parameters and files first, each group oldest first.
+    """
 
-    def demands(run: LostRun) -> int:
+    def size(run: LostRun) -> int:
         return len(run.parameters) + sum(map(len, run.files.values()))
 
     groups: dict[str, list[LostRun]] = {}
-    for run in sorted(lost, key=lambda run: (-demands(run), run.sending.age)):
+    for run in sorted(lost, key=lambda run: (-size(run), run.sending.age)):
         groups.setdefault(run.fingerprint, []).append(run)
     return groups
 
 
 def _oldest(sendings: Sequence[Sending]) -> Sending:
+    """Return the sending from which on the list has to be read."""
     unknown = [sending for sending in sendings if sending.newest_before is None]
     if unknown:
         return min(unknown, key=lambda sending: sending.intended_at)

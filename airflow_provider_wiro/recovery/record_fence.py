@@ -1,10 +1,10 @@
 """
-Whose a run's durable record is: of the processes that can be alive for a task instance, only one may send.
+Which process may use a run's durable record: of all that can be alive for a task instance, only one may send.
 
 A worker whose heartbeat was lost and its retry, or a try and the one after a Clear, can be alive at once.
-Each process writes a token of its own into the record, and takes over what another one left. Before a Run is
-sent later than a moment after the last contact with the record, or the record is changed, it is read again:
-if it is another's by then, nothing more is sent or written here.
+Each process writes a token of its own into the record, and so fences off the process before it. The record is
+read again before it is changed, and before a Run is sent, unless that was done a moment ago. If it has
+another process's token by then, nothing more is sent or written here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroOvertakenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
-    from airflow_provider_wiro.recovery.record_store import RecordStore
-    from airflow_provider_wiro.recovery.run_record import RunRecord
+    from airflow_provider_wiro.recovery.run_record import RecordStore, RunRecord
+    from airflow_provider_wiro.state_files.try_trace import TryTrace
 
 #: A record that was read or written this many seconds ago is not read again before a Run.
 MOMENT_SECONDS = 1.0
@@ -31,10 +31,12 @@ class RecordFence:
     """
     The record of a run as one process may use it.
 
-    :param store: None keeps nothing, and there is nobody to be fenced off.
+    :param store: None keeps nothing, and fences nobody off.
     :param try_number: of the Airflow task.
-    :param now: the time; beside ``monotonic``, which stands still while a machine is suspended.
-    :param monotonic: seconds by a clock that nobody sets.
+    :param now: the wall clock's time. It is compared too, since ``monotonic`` stands still while a machine is
+        suspended.
+    :param monotonic: seconds by a monotonic clock.
+    :param trace: says whether the earlier tries ran on this machine; None: all machines share the store.
     """
 
     def __init__(
@@ -42,14 +44,16 @@ class RecordFence:
         store: RecordStore | None,
         try_number: int,
         *,
-        now: Callable[[], datetime],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        trace: TryTrace | None = None,
     ) -> None:
+        self.now = now
+        self.monotonic = monotonic
         self._store = store
         self._try_number = try_number
+        self._trace = trace
         self._writer = secrets.token_hex(8)
-        self._now = now
-        self._monotonic = monotonic
         #: Whether there was a record at the last contact, and whose.
         self._expected: tuple[bool, str | None] = (False, None)
         self._contact_at: tuple[float, float] | None = None
@@ -68,13 +72,27 @@ class RecordFence:
             return False
         monotonic, wall = self._contact_at
         return (
-            self._monotonic() - monotonic <= MOMENT_SECONDS
-            and abs(self._now().timestamp() - wall) <= MOMENT_SECONDS
+            self.monotonic() - monotonic <= MOMENT_SECONDS
+            and abs(self.now().timestamp() - wall) <= MOMENT_SECONDS
         )
+
+    @property
+    def may_miss_records(self) -> bool:
+        """Whether an earlier try may have written its record on another machine."""
+        return self._trace is not None and self._trace.is_missing
+
+    def leave_trace(self) -> None:
+        """
+        Let the next try know that this one ran on this machine.
+
+        :raises WiroRecordError: the trace can't be written.
+        """
+        if self._trace is not None:
+            self._trace.leave()
 
     def read(self, is_disowned: Callable[[RunRecord], bool] = lambda _: False) -> RunRecord | None:
         """
-        Read the record, to decide about it. What another process only intended is taken over.
+        Read the record, to decide about it. A mere intent of another process is taken over.
 
         :param is_disowned: whether a record is not this DAG run's. It is returned as it is, whoever wrote it.
         :raises WiroOvertakenError: it is a later try's.
@@ -112,7 +130,7 @@ class RecordFence:
         Write the record in this process's name, and return it.
 
         :raises WiroOvertakenError: it is another process's.
-        :raises WiroRecordError: it may not be kept.
+        :raises WiroRecordError: it may not have been written.
         """
         mine = replace(record, writer=self._writer, try_number=self._try_number)
         if self._store is None:
@@ -127,7 +145,7 @@ class RecordFence:
         Leave the record as it was before this process wrote it, None for none.
 
         :raises WiroOvertakenError: it is another process's.
-        :raises WiroRecordError: it may not be kept.
+        :raises WiroRecordError: it may not have been written.
         """
         if self._store is None:
             return
@@ -140,7 +158,7 @@ class RecordFence:
 
     def _note(self, record: RunRecord | None) -> None:
         self._expected = self._identity(record)
-        self._contact_at = self._monotonic(), self._now().timestamp()
+        self._contact_at = self.monotonic(), self.now().timestamp()
 
     @staticmethod
     def _identity(record: RunRecord | None) -> tuple[bool, str | None]:

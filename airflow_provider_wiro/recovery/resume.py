@@ -1,9 +1,7 @@
 """
-What becomes of a run that an earlier try may have begun: the rules that keep one from being paid for twice.
+What becomes of a run that an earlier try may have started: decided from its record, and from what Wiro shows.
 
-The intent is recorded before a Run is sent, the task's id after it, and a try that finds a record decides
-here what to do about it. A Run whose answer was lost is judged by
-:mod:`~airflow_provider_wiro.recovery.lost_runs`.
+A Run whose response was lost is judged by :mod:`~airflow_provider_wiro.recovery.lost_runs`.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.input_files.sent_files import SentFiles, with_digests
 from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests, find_to_stop
 from airflow_provider_wiro.recovery.lost_runs import LostRun, doubt, find_lost
-from airflow_provider_wiro.state_files.task_try import TaskTry, was_cleared_since
+from airflow_provider_wiro.state_files.task_try import was_cleared_since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.exceptions import WiroLostRunError
     from airflow_provider_wiro.recovery.run_record import RunRecord
     from airflow_provider_wiro.recovery.sending import Sending
+    from airflow_provider_wiro.state_files.task_try import TaskTry
 
 #: A Run that is lost, found not to have started anything, and lost again, is sent this often in one try.
 MAX_LOSSES = 3
@@ -42,29 +41,31 @@ MAX_LOSSES = 3
 @dataclass(frozen=True)
 class RunSpec:
     """
-    What a task wants to run, as far as an earlier run is compared with it.
+    What a try wants to run, as far as an earlier run is compared with it.
 
     :ivar fingerprint: of model, parameters and the content of files; empty where ``problem`` says why not.
+    :ivar max_tries: Airflow's, of the task instance.
+    :ivar task_try: the try.
     :ivar files: as they are sent.
-    :ivar references: the same of model, parameters and the names of files, which needs no file to be there.
-    :ivar project_id: the project that it bills, None for the key's own, whose tasks the key's list shows.
+    :ivar references: like ``fingerprint`` with the names of files, which need not be there for that.
+    :ivar project_id: the project that the run bills, None for the key's own, whose tasks the key's list
+        shows.
     :ivar problem: why the files can't be sent. It matters only where a new Run is needed.
     :ivar patience_seconds: ``[wiro] lost_run_patience``.
-    :ivar min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
-    :ivar task_try: the try that asks; None where only ``lifetime``, Airflow's ``max_tries``, is known.
+    :ivar min_outputs: a task that succeeded with fewer outputs is not the wanted result.
     """
 
     model: str
     parameters: Mapping[str, Any]
     fingerprint: str
-    lifetime: int
+    max_tries: int
+    task_try: TaskTry
     files: SentFiles = field(default_factory=dict, repr=False)
     references: str = ""
     project_id: str | None = None
     problem: WiroError | None = None
     patience_seconds: float = LOST_RUN_PATIENCE_SECONDS
     min_outputs: int | None = None
-    task_try: TaskTry | None = None
 
     def is_run_of(self, record: RunRecord) -> bool:
         """
@@ -80,42 +81,53 @@ class RunSpec:
 
 
 @dataclass(frozen=True)
+class ResumePolicy:
+    """
+    What the operator's arguments say about an earlier try's run.
+
+    :ivar stops_stale: stop the task of a record that is about another run; otherwise it is left to end.
+    :ivar resubmits_orphans: start a new run where it isn't known whether the earlier Run was started.
+    :ivar timeout_seconds: how long the recorded task may take, from its submission; None for any time.
+    :ivar patience_seconds: for how long failing polls of the recorded task are repeated.
+    """
+
+    stops_stale: bool = False
+    resubmits_orphans: bool = False
+    timeout_seconds: float | None = None
+    patience_seconds: float = POLL_PATIENCE_SECONDS
+
+
+@dataclass(frozen=True)
 class ResumeDecision:
     """
-    What to do: follow the task of ``record``, or start a new one if that is None.
+    What to do: follow the task of ``record``, or start a new run if that is None.
 
-    :ivar task: what Wiro showed of it a moment ago.
+    :ivar task: as Wiro showed it a moment ago.
     :ivar reason: for the log.
-    :ivar open_for: seconds until a lost Run can be certain not to have started anything; until then nothing
-        is to be started, and the list to be looked at again. None: it is settled.
+    :ivar open_seconds: until a lost Run can be certain not to have started anything. Until then nothing may
+        be started, and the list has to be searched again. None: it is decided.
     """
 
     record: RunRecord | None
     task: Task | None
     reason: str
-    open_for: float | None = None
+    open_seconds: float | None = None
 
 
 def resume(
     outside: FlowContext,
     record: RunRecord | None,
     wanted: RunSpec,
+    policy: ResumePolicy,
     *,
-    stops_stale: bool = False,
-    resubmits_orphans: bool = False,
     is_of_deleted_dag_run: bool = False,
-    timeout_seconds: float | None = None,
-    patience_seconds: float = POLL_PATIENCE_SECONDS,
 ) -> Flow[ResumeDecision]:
     """
-    Decide about the record an earlier try left.
+    Decide about the record that an earlier try left.
 
-    :param timeout_seconds: how long the recorded task may take, from its submission; None for any time.
-    :param patience_seconds: for how long failing polls of the recorded task are ridden out.
-    :param stops_stale: stop the task of a record that is about another run; otherwise it is left to end.
-    :param resubmits_orphans: where it can't be told whether the earlier Run was started, start a new one.
-    :param is_of_deleted_dag_run: the record is left from a DAG run of the same id; its run is not taken up.
-    :raises WiroOrphanedRunError: it can't be told, and ``resubmits_orphans`` is off.
+    :param is_of_deleted_dag_run: the record is of a deleted DAG run with the same id; its run is not resumed.
+    :raises WiroOrphanedRunError: it isn't known whether the earlier Run was started, or as which task, and
+        ``resubmits_orphans`` is off.
     :raises WiroTaskTimeoutError: the recorded task's time is over, and Wiro can't be asked.
     :raises WiroError: Wiro can't be asked; the record stands.
     """
@@ -123,40 +135,37 @@ def resume(
         return ResumeDecision(None, None, "there is no earlier run")
     if is_of_deleted_dag_run:
         what = "the record is of an earlier DAG run with the same id, which was deleted"
-        return (
-            yield from _leave_stale(
-                outside, record, what, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
-            )
-        )
-    now = wanted.task_try or TaskTry(record.try_number)
-    if record.is_spent and was_cleared_since(record.written_by, now, wanted.lifetime):
+        return (yield from _leave_stale(outside, record, what, policy))
+    if record.is_consumed and was_cleared_since(record.written_by, wanted.task_try, wanted.max_tries):
         return ResumeDecision(None, None, "the earlier run's result was used, and the task was cleared since")
     if not wanted.is_run_of(record):
         what = "an earlier try's run had another model, parameters or files"
-        return (
-            yield from _leave_stale(
-                outside, record, what, is_stopped=stops_stale, resubmits_orphans=resubmits_orphans
-            )
-        )
+        return (yield from _leave_stale(outside, record, what, policy))
     if record.wiro_task_id is None:
-        return (yield from settle(outside, record, wanted, resubmits_orphans=resubmits_orphans))
+        return (
+            yield from resolve_lost_run(outside, record, wanted, resubmits_orphans=policy.resubmits_orphans)
+        )
+    return (yield from _look_at_known(outside, record, record.wiro_task_id, wanted, policy))
+
+
+def _look_at_known(
+    outside: FlowContext, record: RunRecord, wiro_task_id: str, wanted: RunSpec, policy: ResumePolicy
+) -> Flow[ResumeDecision]:
+    """Poll the recorded task once, and decide whether to follow it, return its result or start a new run."""
+    limit = policy.timeout_seconds
+    # A clock that was set back since would give the task more time.
+    started_at = min(record.sending.moment, outside.now())
     try:
-        # A clock that was set back since would make the time longer.
-        started_at = min(record.intended_at_moment, outside.now())
         task = yield from look_at_task(
-            record.wiro_task_id,
+            wiro_task_id,
             outside,
-            deadline=None if timeout_seconds is None else started_at + timedelta(seconds=timeout_seconds),
-            patience_seconds=patience_seconds,
+            deadline=None if limit is None else started_at + timedelta(seconds=limit),
+            patience_seconds=policy.patience_seconds,
         )
     except WiroNotFoundError as error:
-        if resubmits_orphans:
-            return ResumeDecision(None, None, f"Wiro doesn't know task {record.wiro_task_id} any more")
-        raise WiroOrphanedRunError(
-            f"An earlier try started Wiro task {record.wiro_task_id}, which this connection's project "
-            "doesn't know. Check that the connection is the one it was started with; "
-            "on_orphaned_intent='resubmit' starts anew."
-        ) from error
+        if policy.resubmits_orphans:
+            return ResumeDecision(None, None, f"Wiro doesn't know task {wiro_task_id} any more")
+        raise unknown_task(wiro_task_id) from error
     if task.is_terminal and not task.has_succeeded:
         return ResumeDecision(None, task, f"Wiro task {task.id} of an earlier try ended as {task.status}")
     if task.is_terminal and not has_enough_outputs(task, wanted.min_outputs):
@@ -164,44 +173,52 @@ def resume(
     return ResumeDecision(record, task, f"Wiro task {task.id} was started by an earlier try")
 
 
+def unknown_task(wiro_task_id: str) -> WiroOrphanedRunError:
+    """Return the error of a task that was started before, and that the connection's project doesn't know."""
+    return WiroOrphanedRunError(
+        f"Wiro task {wiro_task_id} was started before, but this connection's project doesn't know it. Check "
+        "that the connection is the one it was started with; on_orphaned_intent='resubmit' starts a new run."
+    )
+
+
 def _leave_stale(
-    outside: FlowContext, record: RunRecord, what: str, *, is_stopped: bool, resubmits_orphans: bool
+    outside: FlowContext, record: RunRecord, what: str, policy: ResumePolicy
 ) -> Flow[ResumeDecision]:
     """
-    Give up a record's task, which this try doesn't want.
+    Give up a record's task, which this try doesn't want: stop it, or leave it to end.
 
     :param what: why, for the log.
     """
-    if record.is_spent:
+    if record.is_consumed:
         return ResumeDecision(None, None, what)
     if record.wiro_task_id is None:
-        if is_stopped and not resubmits_orphans:
+        if policy.stops_stale and not policy.resubmits_orphans:
             raise WiroOrphanedRunError(
-                f"The answer of an earlier Run was lost, and {what}, so that its task can't be found to be "
+                f"The response to an earlier Run was lost, and {what}, so its task can't be found and "
                 "stopped. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new run."
             )
         return ResumeDecision(
-            None, None, f"{what}; its answer was lost, and if Wiro has started it, it is left to end"
+            None, None, f"{what}; its response was lost, and if Wiro has started it, it is left to end"
         )
-    if is_stopped:
+    if policy.stops_stale:
         yield from stop_task(record.wiro_task_id, outside)
         return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
     return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
 
 
-def settle(
+def resolve_lost_run(
     outside: FlowContext, record: RunRecord, wanted: RunSpec, *, resubmits_orphans: bool = False
 ) -> Flow[ResumeDecision]:
     """
-    Look once for the task of a Run whose answer was lost, or whose sender died.
+    Search once for the task of a Run whose response was lost, or whose sender died.
 
-    :raises WiroOrphanedRunError: it can't be told what became of it, and ``resubmits_orphans`` is off.
+    :raises WiroOrphanedRunError: it isn't known what became of it, and ``resubmits_orphans`` is off.
     """
-    run = lost_run(0, record.sending, record, wanted)
+    lost = "the response to an earlier Run was lost"
     try:
         found = yield from find_lost(
             outside,
-            [run],
+            [lost_run(0, record.sending, record, wanted)],
             record.earlier_task_ids,
             own_ids=reversed(record.earlier_task_ids),
             patience_seconds=wanted.patience_seconds,
@@ -211,28 +228,23 @@ def settle(
     except WiroOrphanedRunError:
         if not resubmits_orphans:
             raise
-        reason = "the answer of an earlier Run was lost; on_orphaned_intent says to start anew"
-        return ResumeDecision(None, None, reason)
+        return ResumeDecision(None, None, f"{lost}; on_orphaned_intent says to start a new run")
     if found.tasks:
         task = found.seen[found.tasks[0]]
-        reason = f"the answer of an earlier Run was lost; it had started Wiro task {task.id}"
-        return ResumeDecision(_found(record, task), None, reason)
+        return ResumeDecision(_found(record, task), None, f"{lost}; it had started Wiro task {task.id}")
     if found.open:
-        reason = "the answer of an earlier Run was lost; Wiro shows no task of it yet"
-        return ResumeDecision(None, None, reason, open_for=found.open[0])
-    return ResumeDecision(
-        None, None, "the answer of an earlier Run was lost; Wiro has started no task for it"
-    )
+        return ResumeDecision(None, None, f"{lost}; Wiro shows no task of it yet", open_seconds=found.open[0])
+    return ResumeDecision(None, None, f"{lost}; Wiro has started no task for it")
 
 
 def find_lost_run_now(
     outside: FlowContext, record: RunRecord, wanted: RunSpec, *, patience_seconds: float = 1.0
 ) -> Flow[str | None]:
     """
-    Look once, without any wait, for the task of a Run that is in flight or lost: for a kill.
+    Search once, without any wait, for the task of a Run that is in flight or lost: for a kill.
 
     :param patience_seconds: how long to ask Wiro again if it can't be asked.
-    :return: the id of the task that certainly is this run; None if there is none, or in doubt.
+    :return: the id of the task that certainly is this run's; None if there is none, or in doubt.
     :raises WiroError: Wiro can't be asked.
     """
     found = yield from find_to_stop(
@@ -247,9 +259,9 @@ def find_lost_run_now(
 
 def lost_run(item: int, sending: Sending, record: RunRecord, wanted: RunSpec) -> LostRun:
     """
-    Return one sending of a record's run, to be looked for.
+    Return one sending of a record's run, to be searched for.
 
-    :param item: what it is called in the findings.
+    :param item: its name in the findings.
     """
     files = with_digests(wanted.files, record.files)
     return LostRun(
@@ -257,31 +269,29 @@ def lost_run(item: int, sending: Sending, record: RunRecord, wanted: RunSpec) ->
     )
 
 
-def notes_of(record: RunRecord, wanted: RunSpec) -> LostRunDigests:
-    """Return a record's lost Run as a trigger may know it."""
+def digests_of_run(record: RunRecord, wanted: RunSpec) -> LostRunDigests:
+    """Return a record's lost Run in the form in which a trigger may store it."""
     run = lost_run(0, record.sending, record, wanted)
     return LostRunDigests((run,), record.earlier_task_ids, wanted.patience_seconds)
 
 
 def _found(record: RunRecord, task: Task) -> RunRecord:
-    """
-    Return the record of a lost run that was found. Its time counts from when Wiro created its task.
-    """
-    found = replace(record, wiro_task_id=task.id)
-    if record.wiro_at is None or task.created_at is None:
+    """Return the record of a lost run that was found. Its time counts from when Wiro created its task."""
+    found, sending = replace(record, wiro_task_id=task.id), record.sending
+    if sending.wiro_at is None or task.created_at is None:
         return found
-    late = task.created_at.timestamp() - record.wiro_at
-    return replace(found, intended_at=record.intended_at + max(0.0, late))
+    late = max(0.0, task.created_at.timestamp() - sending.wiro_at)
+    return replace(found, sending=replace(sending, intended_at=sending.intended_at + late))
 
 
 def never_started(count: int, last: WiroLostRunError | None) -> WiroConnectionError:
     """
-    Return the error of Runs whose answers were all lost, and of which none has started a task.
+    Return the error of Runs whose responses were all lost, and none of which has started a task.
 
     :param last: how the last one was lost, if this process knows.
     """
     reason = "" if last is None else f" The last time: {last.__cause__}"
     return WiroConnectionError(
-        f"{count} Runs in a row brought no answer that could be read, and Wiro has started no task for any "
-        f"of them.{reason}"
+        f"{count} Runs in a row brought no readable response, and Wiro has started no task for any of them."
+        f"{reason}"
     )

@@ -1,4 +1,4 @@
-"""After the end of a run that was sent again: whether an earlier sending has started a task after all."""
+"""Strays: tasks that an earlier sending of a run has started after all, although the run was sent again."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def find_strays(
     resent_after: str | None = None,
 ) -> Flow[Strays]:
     """
-    Look once, after the end of a run that was sent again, whether an earlier sending started a task too.
+    Search once, after the end of a run that was sent again, for tasks of its earlier sendings; stop them.
 
-    A stop takes more certainty than a search: a task that came later may as well be an equal run of another
-    Airflow task, such as the next DAG run's. What isn't certain is reported, and left alone. Certain is a
-    task that was there when the run was sent again, created right after the earlier sending. And, where
-    ``[wiro] lost_run_patience`` is below the ten minutes for which Wiro may be at work on a Run that timed
-    out, the only task that fits in these.
+    A stop needs more certainty than a search: a later task may be an equal run of another Airflow task, such
+    as the next DAG run's. What isn't certain is reported, and left alone. Certain is a task that was there
+    when the run was sent again, and was created right after the earlier sending. Where
+    ``[wiro] lost_run_patience`` is shorter than the ten minutes for which Wiro may be at work on a Run that
+    timed out, the only matching task in these is certain too.
 
     :param earlier: the earlier sendings, each as an item of its own, in their order.
     :param known_ids: tasks that are known to be other runs.
@@ -97,7 +97,7 @@ def find_strays(
 
 def _was_there_before(run: LostRun, task: Task, next_baseline: str | None) -> bool:
     """
-    Whether a task was there when the run was sent again, though not shown yet, and came right after ``run``.
+    Whether a task was there when the run was sent again, though not listed yet, and came right after ``run``.
     """
     if next_baseline is None or not (next_baseline.isdecimal() and task.id.isdecimal()):
         return False
@@ -105,7 +105,7 @@ def _was_there_before(run: LostRun, task: Task, next_baseline: str | None) -> bo
 
 
 def _open_until(uncertain: Sequence[LostRun], now: datetime, patience_seconds: float) -> datetime | None:
-    """Return until when a sending of which no task is certain may still start one."""
+    """Return until when one of these sendings, whose tasks aren't certain, may still start one."""
     ends = [
         run.sending.moment
         + timedelta(seconds=run.sending.latest_seconds(max(STRAY_WINDOW_SECONDS, patience_seconds)))
@@ -136,9 +136,9 @@ def earlier_sendings(record: RunRecord, wanted: RunSpec) -> list[LostRun]:
 
 def stray_warnings(found: Strays, what: str) -> Iterator[str]:
     """
-    Yield what a log has to say about tasks of earlier sendings.
+    Yield a log line for each fact about tasks of earlier sendings.
 
-    :param what: was sent again.
+    :param what: what was sent again, such as "this run".
     """
     for task in found.stopped:
         yield (
@@ -163,6 +163,14 @@ def stray_warnings(found: Strays, what: str) -> Iterator[str]:
             "still start a task for an earlier sending. Nothing here would notice it: look in the dashboard "
             "at wiro.ai then."
         )
+
+
+def unknown_strays_warning(what: str, error: Exception) -> str:
+    """Return a log line for a search that failed. The arguments are like those of :func:`stray_warnings`."""
+    return (
+        f"{what} was sent more than once, and it is not known whether an earlier sending has started a task "
+        f"as well: {error}"
+    )
 
 
 def _capital(what: str) -> str:

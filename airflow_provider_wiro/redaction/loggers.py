@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_wiro.redaction.plain_text import plain
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 #: A longer line helps nobody, and a log view shows it badly.
 MAX_LINE = 100_000
+
+
+class Log(Protocol):
+    """What the package uses of Airflow's logger, whose class differs by version."""
+
+    def info(self, message: str, /, *args: object) -> None: ...
+    def warning(self, message: str, /, *args: object) -> None: ...
+    def error(self, message: str, /, *args: object) -> None: ...
+    def exception(self, message: str, /, *args: object) -> None: ...
 
 
 def plain_logger(name: str) -> logging.Logger:

@@ -1,4 +1,4 @@
-"""What an operator is to run, from its arguments: also where its input files are gone by now."""
+"""PreparedRun: what is to be sent, from an operator's arguments; also where input files are gone by now."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PreparedRun:
     A run that may be sent.
 
     :ivar wanted: what an earlier try's record is compared with.
-    :ivar files: what is sent; empty where ``wanted.problem`` says why it can't be.
+    :ivar files: the files to send; empty where ``wanted.problem`` says why they can't be sent.
     """
 
     wanted: RunSpec
@@ -44,21 +44,21 @@ def prepare_run(
     files: Mapping[str, Any] | None,
     *,
     project_id: str | None,
-    lifetime: int,
+    max_tries: int,
+    task_try: TaskTry,
     patience_seconds: float,
     min_outputs: int | None = None,
-    task_try: TaskTry | None = None,
     aws_conn_id: str | None = AWS_CONN_ID,
 ) -> PreparedRun:
     """
-    Return what an operator's arguments mean.
+    Return what an operator's arguments say is to be run.
 
-    Files that can't be had are no error yet: a run that an earlier try began is followed without them.
+    A missing file is no error yet: a run that an earlier try started is followed without it.
 
-    :param lifetime: Airflow's ``max_tries`` of the task instance.
+    :param max_tries: Airflow's, of the task instance.
+    :param task_try: the try that is running.
     :param patience_seconds: ``[wiro] lost_run_patience``.
-    :param min_outputs: a task that succeeded with fewer outputs is not the result that is wanted.
-    :param task_try: the try that asks.
+    :param min_outputs: a task that succeeded with fewer outputs is not the wanted result.
     :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
     :raises WiroUsageError: model or parameters can't be right, or the files are no mapping.
     """
@@ -76,21 +76,21 @@ def prepare_run(
         model,
         given,
         digest,
-        lifetime,
+        max_tries,
+        task_try,
         files=sent,
         references=references(model, given, _names(files), project_id),
         project_id=project_id,
         problem=problem,
         patience_seconds=patience_seconds,
         min_outputs=min_outputs,
-        task_try=task_try,
     )
     return PreparedRun(wanted, found)
 
 
 def _check_no_paths(parameters: Mapping[str, Any]) -> None:
     """
-    Raise for a parameter that is the path of a file here: Wiro would get the path's text, and bill it.
+    Raise for a parameter that is the path of a file here: Wiro would get the text of the path, and bill it.
 
     :raises WiroUsageError: names the parameter.
     """
@@ -98,8 +98,8 @@ def _check_no_paths(parameters: Mapping[str, Any]) -> None:
         is_path = isinstance(value, str) and value.startswith("/") and len(value) < _LONGEST_PATH
         if is_path and os.path.isfile(value):  # noqa: PTH113  Path raises for what can't be a path
             raise WiroUsageError(
-                f"Parameter {name!r:.100} is the path of a file, {value[:200]!r}, of which Wiro would get "
-                f"the text alone. To send the file, give it in `files`: {{{name!r:.100}: …}}."
+                f"Parameter {name!r:.100} is the path of a file, {value[:200]!r}: Wiro would get only this "
+                f"text. To send the file, give it in `files`: {{{name!r:.100}: …}}."
             )
 
 

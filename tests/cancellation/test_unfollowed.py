@@ -90,7 +90,7 @@ def test_a_trigger_that_airflow_could_not_run_leaves_the_task_to_the_worker(
 def test_a_wait_for_a_slot_that_no_triggerer_can_do_is_done_by_the_worker(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.operators.wiro.slot_pause_seconds", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", lambda *_: 0.05)
     wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit", times=2))
     with pytest.raises(TaskDeferred):
         work.operator(deferrable=True).execute(work.context)

@@ -18,6 +18,7 @@ from airflow_provider_wiro.input_files.sent_files import sent_files
 from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of, shown
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.run.prepared_run import prepare_run
+from airflow_provider_wiro.state_files.task_try import TaskTry
 from tests.contract.scripts import ok, refuse
 from tests.input_files.object_storage import BUCKET, Bucket, serve_s3, storage_path
 from tests.input_files.test_resolve import Fake
@@ -183,7 +184,9 @@ def run_of(given: Any) -> str:
 
 
 def wanted(files: Mapping[str, Any]) -> Any:
-    return prepare_run("o/m", {}, files, project_id=None, lifetime=0, patience_seconds=1).wanted
+    return prepare_run(
+        "o/m", {}, files, project_id=None, max_tries=0, task_try=TaskTry(1), patience_seconds=1
+    ).wanted
 
 
 def test_a_link_that_was_signed_anew_is_the_same_file() -> None:

@@ -28,9 +28,12 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskTimeoutError,
 )
 from airflow_provider_wiro.input_files.sent_files import sent_files
-from airflow_provider_wiro.recovery.durable_run import DurableRun, mark_spent
+from airflow_provider_wiro.recovery.durable_run import DurableRun, SearchTime
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
-from airflow_provider_wiro.recovery.resume import RunSpec
+from airflow_provider_wiro.recovery.finished_run import mark_consumed
+from airflow_provider_wiro.recovery.record_fence import RecordFence
+from airflow_provider_wiro.recovery.resume import ResumePolicy, RunSpec
+from airflow_provider_wiro.state_files.task_try import TaskTry
 from tests.life.simulation import ENDS, FATES, CrashError, Silent, SimulatedHook, SimulatedStore, World
 
 if TYPE_CHECKING:
@@ -103,22 +106,23 @@ def one_try(
     sent = sent_files(files)
     run = DurableRun(
         cast("WiroHook", hook),
-        store,
-        RunSpec(MODEL, PARAMETERS, fingerprint(MODEL, PARAMETERS, files), lifetime, files=sent),
+        RecordFence(store, try_number, now=world.now, monotonic=lambda: world.time),
+        RunSpec(
+            MODEL,
+            PARAMETERS,
+            fingerprint(MODEL, PARAMETERS, files),
+            lifetime,
+            TaskTry(try_number),
+            files=sent,
+        ),
         submit=lambda before_send, _: hook.converse(
             lambda outside: operations.run_model(
                 outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
             )
         ),
-        began_at=began_at,
-        seconds_left=lambda: began + TIMEOUT_SECONDS - world.time,
-        monotonic=lambda: world.time,
-        try_number=try_number,
-        stops_stale=False,
-        resubmits_orphans=False,
+        policy=ResumePolicy(timeout_seconds=TIMEOUT_SECONDS),
+        search_time=SearchTime(began_at, lambda: began + TIMEOUT_SECONDS - world.time),
         log=Silent(),
-        now=world.now,
-        timeout_seconds=TIMEOUT_SECONDS,
     )
     while True:
         try:
@@ -147,7 +151,7 @@ def one_try(
         raise
     if not task.has_succeeded:
         raise _FailedError
-    mark_spent(store, task.id, Silent())
+    mark_consumed(store, task.id, Silent())
     world.step()  # dies after the result is marked as used, before Airflow knows
     return task.id
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.run import follower
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 
 if TYPE_CHECKING:
@@ -157,10 +160,10 @@ class Work:
         :param looks: look at the task first, as a real try does. It may have ended by then.
         """
         operator = self.operator(**{"deferrable": True, **settings})
-        if not looks:
-            operator._look = lambda _: None  # type: ignore[method-assign]
+        unseen = nullcontext() if looks else patch.object(follower, "poll_once", return_value=None)
         try:
-            found = operator.execute(self.context)
+            with unseen:
+                found = operator.execute(self.context)
         except TaskDeferred as deferred:
             return deferred
         raise AssertionError(f"did not defer, but returned {found!r}")

@@ -125,7 +125,7 @@ def test_what_a_retry_cannot_mend_is_not_retried(
 def test_a_full_account_is_waited_for_without_a_retry(
     airflow_home: AirflowHome, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, dag_id: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.operators.wiro.slot_pause_seconds", lambda *_: 0.05)
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", lambda *_: 0.05)
     wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit", times=2))
 
     done = run(airflow_home, dag_id)

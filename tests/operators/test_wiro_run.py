@@ -100,7 +100,7 @@ def test_deferring_survives_that_wiro_cannot_tell_the_status_just_now(wiro: Wiro
 
     deferred = work.defer(looks=True)
 
-    assert "Deferring without a look" in work.told
+    assert "Deferring without having polled" in work.told
     assert work.resume(deferred)["status"] == DONE
 
 

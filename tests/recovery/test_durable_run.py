@@ -603,7 +603,7 @@ def test_runs_that_certainly_started_nothing_again_and_again_use_up_a_try_and_sa
 def test_refusals_for_want_of_a_slot_do_not_count_as_losses(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.operators.wiro.slot_pause_seconds", lambda *_: 0.01)
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", lambda *_: 0.01)
     wiro.inject(
         Fault("api_error", endpoint="Run", code=96, times=3, message="limit"),
         Fault("drop_before", endpoint="Run"),
@@ -764,7 +764,7 @@ def test_a_lost_run_of_other_parameters_cannot_be_stopped_so_a_person_is_asked(
         work.run()
     work.retry()
 
-    with pytest.raises(AirflowFailException, match="can't be found to be stopped"):
+    with pytest.raises(AirflowFailException, match="can't be found and stopped"):
         work.run(parameters={"prompt": "another"}, on_stale_state="stop")
 
     assert work.started == 1
@@ -802,7 +802,7 @@ def test_a_retry_on_another_machine_starts_no_second_run(work: Work, machines: C
     die_after_submission(work)
     machines("two")
 
-    with pytest.raises(AirflowFailException, match=r"can't be told which task.*2221"):
+    with pytest.raises(AirflowFailException, match=r"doesn't show which: 2221"):
         work.run()
     assert work.started == 1
 
@@ -818,7 +818,7 @@ def test_a_retry_on_another_machine_runs_what_no_try_has_started(
     machines("two")
 
     assert work.run()["status"] == DONE
-    assert "was on this machine" in work.told
+    assert "ran on this machine" in work.told
 
 
 def test_a_retry_on_the_same_machine_needs_no_list(
@@ -831,7 +831,7 @@ def test_a_retry_on_the_same_machine_needs_no_list(
     work.retry()
 
     assert work.run()["status"] == DONE
-    assert "was on this machine" not in work.told
+    assert "ran on this machine" not in work.told
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["~spent"]  # no trace is left
 
 

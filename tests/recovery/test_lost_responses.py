@@ -174,7 +174,9 @@ def test_a_timeout_before_certainty_is_for_a_retry_and_sends_nothing(
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
     wiro.inject(Fault("server_error", endpoint="Run", status=504))
 
-    with pytest.raises(WiroUnsettledRunError, match="Its record is kept: a retry goes on looking") as failure:
+    with pytest.raises(
+        WiroUnsettledRunError, match="Its record is kept: a retry continues the search"
+    ) as failure:
         work.run(timeout=0.3)
 
     assert failure.value.may_retry
@@ -477,12 +479,12 @@ def upload_slowly(
         return read(file, size)
 
     monkeypatch.setattr(stored_file._Reading, "read", slow)
-    real = DurableRun.__init__
+    real = record_fence.RecordFence.__init__
 
-    def clocked(run: DurableRun, *arguments: Any, **settings: Any) -> None:
-        real(run, *arguments, **settings, monotonic=lambda: time.monotonic() + passed[0])
+    def clocked(fence: record_fence.RecordFence, *arguments: Any, **settings: Any) -> None:
+        real(fence, *arguments, **settings, monotonic=lambda: time.monotonic() + passed[0])
 
-    monkeypatch.setattr(DurableRun, "__init__", clocked)
+    monkeypatch.setattr(record_fence.RecordFence, "__init__", clocked)
     return {"model": editor, "parameters": {"prompt": "x"}, "files": {"inputImage": str(path)}}
 
 

@@ -20,6 +20,7 @@ from airflow_provider_wiro.recovery.lost_runs import Findings, LostRun, find_los
 from airflow_provider_wiro.recovery.resume import RunSpec, find_lost_run_now
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
+from airflow_provider_wiro.state_files.task_try import TaskTry
 from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
 
 if TYPE_CHECKING:
@@ -522,8 +523,8 @@ def test_two_projects_of_one_person_are_no_crowd() -> None:
 
 
 def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing() -> None:
-    record = RunRecord("f", NOON.timestamp(), 0, 1, "100", wiro_at=NOON.timestamp())
-    wanted = RunSpec(MODEL, A, "f", 0)
+    record = RunRecord("f", Sending(NOON.timestamp(), "100", NOON.timestamp()), 0, 1)
+    wanted = RunSpec(MODEL, A, "f", 0, TaskTry(1))
     for tasks, expected in (
         ([task(101, A)], "101"),
         ([], None),

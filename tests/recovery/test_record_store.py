@@ -22,11 +22,10 @@ from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.recovery.fingerprint import Match, conceal, fingerprint, match_task
 from airflow_provider_wiro.recovery.record_store import (
     FileRecordStore,
-    RecordStore,
     TaskStateRecordStore,
     open_record_store,
 )
-from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.run_record import RecordStore, RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from airflow_provider_wiro.state_files.folder import StateFolder, find_state_folder
 from airflow_provider_wiro.state_files.retention import SpentState
@@ -38,10 +37,9 @@ if TYPE_CHECKING:
 
 RECORD = RunRecord(
     fingerprint="f" * 64,
-    intended_at=1795420800.25,
-    lifetime=2,
+    sending=Sending(1795420800.25, "2220"),
+    max_tries=2,
     try_number=1,
-    newest_before="2220",
     wiro_task_id="2221",
     earlier_task_ids=("7", "8"),
     clears=1,
@@ -70,7 +68,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStore:
 
 def test_a_record_comes_back_as_it_was_kept(store: RecordStore) -> None:
     assert store.read() is None
-    for kept in (RECORD, RunRecord("other", 1.0, 0, 1)):
+    for kept in (RECORD, RunRecord("other", Sending(1.0), 0, 1)):
         store.write(kept)
         assert store.read() == kept
     store.clear()
@@ -385,7 +383,7 @@ def test_a_crash_while_writing_leaves_the_record_of_before(
 
     monkeypatch.setattr("os.fsync", crash)
     with pytest.raises(WiroRecordError, match="no space left"):
-        opened.write(RunRecord("other", 1.0, 0, 1))
+        opened.write(RunRecord("other", Sending(1.0), 0, 1))
 
     assert opened.read() == RECORD
 
@@ -541,13 +539,9 @@ def test_a_record_of_the_version_before_is_read() -> None:
 def test_a_record_keeps_how_its_run_was_lost_and_all_earlier_sendings() -> None:
     lost = RunRecord(
         "f" * 64,
-        1795420800.25,
+        Sending(1795420800.25, "2220", 1795420860.0, Loss.CUT_OFF, 3.5),
         2,
         1,
-        "2220",
-        wiro_at=1795420860.0,
-        loss=Loss.CUT_OFF,
-        lost_after=3.5,
         writer="a1b2",
         references="r" * 64,
         files={"inputImage": ["c" * 64, None]},
@@ -597,7 +591,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-SPENT = replace(RECORD, is_spent=True)
+SPENT = replace(RECORD, is_consumed=True)
 
 
 @pytest.mark.parametrize("scheme", ["{path}", "file://{path}", "memory://spent-{name}"])
@@ -662,7 +656,7 @@ def test_a_folder_that_cannot_be_cleaned_fails_no_run(
     def fail(*_: Any) -> None:
         raise PermissionError("no listing")
 
-    monkeypatch.setattr("airflow_provider_wiro.recovery.record_store._FileFolder.names", fail)
+    monkeypatch.setattr("airflow_provider_wiro.storage.local_folder.LocalFolder.names", fail)
     store = open_record_store(context(), state_path=str(tmp_path))
     assert store is not None
     store.write(SPENT)

@@ -24,7 +24,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         asked.append(refusals)
         return 0.03
 
-    monkeypatch.setattr("airflow_provider_wiro.operators.wiro.slot_pause_seconds", pause)
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", pause)
     return asked
 
 

@@ -1,3 +1,11 @@
+import pytest
+
+from tests.hooks.object_storage import attach_memory
 from tests.operators.fixtures import _short_waits, told, wiro, work
 
 __all__ = ["_short_waits", "told", "wiro", "work"]
+
+
+@pytest.fixture(autouse=True)
+def _memory_is_a_store() -> None:
+    attach_memory()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
-from airflow_provider_wiro.recovery.record_store import RecordStore, open_record_store
-from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.record_store import open_record_store
+from airflow_provider_wiro.recovery.run_record import RecordStore, RunRecord
+from airflow_provider_wiro.recovery.sending import Sending
 from tests.operators.fakes import FakeDagRun, FakeTi
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def opened(state_path: str, start: datetime, *, clears: int = 0, **ti: Any) -> R
 
 def record(start: datetime | None, *, clears: int | None = 0, wiro_task_id: str = "2221") -> RunRecord:
     at = None if start is None else start.timestamp()
-    return RunRecord("f", 1.0, 2, 1, wiro_task_id=wiro_task_id, clears=clears, run_started_at=at)
+    return RunRecord("f", Sending(1.0), 2, 1, wiro_task_id=wiro_task_id, clears=clears, run_started_at=at)
 
 
 @pytest.fixture(params=["path", "file://", "memory://"])
@@ -59,7 +60,10 @@ def test_two_deployments_keep_a_record_each(state_path: str) -> None:
 
 
 def test_two_deployments_keep_a_spent_record_each(state_path: str) -> None:
-    spent = [replace(record(START), is_spent=True), replace(record(LATER, wiro_task_id="9"), is_spent=True)]
+    spent = [
+        replace(record(START), is_consumed=True),
+        replace(record(LATER, wiro_task_id="9"), is_consumed=True),
+    ]
     for start, one in zip((START, LATER), spent, strict=True):
         opened(state_path, start).write(one)
 
@@ -148,7 +152,7 @@ def test_a_record_of_the_version_before_that_is_another_deployments_is_left_alon
 
 
 def test_a_spent_record_of_the_version_before_is_found(tmp_path: Path) -> None:
-    spent = replace(record(START), is_spent=True)
+    spent = replace(record(START), is_consumed=True)
     named_as_before(tmp_path, spent)
 
     assert opened(str(tmp_path), START, try_number=2).read() == spent

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_wiro.recovery.record_store import FileRecordStore
 from airflow_provider_wiro.recovery.run_record import RunRecord
+from airflow_provider_wiro.recovery.sending import Sending
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.storage.private_files import open_in_folder, open_private, replacing
 
@@ -65,5 +66,5 @@ def test_parts_and_manifests_of_a_batch_are_private(tmp_path: Path) -> None:
 
 
 def test_a_runs_record_is_private_wherever_it_is_kept(tmp_path: Path) -> None:
-    FileRecordStore(f"{tmp_path}/1.json").write(RunRecord("fingerprint", 1.0, 0, 1))
+    FileRecordStore(f"{tmp_path}/1.json").write(RunRecord("fingerprint", Sending(1.0), 0, 1))
     assert [mode(found) for found in tmp_path.iterdir()] == [0o600]

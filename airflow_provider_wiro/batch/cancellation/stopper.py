@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state import BatchState
-    from airflow_provider_wiro.cancellation.log import Log
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.recovery.lost_runs import LostRun
+    from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 #: Lost Runs that are named one by one.

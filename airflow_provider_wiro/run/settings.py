@@ -1,0 +1,42 @@
+"""RunSettings: the arguments of a WiroRunOperator, as a run reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.polling import Watch
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Templates are rendered. See :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator` for each."""
+
+    model: str
+    parameters: Mapping[str, Any] | None
+    files: Mapping[str, Any] | None
+    callback_url: str | None
+    project_id: str | None
+    wiro_conn_id: str
+    aws_conn_id: str | None
+    wait_for_completion: bool
+    deferrable: bool
+    defer_after: float
+    poll_interval: float | None
+    watch: Watch
+    timeout: float
+    cancel_on_kill: bool
+    cancel_on_timeout: bool
+    min_outputs: int | None
+    durable: bool
+    state_path: str | None
+    on_stale_state: str
+    on_orphaned_intent: str
+
+    @classmethod
+    def of(cls, operator: Any) -> Self:
+        """Read the operator's attributes, which have the names of its arguments."""
+        return cls(**{field.name: getattr(operator, field.name) for field in fields(cls)})
