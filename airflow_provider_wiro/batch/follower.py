@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.run_summary import check_success, success_warnings
 from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
-from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.results import item_result
+from airflow_provider_wiro.batch.results.shards import item_result
+from airflow_provider_wiro.batch.state import batch_state as batch_state
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.run_sender import StoppableHook
-    from airflow_provider_wiro.batch.state import Attempt
+    from airflow_provider_wiro.batch.state.batch_state import Attempt
 
 
 class RunFollower:

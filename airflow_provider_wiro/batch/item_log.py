@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.redaction.parameters import secret_values
 from airflow_provider_wiro.redaction.task_parameters import masked, without
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
     from airflow_provider_wiro.batch.settings import Log
 

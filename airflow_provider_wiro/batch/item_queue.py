@@ -6,17 +6,17 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import ItemLog
 from airflow_provider_wiro.batch.progress import RunTimes
-from airflow_provider_wiro.batch.results import item_result
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.results.shards import item_result
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
     from airflow_provider_wiro.batch.settings import BatchSettings
 

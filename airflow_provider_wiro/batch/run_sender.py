@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.endpoints import ApiCall
     from airflow_provider_wiro.api.models import StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
-    from airflow_provider_wiro.batch.inputs import Item
+    from airflow_provider_wiro.batch.inputs.items import Item
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.input_files.sent_files import SentFile
 
 #: For how long a Run that fails for a passing reason is repeated, before the whole batch makes a pause.

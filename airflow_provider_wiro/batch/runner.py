@@ -11,13 +11,13 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_items
 from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.lost_runs.strays import StrayRuns
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_items
 from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.settings import DeferralRequest
-from airflow_provider_wiro.batch.stray_runs import StrayRuns
+from airflow_provider_wiro.batch.state import batch_state as batch_state
 from airflow_provider_wiro.batch.submission import ItemSubmitter
 from airflow_provider_wiro.exceptions import WiroError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.concurrency import ActiveLimit
     from airflow_provider_wiro.batch.follower import RunFollower
     from airflow_provider_wiro.batch.item_queue import ItemQueue
-    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 
 #: Runs that are sent at once.

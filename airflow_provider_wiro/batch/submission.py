@@ -7,9 +7,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.state import Attempt
+from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.concurrency import ActiveLimit
     from airflow_provider_wiro.batch.item_queue import ItemQueue
-    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 
 #: After a Run that failed through no fault of its item's (an outage), nothing is sent for so long.

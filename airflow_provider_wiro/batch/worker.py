@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline
 from airflow_provider_wiro.batch.cancellation.stop_all import stop_all
 from airflow_provider_wiro.batch.concurrency import ActiveLimit
@@ -18,9 +17,10 @@ from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.late_costs import read_costs
-from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
 from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
+from airflow_provider_wiro.batch.state import batch_state
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Mapping, Sequence
 
     from airflow_provider_wiro.api.parameters import FileValue
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.landing import ItemTransfer
-    from airflow_provider_wiro.batch.results import ResultShards
+    from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
     from airflow_provider_wiro.transport.connection import WiroConnection
 

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
-from airflow_provider_wiro.batch.preflight.data_inputs import (
+from airflow_provider_wiro.batch.preflight.arguments import (
     are_listed,
     check_folders,
     check_names,
@@ -65,8 +65,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
     from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
     from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
@@ -354,9 +354,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param limit: how many runs may be on their way, as learned from Wiro's refusals.
         :param looks_at_all: the trigger could not be given all of the tasks.
         :param before: what is known without the journal, see
-            :class:`~airflow_provider_wiro.batch.journal.missing.BeforeDeferral`.
+            :class:`~airflow_provider_wiro.batch.deferral.missing_journal.BeforeDeferral`.
         """
-        from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
+        from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
@@ -389,7 +389,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
-        from airflow_provider_wiro.batch.journal.xcom_note import before_failed_deferral
+        from airflow_provider_wiro.batch.deferral.xcom_note import before_failed_deferral
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
@@ -431,7 +431,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return found
 
     def _open_journal(self, context: Context) -> Journal | None:
-        from airflow_provider_wiro.batch.locations import open_journal
+        from airflow_provider_wiro.batch.journal.location import open_journal
 
         return open_journal(context, state_path=self.state_path, own=self._own_objects())
 
@@ -469,20 +469,20 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param is_beginning: nothing of this try ran before.
         :param before: what is known of the part before a deferral, which has left a journal.
         """
-        from airflow_provider_wiro.batch.cancellation.unknown_runs import notes_of
-        from airflow_provider_wiro.batch.inputs import Inputs
-        from airflow_provider_wiro.batch.journal.missing import (
+        from airflow_provider_wiro.batch.deferral.missing_journal import (
             NO_PLACE,
             fail_without_journal,
             missing_place,
             unseen_tries,
         )
+        from airflow_provider_wiro.batch.inputs.items import Inputs
+        from airflow_provider_wiro.batch.inputs.shared_files import shared_files
+        from airflow_provider_wiro.batch.journal.location import manifest_uri, parts_uri
         from airflow_provider_wiro.batch.journal.replay import open_record
-        from airflow_provider_wiro.batch.locations import manifest_uri, parts_uri
+        from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-        from airflow_provider_wiro.batch.preflight.input_files import shared_files
         from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing, try_places
-        from airflow_provider_wiro.batch.results import ResultShards
+        from airflow_provider_wiro.batch.results.shards import ResultShards
         from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
@@ -673,8 +673,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         :param notes: of the lost Runs, by which the trigger finds their tasks.
         """
-        from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
-        from airflow_provider_wiro.batch.journal.xcom_note import note_before_deferral
+        from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
         from airflow_provider_wiro.triggers.packed_tasks import MOST_CHARACTERS, fitting, pack
         from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 
@@ -726,10 +726,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         task_try: TaskTry,
     ) -> BatchSummary:
         """Write the manifest; return the summary, or raise what the batch has come to."""
-        from airflow_provider_wiro.batch import state as batch_state
         from airflow_provider_wiro.batch.item_log import with_input
-        from airflow_provider_wiro.batch.results import write_manifest
-        from airflow_provider_wiro.batch.state import ItemState
+        from airflow_provider_wiro.batch.results.shards import write_manifest
+        from airflow_provider_wiro.batch.state import batch_state
+        from airflow_provider_wiro.batch.state.batch_state import ItemState
 
         record = found.record
 

@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.batch import state as entries
-from airflow_provider_wiro.batch.state import Attempt, BatchState, ItemState, TaskIdSet, read_begin
+from airflow_provider_wiro.batch.state import batch_state as entries
+from airflow_provider_wiro.batch.state.batch_state import (
+    Attempt,
+    BatchState,
+    ItemState,
+    TaskIdSet,
+    read_begin,
+)
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 ATTEMPT = Attempt("digest", "2220", 1000.0, 1)

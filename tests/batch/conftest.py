@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.batch import concurrency, locations, submission
+from airflow_provider_wiro.batch import concurrency, submission
+from airflow_provider_wiro.batch.journal import location as locations
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.triggers import wiro_batch
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import TINY, prompts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator
 
-from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.version_compat import is_mapped_instance
@@ -157,7 +157,7 @@ def test_what_the_dag_allows_is_sent(work: BatchWork, tmp_path: Path) -> None:
 def test_items_that_the_dag_file_lists_are_its_authors_word(
     work: BatchWork, tmp_path: Path, secret: str, number: int
 ) -> None:
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
 
     operator = work.operator([bad_items(secret)[number]])
     assert operator._lists_inputs

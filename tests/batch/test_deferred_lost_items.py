@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.batch.cancellation import unknown_runs
+from airflow_provider_wiro.batch.lost_runs import unknown_sendings as unknown_runs
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.batch.batch_work import TINY, prompts

@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_queue import ItemQueue
-from airflow_provider_wiro.batch.state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
 from tests.operators.fakes import Told
 
 

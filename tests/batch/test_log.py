@@ -11,10 +11,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.batch import item_log
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
 from airflow_provider_wiro.batch.progress import Progress, RunTimes
-from airflow_provider_wiro.batch.state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import Told

@@ -11,7 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
-from airflow_provider_wiro.batch import late_costs, results, worker
+from airflow_provider_wiro.batch import late_costs, worker
+from airflow_provider_wiro.batch.results import shards as results
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
 from tests.batch.batch_work import prompts

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from airflow_provider_wiro.batch import locations
+from airflow_provider_wiro.batch.journal import location as locations
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.results import ResultShards, item_result, write_manifest
-from airflow_provider_wiro.batch.state import Attempt, BatchState
+from airflow_provider_wiro.batch.results.shards import ResultShards, item_result, write_manifest
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
 from airflow_provider_wiro.exceptions import WiroRecordError
 from tests.operators.fakes import Told
 

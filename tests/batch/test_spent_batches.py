@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.batch import locations
+from airflow_provider_wiro.batch.journal import location as locations
 from tests.batch.batch_work import prompts
 from tests.transfers.s3 import BUCKET
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.batch import inputs as batch_inputs
 from airflow_provider_wiro.batch import runner
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
+from airflow_provider_wiro.batch.inputs import items as batch_inputs
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
-from airflow_provider_wiro.batch.state import Attempt
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.batch_work import prompts

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch import stray_runs, upload_progress
+from airflow_provider_wiro.batch import upload_progress
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
-from airflow_provider_wiro.batch.state import Attempt, BatchState
+from airflow_provider_wiro.batch.lost_runs import strays as stray_runs
+from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
 from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.cancellation.unknown_runs import unknown_sendings
-from airflow_provider_wiro.batch.state import BatchState, TaskIdSet
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_sendings
+from airflow_provider_wiro.batch.state.batch_state import BatchState, TaskIdSet
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.cancellation.unknown_runs import UnknownSending
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.lost_runs.unknown_sendings import UnknownSending
+    from airflow_provider_wiro.batch.state.batch_state import Entry
 
 #: How many items a journal may be about whose first entry is damaged.
 _MOST_ITEMS = 1_000_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.cancellation.unknown_runs import (
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import (
     FoundTasks,
     find_tasks,
     unknown_items,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline
     from airflow_provider_wiro.batch.follower import RunFollower
     from airflow_provider_wiro.batch.item_queue import ItemQueue
-    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.settings import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
-    from airflow_provider_wiro.batch.cancellation.unknown_runs import FoundTasks, UnknownSending
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.lost_runs.unknown_sendings import FoundTasks, UnknownSending
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.redaction.loggers import Log
@@ -144,7 +144,7 @@ class BatchStopper:
 
     def _stop_now(self, found: RunningTasks, connection: WiroConnection, hurry: StopDeadline) -> None:
         from airflow_provider_wiro.batch.cancellation.stop_all import stop_known
-        from airflow_provider_wiro.batch.cancellation.unknown_runs import find_tasks
+        from airflow_provider_wiro.batch.lost_runs.unknown_sendings import find_tasks
 
         lost = self._lost if self._described is None else self._describe(hurry)
         self._log_undescribed(found, lost)
@@ -210,7 +210,7 @@ class BatchStopper:
 
     def _describe(self, hurry: StopDeadline) -> list[tuple[UnknownSending, LostRun]]:
         """Return the Runs to look for, as far as the inputs tell what they are."""
-        from airflow_provider_wiro.batch.cancellation.unknown_runs import describe
+        from airflow_provider_wiro.batch.lost_runs.unknown_sendings import describe
 
         found = self._found()
         if self._described is None or self._is_over or found is None or not found.unknown:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_wiro.batch.state import damaged
+from airflow_provider_wiro.batch.state.batch_state import damaged
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.state.batch_state import Entry
 
 
 class JournalFencedError(WiroOvertakenError):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.state.batch_state import Entry
 
 #: What a file system says that has no locks. Without them two writes at the very same moment may both pass.
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})

@@ -7,17 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.state import batch_state as batch_state
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
-    from airflow_provider_wiro.batch.results import Result, ResultShards
+    from airflow_provider_wiro.batch.results.shards import Result, ResultShards
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.state import Attempt, BatchState, Entry
+    from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState, Entry
 
 #: Results are kept together: so many at most, so many bytes, or what has come in so many seconds. Those that
 #: a crash takes along are read from Wiro again; the ids are safe.

@@ -6,18 +6,18 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.preflight.store_refusals import refusals
-from airflow_provider_wiro.batch.state import BatchState, ItemState
+from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state.batch_state import BatchState, ItemState
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.state.batch_state import Entry
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.state_files.task_try import TaskTry
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.state.batch_state import Entry
     from airflow_provider_wiro.state_files.retention import SpentState
 
 log = plain_logger(__name__)

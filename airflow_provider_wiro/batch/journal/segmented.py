@@ -29,14 +29,14 @@ from airflow_provider_wiro.batch.journal.interface import (
     unreadable,
     unwritable,
 )
-from airflow_provider_wiro.batch.state import damaged
+from airflow_provider_wiro.batch.state.batch_state import damaged
 from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError
 from airflow_provider_wiro.storage.key_value import FolderKeys, TaskStateKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_provider_wiro.batch.state import Entry
+    from airflow_provider_wiro.batch.state.batch_state import Entry
     from airflow_provider_wiro.exceptions import WiroRecordError
     from airflow_provider_wiro.storage.folder import Folder
     from airflow_provider_wiro.storage.key_value import KeyValueStore

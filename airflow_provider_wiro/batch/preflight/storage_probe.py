@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.landing import ItemTransfer
-    from airflow_provider_wiro.batch.results import ResultShards
+    from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
 
 
 def has_started_nothing(record: BatchState) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.preflight.store_refusals import is_access_denied, is_missing_bucket, refusals
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 #: A result as it stands in the manifest, but for its item.

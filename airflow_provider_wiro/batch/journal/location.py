@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from airflow_provider_wiro.batch import state as batch_state
 from airflow_provider_wiro.batch.journal.interface import unreadable
 from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
@@ -14,7 +13,8 @@ from airflow_provider_wiro.batch.journal.segmented import (
     HEAD_FILE,
     SegmentedJournal,
 )
-from airflow_provider_wiro.batch.state import BatchState
+from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.state_files.dag_run import find_earlier, start_of
 from airflow_provider_wiro.state_files.folder import (

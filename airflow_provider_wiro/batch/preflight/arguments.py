@@ -12,7 +12,7 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+    from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
 
 def are_listed(inputs: Any) -> bool:
@@ -85,6 +85,6 @@ def data_trust(
     """Return what the items may name, None if that is anything: the DAG file lists them."""
     if is_listed:
         return None
-    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+    from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
     return DataTrust(aws_conn_id, local_paths, connections, parameters)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from airflow_provider_wiro.batch.costs import BatchCosts
+from airflow_provider_wiro.batch.state.costs import BatchCosts
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.input_files.sent_files import Digests, read_digests
 from airflow_provider_wiro.recovery.sending import Loss, Sending

@@ -25,7 +25,7 @@ from airflow_provider_wiro.storage.location import parse_location
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.preflight.data_trust import DataTrust
+    from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.storage.location import Location
 
 #: A longer line is no run's parameters.

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.api.parameters import FileValue
-    from airflow_provider_wiro.batch.inputs import Inputs
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.inputs.items import Inputs
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
 
 
 def shared_files(

@@ -15,9 +15,9 @@ from airflow_provider_wiro.recovery.lost_runs import STRAY_WINDOW_SECONDS, LostR
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from airflow_provider_wiro.batch.inputs import Inputs, Item
+    from airflow_provider_wiro.batch.inputs.items import Inputs, Item
     from airflow_provider_wiro.batch.settings import BatchSettings, Log
-    from airflow_provider_wiro.batch.state import BatchState, TaskIdSet
+    from airflow_provider_wiro.batch.state.batch_state import BatchState, TaskIdSet
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
     from airflow_provider_wiro.input_files.sent_files import Digests, SentFiles
     from airflow_provider_wiro.recovery.sending import Sending

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch import state as batch_state
-from airflow_provider_wiro.batch.state import ItemState
+from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings, unknown_strays_warning
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
-    from airflow_provider_wiro.batch.lost_run_resolver import LostRunResolver
+    from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import StoppableHook
 
 _OWN_IDS = 3

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.journal.missing import BeforeDeferral
+from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.cancellation.unknown_runs import OWN_IDS, lost_run
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import OWN_IDS, lost_run
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.recovery import lost_runs
 from airflow_provider_wiro.recovery.lost_runs import Findings, find_lost
@@ -13,10 +13,10 @@ from airflow_provider_wiro.recovery.lost_runs import Findings, find_lost
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_wiro.batch.inputs import Inputs
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.state import BatchState
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.recovery.sending import Sending
 
