@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from airflow_provider_wiro import __version__
 from airflow_provider_wiro.emulator import Fault, ManualClock, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.watching.websocket import channel as watching_websocket_channel
@@ -207,7 +208,7 @@ class TestOneConnectionForAll:
         async with emulator(monkeypatch, require_user_agent=True) as wiro, following() as one:
             await one.are_registered(*await start(one, 1))
             agents = {request.headers["user-agent"] for request in wiro.received}
-        assert agents == {"airflow-provider-wiro"}
+        assert agents == {f"airflow-provider-wiro/{__version__}"}
 
     async def test_nothing_is_expected_of_a_server_before_it_has_told_something(
         self, fake: FakeSocket
