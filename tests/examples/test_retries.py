@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "dags_examples").glob("*.py"))
+from tests.airflow_home import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLES = sorted((ROOT / "airflow_provider_wiro" / "example_dags").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -28,6 +28,7 @@ from tests.programs.system.seaweedfs import running_seaweedfs
 from tests.programs.system.servers import Server, ServerError, stopping_on_signals
 
 ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "airflow_provider_wiro" / "example_dags"
 DAG_ID = "example_wiro_retro_cartoons"
 GENERATE, TO_S3 = "generate", "to_s3"
 THROW_AWAY_BUCKET = "wiro-outputs"
@@ -63,7 +64,7 @@ class Outside:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.programs.system.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything up until Ctrl-C")
-    parser.add_argument("--dags", type=Path, default=ROOT / "dags_examples", help="folder of the DAG files")
+    parser.add_argument("--dags", type=Path, default=EXAMPLES, help="folder of the DAG files")
     options = parser.parse_args(arguments)
     keep = options.keep or os.environ.get("KEEP", "0") not in ("", "0")
     (ROOT / ".demo").mkdir(exist_ok=True)
