@@ -101,6 +101,8 @@ def defaults(function: Any) -> dict[str, str]:
         if isinstance(default, ast.Call):  # conf.getboolean("operators", "default_deferrable", …)
             section, option = (ast.literal_eval(it) for it in default.args[:2])
             shown[argument.arg] = f"[{section}] {option}"
+        elif isinstance(default, ast.Attribute):  # a function of another module
+            shown[argument.arg] = "..."
         elif isinstance(default, ast.Name):  # a constant of the module
             shown[argument.arg] = json.dumps(values[argument.arg].default)
         else:
@@ -176,6 +178,20 @@ def described(path: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def call(name: str, function: Any) -> str:
+    """Return how a method is called, its keyword-only arguments after a star."""
+    shown = defaults(function)
+    words = []
+    for it, argument in arguments(function).items():
+        if argument.kind is argument.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(f"{it}={shown[it]}" if it in shown else it)
+    line = f"{name}({', '.join(words)})"
+    if len(line) > 100:
+        line = f"{name}(\n    " + ",\n    ".join(words) + ",\n)"
+    return f"{line}  # returns {inspect.signature(function).return_annotation}"
+
+
 def methods(wanted: str) -> str:
     """Return a section for each of the named methods of a class."""
     path, *names = wanted.split()
@@ -183,12 +199,7 @@ def methods(wanted: str) -> str:
     for name in names:
         function = inspect.unwrap(getattr(find(path), name))
         found = Docstring.of(function)
-        shown = defaults(function)
-        signature = ", ".join(f"{it}={shown[it]}" if it in shown else it for it in arguments(function))
-        returned = str(inspect.signature(function).return_annotation)
-        section = (
-            f"### `{name}`\n\n```python\n{name}({signature})  # returns {returned}\n```\n\n{found.text}\n"
-        )
+        section = f"### `{name}`\n\n```python\n{call(name, function)}\n```\n\n{found.text}\n"
         if found.names:
             listed = [(f"`{it}`", sentence(text)) for it, text in found.names.items()]
             section += "\n" + rows(("Parameter", "Description"), listed)
