@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from airflow_provider_wiro import __version__
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "airflow-provider-wiro"
 author = "airflow-provider-wiro contributors"
@@ -24,3 +30,22 @@ html_theme = "furo"
 html_title = f"{project} {version}"
 html_show_sourcelink = False
 html_copy_source = False
+
+# Pages beside this folder, and the pages here that include them.
+ROOT_PAGES = {
+    "README": "/index",
+    "CHANGELOG": "/project/changelog",
+    "CONTRIBUTING": "/project/contributing",
+    "SECURITY": "/project/security",
+}
+
+
+def link_root_pages(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Let links that lead out of this folder to such a page lead to the one that includes it."""
+    for name, page in ROOT_PAGES.items():
+        source[0] = re.sub(rf"\]\((?:\.\./)+{name}\.md", f"]({page}.md", source[0])
+
+
+def setup(app: Sphinx) -> None:
+    """Sphinx calls this when it has read this file."""
+    app.connect("source-read", link_root_pages)

@@ -178,18 +178,19 @@ def described(path: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def call(name: str, function: Any) -> str:
-    """Return how a method is called, its keyword-only arguments after a star."""
+def signature(name: str, function: Any) -> str:
+    """Return the first line of a method's definition, without ``self``."""
     shown = defaults(function)
     words = []
     for it, argument in arguments(function).items():
         if argument.kind is argument.KEYWORD_ONLY and "*" not in words:
             words.append("*")
         words.append(f"{it}={shown[it]}" if it in shown else it)
-    line = f"{name}({', '.join(words)})"
-    if len(line) > 100:
-        line = f"{name}(\n    " + ",\n    ".join(words) + ",\n)"
-    return f"{line}  # returns {inspect.signature(function).return_annotation}"
+    returned = inspect.signature(function).return_annotation
+    line = f"def {name}({', '.join(words)}) -> {returned}: ..."
+    if len(line) <= 100:
+        return line
+    return f"def {name}(\n    " + ",\n    ".join(words) + f",\n) -> {returned}: ..."
 
 
 def methods(wanted: str) -> str:
@@ -199,7 +200,7 @@ def methods(wanted: str) -> str:
     for name in names:
         function = inspect.unwrap(getattr(find(path), name))
         found = Docstring.of(function)
-        section = f"### `{name}`\n\n```python\n{call(name, function)}\n```\n\n{found.text}\n"
+        section = f"### `{name}`\n\n```python\n{signature(name, function)}\n```\n\n{found.text}\n"
         if found.names:
             listed = [(f"`{it}`", sentence(text)) for it, text in found.names.items()]
             section += "\n" + rows(("Parameter", "Description"), listed)
