@@ -13,6 +13,7 @@ from hatchling.plugin.manager import PluginManager
 from trove_classifiers import classifiers
 
 from airflow_provider_wiro import __version__
+from airflow_provider_wiro.get_provider_info import get_provider_info
 from airflow_provider_wiro.transport.connection import USER_AGENT
 from tests.airflow_home import ROOT
 
@@ -55,7 +56,11 @@ def test_the_long_description_has_no_link_into_the_repository(metadata: ProjectM
 
 
 def test_every_address_of_the_package_is_wiros_own(metadata: ProjectMetadata[Any]) -> None:
-    assert {urlsplit(url).hostname for url in metadata.core.urls.values()} == {"wiro.ai"}
+    urls = metadata.core.urls
+
+    assert {urlsplit(url).hostname for url in urls.values()} == {"wiro.ai"}
+    # Airflow's UI links its page of providers to this one.
+    assert urls["Documentation"] == get_provider_info()["integrations"][0]["external-doc-url"]
 
 
 def test_the_classifiers_exist_and_name_the_pythons_that_ci_runs(metadata: ProjectMetadata[Any]) -> None:
