@@ -39,11 +39,31 @@ test: lint ## lint, then every test but those of `test-matrix`
 	$(call step,pytest: examples on a real Airflow,$(BIN)/python -m pytest -n logical -m airflow)
 
 .PHONY: lint
-lint: $(INSTALLED) ## ruff, mypy and import-linter
+lint: $(INSTALLED) ## ruff, mypy, import-linter, links of the pages, and the checks of `package`
 	@$(call step,ruff check,$(BIN)/ruff check .)
 	$(call step,ruff format --check,$(BIN)/ruff format --check .)
 	$(call step,mypy,$(BIN)/mypy)
 	$(call step,lint-imports,$(BIN)/lint-imports)
+	$(call step,links of the pages,$(BIN)/python -m tests.docs.links)
+	$(call step,package,$(MAKE) package)
+
+.PHONY: docs
+docs: $(INSTALLED) ## write the tables of docs/reference, and build docs/ into .cache/docs
+	@$(BIN)/python docs/reference_tables.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d .cache/docs-doctrees docs .cache/docs
+	echo "Open .cache/docs/index.html"
+
+.PHONY: package
+package: .cache/dist/checked ## build sdist and wheel into .cache/dist, and check what an index would make of them
+
+# Pyroma asks for an author's e-mail address, and there is none to give: hence 8 of 10.
+.cache/dist/checked: $(INSTALLED) README.md LICENSE $(shell find airflow_provider_wiro -name '*.py')
+	@rm -rf $(@D)
+	$(BIN)/hatchling build -d $(@D)
+	$(BIN)/twine check --strict $(@D)/*
+	$(BIN)/check-wheel-contents $(@D)/*.whl
+	$(BIN)/pyroma --quiet --min 8 --file $(@D)/*.tar.gz
+	touch $@
 
 .PHONY: format
 format: $(INSTALLED) ## let ruff sort the imports and format the code

@@ -11,7 +11,16 @@ from airflow_provider_wiro.api.decoding.fields import flag, json_list, text
 
 @dataclass(frozen=True)
 class ModelParameter:
-    """One parameter of a model, as Tool/Detail lists it. ``kind`` is Wiro's ``type``."""
+    """
+    One parameter of a model, as Tool/Detail lists it.
+
+    :ivar id: its name in ``parameters`` or ``files`` of a run.
+    :ivar kind: Wiro's ``type`` of it, such as ``textarea``, ``select`` or ``fileinput``.
+    :ivar label: its name on the model's page.
+    :ivar required: a run needs it.
+    :ivar default: what the model's page offers first.
+    :ivar options: the values that it may have; empty if any.
+    """
 
     id: str
     kind: str
@@ -39,7 +48,17 @@ class ModelParameter:
 
 @dataclass(frozen=True)
 class Model:
-    """A model of Wiro's catalogue. ``parameters`` is filled by Tool/Detail only."""
+    """
+    A model of Wiro's catalogue.
+
+    :ivar slug: ``owner/model``, as operators take it.
+    :ivar clean_slug: the same in the form of the page's address.
+    :ivar title: its name on its page.
+    :ivar description: what it does.
+    :ivar categories: Wiro's categories, such as ``text-to-image``.
+    :ivar parameters: filled by ``get_model`` only.
+    :ivar prices: the rows of Wiro's price list, in US dollars, as Wiro sends them.
+    """
 
     slug: str
     clean_slug: str

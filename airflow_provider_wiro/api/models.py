@@ -339,7 +339,12 @@ def _cost(item: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True)
 class StartedRun:
-    """What Run answers. ``token`` opens the task's WebSocket and is a secret."""
+    """
+    The response to Run.
+
+    :ivar wiro_task_id: the id of the task that was started.
+    :ivar token: opens the task's WebSocket. A secret.
+    """
 
     wiro_task_id: str
     token: str | None = field(default=None, repr=False)
@@ -347,7 +352,15 @@ class StartedRun:
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file in the project's Wiro storage. Pass its ``url`` as a parameter."""
+    """
+    A file in the project's Wiro storage.
+
+    :ivar id: Wiro's id of the file.
+    :ivar name: its name.
+    :ivar content_type: media type.
+    :ivar size: bytes, None if unknown.
+    :ivar url: pass it to a model as a parameter.
+    """
 
     id: str
     name: str

@@ -50,10 +50,10 @@ class WiroHook(BaseHook):
     """
     Wiro's API, blocking. One ``requests`` session for all calls; not for use from several threads at once.
 
-    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
-
     Every method raises a subclass of :class:`~airflow_provider_wiro.exceptions.WiroError`, and repeats calls
     that fail for a passing reason for up to a minute where that is safe. ``run_model`` costs money.
+
+    :param wiro_conn_id: the Airflow connection, of type ``wiro``.
     """
 
     conn_name_attr = "wiro_conn_id"

@@ -20,7 +20,7 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.transport.connection import total_seconds
+from airflow_provider_wiro.transport.connection import USER_AGENT, total_seconds
 from airflow_provider_wiro.transport.response_body import ResponseBody, turn
 from airflow_provider_wiro.transport.safe_errors import in_words
 
@@ -53,7 +53,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(
             total=None, connect=connection.connect_timeout, sock_read=connection.read_timeout
         ),
-        headers={"user-agent": "airflow-provider-wiro"},
+        headers={"user-agent": USER_AGENT},
         # An output's bytes are counted as they come; an answer is decompressed within limits.
         auto_decompress=False,
         trace_configs=trace_configs,

@@ -16,7 +16,7 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.transport import deadline
-from airflow_provider_wiro.transport.connection import total_seconds
+from airflow_provider_wiro.transport.connection import USER_AGENT, total_seconds
 from airflow_provider_wiro.transport.response_body import ResponseBody, blocking_turn
 from airflow_provider_wiro.transport.safe_errors import causes, in_words
 
@@ -57,7 +57,7 @@ def open_session(connection: WiroConnection) -> requests.Session:
     session.verify = connection.verify
     if connection.proxy:
         session.proxies = {"http": connection.proxy, "https": connection.proxy}
-    session.headers["user-agent"] = "airflow-provider-wiro"
+    session.headers["user-agent"] = USER_AGENT
     adapter = deadline.BoundedAdapter()
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)

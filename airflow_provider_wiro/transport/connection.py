@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
+from airflow_provider_wiro import __version__
 from airflow_provider_wiro.api.parameters import Body, FileContent, check_web_url
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.connection_form import EXTRA_FIELDS
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
+#: What every request names as its sender, in the form of RFC 9110.
+USER_AGENT = f"airflow-provider-wiro/{__version__}"
 DEFAULT_BASE_URL = "https://api.wiro.ai/v1"
 DEFAULT_WEBSOCKET_URL = "wss://socket.wiro.ai/v1"
 #: An upload slower than this is taken for stuck.

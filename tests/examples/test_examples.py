@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
-EXAMPLES = ROOT / "dags_examples"
+EXAMPLES = ROOT / "airflow_provider_wiro" / "example_dags"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

@@ -8,6 +8,7 @@ bring it back: `stack.triggerer.kill()`, `stack.triggerer.start()`.
 from __future__ import annotations
 
 import base64
+import configparser
 import contextlib
 import json
 import secrets
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 USERNAME = "admin"
 # Database migrations on a fresh SQLite take 4 s with bytecode and 10 s without; a busy machine needs more.
-_MIGRATE_TIMEOUT_SECONDS = 180
+_COMMAND_TIMEOUT_SECONDS = 180
 _STOP_SECONDS = 4
 
 
@@ -59,22 +60,48 @@ class AirflowStack:
         return self.api_server, self.scheduler, self.dag_processor, self.triggerer
 
     def prepare(self) -> None:
-        """Make the home, the login and the database."""
+        """Make the home, its configuration, the login and the database."""
         self.home.mkdir(parents=True, exist_ok=True)
+        self._write_configuration()
         passwords = self.home / "simple_auth_manager_passwords.json.generated"
         passwords.write_text(json.dumps({USERNAME: self.password}))
-        migration = subprocess.run(
-            [sys.executable, "-m", "airflow", "db", "migrate"],
+        self._airflow("db", "migrate")
+
+    def _write_configuration(self) -> None:
+        """Write `airflow.cfg`, so that AIRFLOW_HOME is all that a person's own `airflow` command needs."""
+        written = configparser.ConfigParser(interpolation=None)
+        for name, value in self.environment.items():
+            if name.startswith("AIRFLOW__"):
+                _, section, option = name.lower().split("__", 2)
+                if not written.has_section(section):
+                    written.add_section(section)
+                written.set(section, option, value.replace("%", "%%"))
+        with (self.home / "airflow.cfg").open("w") as file:
+            written.write(file)
+
+    def keep_connections(self, connections: Mapping[str, str]) -> None:
+        """Put connections, given as URI or JSON, into the database, where Airflow's UI shows them."""
+        exported = self.home / "connections.json"
+        exported.write_text(
+            json.dumps(
+                {it: json.loads(value) if value[0] == "{" else value for it, value in connections.items()}
+            )
+        )
+        self._airflow("connections", "import", str(exported))
+
+    def _airflow(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_MIGRATE_TIMEOUT_SECONDS,
+            timeout=_COMMAND_TIMEOUT_SECONDS,
             check=False,
         )
-        if migration.returncode:
-            raise ServerError(f"airflow db migrate failed:\n{migration.stdout[-4000:]}")
+        if done.returncode:
+            raise ServerError(f"airflow {' '.join(arguments)} failed:\n{done.stdout[-4000:]}")
 
     @contextlib.contextmanager
     def running(self, say: Callable[[str], None] = lambda line: None) -> Iterator[AirflowStack]:
@@ -135,6 +162,8 @@ def _settings(home: Path, dags_folder: Path, port: int) -> dict[str, str]:
             # Needed whenever the API is not on port 8080.
             "EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
             "SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin",
+            # The Test button of a connection.
+            "TEST_CONNECTION": "Enabled",
         },
         "API": {
             "HOST": HOST,

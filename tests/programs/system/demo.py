@@ -3,8 +3,9 @@
 
 Starts the Wiro emulator, SeaweedFS and an Airflow, runs `example_wiro_retro_cartoons` deferred through the
 triggerer, shows what happened and what is in the bucket, and stops everything.
-KEEP=1 (or --keep) leaves it all up until Ctrl-C. With AIRFLOW_CONN_WIRO_DEFAULT in the environment it runs
-against that Wiro (and pays), with AIRFLOW_CONN_AWS_DEFAULT it writes to the bucket WIRO_DEMO_BUCKET there.
+KEEP=1 (or --keep) leaves it all up until Ctrl-C, and prints where everything is. With
+AIRFLOW_CONN_WIRO_DEFAULT in the environment it runs against that Wiro (and pays), with
+AIRFLOW_CONN_AWS_DEFAULT it writes to the bucket WIRO_DEMO_BUCKET there.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.programs.system.seaweedfs import running_seaweedfs
 from tests.programs.system.servers import Server, ServerError, stopping_on_signals
 
 ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "airflow_provider_wiro" / "example_dags"
 DAG_ID = "example_wiro_retro_cartoons"
 GENERATE, TO_S3 = "generate", "to_s3"
 THROW_AWAY_BUCKET = "wiro-outputs"
@@ -59,11 +61,16 @@ class Outside:
     bucket_is_ours: bool
     addresses: tuple[str, ...]
 
+    @property
+    def connections(self) -> dict[str, str]:
+        """The connections of the environment, by id."""
+        return {"wiro_default": self.environment[WIRO], "aws_default": self.environment[AWS]}
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.programs.system.demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything up until Ctrl-C")
-    parser.add_argument("--dags", type=Path, default=ROOT / "dags_examples", help="folder of the DAG files")
+    parser.add_argument("--dags", type=Path, default=EXAMPLES, help="folder of the DAG files")
     options = parser.parse_args(arguments)
     keep = options.keep or os.environ.get("KEEP", "0") not in ("", "0")
     (ROOT / ".demo").mkdir(exist_ok=True)
@@ -100,9 +107,13 @@ def demonstrate(home: Path, dags_folder: Path, *, keep: bool, clock: Clock) -> N
                 print_process_logs(stack.servers)
             if not keep:
                 raise
-            clock.say(f"{error}; still keeping everything up, for a look")
+            clock.say(f"{error}; everything stays up")
         if keep:
+            stack.keep_connections(outside.connections)
             print(f"\nAirflow      {stack.url}   login {USERNAME}, password {stack.password}")
+            print(f"DAGs folder  {dags_folder.resolve()}")
+            print(f"Shell        export AIRFLOW_HOME={stack.home}")
+            print(f"             {Path(sys.executable).parent}/airflow dags list")
             print("\n".join(outside.addresses))
             print("Ctrl-C stops everything.", flush=True)
             wait_for_interrupt(stack.servers)
@@ -147,7 +158,7 @@ def run_dag(stack: AirflowStack, outside: Outside, clock: Clock) -> None:
     api = stack.api
     api.wait_for_dag(DAG_ID)
     run_id = api.trigger(DAG_ID)
-    clock.say(f"run {run_id} of {DAG_ID} is on its way")
+    clock.say(f"run {run_id} of {DAG_ID} has started")
     state = api.wait_for_run(
         DAG_ID,
         run_id,

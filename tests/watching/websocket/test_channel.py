@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from airflow_provider_wiro import __version__
 from airflow_provider_wiro.emulator import Fault, ManualClock, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.watching.websocket import channel as channels
@@ -205,7 +206,7 @@ class TestOneConnectionForAll:
         async with emulator(monkeypatch, require_user_agent=True) as wiro, following() as one:
             await one.are_registered(*await start(one, 1))
             agents = {request.headers["user-agent"] for request in wiro.received}
-        assert agents == {"airflow-provider-wiro"}
+        assert agents == {f"airflow-provider-wiro/{__version__}"}
 
     async def test_a_task_is_relied_on_from_its_first_message_also_after_a_reconnect(
         self, fake: FakeSocket

@@ -1,9 +1,14 @@
-"""An LLM writes the prompt, an image model draws it: one run's answer feeds the next."""
+"""
+An LLM writes the prompt, an image model draws it.
+
+The first run's answer is the second run's prompt. Both results are kept in S3.
+"""
 
 from __future__ import annotations
 
 import os
 
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -13,9 +18,10 @@ BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
 with DAG(
     dag_id="example_wiro_llm_chain",
+    doc_md=__doc__,
     schedule=None,
     catchup=False,
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],

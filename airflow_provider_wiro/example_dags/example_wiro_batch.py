@@ -1,4 +1,9 @@
-"""One task, many runs: a night's pictures from a file of prompts, each into S3 as soon as it has ended."""
+"""
+One task, many runs.
+
+A night's pictures from a file of prompts: each is landed in S3 as soon as its run has ended. Each line of the
+manifest says what became of one prompt, and what it cost.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,8 @@ import os
 from datetime import datetime, timedelta
 
 from airflow.providers.amazon.aws.operators.s3 import S3CreateObjectOperator
+
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
@@ -16,10 +23,11 @@ SUBJECTS = ["a lighthouse at dusk", "a tram in the rain", "a bakery before sunri
 
 with DAG(
     dag_id="example_wiro_batch",
+    doc_md=__doc__,
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],
@@ -38,7 +46,7 @@ with DAG(
         model="retroAIx/Retro-Cartoons",
         inputs=f"s3://aws_default@{BUCKET}/batch/prompts.jsonl",
         parameters={"samples": 1, "steps": 20},
-        # As many at once as you like; it goes on with fewer where the account's balance allows no more.
+        # As many at once as you like; it continues with fewer where the account's balance allows no more.
         max_active=20,
         # The bad ones are in the manifest; the good ones are wanted in the morning.
         on_item_failure="continue",

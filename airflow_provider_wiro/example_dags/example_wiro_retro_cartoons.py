@@ -1,12 +1,14 @@
 """
-Draw retro cartoons, and land them in S3: all parameters of `retroAIx/Retro-Cartoons`, waiting in the
-triggerer.
+Draw retro cartoons, and land them in S3.
+
+All parameters of `retroAIx/Retro-Cartoons`. The run is waited for in the triggerer.
 """
 
 from __future__ import annotations
 
 import os
 
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -16,9 +18,10 @@ BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
 with DAG(
     dag_id="example_wiro_retro_cartoons",
+    doc_md=__doc__,
     schedule=None,
     catchup=False,
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],

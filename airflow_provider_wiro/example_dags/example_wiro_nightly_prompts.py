@@ -1,10 +1,16 @@
-"""Every night, one picture for each prompt of a list: dynamic task mapping, each outcome into S3."""
+"""
+Every night, one picture for each prompt of a list.
+
+Dynamic task mapping: each prompt is a task of its own, with its own log and retries, and its picture is
+landed in S3.
+"""
 
 from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
 
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -14,10 +20,11 @@ BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
 with DAG(
     dag_id="example_wiro_nightly_prompts",
+    doc_md=__doc__,
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],

@@ -1,11 +1,14 @@
 """
-Start a long film in one task, wait for it in another: a sensor on a Wiro task that something else started.
+Start a long film in one task, wait for it in another.
+
+A sensor waits for a Wiro task that something else started.
 """
 
 from __future__ import annotations
 
 import os
 
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -16,9 +19,10 @@ BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
 
 with DAG(
     dag_id="example_wiro_sensor",
+    doc_md=__doc__,
     schedule=None,
     catchup=False,
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],

@@ -1,6 +1,8 @@
 """
-One picture, many prompts: it is uploaded to Wiro once, each run of a mapped task uses it by its URL, and the
-outcomes land in any object storage.
+One picture, many prompts.
+
+The picture is uploaded to Wiro once, each run of a mapped task uses it by its URL, and the results are landed
+in any object storage.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# This import works on Airflow 2.11 too; with Airflow 3 alone it is `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -20,10 +23,11 @@ OUTPUTS = os.environ.get("WIRO_EXAMPLE_OUTPUTS", f"file://{Path.home()}/wiro-out
 
 with DAG(
     dag_id="example_wiro_shared_input",
+    doc_md=__doc__,
     schedule=None,
     catchup=False,
     params={"image": Param(IMAGE, type="string", description="A path or an object-storage URI.")},
-    # A retry follows the same run, and pays for no other. Without one, a passing fault (a lost worker, a
+    # A retry follows the same run, and pays for no other. Without retries, a passing fault (a lost worker, a
     # scheduler that lags) fails a task whose run is paid for.
     default_args={"retries": 2},
     tags=["example", "wiro"],
