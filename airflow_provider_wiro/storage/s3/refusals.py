@@ -92,7 +92,9 @@ _ADVICE = {
     "KeyTooLongError": "Shorten s3_key.",
     "MetadataTooLarge": "Shorten Metadata in extra_args.",
     "InvalidTag": "Correct tags.",
-    "XAmzContentSHA256Mismatch": "If it stays so, the store may not know boto3's checksums; see docs/guides/s3-setup.md.",
+    "XAmzContentSHA256Mismatch": (
+        "If it stays so, the store may not know boto3's checksums; see docs/guides/s3-setup.md."
+    ),
     "MissingContentMD5": "The bucket wants Content-MD5, as with Object Lock.",
 }
 #: What to do about a store that doesn't know what it was asked, see `is_not_known`.
