@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ SHORTEST_PIECE = 8
 def rows(page: str) -> Iterator[list[str]]:
     """Yield the cells of each row of a page's tables, headings left out."""
     lines = page.splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if line.startswith("| ") and not set(line) <= set("| -") and set(above) & set("|"):
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
 
