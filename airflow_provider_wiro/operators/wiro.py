@@ -55,7 +55,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param files: file parameter → local path, object-storage URI (``s3://bucket/key``, read with
         ``aws_conn_id``, or ``gs://google_cloud_default@bucket/key``), http(s) or ``data:`` URL, what another
         task returned (a run summary: its outputs; the result of an upload or a transfer, or one file of it),
-        or a list of these. (templated)
+        or a list of these. A file has 1 byte to 100 MB. (templated)
     :param callback_url: Wiro POSTs the finished task there. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
@@ -69,11 +69,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         LLMs); leave it at 0 for long ones, and where thousands are mapped.
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         task's age, never slower than every 30 s.
-    :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
-        within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
-        of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
-        where the connection leads to Wiro itself. A worker that waits polls.
-    :param timeout: seconds from the submission to the end of the Wiro task, also across restarts.
+    :param watch: how a deferred task is notified of the end: ``"poll"``; ``"websocket"``, by which Wiro
+        reports it within a second, with polling as what catches the rest; or ``"auto"``, which is that for
+        the first 1,000 tasks of a connection in a triggerer. Without a ``websocket_url`` of the connection's
+        own it is used only if the connection leads to Wiro itself. A worker that waits polls.
+    :param timeout: seconds from the submission to the end of the Wiro task. The deadline is absolute:
+        retries and triggerer restarts don't extend it.
     :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped, or fails with no retry left
         that would follow it.
     :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
@@ -83,11 +84,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param durable: keep a record of the run outside the worker, so that a retry picks it up instead of paying
         for another: in Airflow's task state store (3.3+), else in a file below ``state_path``.
     :param state_path: a path or object-storage URI for such files; default: ``[wiro] state_path``, and with
-        LocalExecutor outside of Kubernetes a folder in ``AIRFLOW_HOME``. Absolute, and shared by all workers.
+        LocalExecutor outside of Kubernetes a folder in ``AIRFLOW_HOME``. Absolute (``~`` is the home
+        directory), and shared by all workers. Not needed on Airflow 3.3+.
     :param on_stale_state: what a retry does with an unfinished run of other parameters: ``"leave"`` it to
         end, or ``"stop"`` it.
-    :param on_orphaned_intent: what a retry does when it can't be told whether an earlier Run was started:
-        ``"fail"``, so that a person looks, or ``"resubmit"``, which may pay twice.
+    :param on_orphaned_intent: what a retry does if it isn't known whether an earlier try started a run:
+        ``"fail"``, so that a person checks, or ``"resubmit"``, which may pay twice.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
         a run whose answer was lost.

@@ -90,11 +90,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     Run a Wiro model for each of many inputs, and return a summary; the results are in a manifest.
 
     Each item is submitted, and paid for, at most once, whatever happens to the worker: a journal outside of
-    it remembers every run. A retry does only what is missing. A kill stops everything that runs. Memory goes
-    by ``max_active``, not by the number of items.
+    it remembers every run. A retry does only what is missing. A kill stops everything that runs. Memory use
+    grows with ``max_active``, not with the number of items.
 
-    When Wiro has no slot for another run (its concurrency limit, code 96), the batch goes on with as many as
-    it has, and tries one more from time to time; that uses up no retry.
+    If Wiro has no slot for another run (its concurrency limit, code 96), the batch continues with as many as
+    it has; after 15 s without a refusal it tries more again, in growing steps. That uses up no retry.
+
+    Before the first run it tries the places of journal, results and outputs with the arguments that it will
+    use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
     from 0), "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs that were sent),
@@ -106,17 +109,20 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
         URI (``s3://aws_default@bucket/key``) of a file of JSON Lines with one such object a line. An item
         with files of its own is ``{"parameters": {...}, "files": {...}}``. Items that the DAG file doesn't
-        list itself are data, and may name no more than the ``allowed_`` arguments say. (templated)
-    :param parameters: of all items; an item's own go before them. (templated)
+        list itself are data, and may name no more than the ``allowed_`` arguments say. All are checked before
+        anything is submitted; for no items at all the log has a warning. (templated)
+    :param parameters: of all items; an item's own take precedence. (templated)
     :param files: of all items, as in WiroRunOperator. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
     :param callback_url: Wiro POSTs each finished task there. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
-    :param max_active: how many runs may be on their way at once.
+    :param max_active: how many runs may be in flight at once, up to 10,000.
     :param on_item_failure: ``"fail"``: after the first item that failed for good nothing more is submitted,
-        what runs is seen to its end, and the task fails. ``"continue"``: all items are run, the task
-        succeeds, and failures are counted in the summary and described in the manifest.
-    :param max_item_retries: how often a failed item is tried again, where that may help; in each try of the
+        what runs is followed to its end, and the task fails. ``"continue"``: all items are run, the task
+        succeeds, and failures are counted in the summary and described in the manifest. An item that can't
+        be sent (a line break in a parameter's name, say) is a failed item then, and fails the batch before
+        anything is paid for with ``"fail"``.
+    :param max_item_retries: how often a failed item is tried again, if that may help; in each try of the
         Airflow task.
     :param deferrable: wait in the triggerer. A worker is needed only to submit, and to land what has ended.
     :param defer_after: with ``deferrable``, how many seconds the worker waits without any run having ended
@@ -124,7 +130,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         20 s or more each time; the worker slot is occupied meanwhile.
     :param poll_interval: seconds between polls; None is adaptive.
     :param timeout: seconds for each item, from its submission.
-    :param watch: how ends are learned, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
+    :param watch: how ends are detected, see :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
     :param cancel_on_kill: stop the Wiro tasks when the Airflow task is stopped, or fails with no retry left
         that would follow them.
     :param cancel_on_timeout: stop the Wiro task of an item whose ``timeout`` has passed. Left running, it is
@@ -132,12 +138,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param min_outputs: an item fails, and is run again if it has retries left, if its run succeeds with fewer
         outputs than this (from 1). Each such run is billed. None takes any number.
     :param state_path: a path or object-storage URI for the journal; default: Airflow's task state store
-        (3.3+), else ``[wiro] state_path``, and with LocalExecutor a folder in ``AIRFLOW_HOME``.
+        (3.3+), else ``[wiro] state_path``, and with LocalExecutor a folder in ``AIRFLOW_HOME``. Files are
+        removed once the result was returned, except a summary that is kept some hours for a retry.
     :param manifest_uri: a path or object-storage URI for the manifest; default: with a bucket
-        ``wiro/batches/<dag>/<run>/<task>.jsonl`` in it, else beside the journal. Results are kept below
+        ``wiro/batches/<dag>/<run>/<task>.jsonl`` in it, else below ``[wiro] state_path``. One that is given
+        to a mapped batch has to differ for each ``map_index``. Results are kept below
         ``<manifest_uri>.parts`` until then. (templated)
-    :param on_orphaned_intent: what becomes of an item of which it can't be told whether its Run was started:
-        it fails (``"fail"``), so that a person looks, or is run anew (``"resubmit"``), which may pay twice.
+    :param on_orphaned_intent: what becomes of an item if it isn't known whether its run was started: it fails
+        (``"fail"``), so that a person checks, or is run again (``"resubmit"``), which may pay twice.
     :param allowed_local_paths: local folders whose files an item may name that comes as data: a line of a
         file, another task's output, a mapped argument. Default: none.
     :param allowed_connections: ids of connections that such an item's object-storage URIs may name, beside
@@ -152,17 +160,19 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
         ``s3://bucket/key``. (templated)
     :param replace: overwrite objects that are there; see WiroToS3Operator, also for what follows.
-    :param verify: check S3's TLS certificate; a path is a CA bundle.
-    :param encrypt: have S3 encrypt the objects (SSE-S3). This, and the next two, go for the journal, the
-        results and the manifest in S3 as well.
+    :param verify: check S3's TLS certificate; a path is a CA bundle. This, and the next three, apply to the
+        journal, the results and the manifest in S3 as well.
+    :param encrypt: have S3 encrypt the objects (SSE-S3).
     :param acl_policy: a canned ACL for the objects. (templated)
-    :param extra_args: further arguments of the upload.
+    :param extra_args: further arguments of the upload. What describes outputs (content headers, ``Metadata``,
+        ``StorageClass``) applies to outputs only; ACL, grants and ``ExpectedBucketOwner`` in the outputs'
+        bucket only; Object Lock also to the manifest.
     :param tags: tag the objects with where they come from. (templated)
     :param max_concurrency: how many items are landed at once.
     :param part_size: bytes of each part of a large output.
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
-    :param include_links: keep the URLs of outputs in the manifest. Whoever can read one can fetch the file,
-        so that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
+    :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
+        that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the

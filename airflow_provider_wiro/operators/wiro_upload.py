@@ -44,9 +44,12 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
     no other run needs it: for the last one's transfer, say. Otherwise an upload stays; Wiro's API neither
     lists nor deletes uploads.
 
+    Uploading is free. A retry sends all files again, and earlier copies stay.
+
     :param files: a local path, an object-storage URI (``s3://bucket/key``, read with ``aws_conn_id``, or
         ``gs://google_cloud_default@bucket/key``), a ``data:`` URI, what a transfer returned (or one file of
-        it), or a list of these. (templated)
+        it), or a list of these. A file has 1 byte to 100 MB, and is of a kind that Wiro stores.
+        (templated)
     :param folder_id: id of the folder in Wiro's storage; default: its root. Wiro can't be asked for a folder
         by its name, so make it once, by hand. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)

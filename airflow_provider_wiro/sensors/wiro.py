@@ -67,10 +67,10 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
         wait's age, never slower than every 30 s. In ``mode="reschedule"``, and with
         ``exponential_backoff``, the usual ``poke_interval`` counts instead.
-    :param watch: how a deferred task learns of the end: ``"poll"``; ``"websocket"``, where Wiro tells it
-        within a second and polling is the safety net; or ``"auto"``, which is that for the first 1,000 tasks
-        of a connection in a triggerer. Without a ``websocket_url`` of the connection's own it is used only
-        where the connection leads to Wiro itself. A worker that waits polls.
+    :param watch: how a deferred task is notified of the end: ``"poll"``; ``"websocket"``, by which Wiro
+        reports it within a second, with polling as what catches the rest; or ``"auto"``, which is that for
+        the first 1,000 tasks of a connection in a triggerer. Without a ``websocket_url`` of the connection's
+        own it is used only if the connection leads to Wiro itself. A worker that waits polls.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowSensorTimeout: the sensor's own ``timeout`` (seconds, Airflow's default is a week) has
         passed.

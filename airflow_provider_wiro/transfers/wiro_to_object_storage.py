@@ -44,7 +44,7 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
     Each output is checked against the size Wiro announced and hashed on the way. Several are moved at once,
     however large, with about 20 MiB of memory for each of ``max_concurrency`` on an object store and 3 MiB on
     a local disk. A file that fails a check is not left behind; the others land or stay, and are skipped when
-    the task runs again. A transfer that is cut off goes on where it was; an expired link is renewed. An LLM's
+    the task runs again. An interrupted transfer resumes where it was; an expired link is renewed. An LLM's
     answer lands as ``.json`` (structured) and ``.txt``.
 
     What :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator` does and this can't, since not
@@ -52,9 +52,9 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
 
     * There is no conditional write: of two tasks that write the same file at once, the last one wins.
     * Each output is one stream: a single large one is not moved in parts at once.
-    * Nothing is kept beside the bytes, neither a content type nor metadata nor tags. So a second run can tell
-      what is there only by reading it, and the output from Wiro, which has to be there still: hence no
-      ``delete_after``. Where it all came from, ``manifest`` tells.
+    * Nothing is kept beside the bytes, neither a content type nor metadata nor tags. So a second run can only
+      compare by reading both the file and the output at Wiro, which has to be there still: hence no
+      ``delete_after``. A ``manifest`` says where it all came from.
     * On a local disk a file appears as a whole, by renaming; a killed process can leave a ``.wiro-….part``.
       Object stores, too, show a file only when it is complete; what a killed process leaves of an upload is
       for the store's own rules to remove. File servers (``sftp://``, ``smb://``) show a file growing, and
@@ -63,11 +63,12 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
     :param path: URI of each file, its connection included (``gs://google_cloud_default@bucket/…``), or an
         absolute local path. After Jinja, ``{wiro_task_id}``, ``{model}``, ``{index}``, ``{name}``, ``{stem}``
-        and ``{suffix}`` are filled for each output. (templated)
+        and ``{suffix}`` are filled for each output. Nothing lands outside the folder that its fixed part
+        names. (templated)
     :param replace: overwrite files that are there. Otherwise an identical one is skipped, and a different one
         is an error.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
-    :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
+    :param manifest: write a JSON file that describes the task, its parameters without secrets, its cost, and
         each file. True: as ``manifest.json`` beside the first output; or a URI or local path like ``path``,
         with ``{wiro_task_id}`` and ``{model}``. (templated)
     :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
@@ -75,8 +76,8 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         the alias runs once. "each": one event for each file, with its own share of the cost.
     :param max_concurrency: how many outputs are moved at once, from 1 to 64.
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
-        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
-        it is unverified.
+        the connection: a truncated file can't be distinguished from a complete one. Otherwise it lands, and a
+        warning says that it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``; ``etag`` is
         None.

@@ -42,52 +42,59 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
     Several outputs, or parts of a large one, are moved at once. This takes up to ``max_concurrency`` times
     ``part_size`` of memory (32 MiB by default) and a few MiB more, however large the outputs are.
 
-    A transfer that is cut off goes on where it was; an expired link is renewed. If the process is killed
+    An interrupted transfer resumes where it was; an expired link is renewed. If the process is killed
     outright (SIGKILL), the parts of an unfinished upload stay in the bucket, where S3 bills them unseen: the
-    task's next try removes those of its own keys, once they have been silent for half a minute. For those of
+    task's next try removes those of its own keys, once they have been idle for half a minute. For those of
     tasks that never run again, give the bucket a lifecycle rule with ``AbortIncompleteMultipartUpload``.
 
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
-    :param s3_bucket: the bucket; default: the one in the S3 connection. (templated)
+    :param s3_bucket: the bucket's name, or the ARN of an access point; default: the bucket in the S3
+        connection. (templated)
     :param s3_key: the key of each object, or a full ``s3://bucket/key``. After Jinja, ``{wiro_task_id}``,
-        ``{model}``, ``{index}``, ``{name}``, ``{stem}`` and ``{suffix}`` are filled for each output.
+        ``{model}``, ``{index}``, ``{name}``, ``{stem}`` and ``{suffix}`` are filled for each output, with
+        cleaned names. If two outputs would get the same key, the task fails before it transfers anything.
         (templated)
     :param replace: overwrite objects that are there. Otherwise an identical one is skipped, and a different
         one is an error.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
     :param aws_conn_id: the Airflow connection to S3. (templated)
-    :param verify: check S3's TLS certificate; a path is a CA bundle.
+    :param verify: check S3's TLS certificate; a path is a CA bundle. Default: as the S3 connection says.
     :param encrypt: have S3 encrypt the objects (SSE-S3).
     :param acl_policy: a canned ACL for the objects. (templated)
-    :param extra_args: further arguments of the upload, of those boto3 knows (``ALLOWED_UPLOAD_ARGS``).
-    :param tags: tag the objects with where they come from; a dict has further tags. The role of the S3
-        connection needs ``s3:PutObjectTagging`` for it, and ``s3:GetObjectTagging`` to find the ``sha256`` of
-        an object in parts again. An object that is skipped keeps the tags it has: they name who landed it.
+    :param extra_args: further arguments of the upload, of those boto3 knows (``ALLOWED_UPLOAD_ARGS``), such
+        as ``{"StorageClass": "STANDARD_IA", "Metadata": {...}}``. Metadata is printable ASCII of up to 1,891
+        bytes, without ``wiro-api``, ``wiro-task-id``, ``wiro-output``, ``wiro-md5`` and ``sha256``, which the
+        transfer writes.
+    :param tags: tag the objects with where they come from: Wiro task, model, DAG, run, task and ``sha256``; a
+        dict has further tags. The role of the S3 connection needs ``s3:PutObjectTagging`` for it, and
+        ``s3:GetObjectTagging`` to find the ``sha256`` of an object in parts again. An object that is skipped
+        keeps the tags it has: they name who landed it. (templated)
+    :param manifest: write a JSON file that describes the task (model, parameters without secrets, seed, cost,
+        times, an LLM's ``finish_reason`` and ``usage``) and each object (key, size, sha256, type, source).
+        True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and ``{model}``.
         (templated)
-    :param manifest: write a JSON file that tells of the task, its parameters without secrets, its cost, and
-        each object. True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and
-        ``{model}``. (templated)
     :param delete_after: once everything is there and verified, delete the task's files, inputs included, from
-        Wiro, whose links are open to whoever holds them. Where an input of the run is a file in Wiro's
-        storage, nothing is deleted and the task fails with the reason after all outputs have landed: Wiro
-        doesn't show whether it was sent with this run, or is an upload (such as one of
+        Wiro, whose links are open to anyone who has them. Give a run summary, or ``manifest=True``, so that a
+        retry after the deletion finds what has landed. If an input of the run is a file in Wiro's storage,
+        nothing is deleted and the task fails with the reason after all outputs have landed: Wiro doesn't show
+        whether it was sent with this run, or is an upload (such as one of
         :class:`~airflow_provider_wiro.operators.wiro_upload.WiroUploadOperator`) or another task's output
-        that other runs need as well. The same where Wiro doesn't show the run's parameters, where an LLM's
-        answer is empty, where an output may be cut off (see ``require_size``), or where Wiro shows fewer
-        outputs than the run summary.
+        that other runs need as well. The same if Wiro doesn't show the run's parameters, if an LLM's answer
+        is empty, if an output may be truncated (see ``require_size``), or if Wiro shows fewer outputs than
+        the run summary.
     :param delete_shared_inputs: let ``delete_after`` delete the inputs as well: no other run needs them.
     :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
         asset is the object's URI or, of several, the folder that they share; so a DAG that is scheduled on
         the alias runs once. "each": one event for each object, with its own share of the cost.
-    :param max_concurrency: how many outputs, or parts of one, are moved at once.
+    :param max_concurrency: how many outputs, or parts of one, are moved at once, from 1 to 64.
     :param part_size: bytes of each part of a large output, at least S3's 5 MiB. One that would have more than
         S3's 10,000 parts gets larger ones: with 8 MiB, from 78 GiB on.
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
-        the connection: a cut can't be distinguished from its end. Otherwise it lands, and a warning says that
-        it is unverified.
+        the connection: a truncated file can't be distinguished from a complete one. Otherwise it lands, and a
+        warning says that it is unverified.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
-        is None for an object that was put in parts by an earlier run, unless its manifest or its tags tell.
+        is None for an object that an earlier run put in parts, unless its manifest or its tags have it.
     :raises AirflowFailException: a retry can't help: the task failed, a file is not what Wiro announced,
         another object is in the way, the connection may not delete Wiro's copies, other runs may need them.
     :raises WiroError: a retry may help: the CDN or Wiro can't be reached, a link has expired.

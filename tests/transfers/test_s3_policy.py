@@ -1,4 +1,4 @@
-"""The IAM policy of docs/s3.md is enough, and none of it is too much."""
+"""The IAM policy of docs/guides/s3-setup.md is enough, and none of it is too much."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("connect")
 
-DOCS = Path(__file__).parents[2] / "docs" / "s3.md"
+DOCS = Path(__file__).parents[2] / "docs" / "guides" / "s3-setup.md"
 POLICY: dict[str, Any] = json.loads(
     re.search(r"```json\n(\{\n  \"Version\".*?)```", DOCS.read_text(), re.DOTALL).group(1)  # type: ignore[union-attr]
 )

@@ -57,7 +57,7 @@ def message_of(error: BaseException) -> str:
         (404, "NoSuchBucket", "create it"),
         (400, "InvalidBucketName", "Correct the bucket"),
         (403, "QuotaExceeded", "S3 says: some words"),
-        (501, "NotImplemented", "docs/s3.md"),
+        (501, "NotImplemented", "docs/guides/s3-setup.md"),
     ],
 )
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])

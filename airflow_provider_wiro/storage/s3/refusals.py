@@ -92,7 +92,9 @@ _ADVICE = {
     "KeyTooLongError": "Shorten s3_key.",
     "MetadataTooLarge": "Shorten Metadata in extra_args.",
     "InvalidTag": "Correct tags.",
-    "XAmzContentSHA256Mismatch": "If it stays so, the store may not know boto3's checksums; see docs/s3.md.",
+    "XAmzContentSHA256Mismatch": (
+        "If it stays so, the store may not know boto3's checksums; see docs/guides/s3-setup.md."
+    ),
     "MissingContentMD5": "The bucket wants Content-MD5, as with Object Lock.",
 }
 #: What to do about a store that doesn't know what it was asked, see `is_not_known`.
@@ -100,7 +102,7 @@ NOT_KNOWN_ADVICE = (
     "This store doesn't know what was asked of it. If it knows no checksum headers, set "
     '{"config_kwargs": {"request_checksum_calculation": "when_required", "response_checksum_validation": '
     '"when_required"}} in the extra of the connection; else leave out what it doesn\'t offer (tags, encrypt, '
-    "acl_policy, extra_args). See docs/s3.md."
+    "acl_policy, extra_args). See docs/guides/s3-setup.md."
 )
 
 
@@ -193,7 +195,7 @@ class S3Access:
                 )
             elif "ExpectedBucketOwner" in self.arguments:
                 hint += " Or the bucket isn't ExpectedBucketOwner's."
-            return f"Its role or user needs {needed} there; see docs/s3.md for a policy.{hint}"
+            return f"Its role or user needs {needed} there; see docs/guides/s3-setup.md for a policy.{hint}"
         if code.startswith("KMS.") and not _may_pass(code, status):
             return "Check SSEKMSKeyId in extra_args, and the bucket's default key."
         if operation == "HeadObject" and status == "400":

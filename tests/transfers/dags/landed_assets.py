@@ -35,7 +35,8 @@ for dag_id, outlet in OUTLETS.items():
             asset_events="each",
         )
 
-# As in docs/assets.md. Each generation has a prompt of its own, so that its picture is another one.
+# As in docs/guides/land-in-s3.md, "Idempotent days". Each generation has a prompt of its own, so that its
+# picture is another one.
 for dag_id, replace in {"landed_by_day": True, "landed_by_day_kept": False}.items():
     with DAG(dag_id, schedule=None, catchup=False, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         generate = WiroRunOperator(
