@@ -130,7 +130,7 @@ class TaskRun:
                 outcome = TriggerOutcome.from_event(event)
                 self._prepare_stop(outcome.wiro_task_id)
                 try:
-                    task = outcome.look(self._hook)
+                    task = outcome.poll_task(self._hook)
                 except WiroTaskTimeoutError as error:
                     task = self._stopper.on_timeout(error, self._hook)
                 task = self._follower.follow_instead(task, outcome.message, follow_until)

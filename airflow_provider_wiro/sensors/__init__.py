@@ -1,1 +1,1 @@
-"""Waiting for Wiro tasks that something else started."""
+"""Airflow's sensor: waiting for Wiro tasks that something else started (``wiro.WiroTaskSensor``)."""

@@ -1,4 +1,4 @@
-"""WiroTaskSensor: wait for a Wiro task that something else started."""
+"""WiroTaskSensor waits for a Wiro task that something else started."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from airflow_provider_wiro.triggers.deferral import (
 )
 from airflow_provider_wiro.version_compat import first_poke_at, is_parsed
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
-# it.
+# Modules that take long to import are imported where they are used: DAG files are parsed all day long and
+# need none of them.
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -51,26 +51,27 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     """
     Wait until a Wiro task has ended, and return its run summary.
 
-    The task is somebody else's: it is never stopped from here.
+    The sensor never stops the task: it belongs to whatever started it.
 
-    A sensor like Airflow's own: its ``execute`` is the base class's, in all three ways of waiting, so that
-    ``timeout``, ``soft_fail``, ``silent_fail`` and ``never_fail`` mean what they mean there. ``soft_fail``
-    skips when the ``timeout`` has passed or a retry can't help; what may pass (Wiro can't be reached) is
-    raised, and Airflow retries. ``never_fail`` skips what a poke raises; the ``timeout`` is raised.
+    It runs the base class's ``execute`` in all three ways of waiting, so that ``timeout``, ``soft_fail``,
+    ``silent_fail`` and ``never_fail`` mean what they mean for Airflow's own sensors. ``soft_fail`` skips when
+    the ``timeout`` has passed or a retry can't help; errors that may pass (Wiro can't be reached) are raised,
+    and Airflow retries. ``never_fail`` skips what a poke raises; the ``timeout`` is raised.
 
-    :param wiro_task_id: the task's id, or a run summary. An id that Wiro doesn't know is asked for again for
-        30 s, since a task that was started a moment ago may not be listed yet. (templated)
+    :param wiro_task_id: the task's id, or a run summary. An id that Wiro doesn't know is polled again for
+        30 s, since a task that was started a moment ago may not be there yet. (templated)
     :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
     :param deferrable: wait in the triggerer, without a worker slot; ``mode`` doesn't matter then.
-    :param defer_after: with ``deferrable``, seconds for which the worker itself polls before it defers, see
-        :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`.
-    :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
-        wait's age, never slower than every 30 s. In ``mode="reschedule"``, and with
+    :param defer_after: with ``deferrable``, seconds for which the worker polls before it defers, see
+        :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`. Default: 0.
+    :param poll_interval: seconds between polls; None (default) is adaptive: every second at first, slower
+        with the wait's age, never slower than every 30 s. In ``mode="reschedule"``, and with
         ``exponential_backoff``, the usual ``poke_interval`` counts instead.
-    :param watch: how a deferred task is notified of the end: ``"poll"``; ``"websocket"``, by which Wiro
-        reports it within a second, with polling as what catches the rest; or ``"auto"``, which is that for
-        the first 1,000 tasks of a connection in a triggerer. Without a ``websocket_url`` of the connection's
-        own it is used only if the connection leads to Wiro itself. A worker that waits polls.
+    :param watch: how a deferred task is notified that the Wiro task has ended: ``"poll"``; ``"websocket"``,
+        where Wiro reports it within a second and polling is the safety net; or ``"auto"`` (default), which is
+        that for the first 1,000 tasks of a connection in a triggerer. If the connection has no
+        ``websocket_url``, the WebSocket is used only where the connection leads to Wiro itself. A worker that
+        waits polls.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowSensorTimeout: the sensor's own ``timeout`` (seconds, Airflow's default is a week) has
         passed.
@@ -83,7 +84,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     operator_extra_links = (WiroTaskLink(),)
     ui_color = "#e8e4ff"
 
-    #: The wait's start and deadline; the trigger's report until it is read.
+    #: The wait's start and deadline, and the trigger's event until it is read.
     _polling: Polling | None = None
     _outcome: TriggerOutcome | None = None
     #: Until when a deferrable sensor pokes here, in the worker.
@@ -128,23 +129,23 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     @in_brief
     def execute(self, context: Context) -> Any:
-        """Poke as every sensor does: in a loop here, once for each reschedule, or once and then defer."""
+        """Poke in a loop, once for each reschedule, or once and then defer."""
         begin_without_url(self)
         return self._poke_until_ended(context)
 
     @in_brief
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after a deferral."""
+        """Resume after a deferral."""
         with self._own_timeout():
             return super().resume_execution(next_method, next_kwargs, context)
 
     @contextmanager
     def _own_timeout(self) -> Iterator[None]:
         """
-        Let the sensor's own timeout end it alike in each way of waiting.
+        Make the sensor's own timeout end it the same way in each way of waiting.
 
-        Airflow's base class skips for ``never_fail`` what a poke or a deferral raises, and raises its own
-        timeout. Here a poke at the deadline and a deferral raise the timeout, too.
+        With ``never_fail`` Airflow's base class skips what a poke or a deferral raises, but raises its own
+        timeout. Here a poke at the deadline and a deferral raise the timeout, too, and it has to be raised.
         """
         try:
             yield
@@ -165,8 +166,8 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         """
         Poke again after the trigger's event, and return the run summary.
 
-        :param waits_since: when the sensor began to wait, as a Unix time. None: now, as deferrals of earlier
-            versions don't say.
+        :param waits_since: when the wait started, as a Unix time. None: now, as deferrals of earlier versions
+            don't say.
         :param waits_until: when it has to end, as a Unix time. None: ``timeout`` from now.
         """
         if is_stale_event(event, context):
@@ -178,8 +179,8 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     def _poke_until_ended(
         self, context: Context, started_at: datetime | None = None, deadline: datetime | None = None
     ) -> Any:
-        """Let the base class poke: its ``execute`` repeats that, and judges what a poke raises."""
-        # Once it has deferred, it does so again at once.
+        """Let the base class poke: its ``execute`` repeats it, and handles what a poke raises."""
+        # After a deferral it defers again at once.
         defer_after = self.defer_after if started_at is None else 0.0
         if started_at is None and self.reschedule:
             started_at = first_poke_at(self, context)
@@ -195,9 +196,9 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Ask Wiro for the task.
+        Poll the Wiro task.
 
-        :return: its run summary, once it has ended well.
+        :return: its run summary, once it has succeeded.
         :raises TaskDeferred: it has not ended, and the sensor is deferrable.
         """
         polling = self._polling or Polling(datetime.now(UTC))
@@ -216,10 +217,10 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     def _pause_seconds(self, polling: Polling, now: datetime) -> float:
         """
-        Return what the base class is to sleep before it pokes again.
+        Return how long the base class sleeps before it pokes again.
 
-        No longer than until the deadline, for a last poke there. Past it the base class ends the wait, or the
-        clock was set forward, and then a pause of no length would have it poke without end.
+        Not beyond the deadline, for a last poke there. Past it the base class ends the wait, or the clock was
+        set forward, and then a pause of 0 s would make it poke without end.
         """
         pause = replace(polling, deadline=None).pause_seconds(now, random.random())
         left = polling.seconds_left(now)
@@ -230,14 +231,14 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         Return the task as Wiro shows it now.
 
         :raises WiroTaskTimeoutError: the deadline has passed, as the trigger reports or in an outage.
-        :raises WiroError: Wiro could not be asked, or its trigger has lost sight of the task.
+        :raises WiroError: Wiro could not be polled, or the trigger has lost sight of the task.
         """
-        # The report is read once: where silent_fail has the base class poke again, that asks Wiro.
+        # The event is read once: where silent_fail makes the base class poke again, that polls Wiro.
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
             return outcome.read_task(self.hook)
-        # Within half a minute a task that was started a moment ago may be unknown yet. In each way of waiting
-        # that is waited for right here, or a process for each poke could not tell when it has passed.
+        # For half a minute a task that was started a moment ago may be unknown. That is waited for right here
+        # in each way of waiting: with a process for each poke, none would know when it has passed.
         task = self.hook.look_at_task(wiro_task_id, deadline=polling.deadline)
         if not task.is_terminal:
             self._task_log.on_task(task)
@@ -266,7 +267,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         )
 
     def _shown_task_id(self, context: Context) -> str:
-        """Return the id of the task to wait for; its link is stored with the first poke."""
+        """Return the id of the task to wait for; the first call stores its link."""
         from airflow_provider_wiro.api.run_summary import task_id_of
 
         wiro_task_id = task_id_of(self.wiro_task_id)

@@ -1,4 +1,4 @@
-"""Handing the wait for a Wiro task to the triggerer and taking it back: the operator's and the sensor's."""
+"""Deferring until a Wiro task has ended, and reading what Airflow resumes the operator or sensor with."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
 
 EVENT_STATUSES = frozenset({"success", "error", "timeout", "cancelled"})
-#: Airflow's own limit on a deferral is a net below the trigger's deadline, for when no triggerer runs at all.
+#: Airflow's own limit on a deferral comes this much after the trigger's deadline: it counts only when no
+#: triggerer runs at all.
 _GRACE = timedelta(minutes=5)
 
 
 def waits_before_deferring(defer_after: float, deadline: datetime) -> bool:
-    """Whether a worker polls by itself before it defers: by wish, or since no deferral is short enough."""
+    """Whether a worker polls before it defers: by ``defer_after``, or since no deferral is short enough."""
     return defer_after > 0 or polls_until(defer_after, deadline) == deadline
 
 
 def polls_until(defer_after: float, deadline: datetime) -> datetime:
     """
-    Return until when a worker polls by itself before it defers.
+    Return until when a worker polls before it defers.
 
-    To the deadline, so that it never defers, where a deferral would last beyond that.
+    That is the deadline, so that it never defers, where a deferral would last longer.
     """
     until = datetime.now(UTC) + timedelta(seconds=defer_after)
     return deadline if deadline < until + timedelta(seconds=shortest_deferral_seconds()) else until
@@ -57,12 +58,12 @@ def wait_before_deferring(
     log: Any,
 ) -> Task | None:
     """
-    Poll a Wiro task for ``defer_after`` seconds, or until it has ended; return it as it was last seen.
+    Poll a Wiro task for ``defer_after`` seconds, or until it has ended; return it as a poll last showed it.
 
-    When the time is over, the caller defers. When Wiro can't be asked, it defers at once: the trigger has
+    When the time is over, the caller defers. When Wiro can't be polled, it defers at once: the trigger has
     more patience, and needs no worker for it.
 
-    :param task: the task as it was seen a moment ago, None if it wasn't.
+    :param task: the task as it was polled a moment ago, None if it wasn't.
     :param deadline: when the task has to be over. If a deferral would last beyond it, the task is polled
         until then.
     :param observe: called with what each poll shows.
@@ -147,10 +148,10 @@ def longest_deferral(until: datetime) -> timedelta:
 @dataclass(frozen=True)
 class FailedDeferral:
     """
-    A deferral that Airflow itself has ended, without any event of ours: what it says about that.
+    A deferral that Airflow itself has ended, without an event of this provider's trigger.
 
-    :ivar is_timeout: no triggerer ran the trigger until Airflow's limit; else it failed there: the provider
-        isn't installed in the triggerer, or its code has raised.
+    :ivar is_timeout: no triggerer ran the trigger until Airflow's limit. False: the trigger failed there: the
+        provider isn't installed in the triggerer, or its code has raised.
     :ivar reason: for the log.
     """
 
@@ -159,7 +160,7 @@ class FailedDeferral:
 
     @classmethod
     def found_in(cls, next_method: str, next_kwargs: Mapping[str, Any] | None) -> Self | None:
-        """Read what Airflow resumes a task with; None if its trigger has fired an event."""
+        """Read what Airflow resumes a task with; None if the trigger has fired an event."""
         if next_method != "__fail__":
             return None
         found = next_kwargs or {}
@@ -172,12 +173,12 @@ class FailedDeferral:
 
 def is_stale_event(event: object, context: Context) -> bool:
     """
-    Whether an event of ours belongs to another try.
+    Whether a trigger's event belongs to another try.
 
-    Airflow 3.0 begins a retry where the try before it was resumed, and hands it the same event again.
+    Airflow 3.0 starts a retry where the try before it was resumed, and gives it the same event again.
     """
     found = event.get("try_number") if isinstance(event, Mapping) else None
-    # An event without a number is none of ours, which the reader of it says; it must not begin a run.
+    # An event without a number isn't this provider's: reading it raises. It must not start a run.
     return isinstance(found, int) and found != context["ti"].try_number
 
 
@@ -194,19 +195,19 @@ class TriggerOutcome:
         """
         Read an event.
 
-        :raises WiroUsageError: it is none of ours; an unknown status is not taken for a success.
+        :raises WiroUsageError: it is none of a WiroTaskTrigger; an unknown status never counts as a success.
         """
         found: Mapping[str, Any] = event if isinstance(event, Mapping) else {}
         if found.get("status") not in EVENT_STATUSES or not isinstance(found.get("wiro_task_id"), str):
             raise WiroUsageError(f"Expected the event of a WiroTaskTrigger, found {str(event)[:200]!r}.")
         return cls(found["status"], found["wiro_task_id"], str(found.get("message") or ""))
 
-    def look(self, hook: WiroHook) -> Task:
+    def poll_task(self, hook: WiroHook) -> Task:
         """
         Return the task as Wiro shows it now, whether it has ended or not.
 
         :raises WiroTaskTimeoutError: the trigger's deadline passed.
-        :raises WiroConnectionError: Wiro can't be asked.
+        :raises WiroConnectionError: Wiro can't be polled.
         """
         if self.status == "timeout":
             raise WiroTaskTimeoutError(self.message, wiro_task_id=self.wiro_task_id)
@@ -214,13 +215,12 @@ class TriggerOutcome:
 
     def read_task(self, hook: WiroHook) -> Task:
         """
-        Return the task as Wiro shows it now, since an event is only a hint.
+        Return the ended task as Wiro shows it now, since an event is only a hint.
 
         :raises WiroTaskTimeoutError: the trigger's deadline passed.
-        :raises WiroConnectionError: the trigger gave up asking and the task has not ended, or Wiro can't be
-            asked.
+        :raises WiroConnectionError: the trigger gave up and the task has not ended, or Wiro can't be polled.
         """
-        task = self.look(hook)
+        task = self.poll_task(hook)
         if not task.is_terminal:
             raise WiroConnectionError(
                 f"Lost sight of Wiro task {self.wiro_task_id}, which may still run. {self.message}".rstrip()

@@ -1,9 +1,9 @@
 """
 The tasks of a deferred batch as a short text, for Airflow's database.
 
-Airflow keeps a trigger's arguments in a column that MySQL ends at 65,535 bytes, and 2.11 encrypts them
-before, which makes four bytes of three. 10,000 ids as a JSON list don't fit; sorted, as the differences
-between them, compressed, they do.
+Airflow keeps a trigger's arguments in a column that holds at most 65,535 bytes on MySQL, and 2.11 encrypts
+them first, which makes four bytes of three. 10,000 ids as a JSON list don't fit; sorted, stored as
+differences, and compressed, they do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ StartedTask = tuple[str, float]
 
 
 def pack(tasks: Iterable[StartedTask]) -> str:
-    """Return tasks as text, in the order of their ids; their times lose the fraction of a second."""
+    """Return tasks as text, ordered by id; their times lose the fraction of a second."""
     numbers: list[tuple[int, int]] = []
     others: list[tuple[str, int]] = []
     for wiro_task_id, started_at in tasks:
@@ -53,12 +53,12 @@ def unpack(text: str) -> list[StartedTask]:
     """
     Return the tasks of a text.
 
-    :raises WiroUsageError: it is none of :func:`pack`.
+    :raises WiroUsageError: :func:`pack` didn't make it.
     """
     try:
         unzip = zlib.decompressobj()
         body = unzip.decompress(base64.b85decode(text), _MOST_BYTES)
-        # Of what is cut off, or too large, nothing is taken.
+        # A text that is truncated, or unpacks to too much, gives nothing.
         head, _, packed = (body if unzip.eof else b"").partition(b"\n")
         found = json.loads(head)
         values = _values(packed, 2 * found["numbers"])
@@ -76,7 +76,7 @@ def unpack(text: str) -> list[StartedTask]:
 
 
 def fitting(tasks: Sequence[StartedTask], most_characters: int = MOST_CHARACTERS) -> list[StartedTask]:
-    """Return as many tasks as fit into a stored row, the oldest first: they end before the others."""
+    """Return as many tasks as fit in a stored row, the oldest first: they end before the others."""
     oldest_first = sorted(tasks, key=lambda task: task[1])
     if len(pack(oldest_first)) <= most_characters:
         return oldest_first

@@ -204,7 +204,8 @@ class PollScheduler:
         if watch.needs_detail:
             # The list, which showed an end, can't be relied on for this task.
             watch.needs_detail, watch.list_was_wrong = False, True
-        updates = self._seen(watch, task, now)
+        updates = watch.on_seen(task, now)
+        self._failing.discard(watch)
         if watch.polling.is_over(now):
             return [*updates, self._time_out(watch)]
         self._schedule(watch, now, self._pause(watch, now))
@@ -241,7 +242,8 @@ class PollScheduler:
                 watch.detail_next = True  # the list may leave out the reason, which belongs in the log
                 self._schedule(watch, now, 0.0)
             else:
-                updates += self._seen(watch, task, now)
+                updates += watch.on_seen(task, now)
+                self._failing.discard(watch)
                 self._schedule(watch, now, self._pause(watch, now, tasks_on_page=len(known)))
         for watch in result.missing:
             self._return(watch, now)
@@ -348,22 +350,6 @@ class PollScheduler:
             tasks_on_page=tasks_on_page,
             polled_singly=len(self._polled_singly),
         )
-
-    def _seen(self, watch: TaskWatch, task: Task, now: datetime) -> list[WatchUpdate]:
-        """Note what a poll shows of a task that hasn't ended, and return an update if it is news."""
-        since, watch.last_seen_at = watch.seen_until, now
-        watch.failures = 0
-        watch.patience.succeeded(now)
-        self._failing.discard(watch)
-        is_same = task.status == watch.last_status
-        has_new_reason = task.status_with_reason not in {task.status, watch.last_status_with_reason}
-        if not is_same or has_new_reason:  # the list may leave out a reason that is known
-            watch.last_status_with_reason = task.status_with_reason
-        if is_same:
-            # Without `since`: no message is expected over the WebSocket for a reason.
-            return [WatchUpdate(watch, task)] if has_new_reason else []
-        watch.last_status = task.status
-        return [WatchUpdate(watch, task, since)]
 
     def _time_out(self, watch: TaskWatch) -> WatchUpdate:
         self.remove(watch)

@@ -115,6 +115,21 @@ class TaskWatch:
         """Whether the next poll must be a Detail."""
         return self.needs_detail or self.detail_next or self.list_was_wrong
 
+    def on_seen(self, task: Task, now: datetime) -> list[WatchUpdate]:
+        """Note what a poll shows of the task, which hasn't ended; return an update if it is news."""
+        since, self.last_seen_at = self.seen_until, now
+        self.failures = 0
+        self.patience.succeeded(now)
+        is_same = task.status == self.last_status
+        has_new_reason = task.status_with_reason not in {task.status, self.last_status_with_reason}
+        if not is_same or has_new_reason:  # the list may leave out a reason that is known
+            self.last_status_with_reason = task.status_with_reason
+        if is_same:
+            # Without `since`: no message is expected over the WebSocket for a reason.
+            return [WatchUpdate(self, task)] if has_new_reason else []
+        self.last_status = task.status
+        return [WatchUpdate(self, task, since)]
+
     @property
     def seen_until(self) -> datetime | None:
         """When a poll last showed it; None if none did."""

@@ -24,6 +24,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.watching.caller import Caller
 from airflow_provider_wiro.watching.scheduler import DetailRequest, PollScheduler
 
 if TYPE_CHECKING:
@@ -108,39 +109,6 @@ def _forget(watchers: dict[str, Watcher], watcher: Watcher) -> None:
         del watchers[wiro_conn_id]
 
 
-class _Wait:
-    """One caller that waits for a task: its callbacks, its context, and the end of its wait."""
-
-    def __init__(self, observe: Callable[[Task], None], on_message: Callable[[PushMessage], None]) -> None:
-        self.end: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
-        self._observe = observe
-        self._on_message = on_message
-        self._context = contextvars.copy_context()
-
-    def on_message(self, message: PushMessage) -> None:
-        """Pass a message on."""
-        self._call(self._on_message, message)
-
-    def on_update(self, update: WatchUpdate) -> None:
-        """Pass a change of the task on, and end the wait if it is the last one."""
-        if update.task is not None:
-            self._call(self._observe, update.task)
-        if self.end.done():
-            return
-        if update.error is not None:
-            self.end.set_exception(update.error)
-        elif update.is_over and update.task is not None:
-            self.end.set_result(update.task)
-
-    def _call(self, callback: Callable[[T], None], what: T) -> None:
-        if self.end.done():  # the caller has left
-            return
-        try:
-            self._context.run(callback, what)
-        except Exception as error:
-            self.end.set_exception(error)
-
-
 class Watcher:
     """
     Follows the tasks of one connection in one event loop, from the first wait to the end of the last.
@@ -155,7 +123,7 @@ class Watcher:
         #: All moments of the scheduler are this clock's.
         self._now = flow_context.SteadyClock()
         self._subscriptions: SubscriptionManager | None = None
-        self._waits: dict[TaskWatch, _Wait] = {}
+        self._callers: dict[TaskWatch, Caller] = {}
         self._users = 0
         self._opening = asyncio.Lock()
         self._checking = asyncio.Lock()
@@ -195,15 +163,15 @@ class Watcher:
                 is_seen=is_seen,
                 now=now,
             )
-            wait = self._waits[watched] = _Wait(observe, on_message)
+            caller = self._callers[watched] = Caller(observe, on_message)
             if watch != "poll" and connection.push_url is not None:
                 self._subscribe(watched, watch)
             self._wake_if_due()
-            return await wait.end
+            return await caller.end
         finally:
             if watched is not None:
                 self._scheduler.remove(watched)
-                self._waits.pop(watched, None)
+                self._callers.pop(watched, None)
                 if self._subscriptions is not None:
                     self._subscriptions.discard(watched)
             self._users -= 1
@@ -362,15 +330,15 @@ class Watcher:
 
     def _pass_on(self, message: PushMessage) -> None:
         for watched in self._scheduler.watches_of(message.wiro_task_id):
-            self._waits[watched].on_message(message)
+            self._callers[watched].on_message(message)
 
     def _notify(self, updates: list[WatchUpdate]) -> None:
         for update in updates:
             if self._subscriptions is not None:
                 self._subscriptions.on_update(update)
-            wait = self._waits.get(update.watch)
-            if wait is not None:
-                wait.on_update(update)
+            caller = self._callers.get(update.watch)
+            if caller is not None:
+                caller.on_update(update)
 
 
 #: Watchers that are closing, so that they aren't garbage collected before they have.
