@@ -65,7 +65,7 @@ def test_the_last_poll_does_not_wait_for_a_rate_limit() -> None:
     assert world.sent_at == [5]
 
 
-def test_one_poll_alone_does_not_say_that_a_task_is_unknown() -> None:
+def test_one_poll_alone_does_not_prove_that_a_task_is_unknown() -> None:
     world = World(NO_TASK_YET, refused(0, "task-not-founded"), RUNNING)
     assert world.drive(look_at_task("2221", world.outside)).status == "task_start"
 

@@ -117,7 +117,7 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
         watch.wait(Polling(NOON, DEADLINE))
 
 
-def test_a_task_that_was_just_seen_is_not_looked_at_again_at_once() -> None:
+def test_a_task_that_was_just_polled_is_not_polled_again_at_once() -> None:
     watch = Watch(World(DONE))
     watch.wait(is_seen=True)
     assert watch.world.sent_at == [pytest.approx(0.9)]
@@ -141,7 +141,7 @@ def test_a_day_is_polled_in_no_time_and_never_more_seldom_than_each_half_minute(
 # The deadline
 
 
-def test_at_the_deadline_there_is_one_last_look_and_then_a_timeout() -> None:
+def test_at_the_deadline_there_is_one_last_poll_and_then_a_timeout() -> None:
     watch = Watch(World(RUNNING))
     with pytest.raises(
         WiroTaskTimeoutError, match=r"2221 did not end .* \(last status: task_start\)"
@@ -165,13 +165,13 @@ def test_the_deadline_is_absolute_so_a_restart_does_not_renew_it() -> None:
     assert watch.world.elapsed == 100
 
 
-def test_after_the_deadline_a_finished_task_is_still_found_by_the_one_look() -> None:
+def test_after_the_deadline_a_finished_task_is_still_found_by_the_one_poll() -> None:
     watch = Watch(World(DONE))
     watch.world.now = NOON + timedelta(days=2)
     assert watch.wait(Polling(NOON, DEADLINE)).has_succeeded
 
 
-def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_look() -> None:
+def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_poll() -> None:
     world = World()
 
     def answer(_: object) -> Outcome:
@@ -183,7 +183,7 @@ def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_look() -> Non
 
 
 @pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), answered(429, b"", retry_after="3600")])
-def test_a_deadline_in_the_middle_of_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
+def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
     how: Outcome,
 ) -> None:
     world = _down(World(), 10, 10**6, how)
@@ -209,7 +209,7 @@ def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> 
 
 
 @pytest.mark.parametrize("begin", [0, 1000])
-def test_one_of_six_minutes_fails_with_what_the_last_poll_said(begin: float) -> None:
+def test_one_of_six_minutes_fails_with_the_error_of_the_last_poll(begin: float) -> None:
     world = _down(World(), begin, begin + 360)
     lost = r"Lost sight of Wiro task .*may still run: .*HTTP 5"
     with pytest.raises(WiroConnectionError, match=lost) as failure:
@@ -265,7 +265,7 @@ def test_an_error_with_a_reason_that_stays_ends_the_wait_at_once(refusal: Outcom
     assert len(watch.world.sends) == 2
 
 
-def test_patience_begins_anew_with_each_poll_that_works() -> None:
+def test_patience_starts_again_with_each_poll_that_works() -> None:
     world = World()
     world.answers = [
         lambda _: DONE if world.elapsed > 3000 else HTML_502 if world.elapsed % 300 > 60 else RUNNING

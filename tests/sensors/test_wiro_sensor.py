@@ -92,7 +92,7 @@ def test_an_id_or_a_run_summary_will_do(wiro: WiroEmulator, work: Work, form: st
 
 @WAYS
 @pytest.mark.parametrize("bad", ["", None, "None", "a b", {}, {"wiro_task_id": None}, ["2221"], "x" * 201])
-def test_what_is_no_id_fails_for_good_and_asks_nobody(
+def test_an_invalid_id_fails_for_good_without_a_request(
     wiro: WiroEmulator, work: Work, way: dict[str, Any], bad: Any
 ) -> None:
     with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task"):
@@ -171,7 +171,7 @@ def test_what_may_pass_is_raised_so_that_airflow_retries(
 
 
 @WAYS
-def test_a_sensor_that_fails_silently_pokes_on(
+def test_a_sensor_that_fails_silently_continues_to_poke(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch, way: dict[str, Any]
 ) -> None:
     monkeypatch.setenv(NO_PATIENCE, "0")
@@ -318,7 +318,7 @@ def test_the_poke_interval_is_the_users_where_it_counts(
     assert one.poke_interval == 7
 
 
-def test_a_clock_that_was_set_past_the_deadline_does_not_have_the_sensor_poke_without_pause(
+def test_a_clock_set_past_the_deadline_does_not_make_the_sensor_poke_without_pause(
     wiro: WiroEmulator, work: Work
 ) -> None:
     one = sensor(submitted(wiro, Fault("stuck_running")), poll_interval=5)
@@ -338,7 +338,7 @@ def test_in_a_worker_the_pauses_are_the_poll_intervals(wiro: WiroEmulator, work:
     assert one.poke_interval <= 1
 
 
-def test_rescheduled_each_call_looks_once_and_frees_the_worker(wiro: WiroEmulator, work: Work) -> None:
+def test_rescheduled_each_call_polls_once_and_frees_the_worker(wiro: WiroEmulator, work: Work) -> None:
     wiro_task_id = submitted(wiro, Fault("stuck_running"))
 
     with pytest.raises(AirflowRescheduleException):
@@ -365,7 +365,7 @@ def test_a_killed_sensor_leaves_the_task_alone(wiro: WiroEmulator, work: Work) -
     assert wiro.counts.tasks_stopped == 0
 
 
-def test_a_task_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulator, work: Work) -> None:
+def test_a_task_that_has_ended_by_the_first_poll_does_not_defer(wiro: WiroEmulator, work: Work) -> None:
     wiro_task_id = submitted(wiro)
     WiroHook().wait_for_task(wiro_task_id, poll_interval=0.02)
 

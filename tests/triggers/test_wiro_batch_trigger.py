@@ -47,7 +47,7 @@ def made(ids: Sequence[str], **settings: Any) -> WiroBatchTrigger:
     return trigger
 
 
-async def test_the_event_tells_the_ids_that_have_ended_and_nothing_else(wiro: WiroEmulator) -> None:
+async def test_the_event_has_the_ids_that_have_ended_and_nothing_else(wiro: WiroEmulator) -> None:
     ids = submitted(3)
 
     event = await one_event(made(ids))
@@ -80,7 +80,7 @@ async def test_fewer_are_gathered_for_a_while(wiro: WiroEmulator) -> None:
     assert time.time() >= deferred_at + 0.3
 
 
-async def test_the_end_of_one_of_thousands_costs_no_look_at_all_the_others(
+async def test_the_end_of_one_of_thousands_does_not_visit_all_the_others(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asyncio.wait` adds a callback to each task it waits for, each time."""
@@ -109,7 +109,7 @@ async def test_the_end_of_one_of_thousands_costs_no_look_at_all_the_others(
     assert added <= 3 * 200
 
 
-async def test_all_that_have_ended_are_told_also_those_of_the_last_moment(
+async def test_the_event_has_all_that_have_ended_also_those_of_the_last_moment(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
@@ -133,7 +133,7 @@ async def test_it_fires_at_its_moment_whatever_has_ended(wiro: WiroEmulator) -> 
     assert (await one_event(made([], wake_at=time.time() + 0.2)))["ended"] == []
 
 
-async def test_a_task_that_cannot_be_followed_is_the_workers_to_look_at(
+async def test_a_task_that_cannot_be_followed_is_left_to_the_worker(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.5")
@@ -270,7 +270,7 @@ async def test_a_move_to_another_triggerer_stops_nothing(
 
 
 @pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "restarting", None])
-async def test_a_batch_that_another_triggerer_has_taken_over_goes_on_in_a_worker_and_nothing_is_stopped(
+async def test_a_batch_that_another_triggerer_has_taken_over_is_not_stopped(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, state: str | None
 ) -> None:
     """A triggerer that was frozen finds its triggers gone; by then the batch may be between two deferrals."""

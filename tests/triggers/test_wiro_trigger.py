@@ -129,7 +129,7 @@ async def test_a_restart_of_the_triggerer_does_not_renew_the_deadline(wiro: Wiro
     assert again.serialize() == first.serialize()
 
 
-async def test_a_trigger_first_waits_since_the_worker_has_just_looked(wiro: WiroEmulator, told: Told) -> None:
+async def test_a_trigger_first_waits_since_the_worker_has_just_polled(wiro: WiroEmulator, told: Told) -> None:
     wiro_task_id = submitted(wiro=wiro)
     running = asyncio.create_task(one_event(made(wiro_task_id, poll_interval=0.2)))
     await asyncio.sleep(0.1)
@@ -236,7 +236,7 @@ def test_an_end_of_the_airflow_task_says_that_nobody_follows(state: str) -> None
 
 
 @pytest.mark.parametrize("state", [None, "scheduled", "queued", "running", "restarting", "up_for_retry"])
-def test_after_a_clear_the_next_try_picks_up_what_is_recorded_and_nobody_what_is_not(
+def test_after_a_clear_the_next_try_follows_only_a_run_that_is_recorded(
     state: str | None,
 ) -> None:
     assert not is_abandoned(state, is_recorded=True)
@@ -282,7 +282,7 @@ async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
     assert "left running (cancel_on_kill=False)" in told
 
 
-async def test_on_kill_goes_on_when_airflow_cancels_it_again_a_second_later(
+async def test_on_kill_continues_when_airflow_cancels_it_again_a_second_later(
     wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")

@@ -97,7 +97,7 @@ def test_a_triggerer_that_starts_again_finds_its_tasks_in_a_long_list(order: int
     assert crowd.median_share <= 0.10
 
 
-def test_one_task_is_looked_at_by_detail_alone() -> None:
+def test_one_task_is_polled_by_detail_alone() -> None:
     crowd = lived(runs(1))
 
     assert crowd.pages == 0
@@ -115,7 +115,7 @@ def test_the_list_of_a_project_that_many_others_use_still_pays() -> None:
     assert crowd.requests_per_task <= 2.0
 
 
-def test_tasks_of_an_hour_are_looked_at_twice_a_minute_and_their_ends_are_seen_in_time() -> None:
+def test_tasks_of_an_hour_are_polled_twice_a_minute_and_their_ends_are_seen_in_time() -> None:
     crowd = lived(runs(300, shortest=3500.0, longest=3700.0))
 
     assert max(crowd.delays.values()) <= 30.0
@@ -160,7 +160,7 @@ def test_a_list_that_is_out_of_order_costs_requests_and_no_task(error: WiroError
     [WiroNotFoundError("gone", http_status=404), WiroResponseError("HTML")],
     ids=["missing", "HTML"],
 )
-def test_without_the_list_a_thousand_tasks_are_fifty_looks_a_second_and_no_end_is_late(
+def test_without_the_list_a_thousand_tasks_are_fifty_details_a_second_and_no_end_is_late(
     error: WiroError,
 ) -> None:
     crowd = lived(runs(1000), fails=pages_fail(error))
@@ -171,7 +171,7 @@ def test_without_the_list_a_thousand_tasks_are_fifty_looks_a_second_and_no_end_i
     assert max(crowd.delays.values()) <= 30.0
 
 
-def test_what_the_list_does_not_show_of_a_crowd_shares_the_fifty_looks_a_second() -> None:
+def test_tasks_that_the_list_does_not_show_share_the_fifty_details_a_second() -> None:
     tasks = runs(400, shortest=25.0, longest=45.0)
     for task in tasks[:300]:
         task.is_listed = False
@@ -182,7 +182,7 @@ def test_what_the_list_does_not_show_of_a_crowd_shares_the_fifty_looks_a_second(
     assert max(crowd.delays.values()) <= 10.0
 
 
-def test_ten_thousand_looked_at_one_by_one_are_seen_in_time_and_not_all_at_once() -> None:
+def test_ten_thousand_polled_one_by_one_are_seen_in_time_and_not_all_at_once() -> None:
     tasks = runs(10_000, shortest=100.0, longest=101.0)
     for task in tasks:
         task.starts, task.waited_for_from = 0.0, 50.0
@@ -196,7 +196,7 @@ def test_ten_thousand_looked_at_one_by_one_are_seen_in_time_and_not_all_at_once(
     assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= 3000
 
 
-def test_among_few_a_young_task_keeps_its_quick_looks() -> None:
+def test_among_few_a_young_task_is_polled_often() -> None:
     crowd = lived(
         runs(20, within=0.0, shortest=4.0, longest=8.0), fails=pages_fail(WiroNotFoundError("gone"))
     )
@@ -211,7 +211,7 @@ def test_a_list_that_is_back_is_used_again() -> None:
     assert back.requests < bad.requests / 2
 
 
-def test_a_page_that_is_too_large_for_one_answer_is_asked_for_by_halves() -> None:
+def test_a_page_that_is_too_large_for_one_response_is_requested_by_halves() -> None:
     crowd = Crowd(runs(200))
 
     def too_large(look: PollRequest, _: float) -> WiroError | None:
@@ -246,7 +246,7 @@ def listing_as(crowd: Crowd, change: Callable[[tuple[Any, ...]], tuple[Any, ...]
     return crowd
 
 
-def test_an_item_that_shows_no_status_tells_nothing() -> None:
+def test_an_item_without_a_status_changes_nothing() -> None:
     crowd = listing_as(Crowd(runs(50)), lambda page: tuple(replace(task, status="") for task in page))
 
     assert len(crowd.delays) == 50
@@ -322,7 +322,7 @@ def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
 # Errors, deadlines, limits: as for one alone.
 
 
-def test_an_outage_within_patience_loses_nobody() -> None:
+def test_an_outage_within_the_patience_loses_no_task() -> None:
     crowd = lived(
         runs(200), fails=lambda _, now: WiroServerError("502", http_status=502) if 20 < now < 200 else None
     )
@@ -330,7 +330,7 @@ def test_an_outage_within_patience_loses_nobody() -> None:
     assert len(crowd.delays) == 200
 
 
-def test_an_outage_beyond_patience_is_told_to_each() -> None:
+def test_an_outage_beyond_the_patience_ends_each_wait() -> None:
     crowd = lived(
         runs(50, shortest=2000, longest=2000),
         fails=lambda _, now: WiroConnectionError("refused") if now > 20 else None,
@@ -382,7 +382,7 @@ def test_six_failures_in_a_row_do_not_make_an_end_half_a_minute_late() -> None:
     assert max(crowd.delays.values()) <= 30.0
 
 
-def test_an_end_that_was_heard_of_is_asked_for_again_soon_when_detail_fails() -> None:
+def test_after_a_message_of_the_end_a_failed_detail_is_repeated_soon() -> None:
     failing = Failing(2, since=lambda run: run.ends)
     crowd = failing.crowd = Crowd([Run("2221", 0.0, 500.0)], fails=failing)
     crowd.at(500.1, lambda now: crowd.plan.on_message("2221", _at(now)))
@@ -391,7 +391,7 @@ def test_an_end_that_was_heard_of_is_asked_for_again_soon_when_detail_fails() ->
     assert crowd.delays["2221"] <= 1 + 2 + 1.0
 
 
-def test_a_look_that_failed_is_repeated_so_soon_that_no_end_is_late() -> None:
+def test_a_failed_detail_is_repeated_so_soon_that_no_end_is_late() -> None:
     crowd = lived_failing(runs(5, shortest=900.0, longest=1000.0), Failing(1, of=2, since=lambda _: 0.0))
 
     assert max(crowd.delays.values()) <= 30.0
@@ -422,7 +422,7 @@ def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
     assert len(crowd.delays) == 19
 
 
-def test_each_deadline_is_kept_with_one_last_look() -> None:
+def test_each_deadline_is_kept_with_one_last_poll() -> None:
     tasks = runs(100)
     crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), deadline=_at(run.starts + 70.0)))
 
@@ -445,7 +445,7 @@ def test_a_deadline_in_the_middle_of_an_outage_is_a_timeout() -> None:
     assert all(isinstance(news[-1].error, WiroTaskTimeoutError) for news in crowd.told.values())
 
 
-def test_a_rate_limit_makes_all_looks_fewer_and_uses_up_no_patience() -> None:
+def test_a_rate_limit_makes_all_polls_fewer_and_uses_up_no_patience() -> None:
     calm = lived(runs(300, shortest=600, longest=700))
     limited = lived(
         runs(300, shortest=600, longest=700),
@@ -457,7 +457,7 @@ def test_a_rate_limit_makes_all_looks_fewer_and_uses_up_no_patience() -> None:
     assert limited.requests <= calm.requests * 1.5
 
 
-def test_while_the_gate_is_closed_only_last_looks_are_made() -> None:
+def test_while_the_gate_is_closed_only_last_polls_are_made() -> None:
     crowd = Crowd(runs(3))
     plan = crowd.plan
     for number in range(3):
@@ -485,7 +485,7 @@ def test_a_fixed_interval_is_kept_also_in_a_crowd() -> None:
 # Who comes and goes disturbs no other.
 
 
-def test_who_stops_waiting_is_asked_for_no_more_and_disturbs_nobody() -> None:
+def test_a_task_nobody_waits_for_any_more_is_not_polled_and_disturbs_no_other() -> None:
     crowd = Crowd(runs(100))
     crowd.at(30.0, lambda _: [crowd.plan.remove(crowd.watching[str(2221 + n)]) for n in range(50)])
     crowd.live()
@@ -494,7 +494,7 @@ def test_who_stops_waiting_is_asked_for_no_more_and_disturbs_nobody() -> None:
     assert crowd.requests <= 50 + 60
 
 
-def test_two_that_wait_for_one_task_are_both_told() -> None:
+def test_two_waits_for_one_task_are_both_notified() -> None:
     crowd = Crowd(runs(1))
     second = crowd.plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
     crowd.live()
@@ -503,14 +503,14 @@ def test_two_that_wait_for_one_task_are_both_told() -> None:
     assert sum(news.is_over for news in crowd.told["2221"]) == 2
 
 
-def test_a_status_is_told_when_it_changes_and_not_again() -> None:
+def test_a_status_is_reported_when_it_changes_and_not_again() -> None:
     crowd = lived(runs(30))
 
     for news in crowd.told.values():
         assert [one.task.status for one in news if one.task] == ["task_output", "task_postprocess_end"]
 
 
-def test_what_is_heard_is_looked_at_at_once() -> None:
+def test_after_a_message_of_the_end_the_task_is_polled_at_once() -> None:
     crowd = Crowd([Run("2221", 0.0, 50.0)])
     crowd.at(50.1, lambda now: crowd.plan.on_message("2221", _at(now)))
     crowd.live()
@@ -559,7 +559,7 @@ def test_a_reason_that_comes_later_is_news_once() -> None:
     assert told[2][0].since is None, "nothing that should have been heard of"
 
 
-def test_a_watcher_that_was_suspended_for_an_hour_looks_again_before_it_gives_up() -> None:
+def test_a_watcher_that_was_suspended_for_an_hour_polls_again_before_it_gives_up() -> None:
     crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
     plan = crowd.plan
     watched = plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
@@ -644,7 +644,7 @@ def test_a_task_newer_than_all_that_the_list_shows_is_followed_by_detail() -> No
     assert max(crowd.delays.values()) <= 30.0
 
 
-def test_a_fixed_interval_and_a_deadline_in_a_crowd_cost_one_look_at_the_deadline() -> None:
+def test_a_fixed_interval_and_a_deadline_among_many_cost_one_poll_at_the_deadline() -> None:
     """Each page that showed the task by chance planned one more."""
 
     def polling(run: Run) -> Polling:
@@ -660,7 +660,7 @@ def test_a_fixed_interval_and_a_deadline_in_a_crowd_cost_one_look_at_the_deadlin
     assert queued[0] <= 300
 
 
-def test_what_is_heard_while_a_look_is_on_its_way_is_looked_at_once_more() -> None:
+def test_a_message_that_comes_during_a_poll_is_followed_by_another_poll() -> None:
     crowd = Crowd([Run("2221", 0.0, 500.0)])
     crowd.at(499.85, lambda now: crowd.plan.poll_now(["2221"], _at(now)))  # answered as of 499.95
     crowd.at(500.01, lambda now: crowd.plan.on_message("2221", _at(now)))
@@ -669,7 +669,7 @@ def test_what_is_heard_while_a_look_is_on_its_way_is_looked_at_once_more() -> No
     assert crowd.delays["2221"] < 1.0
 
 
-def test_lines_on_stderr_cost_one_look_and_leave_a_task_in_the_list() -> None:
+def test_lines_on_stderr_cost_one_poll_and_leave_a_task_in_the_list() -> None:
     crowd = Crowd(runs(50))
 
     def line(run: Run, now: float) -> None:

@@ -296,7 +296,7 @@ class Storm:
 
 @quick
 @given(TROUBLES)
-def test_whatever_happens_each_one_that_waits_is_told_the_end_once_and_in_time(trouble: Trouble) -> None:
+def test_whatever_happens_each_wait_is_notified_of_the_end_once_and_in_time(trouble: Trouble) -> None:
     storm = Storm(trouble)
     storm.live()
 
@@ -322,7 +322,7 @@ def test_whatever_happens_each_one_that_waits_is_told_the_end_once_and_in_time(t
 
 @quick
 @given(TROUBLES)
-def test_whatever_happens_looks_are_no_storm(trouble: Trouble) -> None:
+def test_whatever_happens_polls_are_no_storm(trouble: Trouble) -> None:
     storm = Storm(trouble)
     storm.live()
 

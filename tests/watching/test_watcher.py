@@ -134,7 +134,7 @@ async def test_the_connection_is_read_once_for_all(
     assert read == ["wiro_default"]
 
 
-async def test_who_is_cancelled_disturbs_nobody_and_the_last_one_closes_the_session(
+async def test_a_cancelled_wait_disturbs_no_other_and_the_last_one_closes_the_session(
     wiro: WiroEmulator,
 ) -> None:
     wiro.inject(Fault("stuck_running", times=10))
@@ -166,7 +166,7 @@ async def test_the_last_one_closes_the_session_also_when_it_is_cancelled_twice(w
     gc.collect()
 
 
-async def test_one_that_runs_out_of_time_disturbs_nobody(wiro: WiroEmulator) -> None:
+async def test_a_wait_that_times_out_disturbs_no_other(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("stuck_running"))
     stuck, well = submitted(2)
     late = watching(stuck, deadline=datetime.now(UTC) + timedelta(seconds=0.2))
@@ -176,7 +176,7 @@ async def test_one_that_runs_out_of_time_disturbs_nobody(wiro: WiroEmulator) -> 
         await late
 
 
-async def test_a_rate_limit_of_a_day_leaves_the_last_look_at_the_deadline(wiro: WiroEmulator) -> None:
+async def test_a_rate_limit_of_a_day_leaves_the_last_poll_at_the_deadline(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("stuck_running"))
     [one] = submitted(1)
     wiro.inject(Fault("rate_limit", endpoint="Task/Detail", retry_after=86_400))
@@ -233,7 +233,7 @@ async def test_a_bug_in_the_scheduler_is_logged_and_no_task_is_lost_sight_of(
     assert "KeyError" in caplog.text
 
 
-async def test_what_is_seen_is_told_in_the_context_of_the_one_that_waits(wiro: WiroEmulator) -> None:
+async def test_callbacks_run_in_the_context_of_the_caller(wiro: WiroEmulator) -> None:
     """By its context Airflow finds the log of a trigger."""
     trigger = contextvars.ContextVar("trigger", default="none")
     told: dict[str, set[str]] = {}
@@ -261,7 +261,7 @@ async def test_a_key_that_was_changed_meanwhile_is_read_again(
     assert (await wait).has_succeeded
 
 
-async def test_a_key_that_is_wrong_is_told_to_each(
+async def test_a_wrong_key_is_reported_to_each_caller(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = submitted(3)
@@ -274,7 +274,7 @@ async def test_a_key_that_is_wrong_is_told_to_each(
     assert nobody_is_left()
 
 
-async def test_a_rate_limit_told_to_one_is_kept_by_all(wiro: WiroEmulator) -> None:
+async def test_a_rate_limit_that_one_request_meets_holds_for_all(wiro: WiroEmulator) -> None:
     ids = submitted(20)
     wiro.inject(Fault("rate_limit", endpoint="Task/List", retry_after=1))
     began = time.monotonic()

@@ -163,7 +163,7 @@ async def start(one: Following, count: int) -> dict[str, str]:
 
 class TestOneConnectionForAll:
     @pytest.mark.parametrize("dialect", ["new", "old"])
-    async def test_the_end_of_every_task_is_told_over_one_connection(
+    async def test_the_end_of_every_task_is_reported_over_one_connection(
         self, monkeypatch: pytest.MonkeyPatch, dialect: str
     ) -> None:
         async with emulator(monkeypatch, socket_dialect=dialect) as wiro, following() as one:
@@ -263,7 +263,7 @@ class TestOneConnectionForAll:
             await one.are_registered("4")
             assert len(fake.registrations) == 2
 
-    async def test_a_discarded_task_is_told_of_no_more(self, fake: FakeSocket) -> None:
+    async def test_no_message_about_a_discarded_task_is_passed_on(self, fake: FakeSocket) -> None:
         async with following() as one:
             one.add("1", "2")
             await one.are_registered("1", "2")
@@ -274,7 +274,7 @@ class TestOneConnectionForAll:
             await until(lambda: bool(one.messages))
             assert [message.wiro_task_id for message in one.messages] == ["2"]
 
-    async def test_a_task_added_twice_is_registered_once_and_anew_with_another_token(
+    async def test_a_task_added_twice_is_registered_once_and_again_with_another_token(
         self, fake: FakeSocket
     ) -> None:
         async with following() as one:
@@ -284,7 +284,7 @@ class TestOneConnectionForAll:
             await one.are_registered("1", times=2)
         assert fake.registrations == [["token-1", "token-2", "token-new"]]
 
-    async def test_it_stands_where_nothing_happens_for_longer_than_an_answer_may_take(
+    async def test_an_idle_connection_outlives_the_read_timeout(
         self, fake: FakeSocket, connect: Connect
     ) -> None:
         connect(websocket_url=fake.url, read_timeout=0.05)
@@ -296,7 +296,7 @@ class TestOneConnectionForAll:
             assert one.channel.is_working("1")
         assert len(fake.registrations) == 1
 
-    async def test_what_is_heard_belongs_to_no_trigger(self, fake: FakeSocket) -> None:
+    async def test_messages_are_handled_in_no_triggers_context(self, fake: FakeSocket) -> None:
         # In the triggerer a context variable says into whose log a line goes.
         whose = contextvars.ContextVar("whose", default="nobody's")
         seen: list[str] = []
@@ -317,7 +317,7 @@ class TestOneConnectionForAll:
 
 
 class TestWhatGoesWrong:
-    async def test_after_a_break_every_task_is_registered_again_and_said_to_be(
+    async def test_after_a_break_every_task_is_registered_again_and_reported_as_such(
         self, fake: FakeSocket
     ) -> None:
         async with following() as one:
@@ -329,7 +329,7 @@ class TestWhatGoesWrong:
             await until(lambda: one.heard_of() == ["2"])
         assert fake.registrations == [["token-1", "token-2"]] * 2
 
-    async def test_ends_are_heard_through_a_server_that_keeps_breaking(self, fake: FakeSocket) -> None:
+    async def test_ends_are_received_from_a_server_that_keeps_breaking(self, fake: FakeSocket) -> None:
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
             await socket.send_json({"type": "task_start", "tasktoken": token})
             if connection < 5:
@@ -392,7 +392,7 @@ class TestWhatGoesWrong:
             await until(lambda: len(server.to("/socket")) >= 2)
         assert cdn.requests == []
 
-    async def test_a_connection_that_answers_no_ping_is_given_up(
+    async def test_a_connection_without_a_pong_is_given_up(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connections, "HEARTBEAT_SECONDS", 0.1)
@@ -401,7 +401,7 @@ class TestWhatGoesWrong:
             one.add("1")
             await one.are_registered("1", times=2)
 
-    async def test_a_server_that_tells_nothing_is_found_out_by_what_polls_see(
+    async def test_a_server_that_sends_nothing_is_found_out_by_what_polls_show(
         self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with following() as one:
@@ -418,7 +418,7 @@ class TestWhatGoesWrong:
             assert not any(map(one.channel.is_working, "123"))
         assert "the server sends no messages" in caplog.text
 
-    async def test_one_that_told_something_before_is_connected_to_again(self, fake: FakeSocket) -> None:
+    async def test_a_server_that_stops_sending_is_connected_to_again(self, fake: FakeSocket) -> None:
         async with following() as one:
             one.add("1")
             await one.are_registered("1")
@@ -432,7 +432,7 @@ class TestWhatGoesWrong:
             await fake.tell("1")
             await until(lambda: one.channel.is_working("1"))
 
-    async def test_a_miss_is_forgiven_when_the_message_is_only_late(self, fake: FakeSocket) -> None:
+    async def test_a_late_message_is_no_missed_one(self, fake: FakeSocket) -> None:
         async with following() as one:
             one.add("1", "2")
             await one.are_registered("1", "2")
@@ -475,7 +475,7 @@ class TestWhatGoesWrong:
             await until(lambda: one.heard_of() == ["1"])
             assert len(one.messages) == 1
 
-    async def test_a_long_message_costs_nobody_the_line(self, fake: FakeSocket) -> None:
+    async def test_a_long_message_does_not_end_the_connection(self, fake: FakeSocket) -> None:
         """The snapshots of long answers have more than a megabyte."""
 
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
@@ -494,7 +494,7 @@ class TestWhatGoesWrong:
             await until(lambda: one.heard_of() == ["2", "1"])
         assert len(fake.registrations) == 1
 
-    async def test_ends_in_messages_too_long_to_be_read_say_nothing_against_the_server(
+    async def test_messages_too_long_to_be_read_say_nothing_against_the_server(
         self, fake: FakeSocket
     ) -> None:
         async with following() as one:
@@ -546,7 +546,7 @@ class TestWhatGoesWrong:
         ] * 3
         assert "token-1" not in caplog.text
 
-    async def test_a_bug_of_our_own_is_logged_and_tried_again(
+    async def test_a_bug_in_the_channel_is_logged_and_tried_again(
         self, fake: FakeSocket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         broken = [True, True]

@@ -155,7 +155,7 @@ class TestMessages:
         )
         | JSON_VALUES
     )
-    def test_nothing_that_is_said_raises_or_repeats_the_token(self, frame: object) -> None:
+    def test_no_message_raises_or_repeats_the_token(self, frame: object) -> None:
         message = read(frame)
         assert message is None or message.wiro_task_id == "2221"
         assert TOKEN not in repr(message)
@@ -185,7 +185,7 @@ class TestTodaysDialect:
             ("task_expired", False, None),
         ],
     )
-    def test_terminal_says_the_end_also_of_a_status_that_is_not_known(
+    def test_terminal_means_the_end_also_with_an_unknown_status(
         self, kind: str, success: bool, exit_code: int | None
     ) -> None:
         message = read(said_today(kind, [], success=success, terminal=True, exitCode=exit_code))

@@ -57,7 +57,7 @@ async def registered(wiro: WiroEmulator, count: int) -> None:
 
 
 @pytest.mark.parametrize("watch", ["auto", "websocket"])
-async def test_an_end_is_heard_and_costs_one_look(wiro: WiroEmulator, watch: str) -> None:
+async def test_an_end_is_received_and_costs_one_poll(wiro: WiroEmulator, watch: str) -> None:
     ids = stuck(wiro, 30)
     waits = [following(one, watch=watch) for one in ids]
     await registered(wiro, 30)
@@ -74,7 +74,7 @@ async def test_an_end_is_heard_and_costs_one_look(wiro: WiroEmulator, watch: str
     assert sockets == 1
 
 
-async def test_a_language_models_long_snapshots_keep_no_other_end_from_being_heard(
+async def test_a_language_models_long_snapshots_keep_no_other_end_from_being_received(
     wiro: WiroEmulator,
 ) -> None:
     wiro.inject(Fault("long_snapshots", message_bytes=3 * 2**20))
@@ -91,7 +91,7 @@ async def test_a_language_models_long_snapshots_keep_no_other_end_from_being_hea
     assert wiro.counts.requests["socket"] == 1
 
 
-async def test_registrations_that_nobody_relies_on_yet_cost_no_look(wiro: WiroEmulator) -> None:
+async def test_registrations_that_are_not_relied_on_yet_cost_no_poll(wiro: WiroEmulator) -> None:
     wiro.inject(Fault("silent_socket", times=None))
     ids = stuck(wiro, 10)
     waits = [following(one) for one in ids]
@@ -134,7 +134,7 @@ async def test_poll_opens_no_websocket(wiro: WiroEmulator) -> None:
     assert wiro.counts.requests["socket"] == 0
 
 
-async def test_auto_registers_so_many_and_polls_the_rest(
+async def test_auto_registers_up_to_its_limit_and_polls_the_rest(
     wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriptions, "MAX_AUTO", 3)
@@ -184,7 +184,7 @@ async def test_without_push_the_tasks_are_polled(wiro: WiroEmulator, fault: Faul
     assert all(task.has_succeeded for task in tasks)
 
 
-async def test_progress_is_told_in_the_log_of_the_trigger(wiro: WiroEmulator, told: Told) -> None:
+async def test_progress_is_logged_by_the_trigger(wiro: WiroEmulator, told: Told) -> None:
     with WiroHook() as hook:
         wiro_task_id = hook.run_model(RETRO, SMALL | {"steps": 60}).wiro_task_id
     event = await one_event(WiroTaskTrigger(wiro_task_id=wiro_task_id, poll_interval=0.01, watch="websocket"))
