@@ -21,7 +21,10 @@ def text(value: object) -> str:
 
     NUL and lone surrogates, which JSON can carry and PostgreSQL, UTF-8 and S3 can't, are dropped or replaced.
     """
-    if value is None or isinstance(value, bool | dict | list):
+    if isinstance(value, str):
+        if value.isascii() and "\0" not in value:  # most fields: nothing to replace
+            return value
+    elif value is None or isinstance(value, (bool, dict, list)):  # a tuple: a union is made at each call
         return ""
     return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 

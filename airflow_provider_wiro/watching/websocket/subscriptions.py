@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 #: With ``auto`` at most this many tasks of a connection are registered: with as many, push takes about as
 #: much of a triggerer's core as polling does (`make bench-scale`), and beyond that polling grows more slowly.
 MAX_AUTO = 1000
-#: At most once in this time a message about a task is passed on that doesn't report its end.
-_PASS_ON_SECONDS = 5.0
+#: At most once in this time a message about a task is passed on that doesn't report its end: it may become a
+#: log line, and log lines are the largest part of what push costs a triggerer.
+_PASS_ON_SECONDS = 10.0
 
 log = plain_logger(__name__)
 
