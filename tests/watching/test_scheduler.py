@@ -27,7 +27,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.watching.scheduler import DetailRequest, PollRequest, PollScheduler
 from airflow_provider_wiro.watching.task_list import ListScan
 from tests.api.fake_transport import NOON
-from tests.api.watch_simulation import Crowd, Run
+from tests.watching.simulation import Crowd, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
