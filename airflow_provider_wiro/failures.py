@@ -1,9 +1,8 @@
 """
-What Airflow is told of a Wiro error: fail for good, or let a retry have a go. The only such mapping.
+What Airflow makes of a Wiro error: fail for good, or retry; and what the error's reader can do about it.
 
-A retry can't mend a wrong key, an empty balance or a bad parameter; it would only wake somebody up later, and
-each Run costs money. Whether one may help is each error's own answer (``may_retry``); here stands what to do
-about it.
+A retry can't mend a wrong key, an empty balance or a bad parameter; it would only delay the alert, and each
+Run costs money. Each error class says itself whether a retry may help (``may_retry``).
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
         "allows this machine's IP address."
     ),
     WiroPermissionError: (
-        "Ask whoever administers the Wiro account or team to allow it; the key itself was accepted."
+        "Ask an administrator of the Wiro account or team to allow it; the key itself was accepted."
     ),
     WiroBalanceError: "Add balance at wiro.ai, then clear this task.",
     WiroModelNotFoundError: (
@@ -93,12 +92,12 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
     ),
 }
 
-#: How Wiro names a parameter that it misses, required or not.
+#: Wiro's words for a missing parameter, required or not.
 _REQUIRED = r"(?i)Request parameters? \[([^\]]{1,100})\] (?:is |are )?required"
-#: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
+#: The HTTP status of a request that is larger than the server, or a proxy before it, accepts.
 _TOO_LARGE = 413
 
-#: For Airflow's retry policies: how long each passing error deserves to be left alone.
+#: For Airflow's retry policies: how long to wait after each temporary error.
 _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
     WiroTaskFailedError: timedelta(seconds=30),
     WiroTooFewOutputsError: timedelta(seconds=30),
@@ -119,7 +118,7 @@ def explain(error: WiroError, then: str = "") -> str:
     """
     Return an error's message, followed by what to do about it where that is known.
 
-    :param then: further sentences.
+    :param then: further sentences, at the end.
     """
     advice = next((text for kind, text in _WHAT_TO_DO.items() if isinstance(error, kind)), "")
     if isinstance(error, WiroApiError) and error.http_status == _TOO_LARGE:
@@ -142,10 +141,10 @@ def explain(error: WiroError, then: str = "") -> str:
 @contextmanager
 def airflow_failures() -> Iterator[None]:
     """
-    Let Wiro errors leave in the form Airflow understands.
+    Raise the Wiro errors of this block in a form that Airflow understands.
 
     :raises AirflowFailException: the error is permanent; Airflow doesn't retry.
-    :raises WiroError: it may pass; Airflow retries if the task has retries left.
+    :raises WiroError: it may be temporary; Airflow retries if the task has retries left.
     """
     try:
         yield
@@ -154,7 +153,7 @@ def airflow_failures() -> Iterator[None]:
             raise
         raise AirflowFailException(explain(error)) from error  # see in_brief() for what Airflow prints of it
     except Exception as error:
-        make_plain(error)  # a library's, which quotes a server as it came
+        make_plain(error)  # a library's, which may quote a server's text unchanged
         raise
 
 
@@ -163,11 +162,13 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 def in_brief(method: F) -> F:
     """
-    Let errors whose message says all leave a method that Airflow calls as that message alone.
+    Have Airflow print only the message of the provider's own errors, which says all that a user needs.
 
-    Airflow prints an exception with all those it came from, each with its frames, so that one sentence stood
-    twice among 50 lines. Where it all happened is logged at DEBUG. Any other exception is a bug, or somebody
-    else's, and keeps its traceback.
+    Airflow prints an exception with its causes, each with its frames, so that one sentence stood twice among
+    50 lines. The traceback is logged at DEBUG. Any other exception is a bug, or comes from other code, and
+    keeps its traceback.
+
+    :param method: one that Airflow calls.
     """
 
     @wraps(method)
@@ -178,7 +179,7 @@ def in_brief(method: F) -> F:
             failure: BaseException = error
         except AirflowException as error:
             if type(error) not in {AirflowException, TaskStoppedError} or not _is_raised_here(error):
-                raise  # a deferral, a skip, or somebody else's
+                raise  # a deferral, a skip, or an error of other code
             failure = error
         self.log.debug("Where this error comes from:", exc_info=failure)
         raise failure.with_traceback(None) from None
@@ -187,7 +188,7 @@ def in_brief(method: F) -> F:
 
 
 def _is_raised_here(error: BaseException) -> bool:
-    """Whether this provider has raised an error, rather than something that it called."""
+    """Whether this provider has raised an error, and no code that it called."""
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next
@@ -197,9 +198,10 @@ def _is_raised_here(error: BaseException) -> bool:
 
 def require_success(task: Task) -> None:
     """
-    Let pass only a task that has succeeded, for operators that did not start it.
+    Raise unless a task has succeeded, for operators that did not start it.
 
-    A failed run may succeed when it is run again (``may_retry``), but their own retry starts none.
+    A failed run may succeed when it is run again (``may_retry``), but the retry of such an operator starts
+    none.
 
     :raises AirflowFailException: it failed, or was cancelled.
     """
@@ -213,11 +215,11 @@ def require_success(task: Task) -> None:
 
 def wiro_retry_policy() -> ExceptionRetryPolicy:
     """
-    Return a policy for the ``retry_policy`` argument of a task (Airflow 3.3+): waits as long as each error
-    asks for.
+    Return a policy for the ``retry_policy`` argument of a task (Airflow 3.3+), with a delay for each error.
 
     The delays: a failed model 30 s, the network, a server error or a lost record 2 min, a rate limit 5 min,
-    no free slot 10 min; what a retry can't help fails at once. Tasks still need ``retries``.
+    no free slot 10 min. An error that a retry can't help fails the task at once. Tasks still need
+    ``retries``.
 
     :raises WiroUsageError: this Airflow has no retry policies.
     """
@@ -235,7 +237,7 @@ def wiro_retry_policy() -> ExceptionRetryPolicy:
         RetryRule(path(kind), action=RetryAction.RETRY, retry_delay=delay, reason=kind.__name__)
         for kind, delay in _RETRY_DELAYS.items()
     ]
-    # The first rule that fits counts, also for subclasses.
+    # The first matching rule counts, also for subclasses.
     too_large, any_other = (
         RetryRule(path(kind), action=RetryAction.FAIL, reason="a retry can't help")
         for kind in (WiroAnswerTooLargeError, WiroError)

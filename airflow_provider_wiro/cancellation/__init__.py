@@ -11,6 +11,6 @@ What must not be relaxed:
 1. A task that a later try follows, or that may be another run's, is not stopped.
 2. A signal handler asks Airflow for nothing, waits for nothing without a limit, and touches no session that
    it interrupted: Airflow kills the process 5 s after the signal.
-3. A Run in flight is received, whatever interrupts the main thread: without its response, nobody knows which
-   task to stop.
+3. A Run in flight is received, whatever interrupts the main thread: without its response, it isn't known
+   which task to stop.
 """

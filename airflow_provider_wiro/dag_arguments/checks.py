@@ -1,4 +1,4 @@
-"""Arguments of the operators, checked where a DAG file gives them."""
+"""Checks of arguments that are no template fields: numbers, choices, paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
     """
     Return a path or URI as given: ``~`` is the home directory of the worker, not of the DAG processor.
 
-    :raises WiroUsageError: it is relative, or climbs to a parent folder.
+    :raises WiroUsageError: it is relative, or has a part ``..``.
     """
     if state_path is None:
         return None

@@ -1,8 +1,8 @@
 """
-Arguments that are written out in a DAG file, checked when it is parsed.
+Checks of arguments that are written out in a DAG file.
 
 What is known only when the task runs (templates, XComs, values of mapped tasks) passes here, and is checked
-before anything is paid for. The checks import nothing: DAG files are parsed all day long.
+then, before anything is billed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 def is_known_later(value: object) -> bool:
-    """Whether a value is a template, an XCom or anything else that Airflow fills in when the task runs."""
+    """Whether a value is a template, an XCom or anything else that Airflow replaces when the task runs."""
     if isinstance(value, str):
         return any(mark in value for mark in _TEMPLATE_MARKS)
     if isinstance(value, os.PathLike):  # those of pathlib have a `resolve` of their own
@@ -31,9 +31,9 @@ def is_known_later(value: object) -> bool:
 
 def check_closed(name: str, value: object) -> None:
     """
-    Raise for a template without its end, at which Jinja would fail when the task runs.
+    Raise for a template without an end, with which Jinja would fail when the task runs.
 
-    :raises WiroUsageError: names the argument and quotes what is open.
+    :raises WiroUsageError: names the argument and quotes the template.
     """
     if not isinstance(value, str) or "{%" in value:  # as in {% raw %}
         return
@@ -44,8 +44,8 @@ def check_closed(name: str, value: object) -> None:
         )
 
 
-#: What a template would begin with, in a single pair of braces: an f-string leaves one of each two. Compiled
-#: when a task runs.
+#: The beginning of a usual template, in single braces: an f-string turns two braces into one. It is compiled
+#: when a task runs, since importing is to cost little.
 _SINGLE_BRACES = (
     r"(?<!\{)\{\s*(?:params|ti|task_instance|dag_run|ds|ts|run_id|var|conn|macros|data_interval_\w+"
     r"|logical_date)\b[^{}]*\}(?!\})"
@@ -53,7 +53,7 @@ _SINGLE_BRACES = (
 
 
 def likely_templates(parameters: Mapping[str, Any]) -> list[str]:
-    """Return a warning for each rendered parameter with what looks like a template in single braces."""
+    """Return a warning for each rendered parameter that seems to have a template in single braces."""
     return [
         f"Parameter {name!r} has {found[0][:100]!r}, which is sent as it is. A template has two braces on "
         "each side, `{{ … }}`; inside an f-string four."
@@ -94,7 +94,7 @@ def check_parameters(parameters: object) -> None:
 
 def check_files(files: object) -> None:
     """
-    Raise for files that are no mapping, and for an operator in the place of what it returns.
+    Raise for files that are no mapping, and for an operator where its return value is meant.
 
     :raises WiroUsageError: says what to write instead.
     """
@@ -115,9 +115,9 @@ def check_files(files: object) -> None:
 
 def check_written_file(where: str, source: object) -> None:
     """
-    Raise for what a DAG file gives as a file and no worker can open: bytes, an open file, a relative path.
+    Raise for a file that no worker can open: bytes, an open file, a relative path.
 
-    :param where: what it is given for, as the beginning of the message.
+    :param where: names the argument, as the beginning of the message.
     :raises WiroUsageError: says what to write instead.
     """
     if isinstance(source, bytes | bytearray) or hasattr(source, "readline"):
@@ -159,7 +159,7 @@ def check_callback_url(url: object) -> None:
 
 def check_inputs(inputs: object) -> None:
     """
-    Raise for inputs of a batch that are neither a list nor the place of a file.
+    Raise for inputs of a batch that are neither a list nor the path or URI of a file.
 
     :raises WiroUsageError: says what to write instead.
     """
@@ -180,7 +180,7 @@ def check_inputs(inputs: object) -> None:
 
 def check_wiro_task_id(wiro_task_id: object) -> None:
     """
-    Raise for what is neither the id of a Wiro task nor a run summary.
+    Raise for a value that is neither the id of a Wiro task nor a run summary.
 
     :raises WiroUsageError: says what to write instead.
     """
@@ -207,7 +207,7 @@ def check_conn_id(name: str, conn_id: object) -> None:
 
 def check_flags(**flags: object) -> None:
     """
-    Raise for a flag that is neither True nor False: any text counts as true, ``"false"`` and a template too.
+    Raise for a flag that is neither True nor False: any text would be true, also ``"false"`` and a template.
 
     :raises WiroUsageError: names the argument.
     """
@@ -232,7 +232,7 @@ def _check_no_operator(name: str, value: object) -> None:
 
 
 def _without_templates(name: str, value: Any) -> Any:
-    """Return a value with empty text in the place of whatever is known only when the task runs."""
+    """Return a value with an empty text in place of everything that is known only when the task runs."""
     if isinstance(value, Mapping):
         return {key: _without_templates(name, inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Hiding secrets among an operator's parameters before Airflow shows them."""
+"""MasksSecretParameters: masks the secrets among an operator's parameters before Airflow shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-#: Airflow builds its pattern again for each secret, and shows no more than the beginning of a long field.
+#: Airflow builds its pattern again for each secret, and shows only the beginning of a long field.
 _MOST_MASKED = 100
 
 
@@ -23,23 +23,23 @@ class MasksSecretParameters(_Base):
     """
     Has Airflow mask the secrets of an operator's parameters, as soon as they are rendered.
 
-    Airflow hides a rendered ``previousTaskToken`` by its name, but not in parameters so long that it shows
-    them as text, nor where a value turns up elsewhere: in a log line, an error message. Rendered fields are
-    stored before ``execute``, so that this is the last moment.
+    Airflow masks a rendered ``previousTaskToken`` by its name, but not in parameters so long that it shows
+    them as text, nor where a value appears elsewhere, as in a log line or an error message. Rendered fields
+    are stored before ``execute``, so this is the last moment.
     """
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # Airflow calls this for mapped tasks as well, in all versions, and says that it is there to be
-        # overridden. render_template_fields is called for others only.
+        # Airflow calls this for mapped tasks too, in all versions, and documents it as a method to override.
+        # It doesn't call render_template_fields for mapped tasks.
         super()._do_render_template_fields(*args, **kwargs)
         self.mask_secret_parameters()
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """
-        Render a template; remember text that Jinja read as a Python tuple of plain values.
+        Render a template; remember a text that Jinja read as a Python tuple.
 
-        With ``render_template_as_native_obj`` the text ``1, 2, 3`` becomes one, and nothing shows any more
-        how it was written. It is refused when the task begins: an error here Airflow would print twice.
+        With ``render_template_as_native_obj`` the text ``1, 2, 3`` becomes a tuple, and nothing shows any
+        more how it was written. It is refused when the task starts: Airflow would print an error twice here.
         """
         rendered = super().render_template(content, *args, **kwargs)
         if isinstance(content, str) and isinstance(rendered, tuple):
@@ -48,7 +48,7 @@ class MasksSecretParameters(_Base):
 
     def check_native_tuples(self) -> None:
         """
-        Raise if text became a tuple among the parameters.
+        Raise if a text among the parameters became a tuple.
 
         :raises WiroUsageError: quotes the template, and says what to write instead.
         """

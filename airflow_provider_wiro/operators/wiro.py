@@ -30,8 +30,8 @@ from airflow_provider_wiro.operators.secret_parameters import MasksSecretParamet
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.version_compat import is_parsed
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
-# it.
+# What takes long to import is imported where it is used: parsing a DAG file, which Airflow does all day long,
+# needs none of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -47,28 +47,29 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     """
     Run a Wiro model, wait for its end, and return the run summary.
 
-    A successful run is billed. When the Airflow task is killed, times out, is marked while deferred, or fails
-    with no retry left that would follow the Wiro task, that is stopped as well.
+    A successful run is billed. The Wiro task is stopped when the Airflow task is killed, times out, is marked
+    while deferred, or fails with no retry left that would follow the Wiro task.
 
     :param model: ``owner/model``, such as ``retroAIx/Retro-Cartoons``. (templated)
-    :param parameters: the model's parameters; None values are left out. (templated)
+    :param parameters: the model's parameters by name; None values are left out. (templated)
     :param files: file parameter → local path, object-storage URI (``s3://bucket/key``, read with
         ``aws_conn_id``, or ``gs://google_cloud_default@bucket/key``), http(s) or ``data:`` URL, what another
         task returned (a run summary: its outputs; the result of an upload or a transfer, or one file of it),
         or a list of these. A file has 1 byte to 100 MB. (templated)
-    :param callback_url: Wiro POSTs the finished task there. (templated)
-    :param project_id: the Wiro project to bill; default: the connection's. (templated)
-    :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
-    :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read. (templated)
-    :param wait_for_completion: False returns as soon as Wiro has accepted the run; a
+    :param callback_url: http(s) URL to which Wiro POSTs the finished task. (templated)
+    :param project_id: id of the Wiro project to bill; None: the connection's. (templated)
+    :param wiro_conn_id: id of the Airflow connection, of type ``wiro``. (templated)
+    :param aws_conn_id: id of the Airflow connection by which files at ``s3://bucket/key`` are read.
+        (templated)
+    :param wait_for_completion: wait for the end. False returns as soon as Wiro has accepted the run; a
         :class:`~airflow_provider_wiro.sensors.wiro.WiroTaskSensor` can wait for it later.
     :param deferrable: wait in the triggerer, without a worker slot.
     :param defer_after: with ``deferrable``, seconds for which the worker itself polls the run before it
-        defers. A deferral takes 20 s or more, which a run of a few seconds is spared this way; the
-        worker slot is occupied meanwhile. Give short models a little more than they usually take (10 for most
-        LLMs); leave it at 0 for long ones, and where thousands are mapped.
-    :param poll_interval: seconds between polls; None is adaptive: every second at first, slower with the
-        task's age, never slower than every 30 s.
+        defers. A deferral takes 20 s or more, which a run of a few seconds avoids this way; the worker slot
+        is occupied meanwhile. Give short models a little more than they usually take (10 for most LLMs);
+        leave it at 0 for long ones, and where thousands are mapped.
+    :param poll_interval: seconds between polls; None is adaptive: every second at first, less often with the
+        task's age, at least every 30 s.
     :param watch: how a deferred task is notified of the end: ``"poll"``; ``"websocket"``, by which Wiro
         reports it within a second, with polling as what catches the rest; or ``"auto"``, which is that for
         the first 1,000 tasks of a connection in a triggerer. Without a ``websocket_url`` of the connection's
@@ -76,23 +77,24 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param timeout: seconds from the submission to the end of the Wiro task. The deadline is absolute:
         retries and triggerer restarts don't extend it.
     :param cancel_on_kill: stop the Wiro task when the Airflow task is stopped, or fails with no retry left
-        that would follow it.
-    :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed.
+        that would follow the Wiro task. False leaves it running.
+    :param cancel_on_timeout: stop the Wiro task when ``timeout`` has passed. False leaves it running, and a
+        retry waits for it again.
     :param min_outputs: fail, so that a retry runs the model again, if a run succeeds with fewer outputs than
-        this (from 1): a content filter can leave none of them. Each such run is billed. None takes any
+        this (from 1): a content filter can remove all of them. Each such run is billed. None accepts any
         number.
-    :param durable: keep a record of the run outside the worker, so that a retry picks it up instead of paying
+    :param durable: keep a record of the run outside the worker, so that a retry resumes it instead of paying
         for another: in Airflow's task state store (3.3+), else in a file below ``state_path``.
-    :param state_path: a path or object-storage URI for such files; default: ``[wiro] state_path``, and with
-        LocalExecutor outside of Kubernetes a folder in ``AIRFLOW_HOME``. Absolute (``~`` is the home
-        directory), and shared by all workers. Not needed on Airflow 3.3+.
+    :param state_path: absolute path (``~`` is the home directory) or object-storage URI of the folder for
+        such files, shared by all workers. None: ``[wiro] state_path``, and with LocalExecutor outside of
+        Kubernetes a folder in ``AIRFLOW_HOME``. Not needed on Airflow 3.3+.
     :param on_stale_state: what a retry does with an unfinished run of other parameters: ``"leave"`` it to
         end, or ``"stop"`` it.
     :param on_orphaned_intent: what a retry does if it isn't known whether an earlier try started a run:
         ``"fail"``, so that a person checks, or ``"resubmit"``, which may pay twice.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
-        a run whose answer was lost.
+        a run whose response was lost.
     :raises WiroError: a retry may help: the model failed, the timeout passed, Wiro can't be reached.
     """
 
@@ -258,7 +260,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
 
 def __getattr__(name: str) -> Any:
-    """Import what has a module of its own only when it is asked for."""
+    """Import WiroBatchRunOperator, which has a module of its own, only when it is asked for."""
     if name == "WiroBatchRunOperator":
         from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 

@@ -1,4 +1,4 @@
-"""WiroUploadOperator: files into Wiro's storage, once, for many runs to use."""
+"""WiroUploadOperator: put files into Wiro's storage once, for many runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.redaction.plain_text import plain_values
 from airflow_provider_wiro.version_compat import is_parsed
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
-# it.
+# What takes long to import is imported where it is used: parsing a DAG file, which Airflow does all day long,
+# needs none of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -27,33 +27,31 @@ if TYPE_CHECKING:
 
 class WiroUploadOperator(PlainLogs, BaseOperator):
     """
-    Put files into Wiro's storage and return their URLs, so that many runs use them and each is sent once.
+    Put files into Wiro's storage and return their URLs, so that many runs can use a file that is sent once.
 
     Give the result to ``files`` of :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator` as it is:
     ``files={"inputImage": upload.output}``, or one URL of it:
     ``"{{ ti.xcom_pull('upload')[0]['url'] }}"``.
 
-    All files are checked before the first is sent: there, not empty, at most 100 MB, and of a kind that Wiro
-    stores. Uploading is free. A retry sends all of them again, also those an earlier try had sent, whose
-    copies stay in Wiro's storage; so does a Clear, and later runs then see other URLs. Whoever holds a URL
-    can read the file.
+    All files are checked before the first is sent: each exists, is not empty, has at most 100 MB, and is of a
+    kind that Wiro stores. Uploading is free. A retry, and a Clear, sends all of them again, also those that
+    an earlier try had sent: their copies stay in Wiro's storage, and later runs see other URLs. Anyone who
+    has a URL can read the file.
 
-    Wiro deletes an upload together with the files of any run that was given its URL, also while other runs
-    need it. So ``delete_after`` of :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator`
+    Wiro deletes an upload together with the files of any run that was given its URL, even if other runs need
+    it. So ``delete_after`` of :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator`
     deletes nothing of a run with an input in Wiro's storage, unless ``delete_shared_inputs=True`` says that
-    no other run needs it: for the last one's transfer, say. Otherwise an upload stays; Wiro's API neither
+    no other run needs it, such as in the last run's transfer. Otherwise an upload stays; Wiro's API neither
     lists nor deletes uploads.
 
-    Uploading is free. A retry sends all files again, and earlier copies stay.
-
-    :param files: a local path, an object-storage URI (``s3://bucket/key``, read with ``aws_conn_id``, or
-        ``gs://google_cloud_default@bucket/key``), a ``data:`` URI, what a transfer returned (or one file of
-        it), or a list of these. A file has 1 byte to 100 MB, and is of a kind that Wiro stores.
+    :param files: local path, object-storage URI (``s3://bucket/key``, read with ``aws_conn_id``, or
+        ``gs://google_cloud_default@bucket/key``), ``data:`` URI, what a transfer returned (or one file of
+        it), or a list of these. A file has 1 byte to 100 MB, and is of a kind that Wiro stores. (templated)
+    :param folder_id: id of the folder in Wiro's storage; None: its root. Wiro's API doesn't find a folder by
+        its name, so make it once, by hand. (templated)
+    :param wiro_conn_id: id of the Airflow connection, of type ``wiro``. (templated)
+    :param aws_conn_id: id of the Airflow connection by which files at ``s3://bucket/key`` are read.
         (templated)
-    :param folder_id: id of the folder in Wiro's storage; default: its root. Wiro can't be asked for a folder
-        by its name, so make it once, by hand. (templated)
-    :param wiro_conn_id: the Airflow connection, of type ``wiro``. (templated)
-    :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read. (templated)
     :return: ``[{"name", "url", "size" (bytes), "content_type", "file_id"}]``, in the order of ``files``.
     :raises AirflowFailException: a retry can't help: a file is missing, too large or of another kind, the
         folder is unknown, the key is refused.
@@ -93,7 +91,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
 
     @in_brief
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Check all files; then send one after the other."""
+        """Check all files, then send one after the other."""
         from airflow_provider_wiro.input_files.resolve import flattened, resolve_upload
 
         with airflow_failures(), self.hook:
@@ -106,7 +104,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
             return [self._upload(content) for content in contents]
 
     def on_kill(self) -> None:
-        """Send no further file. The one on its way is cut off with the process; it costs nothing."""
+        """Send no further file. The one in flight ends with the process, and costs nothing."""
         self._is_killed = True
 
     def _upload(self, content: FileContent) -> dict[str, Any]:

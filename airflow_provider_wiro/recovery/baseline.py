@@ -1,8 +1,8 @@
 """
-Which of the project's tasks came after a Run: what was Wiro's newest task before it, and what is newer now.
+The baseline of a Run: Wiro's newest task before it, and the tasks that are newer now.
 
-A Run whose answer was lost can only be one of those; which one,
-:mod:`~airflow_provider_wiro.recovery.lost_runs` decides.
+The task of a Run whose response was lost can only be one of the newer ones. Which one is decided in
+:mod:`~airflow_provider_wiro.recovery.lost_runs`.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.responses import ApiResponse
 
-#: For how long Wiro is asked for its newest task before a Run goes without: a list out of order stops no run.
+#: For how long Wiro is asked for its newest task before a Run is sent without: a failing list stops no run.
 BASELINE_PATIENCE_SECONDS = 10.0
-#: The list is read this far back at most: 50 requests.
+#: The list is read up to this many tasks back: 50 requests.
 MAX_LISTED = 50 * endpoints.MAX_PAGE
-#: In so many requests, should Wiro give fewer at once.
+#: In at most this many requests, should Wiro return fewer tasks at once.
 MAX_PAGES = 200
 
-#: Enough to find the newest task in, whatever their order.
+#: This many tasks show which is the newest, whatever their order.
 _FEW = 20
-#: So many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
+#: This many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
 _MOST_REPEATS = 10
-#: What a page took is believed up to this; more would be our clock's being set.
-_LONGEST_ANSWER_SECONDS = 120.0
+#: A page takes no longer than this; a longer time means that the clock was set meanwhile.
+_LONGEST_PAGE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Baseline:
     """
-    What Wiro had, and what its clock said, right before a Run.
+    What Wiro had, and the time by its clock, right before a Run.
 
-    :ivar newest: the project's newest task, empty if it had none, None if Wiro didn't say.
-    :ivar wiro_at: Unix time by Wiro's clock; None if its answer had no date.
+    :ivar newest: id of the project's newest task, empty if it had none, None if Wiro didn't say.
+    :ivar wiro_at: Unix time by Wiro's clock; None if its response had no date.
     """
 
     newest: str | None
@@ -62,8 +62,8 @@ class LaterTasks:
     The project's tasks that came after a moment.
 
     :ivar tasks: newest first.
-    :ivar now: Unix time by our clock when the list was asked for.
-    :ivar wiro_now: by Wiro's at that moment; None if not known.
+    :ivar now: Unix time by this machine's clock when the list was requested.
+    :ivar wiro_now: the same moment by Wiro's clock; None if not known.
     :ivar earlier: the tasks on the last page that had been there before.
     """
 
@@ -81,8 +81,8 @@ def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
     """
     Return what Wiro has before a Run.
 
-    Asked once before a Run: it costs a request, and makes a lost answer a question of ids and of Wiro's own
-    clock, instead of ours.
+    It costs one request before each Run. In return, a Run whose response was lost is searched for by ids and
+    by Wiro's own clock, and not by this machine's.
     """
     dates = Dates()
     try:
@@ -94,7 +94,7 @@ def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
             on_answer=dates.note,
         )
     except WiroError:
-        return Baseline(None, dates.latest)  # the Run that follows says what is wrong, if it is
+        return Baseline(None, dates.latest)  # if something is wrong, the Run that follows reports it
     if page and limit == 1:
         # One task alone doesn't show the list's order.
         try:
@@ -111,18 +111,18 @@ def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
 
 class Dates:
     """
-    Wiro's clock, as the ``Date`` of its answers shows it.
+    Wiro's clock, as the ``Date`` header of its responses shows it.
 
-    :ivar latest: Unix time of the last answer that had one, None before.
+    :ivar latest: Unix time of the latest response with a date, None before.
     """
 
     def __init__(self) -> None:
         self.latest: float | None = None
 
-    def note(self, answer: ApiResponse) -> None:
-        """Take in an answer."""
+    def note(self, response: ApiResponse) -> None:
+        """Read a response's date."""
         try:
-            self.latest = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+            self.latest = parsedate_to_datetime(response.headers.get("date", "")).timestamp()
         except (TypeError, ValueError, OverflowError):  # absent, or no date
             return
 
@@ -153,10 +153,10 @@ def tasks_since(
                 raise
             raise _unsearchable(f"can't be read: {error}") from error
         if start == 0 and dates.latest is not None:
-            # What the list shows is no newer than the request, which the answer's date can be.
+            # The list is as old as the request; the response's date can be later.
             took = outside.now().timestamp() - asked_at
-            wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_ANSWER_SECONDS)
-        # Only an empty page is the end. A short one can be all that Wiro gives at once.
+            wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_PAGE_SECONDS)
+        # Only an empty page is the end. A short one can be all that Wiro returns at once.
         if not page:
             return LaterTasks(list(found.values()), asked_at, wiro_now, [])
         ids = [task.id for task in page]
@@ -173,18 +173,18 @@ def tasks_since(
                 found[listed.id] = listed
         seen.update(ids)
         start += len(page)
-        limit = min(endpoints.MAX_PAGE, 2 * limit)  # what was too large is left behind
+        limit = min(endpoints.MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
         if start >= MAX_LISTED:
             break
     raise WiroOrphanedRunError(
-        f"The answer of an earlier Run was lost, and Wiro has started {len(seen)} tasks or more since, too "
-        "many to look for it. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
+        f"The response to an earlier Run was lost, and Wiro has started {len(seen)} tasks or more since, too "
+        "many to search. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
         "run."
     )
 
 
 def _continues(page: Sequence[Task], seen: Collection[str]) -> bool:
-    """Whether a page that is too short to show the list's order fits those before it."""
+    """Whether a page that is too short to show an order continues the pages before it."""
     numbers = [int(task.id) for task in page if task.id.isdecimal() and task.id not in seen]
     before = [int(one) for one in seen if one.isdecimal()]
     return len(page) > 1 or not numbers or not before or numbers[0] < min(before)
@@ -192,7 +192,7 @@ def _continues(page: Sequence[Task], seen: Collection[str]) -> bool:
 
 def _unsearchable(why: str) -> WiroOrphanedRunError:
     return WiroOrphanedRunError(
-        "The answer of an earlier Run was lost, and Wiro's task list, where its task would be, "
+        "The response to an earlier Run was lost, and Wiro's task list, where its task would be, "
         f"{why.rstrip('.')}. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
         "run."
     )
@@ -202,15 +202,15 @@ def _page(
     outside: FlowContext, start: int, limit: int, **settings: Any
 ) -> Flow[tuple[tuple[Task, ...], int]]:
     """
-    Return a page of the list, empty after its end, and how many tasks were asked for in the end.
+    Return a page of the list, empty after its end, and how many tasks were requested in the end.
 
-    A hundred tasks that show their texts can be more than an answer may have. Of one that alone is more, what
-    its beginning shows is returned.
+    A hundred tasks with long texts can be more than a response may have, and then fewer are requested. Of a
+    single task that is more, what the beginning of the response shows is returned.
 
     :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
     """
     while True:
-        # What can't be read may have been too large.
+        # An unreadable response may have been too large.
         gives_up_on = (WiroResponseError,) if limit > 1 else ()
         one_page = endpoints.list_tasks(start=start, limit=limit)
         if limit == 1:

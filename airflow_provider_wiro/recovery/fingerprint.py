@@ -1,4 +1,4 @@
-"""Telling runs apart: the fingerprint of what is to be run, and whether a task of Wiro's list is that run."""
+"""Fingerprints of what is to be run, and whether a task of Wiro's list is such a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fingerprint(
     project_id: str | None = None,
 ) -> str:
     """
-    Return a digest of what is to be run; equal for two runs that would be the same to Wiro.
+    Return a digest of what is to be run; equal for two runs that are the same to Wiro.
 
     Files count by their URL, or by what identifies their content.
     """
@@ -48,19 +48,19 @@ def fingerprint(
 def _sorted(run: Any) -> str:
     try:
         return json.dumps(run, sort_keys=True)
-    except TypeError:  # numbers and texts as names in one object can't be sorted; sent, they are all texts
+    except TypeError:  # names that are numbers and texts can't be sorted; sent, they are all texts
         return json.dumps(json.loads(json.dumps(run)), sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Concealed:
     """
-    A value of which digests are known: it is compared as the value itself would be.
+    The digests of a value. They are compared with a shown value as the value itself would be.
 
-    :ivar plain: of its words or its number; empty for a structure, which is compared as a whole.
-    :ivar whole: of its JSON.
-    :ivar cut: of a URL without its query; empty for anything else.
-    :ivar has_query: whether that is another URL.
+    :ivar plain: the digest of its words or its number; empty for a structure, which is compared as a whole.
+    :ivar whole: the digest of its JSON.
+    :ivar cut: the digest of a URL without its query; empty for anything else. (The name is stored.)
+    :ivar has_query: whether the URL has a query.
     """
 
     plain: str
@@ -77,8 +77,8 @@ class Concealed:
     def may_be_copy(self, seen: Any, host: str) -> bool:
         """Whether a value that Wiro shows may stand for this URL."""
         shown = text(seen).strip()
-        is_cut = self.has_query and "?" not in shown and _digest(shown) == self.cut
-        return bool(self.cut) and (is_wiros_own(shown, host) or is_cut)
+        is_truncated = self.has_query and "?" not in shown and _digest(shown) == self.cut
+        return bool(self.cut) and (is_wiros_own(shown, host) or is_truncated)
 
     def to_json(self) -> dict[str, Any]:
         """Return the digests as they are stored."""
@@ -105,23 +105,23 @@ def _digest(words: str) -> str:
 
 
 class Match(Enum):
-    """Whether a task that Wiro lists is the run we look for."""
+    """Whether a task that Wiro lists is the run that is searched for."""
 
     SAME = "same"
     OTHER = "other"
-    UNCLEAR = "unclear"  # the item is abridged: it doesn't show what tells them apart
+    UNCLEAR = "unclear"  # the list abridges tasks: what would decide isn't shown
 
 
 def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str = "") -> Match:
     """
     Compare model and parameters of a listed task with those of a run.
 
-    Wiro writes numbers as text, lower-cases slugs and adds defaults, so what was sent has to be there in any
-    of its forms, and what wasn't sent is not looked at. Files are compared elsewhere
-    (:mod:`~airflow_provider_wiro.input_files.sent_files`). To take the run's own task for another one would
-    be paid for with a second run, so in doubt two forms are the same.
+    Wiro writes numbers as text, lower-cases slugs and adds defaults: what was sent has to be there in any of
+    its forms, and what wasn't sent is ignored. Files are compared in
+    :mod:`~airflow_provider_wiro.input_files.sent_files`. In doubt two forms are the same: to take the run's
+    own task for another one costs a second run.
 
-    :param host: of the connection's base URL. A URL may be shown as Wiro's own copy of it.
+    :param host: of the connection's base URL. Wiro may show its own copy of a URL instead of the URL.
     """
     if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
         return Match.OTHER
@@ -132,14 +132,14 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
         return Match.OTHER
     if differing:
         return Match.UNCLEAR
-    # An empty value may be left out, since that is what it says.
+    # Wiro may leave out an empty value.
     if task.model is None or any(name not in seen and not _is_empty(value) for name, value in sent.items()):
         return Match.UNCLEAR
     return Match.SAME
 
 
 def _plain_slug(model: str) -> str:
-    """Return a slug in a form that is the same for the shown and the clean one: letters and digits."""
+    """Return the letters and digits of a slug, which are the same in the shown and in the clean form."""
     return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
 
 
@@ -169,7 +169,7 @@ def _is_same(sent: Any, seen: Any) -> bool:
 
 
 def _canonical(value: Any) -> str:
-    """Return a structure as text; Wiro may show it as JSON inside text."""
+    """Return a structure as JSON with sorted keys; Wiro may show it as text that is JSON."""
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             value = json.loads(value)
@@ -178,9 +178,8 @@ def _canonical(value: Any) -> str:
 
 def _plain(value: Any) -> float | str:
     """
-    Return a value as Wiro may have written it: a number by its value, anything else by its words.
-
-    Forms send line ends in another way than JSON.
+    Return a value in a form that doesn't depend on how Wiro writes it: a number by its value, a text by its
+    words, since forms send line ends in another way than JSON.
     """
     if isinstance(value, bool | list | tuple | Mapping):
         return json.dumps(value, sort_keys=True)

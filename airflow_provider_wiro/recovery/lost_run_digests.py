@@ -1,8 +1,9 @@
 """
-A lost Run as a trigger may know it: enough to recognise its task in Wiro's list, and none of its values.
+Lost Runs as a trigger may store them: enough to recognise their tasks in Wiro's list, and none of their
+values.
 
-Airflow stores a trigger's arguments as plain text, in a column that ends at 64 KB, while parameters can hold
-secrets and can be long. So text is kept as digests of the forms in which Wiro may show it.
+Airflow stores a trigger's arguments as plain text, in a column of 64 KB, while parameters can be secret and
+long. So texts are stored as digests of the forms in which Wiro may show them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.flow import Flow, FlowContext
 
-#: How much of a trigger's row notes may take, in characters.
+#: How many characters of a trigger's row the digests may take.
 MOST_CHARACTERS = 40_000
 
 
@@ -36,15 +37,15 @@ def find_to_stop(
     call_patience_seconds: float,
 ) -> Flow[list[str]]:
     """
-    Look once for the tasks of Runs that are in flight or lost, to stop them.
+    Search once for the tasks of Runs that are in flight or lost, to stop them.
 
-    Stopping takes more certainty than following: only tasks that Wiro created within a moment of the last
-    byte of the sending are returned.
+    Stopping needs more certainty than following: only tasks that Wiro created right after the last byte of
+    the sending are returned.
 
     :param known_ids: tasks that are known to be other runs, the latest last.
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param call_patience_seconds: how long each call is repeated.
-    :return: the ids of the tasks that certainly are these runs; none of a list that can't be searched.
+    :return: the ids of the tasks that certainly are these runs'; none if the list can't be searched.
     :raises WiroError: Wiro can't be asked.
     """
     try:
@@ -69,7 +70,7 @@ def find_to_stop(
 @dataclass(frozen=True)
 class LostRunDigests:
     """
-    Lost Runs, to be looked for by a trigger.
+    Lost Runs that a trigger can search for.
 
     :ivar known_ids: tasks that are known to be other runs, the latest last.
     :ivar patience_seconds: ``[wiro] lost_run_patience``.
@@ -80,7 +81,7 @@ class LostRunDigests:
     patience_seconds: float
 
     def to_json(self, most_characters: int = MOST_CHARACTERS) -> dict[str, Any] | None:
-        """Return the notes as they are stored, None if they are longer than that, or about nothing."""
+        """Return the digests as they are stored; None if that would be longer, or if there are no runs."""
         noted = {
             "runs": [_run_to_json(run) for run in self.runs],
             "known_ids": list(self.known_ids),
@@ -91,7 +92,7 @@ class LostRunDigests:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """
-        Read stored notes.
+        Read stored digests.
 
         :raises ValueError, TypeError, KeyError: they are damaged.
         """
@@ -127,8 +128,10 @@ def _run_from_json(number: int, stored: Mapping[str, Any]) -> LostRun:
 
 def _file_to_json(one: SentFile) -> dict[str, Any]:
     """
-    Return what is known of a file. A query can be a signature: an output of a run is known without it, of any
-    other URL that has one nothing is kept.
+    Return what may be stored of a file.
+
+    A query can be a signature: the URL of a run's output is stored without it, any other with a query not at
+    all.
     """
     if one.url is not None:
         url, mark, _ = one.url.partition("?")

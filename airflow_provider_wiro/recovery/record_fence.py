@@ -31,7 +31,7 @@ class RecordFence:
     """
     The record of a run as one process may use it.
 
-    :param store: None keeps nothing, and fences nobody off.
+    :param store: None keeps nothing, and excludes no other process.
     :param try_number: of the Airflow task.
     :param now: the wall clock's time. It is compared too, since ``monotonic`` stands still while a machine is
         suspended.
@@ -94,7 +94,8 @@ class RecordFence:
         """
         Read the record, to decide about it. A mere intent of another process is taken over.
 
-        :param is_disowned: whether a record is not this DAG run's. It is returned as it is, whoever wrote it.
+        :param is_disowned: whether a record is not this DAG run's. It is returned unchanged, whatever its
+            writer.
         :raises WiroOvertakenError: it is a later try's.
         :raises WiroRecordError: it can't be read, or taken over.
         """

@@ -126,12 +126,12 @@ class Sending:
         :param now: Unix time by this machine's clock.
         :param wiro_now: the same moment by Wiro's clock; None if not known.
         """
-        ours = now - self.intended_at
+        own = now - self.intended_at
         if wiro_now is None or self.wiro_at is None:
-            return ours
+            return own
         wiros = wiro_now - self.wiro_at
-        # Wiro's clock has whole seconds; ours is finer, but may have been set meanwhile.
-        return ours if abs(ours - wiros) <= _CLOCK_DRIFT_SECONDS else wiros - 1.0
+        # Wiro's clock has whole seconds; this machine's is finer, but may have been set meanwhile.
+        return own if abs(own - wiros) <= _CLOCK_DRIFT_SECONDS else wiros - 1.0
 
     def timing(self, task: Task, window_seconds: float) -> Timing:
         """

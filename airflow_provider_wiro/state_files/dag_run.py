@@ -1,12 +1,12 @@
 """
-Which of a task instance's files is this DAG run's.
+The start of a DAG run in the names of its state files, and the file it wrote before it had this start.
 
-Two Airflow deployments that share a folder and schedule the same DAG have DAG runs, and task instances, of
+Two Airflow deployments that share a folder and schedule the same DAG have DAG runs and task instances with
 the same ids; so has a DAG run that was deleted and created again. They differ in when they started. So a
 file's name has the start of the DAG run that wrote it first, and no DAG run writes another's file.
 
-A Clear of a DAG run that had finished gives it a new start. The file it wrote before is then found by what
-the file says of its writer: it is of an earlier start, and of fewer Clears.
+A Clear of a finished DAG run gives it a new start. The file that it wrote before is found by what the file
+says about its writer: an earlier start, and fewer Clears.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.state_files.task_try import WrittenBy
 
-#: Between the map index and the start in a name. No map index has it.
+#: Between the map index and the start in a name. No map index contains it.
 _MARK = "~"
-#: Airflow's database and our records keep microseconds.
+#: Airflow's database and the records keep microseconds.
 _SAME_SECONDS = 1e-5
 
 
 @dataclass(frozen=True)
 class DagRunStart:
     """
-    What Airflow says of a DAG run's start.
+    What Airflow says about a DAG run's start.
 
     :ivar clears: how often its tasks were cleared, None if that isn't known.
-    :ivar at: Unix time in seconds; None where it isn't known, or is that of other DAG runs as well.
-    :ivar label: what it adds to the name of a file, empty if ``at`` is None.
+    :ivar at: Unix time in seconds; None where it isn't known, or is the same for other DAG runs.
+    :ivar label: the start in the name of a file, empty if ``at`` is None.
     """
 
     clears: int | None = None
@@ -46,7 +46,7 @@ class DagRunStart:
 
 
 def start_of(context: Context) -> DagRunStart:
-    """Return the start of the DAG run. ``dag.test()`` gives each DAG run of a date the same one: none."""
+    """Return the start of the DAG run. That of ``dag.test()`` isn't used: all its runs of a date have it."""
     dag_run = context.get("dag_run")
     clears, started = getattr(dag_run, "clear_number", None), getattr(dag_run, "start_date", None)
     clears = clears if isinstance(clears, int) else None
@@ -68,15 +68,15 @@ def find_earlier(
     Return the name of the file that a DAG run wrote before it had its present start, None if there is none.
 
     :param names: lists the folder; called only where the DAG run may have had another start.
-    :param stem: what the names of the task instance's files begin with.
-    :param suffix: what they end with.
-    :param written: who wrote a file, None if there is no such file.
+    :param stem: the beginning of the names of the task instance's files.
+    :param suffix: their end.
+    :param written: reads who wrote a file, None if there is no such file.
     :raises WiroOrphanedRunError: several may be this DAG run's.
     """
     if not start.label:
         return None
     own = f"{stem}{start.label}{suffix}"
-    others = [f"{stem}{suffix}"]  # of the version before, which had no starts in names
+    others = [f"{stem}{suffix}"]  # of an earlier version, which had no starts in names
     if start.clears != 0:
         others += sorted(
             name
@@ -107,7 +107,7 @@ def _is_same_moment(one: float | None, other: float | None) -> bool:
 
 
 def _may_be_of(by: WrittenBy, start: DagRunStart) -> bool:
-    """Whether a file can be of this DAG run, which had another start when it was written."""
+    """Whether a file can be this DAG run's, from when it had another start."""
     if None in {by.clears, by.run_started_at, start.clears, start.at}:
         return True
     return (by.clears or 0) < (start.clears or 0) and (by.run_started_at or 0.0) < (start.at or 0.0)

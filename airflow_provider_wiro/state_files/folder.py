@@ -1,8 +1,8 @@
 """
-The folder that holds what outlives a worker as files: records, journals, results; and where in it they are.
+The folder of the files that outlive a worker (records, journals, results), and where in it each file is.
 
 A folder on a local disk is the same for every try only if all tries run on one machine. That is assumed where
-Airflow's executor says so, and nowhere else. A folder that is configured is taken to be shared.
+Airflow's executor says so, and nowhere else. A configured folder is expected to be shared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: File systems take 255 bytes; Airflow's ids go up to 250 characters, which quoting can make three of each.
+#: File systems allow 255 bytes; Airflow's ids have up to 250 characters, each of which quoting can triple.
 _LONGEST_NAME = 180
 
 
@@ -33,7 +33,7 @@ class StateFolder:
     Where state is kept as files.
 
     :ivar uri: an absolute path, or an object-storage URI, without a slash at its end.
-    :ivar is_assumed: nobody configured it; other machines have another one.
+    :ivar is_assumed: it is not configured; other machines have another one.
     """
 
     uri: str
@@ -48,12 +48,12 @@ def find_state_folder(state_path: str | None = None) -> StateFolder | None:
     """
     Return the folder: the argument's, else ``[wiro] state_path``, else one in ``AIRFLOW_HOME``.
 
-    The last only with an executor that runs every task on the scheduler's machine, and not in Kubernetes,
-    where a pod's disk ends with the pod.
+    The last is used only with an executor that runs every task on the scheduler's machine, and not in
+    Kubernetes, where a pod's disk ends with the pod.
 
     :param state_path: the operator's argument.
-    :return: None if nothing is configured and no local folder will do.
-    :raises WiroUsageError: it is no absolute path or URI, or climbs to a parent folder.
+    :return: None if nothing is configured and a local folder would not be the same for every try.
+    :raises WiroUsageError: it is no absolute path or URI, or has a part ``..``.
     """
     if state_path:
         return StateFolder(_in_environment(state_place(state_path, "state_path")))
@@ -69,7 +69,7 @@ def absolute(path: str, what: str) -> str:
     Return a path or URI with ``~`` replaced by the home directory.
 
     :param what: the setting, for the error.
-    :raises WiroUsageError: it is relative, and would be another place for each worker; or it would be read as
+    :raises WiroUsageError: it is relative, and so another place for each worker; or it would be read as
         another place than the one it shows.
     """
     prefix = "file://" if path.startswith("file://") else ""
@@ -92,20 +92,20 @@ def environment_folder() -> str:
     """
     Return ``[wiro] environment`` as the name of a folder, empty if it isn't set.
 
-    It keeps apart what several Airflow deployments write into one bucket.
+    It separates what several Airflow deployments write into one bucket.
     """
     environment = version_compat.configured_environment()
     return file_name(environment) if environment else ""
 
 
 def instance_key(context: Context) -> tuple[str, str, str, str]:
-    """Return the ids that a task instance keeps over its tries: DAG, DAG run, task, map index."""
+    """Return the ids that all tries of a task instance share: DAG, DAG run, task, map index."""
     ti = context["ti"]
     return ti.dag_id, ti.run_id, ti.task_id, str(getattr(ti, "map_index", -1))
 
 
 def file_name(part: str) -> str:
-    """Return a name of its own for a part of a key, whatever it holds: no ``..``, nothing too long."""
+    """Return a unique, safe file name for a part of a key: no ``..``, nothing too long."""
     name = quote(part, safe="")
     if not name.strip("."):
         return name.replace(".", "%2E")
@@ -121,7 +121,7 @@ def local_path(uri: str) -> Path | None:
 
 
 def trace_beside(file: Path) -> Path:
-    """Return the file by which a try says that it was here, beside a task instance's record or journal."""
+    """Return the file that a try leaves on its machine, beside a task instance's record or journal."""
     return file.with_name(f"{file.name.partition('.')[0].partition('~')[0]}.try")
 
 
@@ -136,10 +136,10 @@ def remove_with_trace(file: Path) -> None:
 
 def state_place(path: str, what: str) -> str:
     """
-    Return a local path or URI as the place that it is.
+    Return a local path or URI as :func:`absolute` does, if it can be a state folder.
 
     :param what: the setting, for the error.
-    :raises WiroUsageError: see :func:`absolute`; or it climbs to a parent folder.
+    :raises WiroUsageError: see :func:`absolute`; or it has a part ``..``.
     """
     found = absolute(path, what)
     location = parse_location(found, what)

@@ -1,10 +1,10 @@
 """
-What a retry still needs of a run whose result was returned: kept for some hours, then removed.
+Retention of records and journals whose result was returned: kept for some hours for a retry, then removed.
 
-A worker can die after the result was returned and before Airflow has noted the success; the retry then
+A worker can die after the result was returned and before Airflow has recorded the success; the retry then
 returns the same result. After that the record is of no use. So it moves into one folder, under a name that
-begins with the time until which it is kept, and moves remove what has expired: 300,000 runs a day leave about
-75,000 files.
+begins with the time until which it is kept, and some of the moves remove what has expired: 300,000 runs a day
+leave about 75,000 files.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.state_files.folder import StateFolder
 
-#: Beside the folders of DAGs, none of which has such a name.
+#: Beside the folders of DAGs, none of which can have this name.
 _FOLDER = "~spent"
-#: At least this long plus the task's longest retry delay: a dead worker is noticed, and a slot free, by then.
+#: Kept for this long plus the task's longest retry delay: by then Airflow has noticed a dead worker, and a
+#: retry has found a slot.
 KEPT = timedelta(hours=4)
 _LONGEST_BACKOFF = timedelta(days=1)  # Airflow's own limit on an exponential delay
 _STEP_SECONDS = 2 * 3600
-#: Each move looks for expired names with this chance, and removes at most so many.
+#: Each move looks for expired files with this chance, and removes at most the next number of them.
 CLEANING_CHANCE = 0.05
 _REMOVED_AT_ONCE = 200
 
@@ -49,16 +50,16 @@ class Folder(Protocol):
         """Delete a file, if it is there."""
 
     def names(self, most: int | None = None) -> set[str]:
-        """Return the names of the files; at most so many, the first by name where the store sorts them."""
+        """Return the names of the files; at most ``most``, the first by name where the store sorts them."""
 
 
 class SpentState:
     """
-    The file of one task instance in the folder of those whose result was returned.
+    One task instance's file in the folder of those whose result was returned.
 
     :param folder: the one of :func:`spent_folder_uri`.
-    :param now: the Unix time in seconds.
-    :param random: a number from 0 to 1, by which some moves look for what has expired.
+    :param now: Unix time in seconds.
+    :param random: from 0 to 1; below ``CLEANING_CHANCE`` a move looks for expired files.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SpentState:
         self._folder = folder
         ids = instance_key(context)
         label = start_of(context).label
-        #: This DAG run's, and that by which the version before knew the task instance.
+        #: This DAG run's id, and the task instance's id in an earlier version.
         self._ids = dict.fromkeys(_digest(filter(None, key)) for key in ((*ids, label), ids))
         self._is_first_try = context["ti"].try_number <= 1
         self._kept = (KEPT + _longest_retry_delay(context)).total_seconds()
@@ -80,7 +81,7 @@ class SpentState:
         self._random = random
 
     def get(self) -> bytes | None:
-        """Return what was put by an earlier try, None if nothing was, or if it has expired."""
+        """Return what an earlier try has put, None if it has put nothing or that has expired."""
         if self._is_first_try:
             return None
         now = self._now()
@@ -93,7 +94,7 @@ class SpentState:
         return None
 
     def put(self, body: bytes) -> None:
-        """Keep something for a retry, and remove some of what has expired."""
+        """Keep a file for a retry, and remove some that have expired."""
         self._folder.write(_name(self._now() + self._kept, next(iter(self._ids))), body)
         if self._random() < CLEANING_CHANCE:
             self._remove_expired()
@@ -109,7 +110,7 @@ class SpentState:
 
 
 def spent_folder_uri(folder: StateFolder) -> str:
-    """Return the folder of what is kept for retries only."""
+    """Return the folder of the files that are kept only for retries."""
     return f"{folder.uri}/{_FOLDER}"
 
 
@@ -122,7 +123,7 @@ def _name(at: float, instance: str) -> str:
 
 
 def _label(at: float) -> str:
-    """Return the beginning of the step of time that a moment is in: sorted as text, sorted by time."""
+    """Return the start of a moment's time step, as text that sorts by time."""
     return datetime.fromtimestamp(at // _STEP_SECONDS * _STEP_SECONDS, tz=UTC).strftime("%Y%m%dT%H")
 
 

@@ -1,16 +1,15 @@
 """
-Whose a durable record is: this DAG run's, or that of one that was deleted and created again under its id; and
-whether the task was cleared since the record's result was returned.
+Whether a durable record is this DAG run's or a deleted one's with the same id, and from before a Clear.
 
-A record is found by the ids of its task instance. Those don't change when the DAG run is created again, as
-each ``airflow dags test DAG DATE`` does on Airflow 2.11, and a Clear keeps them as well.
+A record is found by the ids of its task instance. They stay the same when the DAG run is deleted and created
+again, as each ``airflow dags test DAG DATE`` does on Airflow 2.11, and when the task is cleared.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Databases keep microseconds, or milliseconds, or seconds; DAG runs of one id are further apart than this.
+#: Databases keep microseconds, milliseconds or seconds; DAG runs with one id are further apart than this.
 _SAME_MOMENT_SECONDS = 1.0
 
 
@@ -51,10 +50,10 @@ class WrittenBy:
 
 def is_of_deleted_dag_run(written: WrittenBy, now: TaskTry) -> bool:
     """
-    Whether a record is left from a DAG run of the same id that was deleted since.
+    Whether a record was left by a DAG run with the same id that was deleted since.
 
-    Without a Clear, a DAG run starts once. Where that says nothing: within one DAG run the tries only rise,
-    so a try that has just begun finds no record of its own number, nor of a later one.
+    Without a Clear, a DAG run starts only once. Where the start isn't known: within one DAG run the try
+    numbers only rise, so a try that has just started finds no record of its own or of a later number.
     """
     is_known = None not in {written.run_started_at, now.run_started_at, written.clears, now.clears}
     if is_known and written.clears == now.clears:
@@ -65,11 +64,11 @@ def is_of_deleted_dag_run(written: WrittenBy, now: TaskTry) -> bool:
 
 def was_cleared_since(written: WrittenBy, now: TaskTry, max_tries: int) -> bool:
     """
-    Whether the task was cleared after a record of this DAG run was written, so that this is no retry of it.
+    Whether the task was cleared after a record of this DAG run was written, so that this try is no retry.
 
-    A Clear raises ``max_tries``, unless ``retries`` was lowered in the DAG file before it. Then it shows that
-    something of the DAG run was cleared, and the number of the first try after a Clear,
-    ``max_tries - retries + 1``, tells whether it was this task.
+    A Clear raises ``max_tries``, unless ``retries`` was lowered in the DAG file before it. Then ``clears``
+    shows that something of the DAG run was cleared, and the number of the first try after a Clear,
+    ``max_tries - retries + 1``, shows whether it was this task.
     """
     if written.max_tries != max_tries:
         return True

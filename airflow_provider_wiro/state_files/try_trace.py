@@ -1,9 +1,10 @@
 """
-Whether the earlier tries of a task ran on this machine, where its records are only assumed to be shared.
+TryTrace: shows whether a task's earlier tries ran on this machine, where its records are assumed to be.
 
-With LocalExecutor and no ``[wiro] state_path`` records are on the scheduler's disk. A second scheduler has
-another disk, where a retry finds no record, though its earlier try may have started a run. So each try leaves
-a small file beside the records, and a retry that finds none can't take "no record" for "nothing was started".
+With LocalExecutor and no ``[wiro] state_path``, records are on the scheduler's disk. A second scheduler has
+another disk, where a retry finds no record, though an earlier try may have started a run. So each try leaves
+a small file beside the records, and a retry that finds none doesn't take "no record" for "nothing was
+started".
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
 
 class TryTrace:
     """
-    The file that says that a try of this task was here.
+    The file by which a try shows that it ran on this machine.
 
-    :param file: None where all tries share what is kept.
+    :param file: None where all tries share the folder.
     :param is_retry: there was an earlier try since the task was last cleared.
     """
 
@@ -43,7 +44,7 @@ class TryTrace:
 
     def leave(self) -> None:
         """
-        Leave it for the next try.
+        Write the file for the next try.
 
         :raises WiroRecordError: it can't be written.
         """

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.hooks.object_storage import attach_memory
+from tests.input_files.object_storage import attach_memory
 from tests.operators.fixtures import _short_waits, told, wiro, work
 
 __all__ = ["_short_waits", "told", "wiro", "work"]
