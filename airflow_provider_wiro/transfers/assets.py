@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.models import Task
 
 log = plain_logger(__name__)
 
@@ -40,11 +39,6 @@ def check_asset_events(wanted: object) -> None:
             "Expected asset_events as 'one' (an event for the whole transfer) or 'each' (for each object), "
             f"found {wanted!r:.200}."
         )
-
-
-def asset_facts(task: Task, model: str | None) -> dict[str, Any]:
-    """Return what each event says of the Wiro task."""
-    return {"wiro_task_id": task.id, "model": model, "cost_usd": task.cost_usd}
 
 
 def report(

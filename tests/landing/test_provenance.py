@@ -9,15 +9,8 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.provenance import (
-    MAX_METADATA_BYTES,
-    MAX_TAGS,
-    Provenance,
-    tag_set,
-    tagging_header,
-    user_tags,
-    with_digest,
-)
+from airflow_provider_wiro.landing.provenance import Provenance, tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.user_metadata import MAX_METADATA_BYTES, MAX_TAGS, user_tags
 
 SHA256 = "a" * 64
 ORIGIN = Provenance(

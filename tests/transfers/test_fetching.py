@@ -274,7 +274,7 @@ def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_
 def test_parts_are_as_large_as_their_number_demands_whoever_states_the_size(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, size: str | None
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.landing.s3.bucket.MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3.object_upload.MAX_PARTS", 2)
     wiro.shows(wiro.file(BIG, ranged(BIG), size=size))
     assert_landed(transfer(part_size=5 * MIB), s3, BIG)
     assert s3.head(KEY)["ETag"].strip('"').endswith("-2")
@@ -338,7 +338,7 @@ def test_a_connection_that_falls_silent_goes_on_over_another(
     patience: float,
 ) -> None:
     """Also where its silence alone takes longer than the patience."""
-    monkeypatch.setattr(ranges, "SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(ranges, "IDLE_SECONDS", 0.6)
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", patience)
     connect(read_timeout=read_timeout)
 
@@ -762,7 +762,7 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 
 
 def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
-    from airflow_provider_wiro.landing.s3.bucket import MAX_PARTS, part_bytes_for
+    from airflow_provider_wiro.landing.s3.object_upload import MAX_PARTS, part_bytes_for
 
     assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
     for size in (80 * 1024**3, 5 * 1024**4):

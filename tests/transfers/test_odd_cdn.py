@@ -136,7 +136,7 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wiro states the size, and the CDN neither that nor an end."""
-    monkeypatch.setattr(range_reader, "_LAST_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(range_reader, "_END_SECONDS", 0.1)
     began = time.monotonic()
     wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=silence)))
     assert_landed(transfer(), s3, PNG)

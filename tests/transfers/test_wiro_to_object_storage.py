@@ -343,16 +343,16 @@ def test_a_store_that_fails_leaves_nothing_behind(
 def test_a_store_that_keeps_less_than_it_was_given_is_noticed(
     wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
+    from airflow_provider_wiro.landing.object_storage.file import StorageFile
 
-    real = StoredOutput.facts
+    real = StorageFile.facts
 
-    def lying(self: StoredOutput) -> Any:
+    def lying(self: StorageFile) -> Any:
         found = real(self)
         return found and {**found, "size": found["size"] - 1}
 
     wiro.shows(wiro.file(PNG))
-    monkeypatch.setattr(StoredOutput, "facts", lying)
+    monkeypatch.setattr(StorageFile, "facts", lying)
     with pytest.raises(WiroOutputUnavailableError, match="now shows"):
         transfer(store.uri(KEY))
     assert store.keys == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.responses import answer_of
+from airflow_provider_wiro.storage.s3.responses import code_and_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class ConditionalPut:
         Make the call.
 
         :param call: ``put_object`` or ``complete_multipart_upload`` of boto3's client.
-        :raises KeyTakenError: there is an object of this key.
+        :raises ObjectExistsError: there is an object of this key.
         """
         try:
             return self.strictly(call, **arguments)
@@ -65,7 +65,7 @@ class ConditionalPut:
         """
         Make the call only under the condition, for a key of which S3 doesn't show whether there is an object.
 
-        :raises KeyTakenError: there is an object of this key.
+        :raises ObjectExistsError: there is an object of this key.
         :raises ConditionUnknownError: the server doesn't know the condition; nothing was put.
         """
         if not self._is_known:
@@ -75,7 +75,7 @@ class ConditionalPut:
         try:
             return call(**arguments, IfNoneMatch="*")
         except ClientError as error:
-            found = set(answer_of(error))
+            found = set(code_and_status(error))
             if found & _TAKEN:
                 raise ObjectExistsError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
             if not found & _NOT_KNOWN and not _names_condition(error):
@@ -103,7 +103,7 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
-    :raises KeyTakenError: there is another one, or none any more.
+    :raises ObjectExistsError: there is another one, or none any more.
     """
     from botocore.exceptions import ClientError
 
@@ -112,7 +112,7 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     try:
         return client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
-        found = set(answer_of(error))
+        found = set(code_and_status(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise ObjectExistsError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:
@@ -133,11 +133,11 @@ def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
         try:
             client.delete_object(**where, IfMatch=f'"{etag}"')
         except ClientError as error:
-            if _NOT_KNOWN.isdisjoint(answer_of(error)):
+            if _NOT_KNOWN.isdisjoint(code_and_status(error)):
                 raise
             client.delete_object(**where)
     except Exception as error:
-        if not _TAKEN.isdisjoint(answer_of(error)):
+        if not _TAKEN.isdisjoint(code_and_status(error)):
             return True
         log.warning("Could not delete s3://%s/%s, which is damaged: %s", where["Bucket"], where["Key"], error)
         return False

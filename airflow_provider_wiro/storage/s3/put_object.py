@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroRecordError
-from airflow_provider_wiro.landing.s3.object_upload import ALSO_FOR_ABORT, ALSO_FOR_HEAD
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.accompanying_arguments import FOR_MANAGING, FOR_READING, only
 from airflow_provider_wiro.storage.s3.checksums import Sent
 from airflow_provider_wiro.storage.s3.conditional_writes import put_if_unchanged
 
@@ -68,15 +68,11 @@ class OwnObjects:
 
     def to_read(self, bucket: str) -> dict[str, Any]:
         """Return the arguments of a call that reads an object."""
-        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_HEAD)
+        return only(self.to_put(bucket, is_result=False), FOR_READING)
 
     def to_manage(self, bucket: str) -> dict[str, Any]:
         """Return the arguments of a listing or a deletion."""
-        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_ABORT)
-
-
-def _only(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name in names}
+        return only(self.to_put(bucket, is_result=False), FOR_MANAGING)
 
 
 def put_whole(
