@@ -72,15 +72,16 @@ class ItemTransfer:
         :param is_retry: an earlier try may have started to land them.
         :raises WiroOutputError: an output can't be fetched or written.
         """
+        key_template = bucket_and_template(self._settings.s3_bucket, self._key(item))[1]
+        # One thread for each item: several items are landed at once.
+        destination = replace(self.destination, key_template=key_template, workers=1)
         with self._hook.for_thread() as hook:
             transfer = S3Transfer(
-                self.destination,
+                destination,
                 hook,
                 task,
                 Provenance.of(task, self._model, self._task_instance, hook.connection.base_url),
-                key_template=bucket_and_template(self._settings.s3_bucket, self._key(item))[1],
                 is_retry=is_retry,
-                workers=1,  # several items are landed at once
                 logs_each=False,  # a line for each object would bury what the batch logs
             )
             refuse_manifests_place(transfer.planned, self.bucket, self.manifest)

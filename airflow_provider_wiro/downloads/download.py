@@ -1,4 +1,4 @@
-"""One output's bytes, whole or in parts: resumed after cuts, with fresh links, restarted where it must be."""
+"""The download of one output, whole or in parts: resumed after cuts, with fresh links, or restarted."""
 
 from __future__ import annotations
 

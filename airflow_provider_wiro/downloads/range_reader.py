@@ -118,8 +118,8 @@ class RangeReader:
         """
         Read into ``view`` until it is full, and return how many bytes: fewer only at the end.
 
-        :raises WiroOutputError: the rest can't be had, or is not what was announced.
-        :raises Restart: it can only be had from the beginning.
+        :raises WiroOutputError: the rest can't be fetched, or is not what was announced.
+        :raises Restart: it has to be fetched from the beginning.
         """
         stall = StallTimeout(time.monotonic())
         filled = 0
@@ -130,13 +130,13 @@ class RangeReader:
                 self.connect(stall)
                 filled += self._read(view[filled:])
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                cut = self._cut_off(f"{type(error).__name__} after {self.position} bytes")
+                cut = self._truncated(f"{type(error).__name__} after {self.position} bytes")
             stall.note(filled, now := time.monotonic())
             if cut is not None:
                 self.close()
                 self._wait(stall, cut)
             elif stall.is_over(now):
-                raise self._cut_off(f"it came too slowly, {self.position} bytes so far")
+                raise self._truncated(f"it came too slowly, {self.position} bytes so far")
             if self.position == self._end():
                 self._finish()
         if not self.is_at_end and self.position == self._end():  # an empty file
@@ -305,5 +305,5 @@ class RangeReader:
             raise error
         self._downloader.pause(seconds)
 
-    def _cut_off(self, how: str) -> WiroOutputUnavailableError:
-        return checks.cut_off(self._file.output, how)
+    def _truncated(self, how: str) -> WiroOutputUnavailableError:
+        return checks.truncated(self._file.output, how)

@@ -178,7 +178,7 @@ def read_first(
     :raises WiroOutputError: it is not what was asked for, or not what Wiro announced.
     """
     if status != 206:
-        announced, is_ranged = download_checks.check_answer(output, status, headers), False
+        announced, is_ranged = download_checks.check_response(output, status, headers), False
     else:  # some servers send this even for a request of all of it
         is_ranged = part_bytes is not None
         announced = _check_part(output, 0, part_bytes, headers, output.size)
@@ -215,7 +215,7 @@ def check_further(
         if total is not None and representation.announced is None:
             return replace(representation, size=total, announced=total)
     elif start == 0 and stop is None:
-        download_checks.check_answer(output, status, headers)
+        download_checks.check_response(output, status, headers)
     else:
         raise download_checks.bad_status(output, status)
     return representation
@@ -227,7 +227,7 @@ def _check_part(
     """
     Check a 206; return the size of the whole, None if it doesn't state it.
 
-    It may bring fewer bytes than were asked for (RFC 9110 §15.3.7): that is as good as a cut after them.
+    It may bring fewer bytes than were requested (RFC 9110 §15.3.7): they are resumed like after a cut.
     """
     found = headers.get("content-range", "").strip()
     match = _CONTENT_RANGE.fullmatch(found)
@@ -294,9 +294,9 @@ class StallTimeout:
     """
     How long to try without progress: counted in time, not in tries.
 
-    What comes gives back time in proportion, over however many connections it comes. The first cut always has
-    another try, with all the time there is: a connection that was forgotten by a router on the way is silent,
-    and the next one is good.
+    Received bytes give back time in proportion, over however many connections they come. After the first cut
+    there is always another try, with the full time: a connection that a router on the way has forgotten is
+    idle, and the next one works.
 
     :ivar may_renew: the link was not renewed since the last progress.
     """
@@ -329,7 +329,7 @@ class StallTimeout:
         """
         Return the seconds to wait before another try, None if it was the last.
 
-        :param asked: what the CDN asked for. Without that the first try is at once: most cuts are just that.
+        :param asked: what the CDN asked for (Retry-After). Without it the first try is at once.
         """
         self._tries += 1
         if self._tries == 1 and asked is None:

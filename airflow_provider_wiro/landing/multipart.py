@@ -26,13 +26,13 @@ class Target(Protocol):
         """Prepare to take parts; ``first`` is the first of them."""
 
     def put_part(self, number: int, body: bytearray) -> None:
-        """Store a part. They are numbered from 1, begin in their order, and several are stored at once."""
+        """Store a part. They are numbered from 1, started in order, and several are stored at once."""
 
     def complete(self, size: int, sha256: str) -> None:
         """Make the parts an object."""
 
     def abort(self) -> None:
-        """Delete what was begun, if anything was. Never raises."""
+        """Delete the parts, if there are any. Never raises."""
 
 
 class OrderedDigest:

@@ -1,4 +1,4 @@
-"""What every transfer of a task's outputs does, wherever they land: several at once, and stoppable."""
+"""Transfer, the base of S3Transfer and ObjectStorageTransfer: several outputs at once, and stoppable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Item = TypeVar("Item")
 
 class Transfer(ABC, Generic[Item]):
     """
-    One task's outputs on their way into storage. Made before anything is moved, and run once.
+    Moves one task's outputs into storage. Made before anything is moved, and run once.
 
     :param hook: interrupted from now on when the transfer is stopped.
     :param workers: how many threads move outputs.

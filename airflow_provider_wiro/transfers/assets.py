@@ -1,4 +1,4 @@
-"""Asset events for what landed: what starts the DAGs that are scheduled on it."""
+"""Asset events for what landed, which start the DAGs that are scheduled on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def report(
     """
     Give each outlet its events: an alias one for all objects or one for each, an asset always one.
 
-    What can't be reported is logged. The objects are safe, and failing now would help nobody.
+    What can't be reported is logged. The objects are safe, so the task doesn't fail for it.
 
     :param files: as the operator returns them.
     :param facts: of the task: ``wiro_task_id``, ``model``, ``cost_usd``.
@@ -114,7 +114,7 @@ def shares(cost_usd: str | None, count: int) -> list[str | None]:
 
 @contextmanager
 def _logged(outlet: Any) -> Iterator[None]:
-    """Let nothing fail of what Airflow, by version, makes of a URI, a name or an outlet."""
+    """Log whatever Airflow, depending on its version, raises for a URI, a name or an outlet."""
     try:
         yield
     except Exception:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
     from airflow_provider_wiro.landing.provenance import Provenance
     from airflow_provider_wiro.landing.transfer import Transfer
 
@@ -114,25 +115,30 @@ class WiroToObjectStorageOperator(TransferOperator):
             str(given) if isinstance(given, str | PurePath) else None for given in (self.path, self.manifest)
         )
 
-    def _open_destination(self) -> str:
+    def _open_destination(self) -> StorageDestination:
         from airflow_provider_wiro.landing.object_storage.path_template import path_template
+        from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
         from airflow_provider_wiro.landing.workers import check_max_concurrency
 
         check_max_concurrency(self.max_concurrency)
-        return path_template(self.path)
+        return StorageDestination(
+            path_template(self.path),
+            self._path_template,
+            self.replace,
+            self.max_concurrency,
+            self.require_size,
+        )
 
-    def _make_transfer(self, destination: str, task: Task, provenance: Provenance) -> Transfer[Any]:
+    def _make_transfer(
+        self, destination: StorageDestination, task: Task, provenance: Provenance
+    ) -> Transfer[Any]:
         from airflow_provider_wiro.landing.object_storage.transfer import ObjectStorageTransfer
 
         return ObjectStorageTransfer(
+            destination,
             self.hook,
             task,
             provenance,
-            destination,
-            workers=self.max_concurrency,
-            unrendered=self._path_template,
-            replaces=self.replace,
             manifest=self.manifest,
             unrendered_manifest=self._manifest_template,
-            require_size=self.require_size,
         )

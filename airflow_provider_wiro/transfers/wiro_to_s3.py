@@ -57,7 +57,7 @@ class WiroToS3Operator(TransferOperator):
     :param tags: tag the objects with where they come from: Wiro task, model, DAG, run, task and ``sha256``; a
         dict has further tags. The role of the S3 connection needs ``s3:PutObjectTagging`` for it, and
         ``s3:GetObjectTagging`` to find the ``sha256`` of an object in parts again. An object that is skipped
-        keeps the tags it has: they name who landed it. (templated)
+        keeps the tags it has: they name the task that landed it. (templated)
     :param manifest: write a JSON file that describes the task (model, parameters without secrets, seed, cost,
         times, an LLM's ``finish_reason`` and ``usage``) and each object (key, size, sha256, type, source).
         True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and ``{model}``.
@@ -236,14 +236,14 @@ class WiroToS3Operator(TransferOperator):
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: its Detail shows {len(task.outputs)} of the {len(listed)} "
                 f"outputs that Wiro task {task.id} had when it ended. Those have landed; clear this task to "
-                "look again, or set delete_after=False."
+                "check again, or set delete_after=False."
             )
         if unverified:
             which = ", ".join(str(index) for index in sorted(unverified))
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: output {which} of Wiro task {task.id} landed, but may be "
-                "cut off, since neither Wiro nor the CDN says its size. Compare it with the file at wiro.ai; "
-                "then set delete_after=False."
+                "truncated, since neither Wiro nor the CDN says its size. Compare it with the file at "
+                "wiro.ai; then set delete_after=False."
             )
 
     def _check_shared_inputs(self, task: Task) -> None:

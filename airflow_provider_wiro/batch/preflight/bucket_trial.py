@@ -27,7 +27,7 @@ def check_bucket(destination: S3Destination) -> None:
     """
     Refuse a bucket of which S3 says for certain that it doesn't exist.
 
-    A role that may only put objects gets no answer (without ``s3:ListBucket``), so other errors mean nothing.
+    A role that may only put objects gets an error (without ``s3:ListBucket``), so other errors mean nothing.
 
     :raises WiroUsageError: there is none.
     """
@@ -40,9 +40,9 @@ def check_bucket(destination: S3Destination) -> None:
     except ClientError as error:
         if "404" in code_and_status(error):
             raise WiroUsageError(
-                f"Expected a bucket {bucket.name!r} for the outputs, found none: S3 answered 404 by the "
-                f"connection {conn_id!r}. Correct s3_bucket (or s3_key, or the connection), or create the "
-                "bucket; no run is paid for before."
+                f"Expected a bucket {bucket.name!r} for the outputs, found none: S3 responded with 404 by "
+                f"the connection {conn_id!r}. Correct s3_bucket (or s3_key, or the connection), or create "
+                "the bucket; no run is paid for before."
             ) from error
         log.info("Could not check the bucket %s, which may be there: %s", bucket.name, error)
 

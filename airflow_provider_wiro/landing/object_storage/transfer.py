@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.api.run_summary import last_lines
@@ -32,13 +33,29 @@ T = TypeVar("T")
 log = plain_logger(__name__)
 
 
+@dataclass(frozen=True)
+class StorageDestination:
+    """
+    Where outputs land and how.
+
+    :ivar template: of the files' paths, rendered by Jinja.
+    :ivar unrendered: the same as the DAG file has it, None if not known.
+    :ivar replace: overwrite files that are there.
+    :ivar workers: how many threads move outputs.
+    :ivar require_size: refuse a file of unknown size whose end is the connection's.
+    """
+
+    template: str
+    unrendered: str | None
+    replace: bool
+    workers: int
+    require_size: bool
+
+
 class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
     """
     Lands a task's outputs in files of a store, each as one stream.
 
-    :param template: of the files' paths, rendered by Jinja.
-    :param unrendered: the same as the DAG file has it, None if not known.
-    :param replaces: whether files that are there are overwritten.
     :param manifest: False, True (beside the first output), or its URI, local path or ObjectStoragePath.
     :param unrendered_manifest: the same as the DAG file has it, None if not known or True.
     :raises WiroError: there is no such store, a file is outside of the template's fixed folder, or something
@@ -47,20 +64,19 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
 
     def __init__(
         self,
+        destination: StorageDestination,
         hook: WiroHook,
         task: Task,
         provenance: Provenance,
-        template: str,
         *,
-        workers: int,
-        unrendered: str | None = None,
-        replaces: bool = False,
         manifest: Any = False,
         unrendered_manifest: str | None = None,
-        require_size: bool = False,
     ) -> None:
-        super().__init__(hook, task, provenance, workers=workers, require_size=require_size)
-        self._replaces = replaces
+        template, unrendered = destination.template, destination.unrendered
+        super().__init__(
+            hook, task, provenance, workers=destination.workers, require_size=destination.require_size
+        )
+        self._replaces = destination.replace
         self.planned = plan(task, template, model=provenance.model, argument="path")
         if not self.planned:
             log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))

@@ -53,12 +53,14 @@ class S3Destination:
     A bucket that outputs can land in, with settings that were checked.
 
     :ivar key_template: of the outputs.
+    :ivar workers: how many threads of a transfer move them.
     :ivar tags: the user's, to which the provider's are added; None: none of the provider's.
     """
 
     settings: S3Settings
     bucket: S3Bucket
     key_template: str
+    workers: int
     tags: Mapping[str, str] | None
 
 
@@ -74,7 +76,8 @@ def open_destination(settings: S3Settings) -> S3Destination:
         settings.extra_args, encrypt=settings.encrypt, acl_policy=settings.acl_policy
     )
     tags = check_tags(settings.tags, arguments)
-    return S3Destination(settings, open_s3(settings, bucket, arguments), key_template, tags)
+    opened = open_s3(settings, bucket, arguments)
+    return S3Destination(settings, opened, key_template, settings.max_concurrency, tags)
 
 
 def upload_arguments(

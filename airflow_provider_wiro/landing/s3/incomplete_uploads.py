@@ -56,8 +56,8 @@ class IncompleteUploads:
     lost, distinguishes them from live ones, and aborts them.
 
     S3 shows neither who created an upload nor why, but its parts: one that gets another part while it is
-    watched is somebody else's, one that gets none for ``QUIET_SECONDS`` is dead. One of a lost response never
-    gets any, since nobody knows its id. For this only this machine's clock counts.
+    watched is another writer's, one that gets none for ``QUIET_SECONDS`` is dead. One of a lost response
+    never gets any, since no client knows its id. For this only this machine's clock counts.
 
     Uploads about which S3's times leave no doubt aren't watched: one that has been idle for long is dead, one
     that was created well after this try is alive. S3's times are compared with each other, not with this
@@ -109,7 +109,7 @@ class IncompleteUploads:
     @contextmanager
     def creating(self, key: str) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         """
-        Create an upload in this block; then find others of its key that are nobody's.
+        Create an upload in this block; then find others of its key that no client knows.
 
         boto3 repeats a call that brought no response, and S3 may have created one each time. Those are
         remembered and not aborted yet: another run may have created one at the same moment, and has until

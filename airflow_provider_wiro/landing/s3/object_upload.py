@@ -47,7 +47,7 @@ class ObjectUpload:
     """
     One object on its way. See :class:`~airflow_provider_wiro.landing.multipart.Target`.
 
-    :param incomplete: where uploads in parts are begun.
+    :param incomplete: where the creation of an upload in parts is recorded.
     :param open_uploads: holds this one while it has parts that are to be completed or aborted.
     :param only_if_absent: overwrite nothing.
     :ivar etag: as S3 named it when it took the object.

@@ -38,11 +38,9 @@ class S3Transfer(Transfer["PlannedObject"]):
     """
     Lands a task's outputs in a bucket, whole and verified, with memory that doesn't grow with their size.
 
-    :param key_template: default: the destination's.
     :param summary: what the operator was given as the task: an id or a run summary.
     :param manifest: as the operator was given it.
     :param is_retry: an earlier try of the same Airflow task may have left open uploads.
-    :param workers: default: as many as the destination allows.
     :param logs_each: log each object; else only what is unusual.
     :raises WiroError: two objects would get the same key; something else is where the manifest is to be.
     """
@@ -54,11 +52,9 @@ class S3Transfer(Transfer["PlannedObject"]):
         task: Task,
         provenance: Provenance,
         *,
-        key_template: str | None = None,
         summary: object = None,
         manifest: bool | str = False,
         is_retry: bool = False,
-        workers: int | None = None,
         logs_each: bool = True,
     ) -> None:
         settings = destination.settings
@@ -66,7 +62,7 @@ class S3Transfer(Transfer["PlannedObject"]):
             hook,
             with_listed_outputs(task, summary),
             provenance,
-            workers=workers or settings.max_concurrency,
+            workers=destination.workers,
             require_size=settings.require_size,
         )
         self._bucket = destination.bucket
@@ -77,7 +73,7 @@ class S3Transfer(Transfer["PlannedObject"]):
         #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
         self._is_remembered = not task.outputs
         self._uploads = S3Uploads(self._bucket, is_retry=is_retry)
-        self._plan(key_template or destination.key_template, manifest)
+        self._plan(destination.key_template, manifest)
         self._existing = ExistingObjects(
             self._bucket,
             provenance,

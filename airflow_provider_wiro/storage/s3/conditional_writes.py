@@ -1,4 +1,4 @@
-"""Puts that overwrite nothing, or nothing but ours, and such deletions: where an S3 server knows of them."""
+"""Conditional writes: puts and deletions that affect no other writer's object, where a server knows them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ if TYPE_CHECKING:
 
 log = plain_logger(__name__)
 
-#: What a server says that doesn't know the condition, as code or as HTTP status.
+#: Codes and statuses of a server that doesn't know the condition.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})
-#: An object is there, or another conditional put of the same key is going on.
-#: MinIO before April 2024 answers 304.
+#: An object is there. MinIO before April 2024 responds with 304.
 _THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
 _TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
 
 
 class ObjectExistsError(Exception):
     """
-    There is, or will be, an object of this key, as a rule somebody else's.
+    There is, or will be, an object of this key, usually another writer's.
 
-    It is our own where the answer to a first call was lost and boto3 has repeated that.
+    It is this writer's own if the response to a first call was lost and boto3 has repeated it.
 
     :ivar is_there: an object is there; else, another conditional put of the same key is under way.
     """
@@ -43,7 +42,7 @@ class ConditionalPut:
     Runs the call that makes an object visible under the condition that there is none of its key.
 
     One is shared by all puts of a transfer, so that a server is asked once whether it knows the condition. A
-    server that ignores it, and says nothing, can't be told from one that keeps it.
+    server that silently ignores it can't be distinguished from one that obeys it.
     """
 
     def __init__(self) -> None:
@@ -99,7 +98,7 @@ def _names_condition(error: Any) -> bool:
 
 def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     """
-    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's answer.
+    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's response.
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
@@ -122,10 +121,11 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
 
 def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
     """
-    Delete an object of ours that must not stay, unless somebody has replaced it meanwhile.
+    Delete an object that was just put and must not stay, unless another writer has replaced it meanwhile.
 
-    Return whether it is no longer there. If that fails it is only logged, lest it hide why it was done. Where
-    a server doesn't know ``If-Match`` on a deletion, what is there is deleted: a moment ago that was ours.
+    Return whether it is no longer there. A failure is only logged: the error that led here matters more.
+    Where a server doesn't know ``If-Match`` on a deletion, whatever is there is deleted: a moment ago it was
+    that object.
     """
     from botocore.exceptions import ClientError
 

@@ -247,7 +247,7 @@ class S3Access:
         if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
             return WiroStorageRefusedError(
                 f"There are no complete credentials for {where}: {reason}. Give login and password, or a "
-                "role, in that connection; without any boto3 looks in its environment, files and role."
+                "role, in that connection; without any, boto3 searches its environment, files and role."
             )
         if _is_untrusted(error):
             return WiroStorageRefusedError(
