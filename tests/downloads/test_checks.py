@@ -128,7 +128,7 @@ def test_every_address_is_judged(address: str) -> None:
     assert is_public_address(address) in {True, False}
 
 
-def test_the_refusal_of_an_address_says_where_it_is_and_who_may() -> None:
+def test_the_refusal_of_an_address_says_where_it_is_and_what_would_allow_it() -> None:
     error = refuse_address(_output(), "cdn.example", "10.0.0.1")
     assert type(error) is WiroOutputRefusedError
     assert str(error) == (
@@ -212,14 +212,14 @@ def test_no_location_does_worse_than_lead_to_the_web_or_be_refused(location: str
 
 
 @pytest.mark.parametrize("announced", ["100", " 100 ", None, "", "many", "-1"])
-def test_an_answer_may_announce_its_size_or_not(announced: str | None) -> None:
+def test_a_response_may_announce_its_size_or_not(announced: str | None) -> None:
     headers = {} if announced is None else {"content-length": announced}
     expected = 100 if (announced or "").strip() == "100" else None
     assert check_response(_output(), 200, headers) == expected
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_link_that_has_expired_may_be_had_anew(status: int) -> None:
+def test_an_expired_link_may_be_renewed(status: int) -> None:
     with pytest.raises(WiroOutputUnavailableError, match=f"HTTP {status} .*link has expired"):
         check_response(_output(), status, {})
 
@@ -271,7 +271,7 @@ def test_one_byte_too_many_is_refused_as_soon_as_it_arrives(is_complete: bool) -
         check_received(_output(size=None), 101, announced=100, is_complete=is_complete)
 
 
-def test_a_body_that_ends_early_was_cut_off_if_more_was_announced() -> None:
+def test_a_body_that_ends_early_was_truncated_if_more_was_announced() -> None:
     for output in (_output(), _output(size=None)):
         with pytest.raises(WiroOutputUnavailableError, match=r"truncated output 0 .*: after 99 of 100 bytes"):
             check_received(output, 99, announced=100, is_complete=True)
@@ -282,7 +282,7 @@ def test_a_body_that_ends_early_unannounced_is_not_what_wiro_said() -> None:
         check_received(_output(), 99, announced=None, is_complete=True)
 
 
-def test_a_body_that_nobody_announced_has_a_cap() -> None:
+def test_a_body_of_unannounced_size_has_a_cap() -> None:
     check_received(_output(size=None), MAX_UNANNOUNCED_BYTES, announced=None, is_complete=True)
     with pytest.raises(WiroOutputRefusedError, match="of no announced size"):
         check_received(_output(size=None), MAX_UNANNOUNCED_BYTES + 1, announced=None, is_complete=False)
@@ -305,7 +305,7 @@ def test_a_cut_connection_may_be_tried_again() -> None:
         st.sampled_from(["content-length", "content-type", "content-encoding", "location"]), st.text()
     ),
 )
-def test_no_answer_of_a_cdn_does_worse_than_an_output_error(status: int, headers: dict[str, str]) -> None:
+def test_no_response_of_a_cdn_does_worse_than_an_output_error(status: int, headers: dict[str, str]) -> None:
     try:
         announced = check_response(_output(size=None), status, headers)
     except WiroOutputError:

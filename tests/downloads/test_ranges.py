@@ -106,7 +106,7 @@ def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
         (302, 5, representation(), {}, NextAction.READ),  # and refused when it is read
     ],
 )
-def test_what_to_do_with_an_answer(
+def test_what_to_do_with_a_response(
     status: int, start: int, known: Representation | None, headers: dict[str, str], step: NextAction
 ) -> None:
     assert ranges.next_action(status, headers, is_ranged=True, start=start, representation=known) is step
@@ -115,12 +115,12 @@ def test_what_to_do_with_an_answer(
 @pytest.mark.parametrize(
     ("shown", "size"), [("bytes 0-9/100", 100), ("BYTES 0-9/100", 100), ("bytes 0-9/*", 100)]
 )
-def test_a_first_part_tells_of_the_whole(shown: str, size: int) -> None:
+def test_a_first_part_describes_the_whole(shown: str, size: int) -> None:
     found = ranges.read_first(OUTPUT, 10, 206, {"content-range": shown, "etag": '"a"'})
     assert (found.size, found.is_ranged, found.validator) == (size, True, '"a"')
 
 
-def test_a_file_shorter_than_a_part_tells_so() -> None:
+def test_a_file_shorter_than_a_part_is_described_as_such() -> None:
     found = ranges.read_first(
         UNKNOWN, 1000, 206, {"content-range": "bytes 0-99/100", "content-length": "100"}
     )
@@ -230,7 +230,7 @@ def test_a_cdn_that_asks_for_a_day_is_asked_again_within_the_minute() -> None:
     assert patience.pause(45.0, 0.5, asked=86_400.0) is None
 
 
-def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
+def test_after_the_first_cut_there_is_another_try_however_long_it_was_idle() -> None:
     """So does each that follows upon progress, but not a connection that is silent again."""
     patience, long = StallTimeout(0.0), ranges.PATIENCE_SECONDS * 3
     assert patience.pause(long, 0.5) == 0
@@ -240,7 +240,7 @@ def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
     assert patience.pause(3 * long, 0.5) == 0
 
 
-def test_a_silent_connection_leaves_time_for_others() -> None:
+def test_an_idle_connection_leaves_time_for_others() -> None:
     assert 2 * ranges.idle_seconds(3600.0) < ranges.PATIENCE_SECONDS
     assert ranges.idle_seconds(5.0) == 5.0
 

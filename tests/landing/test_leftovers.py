@@ -113,7 +113,7 @@ def try_again(s3: S3, clock: Clock) -> IncompleteUploads:
     return IncompleteUploads(s3, BUCKET, {}, clock)
 
 
-def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> None:
+def test_an_upload_that_has_long_been_idle_is_removed_at_once(s3: S3, clock: Clock) -> None:
     s3.begin("dead")
     s3.put_part("dead")
     clock.seconds += QUIET_SECONDS + 20
@@ -125,7 +125,7 @@ def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> N
 
 
 @pytest.mark.parametrize("parts", [0, 1, 5])
-def test_what_was_silent_only_since_a_moment_is_removed_once_it_has_proved_dead(
+def test_an_upload_that_has_just_become_idle_is_removed_once_it_has_proved_dead(
     s3: S3, clock: Clock, parts: int
 ) -> None:
     s3.begin("dead")
@@ -141,7 +141,7 @@ def test_what_was_silent_only_since_a_moment_is_removed_once_it_has_proved_dead(
     assert sum(clock.pauses) == pytest.approx(QUIET_SECONDS - 10, abs=2)
 
 
-def test_a_live_writer_that_goes_on_is_left_alone(s3: S3, clock: Clock) -> None:
+def test_a_live_writer_that_puts_parts_is_left_alone(s3: S3, clock: Clock) -> None:
     s3.begin("alive")
     s3.put_part("alive")
     clock.seconds += 1
@@ -164,7 +164,7 @@ def test_a_live_writer_that_shows_itself_only_while_we_wait_is_left_alone(s3: S3
     assert list(s3.uploads) == ["alive"]
 
 
-def test_one_that_began_after_us_is_nobodys_leftover(s3: S3, clock: Clock) -> None:
+def test_an_upload_that_was_created_after_this_try_is_left_alone(s3: S3, clock: Clock) -> None:
     leftovers = try_again(s3, clock)
     clock.seconds += 60
     s3.begin("alive")
@@ -174,7 +174,7 @@ def test_one_that_began_after_us_is_nobodys_leftover(s3: S3, clock: Clock) -> No
     assert list(s3.uploads) == ["alive"]
 
 
-def test_other_keys_are_nobodys_business(s3: S3, clock: Clock) -> None:
+def test_uploads_of_other_keys_are_left_alone(s3: S3, clock: Clock) -> None:
     s3.begin("other", KEY + ".bak")
     clock.seconds += 3600
     try_again(s3, clock).remove(KEY)
@@ -274,7 +274,7 @@ def test_clocks_of_s3_that_differ_do_not_take_a_live_writer_for_dead(
 
 @SKEWS
 @pytest.mark.parametrize("is_known", [False, True])
-def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_answer(
+def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_response(
     s3: S3, clock: Clock, seconds: int, is_known: bool
 ) -> None:
     s3.off["date"] = timedelta(seconds=seconds)
@@ -324,9 +324,7 @@ def begin_twice(s3: S3, clock: Clock, leftovers: IncompleteUploads) -> None:
         answered(answer_of_begin("known", repeats=1))
 
 
-def test_an_upload_whose_begin_was_not_heard_of_is_removed_and_the_known_one_is_kept(
-    s3: S3, clock: Clock
-) -> None:
+def test_an_upload_of_a_lost_response_is_removed_and_the_known_one_is_kept(s3: S3, clock: Clock) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.cleaned_up(clock.pause):
         begin_twice(s3, clock, leftovers)
@@ -355,7 +353,7 @@ def test_an_upload_that_another_run_began_earlier_is_not_taken_for_one(s3: S3, c
     assert list(s3.uploads) == ["alive", "known"]
 
 
-def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -> None:
+def test_a_creation_that_got_its_response_at_once_costs_no_listing(s3: S3, clock: Clock) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     with leftovers.cleaned_up(clock.pause), leftovers.creating(KEY) as answered:
         s3.begin("known")
@@ -368,13 +366,15 @@ def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -
     [error("AccessDenied", "CreateMultipartUpload"), EndpointConnectionError(endpoint_url="http://s3.test")],
     ids=["denied", "not reached"],
 )
-def test_a_begin_that_surely_was_not_done_costs_no_look(s3: S3, clock: Clock, refusal: Exception) -> None:
+def test_a_creation_that_surely_was_not_done_costs_no_listing(
+    s3: S3, clock: Clock, refusal: Exception
+) -> None:
     with pytest.raises(type(refusal)), IncompleteUploads(s3, BUCKET, {}, clock).creating(KEY):
         raise refusal
     assert s3.asked == []
 
 
-def test_when_no_begin_was_answered_all_of_them_are_removed_and_the_error_is_told(
+def test_when_no_creation_got_a_response_all_are_removed_and_the_error_is_raised(
     s3: S3, clock: Clock
 ) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
@@ -400,7 +400,7 @@ def test_a_transfer_that_fails_waits_for_nothing_that_an_earlier_try_left(s3: S3
     assert clock.pauses == []
 
 
-def test_a_task_that_is_stopped_tells_why_it_failed_and_does_not_wait(
+def test_a_task_that_is_stopped_raises_why_it_failed_and_does_not_wait(
     s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stopped(seconds: float) -> None:

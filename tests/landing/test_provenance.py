@@ -85,7 +85,7 @@ def test_metadata_is_printable_ascii_whatever_a_dag_is_called(name: str) -> None
 
 
 @pytest.mark.parametrize("length", [0, 300, 1000, 1900, 2100])
-def test_metadata_of_ours_gives_way_before_it_is_more_than_s3_takes(length: int) -> None:
+def test_the_providers_metadata_gives_way_before_it_is_more_than_s3_takes(length: int) -> None:
     origin = Provenance("2221", "m" * 200, "d" * 250, "r" * 250, "t" * 250)
     metadata = origin.metadata("0", {"k": "v" * length})
     assert metadata["k"] == "v" * length
@@ -97,7 +97,7 @@ def test_metadata_of_ours_gives_way_before_it_is_more_than_s3_takes(length: int)
 # -- tags
 
 
-def test_tags_of_both_ways_are_merged_and_ours_give_way() -> None:
+def test_tags_given_both_ways_are_merged_and_the_providers_give_way() -> None:
     tags = ORIGIN.tags(user_tags("team=art%20dept&kind=a%2Fb", {"kind": "draft", "wiro-model": "mine"}))
     assert tags["team"] == "art dept"
     assert tags["kind"] == "draft"

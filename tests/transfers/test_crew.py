@@ -43,7 +43,7 @@ def crew(size: int = 3) -> WorkerPool[Any, Any]:
 # -- the crew
 
 
-def test_results_come_in_the_order_of_the_items_whoever_is_done_first() -> None:
+def test_results_are_in_the_order_of_the_items_whichever_is_done_first() -> None:
     def work(item: int) -> int:
         time.sleep(0.002 * (5 - item))
         return item * 10
@@ -68,7 +68,7 @@ def test_no_more_than_asked_for_work_at_once(size: int) -> None:
     assert most == size
 
 
-def test_after_an_error_nothing_begins_and_what_is_under_way_is_finished() -> None:
+def test_after_an_error_nothing_is_started_and_items_in_flight_are_finished() -> None:
     begun, done = [], []
     failed = threading.Event()
 
@@ -87,7 +87,7 @@ def test_after_an_error_nothing_begins_and_what_is_under_way_is_finished() -> No
     assert done == [0]
 
 
-def test_those_that_have_nothing_of_their_own_help_with_what_is_shared() -> None:
+def test_threads_without_an_item_help_with_a_shared_one() -> None:
     together = threading.Barrier(3, timeout=5)
     one = crew(3)
     left = [1, 2]
@@ -135,7 +135,7 @@ def test_an_error_in_a_shared_step_ends_it_for_all_and_is_the_one_that_is_raised
     assert seen == [Abandoned]
 
 
-def test_a_thread_that_hangs_does_not_keep_a_stopped_crew() -> None:
+def test_a_thread_that_hangs_does_not_keep_a_stopped_pool() -> None:
     one, hanging = crew(2), threading.Event()
 
     def work(item: int) -> None:
@@ -167,7 +167,7 @@ def test_a_buffer_is_used_again_and_is_each_threads_own() -> None:
     assert a != c
 
 
-def test_a_digest_is_of_the_whole_in_whatever_order_its_parts_come() -> None:
+def test_a_digest_is_that_of_the_whole_in_whatever_order_parts_are_added() -> None:
     parts = [bytearray(bytes([number]) * 100_000) for number in range(12)]
     digest = OrderedDigest()
     arrive = [3, 0, 1, 2, 7, 6, 5, 4, 11, 10, 9, 8]
@@ -184,7 +184,7 @@ def test_a_digest_is_of_the_whole_in_whatever_order_its_parts_come() -> None:
 # -- several outputs
 
 
-def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro, s3: S3) -> None:
+def test_several_outputs_are_fetched_at_once_and_reported_in_order(wiro: Wiro, s3: S3) -> None:
     four = threading.Barrier(4, timeout=5)
 
     def together(wire: Any) -> None:
@@ -213,7 +213,7 @@ def test_many_small_outputs_cost_two_connections_to_the_cdn_with_two_threads(
     assert len(cdn.requests) == 30
 
 
-def test_one_that_is_refused_does_not_hinder_those_under_way(wiro: Wiro, s3: S3) -> None:
+def test_a_refused_output_does_not_stop_those_in_flight(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG, answer(PNG + b"!")))
     with pytest.raises(AirflowFailException, match="the CDN announces"):
         transfer()
@@ -351,7 +351,7 @@ def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3:
     assert s3.keys == s3.open_uploads == []
 
 
-def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_begin(
+def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_create(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody kills the process after a timeout, and an upload whose id isn't known yet can't be aborted."""
@@ -409,7 +409,7 @@ def test_a_second_try_removes_what_the_first_left_of_this_very_key(
     assert s3.keys == ["wiro/2221/0-0.png"]
 
 
-def test_a_bucket_that_does_not_let_itself_be_searched_is_no_hindrance(
+def test_a_bucket_whose_uploads_may_not_be_listed_stops_no_transfer(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.exceptions import ClientError

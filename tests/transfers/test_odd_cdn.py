@@ -146,7 +146,9 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
 # -- what is not known to be whole
 
 
-def test_what_may_be_cut_off_is_not_deleted_from_wiro(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+def test_an_output_that_may_be_truncated_is_not_deleted_from_wiro(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
     wiro.shows(wiro.file(PNG, until_close(PNG[:-9]), size=None))
     for _ in range(2):  # a retry skips it, and knows no more
         with pytest.raises(AirflowFailException, match=r"Nothing was deleted.*output 0.*may be truncated"):
