@@ -103,7 +103,7 @@ async def open_output(connection: WiroConnection, output: Output) -> AsyncIterat
                     "connect_timeout": connection.connect_timeout,
                     "read_timeout": connection.read_timeout,
                 }
-                failure = sockets.refusal or checks.no_answer(output, url, in_words(error, **timeouts))
+                failure = sockets.refusal or checks.no_response(output, url, in_words(error, **timeouts))
             if failure is not None:
                 raise failure  # outside of `except`, without a cause: the library's error may quote the URL
             opened.callback(response.close)

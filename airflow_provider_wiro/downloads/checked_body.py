@@ -30,7 +30,7 @@ class CheckedBody:
 
     def __init__(self, output: Output, status: int, headers: Mapping[str, str]) -> None:
         self._output = output
-        self.announced = checks.check_answer(output, status, headers)
+        self.announced = checks.check_response(output, status, headers)
         self.is_unverified = output.size is None and checks.ends_with_connection(output, headers)
         self.content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self.received = 0
@@ -52,7 +52,7 @@ class CheckedBody:
         """
         self.received += count
         if failure is not None:
-            raise checks.cut_off(self._output, f"{failure} after {self.received} bytes")
+            raise checks.truncated(self._output, f"{failure} after {self.received} bytes")
         is_complete = count < asked
         checks.check_received(self._output, self.received, announced=self.announced, is_complete=is_complete)
         if self.is_unverified and is_complete and not self._is_reported:

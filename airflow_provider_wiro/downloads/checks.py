@@ -1,8 +1,8 @@
 """
 Checks of an output's URL, redirects, response headers and size. Pure.
 
-Wiro names the URL, and who can make it name another one could have a worker fetch from inside its network. So
-the transports ask here before they connect and before they read.
+Wiro names the URL, and an attacker who can change it could have a worker fetch from inside its network. So
+the transports call these before they connect and before they read.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MAX_UNANNOUNCED_BYTES = 10 * 1024**3
 
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 EXPIRED_STATUSES = frozenset({401, 403, 404, 410})
-#: With this one behind a link that Wiro's Detail has just shown, the file may be on its way to the CDN.
+#: With this status at a link that Wiro's Detail has just shown, the file may not have arrived at the CDN yet.
 NOT_YET_STATUS = 404
-#: Asked for, so that the bytes on the wire are the file's and can be counted.
+#: So that the bytes on the wire are the file's and can be counted.
 REQUEST_HEADERS = {"accept-encoding": "identity"}
 
 
@@ -43,7 +43,7 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def _subject(output: Output) -> str:
-    """Return an output's label for the beginning of a sentence."""
+    """Return an output's label for the start of a sentence."""
     return f"O{output.label[1:]}"
 
 
@@ -99,7 +99,7 @@ def redirect_url(output: Output, url: str, headers: Mapping[str, str], hops: int
 def _joined(url: str, location: str) -> str | None:
     try:
         return urljoin(url, location)
-    except ValueError:  # its text quotes the URL, which may hold a secret: nothing of it goes on
+    except ValueError:  # its text quotes the URL, which may hold a secret: nothing of it is passed on
         return None
 
 
@@ -125,23 +125,23 @@ def no_link_yet(output: Output) -> WiroOutputUnavailableError:
 def no_file_yet(output: Output, status: int) -> WiroOutputUnavailableError:
     """Return the error for a link that leads nowhere although Wiro's Detail shows it."""
     return WiroOutputUnavailableError(
-        f"The CDN answers HTTP {status} for {output.label}, though Wiro's Detail shows this link: the file "
-        "may still be on its way to the CDN, or was deleted."
+        f"The CDN responds with HTTP {status} for {output.label}, though Wiro's Detail shows this link: "
+        "the file may not have arrived at the CDN yet, or was deleted."
     )
 
 
-def no_answer(output: Output, url: str, how: str) -> WiroOutputUnavailableError:
+def no_response(output: Output, url: str, how: str) -> WiroOutputUnavailableError:
     """
-    Return the error for a CDN that can't be reached, or says nothing.
+    Return the error for a CDN that can't be reached, or sends nothing.
 
-    :param url: that was asked, the output's or where a redirect led; only its host is shown.
+    :param url: of the request, the output's or where a redirect led; only its host is shown.
     """
     return WiroOutputUnavailableError(
-        f"No answer from the CDN for {output.label}, at {urlsplit(url).hostname or '?'}: {how}."
+        f"No response from the CDN for {output.label}, at {urlsplit(url).hostname or '?'}: {how}."
     )
 
 
-def check_answer(output: Output, status: int, headers: Mapping[str, str]) -> int | None:
+def check_response(output: Output, status: int, headers: Mapping[str, str]) -> int | None:
     """
     Return the size the CDN announces, None if it announces none, before a byte of the body is read.
 
@@ -199,7 +199,8 @@ def check_size_is_known(output: Output) -> None:
     if output.size is None:
         raise WiroOutputRefusedError(
             f"Neither Wiro nor the CDN says how large {output.label} is, and its end is that of the "
-            "connection: a cut can't be distinguished from it. Not read because of require_size=True."
+            "connection: a truncated file can't be distinguished from a complete one. Not read because of "
+            "require_size=True."
         )
 
 
@@ -207,25 +208,25 @@ def unverified(output: Output, received: int) -> str:
     """Return the warning for a body of unknown size that has ended with the connection."""
     return (
         f"Unverified: {output.label} ended after {received:,} bytes with the connection, and neither Wiro "
-        "nor the CDN says how large it is. It may be cut off. require_size=True refuses such an output."
+        "nor the CDN says how large it is. It may be truncated. require_size=True refuses such an output."
     )
 
 
 def bad_status(output: Output, status: int) -> WiroOutputUnavailableError:
-    """Return the error for an answer that brings no file."""
+    """Return the error for a response without a file."""
     if status in EXPIRED_STATUSES:
         return WiroOutputUnavailableError(
-            f"The CDN answered HTTP {status} for {output.label}: its link has expired or was deleted. A "
-            "fresh link comes with the task's Detail."
+            f"The CDN responded with HTTP {status} for {output.label}: its link has expired or was deleted. "
+            "A fresh link comes with the task's Detail."
         )
-    return WiroOutputUnavailableError(f"The CDN answered HTTP {status} for {output.label}.")
+    return WiroOutputUnavailableError(f"The CDN responded with HTTP {status} for {output.label}.")
 
 
 def check_content(output: Output, headers: Mapping[str, str]) -> None:
     """
-    Judge what kind of body the CDN announces.
+    Check what kind of body the CDN announces.
 
-    :raises WiroOutputRefusedError: compressed, or a web page that nobody announced.
+    :raises WiroOutputRefusedError: compressed, or a web page that was not announced.
     """
     what = output.label
     encoding = headers.get("content-encoding", "").strip().lower()
@@ -257,7 +258,7 @@ def wrong_size(output: Output, found: str) -> WiroOutputRefusedError:
 
 
 def bytes_to_read(output: Output, size: int, received: int, *, announced: int | None) -> int:
-    """Return how much of ``size`` to read: at most one byte too many, which is all it takes to refuse it."""
+    """Return how much of ``size`` to read: at most one byte too many, enough to refuse it."""
     return min(size, _limit(_expected(output, announced)) - received + 1)
 
 
@@ -271,7 +272,7 @@ def _limit(expected: int | None) -> int:
 
 def check_received(output: Output, received: int, *, announced: int | None, is_complete: bool) -> None:
     """
-    Judge the count of bytes received so far.
+    Check the number of bytes received so far.
 
     :param announced: what the CDN announced.
     :param is_complete: the body has ended.
@@ -282,7 +283,7 @@ def check_received(output: Output, received: int, *, announced: int | None, is_c
         raise _too_many(output, _limit(expected), expected)
     if is_complete and expected is not None and received < expected:
         if announced is not None and received < announced:
-            raise cut_off(output, f"after {received} of {announced} bytes")
+            raise truncated(output, f"after {received} of {announced} bytes")
         raise wrong_size(output, f"{received} came")
 
 
@@ -294,10 +295,10 @@ def _too_many(output: Output, limit: int, expected: int | None) -> WiroOutputErr
     return (
         wrong_size(output, "more came")
         if output.size is not None
-        else cut_off(output, "more bytes came than announced")
+        else truncated(output, "more bytes came than announced")
     )
 
 
-def cut_off(output: Output, how: str) -> WiroOutputUnavailableError:
-    """Return the error for a body that broke off."""
-    return WiroOutputUnavailableError(f"The CDN cut off {output.label}: {how}.")
+def truncated(output: Output, how: str) -> WiroOutputUnavailableError:
+    """Return the error for a body that was truncated."""
+    return WiroOutputUnavailableError(f"The CDN truncated {output.label}: {how}.")

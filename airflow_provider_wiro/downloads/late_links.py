@@ -1,4 +1,4 @@
-"""Wiro can end a task some seconds before it shows the links of its files: they are waited for."""
+"""Waits for links: Wiro can end a task some seconds before it shows the links of its files. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def await_links(task: Task, outside: FlowContext, *, patience_seconds: float | N
     """
     Return a finished task as Detail shows it once each of its files has a link, or once patience is over.
 
-    A look that shows fewer outputs than one before it, and one that fails, changes nothing: the run is paid
-    for and has succeeded.
+    A poll that shows fewer outputs than an earlier one, or fails, changes nothing: the run is paid for and
+    has succeeded.
 
     :param task: that has succeeded.
     :param patience_seconds: default: a minute.
@@ -37,7 +37,7 @@ def await_links(task: Task, outside: FlowContext, *, patience_seconds: float | N
         yield Pause(pause)
         try:
             fresh = yield from call(endpoints.get_task(task.id), outside, patience_seconds=0)
-        except WiroError:  # asked again after a pause, like a look that shows no link
+        except WiroError:  # polled again after a pause, like a poll that shows no link
             continue
         if fresh.has_succeeded and len(fresh.outputs) >= len(task.outputs):
             task = fresh

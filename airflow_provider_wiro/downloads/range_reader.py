@@ -1,4 +1,4 @@
-"""A place in an output from which its bytes are read in order, over as many connections as that takes."""
+"""Reads a range of an output in order, over as many connections as that takes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from airflow_provider_wiro.api import retry
-from airflow_provider_wiro.downloads import checks as download_checks
-from airflow_provider_wiro.downloads import ranges
+from airflow_provider_wiro.downloads import checks, ranges
 from airflow_provider_wiro.downloads.ranges import NextAction, StallTimeout
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
 
     import requests
 
-    from airflow_provider_wiro.downloads.downloader import Download
+    from airflow_provider_wiro.api.models import Output
+    from airflow_provider_wiro.downloads.downloader import Downloader
+    from airflow_provider_wiro.downloads.ranges import Representation
     from airflow_provider_wiro.exceptions import WiroError
 
 log = plain_logger(__name__)
@@ -35,12 +36,11 @@ log = plain_logger(__name__)
 #: enough that this copy adds nothing to the memory.
 PIECE_BYTES = 256 * 1024
 
+#: How long to wait, after the last expected byte, for the end of a body that doesn't say where it ends.
+_END_SECONDS = 2.0
 
-#: How long to wait, once all has come, for the end of a body that doesn't say where that is.
-_LAST_LOOK_SECONDS = 2.0
 
-
-class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has already stored parts
+class Restart(Exception):  # noqa: N818  no error: an instruction to the caller, who may have stored parts
     """
     The file has to be fetched from its beginning; what was fetched before is of no use.
 
@@ -48,20 +48,45 @@ class Restart(Exception):  # noqa: N818  no error: an instruction to whoever has
     """
 
 
+class RemoteFile:
+    """
+    What is known of one output on the CDN while it is fetched.
+
+    :ivar output: with its newest link.
+    :ivar representation: as the first response described it, None before.
+    :ivar serves_ranges: the CDN has not failed to serve a part yet.
+    """
+
+    def __init__(self, downloader: Downloader, output: Output) -> None:
+        self.downloader = downloader
+        self.output = output
+        self.representation: Representation | None = None
+        self.serves_ranges = True
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, None if neither Wiro nor the CDN has announced them."""
+        return self.output.size if self.representation is None else self.representation.size
+
+    def forgo_ranges(self) -> None:
+        """From now on request the whole: this CDN doesn't do what it says about parts."""
+        self.serves_ranges = False
+
+
 class RangeReader:
     """
-    A place in a download from which bytes are read in order, over as many connections as that takes.
+    Reads from ``start`` on in order, and resumes after a cut.
 
     :param stop: where to end; None: at the end of the file.
     :ivar position: of the next byte.
-    :ivar is_at_end: all has come.
+    :ivar is_at_end: all bytes were received.
     """
 
-    def __init__(self, download: Download, start: int, stop: int | None) -> None:
+    def __init__(self, file: RemoteFile, start: int, stop: int | None) -> None:
         self.position = start
         self.is_at_end = False
-        self._download = download
-        self._fetcher = download.fetcher
+        self._file = file
+        self._downloader = file.downloader
         self._stop = stop
         self._response: requests.Response | None = None
         self._says_its_end = True
@@ -79,136 +104,143 @@ class RangeReader:
             self._response = None
 
     @property
-    def is_whole(self) -> bool:
-        """Whether it goes on to the end of the file."""
+    def is_unranged(self) -> bool:
+        """Whether it reads to the end of the file."""
         return self._stop is None
 
     @property
-    def needs_others(self) -> bool:
+    def is_part(self) -> bool:
         """Whether it is a part of a larger file, or may be."""
-        size = self._download.size
+        size = self._file.size
         return self._stop is not None and (size is None or size > self._stop)
 
     def fill(self, view: memoryview) -> int:
         """
         Read into ``view`` until it is full, and return how many bytes: fewer only at the end.
 
-        :raises WiroOutputError: the rest can't be had, or is not what was announced.
-        :raises Restart: it can only be had from the beginning.
+        :raises WiroOutputError: the rest can't be fetched, or is not what was announced.
+        :raises Restart: it has to be fetched from the beginning.
         """
-        patience = StallTimeout(time.monotonic())
+        stall = StallTimeout(time.monotonic())
         filled = 0
         while filled < len(view) and not self.is_at_end:
-            self._fetcher.check()
+            self._downloader.check()
             cut = None
             try:
-                self.connect(patience)
+                self.connect(stall)
                 filled += self._read(view[filled:])
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                cut = self._cut_off(f"{type(error).__name__} after {self.position} bytes")
-            patience.note(filled, now := time.monotonic())
+                cut = self._truncated(f"{type(error).__name__} after {self.position} bytes")
+            stall.note(filled, now := time.monotonic())
             if cut is not None:
                 self.close()
-                self._wait(patience, cut)
-            elif patience.is_over(now):
-                raise self._cut_off(f"it came too slowly, {self.position} bytes so far")
+                self._wait(stall, cut)
+            elif stall.is_over(now):
+                raise self._truncated(f"it came too slowly, {self.position} bytes so far")
             if self.position == self._end():
                 self._finish()
         if not self.is_at_end and self.position == self._end():  # an empty file
             self._finish()
         return filled
 
-    def connect(self, patience: StallTimeout) -> None:
-        """
-        Ask for the bytes from here on, until there is an answer that can be read.
+    def read(self, size: int, /) -> bytes:
+        """Return the next ``size`` bytes, fewer only at the end. See :meth:`fill`."""
+        with memoryview(bytearray(size)) as view:
+            return bytes(view[: self.fill(view)])
 
-        :raises Restart: by nothing could it be known that they are of the version that has come so far.
+    def connect(self, stall: StallTimeout) -> None:
+        """
+        Request the bytes from here on, until there is a response that can be read.
+
+        :raises Restart: nothing would show that they belong to the version received so far.
         """
         while self._response is None:
-            self._fetcher.check()
-            if self._download.output.awaits_link:
-                self._await_link(patience)
+            self._downloader.check()
+            if self._file.output.awaits_link:
+                self._await_link(stall)
                 continue
-            edition = self._download.edition
-            if edition is not None and edition.validator is None:
-                self._download.forgo_ranges()
+            representation = self._file.representation
+            if representation is not None and representation.validator is None:
+                self._file.forgo_ranges()
                 raise Restart(
                     "the CDN names no strong validator (ETag) by which the rest could be recognised"
                 )
-            headers = ranges.request_headers(self.position, self._stop, edition)
+            headers = ranges.request_headers(self.position, self._stop, representation)
             try:
-                response = self._fetcher.session.get(self._download.output, headers)
+                response = self._downloader.session.get(self._file.output, headers)
             except WiroOutputUnavailableError as error:
-                self._wait(patience, error)
+                self._wait(stall, error)
                 continue
             try:
-                self._take(response, is_ranged="range" in headers, patience=patience)
+                self._take(response, is_ranged="range" in headers, stall=stall)
             finally:
                 if self._response is not response:
                     response.close()
 
-    def _await_link(self, patience: StallTimeout) -> None:
-        """Ask Wiro for a link that has not come yet, and rest if it still has not."""
-        self._renew(patience)
-        if self._download.output.awaits_link:
-            self._wait(patience, download_checks.no_link_yet(self._download.output))
+    def _await_link(self, stall: StallTimeout) -> None:
+        """Read the link from Wiro, and pause if it still has none."""
+        self._renew(stall)
+        if self._file.output.awaits_link:
+            self._wait(stall, checks.no_link_yet(self._file.output))
 
-    def _renew(self, patience: StallTimeout) -> None:
-        """Ask Wiro for a fresh link; rest until it shows the output again, should it not do so."""
+    def _renew(self, stall: StallTimeout) -> None:
+        """Read a fresh link from Wiro; pause and repeat while it doesn't show the output."""
         while True:
             try:
-                self._download.output = self._fetcher.renew(self._download.output)
+                self._file.output = self._downloader.renew(self._file.output)
             except WiroOutputUnavailableError as error:
-                self._wait(patience, error, asked=0.0)
+                self._wait(stall, error, asked=0.0)
             else:
                 return
 
-    def _take(self, response: requests.Response, *, is_ranged: bool, patience: StallTimeout) -> None:
-        """Do what an answer asks for: begin to read it, or prepare another request."""
-        download, status, headers = self._download, response.status_code, lower_case(response.headers)
-        step = ranges.next_step(
-            status, headers, is_ranged=is_ranged, start=self.position, edition=download.edition
+    def _take(self, response: requests.Response, *, is_ranged: bool, stall: StallTimeout) -> None:
+        """Act on a response: keep it for reading, or prepare another request."""
+        file, status, headers = self._file, response.status_code, lower_case(response.headers)
+        action = ranges.next_action(
+            status, headers, is_ranged=is_ranged, start=self.position, representation=file.representation
         )
-        if step is NextAction.RESTART:
-            edition = download.edition
-            if edition is not None and not (edition.is_same(headers) or edition.is_silent(headers)):
+        if action is NextAction.RESTART:
+            representation = file.representation
+            if representation is not None and not (
+                representation.is_same(headers) or representation.lacks_validator(headers)
+            ):
                 raise Restart("the CDN shows another version of it")
-            download.forgo_ranges()
+            file.forgo_ranges()
             raise Restart("the CDN doesn't serve the part that was asked for, or not by its version")
-        if step is NextAction.RENEW and patience.may_renew:
-            patience.may_renew = False
-            self._renew(patience)
+        if action is NextAction.RENEW and stall.may_renew:
+            stall.may_renew = False
+            self._renew(stall)
             return
-        if step is NextAction.RENEW and status == download_checks.NOT_YET_STATUS:
-            self._wait(patience, download_checks.no_file_yet(download.output, status), asked=0.0)
-            patience.may_renew = True
+        if action is NextAction.RENEW and status == checks.NOT_YET_STATUS:
+            self._wait(stall, checks.no_file_yet(file.output, status), asked=0.0)
+            stall.may_renew = True
             return
-        if step is NextAction.REPEAT:
+        if action is NextAction.REPEAT:
             asked = retry.retry_after_seconds(headers, datetime.now(UTC))
-            self._wait(patience, download_checks.bad_status(download.output, status), asked=asked or 0.0)
+            self._wait(stall, checks.bad_status(file.output, status), asked=asked or 0.0)
             return
         try:
-            self._judge(status, headers)
+            self._check(status, headers)
         except ranges.WrongPartError as error:
             if not is_ranged:
                 raise
-            download.forgo_ranges()
+            file.forgo_ranges()
             raise Restart(error.found) from error
         self._says_its_end = bool({"content-length", "transfer-encoding"} & headers.keys())
         self._response = response
 
-    def _judge(self, status: int, headers: Mapping[str, str]) -> None:
-        """Judge an answer that is to be read, and learn from it what it says of the file."""
-        download = self._download
-        if download.edition is not None:
-            download.edition = ranges.check_further(
-                download.output, download.edition, self.position, self._stop, status, headers
+    def _check(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check a response that is to be read, and take from it what it says of the file."""
+        file = self._file
+        if file.representation is not None:
+            file.representation = ranges.check_further(
+                file.output, file.representation, self.position, self._stop, status, headers
             )
             return
-        download.edition = ranges.read_first(download.output, self._stop, status, headers)
-        if self._fetcher.require_size and download.edition.ends_with_connection:
-            download_checks.check_size_is_known(download.output)
-        if not download.edition.is_ranged:
+        file.representation = ranges.read_first(file.output, self._stop, status, headers)
+        if self._downloader.require_size and file.representation.ends_with_connection:
+            checks.check_size_is_known(file.output)
+        if not file.representation.is_ranged:
             self._stop = None
 
     def _read(self, view: memoryview) -> int:
@@ -224,37 +256,35 @@ class RangeReader:
 
     def _judge_end(self, end: int | None) -> None:
         """The body has ended where the end was not expected, or not known."""
-        edition = self._download.edition
-        announced = None if edition is None else edition.announced
+        representation = self._file.representation
+        announced = None if representation is None else representation.announced
         if end is not None and (self._stop is not None or announced is not None or not self._says_its_end):
             raise urllib3.exceptions.ProtocolError("The body ended too early.")
-        download_checks.check_received(
-            self._download.output, self.position, announced=announced, is_complete=True
-        )
-        if end is None and edition is not None and edition.ends_with_connection:
-            self._fetcher.unverified.add(self._download.output.index)
-            log.warning("%s", download_checks.unverified(self._download.output, self.position))
+        checks.check_received(self._file.output, self.position, announced=announced, is_complete=True)
+        if end is None and representation is not None and representation.ends_with_connection:
+            self._downloader.unverified.add(self._file.output.index)
+            log.warning("%s", checks.unverified(self._file.output, self.position))
         self.is_at_end = True
 
     def _finish(self) -> None:
-        """All has come. If there is more, it is not the file that was announced."""
-        with suppress(urllib3.exceptions.HTTPError, OSError):  # what we need is there
-            if self._response is not None and self._read1(1, _LAST_LOOK_SECONDS):
-                edition = self._download.edition
+        """End after the last expected byte. If there is more, it is not the file that was announced."""
+        with suppress(urllib3.exceptions.HTTPError, OSError):  # the bytes that are needed are there
+            if self._response is not None and self._read1(1, _END_SECONDS):
+                representation = self._file.representation
                 if self._stop is None:
-                    download_checks.check_received(
-                        self._download.output,
+                    checks.check_received(
+                        self._file.output,
                         self.position + 1,
-                        announced=None if edition is None else edition.announced,
+                        announced=None if representation is None else representation.announced,
                         is_complete=False,
                     )
-                self._download.forgo_ranges()
+                self._file.forgo_ranges()
                 raise Restart("the CDN sent more than the part that was asked for")
         self.is_at_end = True
 
     def _end(self) -> int | None:
         """Return where the last byte is expected, None if that is not known."""
-        size = self._download.size
+        size = self._file.size
         if self._stop is None:
             return size
         return self._stop if size is None else min(self._stop, size)
@@ -262,18 +292,18 @@ class RangeReader:
     def _read1(self, size: int, longest: float = math.inf) -> bytes:
         if self._response is None:
             raise AssertionError("connect() comes first")
-        # Anew for each piece: what holds one up, even byte by byte, is as good as silent.
-        allow_read(self._response, min(self._fetcher.silence_seconds, longest))
+        # Again for each piece: one that trickles in byte by byte counts as idle.
+        allow_read(self._response, min(self._downloader.idle_seconds, longest))
         piece: bytes = self._response.raw.read1(size, decode_content=False)
         return piece
 
-    def _wait(self, patience: StallTimeout, error: WiroError, *, asked: float | None = None) -> None:
-        """Rest before another try, or raise if there have been enough."""
-        self._fetcher.check()  # it may have been we who cut it off
-        seconds = patience.pause(time.monotonic(), random.random(), asked=asked)
+    def _wait(self, stall: StallTimeout, error: WiroError, *, asked: float | None = None) -> None:
+        """Pause before another try, or raise ``error`` if there were enough."""
+        self._downloader.check()  # it may have been interrupted from here
+        seconds = stall.pause(time.monotonic(), random.random(), asked=asked)
         if seconds is None:
             raise error
-        self._fetcher.pause(seconds)
+        self._downloader.pause(seconds)
 
-    def _cut_off(self, how: str) -> WiroOutputUnavailableError:
-        return download_checks.cut_off(self._download.output, how)
+    def _truncated(self, how: str) -> WiroOutputUnavailableError:
+        return checks.truncated(self._file.output, how)

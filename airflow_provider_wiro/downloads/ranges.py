@@ -1,7 +1,7 @@
 """
-How an output is fetched in parts, and how a fetch that broke off goes on (RFC 9110 §13, §14).
+How an output is fetched in ranges, and how a fetch that broke off is resumed (RFC 9110 §13, §14). Pure.
 
-Decided here without I/O and without a clock; :mod:`airflow_provider_wiro.downloads.downloader` does it.
+:mod:`airflow_provider_wiro.downloads.range_reader` does what is decided here.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Output
 
-#: How long a fetch may get nowhere before it fails.
+#: How long a fetch may make no progress before it fails.
 PATIENCE_SECONDS = 60.0
-#: What counts as getting somewhere. With the patience, the slowest CDN that is put up with: about 1 KiB/s.
+#: Bytes that count as progress. With the patience this sets the slowest CDN that is accepted: about 1 KiB/s.
 PROGRESS_BYTES = 64 * 1024
-#: A connection that is silent for so long is cut: a fresh one is likely to do better, and the patience has to
-#: last for some.
-SILENCE_SECONDS = 20.0
-#: A try that brings so much is no failure after which to wait longer and longer.
+#: A connection that is idle for this long is closed: a fresh one is likely to do better, and the patience has
+#: to last for several.
+IDLE_SECONDS = 20.0
+#: A try that brings this many bytes doesn't lengthen the pause before the next one.
 STEP_BYTES = 1024
 
-#: A pause that the CDN asks for takes no more than this of the patience, so that it is asked again.
+#: A Retry-After of the CDN uses at most this share of the patience, so that there is another try.
 _LONGEST_SHARE_OF_A_PAUSE = 0.75
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE | re.ASCII)
@@ -47,11 +47,11 @@ _UNCHANGED_FOR = timedelta(seconds=60)
 @dataclass(frozen=True)
 class Representation:
     """
-    One version of a file on the CDN, as the first answer described it. Parts of two are never mixed.
+    One version of a file on the CDN, as the first response described it. Parts of two are never mixed.
 
-    :ivar size: bytes, None if neither Wiro nor the CDN told.
+    :ivar size: bytes, None if neither Wiro nor the CDN announced them.
     :ivar announced: bytes the CDN announced, None if it didn't.
-    :ivar date: when the CDN answered, by its own clock (``Date``), empty if it didn't say.
+    :ivar date: of the response, by the CDN's clock (``Date``), empty if it has none.
     :ivar is_ranged: the CDN serves parts of it.
     :ivar ends_with_connection: nothing but the end of the connection says where the body ends.
     """
@@ -67,26 +67,26 @@ class Representation:
     @property
     def validator(self) -> str | None:
         """
-        What to send as If-Range, None if there is no strong validator: then nothing may be added to what has
-        come of this version (RFC 9110 §13.1.5, §15.3.7.3). A date counts only where there is no ETag at all.
+        What to send as If-Range, None if there is no strong validator: then nothing may be appended to what
+        was received of this version (RFC 9110 §13.1.5, §15.3.7.3). A date counts only where there is no ETag.
         """
         if self.etag:
             return self.etag if _STRONG_ETAG.fullmatch(self.etag) else None
-        changed, answered = _moment(self.last_modified), _moment(self.date)
-        if changed is None or answered is None or answered - changed < _UNCHANGED_FOR:
+        changed, responded = _moment(self.last_modified), _moment(self.date)
+        if changed is None or responded is None or responded - changed < _UNCHANGED_FOR:
             return None
         return self.last_modified
 
     def is_same(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer shares the strong validator of this version; without one that isn't known."""
+        """Whether a response has the strong validator of this version; False if this version has none."""
         if self.validator is None:
             return False
         if self.etag:
             return headers.get("etag", "") == self.etag
         return headers.get("last-modified", "") == self.last_modified
 
-    def is_silent(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer doesn't say of which version it is, where this one did."""
+    def lacks_validator(self, headers: Mapping[str, str]) -> bool:
+        """Whether a response has no such validator, where this version has one."""
         return not headers.get("etag" if self.etag else "last-modified")
 
 
@@ -101,7 +101,7 @@ def _moment(date: str) -> datetime | None:
 
 class WrongPartError(WiroOutputUnavailableError):
     """
-    The CDN answered with another part of a file than was asked for, or one that can't be placed.
+    The CDN sent another part of a file than was requested, or one without a position.
 
     :ivar found: what it sent, as the end of a sentence.
     """
@@ -114,12 +114,12 @@ class WrongPartError(WiroOutputUnavailableError):
 
 
 class NextAction(Enum):
-    """What to do with an answer."""
+    """What to do with a response."""
 
     READ = "it is what was asked for"
     RENEW = "the link has expired: ask Wiro for a fresh one"
     REPEAT = "it may pass: ask again in a while"
-    RESTART = "it can't be added to what has come: fetch the file from its beginning"
+    RESTART = "it can't be appended to what was received: fetch the file from its beginning"
 
 
 def wants_ranges(output: Output, part_bytes: int) -> bool:
@@ -127,28 +127,33 @@ def wants_ranges(output: Output, part_bytes: int) -> bool:
     return output.size is None or output.size > part_bytes
 
 
-def request_headers(start: int, stop: int | None, edition: Representation | None) -> dict[str, str]:
+def request_headers(start: int, stop: int | None, representation: Representation | None) -> dict[str, str]:
     """
     Return the headers of a request for the bytes from ``start`` up to, without, ``stop``.
 
     :param stop: None for all that follows.
-    :param edition: the version they must be of, None if none is known yet.
+    :param representation: the version they must be of, None if none is known yet.
     """
     headers = dict(download_checks.REQUEST_HEADERS)
     if start or stop is not None:
         headers["range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
-        if edition is not None and edition.validator:
-            headers["if-range"] = edition.validator
+        if representation is not None and representation.validator:
+            headers["if-range"] = representation.validator
     return headers
 
 
-def next_step(
-    status: int, headers: Mapping[str, str], *, is_ranged: bool, start: int, edition: Representation | None
+def next_action(
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    is_ranged: bool,
+    start: int,
+    representation: Representation | None,
 ) -> NextAction:
     """
-    Say what to do with an answer; that it can be read doesn't mean yet that it is what was asked for.
+    Return what to do with a response. READ doesn't mean yet that it is what was requested.
 
-    :param is_ranged: a range was asked for, the one that begins at ``start``.
+    :param is_ranged: a range was requested, the one that starts at ``start``.
     """
     if status in download_checks.EXPIRED_STATUSES:
         return NextAction.RENEW
@@ -156,10 +161,10 @@ def next_step(
         return NextAction.REPEAT
     if status == 416:  # it has become shorter; or, at the beginning, it is empty
         return NextAction.RESTART
-    if status in {200, 206} and edition is not None and not edition.is_same(headers):
+    if status in {200, 206} and representation is not None and not representation.is_same(headers):
         return NextAction.RESTART
-    # All of it instead of the rest: it has changed (If-Range), or this CDN can't go on where it stopped.
-    is_whole_instead_of_rest = status == 200 and is_ranged and (start > 0 or edition is not None)
+    # All of it instead of the rest: it has changed (If-Range), or this CDN can't resume.
+    is_whole_instead_of_rest = status == 200 and is_ranged and (start > 0 or representation is not None)
     return NextAction.RESTART if is_whole_instead_of_rest else NextAction.READ
 
 
@@ -167,14 +172,14 @@ def read_first(
     output: Output, part_bytes: int | None, status: int, headers: Mapping[str, str]
 ) -> Representation:
     """
-    Return what the first answer tells of the file.
+    Return what the first response says of the file.
 
-    :param part_bytes: the first so many were asked for; None: all of it.
+    :param part_bytes: how many were requested; None: all of it.
     :raises WiroOutputError: it is not what was asked for, or not what Wiro announced.
     """
     if status != 206:
-        announced, is_ranged = download_checks.check_answer(output, status, headers), False
-    else:  # some answer so even if asked for all of it
+        announced, is_ranged = download_checks.check_response(output, status, headers), False
+    else:  # some servers send this even for a request of all of it
         is_ranged = part_bytes is not None
         announced = _check_part(output, 0, part_bytes, headers, output.size)
     return Representation(
@@ -190,39 +195,39 @@ def read_first(
 
 def check_further(
     output: Output,
-    edition: Representation,
+    representation: Representation,
     start: int,
     stop: int | None,
     status: int,
     headers: Mapping[str, str],
 ) -> Representation:
     """
-    Judge the answer to a request for more of a file, before a byte of it is read.
+    Check the response to a request for more of a file, before a byte of it is read.
 
-    :return: the edition, with the size if only this answer says it.
+    :return: the representation, with the size if only this response states it.
     :raises WiroOutputError: it is not what was asked for.
     """
     if status == 206:
-        total = _check_part(output, start, stop, headers, edition.size)
-        if edition.size is not None and total is not None and total != edition.size:
-            raise WrongPartError(output, f"the file was {edition.size} bytes and is {total} now")
-        # The answer may end before the file does, and by nothing else would that be noticed.
-        if total is not None and edition.announced is None:
-            return replace(edition, size=total, announced=total)
+        total = _check_part(output, start, stop, headers, representation.size)
+        if representation.size is not None and total is not None and total != representation.size:
+            raise WrongPartError(output, f"the file was {representation.size} bytes and is {total} now")
+        # The response may end before the file does, and only the size shows that.
+        if total is not None and representation.announced is None:
+            return replace(representation, size=total, announced=total)
     elif start == 0 and stop is None:
-        download_checks.check_answer(output, status, headers)
+        download_checks.check_response(output, status, headers)
     else:
         raise download_checks.bad_status(output, status)
-    return edition
+    return representation
 
 
 def _check_part(
     output: Output, start: int, stop: int | None, headers: Mapping[str, str], size: int | None
 ) -> int | None:
     """
-    Judge a 206; return the size of the whole, None if it doesn't say.
+    Check a 206; return the size of the whole, None if it doesn't state it.
 
-    It may bring fewer bytes than were asked for (RFC 9110 §15.3.7): that is as good as a cut after them.
+    It may bring fewer bytes than were requested (RFC 9110 §15.3.7): they are resumed like after a cut.
     """
     found = headers.get("content-range", "").strip()
     match = _CONTENT_RANGE.fullmatch(found)
@@ -280,18 +285,18 @@ def _differ(old: int | None, new: int | None) -> bool:
     return old is not None and new is not None and old != new
 
 
-def silence_seconds(read_timeout: float) -> float:
-    """Return how long a connection may be silent before another is made, at most ``read_timeout``."""
-    return min(read_timeout, SILENCE_SECONDS)
+def idle_seconds(read_timeout: float) -> float:
+    """Return how long a connection may be idle before another is made, at most ``read_timeout``."""
+    return min(read_timeout, IDLE_SECONDS)
 
 
 class StallTimeout:
     """
-    How long to go on without getting anywhere: counted in time, not in tries.
+    How long to try without progress: counted in time, not in tries.
 
-    What comes gives back time in proportion, over however many connections it comes. The first cut always has
-    another try, with all the time there is: a connection that was forgotten by a router on the way is silent,
-    and the next one is good.
+    Received bytes give back time in proportion, over however many connections they come. After the first cut
+    there is always another try, with the full time: a connection that a router on the way has forgotten is
+    idle, and the next one works.
 
     :ivar may_renew: the link was not renewed since the last progress.
     """
@@ -305,7 +310,7 @@ class StallTimeout:
         self._tries = 0
 
     def note(self, received: int, now: float) -> None:
-        """Take note of how far it has come."""
+        """Note how many bytes were received so far."""
         gained = max(0, received - self._best)
         self._best += gained
         self._step += gained
@@ -324,7 +329,7 @@ class StallTimeout:
         """
         Return the seconds to wait before another try, None if it was the last.
 
-        :param asked: what the CDN asked for. Without that the first try is at once: most cuts are just that.
+        :param asked: what the CDN asked for (Retry-After). Without it the first try is at once.
         """
         self._tries += 1
         if self._tries == 1 and asked is None:

@@ -97,7 +97,7 @@ class OutputSession:
             failure: WiroOutputError = checks.no_url(output, reason(error))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             why = in_words(error, connect_timeout=connect_timeout, read_timeout=self._idle_seconds)
-            failure = checks.no_answer(output, url, why)
+            failure = checks.no_response(output, url, why)
         raise failure  # outside of `except`, without a cause: the library's error quotes the URL's signature
 
     def interrupt(self) -> None:

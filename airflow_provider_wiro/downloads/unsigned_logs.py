@@ -22,7 +22,7 @@ _of_this_thread = threading.local()
 @contextmanager
 def unsigned_logs() -> Iterator[None]:
     """Hide queries in what urllib3 logs of this thread's requests; those of others are left alone."""
-    logging.getLogger(_WRITER).addFilter(_hide_queries)  # noqa: TID251  not ours; once, however often
+    logging.getLogger(_WRITER).addFilter(_hide_queries)  # noqa: TID251  urllib3's; added once, however often this is called
     before = getattr(_of_this_thread, "hides", False)
     _of_this_thread.hides = True
     try:

@@ -1,8 +1,8 @@
 """
-Whether a file's first bytes are what Wiro announced.
+The content type to store: the announced one, unless a file's first bytes contradict it.
 
-What Wiro says wins unless the bytes contradict it: a picture that was announced as PNG and is a JPEG lands
-as ``image/jpeg``, said in the log; a web page in place of a picture is refused.
+A picture that was announced as PNG and is a JPEG is stored as ``image/jpeg``, and logged; a web page in place
+of a picture is refused.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from airflow_provider_wiro.exceptions import WiroOutputRefusedError
 from airflow_provider_wiro.media_types.signatures import HEAD_BYTES as HEAD_BYTES
 from airflow_provider_wiro.media_types.signatures import type_of_bytes
 
-#: The types that are told apart, with the other names they go by. What shares a container shares a line: the
-#: brands of ISO media (MP4, MOV, M4A, HEIC) and Office files in a ZIP are not told apart from each other.
+#: The types that are distinguished, with their other names. Types of one container share an entry: the brands
+#: of ISO media (MP4, MOV, M4A, HEIC) and Office files in a ZIP are not distinguished from each other.
 _FAMILIES: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
@@ -42,7 +42,7 @@ _FAMILIES: tuple[frozenset[str], ...] = tuple(
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     )
 )
-#: Types by which a file is called when nothing better is known.
+#: Types that are named when nothing better is known.
 _SAYS_NOTHING = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 _WEB_PAGE = re.compile(
@@ -73,7 +73,7 @@ def settled_content_type(announced: str, head: bytes, what: str, *, given: str |
     if given is not None:
         return given
     if family is None and plain not in _SAYS_NOTHING:
-        return announced  # a type without a signature that we know: formats are built upon formats
+        return announced  # a type without a known signature: formats are built upon formats
     found = _found(head)
     return announced if found is None or found in (family or ()) else found
 
@@ -87,6 +87,6 @@ def _family(content_type: str) -> frozenset[str] | None:
 
 
 def _found(head: bytes) -> str | None:
-    """Return the type of which the bytes leave no doubt, None if there is none, or none that is compared."""
+    """Return the type that the bytes certainly have, None if it isn't known or isn't compared."""
     found = type_of_bytes(head)
     return found if found is not None and _family(found) is not None else None

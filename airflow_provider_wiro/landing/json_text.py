@@ -1,7 +1,7 @@
 """
 JSON for people to read, as long as that doesn't make it larger.
 
-Each line of indented JSON begins with blanks for all it is nested in: an answer of 1 MB that is nested 900
+Each line of indented JSON starts with blanks for every level it is nested in: 1 MB that is nested 900
 deep would have 900 MB.
 """
 
@@ -48,7 +48,7 @@ def _fits_indented(value: Any) -> bool:
 
 
 def _pieces(value: Any, *, sort_keys: bool) -> Iterator[str]:
-    """Yield JSON in one line, without recursion: the interpreter's limit is no limit of an answer."""
+    """Yield JSON in one line, without recursion: the interpreter's limit is no limit of the data."""
     open_brackets: list[tuple[Iterator[tuple[str, Any]], str]] = [(iter([("", value)]), "")]
     separator = ""
     while open_brackets:

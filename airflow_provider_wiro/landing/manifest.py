@@ -1,23 +1,29 @@
 """
-The manifest: beside a task's outputs, a JSON file that tells where they come from.
+The manifest: a JSON file beside a task's outputs that describes where they come from.
 
 It is the same, byte for byte, whenever the same task lands the same objects from the same Airflow task. A
-later run that finds all of it in place leaves it as it is: it goes on naming who landed the objects.
+later run that finds all of it in place leaves it as it is, so that it still names the task that landed them.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import (
+    WiroOutputRefusedError,
+    WiroOutputUnavailableError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.landing.json_text import json_text
+from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
 from airflow_provider_wiro.redaction.task_parameters import masked, text_without_secrets
 from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.object_keys import check_key_template, fill_key
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
 
-#: Counted up when a field changes its meaning or goes; new fields may come without.
+log = plain_logger(__name__)
+
+#: Raised when a field changes its meaning or is removed; new fields may be added without.
 SCHEMA_VERSION = 1
 KIND = "airflow-provider-wiro/manifest"
 CONTENT_TYPE = "application/json"
@@ -37,7 +45,7 @@ MAX_BYTES = 16 * 1024 * 1024
 
 _PLACEHOLDERS = frozenset({"wiro_task_id", "model"})
 
-#: Of the arguments of an upload, those that describe a picture and not a description of it.
+#: Upload arguments that describe an output, and would be wrong for a manifest.
 _OF_OUTPUTS = frozenset(
     {
         "CacheControl",
@@ -53,16 +61,16 @@ _PUBLIC_ACLS = frozenset({"public-read", "public-read-write", "authenticated-rea
 
 
 def manifest_key(
-    wanted: bool | str, key_template: str, landings: Sequence[PlannedObject], values: Mapping[str, str]
+    wanted: bool | str, key_template: str, planned: Sequence[PlannedObject], values: Mapping[str, str]
 ) -> str | None:
     """
-    Return the manifest's key, or its URI where the outputs have URIs; None if none is wanted, or there is
-    nothing to tell of.
+    Return the manifest's key, or its URI where the outputs have URIs; None if none is wanted, or there are no
+    outputs.
 
     :param wanted: True puts it beside the first output; text is a key template.
     :param key_template: of the outputs.
     :param values: for the placeholders ``{wiro_task_id}`` and ``{model}``.
-    :raises WiroUsageError: an output has this key, or it makes no sense.
+    :raises WiroUsageError: an output has this key, or it can't be a key.
     """
     if not isinstance(wanted, bool | str):
         raise WiroUsageError(f"Expected manifest as True, False or a key, found {wanted!r}.")
@@ -72,13 +80,13 @@ def manifest_key(
     if isinstance(wanted, str):
         template = check_key_template(wanted, _PLACEHOLDERS, argument="manifest")
         key = fill_key(template, values, argument="manifest")
-    elif _is_of_the_task(folder):  # known without outputs, so that it is found again when they are deleted
+    elif _names_task_only(folder):  # known without outputs, so it is found again after they were deleted
         key = fill_key(_in(folder), values, argument="manifest")
-    elif landings:
-        key = _in(landings[0].key.rpartition("/")[0])
+    elif planned:
+        key = _in(planned[0].key.rpartition("/")[0])
     else:
         return None
-    if landings and identity_of(key) in {identity_of(landing.key) for landing in landings}:
+    if planned and identity_of(key) in {identity_of(one.key) for one in planned}:
         raise WiroUsageError(
             f"The manifest and an output would both land in {key!r}. Give manifest another key."
         )
@@ -89,7 +97,7 @@ def _in(folder: str) -> str:
     return f"{folder}/manifest.json" if folder else "manifest.json"
 
 
-def _is_of_the_task(template: str) -> bool:
+def _names_task_only(template: str) -> bool:
     try:
         check_key_template(f"{template}/x", _PLACEHOLDERS)
     except WiroUsageError:
@@ -99,9 +107,9 @@ def _is_of_the_task(template: str) -> bool:
 
 def manifest_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the upload arguments of the manifest: the outputs', but for their looks and their publicity.
+    Return the manifest's upload arguments: the outputs', without what describes them or makes them public.
 
-    It has the prompt in it, so an ACL that lets everybody see a picture doesn't go for it.
+    It contains the prompt, so an ACL that makes a picture public doesn't apply to it.
     """
     kept = {name: value for name, value in arguments.items() if name not in _OF_OUTPUTS}
     if kept.get("ACL") in _PUBLIC_ACLS:
@@ -113,8 +121,8 @@ def manifest_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def build(
     task: Task,
-    origin: Provenance,
-    landings: Sequence[PlannedObject],
+    provenance: Provenance,
+    planned: Sequence[PlannedObject],
     files: Sequence[Mapping[str, Any]],
     scrub: Callable[[str], str] = str,
 ) -> dict[str, Any]:
@@ -122,15 +130,15 @@ def build(
     Return a manifest.
 
     :param files: as the operator returns them, one for each landing.
-    :param scrub: takes secrets that are known out of a text.
+    :param scrub: removes known secrets from a text.
     """
     parameters = masked(task.parameters, scrub)
     return {
         "kind": KIND,
         "schema_version": SCHEMA_VERSION,
-        "wiro_task_id": origin.wiro_task_id,
-        "api": origin.api,
-        "model": masked(origin.model, scrub),
+        "wiro_task_id": provenance.wiro_task_id,
+        "api": provenance.api,
+        "model": masked(provenance.model, scrub),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
         "finish_reason": plain_values(masked(task.finish_reason, scrub)),
@@ -143,20 +151,20 @@ def build(
         "started_at": _moment(task.started_at),
         "ended_at": _moment(task.ended_at),
         "airflow": {
-            "dag_id": origin.dag_id,
-            "run_id": origin.run_id,
-            "task_id": origin.task_id,
-            "map_index": origin.map_index,
-            "try_number": origin.try_number,
+            "dag_id": provenance.dag_id,
+            "run_id": provenance.run_id,
+            "task_id": provenance.task_id,
+            "map_index": provenance.map_index,
+            "try_number": provenance.try_number,
         },
         "total_bytes": sum(file["size"] for file in files),
         "outputs": [
             {
-                "key": landing.key,
+                "key": one.key,
                 **{name: file[name] for name in ("uri", "name", "size", "sha256", "content_type", "etag")},
-                "source": _source(landing, scrub),
+                "source": _source(one, scrub),
             }
-            for landing, file in zip(landings, files, strict=True)
+            for one, file in zip(planned, files, strict=True)
         ],
     }
 
@@ -165,12 +173,12 @@ def _is_seed(name: str, value: object) -> bool:
     return name.lower() == "seed" and not isinstance(value, dict | list)
 
 
-def _source(landing: PlannedObject, scrub: Callable[[str], str]) -> dict[str, Any]:
-    """Return where an object was read from: not the URL, which would let its reader fetch the file, too."""
-    output = landing.output
+def _source(planned: PlannedObject, scrub: Callable[[str], str]) -> dict[str, Any]:
+    """Return where an object was read from, without the URL, by which a reader could fetch the file."""
+    output = planned.output
     return {
         "output": output.index,
-        "part": landing.part or None,
+        "part": planned.part or None,
         "name": plain(text_without_secrets(output.name, scrub)),
         "content_type": plain(text_without_secrets(output.content_type, scrub)) or None,
         "host": urlsplit(output.url).hostname if output.url else None,
@@ -182,13 +190,13 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def to_bytes(manifest: Mapping[str, Any]) -> bytes:
-    """Return a manifest as it is stored."""
+    """Return a manifest's bytes."""
     return json_text(manifest, sort_keys=True).encode("utf-8", "replace") + b"\n"
 
 
 def from_bytes(body: bytes, wiro_task_id: str, api: str | None = None) -> dict[str, Any] | None:
     """
-    Return a manifest that was stored before, None if these bytes are none, or another task's.
+    Parse a stored manifest; return None if these bytes are none, or another task's.
 
     :param api: the host of the task's API. Manifests of earlier versions don't name it.
     """
@@ -201,8 +209,8 @@ def from_bytes(body: bytes, wiro_task_id: str, api: str | None = None) -> dict[s
     return found if None in {api, found.get("api")} or found["api"] == api else None
 
 
-def remembered_digest(earlier: Mapping[str, Any] | None, key: str, etag: str) -> str | None:
-    """Return an object's digest as an earlier manifest has it, if the object is still the same."""
+def recorded_digest(earlier: Mapping[str, Any] | None, key: str, etag: str) -> str | None:
+    """Return an object's digest from an earlier manifest, None if it has none for this ETag."""
     outputs = (earlier or {}).get("outputs")
     for output in outputs if isinstance(outputs, list) else ():
         if isinstance(output, dict) and (output.get("key"), output.get("etag")) == (key, etag):
@@ -211,11 +219,90 @@ def remembered_digest(earlier: Mapping[str, Any] | None, key: str, etag: str) ->
     return None
 
 
-def says_the_same(earlier: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> bool:
-    """Whether an earlier manifest tells the same of the task and its objects, whoever landed them."""
+def is_equivalent(earlier: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> bool:
+    """Whether an earlier manifest says the same of the task and its objects, whichever run landed them."""
     if earlier is None:
         return False
-    ours = json.loads(to_bytes(manifest))
-    # One of an earlier version lacks fields, which then say nothing.
-    unsaid = {**dict.fromkeys(ours), "api": ours.get("api")}
-    return {**unsaid, **earlier, "airflow": None} == {**ours, "airflow": None}
+    new = json.loads(to_bytes(manifest))
+    # A manifest of an earlier version may lack fields.
+    missing = {**dict.fromkeys(new), "api": new.get("api")}
+    return {**missing, **earlier, "airflow": None} == {**new, "airflow": None}
+
+
+class ManifestStore(Protocol):
+    """Where a manifest is, or is to be; ``uri`` names it in messages."""
+
+    uri: str
+
+    def read(self) -> bytes | None:
+        """Return what is there, None if nothing is."""
+
+    def put(self, body: bytes, *, only_if_absent: bool) -> None:
+        """
+        Store a manifest.
+
+        :param only_if_absent: overwrite nothing, where the store knows conditional writes.
+        :raises ObjectExistsError: something is there.
+        """
+
+
+class ManifestFile:
+    """
+    One task's manifest: read before anything lands, written when everything has.
+
+    :param replace: whether something else that is there may be overwritten.
+    :param api: the host of the API whose task it is, None if not known.
+    :ivar earlier: the manifest that an earlier run left of the same Wiro task.
+    :raises WiroOutputRefusedError: something else is there, and ``replace`` is False.
+    """
+
+    def __init__(
+        self, store: ManifestStore, wiro_task_id: str, *, replace: bool, api: str | None = None
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._wiro_task_id = wiro_task_id
+        self._replace = replace
+        self.earlier = self._read()
+
+    @property
+    def uri(self) -> str:
+        return self._store.uri
+
+    def write(self, manifest: Mapping[str, Any], *, keep: bool = False) -> None:
+        """
+        Store a manifest, unless an equivalent one is there.
+
+        :param keep: leave one of this task that is there as it is: Wiro no longer has what it describes.
+        """
+        if (keep and self.earlier) or is_equivalent(self.earlier, manifest):
+            log.info("Kept %s: it says the same.", self.uri)
+            return
+        body = to_bytes(manifest)
+        try:
+            self._store.put(body, only_if_absent=self.earlier is None and not self._replace)
+        except ObjectExistsError:
+            # Another run of the same task was faster; of anything else _read raises.
+            self.earlier = self._read()
+            if not is_equivalent(self.earlier, manifest):
+                self._put_again(body)
+        log.info("Wrote %s.", self.uri)
+
+    def _put_again(self, body: bytes) -> None:
+        """Replace this task's own manifest; where the store shows none, write only if there is none."""
+        try:
+            self._store.put(body, only_if_absent=self.earlier is None)
+        except ObjectExistsError as error:
+            raise WiroOutputUnavailableError(
+                f"Another task writes {self.uri} at this moment; nothing was overwritten."
+            ) from error
+
+    def _read(self) -> dict[str, Any] | None:
+        body = self._store.read()
+        found = None if body is None else from_bytes(body, self._wiro_task_id, self._api)
+        if body is not None and found is None and not self._replace:
+            raise WiroOutputRefusedError(
+                f"{self.uri} is there already and is not the manifest of Wiro task "
+                f"{self._wiro_task_id}. Give manifest another key, or overwrite it with replace=True."
+            )
+        return found

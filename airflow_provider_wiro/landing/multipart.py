@@ -1,4 +1,4 @@
-"""One output into one object: which bytes go where, and the digest of them all."""
+"""Moves one download into one object, in one piece or in parts, and digests it on the way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_wiro.downloads.range_reader import Restart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_wiro.downloads.downloader import Download
+    from airflow_provider_wiro.downloads.download import Download
     from airflow_provider_wiro.downloads.range_reader import RangeReader
     from airflow_provider_wiro.landing.workers import WorkerPool
 
@@ -26,17 +26,17 @@ class Target(Protocol):
         """Prepare to take parts; ``first`` is the first of them."""
 
     def put_part(self, number: int, body: bytearray) -> None:
-        """Store a part. They are numbered from 1, begin in their order, and several are stored at once."""
+        """Store a part. They are numbered from 1, started in order, and several are stored at once."""
 
     def complete(self, size: int, sha256: str) -> None:
         """Make the parts an object."""
 
     def abort(self) -> None:
-        """Throw away what was begun, if anything was. Never raises."""
+        """Delete the parts, if there are any. Never raises."""
 
 
 class OrderedDigest:
-    """The digest of parts that come in any order, which is none of those threads' business."""
+    """The digest of parts that several threads add in any order."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -46,11 +46,11 @@ class OrderedDigest:
         self._changed = threading.Condition()
 
     def add(self, number: int, part: bytearray) -> None:
-        """Take a part in, and digest it when all before it are; it must not change until :meth:`wait`."""
+        """Add a part, digested when all before it are. It must not change until :meth:`wait` returns."""
         with self._changed:
             self._pending[number] = part
             if self._is_digesting:
-                return  # the thread that does will find it
+                return  # the thread that digests now continues with it
             self._is_digesting = True
         while True:
             with self._changed:
@@ -58,7 +58,7 @@ class OrderedDigest:
                 if ready is None:
                     self._is_digesting = False
                     return
-            self._digest.update(ready)  # other threads go on meanwhile
+            self._digest.update(ready)  # without the lock: other threads add parts meanwhile
             with self._changed:
                 self._next += 1
                 self._changed.notify_all()
@@ -75,18 +75,18 @@ class OrderedDigest:
         return self._digest.hexdigest()
 
 
-def move(download: Download, target: Target, crew: WorkerPool[Any, Any]) -> tuple[int, str]:
+def move(download: Download, target: Target, pool: WorkerPool[Any, Any]) -> tuple[int, str]:
     """
     Move one output, in one go or in parts; return its size and SHA-256.
 
-    Its first part is there before anything is sent to the target, whose parts are aborted at any error.
+    Its first part is received before anything is sent to the target, which is aborted at any error.
 
-    :raises WiroOutputError: it can't be had, or is not what Wiro announced.
+    :raises WiroOutputError: it can't be fetched, or is not what Wiro announced.
     """
     while True:
         received = [0]
         try:
-            return _move(download, target, crew, received)
+            return _move(download, target, pool, received)
         except Restart as why:
             target.abort()
             download.restart(why)
@@ -96,28 +96,28 @@ def move(download: Download, target: Target, crew: WorkerPool[Any, Any]) -> tupl
 
 
 def _move(
-    download: Download, target: Target, crew: WorkerPool[Any, Any], received: list[int]
+    download: Download, target: Target, pool: WorkerPool[Any, Any], received: list[int]
 ) -> tuple[int, str]:
-    with download.begin() as cursor:
-        first = _fill(crew, cursor, download.part_bytes, download.size)
+    with download.begin() as reader:
+        first = _fill(pool, reader, download.part_bytes, download.size)
         if len(first) < download.part_bytes:
             digest = hashlib.sha256(first).hexdigest()
-            crew.check()
+            pool.check()
             target.put(first, digest)
             return len(first), digest
-        parts = _Parts(download, target, crew, cursor, received)
+        parts = _Parts(download, target, pool, reader, received)
         target.begin(first)
-        crew.share(parts.step, first=lambda: parts.store(0, first))
-    crew.check()
+        pool.share(parts.step, first=lambda: parts.store(0, first))
+    pool.check()
     target.complete(received[0], parts.digest.hexdigest())
     return received[0], parts.digest.hexdigest()
 
 
-def _fill(crew: WorkerPool[Any, Any], cursor: RangeReader, part_bytes: int, size: int | None) -> bytearray:
-    """Read up to one part into the thread's buffer and return that, shortened to what came."""
-    buffer = crew.buffer(part_bytes if size is None else min(part_bytes, size - cursor.position))
+def _fill(pool: WorkerPool[Any, Any], reader: RangeReader, part_bytes: int, size: int | None) -> bytearray:
+    """Read up to one part into the thread's buffer and return that, shortened to what was received."""
+    buffer = pool.buffer(part_bytes if size is None else min(part_bytes, size - reader.position))
     with memoryview(buffer) as view:
-        count = cursor.fill(view)
+        count = reader.fill(view)
     if count < len(buffer):
         del buffer[count:]
     return buffer
@@ -125,9 +125,9 @@ def _fill(crew: WorkerPool[Any, Any], cursor: RangeReader, part_bytes: int, size
 
 class _Parts:
     """
-    The parts of one large output behind the first, fetched and stored by whoever has time.
+    The parts of one large output after the first, fetched and stored by all threads that are free.
 
-    :param cursor: where the first part came from; for a file that is not served in parts, all others too.
+    :param reader: that of the first part; where the CDN serves no ranges, of all others too.
     :param received: the bytes that are stored.
     """
 
@@ -135,22 +135,22 @@ class _Parts:
         self,
         download: Download,
         target: Target,
-        crew: WorkerPool[Any, Any],
-        cursor: RangeReader,
+        pool: WorkerPool[Any, Any],
+        reader: RangeReader,
         received: list[int],
     ) -> None:
         self.digest = OrderedDigest()
         self._download = download
         self._target = target
-        self._crew = crew
-        self._reading = cursor
+        self._pool = pool
+        self._reader = reader
         self._received = received
         self._count = 1
         self._claiming, self._counting = threading.Lock(), threading.Lock()
 
     def step(self) -> bool:
         """Fetch and store the next part; return whether there was one."""
-        found = self._next_of_stream() if self._reading.is_whole else self._next_range()
+        found = self._next_of_stream() if self._reader.is_unranged else self._next_range()
         if found is not None:
             self.store(*found)
         return found is not None
@@ -158,9 +158,9 @@ class _Parts:
     def store(self, number: int, body: bytearray) -> None:
         """Digest and store a part. ``body`` may be used again afterwards."""
         self.digest.add(number, body)
-        self._crew.check()
+        self._pool.check()
         self._target.put_part(number + 1, body)
-        self.digest.wait(number, self._crew.check)
+        self.digest.wait(number, self._pool.check)
         with self._counting:
             self._received[0] += len(body)
 
@@ -172,13 +172,13 @@ class _Parts:
             if size is None or start >= size:
                 return None
             self._count += 1
-        with download.part(start, min(start + download.part_bytes, size)) as cursor:
-            return number, _fill(self._crew, cursor, download.part_bytes, size)
+        with download.part(start, min(start + download.part_bytes, size)) as reader:
+            return number, _fill(self._pool, reader, download.part_bytes, size)
 
     def _next_of_stream(self) -> tuple[int, bytearray] | None:
-        with self._claiming:  # one reads on while the others store what they have
-            self._crew.check()
-            body = _fill(self._crew, self._reading, self._download.part_bytes, self._download.size)
+        with self._claiming:  # one thread reads while the others store
+            self._pool.check()
+            body = _fill(self._pool, self._reader, self._download.part_bytes, self._download.size)
             if not body:
                 return None
             self._count += 1

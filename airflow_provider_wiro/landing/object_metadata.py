@@ -1,11 +1,12 @@
-"""What one object is to say of itself: content type, metadata, tags."""
+"""What one S3 object carries: content type, metadata, tags; complete once its first bytes are known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.landing.provenance import IDENTITY, tag_set, tagging_header, with_digest, with_md5
+from airflow_provider_wiro.landing.provenance import tag_set, tagging_header, with_digest, with_md5
+from airflow_provider_wiro.landing.user_metadata import IDENTITY
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.s3.checksums import md5_of
 
@@ -18,13 +19,13 @@ log = plain_logger(__name__)
 @dataclass
 class ObjectMetadata:
     """
-    The description of one object, complete once its first bytes are known.
+    Content type, metadata and tags of one object.
 
-    :ivar content_type: as announced; after :meth:`settle` the one to store.
+    :ivar content_type: as announced; after :meth:`check_type` the one to store.
     :ivar metadata: without ``sha256``.
-    :ivar tags: without ``sha256``; None: none of ours, and the user's as they are.
-    :ivar unchecked: the output in words whose first bytes are still to be compared with its type. None where
-        we wrote the bytes.
+    :ivar tags: without ``sha256``; None: none of the provider's, and the user's as they are.
+    :ivar unchecked: the label of an output whose first bytes are yet to be compared with its type. None for
+        bytes that the provider wrote.
     :ivar given: the type that the user gave, which is stored whatever the bytes are, unless a web page.
     """
 
@@ -34,7 +35,7 @@ class ObjectMetadata:
     unchecked: str | None = None
     given: str | None = None
 
-    def settle(self, first: bytes | bytearray) -> None:
+    def check_type(self, first: bytes | bytearray) -> None:
         """
         Compare the type with the first bytes.
 
@@ -58,30 +59,29 @@ class ObjectMetadata:
 
     def arguments(self, first: bytes | bytearray, sha256: str | None = None) -> dict[str, Any]:
         """
-        Return what boto3 is to be told when the object is created.
+        Return boto3's arguments for the creation of the object.
 
         :param first: the first bytes, or all.
         :param sha256: of all bytes, if that is known by now.
         """
-        self.settle(first)
+        self.check_type(first)
         metadata = dict(self.metadata)
         if sha256 is not None:
             metadata = with_md5({**metadata, "sha256": sha256}, md5_of(first))
-        told = {"ContentType": self.content_type, "Metadata": metadata}
-        return (
-            told if self.tags is None else {**told, "Tagging": tagging_header(with_digest(self.tags, sha256))}
-        )
+        arguments = {"ContentType": self.content_type, "Metadata": metadata}
+        if self.tags is not None:
+            arguments["Tagging"] = tagging_header(with_digest(self.tags, sha256))
+        return arguments
 
     def is_of_the_same(self, metadata: Mapping[str, str]) -> bool:
-        """Whether an object's metadata says that it is this very output, whoever put it."""
+        """Whether an object's metadata names this very output, whichever run put it."""
         return all(metadata.get(name) == self.metadata.get(name) for name in IDENTITY)
 
     def is_of_this_run(self, metadata: Mapping[str, str]) -> bool:
         """
-        Whether an object's metadata says that this very Airflow task put it.
+        Whether an object's metadata names this very Airflow task as the one that put it.
 
-        An earlier try of it that is still alive says the same. It can't be told apart, and what it put is as
-        much this task's own.
+        An earlier try that is still alive writes the same metadata; what it put counts as this task's own.
         """
         return {name.lower(): value for name, value in self.metadata.items()}.items() <= metadata.items()
 
@@ -89,7 +89,7 @@ class ObjectMetadata:
         """
         Add the digest to the tags of an object that was put in parts, before it was known.
 
-        The object is there and whole, so that it is only logged if this fails.
+        The object is there and whole, so a failure is only logged.
         """
         if self.tags is None:
             return

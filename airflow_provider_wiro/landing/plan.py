@@ -1,15 +1,20 @@
-"""What of a finished task lands in storage, and under which keys."""
+"""
+The plan of a transfer: which objects a finished task's outputs become, and under which keys.
+
+With ``delete_after`` a try can die after Wiro's files were deleted and before Airflow knows that it has
+succeeded. The next try plans from the run summary or the manifest, to find what landed.
+"""
 
 from __future__ import annotations
 
-import io
 import re
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.decoding.llm_answers import answer_text
+from airflow_provider_wiro.api.decoding.llm_answers import RAW, answer_text
+from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.media_types.suffixes import OCTET_STREAM, type_of_name
@@ -19,10 +24,9 @@ from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.object_keys import clean_name, fill_key, output_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from airflow_provider_wiro.api.models import Output, Task
-    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.api.models import Task
 
 #: What an object's key may be made of, in the `s3_key` of the operator.
 PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suffix"})
@@ -30,20 +34,13 @@ PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suf
 _MIME_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 
 
-class Readable(Protocol):
-    """Something whose bytes come piece by piece."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next ``size`` bytes, fewer only at the end."""
-
-
 @dataclass(frozen=True)
 class PlannedObject:
     """
-    One object to be.
+    One object that is to land.
 
-    :ivar part: tells apart the objects that come of one output: empty, ``json`` or ``txt``.
-    :ivar size: bytes, None if Wiro didn't tell.
+    :ivar part: distinguishes the objects that one output becomes: empty, ``json`` or ``txt``.
+    :ivar size: bytes, None if Wiro didn't announce them.
     :ivar body: the bytes themselves, None for a file that is fetched from the CDN.
     """
 
@@ -55,39 +52,30 @@ class PlannedObject:
     part: str = ""
     body: bytes | None = None
 
-    @contextmanager
-    def open(self, hook: WiroHook) -> Iterator[Readable]:
-        """Open the bytes for reading."""
-        if self.body is not None:
-            yield io.BytesIO(self.body)
-            return
-        with hook.open_output(self.output) as stream:
-            yield stream
-
 
 def plan(
     task: Task, key_template: str, *, model: str | None = None, argument: str = "s3_key"
 ) -> list[PlannedObject]:
     """
-    Return what of a task lands where, before anything is moved.
+    Return the objects that a task's outputs become, before anything is moved.
 
     :param key_template: with the placeholders of ``PLACEHOLDERS``.
     :param model: the model as the user named it; default: as Wiro names it.
-    :param argument: what the user knows the template as, for messages.
-    :raises WiroUsageError: two outputs would meet in one key.
+    :param argument: the name of the template's argument, for messages.
+    :raises WiroUsageError: two outputs would get the same key.
     """
-    landings: list[PlannedObject] = []
+    planned: list[PlannedObject] = []
     for output in task.outputs:
-        for landing_name, content_type, part, body in _parts(task, output):
+        for name, content_type, part, body in _parts(task, output):
             size = output.size if body is None else len(body)
-            key = fill_key(key_template, _values(task, model, output, landing_name), argument=argument)
-            landings.append(PlannedObject(output, landing_name, key, content_type, size, part, body))
-    _refuse_collisions(landings, key_template, argument)
-    return landings
+            key = fill_key(key_template, _values(task, model, output, name), argument=argument)
+            planned.append(PlannedObject(output, name, key, content_type, size, part, body))
+    _refuse_collisions(planned, key_template, argument)
+    return planned
 
 
 def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
-    """Yield name, content type, part and body: one for a file, two for an LLM's answer."""
+    """Yield name, content type, part and body of each object: one for a file, two for an LLM's answer."""
     if output.content is None:
         name = output_name(output.name, output.content_type, output.url)
         yield name, content_type_of(output.content_type, name), "", None
@@ -132,13 +120,68 @@ def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping
     }
 
 
-def _refuse_collisions(landings: Sequence[PlannedObject], key_template: str, argument: str) -> None:
+def _refuse_collisions(planned: Sequence[PlannedObject], key_template: str, argument: str) -> None:
     seen: dict[str, PlannedObject] = {}
-    for landing in landings:
-        other = seen.setdefault(identity_of(landing.key), landing)
-        if other is not landing:
+    for one in planned:
+        other = seen.setdefault(identity_of(one.key), one)
+        if other is not one:
             raise WiroUsageError(
-                f"Outputs {other.output.index} ({other.name!r}) and {landing.output.index} "
-                f"({landing.name!r}) would both land in {landing.key!r}. Put {{index}} or {{name}} into "
+                f"Outputs {other.output.index} ({other.name!r}) and {one.output.index} "
+                f"({one.name!r}) would both land in {one.key!r}. Put {{index}} or {{name}} into "
                 f"{argument}, found {key_template!r}."
             )
+
+
+def with_listed_outputs(task: Task, summary: object) -> Task:
+    """Return a task with the outputs that its run summary lists, if Wiro itself shows none."""
+    listed = summary.get("outputs") if isinstance(summary, Mapping) else None
+    if task.outputs or not isinstance(listed, list | tuple):
+        return task
+    outputs = [_output(index, item) for index, item in enumerate(listed) if isinstance(item, Mapping)]
+    return replace(task, outputs=tuple(outputs))
+
+
+def _output(index: int, item: Mapping[str, Any]) -> Output:
+    position, size, url = item.get("index"), item.get("size"), item.get("url")
+    content_type = str(item.get("content_type") or "")
+    is_answer = not url and content_type.lower() in {RAW, ""}
+    return Output(
+        index=position if isinstance(position, int) else index,
+        name=str(item.get("name") or ""),
+        content_type=content_type,
+        size=size or None if isinstance(size, int) else None,
+        url=url if isinstance(url, str) and url else None,
+        content={} if is_answer else None,
+    )
+
+
+def plan_remembered(task: Task, key_template: str, *, model: str | None = None) -> list[PlannedObject]:
+    """
+    Return the objects of a task of which only the run summary lists outputs.
+
+    A summary hasn't an LLM's answer, so these objects have no body: they can only be there already.
+    """
+    planned = plan(task, key_template, model=model)
+    return [one if one.output.url else replace(one, size=None, body=None) for one in planned]
+
+
+def planned_by_manifest(earlier: Mapping[str, Any] | None) -> list[PlannedObject]:
+    """Return the objects that an earlier manifest lists."""
+    listed = (earlier or {}).get("outputs")
+    return [
+        _planned(item, item["source"])
+        for item in (listed if isinstance(listed, list) else ())
+        if isinstance(item, Mapping) and isinstance(item.get("source"), Mapping)
+    ]
+
+
+def _planned(item: Mapping[str, Any], source: Mapping[str, Any]) -> PlannedObject:
+    index, size = source.get("output"), item.get("size")
+    return PlannedObject(
+        Output(index if isinstance(index, int) else 0, str(source.get("name") or ""), "", None, None),
+        str(item.get("name") or ""),
+        str(item.get("key") or ""),
+        str(item.get("content_type") or ""),
+        size if isinstance(size, int) else None,
+        str(source.get("part") or ""),
+    )

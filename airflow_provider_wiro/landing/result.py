@@ -1,4 +1,4 @@
-"""A finished task, as every transfer begins and ends with it, whatever it writes to."""
+"""Reads the finished task that a transfer starts with, and builds the result that it returns."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 log = plain_logger(__name__)
 
-#: For how long a cost is asked for before a transfer does without.
+#: How long the cost is waited for.
 _COST_PATIENCE_SECONDS = 10.0
 
 
 def finished_task(hook: WiroHook, given: Any) -> Task:
     """
-    Return a task that has ended well, with the links of its files if they come within half a minute.
+    Return a task that has succeeded, with the links of its files if they appear within half a minute.
 
     :param given: its id, or a run summary.
     :raises WiroUsageError: it is neither, or the task has not ended.
@@ -42,7 +42,7 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
             "before this task, or let the run wait for completion."
         )
     require_success(task)
-    # Before the keys are made of the names, which can be other ones until the links are there.
+    # Before the keys are made from the names, which can be different until the links are there.
     patience = ranges.PATIENCE_SECONDS / 2
     task = hook.converse(lambda outside: await_links(task, outside, patience_seconds=patience))
     for warning in answer_warnings(task):
@@ -52,9 +52,9 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
 
 def with_cost(hook: WiroHook, task: Task) -> Task:
     """
-    Return a task with its cost, asked for once more if that was not known when it was read.
+    Return a task with its cost, read once more if it was not known before.
 
-    The charge of a run can be recorded some time after its end. It is no reason to fail a transfer.
+    The charge of a run can be recorded some time after its end. A missing cost is no reason to fail.
     """
     if task.cost_usd is not None:
         return task
@@ -71,7 +71,7 @@ def with_cost(hook: WiroHook, task: Task) -> Task:
 
 
 def secrets_of(hook: WiroHook, task: Task) -> list[str]:
-    """Return what no manifest may hold: the connection's secrets and the tokens of tasks."""
+    """Return the texts that no manifest may contain: the connection's secrets and the tokens of tasks."""
     tokens = [*([task.token] if task.token else []), *secret_values(task.parameters)]
     return [*hook.connection.secrets, *tokens]
 

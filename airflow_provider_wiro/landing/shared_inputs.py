@@ -1,10 +1,10 @@
 """
-Which of a task's inputs other runs may need too: InputOutputDelete would delete them as well.
+Finds inputs of a task that other runs may need too, and that InputOutputDelete would delete.
 
 Wiro deletes the inputs of a run with its outputs. A file that was sent with the run is a copy of its own; one
 that the run was given by its URL (from File/Upload, or another task's output) may be an input of many runs.
-Task/Detail shows both as a URL of Wiro's storage. Neither its place nor an empty ``{id}Url`` beside it tells
-them apart, since clients send unset parameters as empty text: so each counts as shared.
+Task/Detail shows both as a URL of Wiro's storage. Neither its path nor an empty ``{id}Url`` beside it
+distinguishes them, since clients send unset parameters as empty text: so each counts as shared.
 """
 
 from __future__ import annotations

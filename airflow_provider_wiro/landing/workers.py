@@ -1,4 +1,4 @@
-"""A fixed number of threads that move outputs, and help each other with large ones."""
+"""A pool of threads that move outputs, and help each other with large ones."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: How often a thread that waits looks whether all was stopped: a signal handler can't wake it.
+#: How often a waiting thread checks whether the pool was stopped: a signal handler can't wake it.
 _SLICE_SECONDS = 0.1
-#: How long what is under way may take to end by itself once all was stopped. Airflow kills after 5 s.
+#: How long work in flight may take to end by itself once the pool was stopped. Airflow kills after 5 s.
 GRACE_SECONDS = 1.5
-#: The same where nobody kills: Airflow's own timeout is raised in this process, which then ends by itself.
-UNHURRIED_SECONDS = 10.0
+#: The same where nothing kills: Airflow's own timeout is raised in this process, which then ends by itself.
+TIMEOUT_GRACE_SECONDS = 10.0
 
 
-#: More threads than this only wait for each other, and take memory for it.
+#: More threads than this only wait for each other, and use memory.
 MOST_THREADS = 64
 
 
 def check_max_concurrency(max_concurrency: object) -> None:
-    """Raise if it is no number of threads that is of use."""
+    """
+    Refuse what is no useful number of threads.
+
+    :raises WiroUsageError: it isn't one.
+    """
     if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= MOST_THREADS:
         raise WiroUsageError(f"Expected max_concurrency from 1 to {MOST_THREADS}, found {max_concurrency!r}.")
 
 
 class Abandoned(Exception):  # noqa: N818  no error: the error is another thread's
-    """What this thread works on has failed elsewhere."""
+    """Another thread has failed at the same item."""
 
 
 class SharedWork:
     """
-    Steps of one piece of work, for whoever has time.
+    The steps of one item, which several threads may do.
 
     :param step: does the next step; returns whether there may be another.
     """
@@ -47,7 +51,7 @@ class SharedWork:
     def __init__(self, step: Callable[[], bool]) -> None:
         self.step = step
         self.is_over = False
-        self.hands = 0
+        self.helpers = 0
         self.error: BaseException | None = None
 
 
@@ -55,8 +59,8 @@ class WorkerPool(Generic[Item, Result]):
     """
     Does the same work for each of many items, ``size`` at a time.
 
-    One that has no item of its own left takes over steps of an item that is shared (:meth:`share`). After the
-    first error no other item begins; those under way are finished. Each thread has one buffer.
+    A thread that has no item left helps with one that is shared (:meth:`share`). After the first error no
+    further item is started; those in flight are finished. Each thread has one buffer.
 
     :param size: how many threads.
     :param stopped: the error to raise once :meth:`stop` was called.
@@ -84,23 +88,25 @@ class WorkerPool(Generic[Item, Result]):
         """
         Return what ``work`` makes of each item, in their order.
 
-        :param interrupt: lets what waits for a server that may never answer fail at once. With it, there is
-            time for all else to end in good order when Airflow's timeout comes.
+        :param interrupt: lets all requests fail at once. With it there is time to clean up when Airflow's
+            timeout is raised.
         :raises BaseException: the first that any of them raised.
         """
         self._waiting.extend(enumerate(items))
-        # Daemons: Airflow's process must be able to end while one of them hangs in a call of S3's.
+        # Daemons: Airflow's process must be able to end while one of them hangs in a call to S3.
         threads = [
-            threading.Thread(target=self._live, args=(work,), name=f"wiro-transfer-{number}", daemon=True)
+            threading.Thread(
+                target=self._worker_loop, args=(work,), name=f"wiro-transfer-{number}", daemon=True
+            )
             for number in range(self._size)
         ]
         try:
             for thread in threads:
                 thread.start()
             self._wait_for_all()
-        except BaseException:  # a timeout of Airflow's, for one, is raised right here
-            if interrupt is not None and not self._is_stopping:  # else a kill is what comes next
-                self._grace = UNHURRIED_SECONDS
+        except BaseException:  # Airflow's timeout, for one, is raised right here
+            if interrupt is not None and not self._is_stopping:  # else Airflow kills soon
+                self._grace = TIMEOUT_GRACE_SECONDS
             self.stop()
             if interrupt is not None:
                 interrupt()
@@ -113,14 +119,14 @@ class WorkerPool(Generic[Item, Result]):
         return [self._results[number] for number in range(len(items))]
 
     def stop(self) -> None:
-        """Begin nothing more. For a signal handler: it takes no lock."""
+        """Start nothing more. For a signal handler: it takes no lock."""
         self._is_stopping = True
 
     def check(self) -> None:
         """
-        Raise what is to end the work of this thread.
+        Raise if this thread has to end its work.
 
-        :raises BaseException: all was stopped.
+        :raises BaseException: the pool was stopped.
         :raises Abandoned: another thread has failed at the same item.
         """
         if self._is_stopping:
@@ -131,23 +137,23 @@ class WorkerPool(Generic[Item, Result]):
 
     def share(self, step: Callable[[], bool], *, first: Callable[[], None]) -> None:
         """
-        Do all steps of one item, together with those that have time. For use from ``work``.
+        Do all steps of one item, together with threads that are free. For use from ``work``.
 
-        Returns or raises when nobody works on it any more; after :meth:`stop`, when they had time enough.
+        Returns or raises when no thread works on it any more; after :meth:`stop`, when they had their time.
 
         :param step: does the next step; returns whether there may be another.
-        :param first: a step that is for this very thread.
+        :param first: a step for this thread.
         """
         work = SharedWork(step)
         with self._changed:
-            work.hands = 1
+            work.helpers = 1
             self._shared.append(work)
             self._changed.notify_all()
-        self._lend_hand(work, first)
+        self._help_with(work, first)
         with self._changed:
             self._shared.remove(work)
             deadline = None
-            while work.hands and (deadline is None or time.monotonic() < deadline):
+            while work.helpers and (deadline is None or time.monotonic() < deadline):
                 self._changed.wait(_SLICE_SECONDS)
                 if self._is_stopping and deadline is None:
                     deadline = time.monotonic() + self._grace / 2
@@ -156,10 +162,10 @@ class WorkerPool(Generic[Item, Result]):
         self.check()
 
     def buffer(self, size: int) -> bytearray:
-        """Return this thread's buffer, of just this size. It is the same one each time."""
+        """Return this thread's buffer, of exactly this size. It is the same one each time."""
         kept: bytearray | None = getattr(self._mine, "buffer", None)
         if kept is None or len(kept) != size:
-            self._mine.buffer = None  # lest there be two for a moment
+            self._mine.buffer = None  # or there would be two for a moment
             kept = self._mine.buffer = bytearray(size)
         return kept
 
@@ -174,7 +180,7 @@ class WorkerPool(Generic[Item, Result]):
                     return
             self._changed.notify_all()
 
-    def _live(self, work: Callable[[Item], Result]) -> None:
+    def _worker_loop(self, work: Callable[[Item], Result]) -> None:
         while True:
             with self._changed:
                 while (job := self._next_job(work)) is None:
@@ -192,14 +198,14 @@ class WorkerPool(Generic[Item, Result]):
             return lambda: self._do(work, number, item)
         for shared in self._shared:
             if not shared.is_over:
-                shared.hands += 1
-                return lambda: self._lend_hand(shared)
+                shared.helpers += 1
+                return lambda: self._help_with(shared)
         return None
 
     def _do(self, work: Callable[[Item], Result], number: int, item: Item) -> None:
         try:
             self._results[number] = work(item)
-        except BaseException as error:  # whatever it is: it is raised again in the thread that waits for it
+        except BaseException as error:  # any: it is raised again in the thread that waits
             with self._changed:
                 self._error = self._error or error
                 self._waiting.clear()
@@ -208,7 +214,7 @@ class WorkerPool(Generic[Item, Result]):
                 self._busy -= 1
                 self._changed.notify_all()
 
-    def _lend_hand(self, work: SharedWork, first: Callable[[], None] | None = None) -> None:
+    def _help_with(self, work: SharedWork, first: Callable[[], None] | None = None) -> None:
         self._mine.work = work
         try:
             if first is not None:
@@ -216,12 +222,12 @@ class WorkerPool(Generic[Item, Result]):
             while not work.is_over and not self._is_stopping and work.step():
                 pass
         except BaseException as error:
-            self._mine.buffer = None  # somebody may still be reading from it
+            self._mine.buffer = None  # another thread may still read from it
             with self._changed:
                 work.error = work.error or error
         finally:
             self._mine.work = None
             with self._changed:
                 work.is_over = True
-                work.hands -= 1
+                work.helpers -= 1
                 self._changed.notify_all()

@@ -256,7 +256,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id("wiro_conn_id", wiro_conn_id)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
-            from airflow_provider_wiro.landing.s3.written_arguments import check_written_arguments
+            from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
 
             check_written_arguments(
                 s3_bucket=s3_bucket,
@@ -456,7 +456,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
             return OwnObjects()
-        from airflow_provider_wiro.landing.s3.arguments import upload_arguments
+        from airflow_provider_wiro.landing.s3.destination import upload_arguments
 
         arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
         is_url = self.s3_key.startswith("s3://")
@@ -491,7 +491,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.journal.replay import open_record
         from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-        from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing, try_places
+        from airflow_provider_wiro.batch.preflight.storage_probe import (
+            has_started_nothing,
+            try_outputs,
+            try_places,
+        )
         from airflow_provider_wiro.batch.results.shards import ResultShards
         from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
@@ -586,7 +590,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self.log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
             if has_started_nothing(record):
-                try_places(len(inputs), parts, manifest, lander, self.log)
+                if lander is not None:
+                    try_outputs(len(inputs), self.s3_key, self.model, lander.destination)
+                try_places(parts, manifest, self.log)
                 self.log.info(
                     "Running %s items of %s, at most %d at once.",
                     f"{len(inputs):,}",
@@ -657,7 +663,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def _lander(self, ti: Any) -> ItemTransfer | None:
         if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
             return None
-        from airflow_provider_wiro.batch.landing import ItemTransfer, S3Settings
+        from airflow_provider_wiro.batch.landing import ItemTransfer
+        from airflow_provider_wiro.landing.s3.destination import S3Settings
 
         settings = S3Settings(
             s3_bucket=self.s3_bucket,

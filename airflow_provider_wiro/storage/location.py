@@ -1,5 +1,5 @@
 """
-What a local path or an object-storage URI names, read strictly.
+Parses local paths and object-storage URIs strictly: each names one place, or is refused.
 
 fsspec reads more into a path than it shows: ``::`` chains file systems, ``~`` is a home directory,
 ``file://localhost/x`` is a relative path, ``?`` and ``#`` name versions of an object. A file written to such
@@ -112,7 +112,7 @@ def refuse_marks(location: Location, name: str, what: str) -> None:
     """
     Refuse a name in an object store that other programs read as more than a name.
 
-    :param name: the part of the location to look at.
+    :param name: the part of the location to check.
     :raises WiroUsageError: it has a chain of file systems in it, or what stores read as an object's version.
     """
     if not location.is_local and (mark := _MARKS.search(name)):

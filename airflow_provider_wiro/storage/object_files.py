@@ -149,7 +149,7 @@ class LocalFile:
         self._path = path
 
     def stat(self) -> Mapping[str, Any]:
-        """Return size (bytes), type (``file``, ``directory`` or ``other``), and what tells it from others."""
+        """Return size (bytes), type (``file``, ``directory`` or ``other``), and its identity."""
         found = os.stat(self._path)  # noqa: PTH116
         is_file, is_folder = stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode)
         kind = "file" if is_file else "directory" if is_folder else "other"

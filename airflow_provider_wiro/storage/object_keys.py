@@ -1,4 +1,4 @@
-"""Names a server made, turned into ones that are safe as (part of) an object key."""
+"""Makes object keys: cleans names that come from a server, checks and fills key templates."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BLANK = dict.fromkeys(map(ord, "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180
 _BLANK |= dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 #: Names that Windows gives to devices, with any suffix (Naming Files, Paths, and Namespaces).
 _DEVICES = re.compile(r"^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|$)", re.IGNORECASE)
-#: What begins a query in a name that was cut out of a URL: ``Expires=1764``, not the rest of a sentence.
+#: The start of a query in a name that was taken from a URL: ``Expires=1764``, not the rest of a sentence.
 _QUERY = re.compile(r"\?[\w.~%-]+=\S*$")
 
 
@@ -48,8 +48,8 @@ def clean_name(name: str, *, fallback: str) -> str:
     last = _last_segment(name)
     printable = "".join(character for character in last if unicodedata.category(character)[0] != "C")
     printable = printable.translate(_BLANK)
-    # Composed only now: what stood between two characters is gone. And before what is unsafe is looked for,
-    # since NFC makes a semicolon of the Greek question mark.
+    # Composed only now that invisible characters between two others are gone, and before unsafe characters
+    # are replaced, since NFC turns the Greek question mark into a semicolon.
     cleaned = _UNSAFE.sub("-", unicodedata.normalize("NFC", printable)).strip("-.")
     return _shorten(cleaned) if cleaned else fallback
 
@@ -92,7 +92,7 @@ def _last_segment(path: str) -> str:
 
 
 def _without_query(name: str) -> str:
-    """Cut what is a URL's query or fragment; a question mark that belongs to the name stays."""
+    """Remove a URL's query or fragment; a question mark that belongs to the name stays."""
     for mark in "?#":
         before = name.partition(mark)[0]
         if before != name and has_known_suffix(before):
@@ -109,7 +109,7 @@ def _suffix_of_url(url: str) -> str:
 
 
 def _shorten(name: str) -> str:
-    """Cut the stem so that the name fits; the suffix, if it is one, stays."""
+    """Truncate the stem so that the name fits; the suffix, if it is one, stays."""
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     suffix = PurePosixPath(name).suffix

@@ -41,18 +41,26 @@ def open_in_folder(path: Path, mode: str = "wb") -> IO[bytes]:
 
 
 @contextmanager
-def replacing(path: Path, put: Callable[[Path, Path], object] = os.replace) -> Iterator[IO[bytes]]:
+def replacing(
+    path: Path,
+    put: Callable[[Path, Path], object] = os.replace,
+    *,
+    open_file: Callable[[Path, str], IO[bytes]] = open_in_folder,
+    scratch: Path | None = None,
+) -> Iterator[IO[bytes]]:
     """
-    Write a private file in place of the current one. A crash leaves either of them, as a whole.
+    Write a file in place of the current one. A crash leaves either of them, as a whole.
 
     The new content is on disk before the file is renamed, and the rename before this returns. After an error
     the current file is still there.
 
     :param put: moves the file that was written to ``path``.
+    :param open_file: opens the file that is written first; default: a private one.
+    :param scratch: its path, beside ``path``; default: a unique one.
     """
-    scratch = path.with_name(f".{path.name[:100]}.{uuid4().hex}")
+    scratch = scratch or path.with_name(f".{path.name[:100]}.{uuid4().hex}")
     try:
-        with open_in_folder(scratch, "xb") as file:
+        with open_file(scratch, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

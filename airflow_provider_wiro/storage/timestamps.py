@@ -1,5 +1,5 @@
 """
-Moments in stored records: ISO 8601 in UTC, for a person who reads them; Unix seconds inside the package.
+Timestamps in stored records: ISO 8601 in UTC, readable by people; Unix seconds inside the package.
 
 The first versions stored Unix seconds, so both are read.
 """

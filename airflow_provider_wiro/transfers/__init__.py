@@ -1,1 +1,1 @@
-"""Finished tasks' outputs into storage."""
+"""Airflow's transfer operators WiroToS3Operator and WiroToObjectStorageOperator, their base and events."""

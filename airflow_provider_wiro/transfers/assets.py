@@ -1,4 +1,4 @@
-"""Asset events for what landed: what starts the DAGs that are scheduled on it."""
+"""Asset events for what landed, which start the DAGs that are scheduled on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.models import Task
 
 log = plain_logger(__name__)
 
@@ -42,11 +41,6 @@ def check_asset_events(wanted: object) -> None:
         )
 
 
-def asset_facts(task: Task, model: str | None) -> dict[str, Any]:
-    """Return what each event says of the Wiro task."""
-    return {"wiro_task_id": task.id, "model": model, "cost_usd": task.cost_usd}
-
-
 def report(
     context: Context,
     outlets: Iterable[Any],
@@ -58,7 +52,7 @@ def report(
     """
     Give each outlet its events: an alias one for all objects or one for each, an asset always one.
 
-    What can't be reported is logged. The objects are safe, and failing now would help nobody.
+    What can't be reported is logged. The objects are safe, so the task doesn't fail for it.
 
     :param files: as the operator returns them.
     :param facts: of the task: ``wiro_task_id``, ``model``, ``cost_usd``.
@@ -120,7 +114,7 @@ def shares(cost_usd: str | None, count: int) -> list[str | None]:
 
 @contextmanager
 def _logged(outlet: Any) -> Iterator[None]:
-    """Let nothing fail of what Airflow, by version, makes of a URI, a name or an outlet."""
+    """Log whatever Airflow, depending on its version, raises for a URI, a name or an outlet."""
     try:
         yield
     except Exception:

@@ -1,4 +1,4 @@
-"""What landed, told to OpenLineage. Imported only where an OpenLineage provider asks for it."""
+"""OpenLineage facets of a transfer. Imported only where an OpenLineage provider asks for them."""
 
 from __future__ import annotations
 

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from airflow_provider_wiro.dag_arguments.literals import (
-    check_closed,
-    check_conn_id,
-    check_flags,
-    check_wiro_task_id,
-    is_known_later,
-)
-from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
-from airflow_provider_wiro.redaction.loggers import PlainLogs
-from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
+from airflow_provider_wiro.dag_arguments.literals import check_closed, check_flags, is_known_later
+from airflow_provider_wiro.transfers.base import TransferOperator
 from airflow_provider_wiro.version_compat import is_parsed
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
-# it.
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
-    from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
-    from airflow_provider_wiro.landing.plan import PlannedObject
-    from airflow_provider_wiro.landing.workers import WorkerPool
-    from airflow_provider_wiro.transfers.openlineage import Landed
+    from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.transfer import Transfer
 
 
-class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
+class WiroToObjectStorageOperator(TransferOperator):
     """
     Stream a finished Wiro task's outputs to any ``ObjectStoragePath`` (Google, Azure, local disk, S3, …).
 
@@ -87,7 +69,6 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("wiro_task_id", "path", "wiro_conn_id", "manifest")
-    ui_color = "#e8e4ff"
 
     def __init__(
         self,
@@ -102,37 +83,25 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
         require_size: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            wiro_task_id=wiro_task_id,
+            wiro_conn_id=wiro_conn_id,
+            manifest=manifest,
+            asset_events=asset_events,
+            max_concurrency=max_concurrency,
+            require_size=require_size,
+            **kwargs,
+        )
         if is_parsed(self):
-            check_wiro_task_id(wiro_task_id)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
             check_closed("path", path)
             if not is_known_later(path):
                 from airflow_provider_wiro.landing.object_storage.path_template import path_template
 
                 path_template(path)
         check_flags(replace=replace, require_size=require_size)
-        self.wiro_task_id = wiro_task_id
         self.path = path
         self.replace = replace
-        self.wiro_conn_id = wiro_conn_id
-        self.manifest = manifest
-        check_asset_events(asset_events)
-        self.asset_events = asset_events
-        self.max_concurrency = max_concurrency
-        self.require_size = require_size
-        self._is_killed = False
-        self._crew: WorkerPool[tuple[PlannedObject, StoredOutput], dict[str, Any]] | None = None
-        self._reader: OutputReader | None = None
-        self._landed: Landed | None = None
         self._keep_templates()
-
-    @cached_property
-    def hook(self) -> WiroHook:
-        """The hook for the operator's Wiro connection."""
-        from airflow_provider_wiro.hooks.wiro import WiroHook
-
-        return WiroHook(self.wiro_conn_id)
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # Airflow calls this for mapped tasks as well, in all versions. render_template_fields is called for
@@ -146,97 +115,30 @@ class WiroToObjectStorageOperator(PlainLogs, BaseOperator):
             str(given) if isinstance(given, str | PurePath) else None for given in (self.path, self.manifest)
         )
 
-    @in_brief
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.run_summary import last_lines, model_of
-        from airflow_provider_wiro.landing import manifest as manifests
-        from airflow_provider_wiro.landing.object_storage import arguments as destination
+    def _open_destination(self) -> StorageDestination:
         from airflow_provider_wiro.landing.object_storage.path_template import path_template
-        from airflow_provider_wiro.landing.plan import plan
-        from airflow_provider_wiro.landing.provenance import Provenance
-        from airflow_provider_wiro.landing.result import (
-            finished_task,
-            landed,
-            secrets_of,
-            with_cost,
-        )
+        from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
         from airflow_provider_wiro.landing.workers import check_max_concurrency
-        from airflow_provider_wiro.redaction.task_parameters import without
-        from airflow_provider_wiro.transfers.openlineage import Landed
 
-        with airflow_failures(), self.hook:
-            check_max_concurrency(self.max_concurrency)
-            template = path_template(self.path)
-            task = finished_task(self.hook, self.wiro_task_id)
-            base_url = self.hook.connection.base_url
-            origin = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
-            landings = plan(task, template, model=origin.model, argument="path")
-            if not landings:
-                self.log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
-            targets = destination.open_outputs(landings, template, self._path_template)
-            manifest = destination.open_manifest(
-                self.manifest,
-                template,
-                landings,
-                origin,
-                replaces=self.replace,
-                unrendered=self._path_template if self.manifest is True else self._manifest_template,
-            )
-            files = self._land_all(task, list(zip(landings, targets, strict=True)))
-            task = with_cost(self.hook, task)
-            if manifest is not None:
-                manifest.write(
-                    manifests.build(task, origin, landings, files, without(secrets_of(self.hook, task)))
-                )
-            report(
-                context, self.outlets, files, asset_facts(task, origin.model), asset_events=self.asset_events
-            )
-            self._landed = Landed(task, origin.model, files)
-        told = {"manifest": manifest.uri if manifest else None} if self.manifest else {}
-        return {**landed(task, files), **told}
-
-    def on_kill(self) -> None:
-        """
-        Let all reads that are going on, or the next, fail, which undoes the writes.
-
-        Airflow calls this in a signal handler and kills the process 5 s later: too soon for a read timeout.
-        """
-        self._is_killed = True
-        if self._crew is not None:
-            self._crew.stop()
-        if self._reader is not None:
-            self._reader.interrupt()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
-        if self._landed is None:
-            return None
-        from airflow_provider_wiro.transfers.openlineage import operator_lineage
-
-        return operator_lineage(self._landed)
-
-    def _land_all(
-        self, task: Task, items: Sequence[tuple[PlannedObject, StoredOutput]]
-    ) -> list[dict[str, Any]]:
-        """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
-        from airflow_provider_wiro.landing.object_storage.transfer import StoredLanding
-        from airflow_provider_wiro.landing.workers import WorkerPool
-
-        crew: WorkerPool[tuple[PlannedObject, StoredOutput], dict[str, Any]] = WorkerPool(
-            self.max_concurrency, self._stopped
+        check_max_concurrency(self.max_concurrency)
+        return StorageDestination(
+            path_template(self.path),
+            self._path_template,
+            self.replace,
+            self.max_concurrency,
+            self.require_size,
         )
-        self.hook.interrupted_by(crew.check)
-        with OutputReader(self.hook, task, crew.check, require_size=self.require_size) as reader:
-            self._crew, self._reader = crew, reader
-            if self._is_killed:
-                crew.stop()
-            try:
-                return crew.run(StoredLanding(reader, task.id, self.replace).land, items)
-            finally:
-                self._crew = self._reader = None
 
-    @staticmethod
-    def _stopped() -> TaskStoppedError:
-        return TaskStoppedError()
+    def _make_transfer(
+        self, destination: StorageDestination, task: Task, provenance: Provenance
+    ) -> Transfer[Any]:
+        from airflow_provider_wiro.landing.object_storage.transfer import ObjectStorageTransfer
+
+        return ObjectStorageTransfer(
+            destination,
+            self.hook,
+            task,
+            provenance,
+            manifest=self.manifest,
+            unrendered_manifest=self._manifest_template,
+        )

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_flags, check_wiro_task_id
+from airflow_provider_wiro.dag_arguments.literals import check_flags
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, explain, in_brief
-from airflow_provider_wiro.redaction.loggers import PlainLogs
-from airflow_provider_wiro.transfers.assets import asset_facts, check_asset_events, report
-from airflow_provider_wiro.version_compat import is_parsed
+from airflow_provider_wiro.failures import TaskStoppedError, explain
+from airflow_provider_wiro.transfers.base import TransferOperator
 
-# What takes long to import is imported where it is used: DAG files are parsed all day long, and need none of
-# it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.downloads.downloader import Downloader
-    from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.plan import PlannedObject
-    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
-    from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
-    from airflow_provider_wiro.landing.workers import WorkerPool
-    from airflow_provider_wiro.transfers.openlineage import Landed
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.s3.destination import S3Destination
+    from airflow_provider_wiro.landing.transfer import Transfer
 
 
-class WiroToS3Operator(PlainLogs, BaseOperator):
+class WiroToS3Operator(TransferOperator):
     """
     Stream a finished Wiro task's outputs into S3, verified, with flat memory and nothing on disk.
 
@@ -68,7 +57,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
     :param tags: tag the objects with where they come from: Wiro task, model, DAG, run, task and ``sha256``; a
         dict has further tags. The role of the S3 connection needs ``s3:PutObjectTagging`` for it, and
         ``s3:GetObjectTagging`` to find the ``sha256`` of an object in parts again. An object that is skipped
-        keeps the tags it has: they name who landed it. (templated)
+        keeps the tags it has: they name the task that landed it. (templated)
     :param manifest: write a JSON file that describes the task (model, parameters without secrets, seed, cost,
         times, an LLM's ``finish_reason`` and ``usage``) and each object (key, size, sha256, type, source).
         True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and ``{model}``.
@@ -110,7 +99,6 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         "tags",
         "manifest",
     )
-    ui_color = "#e8e4ff"
 
     def __init__(
         self,
@@ -135,11 +123,16 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
         require_size: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if is_parsed(self):
-            check_wiro_task_id(wiro_task_id)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
-        from airflow_provider_wiro.landing.s3.written_arguments import check_written_arguments
+        super().__init__(
+            wiro_task_id=wiro_task_id,
+            wiro_conn_id=wiro_conn_id,
+            manifest=manifest,
+            asset_events=asset_events,
+            max_concurrency=max_concurrency,
+            require_size=require_size,
+            **kwargs,
+        )
+        from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
 
         check_written_arguments(
             s3_bucket=s3_bucket,
@@ -158,149 +151,64 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             delete_shared_inputs=delete_shared_inputs,
             require_size=require_size,
         )
-        self.wiro_task_id = wiro_task_id
         self.s3_bucket = s3_bucket
         self.s3_key = s3_key
         self.replace = replace
-        self.wiro_conn_id = wiro_conn_id
         self.aws_conn_id = aws_conn_id
         self.verify = verify
         self.encrypt = encrypt
         self.acl_policy = acl_policy
         self.extra_args = extra_args
         self.tags = tags
-        self.manifest = manifest
-        check_asset_events(asset_events)
-        self.asset_events = asset_events
         self.delete_after = delete_after
         self.delete_shared_inputs = delete_shared_inputs
-        self.max_concurrency = max_concurrency
         self.part_size = part_size
-        self.require_size = require_size
-        self._is_killed = False
-        self._crew: WorkerPool[PlannedObject, dict[str, Any]] | None = None
-        self._fetcher: Downloader | None = None
-        self._landed: Landed | None = None
-        self._unverified: set[int] = set()
 
-    @cached_property
-    def hook(self) -> WiroHook:
-        """The hook for the operator's Wiro connection."""
-        from airflow_provider_wiro.hooks.wiro import WiroHook
+    def _open_destination(self) -> S3Destination:
+        from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
+        from airflow_provider_wiro.landing.s3.destination import S3Settings, open_destination
 
-        return WiroHook(self.wiro_conn_id)
-
-    @in_brief
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.run_summary import model_of
-        from airflow_provider_wiro.landing.provenance import Provenance
-        from airflow_provider_wiro.landing.result import (
-            finished_task,
-            landed,
-            secrets_of,
-            with_cost,
-        )
-        from airflow_provider_wiro.landing.s3 import arguments as destination
-        from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
-        from airflow_provider_wiro.landing.s3.written_arguments import (
-            bucket_and_template,
-            check_manifest_key,
-            check_numbers,
-            check_tags,
-        )
-        from airflow_provider_wiro.transfers.openlineage import Landed
-
-        with airflow_failures(), self.hook:
-            bucket, key_template = bucket_and_template(self.s3_bucket, self.s3_key)
-            check_numbers(self.max_concurrency, self.part_size)
-            arguments = destination.upload_arguments(
-                self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy
-            )
-            tags = check_tags(self.tags, arguments)
-            if isinstance(self.manifest, str) and self.manifest:
-                check_manifest_key(self.manifest)
-            s3 = destination.open_s3(
-                bucket,
-                arguments,
+        if isinstance(self.manifest, str) and self.manifest:
+            check_manifest_key(self.manifest)
+        return open_destination(
+            S3Settings(
+                s3_bucket=self.s3_bucket,
+                s3_key=self.s3_key,
+                replace=self.replace,
                 aws_conn_id=self.aws_conn_id,
                 verify=self.verify,
+                encrypt=self.encrypt,
+                acl_policy=self.acl_policy,
+                extra_args=self.extra_args,
+                tags=self.tags,
                 max_concurrency=self.max_concurrency,
+                part_size=self.part_size,
+                require_size=self.require_size,
             )
-            task = finished_task(self.hook, self.wiro_task_id)
-            base_url = self.hook.connection.base_url
-            origin = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
-            books = TransferRecord(s3, task, origin, self.wiro_task_id, tags=tags, replaces=self.replace)
-            landings = books.plan(key_template, self.manifest)
-            files = self._land_all(s3, books, landings)
-            books.task = with_cost(self.hook, books.task)
-            books.close(files, secrets_of(self.hook, task))
-            report(
-                context,
-                self.outlets,
-                files,
-                asset_facts(books.task, origin.model),
-                asset_events=self.asset_events,
-            )
-            self._landed = Landed(books.task, origin.model, files)
-            if self.delete_after:
-                self._delete(task)
-        manifest = {"manifest": books.manifest_uri} if self.manifest else {}
-        return {**landed(books.task, files), **manifest}
+        )
 
-    def on_kill(self) -> None:
-        """
-        Let all that is going on fail, which aborts the uploads.
+    def _make_transfer(self, destination: S3Destination, task: Task, provenance: Provenance) -> Transfer[Any]:
+        from airflow_provider_wiro.landing.s3.transfer import S3Transfer
 
-        Airflow calls this in a signal handler and kills the process 5 s later: too soon for a read timeout.
-        """
-        self._is_killed = True
-        if self._crew is not None:
-            self._crew.stop()
-        if self._fetcher is not None:
-            self._fetcher.session.interrupt()
+        return S3Transfer(
+            destination,
+            self.hook,
+            task,
+            provenance,
+            summary=self.wiro_task_id,
+            manifest=self.manifest,
+            is_retry=(provenance.try_number or 1) > 1,
+        )
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Tell OpenLineage what was read and written, and what the run cost; it asks if it is installed."""
-        if self._landed is None:
-            return None
-        from airflow_provider_wiro.transfers.openlineage import operator_lineage
+    def _after(self, task: Task, transfer: Transfer[Any]) -> None:
+        if self.delete_after:
+            self._delete(task, transfer.unverified)
 
-        return operator_lineage(self._landed)
-
-    def _land_all(
-        self, s3: S3Bucket, books: TransferRecord, landings: Sequence[PlannedObject]
-    ) -> list[dict[str, Any]]:
-        """Land all outputs, several at once; what :meth:`on_kill` needs is at hand meanwhile."""
-        from airflow_provider_wiro.downloads.downloader import Downloader
-        from airflow_provider_wiro.landing.s3.transfer import S3Landing
-        from airflow_provider_wiro.landing.workers import WorkerPool
-
-        crew: WorkerPool[PlannedObject, dict[str, Any]] = WorkerPool(self.max_concurrency, self._stopped)
-        self.hook.interrupted_by(crew.check)
-        s3.is_retry = (books.origin.try_number or 1) > 1
-        with Downloader(self.hook, books.task, crew.check, require_size=self.require_size) as fetcher:
-            self._crew, self._fetcher = crew, fetcher
-            if self._is_killed:
-                crew.stop()
-            try:
-                one = S3Landing(s3, books, fetcher, crew, self.replace, self.part_size)
-                with s3.leftovers.settled(fetcher.pause):
-                    return crew.run(one.land, landings, fetcher.session.interrupt)
-            finally:
-                self._unverified = fetcher.unverified
-                s3.abort_open_uploads()
-                self._crew = self._fetcher = None
-
-    @staticmethod
-    def _stopped() -> TaskStoppedError:
-        return TaskStoppedError()
-
-    def _delete(self, task: Task) -> None:
+    def _delete(self, task: Task, unverified: set[int]) -> None:
         """Delete Wiro's copies; a later try finds all outputs in S3, so that this is all it does again."""
         if self._is_killed:
-            raise self._stopped()
-        self._check_all_landed(task)
+            raise TaskStoppedError
+        self._check_all_landed(task, unverified)
         if task.has_empty_answer:
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: the answer of Wiro task {task.id} is empty, so that nothing "
@@ -320,7 +228,7 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             ) from error
         self.log.info("Deleted the files of Wiro task %s from Wiro.", task.id)
 
-    def _check_all_landed(self, task: Task) -> None:
+    def _check_all_landed(self, task: Task, unverified: set[int]) -> None:
         """Raise if an output may not be in S3, or not as a whole: Wiro's copy is the only one then."""
         summary = self.wiro_task_id
         listed = summary.get("outputs") if isinstance(summary, dict) else None
@@ -328,14 +236,14 @@ class WiroToS3Operator(PlainLogs, BaseOperator):
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: its Detail shows {len(task.outputs)} of the {len(listed)} "
                 f"outputs that Wiro task {task.id} had when it ended. Those have landed; clear this task to "
-                "look again, or set delete_after=False."
+                "check again, or set delete_after=False."
             )
-        if self._unverified:
-            which = ", ".join(str(index) for index in sorted(self._unverified))
+        if unverified:
+            which = ", ".join(str(index) for index in sorted(unverified))
             raise AirflowFailException(
                 f"Nothing was deleted from Wiro: output {which} of Wiro task {task.id} landed, but may be "
-                "cut off, since neither Wiro nor the CDN says its size. Compare it with the file at wiro.ai; "
-                "then set delete_after=False."
+                "truncated, since neither Wiro nor the CDN says its size. Compare it with the file at "
+                "wiro.ai; then set delete_after=False."
             )
 
     def _check_shared_inputs(self, task: Task) -> None:

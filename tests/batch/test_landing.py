@@ -11,10 +11,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.awsrequest import AWSResponse
 
-from airflow_provider_wiro.batch.landing import ItemTransfer
+from airflow_provider_wiro.batch.preflight import storage_probe
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
-from airflow_provider_wiro.landing.s3 import arguments as destination
+from airflow_provider_wiro.landing.s3 import destination
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import DONE
 from tests.transfers.s3 import BUCKET
@@ -147,7 +147,7 @@ def test_a_bucket_that_goes_away_stops_the_batch_and_a_retry_lands_what_was_paid
     work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lands(work, s3_bucket="nowhere", manifest_uri=str(work.folder / "manifest.jsonl"))
-    monkeypatch.setattr(ItemTransfer, "check_bucket", lambda _: None)  # it was there then
+    monkeypatch.setattr(storage_probe, "check_bucket", lambda _: None)  # it was there then
     inputs = prompts(6)
     with pytest.raises(Exception, match=r"NoSuchBucket|Not Found|404"):
         work.run(inputs, max_active=2)

@@ -283,7 +283,7 @@ def test_wrong_credentials_are_told_from_missing_permissions(work: BatchWork, s3
     gate.code = "SignatureDoesNotMatch"
     gate.refuses = lambda operation, request: True
 
-    with pytest.raises(AirflowFailException, match=r"SignatureDoesNotMatch.* Correct the credentials"):
+    with pytest.raises(AirflowFailException, match=r"SignatureDoesNotMatch.* Check login .*password"):
         work.run(prompts(2), s3_bucket=BUCKET, manifest_uri=None)
 
 

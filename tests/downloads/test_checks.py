@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.downloads.checks import (
     MAX_UNANNOUNCED_BYTES,
-    check_answer,
     check_received,
-    cut_off,
+    check_response,
     output_url,
     redirect_url,
     refuse_address,
+    truncated,
 )
 from airflow_provider_wiro.exceptions import (
     WiroOutputError,
@@ -128,7 +128,7 @@ def test_every_address_is_judged(address: str) -> None:
     assert is_public_address(address) in {True, False}
 
 
-def test_the_refusal_of_an_address_says_where_it_is_and_who_may() -> None:
+def test_the_refusal_of_an_address_says_where_it_is_and_what_would_allow_it() -> None:
     error = refuse_address(_output(), "cdn.example", "10.0.0.1")
     assert type(error) is WiroOutputRefusedError
     assert str(error) == (
@@ -212,46 +212,46 @@ def test_no_location_does_worse_than_lead_to_the_web_or_be_refused(location: str
 
 
 @pytest.mark.parametrize("announced", ["100", " 100 ", None, "", "many", "-1"])
-def test_an_answer_may_announce_its_size_or_not(announced: str | None) -> None:
+def test_a_response_may_announce_its_size_or_not(announced: str | None) -> None:
     headers = {} if announced is None else {"content-length": announced}
     expected = 100 if (announced or "").strip() == "100" else None
-    assert check_answer(_output(), 200, headers) == expected
+    assert check_response(_output(), 200, headers) == expected
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_a_link_that_has_expired_may_be_had_anew(status: int) -> None:
+def test_an_expired_link_may_be_renewed(status: int) -> None:
     with pytest.raises(WiroOutputUnavailableError, match=f"HTTP {status} .*link has expired"):
-        check_answer(_output(), status, {})
+        check_response(_output(), status, {})
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 418, 429, 500, 503])
 def test_any_other_status_is_no_file(status: int) -> None:
     with pytest.raises(WiroOutputUnavailableError, match=f"HTTP {status}"):
-        check_answer(_output(), status, {})
+        check_response(_output(), status, {})
 
 
 def test_a_file_of_another_size_than_wiro_said_is_refused() -> None:
     with pytest.raises(WiroOutputRefusedError, match="has 100 bytes, the CDN announces 99; nothing was kept"):
-        check_answer(_output(), 200, {"content-length": "99"})
-    assert check_answer(_output(size=None), 200, {"content-length": "99"}) == 99
+        check_response(_output(), 200, {"content-length": "99"})
+    assert check_response(_output(size=None), 200, {"content-length": "99"}) == 99
 
 
 def test_bytes_that_would_have_to_be_unpacked_are_refused() -> None:
     with pytest.raises(WiroOutputRefusedError, match="'gzip', though it was asked for the plain bytes"):
-        check_answer(_output(), 200, {"content-encoding": "GZIP"})
-    check_answer(_output(), 200, {"content-encoding": "identity"})
+        check_response(_output(), 200, {"content-encoding": "GZIP"})
+    check_response(_output(), 200, {"content-encoding": "identity"})
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
 def test_a_web_page_in_place_of_a_file_is_refused(content_type: str) -> None:
     for output in (_output(), _output(content_type="")):
         with pytest.raises(WiroOutputRefusedError, match="found a web page"):
-            check_answer(output, 200, {"content-type": content_type})
+            check_response(output, 200, {"content-type": content_type})
 
 
 def test_a_web_page_that_wiro_announced_is_a_file() -> None:
     for output in (_output(content_type="text/html"), _output(content_type="", name="Page.HTML")):
-        check_answer(output, 200, {"content-type": "text/html"})
+        check_response(output, 200, {"content-type": "text/html"})
 
 
 # What of it arrives
@@ -271,9 +271,9 @@ def test_one_byte_too_many_is_refused_as_soon_as_it_arrives(is_complete: bool) -
         check_received(_output(size=None), 101, announced=100, is_complete=is_complete)
 
 
-def test_a_body_that_ends_early_was_cut_off_if_more_was_announced() -> None:
+def test_a_body_that_ends_early_was_truncated_if_more_was_announced() -> None:
     for output in (_output(), _output(size=None)):
-        with pytest.raises(WiroOutputUnavailableError, match=r"cut off output 0 .*: after 99 of 100 bytes"):
+        with pytest.raises(WiroOutputUnavailableError, match=r"truncated output 0 .*: after 99 of 100 bytes"):
             check_received(output, 99, announced=100, is_complete=True)
 
 
@@ -282,7 +282,7 @@ def test_a_body_that_ends_early_unannounced_is_not_what_wiro_said() -> None:
         check_received(_output(), 99, announced=None, is_complete=True)
 
 
-def test_a_body_that_nobody_announced_has_a_cap() -> None:
+def test_a_body_of_unannounced_size_has_a_cap() -> None:
     check_received(_output(size=None), MAX_UNANNOUNCED_BYTES, announced=None, is_complete=True)
     with pytest.raises(WiroOutputRefusedError, match="of no announced size"):
         check_received(_output(size=None), MAX_UNANNOUNCED_BYTES + 1, announced=None, is_complete=False)
@@ -293,9 +293,9 @@ def test_an_empty_file_is_a_file() -> None:
 
 
 def test_a_cut_connection_may_be_tried_again() -> None:
-    error = cut_off(_output(), "ReadTimeout after 7 bytes")
+    error = truncated(_output(), "ReadTimeout after 7 bytes")
     assert error.may_retry
-    assert str(error) == "The CDN cut off output 0 ('0.png'): ReadTimeout after 7 bytes."
+    assert str(error) == "The CDN truncated output 0 ('0.png'): ReadTimeout after 7 bytes."
 
 
 @quick
@@ -305,9 +305,9 @@ def test_a_cut_connection_may_be_tried_again() -> None:
         st.sampled_from(["content-length", "content-type", "content-encoding", "location"]), st.text()
     ),
 )
-def test_no_answer_of_a_cdn_does_worse_than_an_output_error(status: int, headers: dict[str, str]) -> None:
+def test_no_response_of_a_cdn_does_worse_than_an_output_error(status: int, headers: dict[str, str]) -> None:
     try:
-        announced = check_answer(_output(size=None), status, headers)
+        announced = check_response(_output(size=None), status, headers)
     except WiroOutputError:
         return
     assert status == 200

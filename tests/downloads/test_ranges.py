@@ -22,7 +22,7 @@ LATER = "Sat, 01 Aug 2026 10:01:00 GMT"
 UNKNOWN = Output(index=0, name="0.png", content_type="image/png", size=None, url="https://cdn1.wiro.ai/0.png")
 
 
-def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Representation:
+def representation(etag: str = '"a"', last_modified: str = "", **more: Any) -> Representation:
     return Representation(
         **{"size": 100, "announced": 100, "is_ranged": True, **more}, etag=etag, last_modified=last_modified
     )
@@ -33,12 +33,12 @@ def edition(etag: str = '"a"', last_modified: str = "", **more: Any) -> Represen
     [
         (0, None, None, {}),
         (0, 10, None, {"range": "bytes=0-9"}),
-        (10, 20, edition(), {"range": "bytes=10-19", "if-range": '"a"'}),
-        (10, None, edition(), {"range": "bytes=10-", "if-range": '"a"'}),
-        (0, None, edition(), {}),
-        (10, 20, edition('W/"a"', CHANGED, date=LATER), {"range": "bytes=10-19"}),
-        (10, 20, edition("", CHANGED, date=LATER), {"range": "bytes=10-19", "if-range": CHANGED}),
-        (10, 20, edition(""), {"range": "bytes=10-19"}),
+        (10, 20, representation(), {"range": "bytes=10-19", "if-range": '"a"'}),
+        (10, None, representation(), {"range": "bytes=10-", "if-range": '"a"'}),
+        (0, None, representation(), {}),
+        (10, 20, representation('W/"a"', CHANGED, date=LATER), {"range": "bytes=10-19"}),
+        (10, 20, representation("", CHANGED, date=LATER), {"range": "bytes=10-19", "if-range": CHANGED}),
+        (10, 20, representation(""), {"range": "bytes=10-19"}),
     ],
 )
 def test_what_is_asked_for(
@@ -67,7 +67,7 @@ def test_what_is_asked_for(
 def test_only_a_strong_validator_is_one(
     etag: str, last_modified: str, date: str, validator: str | None
 ) -> None:
-    assert edition(etag, last_modified, date=date).validator == validator
+    assert representation(etag, last_modified, date=date).validator == validator
 
 
 def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
@@ -80,47 +80,47 @@ def test_only_what_is_larger_than_a_part_is_asked_for_in_parts() -> None:
     ("status", "start", "known", "headers", "step"),
     [
         *[(status, 0, None, {}, NextAction.RENEW) for status in (401, 403, 404, 410)],
-        *[(status, 5, edition(), {}, NextAction.REPEAT) for status in (408, 425, 429, 500, 503, 599)],
+        *[(status, 5, representation(), {}, NextAction.REPEAT) for status in (408, 425, 429, 500, 503, 599)],
         (200, 0, None, {}, NextAction.READ),  # the first answer: this CDN has no parts
         (206, 0, None, {}, NextAction.READ),
-        (206, 5, edition(), {"etag": '"a"'}, NextAction.READ),
-        (206, 5, edition(), {}, NextAction.RESTART),  # it doesn't say of which version it is
-        (206, 5, edition(), {"etag": '"b"'}, NextAction.RESTART),
-        (206, 5, edition(), {"etag": 'W/"a"'}, NextAction.RESTART),
-        (206, 5, edition('W/"a"'), {"etag": 'W/"a"'}, NextAction.RESTART),
-        (206, 5, edition(""), {}, NextAction.RESTART),
-        (206, 5, edition("", CHANGED, date=LATER), {"last-modified": SOON}, NextAction.RESTART),
-        (206, 5, edition("", CHANGED, date=LATER), {}, NextAction.RESTART),
-        (206, 5, edition("", CHANGED, date=SOON), {"last-modified": CHANGED}, NextAction.RESTART),
+        (206, 5, representation(), {"etag": '"a"'}, NextAction.READ),
+        (206, 5, representation(), {}, NextAction.RESTART),  # it doesn't say of which version it is
+        (206, 5, representation(), {"etag": '"b"'}, NextAction.RESTART),
+        (206, 5, representation(), {"etag": 'W/"a"'}, NextAction.RESTART),
+        (206, 5, representation('W/"a"'), {"etag": 'W/"a"'}, NextAction.RESTART),
+        (206, 5, representation(""), {}, NextAction.RESTART),
+        (206, 5, representation("", CHANGED, date=LATER), {"last-modified": SOON}, NextAction.RESTART),
+        (206, 5, representation("", CHANGED, date=LATER), {}, NextAction.RESTART),
+        (206, 5, representation("", CHANGED, date=SOON), {"last-modified": CHANGED}, NextAction.RESTART),
         (
             206,
             5,
-            edition("", CHANGED, date=LATER),
+            representation("", CHANGED, date=LATER),
             {"last-modified": CHANGED, "etag": '"n"'},
             NextAction.READ,
         ),
-        (200, 5, edition(), {"etag": '"a"'}, NextAction.RESTART),
-        (200, 5, edition(), {"etag": '"b"'}, NextAction.RESTART),
+        (200, 5, representation(), {"etag": '"a"'}, NextAction.RESTART),
+        (200, 5, representation(), {"etag": '"b"'}, NextAction.RESTART),
         (416, 0, None, {}, NextAction.RESTART),
-        (416, 5, edition(), {}, NextAction.RESTART),
-        (302, 5, edition(), {}, NextAction.READ),  # and refused when it is read
+        (416, 5, representation(), {}, NextAction.RESTART),
+        (302, 5, representation(), {}, NextAction.READ),  # and refused when it is read
     ],
 )
-def test_what_to_do_with_an_answer(
+def test_what_to_do_with_a_response(
     status: int, start: int, known: Representation | None, headers: dict[str, str], step: NextAction
 ) -> None:
-    assert ranges.next_step(status, headers, is_ranged=True, start=start, edition=known) is step
+    assert ranges.next_action(status, headers, is_ranged=True, start=start, representation=known) is step
 
 
 @pytest.mark.parametrize(
     ("shown", "size"), [("bytes 0-9/100", 100), ("BYTES 0-9/100", 100), ("bytes 0-9/*", 100)]
 )
-def test_a_first_part_tells_of_the_whole(shown: str, size: int) -> None:
+def test_a_first_part_describes_the_whole(shown: str, size: int) -> None:
     found = ranges.read_first(OUTPUT, 10, 206, {"content-range": shown, "etag": '"a"'})
     assert (found.size, found.is_ranged, found.validator) == (size, True, '"a"')
 
 
-def test_a_file_shorter_than_a_part_tells_so() -> None:
+def test_a_file_shorter_than_a_part_is_described_as_such() -> None:
     found = ranges.read_first(
         UNKNOWN, 1000, 206, {"content-range": "bytes 0-99/100", "content-length": "100"}
     )
@@ -166,13 +166,13 @@ def test_a_first_part_that_is_not_what_was_asked_for(
 )
 def test_a_further_part_that_is_not_what_was_asked_for(status: int, headers: dict[str, str]) -> None:
     with pytest.raises(WiroOutputError):
-        ranges.check_further(OUTPUT, edition(), 10, 20, status, headers)
+        ranges.check_further(OUTPUT, representation(), 10, 20, status, headers)
 
 
 def test_a_part_may_be_shorter_than_was_asked_for() -> None:
     found = ranges.read_first(OUTPUT, 10, 206, {"content-range": "bytes 0-8/100", "content-length": "9"})
     assert (found.size, found.is_ranged) == (100, True)
-    ranges.check_further(OUTPUT, edition(), 10, 20, 206, {"content-range": "bytes 10-10/100"})
+    ranges.check_further(OUTPUT, representation(), 10, 20, 206, {"content-range": "bytes 10-10/100"})
 
 
 def test_all_of_it_may_come_as_a_part() -> None:
@@ -180,7 +180,7 @@ def test_all_of_it_may_come_as_a_part() -> None:
     whole = {"content-range": "bytes 0-99/100", "content-length": "100"}
     found = ranges.read_first(OUTPUT, None, 206, whole)
     assert (found.size, found.is_ranged) == (100, False)
-    ranges.check_further(OUTPUT, edition(), 0, None, 206, whole)
+    ranges.check_further(OUTPUT, representation(), 0, None, 206, whole)
 
 
 def test_a_renewed_link_is_to_the_same_file() -> None:
@@ -230,7 +230,7 @@ def test_a_cdn_that_asks_for_a_day_is_asked_again_within_the_minute() -> None:
     assert patience.pause(45.0, 0.5, asked=86_400.0) is None
 
 
-def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
+def test_after_the_first_cut_there_is_another_try_however_long_it_was_idle() -> None:
     """So does each that follows upon progress, but not a connection that is silent again."""
     patience, long = StallTimeout(0.0), ranges.PATIENCE_SECONDS * 3
     assert patience.pause(long, 0.5) == 0
@@ -240,9 +240,9 @@ def test_the_first_cut_has_another_try_however_long_the_silence_was() -> None:
     assert patience.pause(3 * long, 0.5) == 0
 
 
-def test_a_silent_connection_leaves_time_for_others() -> None:
-    assert 2 * ranges.silence_seconds(3600.0) < ranges.PATIENCE_SECONDS
-    assert ranges.silence_seconds(5.0) == 5.0
+def test_an_idle_connection_leaves_time_for_others() -> None:
+    assert 2 * ranges.idle_seconds(3600.0) < ranges.PATIENCE_SECONDS
+    assert ranges.idle_seconds(5.0) == 5.0
 
 
 def test_progress_adds_up_over_connections_that_bring_little() -> None:

@@ -155,9 +155,7 @@ def test_what_may_pass_may_be_tried_again(
 @pytest.mark.parametrize(
     "start", [b"", b"HTTP/1.1 200 OK\r\n", head(200, content_length=len(PNG)) + PNG[:100]]
 )
-def test_a_cdn_that_falls_silent_is_left(
-    cdn: HostileServer, connect: Connect, twin: Twin, start: bytes
-) -> None:
+def test_a_cdn_that_goes_idle_is_left(cdn: HostileServer, connect: Connect, twin: Twin, start: bytes) -> None:
     connect(read_timeout=0.1)
 
     def start_and_stall(wire: Any) -> None:
@@ -181,7 +179,7 @@ TRICKLES: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("trickle", TRICKLES)
-def test_nothing_of_an_answer_trickles_on_for_ever(
+def test_no_part_of_a_response_trickles_for_ever(
     cdn: HostileServer, connect: Connect, twin: Twin, trickle: str
 ) -> None:
     connect(read_timeout=0.5, connect_timeout=0.5)
@@ -193,7 +191,7 @@ HEAD = head(200, content_type="image/png", content_length=len(PNG), etag='"v1"')
 
 
 @pytest.mark.parametrize("cut", [len(HEAD) - 1, HEAD.index(b"4808") + 2, HEAD.index(b"t-length"), 12, 20])
-def test_a_header_that_was_cut_is_no_answer(cdn: HostileServer, twin: Twin, cut: int) -> None:
+def test_a_truncated_header_is_no_response(cdn: HostileServer, twin: Twin, cut: int) -> None:
     """However much of it came, it tells nothing: half of a number is another number."""
     with pytest.raises(WiroOutputUnavailableError):
         twin.fetch(at(cdn, raw(HEAD[:cut])))
@@ -238,7 +236,7 @@ def test_a_refused_connection_is_named_as_that(twin: Twin, caplog: pytest.LogCap
     assert_secret(failure.value, caplog)
 
 
-def test_a_header_that_is_none_is_passed_over_in_silence(
+def test_a_line_that_is_no_header_is_ignored(
     cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
 ) -> None:
     """urllib3 would warn of it, with the URL. aiohttp doesn't take such an answer."""
@@ -270,7 +268,7 @@ def test_a_header_that_is_none_hides_no_length(
     hook = BlockingTwin()
     top = b"HTTP/1.1 200 OK\r\n" + line + b"\r\n" + length % len(PNG) + b'\r\netag: "v1"\r\n\r\n'
     assert hook.fetch(at(cdn, raw(top, PNG), size=None)) == PNG
-    with pytest.raises(WiroOutputUnavailableError, match="cut off"):
+    with pytest.raises(WiroOutputUnavailableError, match="truncated"):
         hook.fetch(at(cdn, raw(top, PNG[:-1]), size=None))
     hook.close()
 
@@ -279,7 +277,7 @@ def test_a_header_that_is_none_hides_no_length(
     "interim", [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", b"HTTP/1.1 102 P\r\n\r\n"]
 )
 @pytest.mark.parametrize("count", [1, 3])
-def test_what_comes_before_the_answer_is_passed_over(
+def test_what_precedes_the_final_response_is_ignored(
     cdn: HostileServer, connect: Connect, interim: bytes, count: int
 ) -> None:
     hook = BlockingTwin()
@@ -329,7 +327,7 @@ def test_two_lengths_are_none(cdn: HostileServer, twin: Twin) -> None:
         twin.fetch(at(cdn, raw(shown, PNG), size=None))
 
 
-def test_a_body_whose_end_nobody_states_is_reported_as_unverified(
+def test_a_body_of_unstated_length_is_reported_as_unverified(
     cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert twin.fetch(at(cdn, until_close(PNG), size=None)) == PNG
@@ -341,7 +339,7 @@ def test_a_body_whose_end_nobody_states_is_reported_as_unverified(
 
 
 @pytest.mark.parametrize("kind", ["blocking", "asynchronous"])
-def test_of_an_input_that_may_be_cut_off_there_is_no_digest(
+def test_an_input_that_may_be_truncated_has_no_digest(
     cdn: HostileServer, connect: Connect, kind: str
 ) -> None:
     """By it a lost Run's task would be taken for another's, and paid for again."""

@@ -35,7 +35,7 @@ SMALL: list[Any] = [
 
 
 @pytest.mark.parametrize("value", SMALL)
-def test_a_small_answer_is_laid_out_as_ever(value: Any) -> None:
+def test_small_json_is_indented(value: Any) -> None:
     """Byte for byte: an object that is there already is known again by its bytes."""
     assert json_text(value) == json.dumps(value, ensure_ascii=False, indent=2)
 
@@ -76,7 +76,7 @@ def test_what_is_written_without_recursion_is_the_same(value: Any, sort_keys: bo
     )
 
 
-def test_an_answer_that_is_nested_beyond_the_interpreters_limit_is_written() -> None:
+def test_json_that_is_nested_beyond_the_interpreters_limit_is_written() -> None:
     depth = 50 * sys.getrecursionlimit()
     assert json_text(nested(depth, {"a": 1})) == "[" * depth + '{"a": 1}' + "]" * depth
 

@@ -9,15 +9,8 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.provenance import (
-    MAX_METADATA_BYTES,
-    MAX_TAGS,
-    Provenance,
-    tag_set,
-    tagging_header,
-    user_tags,
-    with_digest,
-)
+from airflow_provider_wiro.landing.provenance import Provenance, tag_set, tagging_header, with_digest
+from airflow_provider_wiro.landing.user_metadata import MAX_METADATA_BYTES, MAX_TAGS, user_tags
 
 SHA256 = "a" * 64
 ORIGIN = Provenance(
@@ -92,7 +85,7 @@ def test_metadata_is_printable_ascii_whatever_a_dag_is_called(name: str) -> None
 
 
 @pytest.mark.parametrize("length", [0, 300, 1000, 1900, 2100])
-def test_metadata_of_ours_gives_way_before_it_is_more_than_s3_takes(length: int) -> None:
+def test_the_providers_metadata_gives_way_before_it_is_more_than_s3_takes(length: int) -> None:
     origin = Provenance("2221", "m" * 200, "d" * 250, "r" * 250, "t" * 250)
     metadata = origin.metadata("0", {"k": "v" * length})
     assert metadata["k"] == "v" * length
@@ -104,7 +97,7 @@ def test_metadata_of_ours_gives_way_before_it_is_more_than_s3_takes(length: int)
 # -- tags
 
 
-def test_tags_of_both_ways_are_merged_and_ours_give_way() -> None:
+def test_tags_given_both_ways_are_merged_and_the_providers_give_way() -> None:
     tags = ORIGIN.tags(user_tags("team=art%20dept&kind=a%2Fb", {"kind": "draft", "wiro-model": "mine"}))
     assert tags["team"] == "art dept"
     assert tags["kind"] == "draft"

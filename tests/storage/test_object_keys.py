@@ -47,7 +47,7 @@ def test_where_nothing_remains_the_fallback_stands_in(name: str) -> None:
     assert clean_name(name, fallback="output") == "output"
 
 
-def test_a_long_name_is_cut_and_keeps_its_suffix() -> None:
+def test_a_long_name_is_truncated_and_keeps_its_suffix() -> None:
     assert clean_name("x" * 300 + ".png", fallback="output") == "x" * 196 + ".png"
     assert clean_name("日" * 300 + ".jpeg", fallback="output") == "日" * 65 + ".jpeg"
 
@@ -56,7 +56,7 @@ def test_a_suffix_that_is_none_is_not_kept() -> None:
     assert clean_name("x" * 300 + "." + "y" * 30, fallback="output") == "x" * 200
 
 
-def test_a_cut_name_does_not_end_in_a_dot_or_a_dash() -> None:
+def test_a_truncated_name_does_not_end_in_a_dot_or_a_dash() -> None:
     assert clean_name("x" * 199 + "." + "y" * 30, fallback="output") == "x" * 199
     assert clean_name("x" * 199 + " " + "y" * 300, fallback="output") == "x" * 199
 

@@ -45,7 +45,7 @@ def summary_of(*outputs: dict[str, Any]) -> dict[str, Any]:
     return {"wiro_task_id": "2221", "model": "retroAIx/Retro-Cartoons", "outputs": listed}
 
 
-def test_wiro_is_told_to_delete_once_everything_is_there(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+def test_wiros_files_are_deleted_once_everything_is_there(wiro: Wiro, s3: S3, server: HostileServer) -> None:
     there: list[list[str]] = []
 
     def delete(wire: Any) -> None:
@@ -273,7 +273,7 @@ def test_a_picture_is_fetched_before_it_is_deleted_whatever_stands_beside_its_ur
     assert deletions(server) == [{"tasktoken": TOKEN}]
 
 
-def test_an_answer_of_which_wiro_shows_nothing_is_not_deleted(
+def test_an_llms_answer_that_wiro_shows_empty_is_not_deleted(
     wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.on(DELETE, ok())

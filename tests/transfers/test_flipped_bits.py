@@ -136,7 +136,7 @@ def test_where_boto3_adds_no_checksum_each_body_has_its_md5(
 
 
 @BOTH
-def test_a_checksum_that_somebody_asked_for_needs_no_md5(
+def test_a_checksum_that_the_user_asked_for_needs_no_md5(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, config: dict[str, str], body: bytes
 ) -> None:
     calls = Calls(monkeypatch)

@@ -193,7 +193,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_writer_that_goes_on_while_another_cleans_up_is_left_alone(
+def test_a_writer_that_continues_while_another_cleans_up_is_left_alone(
     wiro: Wiro, bucket: Bucket, calls: Calls, stalling: Stalling, replace: bool
 ) -> None:
     wiro.shows(wiro.file(BIG, stalling.serve(BIG)))
@@ -235,7 +235,7 @@ def test_a_part_that_came_since_the_try_began_shows_a_live_writer(
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_silent_writer_that_was_taken_for_dead_begins_anew_by_itself(
+def test_an_idle_writer_that_was_taken_for_dead_restarts_by_itself(
     wiro: Wiro,
     bucket: Bucket,
     stalling: Stalling,

@@ -63,7 +63,7 @@ def test_a_link_that_is_empty_at_first_is_waited_for(
     assert landed["total_bytes"] == len(PNG) + len(BIG)
 
 
-def test_a_link_that_answers_404_though_detail_shows_it_is_waited_for(
+def test_a_link_that_is_404_though_detail_shows_it_is_waited_for(
     wiro: Wiro, server: HostileServer, move: Transfer
 ) -> None:
     not_yet: list[Script] = [answer(b"", 404)] * 4
@@ -90,7 +90,7 @@ def test_what_never_comes_is_a_passing_error(
     assert len(server.to(DETAIL)) < 25
 
 
-def test_a_look_that_shows_no_outputs_is_passing(wiro: Wiro, server: HostileServer, move: Transfer) -> None:
+def test_a_poll_that_shows_no_outputs_may_pass(wiro: Wiro, server: HostileServer, move: Transfer) -> None:
     file = wiro.file(PNG)
     shown(server, [{**file, "url": ""}], [], [file])
     assert move()[1] == [PNG]
@@ -169,7 +169,7 @@ def test_a_cost_that_cannot_be_asked_for_fails_no_transfer(
     assert (landed["cost_usd"], bodies) == (None, [PNG])
 
 
-def test_the_manifest_tells_how_an_llm_ended_and_what_it_used(wiro: Wiro, s3: S3) -> None:
+def test_the_manifest_says_how_an_llm_ended_and_what_it_used(wiro: Wiro, s3: S3) -> None:
     usage = {"input_tokens": 84, "output_tokens": 21, "total_tokens": 105}
     segments = [{"type": "thinking", "text": "hm"}, {"type": "answer", "text": "Hello"}]
     content = {"segments": segments, "answer": ["other"], "finishreason": "length", "usage": usage}

@@ -46,7 +46,7 @@ def test_one_of_the_version_before_is_kept_where_it_says_the_same(wiro: Wiro, s3
     assert read(s3) == earlier
 
 
-def test_it_tells_what_was_asked_for_what_it_cost_and_what_became_of_it(
+def test_it_says_what_was_asked_for_what_it_cost_and_what_became_of_it(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
     wiro.shows(wiro.file(PNG), LLM, parameters=PARAMETERS, elapsedseconds="6.0000", **TIMES)
@@ -194,7 +194,7 @@ def test_the_digest_of_an_object_that_changed_is_not_taken_from_it(wiro: Wiro, s
     assert file["sha256"] in {None, hashlib.sha256(other).hexdigest()}
 
 
-def test_when_there_is_more_to_tell_it_is_written_anew(wiro: Wiro, s3: S3) -> None:
+def test_a_manifest_that_would_say_more_is_written_again(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG))
     land(manifest=True)
     wiro.shows(wiro.file(PNG), wiro.file(PNG + b"2"))

@@ -136,7 +136,7 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wiro states the size, and the CDN neither that nor an end."""
-    monkeypatch.setattr(range_reader, "_LAST_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(range_reader, "_END_SECONDS", 0.1)
     began = time.monotonic()
     wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=silence)))
     assert_landed(transfer(), s3, PNG)
@@ -146,10 +146,12 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
 # -- what is not known to be whole
 
 
-def test_what_may_be_cut_off_is_not_deleted_from_wiro(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+def test_an_output_that_may_be_truncated_is_not_deleted_from_wiro(
+    wiro: Wiro, s3: S3, server: HostileServer
+) -> None:
     wiro.shows(wiro.file(PNG, until_close(PNG[:-9]), size=None))
     for _ in range(2):  # a retry skips it, and knows no more
-        with pytest.raises(AirflowFailException, match=r"Nothing was deleted.*output 0.*may be cut off"):
+        with pytest.raises(AirflowFailException, match=r"Nothing was deleted.*output 0.*may be truncated"):
             land(delete_after=True)
     assert s3.keys == [KEY]
     assert DELETE not in [request.path for request in server.requests]

@@ -181,7 +181,7 @@ def test_a_fault_of_s3_leaves_no_object_and_no_parts(
     assert bucket.keys == bucket.open_uploads == []
 
 
-def test_a_second_run_costs_one_look_at_each_object(
+def test_a_second_run_costs_one_head_of_each_object(
     wiro: Wiro, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG))

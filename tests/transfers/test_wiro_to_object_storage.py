@@ -100,7 +100,7 @@ def sha256(body: bytes) -> str:
 
 
 @pytest.mark.parametrize("wiro_task_id", ["2221", {"wiro_task_id": "2221", "model": "o/m"}])
-def test_an_image_lands_whole_and_is_told_of(wiro: Wiro, store: Store, wiro_task_id: Any) -> None:
+def test_an_image_lands_whole_and_is_reported(wiro: Wiro, store: Store, wiro_task_id: Any) -> None:
     wiro.shows(wiro.file(PNG))
     assert transfer(store.uri(KEY), wiro_task_id) == {
         "wiro_task_id": "2221",
@@ -155,7 +155,7 @@ def test_an_object_storage_path_keeps_its_connection(wiro: Wiro, bucket: Bucket)
 # -- several at once
 
 
-def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro, store: Store) -> None:
+def test_several_outputs_are_fetched_at_once_and_reported_in_order(wiro: Wiro, store: Store) -> None:
     three = threading.Barrier(3, timeout=10)
 
     def together(wire: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_number_that_makes_no_sense_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("manifest", [True, "about/{wiro_task_id}.json"])
-def test_a_manifest_tells_where_the_files_come_from(wiro: Wiro, store: Store, manifest: bool | str) -> None:
+def test_a_manifest_says_where_the_files_come_from(wiro: Wiro, store: Store, manifest: bool | str) -> None:
     wiro.shows(wiro.file(PNG), LLM, parameters={"prompt": "p", "apiKey": "user-secret-1234", "seed": "7"})
     where = manifest if manifest is True else store.uri(str(manifest))
     landed = transfer(store.uri(KEY), manifest=where)
@@ -266,7 +266,7 @@ def test_a_different_file_is_in_the_way_and_stays_unless_replaced(
     assert store.get("0.png") == PNG
 
 
-def test_a_file_of_another_size_is_told_apart_without_reading_anything(
+def test_a_file_of_another_size_is_recognised_without_reading_it(
     wiro: Wiro, store: Store, cdn: HostileServer
 ) -> None:
     store.put("0.png", b"other")
@@ -343,16 +343,16 @@ def test_a_store_that_fails_leaves_nothing_behind(
 def test_a_store_that_keeps_less_than_it_was_given_is_noticed(
     wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
+    from airflow_provider_wiro.landing.object_storage.file import StorageFile
 
-    real = StoredOutput.facts
+    real = StorageFile.facts
 
-    def lying(self: StoredOutput) -> Any:
+    def lying(self: StorageFile) -> Any:
         found = real(self)
         return found and {**found, "size": found["size"] - 1}
 
     wiro.shows(wiro.file(PNG))
-    monkeypatch.setattr(StoredOutput, "facts", lying)
+    monkeypatch.setattr(StorageFile, "facts", lying)
     with pytest.raises(WiroOutputUnavailableError, match="now shows"):
         transfer(store.uri(KEY))
     assert store.keys == []
@@ -398,7 +398,7 @@ def big_output(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:
     ],
     ids=lambda fault: fault.kind,
 )
-def test_a_cut_or_an_expired_link_is_ridden_out_without_fetching_anything_twice(
+def test_a_cut_or_an_expired_link_is_survived_without_fetching_bytes_twice(
     big_output: WiroEmulator, store: Store, fault: Fault
 ) -> None:
     big_output.inject(fault)
@@ -410,7 +410,7 @@ def test_a_cut_or_an_expired_link_is_ridden_out_without_fetching_anything_twice(
     assert big_output.counts.bytes_served < 21 * MIB
 
 
-def test_a_file_that_the_cdn_cannot_go_on_with_is_fetched_and_written_anew(
+def test_a_file_that_the_cdn_cannot_resume_is_fetched_and_written_again(
     big_output: WiroEmulator, store: Store
 ) -> None:
     big_output.inject(Fault("truncated", endpoint="cdn", after_bytes=15 * MIB), Fault("ignore_range"))
@@ -562,7 +562,7 @@ def test_on_kill_ends_even_a_transfer_that_has_stalled(wiro: Wiro, store: Store,
     assert store.keys == []
 
 
-def test_after_on_kill_nothing_begins(wiro: Wiro, store: Store, cdn: HostileServer) -> None:
+def test_after_on_kill_nothing_is_started(wiro: Wiro, store: Store, cdn: HostileServer) -> None:
     wiro.shows(wiro.file(PNG))
     task = operator(store.uri(KEY))
     task.on_kill()

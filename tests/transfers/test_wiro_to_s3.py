@@ -50,7 +50,7 @@ pytestmark = pytest.mark.usefixtures("connect")
 @pytest.mark.parametrize(
     "wiro_task_id", ["2221", 2221, {"wiro_task_id": "2221", "model": "retroAIx/Retro-Cartoons"}]
 )
-def test_an_image_lands_whole_and_is_told_of(wiro: Wiro, s3: S3, wiro_task_id: Any) -> None:
+def test_an_image_lands_whole_and_is_reported(wiro: Wiro, s3: S3, wiro_task_id: Any) -> None:
     wiro.shows(wiro.file(PNG))
     landed = transfer(wiro_task_id)
     key = "wiro/2221/0-0.png"
@@ -267,7 +267,7 @@ def test_encryption_acl_and_extra_arguments_reach_s3(wiro: Wiro, s3: S3, body: b
     assert "READ" in {grant["Permission"] for grant in grants}
 
 
-def test_a_content_type_of_the_user_is_the_one_that_is_told(wiro: Wiro, s3: S3) -> None:
+def test_a_content_type_of_the_user_is_the_one_that_is_reported(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG))
     (file,) = transfer(extra_args={"ContentType": "image/x-mine"})["files"]
     assert file["content_type"] == s3.head("wiro/2221/0-0.png")["ContentType"] == "image/x-mine"
@@ -355,7 +355,7 @@ def test_on_kill_ends_even_a_transfer_that_has_stalled(
     assert s3.keys == s3.open_uploads == []
 
 
-def test_after_on_kill_nothing_more_begins(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+def test_after_on_kill_nothing_more_is_started(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
     operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET, max_concurrency=1)
 
     def kill_first(wire: Any) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.batch.preflight.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
 from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.settings import Log
     from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.landing.s3.destination import S3Destination
 
 
 def has_started_nothing(record: BatchState) -> bool:
@@ -21,19 +22,27 @@ def has_started_nothing(record: BatchState) -> bool:
     return record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
 
 
-def try_places(items: int, parts: ResultShards, manifest: str, lander: ItemTransfer | None, log: Log) -> None:
+def try_outputs(items: int, s3_key: str, model: str, destination: S3Destination) -> None:
     """
-    Try the places of outputs, parts and manifest. The journal's is tried by beginning the journal.
+    Try the bucket of the outputs.
 
     :param items: how many there are.
+    :param s3_key: the key of each object as the user gave it.
+    :raises WiroUsageError: two items would get the same key, or S3 refuses what the batch will do.
+    """
+    check_item_keys(s3_key, items)
+    check_bucket(destination)
+    try_put(destination, model)
+
+
+def try_places(parts: ResultShards, manifest: str, log: Log) -> None:
+    """
+    Try the folders of the results and the manifest. The journal's is tried by starting the journal.
+
     :param manifest: its URI or path.
     :raises WiroUsageError: one refuses what the batch will do.
     :raises WiroRecordError: one can't be reached at this moment.
     """
-    if lander is not None:
-        check_item_keys(lander.key_template, items)
-        lander.check_bucket()
-        lander.try_put()
     file = local_path(manifest)
     if file is not None and file.is_dir():
         raise WiroUsageError(

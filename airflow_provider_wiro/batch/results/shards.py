@@ -17,10 +17,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.preflight.store_refusals import is_access_denied, is_missing_bucket, refusals
+from airflow_provider_wiro.batch.preflight.store_refusals import refusals
 from airflow_provider_wiro.batch.state.batch_state import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
+from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,9 +111,10 @@ class ResultShards:
         except Exception as error:
             if is_missing_bucket(error):
                 return set()  # which is reported where the batch's places are tried
-            if not is_access_denied(error):
+            if "403" not in code_and_status(error):
                 raise
             # A role that may not list a bucket (s3:ListBucket) can still put and get what it knows by name.
+            # Other reasons of a 403 are reported where the batch's places are tried.
             return None
         return {int(found[1]) for found in map(_PART.fullmatch, names) if found}
 

@@ -1,1 +1,5 @@
-"""Outputs into any store that Airflow's ObjectStoragePath reaches."""
+"""
+How does an output get into any store that ObjectStoragePath reaches? As one stream, without conditions.
+
+Entry: ``transfer.ObjectStorageTransfer``. ``path_template`` is also used when DAG files are parsed.
+"""

@@ -1,9 +1,8 @@
-"""A stream of bytes into one file of any store that Airflow's ObjectStoragePath reaches."""
+"""One file of a store that Airflow's ObjectStoragePath reaches: written whole, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
-from airflow_provider_wiro.landing.object_storage.output_stream import PIECE_BYTES
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.digests import PIECE_BYTES
 from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
 from airflow_provider_wiro.storage.object_files import LocalFile, open_object, provider_hint
-from airflow_provider_wiro.storage.private_files import open_private
+from airflow_provider_wiro.storage.private_files import open_private, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_wiro.landing.object_storage.output_stream import Stream
+    from airflow_provider_wiro.storage.digests import Stream
 
 log = plain_logger(__name__)
 
@@ -39,13 +38,13 @@ class Written:
     sha256: str
 
 
-class StoredOutput:
+class StorageFile:
     """
     One file in a store, there or to be.
 
     :param uri: an object-storage URI with or without its connection, or an absolute local path.
-    :param below: a local file may not be outside of this folder, wherever symbolic links lead; a path or URI.
-    :param argument: what the user knows the path as, for messages.
+    :param below: a path or URI of a folder that a local file may not be outside of, symbolic links resolved.
+    :param argument: the name of the path's argument, for messages.
     :param is_private: a local file may be read by its owner only.
     :raises WiroUsageError: it is neither, there is no such store, or the file is not below ``below``.
     """
@@ -125,16 +124,9 @@ class StoredOutput:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._check_below()
         scratch = path.with_name(f".wiro-{uuid.uuid4().hex}.part")
-        try:
-            with open_private(scratch, "xb") if self._is_private else scratch.open("xb") as file:
-                written = _copy(stream, file)
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(path)
-        except BaseException:  # also when the task is stopped
-            scratch.unlink(missing_ok=True)
-            raise
-        return written
+        open_file = open_private if self._is_private else Path.open
+        with replacing(path, open_file=open_file, scratch=scratch) as file:
+            return _copy(stream, file)
 
     def _write_object(
         self, stream: Stream, expected_size: int | None, before: Mapping[str, Any] | None
@@ -144,7 +136,7 @@ class StoredOutput:
             written = _copy(stream, file)
             file.close()
         except BaseException:  # also when the task is stopped
-            self._throw_away(file, before)
+            self._undo(file, before)
             raise
         return written
 
@@ -157,12 +149,12 @@ class StoredOutput:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return self._path.open("wb", block_size=block_bytes)
 
-    def _throw_away(self, file: Any, before: Mapping[str, Any] | None) -> None:
+    def _undo(self, file: Any, before: Mapping[str, Any] | None) -> None:
         """
-        Undo a write. If this fails it is only logged, lest it hide why it was done.
+        Undo a write. A failure is only logged: the error that led here matters more.
 
-        fsspec's files must not be closed, not even when they are collected: that would make an object of what
-        there is so far.
+        fsspec's files must not be closed, not even when they are garbage collected: that would make an object
+        of what was written so far.
         """
         raw = getattr(file, "_obj", file)  # out of Airflow's wrapper, which has its own attributes
         try:
@@ -173,7 +165,7 @@ class StoredOutput:
             else:
                 raw.close()
             after = self.facts()
-            # What object stores made nothing of is still the object that was there before.
+            # If the store made no object, the one that was there before is still there.
             if after is not None and after != before:
                 self._path.unlink()
         except Exception:

@@ -1,7 +1,7 @@
 """
-The template of the paths that outputs get in any store.
+Checks the template of the paths that outputs get in a store.
 
-Checked when a DAG file is parsed, so that it imports little.
+Used when a DAG file is parsed, so it imports little.
 """
 
 from __future__ import annotations

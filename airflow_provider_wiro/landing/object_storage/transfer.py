@@ -1,82 +1,172 @@
-"""One output of a task into one file of any store: written there, or found there."""
+"""ObjectStorageTransfer: the outputs of one finished task into any store that Airflow reaches."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_provider_wiro.api.run_summary import last_lines
+from airflow_provider_wiro.downloads.download import Download
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
-from airflow_provider_wiro.landing.object_storage.failures import plain_store_errors
+from airflow_provider_wiro.input_files.stored_file import with_connection
+from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.object_storage.file import StorageFile
+from airflow_provider_wiro.landing.object_storage.store_errors import plain_store_errors
+from airflow_provider_wiro.landing.plan import plan
+from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
+from airflow_provider_wiro.storage.location import fixed_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from airflow_provider_wiro.landing.object_storage.file import StoredOutput
-    from airflow_provider_wiro.landing.object_storage.output_stream import OutputReader
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.storage.digests import Stream
+
+T = TypeVar("T")
 
 log = plain_logger(__name__)
 
 
 @dataclass(frozen=True)
-class StoredLanding:
+class StorageDestination:
     """
-    Lands the outputs of one task; several threads may do so at once.
+    Where outputs land and how.
 
-    :ivar replaces: whether files that are there are overwritten.
+    :ivar template: of the files' paths, rendered by Jinja.
+    :ivar unrendered: the same as the DAG file has it, None if not known.
+    :ivar replace: overwrite files that are there.
+    :ivar workers: how many threads move outputs.
+    :ivar require_size: refuse a file of unknown size whose end is the connection's.
     """
 
-    reader: OutputReader
-    wiro_task_id: str
-    replaces: bool
+    template: str
+    unrendered: str | None
+    replace: bool
+    workers: int
+    require_size: bool
 
-    def land(self, what_and_where: tuple[PlannedObject, StoredOutput]) -> dict[str, Any]:
-        """
-        Have an output in the store, and return what the operator tells of it.
 
-        :raises WiroOutputRefusedError: another file is in the way, or it is not what Wiro announced.
-        :raises WiroOutputUnavailableError: it can't be had, or written, at this moment.
-        :raises WiroUsageError: the store refuses it for good.
-        """
-        landing, target = what_and_where
-        self.reader.check()
-        with plain_store_errors(target.uri, "path"):
-            return self._land(landing, target)
+class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
+    """
+    Lands a task's outputs in files of a store, each as one stream.
 
-    def _land(self, landing: PlannedObject, target: StoredOutput) -> dict[str, Any]:
-        before = target.facts()
-        existing = None if self.replaces else before
-        if existing is not None:
-            sha256, size = self._sha256_if_identical(landing, target, existing)
-            log.info("Skipped %s: it is there already, identical.", target.uri)
-        else:
-            written = self.reader.read(
-                landing, lambda stream: target.write(stream, expected_size=landing.size, before=before)
-            )
-            sha256, size = written.sha256, written.size
-            log.info("Landed %s: %s bytes, %s.", target.uri, f"{size:,}", landing.content_type)
+    :param manifest: False, True (beside the first output), or its URI, local path or ObjectStoragePath.
+    :param unrendered_manifest: the same as the DAG file has it, None if not known or True.
+    :raises WiroError: there is no such store, a file is outside of the template's fixed folder, or something
+        else is where the manifest is to be.
+    """
+
+    def __init__(
+        self,
+        destination: StorageDestination,
+        hook: WiroHook,
+        task: Task,
+        provenance: Provenance,
+        *,
+        manifest: Any = False,
+        unrendered_manifest: str | None = None,
+    ) -> None:
+        template, unrendered = destination.template, destination.unrendered
+        super().__init__(
+            hook, task, provenance, workers=destination.workers, require_size=destination.require_size
+        )
+        self._replaces = destination.replace
+        self.planned = plan(task, template, model=provenance.model, argument="path")
+        if not self.planned:
+            log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
+        below = fixed_folder(unrendered, template)
+        self._files = [StorageFile(one.key, below=below) for one in self.planned]
+        self._open_manifest(template, manifest, unrendered if manifest is True else unrendered_manifest)
+
+    def _open_manifest(self, template: str, wanted: Any, unrendered: str | None) -> None:
+        """Read the manifest that is there, if one is wanted and there are outputs."""
+        given = wanted if isinstance(wanted, bool) else with_connection(wanted)
+        provenance = self.provenance
+        uri = manifests.manifest_key(given, template, self.planned, provenance.placeholders)
+        if uri is None or not self.planned:
+            return
+        below = fixed_folder(unrendered, template if given is True else str(given))
+        store = StorageManifestStore(StorageFile(uri, below=below, argument="manifest", is_private=True))
+        self._manifest = manifests.ManifestFile(
+            store, provenance.wiro_task_id, replace=self._replaces, api=provenance.api
+        )
+
+    def _items(self) -> Sequence[tuple[PlannedObject, StorageFile]]:
+        return list(zip(self.planned, self._files, strict=True))
+
+    def _land(self, item: tuple[PlannedObject, StorageFile]) -> dict[str, Any]:
+        planned, file = item
+        self._pool.check()
+        with plain_store_errors(file.uri, "path"):
+            before = file.facts()
+            existing = None if self._replaces else before
+            if existing is not None:
+                sha256, size = self._require_same(planned, file, existing)
+                log.info("Skipped %s: it is there already, identical.", file.uri)
+            else:
+                written = self._read(
+                    planned, lambda stream: file.write(stream, expected_size=planned.size, before=before)
+                )
+                sha256, size = written.sha256, written.size
+                log.info("Landed %s: %s bytes, %s.", file.uri, f"{size:,}", planned.content_type)
         return {
-            "uri": target.uri,
-            "name": landing.name,
+            "uri": file.uri,
+            "name": planned.name,
             "size": size,
             "sha256": sha256,
-            "content_type": landing.content_type,
+            "content_type": planned.content_type,
             "etag": None,
             "skipped": existing is not None,
         }
 
-    def _sha256_if_identical(
-        self, landing: PlannedObject, target: StoredOutput, existing: Mapping[str, Any]
+    def _require_same(
+        self, planned: PlannedObject, file: StorageFile, existing: Mapping[str, Any]
     ) -> tuple[str, int]:
         """Return digest and size of the file that is there, if it is this very output."""
         size = int(existing.get("size") or 0)
-        if landing.size is None or landing.size == size:
-            with target.open() as file:
-                there = self.reader.digest(file)
-            if self.reader.sha256(landing) == there:
-                return there, size
+        if planned.size is None or planned.size == size:
+            with file.open() as stream:
+                found = sha256_of(stream, self._pool.check)
+            if self._read(planned, lambda stream: sha256_of(stream, self._pool.check)) == found:
+                return found, size
         raise WiroOutputRefusedError(
-            f"{target.uri} is there already and is not output {landing.output.index} of Wiro task "
-            f"{self.wiro_task_id}. Choose another path, or overwrite it with replace=True."
+            f"{file.uri} is there already and is not output {planned.output.index} of Wiro task "
+            f"{self.provenance.wiro_task_id}. Choose another path, or overwrite it with replace=True."
         )
+
+    def _read(self, planned: PlannedObject, use: Callable[[Stream], T]) -> T:
+        """Return what ``use`` makes of an output's bytes; called again if they have to be fetched again."""
+        self._pool.check()
+        if planned.body is not None:
+            return use(io.BytesIO(planned.body))
+        return Download(self._downloader, planned.output, PIECE_BYTES).read_through(use)
+
+
+class StorageManifestStore:
+    """
+    One file of a store, as a :class:`~airflow_provider_wiro.landing.manifest.ManifestStore`.
+
+    Stores have no conditional write: of two that write it at once, the last one wins.
+    """
+
+    def __init__(self, file: StorageFile) -> None:
+        self.uri = file.uri
+        self._file = file
+
+    def read(self) -> bytes | None:
+        with plain_store_errors(self.uri, "manifest"):
+            if self._file.facts() is None:
+                return None
+            with self._file.open() as file:
+                found: bytes = file.read(manifests.MAX_BYTES)
+        return found
+
+    def put(self, body: bytes, *, only_if_absent: bool) -> None:
+        with plain_store_errors(self.uri, "manifest"):
+            self._file.write(io.BytesIO(body), expected_size=len(body), before=self._file.facts())

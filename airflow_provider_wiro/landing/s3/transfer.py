@@ -1,63 +1,138 @@
-"""One output of a task into its object: put there, or found there."""
+"""S3Transfer: the outputs of one finished task into S3, used by the operator and by the batch."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
-from airflow_provider_wiro.landing.s3.bucket import part_bytes_for
+from airflow_provider_wiro.api.run_summary import last_lines
+from airflow_provider_wiro.downloads.download import Download
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError
+from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
+from airflow_provider_wiro.landing.plan import plan, plan_remembered, planned_by_manifest, with_listed_outputs
+from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
+from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects, output_id
+from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
+from airflow_provider_wiro.landing.s3.uploads import S3Uploads
+from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.downloads.downloader import Download, Downloader
+    from collections.abc import Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
-    from airflow_provider_wiro.landing.s3.bucket import S3Bucket
-    from airflow_provider_wiro.landing.s3.object_upload import StoredObject
-    from airflow_provider_wiro.landing.s3.transfer_record import TransferRecord
-    from airflow_provider_wiro.landing.workers import WorkerPool
+    from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
+    from airflow_provider_wiro.landing.s3.destination import S3Destination
 
 log = plain_logger(__name__)
 
 
-@dataclass(frozen=True)
-class S3Landing:
+class S3Transfer(Transfer["PlannedObject"]):
     """
-    Lands the outputs of one task.
+    Lands a task's outputs in a bucket, whole and verified, with memory that doesn't grow with their size.
 
-    :ivar replaces: whether objects that are there are overwritten.
-    :ivar part_size: bytes of each part of a large output.
+    :param summary: what the operator was given as the task: an id or a run summary.
+    :param manifest: as the operator was given it.
+    :param is_retry: an earlier try of the same Airflow task may have left open uploads.
+    :param logs_each: log each object; else only what is unusual.
+    :raises WiroError: two objects would get the same key; something else is where the manifest is to be.
     """
 
-    s3: S3Bucket
-    books: TransferRecord
-    fetcher: Downloader
-    crew: WorkerPool[PlannedObject, dict[str, Any]]
-    replaces: bool
-    part_size: int
+    def __init__(
+        self,
+        destination: S3Destination,
+        hook: WiroHook,
+        task: Task,
+        provenance: Provenance,
+        *,
+        summary: object = None,
+        manifest: bool | str = False,
+        is_retry: bool = False,
+        logs_each: bool = True,
+    ) -> None:
+        settings = destination.settings
+        super().__init__(
+            hook,
+            with_listed_outputs(task, summary),
+            provenance,
+            workers=destination.workers,
+            require_size=settings.require_size,
+        )
+        self._bucket = destination.bucket
+        self._tags = destination.tags
+        self._replaces = settings.replace
+        self._part_size = settings.part_size
+        self._level = logging.INFO if logs_each else logging.DEBUG
+        #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
+        self._is_remembered = not task.outputs
+        self._uploads = S3Uploads(self._bucket, is_retry=is_retry)
+        self._plan(destination.key_template, manifest)
+        self._existing = ExistingObjects(
+            self._bucket,
+            provenance,
+            self._manifest.earlier if self._manifest else None,
+            is_remembered=self._is_remembered,
+            has_tags=self._tags is not None,
+        )
 
-    def land(self, landing: PlannedObject) -> dict[str, Any]:
-        """
-        Have an output in S3, and return what the operator tells of it.
+    @property
+    def keeps_manifest(self) -> bool:
+        return self._is_remembered
 
-        :raises WiroOutputRefusedError: another object is in the way, or it is not what Wiro announced.
-        :raises WiroOutputUnavailableError: it can't be had, or written, at this moment.
-        """
-        uri = f"s3://{self.s3.bucket}/{landing.key}"
-        existing = None if self.replaces else self.s3.head(landing.key)
-        stored = None if existing is not None else self._put(landing)
+    def run(self) -> list[dict[str, Any]]:
+        try:
+            with self._uploads.incomplete.cleaned_up(self._downloader.pause):
+                return super().run()
+        finally:
+            self._uploads.abort_open()
+
+    def _plan(self, key_template: str, manifest: bool | str) -> None:
+        """Plan what lands where, and read the manifest that is there."""
+        make_plan = plan_remembered if self._is_remembered else plan
+        self.planned = make_plan(self.task, key_template, model=self.provenance.model)
+        if isinstance(manifest, str):
+            manifest = check_manifest_key(manifest) if manifest else manifest
+        key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance.placeholders)
+        if key is not None:
+            bucket = self._bucket.with_arguments(manifests.manifest_arguments(self._bucket.arguments))
+            store = S3ManifestStore(bucket, key, self.provenance)
+            self._manifest = manifests.ManifestFile(
+                store, self.provenance.wiro_task_id, replace=self._replaces, api=self.provenance.api
+            )
+        if not self.planned and self._manifest is not None:
+            self.planned = planned_by_manifest(self._manifest.earlier)
+        if not self.planned:
+            log.warning(
+                "Wiro task %s has no outputs; nothing to land. If an earlier try has landed and deleted "
+                "them: a run summary as wiro_task_id, or a manifest, would show where they are.%s",
+                self.task.id,
+                last_lines(self.task),
+            )
+
+    def _items(self) -> Sequence[PlannedObject]:
+        return self.planned
+
+    def _land(self, planned: PlannedObject) -> dict[str, Any]:
+        uri = f"s3://{self._bucket.name}/{planned.key}"
+        existing = None if self._replaces else self._bucket.head(planned.key)
+        stored = None if existing is not None else self._put(planned)
         if stored is None:
-            stored = self._already_landed(landing, uri, existing or self.s3.head(landing.key))
+            existing = existing or self._bucket.head(planned.key)
+            stored = self._existing.require_same(planned, uri, existing, self._sha256)
         if stored.is_new:
-            log.info("Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", stored.content_type)
+            log.log(self._level, "Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", stored.content_type)
         else:
-            log.info("Skipped %s: it is there already, identical.", uri)
+            log.log(self._level, "Skipped %s: it is there already, identical.", uri)
         return {
             "uri": uri,
-            "name": landing.name,
+            "name": planned.name,
             "size": stored.size,
             "sha256": stored.sha256,
             "content_type": stored.content_type,
@@ -65,70 +140,63 @@ class S3Landing:
             "skipped": not stored.is_new,
         }
 
-    def _put(self, landing: PlannedObject) -> StoredObject | None:
-        """Return the object, None if another task was quicker and what it put has yet to be looked at."""
+    def _put(self, planned: PlannedObject) -> StoredObject | None:
+        """Return the new object; None if another task was faster and its object has yet to be compared."""
+        arguments = self._bucket.arguments
+        metadata = ObjectMetadata(
+            planned.content_type,
+            self.provenance.metadata(output_id(planned), arguments.get("Metadata")),
+            None if self._tags is None else self.provenance.tags(self._tags),
+            None if planned.body is not None else planned.output.label,
+            arguments.get("ContentType"),
+        )
         try:
-            return self.s3.put(
-                landing.key,
-                self._bytes_of(landing),
-                self.crew,
-                description=self.books.describe(landing),
-                only_if_absent=not self.replaces,
+            return self._uploads.put(
+                planned.key,
+                self._source(planned),
+                self._pool,
+                metadata=metadata,
+                only_if_absent=not self._replaces,
             )
         except ObjectExistsError:
             return None
 
-    def _already_landed(
-        self, landing: PlannedObject, uri: str, existing: StoredObject | None
-    ) -> StoredObject:
-        """
-        Return the object that is there if it is this very output.
-
-        Its metadata says so where a transfer of this package wrote it, and size and, as far as they are known
-        here, bytes are those of the output; of anything else the bytes are read and compared.
-        """
-        if existing is None:
-            raise WiroOutputUnavailableError(
-                f"Another task writes {uri} at this moment; nothing was overwritten."
-            )
-        is_named = self.books.is_of(landing, existing.metadata)
-        if is_named and not existing.is_doubtful and self._has_size_and_bytes(landing, existing):
-            known = existing.sha256 or self.books.digest(landing, existing.etag)
-            return replace(existing, sha256=known)
-        if landing.size is None or landing.size == existing.size:
-            found = self.s3.sha256(landing.key)
-            # Of what Wiro has deleted since it landed, the object's own digest is all there is to compare.
-            is_all = is_named and landing.body is None and self.books.is_remembered
-            if found == (existing.sha256 if is_all else self._sha256(landing)):
-                return replace(existing, sha256=found)
-        if is_named and existing.is_doubtful:
+    def _source(self, planned: PlannedObject) -> Download | bytes:
+        """Return the bytes, or the download that brings them."""
+        if planned.body is not None:
+            return planned.body
+        if planned.output.url is None and self._is_remembered:
             raise WiroOutputRefusedError(
-                f"{uri} is damaged: an earlier try put it, and its bytes are not those of output "
-                f"{landing.output.index}. Delete it, or overwrite it with replace=True."
+                f"{planned.key!r} is not in the bucket, and {planned.output.label} is no longer at Wiro."
             )
-        raise WiroOutputRefusedError(
-            f"{uri} is there already and is not output {landing.output.index} of Wiro task "
-            f"{self.books.origin.wiro_task_id}. Choose another s3_key, or overwrite it with replace=True."
+        part_bytes = partial(part_bytes_for, planned.key, part_bytes=self._part_size)
+        return Download(self._downloader, planned.output, part_bytes(planned.output.size), part_bytes)
+
+    def _sha256(self, planned: PlannedObject) -> str:
+        source = self._source(planned)
+        return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else source.sha256()
+
+
+class S3ManifestStore:
+    """
+    One key of a bucket, as a :class:`~airflow_provider_wiro.landing.manifest.ManifestStore`.
+
+    :param bucket: with the arguments that apply to a manifest.
+    """
+
+    def __init__(self, bucket: S3Bucket, key: str, provenance: Provenance) -> None:
+        self.uri = f"s3://{bucket.name}/{key}"
+        self._bucket = bucket
+        self._uploads = S3Uploads(bucket)
+        self._key = key
+        self._provenance = provenance
+
+    def read(self) -> bytes | None:
+        return self._bucket.read(self._key, manifests.MAX_BYTES)
+
+    def put(self, body: bytes, *, only_if_absent: bool) -> None:
+        of_user = self._bucket.arguments.get("Metadata")
+        metadata = ObjectMetadata(
+            manifests.CONTENT_TYPE, self._provenance.metadata(manifests.OUTPUT, of_user)
         )
-
-    @staticmethod
-    def _has_size_and_bytes(landing: PlannedObject, existing: StoredObject) -> bool:
-        """Whether an object has the size of an output, and the digest of a small one whose bytes we have."""
-        if landing.size != existing.size:  # also if nobody knows it
-            return False
-        return landing.body is None or hashlib.sha256(landing.body).hexdigest() == existing.sha256
-
-    def _bytes_of(self, landing: PlannedObject) -> Download | bytes:
-        """Return a landing's bytes, or where to fetch them."""
-        if landing.body is not None:
-            return landing.body
-        if landing.output.url is None and self.books.is_remembered:
-            raise WiroOutputRefusedError(
-                f"{landing.key!r} is not in the bucket, and {landing.output.label} is no longer at Wiro."
-            )
-        part_bytes = partial(part_bytes_for, landing.key, part_bytes=self.part_size)
-        return self.fetcher.open(landing.output, part_bytes(landing.size), part_bytes)
-
-    def _sha256(self, landing: PlannedObject) -> str:
-        found = self._bytes_of(landing)
-        return hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else found.sha256()
+        self._uploads.put(self._key, body, metadata=metadata, only_if_absent=only_if_absent)

@@ -1,4 +1,4 @@
-"""Whether S3's answer to a put says that it has the very bytes that were put."""
+"""Checksums of a put: sends them, and compares S3's response with the bytes that were sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DIRECTORY_BUCKET = "--x-s3"
 
 class Sent:
     """
-    The body of one ``put_object`` or ``upload_part``, and what S3's answer says of it.
+    The body of one ``put_object`` or ``upload_part``, and what S3's response says of it.
 
     :param sends_md5: put its MD5 into the request. S3 then refuses other bytes, and takes the object into a
         bucket with Object Lock, which it doesn't without any checksum.
@@ -51,9 +51,9 @@ class Sent:
         sent = {} if self._md5 is None else {"ContentMD5": b64encode(self._md5).decode()}
         return sent if self._crc32 is None else {**sent, "ChecksumCRC32": self._crc32}
 
-    def difference(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+    def difference(self, response: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
         """
-        Return in words how S3's answer contradicts the body; empty: it names the body's own checksum.
+        Return in words how S3's response contradicts the body; empty: it names the body's own checksum.
 
         A checksum that S3 names is compared. Where it names none, or another one, the ETag is, as far as it
         is an MD5.
@@ -62,16 +62,16 @@ class Sent:
         :return: None where nothing can be compared, or one contradicts the other: the caller has to ask S3
             for the object.
         """
-        named = self._difference_of_checksums(answer)
+        named = self._difference_of_checksums(response)
         if named == "":
             return ""
-        of_etag = self._difference_of_etag(answer, asked)
+        of_etag = self._difference_of_etag(response, asked)
         if named is None:
             return of_etag
         return None if of_etag == "" else named
 
-    def _difference_of_checksums(self, answer: Mapping[str, Any]) -> str | None:
-        shown = {name: str(answer[name]) for name in _CHECKSUMS if answer.get(name)}
+    def _difference_of_checksums(self, response: Mapping[str, Any]) -> str | None:
+        shown = {name: str(response[name]) for name in _CHECKSUMS if response.get(name)}
         for name, value in shown.items():
             is_known = name == "ChecksumCRC32" and self._crc32 is not None
             own = self._crc32 if is_known else _checksum(name, self._body)
@@ -79,25 +79,25 @@ class Sent:
                 return f"its {name.removeprefix('Checksum')} is {value[:100]}, that of the bytes {own}"
         return "" if shown else None
 
-    def _difference_of_etag(self, answer: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
-        etag = str(answer.get("ETag", "")).strip('"').lower()
-        if not (_MD5.fullmatch(etag) and _has_md5_as_etag(answer, asked)):
+    def _difference_of_etag(self, response: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+        etag = str(response.get("ETag", "")).strip('"').lower()
+        if not (_MD5.fullmatch(etag) and _has_md5_as_etag(response, asked)):
             return None
         own = (_md5(self._body) if self._md5 is None else self._md5).hex()
         return "" if etag == own else f"its ETag is {etag}, the MD5 of the bytes {own}"
 
 
-def shows_damage(answer: Mapping[str, Any], asked: Mapping[str, Any], md5: str | None) -> bool:
+def shows_damage(response: Mapping[str, Any], asked: Mapping[str, Any], md5: str | None) -> bool:
     """
     Whether the ETag of an object that is there contradicts the MD5 that it was put with.
 
-    :param answer: of ``head_object``.
+    :param response: of ``head_object``.
     :param asked: the arguments of that call.
     :param md5: in hexadecimal digits, None if it is not known.
     """
-    etag = str(answer.get("ETag", "")).strip('"').lower()
+    etag = str(response.get("ETag", "")).strip('"').lower()
     is_comparable = md5 is not None and _MD5.fullmatch(md5) and _MD5.fullmatch(etag)
-    return bool(is_comparable and _has_md5_as_etag(answer, asked) and etag != md5)
+    return bool(is_comparable and _has_md5_as_etag(response, asked) and etag != md5)
 
 
 def md5_of(body: bytes | bytearray) -> str:
@@ -105,12 +105,12 @@ def md5_of(body: bytes | bytearray) -> str:
     return _md5(body).hex()
 
 
-def _has_md5_as_etag(answer: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+def _has_md5_as_etag(response: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     if str(asked.get("Bucket", "")).endswith(_DIRECTORY_BUCKET):
         return False
     return all(
         found.get("ServerSideEncryption") in _WITH_MD5 and not any(found.get(name) for name in _WITHOUT_MD5)
-        for found in (answer, asked)
+        for found in (response, asked)
     )
 
 

@@ -1,30 +1,29 @@
-"""Puts that overwrite nothing, or nothing but ours, and such deletions: where an S3 server knows of them."""
+"""Conditional writes: puts and deletions that affect no other writer's object, where a server knows them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.responses import answer_of
+from airflow_provider_wiro.storage.s3.responses import code_and_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = plain_logger(__name__)
 
-#: What a server says that doesn't know the condition, as code or as HTTP status.
+#: Codes and statuses of a server that doesn't know the condition.
 _NOT_KNOWN = frozenset({"NotImplemented", "501"})
-#: An object is there, or another conditional put of the same key is going on.
-#: MinIO before April 2024 answers 304.
+#: An object is there. MinIO before April 2024 responds with 304.
 _THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
 _TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
 
 
 class ObjectExistsError(Exception):
     """
-    There is, or will be, an object of this key, as a rule somebody else's.
+    There is, or will be, an object of this key, usually another writer's.
 
-    It is our own where the answer to a first call was lost and boto3 has repeated that.
+    It is this writer's own if the response to a first call was lost and boto3 has repeated it.
 
     :ivar is_there: an object is there; else, another conditional put of the same key is under way.
     """
@@ -43,7 +42,7 @@ class ConditionalPut:
     Runs the call that makes an object visible under the condition that there is none of its key.
 
     One is shared by all puts of a transfer, so that a server is asked once whether it knows the condition. A
-    server that ignores it, and says nothing, can't be told from one that keeps it.
+    server that silently ignores it can't be distinguished from one that obeys it.
     """
 
     def __init__(self) -> None:
@@ -54,7 +53,7 @@ class ConditionalPut:
         Make the call.
 
         :param call: ``put_object`` or ``complete_multipart_upload`` of boto3's client.
-        :raises KeyTakenError: there is an object of this key.
+        :raises ObjectExistsError: there is an object of this key.
         """
         try:
             return self.strictly(call, **arguments)
@@ -65,7 +64,7 @@ class ConditionalPut:
         """
         Make the call only under the condition, for a key of which S3 doesn't show whether there is an object.
 
-        :raises KeyTakenError: there is an object of this key.
+        :raises ObjectExistsError: there is an object of this key.
         :raises ConditionUnknownError: the server doesn't know the condition; nothing was put.
         """
         if not self._is_known:
@@ -75,7 +74,7 @@ class ConditionalPut:
         try:
             return call(**arguments, IfNoneMatch="*")
         except ClientError as error:
-            found = set(answer_of(error))
+            found = set(code_and_status(error))
             if found & _TAKEN:
                 raise ObjectExistsError(arguments.get("Key"), is_there=bool(found & _THERE)) from error
             if not found & _NOT_KNOWN and not _names_condition(error):
@@ -99,11 +98,11 @@ def _names_condition(error: Any) -> bool:
 
 def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     """
-    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's answer.
+    Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's response.
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
-    :raises KeyTakenError: there is another one, or none any more.
+    :raises ObjectExistsError: there is another one, or none any more.
     """
     from botocore.exceptions import ClientError
 
@@ -112,7 +111,7 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
     try:
         return client.put_object(**arguments, IfMatch=etag)
     except ClientError as error:
-        found = set(answer_of(error))
+        found = set(code_and_status(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise ObjectExistsError(arguments.get("Key")) from error
         if not found & _NOT_KNOWN:
@@ -122,10 +121,11 @@ def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
 
 def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
     """
-    Delete an object of ours that must not stay, unless somebody has replaced it meanwhile.
+    Delete an object that was just put and must not stay, unless another writer has replaced it meanwhile.
 
-    Return whether it is no longer there. If that fails it is only logged, lest it hide why it was done. Where
-    a server doesn't know ``If-Match`` on a deletion, what is there is deleted: a moment ago that was ours.
+    Return whether it is no longer there. A failure is only logged: the error that led here matters more.
+    Where a server doesn't know ``If-Match`` on a deletion, whatever is there is deleted: a moment ago it was
+    that object.
     """
     from botocore.exceptions import ClientError
 
@@ -133,11 +133,11 @@ def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:
         try:
             client.delete_object(**where, IfMatch=f'"{etag}"')
         except ClientError as error:
-            if _NOT_KNOWN.isdisjoint(answer_of(error)):
+            if _NOT_KNOWN.isdisjoint(code_and_status(error)):
                 raise
             client.delete_object(**where)
     except Exception as error:
-        if not _TAKEN.isdisjoint(answer_of(error)):
+        if not _TAKEN.isdisjoint(code_and_status(error)):
             return True
         log.warning("Could not delete s3://%s/%s, which is damaged: %s", where["Bucket"], where["Key"], error)
         return False

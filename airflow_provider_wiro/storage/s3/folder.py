@@ -12,7 +12,7 @@ from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsErro
 from airflow_provider_wiro.storage.s3.hooks import s3_hook
 from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import JSON_LINES, OwnObjects, put_whole
-from airflow_provider_wiro.storage.s3.responses import answer_of
+from airflow_provider_wiro.storage.s3.responses import code_and_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,6 +133,6 @@ class S3Folder:
         try:
             return self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **self._reading)
         except ClientError as error:
-            if "NoSuchKey" in answer_of(error):
+            if "NoSuchKey" in code_and_status(error):
                 return None
             raise

@@ -1,4 +1,4 @@
-"""One S3Hook for each connection and task: each new one reads the connection and logs its credentials."""
+"""Shares one S3Hook per connection within a task, since each new one reads the connection and logs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of places in S3, as people write them: bucket, access point, key, ``s3://`` URL."""
+"""Checks bucket names, access points, keys and ``s3://`` URLs as users write them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OTHER_ARNS = {
     "s3-outposts": "S3 on Outposts is not supported; land in a bucket of the region",
 }
 _ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-#: Of a value that somebody gave, as much is quoted.
+#: How many characters of a value a message quotes.
 _QUOTED = 200
 
 

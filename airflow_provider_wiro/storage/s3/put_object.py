@@ -1,7 +1,7 @@
 """
-How the objects of a batch itself are put into S3: its journal, the parts of its results, its manifest.
+Puts a batch's own objects into S3: its journal, the parts of its results, its manifest.
 
-They obey the arguments that the outputs obey, as far as these say who may read an object and how it is
+The outputs' upload arguments apply to them as far as they say who may read an object and how it is
 encrypted. What describes an output's bytes, or where S3 keeps them, stays with the outputs: a journal in
 ``GLACIER`` could not be read again.
 """
@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroRecordError
-from airflow_provider_wiro.landing.s3.object_upload import ALSO_FOR_ABORT, ALSO_FOR_HEAD
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.accompanying_arguments import FOR_MANAGING, FOR_READING, only
 from airflow_provider_wiro.storage.s3.checksums import Sent
 from airflow_provider_wiro.storage.s3.conditional_writes import put_if_unchanged
 
@@ -31,7 +31,7 @@ _OF_RESULTS = re.compile(r"ObjectLock")
 #: What is said of one bucket's owner and readers, which need not be those of another bucket.
 _OF_ONE_BUCKET = re.compile(r"ACL$|Grant|ExpectedBucketOwner$")
 
-#: How often an object is put that S3 has other bytes of.
+#: How often an object is put before S3's other bytes are an error.
 _MOST_PUTS = 3
 #: The type of JSON Lines.
 JSON_LINES = "application/x-ndjson"
@@ -68,22 +68,18 @@ class OwnObjects:
 
     def to_read(self, bucket: str) -> dict[str, Any]:
         """Return the arguments of a call that reads an object."""
-        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_HEAD)
+        return only(self.to_put(bucket, is_result=False), FOR_READING)
 
     def to_manage(self, bucket: str) -> dict[str, Any]:
         """Return the arguments of a listing or a deletion."""
-        return _only(self.to_put(bucket, is_result=False), ALSO_FOR_ABORT)
-
-
-def _only(arguments: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if name in names}
+        return only(self.to_put(bucket, is_result=False), FOR_MANAGING)
 
 
 def put_whole(
     client: Any, call: Callable[..., Mapping[str, Any]], body: bytes, arguments: Mapping[str, Any]
 ) -> None:
     """
-    Put a small object, and put it again if S3 answers that it has other bytes.
+    Put a small object, and put it again if S3 responds that it has other bytes.
 
     :param call: of the client, or one like it, for the first put.
     :param arguments: all others of the call.
@@ -93,13 +89,13 @@ def put_whole(
     adds_none = client.meta.config.request_checksum_calculation != "when_supported"
     sent = Sent(body, sends_md5=adds_none and "ChecksumAlgorithm" not in arguments)
     for _ in range(_MOST_PUTS):
-        answer = call(**arguments, **sent.arguments, Body=body)
-        difference = sent.difference(answer, arguments)
+        response = call(**arguments, **sent.arguments, Body=body)
+        difference = sent.difference(response, arguments)
         if not difference:
             return
         where = f"s3://{arguments['Bucket']}/{arguments['Key']}"
         log.warning("S3 took other bytes than were sent for %s: %s. Putting it again.", where, difference)
-        call = partial(put_if_unchanged, client, answer.get("ETag"))
+        call = partial(put_if_unchanged, client, response.get("ETag"))
     raise WiroRecordError(
         f"S3 took other bytes than were sent for {where} in each of {_MOST_PUTS} puts: {difference}. If "
         "the ETags of this store are no MD5 sums, have it name checksums (ChecksumAlgorithm in extra_args)."

@@ -1,4 +1,4 @@
-"""What boto3 raises, as an error that says which object, which connection, and what to do."""
+"""Translates what boto3 raises into errors that name the object, the connection, and what to do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputUnavailableError,
     WiroStorageRefusedError,
 )
-from airflow_provider_wiro.storage.s3.responses import answer_of, is_denied
+from airflow_provider_wiro.storage.s3.responses import code_and_status, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: Of a text of a server's, as many characters are quoted.
+#: How many characters of a server's text a message quotes.
 _QUOTED = 200
 #: The permission that a call needs, where it isn't named like the call.
 _ACTIONS = {
@@ -33,15 +33,15 @@ _ACTIONS = {
     "AssumeRoleWithSAML": "sts:AssumeRoleWithSAML",
 }
 _CREATING = frozenset({"PutObject", "CreateMultipartUpload"})
-#: How newer answers of AWS's name the permission that is missing.
+#: How newer responses of AWS name the missing permission.
 _NAMED_ACTION = re.compile(r"not authorized to perform: ([a-z0-9-]{1,30}:[A-Za-z]{1,60})")
 #: Of a URL in an error of boto3's.
 _QUERY = re.compile(r"\?[^\s\"']*")
-#: How stores say with a 400 that they don't know a header: Backblaze B2 "Unsupported header '…' received".
+#: How stores report with a 400 that they don't know a header: Backblaze B2 "Unsupported header '…' received".
 _UNSUPPORTED = re.compile(r"unsupported|not supported|not implemented|unknown|unrecognized", re.IGNORECASE)
 _NAMED_REGION = re.compile(r"expecting '([a-z0-9-]{1,40})'")
 
-#: Codes of 4xx answers after which the same call may succeed.
+#: Codes of 4xx responses after which the same call may succeed.
 _PASSING = frozenset(
     {
         "BadDigest",
@@ -59,7 +59,7 @@ _PASSING = frozenset(
     }
 )
 _PASSING_STATUS = frozenset({"404", "408", "409", "425", "429"})
-#: A server says so of a header it doesn't know, with a status that would else be worth a retry.
+#: What a server responds to an unknown header, with a status that would otherwise be worth a retry.
 _NOT_IMPLEMENTED = frozenset({"NotImplemented", "XNotImplemented", "501"})
 #: Codes that are about one object; others can land.
 _OF_ONE_OBJECT = frozenset({"EntityTooLarge", "EntityTooSmall", "KeyTooLongError", "MetadataTooLarge"})
@@ -156,17 +156,15 @@ class S3Access:
         return None
 
     def _refused(self, error: Any, uri: str, *, tags: bool) -> WiroError:
-        """Return the error for an answer of S3's."""
-        code, status = answer_of(error)
-        operation = str(getattr(error, "operation_name", "") or "the call")
-        words = str(error.response.get("Error", {}).get("Message") or "")
-        shown = code or f"HTTP {status}"
-        if code == status:  # of a HEAD, whose answer has no body
-            shown = f"HTTP {status}"
+        """Return the error for an error response of S3."""
+        code, status = code_and_status(error)
+        operation, words = _operation(error), _message(error)
+        # The response to a HEAD has no body; boto3 then shows the status as code.
+        shown = f"HTTP {status}" if code in {"", status} else code
         what = f"S3 answered {shown} to {operation} of {uri} ({self.connection})."
         if words and words not in {code, "Forbidden", "Access Denied", "Not Found", "Bad Request"}:
             what += f" S3 says: {_one_line(words)}."
-        advice = self._advice(error, code, status, operation, words, tags=tags)
+        advice = self.advice(error, tags=tags)
         kind: type[WiroError] = WiroStorageRefusedError
         if _may_pass(code, status):
             kind = WiroOutputUnavailableError
@@ -174,7 +172,14 @@ class S3Access:
             kind = WiroOutputRefusedError
         return kind(f"{what} {advice}".rstrip())
 
-    def _advice(self, error: Any, code: str, status: str, operation: str, words: str, *, tags: bool) -> str:
+    def advice(self, error: BaseException, *, tags: bool = False) -> str:
+        """
+        Return what to do about an error response of S3, possibly empty.
+
+        :param tags: an object was put with tags.
+        """
+        code, status = code_and_status(error)
+        operation, words = _operation(error), _message(error)
         if code in _ADVICE:
             return _ADVICE[code]
         if is_not_known(error):
@@ -184,18 +189,7 @@ class S3Access:
             named = f", {region!r}" if region else ""
             return f"Set region_name in the extra of the connection to the bucket's region{named}."
         if is_denied(error):
-            needed = self._needed(operation, words, tags=tags)
-            hint = ""
-            if operation in {"HeadObject", "HeadBucket"}:  # no body tells what it was
-                hint = " Wrong keys get the same answer."
-            if "explicit deny" in words:
-                hint = (
-                    " A policy denies it explicitly: it may demand encryption (encrypt=True, or extra_args), "
-                    "another ACL or another network."
-                )
-            elif "ExpectedBucketOwner" in self.arguments:
-                hint += " Or the bucket isn't ExpectedBucketOwner's."
-            return f"Its role or user needs {needed} there; see docs/guides/s3-setup.md for a policy.{hint}"
+            return self._advice_if_denied(operation, words, tags=tags)
         if code.startswith("KMS.") and not _may_pass(code, status):
             return "Check SSEKMSKeyId in extra_args, and the bucket's default key."
         if operation == "HeadObject" and status == "400":
@@ -206,6 +200,22 @@ class S3Access:
         if status.startswith("4") and not _may_pass(code, status):
             return "Correct extra_args, tags, acl_policy, encrypt or s3_key, or the bucket's settings."
         return ""
+
+    def _advice_if_denied(self, operation: str, words: str, *, tags: bool) -> str:
+        needed = self._needed(operation, words, tags=tags)
+        hint = ""
+        if operation in {"HeadObject", "HeadBucket"}:  # no body gives a reason
+            hint = " Wrong keys get the same response."
+        elif operation in _CREATING:
+            hint = " Where the bucket demands encryption, give encrypt=True, or extra_args."
+        if "explicit deny" in words:
+            hint = (
+                " A policy denies it explicitly: it may demand encryption (encrypt=True, or extra_args), "
+                "another ACL or another network."
+            )
+        elif "ExpectedBucketOwner" in self.arguments:
+            hint += " Or the bucket isn't ExpectedBucketOwner's."
+        return f"Its role or user needs {needed} there; see docs/guides/s3-setup.md for a policy.{hint}"
 
     def _needed(self, operation: str, words: str, *, tags: bool) -> str:
         """Return the permissions without which a call is denied."""
@@ -229,7 +239,7 @@ class S3Access:
         return f"{', '.join(first)} and {last}" if first else last
 
     def _not_asked(self, error: Exception, uri: str) -> WiroError:
-        """Return the error for a call that brought no answer of S3's."""
+        """Return the error for a call that brought no response."""
         from botocore import exceptions
 
         reason = _one_line(_QUERY.sub("", str(error))) or type(error).__name__
@@ -237,36 +247,61 @@ class S3Access:
         if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
             return WiroStorageRefusedError(
                 f"There are no complete credentials for {where}: {reason}. Give login and password, or a "
-                "role, in that connection; without any boto3 looks in its environment, files and role."
+                "role, in that connection; without any, boto3 searches its environment, files and role."
             )
-        if isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if _is_untrusted(error):
             return WiroStorageRefusedError(
                 f"The TLS certificate of the S3 server of {where} is not trusted: {reason}. Give verify the "
                 "path of its CA bundle."
             )
-        passing = (
-            exceptions.ConnectionError,
-            exceptions.HTTPClientError,
-            exceptions.IncompleteReadError,
-            exceptions.CredentialRetrievalError,
-            exceptions.MetadataRetrievalError,
-            exceptions.TokenRetrievalError,
-            exceptions.FlexibleChecksumError,
-            exceptions.AwsChunkedWrapperError,
-        )
-        if isinstance(error, passing):
+        if not is_permanent(error):
             return WiroOutputUnavailableError(f"Could not reach S3 for {where}: {reason}.")
         return WiroStorageRefusedError(
             f"boto3 can't ask S3 for {where}: {reason}. Correct the connection, or extra_args."
         )
 
 
+def is_permanent(error: BaseException) -> bool:
+    """Whether boto3 raised this for a reason that no retry removes."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return is_not_known(error) or not _may_pass(*code_and_status(error))
+    passing = (
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+        exceptions.IncompleteReadError,
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.TokenRetrievalError,
+        exceptions.FlexibleChecksumError,
+        exceptions.AwsChunkedWrapperError,
+    )
+    if isinstance(error, passing):
+        return _is_untrusted(error)
+    return isinstance(error, exceptions.BotoCoreError)
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    from botocore import exceptions
+
+    return isinstance(error, exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
 def is_not_known(error: BaseException) -> bool:
     """Whether a store doesn't know a header that it was sent, or the call."""
-    response = getattr(error, "response", None)
-    words = str(response.get("Error", {}).get("Message") or "") if isinstance(response, dict) else ""
+    words = _message(error)
     is_unsupported = "checksum" in words.lower() and bool(_UNSUPPORTED.search(words))
-    return is_unsupported or not _NOT_IMPLEMENTED.isdisjoint(answer_of(error))
+    return is_unsupported or not _NOT_IMPLEMENTED.isdisjoint(code_and_status(error))
+
+
+def _operation(error: BaseException) -> str:
+    return str(getattr(error, "operation_name", "") or "the call")
+
+
+def _message(error: BaseException) -> str:
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Message") or "") if isinstance(response, dict) else ""
 
 
 def _may_pass(code: str, status: str) -> bool:
@@ -293,6 +328,6 @@ def _region_of(error: Any, words: str) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    """Return what a server or a library says, on one line and short."""
+    """Return the text of a server or a library on one line, truncated."""
     flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return f"{flat[:_QUOTED]}…" if len(flat) > _QUOTED else flat.rstrip(".")

@@ -1,4 +1,4 @@
-"""What an error of boto3's says that S3 answered, and whether an answer may have been lost."""
+"""Reads boto3's responses and errors: code, status, ETag, and whether a response may have been lost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def answer_of(error: BaseException) -> tuple[str, str]:
+def code_and_status(error: BaseException) -> tuple[str, str]:
     """
     Return S3's error code and its HTTP status, each empty where there is none.
 
-    botocore's errors of a connection have a ``response``, too, and that is None: S3 didn't answer.
+    botocore's connection errors have a ``response``, too, which is None.
     """
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
@@ -22,25 +22,35 @@ def answer_of(error: BaseException) -> tuple[str, str]:
     return str(code or ""), str(status or "")
 
 
+def etag_of(response: Mapping[str, Any]) -> str:
+    """Return the ETag that a response of S3 names, empty if it names none."""
+    return str(response.get("ETag", "")).strip('"')
+
+
+def is_missing_bucket(error: BaseException) -> bool:
+    """Whether S3 says that there is no such bucket."""
+    return "NoSuchBucket" in code_and_status(error)
+
+
 def is_denied(error: BaseException) -> bool:
     """
-    Whether S3 denied the permission, as far as it says: to a HEAD its answer is the bare status 403, which
-    wrong credentials get as well.
+    Whether S3 denied the permission. The response to a HEAD is the bare status 403, which wrong credentials
+    get as well.
     """
-    code, status = answer_of(error)
+    code, status = code_and_status(error)
     return code in {"AccessDenied", "AllAccessDisabled", "403", "Forbidden"} or (not code and status == "403")
 
 
-def was_repeated(answer: Mapping[str, Any]) -> bool:
-    """Whether boto3 made a call more than once: S3 may have done before what it answers only now."""
-    return bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))
+def was_repeated(response: Mapping[str, Any]) -> bool:
+    """Whether boto3 repeated the call: S3 may have done it before, and that response was lost."""
+    return bool(response.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 def may_be_done(error: BaseException) -> bool:
     """
     Whether S3 may have done what a call asked for although the call failed.
 
-    Not so where it couldn't even be reached in the end: then it can't be asked about it, either.
+    Not so where S3 couldn't be reached in the end: then it can't be asked about it, either.
     """
     from botocore import exceptions
 

@@ -68,7 +68,7 @@ async def test_a_success_without_outputs_can_have_a_debug_output(wiro: Client) -
     assert task["debugoutput"] == "Potential NSFW content was detected"
 
 
-async def answer_of(wiro: Client, **fault: Any) -> tuple[Any, dict[str, Any]]:
+async def code_and_status(wiro: Client, **fault: Any) -> tuple[Any, dict[str, Any]]:
     if fault:
         wiro.emulator.inject({"kind": "answer_shape", **fault})
     task = await wiro.finish(NANO, {"prompt": "Why do cartoons wear gloves?"})
@@ -78,7 +78,7 @@ async def answer_of(wiro: Client, **fault: Any) -> tuple[Any, dict[str, Any]]:
 
 
 async def test_an_answer_has_segments_a_reason_and_its_usage(wiro: Client) -> None:
-    content, task = await answer_of(wiro)
+    content, task = await code_and_status(wiro)
     assert [segment["type"] for segment in content["segments"]] == ["thinking", "answer"]
     assert content["segments"][1]["text"] == content["answer"][0] == task["debugoutput"]
     assert content["finishreason"] == "stop"
@@ -98,23 +98,23 @@ async def test_an_answer_has_segments_a_reason_and_its_usage(wiro: Client) -> No
     ],
 )
 async def test_an_answer_can_come_in_parts(wiro: Client, shape: str, fields: set[str]) -> None:
-    content, task = await answer_of(wiro, shape=shape)
+    content, task = await code_and_status(wiro, shape=shape)
     assert set(content) == fields
     assert task["debugoutput"] in json.dumps(content) or shape == "tools"
 
 
 async def test_an_answer_can_be_nothing_text_or_json_text(wiro: Client) -> None:
-    assert (await answer_of(wiro, shape="null"))[0] is None
-    content, task = await answer_of(wiro, shape="text")
+    assert (await code_and_status(wiro, shape="null"))[0] is None
+    content, task = await code_and_status(wiro, shape="text")
     assert content == task["debugoutput"]
-    content, task = await answer_of(wiro, shape="json", debug_output="")
+    content, task = await code_and_status(wiro, shape="json", debug_output="")
     assert json.loads(content)["segments"][1]["type"] == "answer"
     assert task["debugoutput"] == ""
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter", "error"])
 async def test_an_answer_can_be_truncated_though_its_run_succeeded(wiro: Client, reason: str) -> None:
-    content, task = await answer_of(wiro, finish_reason=reason)
+    content, task = await code_and_status(wiro, finish_reason=reason)
     assert (content["finishreason"], task["pexit"]) == (reason, "0")
 
 

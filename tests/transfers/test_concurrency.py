@@ -1,8 +1,7 @@
-"""Several outputs at once, several threads at one: who does what, and what an error or a kill stops."""
+"""Several outputs at once, several threads at one: order, memory, and what an error or a kill stops."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import threading
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.landing import workers as crew_of_the_engine
-from airflow_provider_wiro.landing.multipart import OrderedDigest
-from airflow_provider_wiro.landing.workers import Abandoned, WorkerPool
+from airflow_provider_wiro.landing import workers
+from airflow_provider_wiro.landing.workers import WorkerPool
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
@@ -32,159 +30,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 
-class Stopped(Exception):  # noqa: N818
-    """What a stopped crew raises here."""
-
-
-def crew(size: int = 3) -> WorkerPool[Any, Any]:
-    return WorkerPool(size, Stopped)
-
-
-# -- the crew
-
-
-def test_results_come_in_the_order_of_the_items_whoever_is_done_first() -> None:
-    def work(item: int) -> int:
-        time.sleep(0.002 * (5 - item))
-        return item * 10
-
-    assert crew().run(work, range(5)) == [0, 10, 20, 30, 40]
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_no_more_than_asked_for_work_at_once(size: int) -> None:
-    lock, now, most = threading.Lock(), 0, 0
-
-    def work(item: int) -> None:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        time.sleep(0.005)
-        with lock:
-            now -= 1
-
-    crew(size).run(work, range(4 * size))
-    assert most == size
-
-
-def test_after_an_error_nothing_begins_and_what_is_under_way_is_finished() -> None:
-    begun, done = [], []
-    failed = threading.Event()
-
-    def work(item: int) -> None:
-        begun.append(item)
-        if item == 1:
-            failed.set()
-            raise ValueError("the first")
-        assert failed.wait(5)
-        time.sleep(0.02)
-        done.append(item)
-
-    with pytest.raises(ValueError, match="the first"):
-        crew(2).run(work, range(50))
-    assert begun == [0, 1]
-    assert done == [0]
-
-
-def test_those_that_have_nothing_of_their_own_help_with_what_is_shared() -> None:
-    together = threading.Barrier(3, timeout=5)
-    one = crew(3)
-    left = [1, 2]
-
-    def step() -> bool:
-        if not left:
-            return False
-        left.pop()
-        together.wait()
-        return True
-
-    def join() -> None:
-        together.wait()
-
-    def work(item: int) -> str:
-        one.share(step, first=join)
-        return "done"
-
-    assert one.run(work, [0]) == ["done"]
-
-
-def test_an_error_in_a_shared_step_ends_it_for_all_and_is_the_one_that_is_raised() -> None:
-    one = crew(3)
-    seen: list[type[BaseException]] = []
-    failing = threading.Event()
-
-    def step() -> bool:
-        if not failing.is_set():
-            failing.set()
-            raise KeyError("the cause")
-        return True
-
-    def first() -> None:
-        assert failing.wait(5)
-        try:
-            while True:
-                one.check()
-                time.sleep(0.001)
-        except BaseException as error:
-            seen.append(type(error))
-            raise
-
-    with pytest.raises(KeyError, match="the cause"):
-        one.run(lambda item: one.share(step, first=first), [0])
-    assert seen == [Abandoned]
-
-
-def test_a_thread_that_hangs_does_not_keep_a_stopped_crew() -> None:
-    one, hanging = crew(2), threading.Event()
-
-    def work(item: int) -> None:
-        if item == 0:
-            one.stop()
-        hanging.wait(20)
-
-    began = time.monotonic()
-    with pytest.raises(Stopped):
-        one.run(work, [0, 1])
-    assert time.monotonic() - began < 2.5
-    hanging.set()
-
-
-def test_a_buffer_is_used_again_and_is_each_threads_own() -> None:
-    one = crew(2)
-    both = threading.Barrier(2, timeout=5)
-
-    def work(item: int) -> tuple[int, int]:
-        both.wait()
-        first = one.buffer(1000)
-        second = one.buffer(1000)
-        both.wait()
-        return id(first), id(second)
-
-    (a, b), (c, d) = one.run(work, [0, 1])
-    assert a == b
-    assert c == d
-    assert a != c
-
-
-def test_a_digest_is_of_the_whole_in_whatever_order_its_parts_come() -> None:
-    parts = [bytearray(bytes([number]) * 100_000) for number in range(12)]
-    digest = OrderedDigest()
-    arrive = [3, 0, 1, 2, 7, 6, 5, 4, 11, 10, 9, 8]
-    threads = [threading.Thread(target=digest.add, args=(number, parts[number])) for number in arrive]
-    for thread in threads:
-        thread.start()
-    for number in range(12):
-        digest.wait(number, lambda: None)
-    for thread in threads:
-        thread.join()
-    assert digest.hexdigest() == hashlib.sha256(b"".join(parts)).hexdigest()
-
-
 # -- several outputs
 
 
-def test_several_outputs_are_fetched_at_once_and_told_in_their_order(wiro: Wiro, s3: S3) -> None:
+def test_several_outputs_are_fetched_at_once_and_reported_in_order(wiro: Wiro, s3: S3) -> None:
     four = threading.Barrier(4, timeout=5)
 
     def together(wire: Any) -> None:
@@ -213,7 +62,7 @@ def test_many_small_outputs_cost_two_connections_to_the_cdn_with_two_threads(
     assert len(cdn.requests) == 30
 
 
-def test_one_that_is_refused_does_not_hinder_those_under_way(wiro: Wiro, s3: S3) -> None:
+def test_a_refused_output_does_not_stop_those_in_flight(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG, answer(PNG + b"!")))
     with pytest.raises(AirflowFailException, match="the CDN announces"):
         transfer()
@@ -351,11 +200,11 @@ def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3:
     assert s3.keys == s3.open_uploads == []
 
 
-def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_begin(
+def test_an_airflow_timeout_waits_for_an_upload_that_s3_is_slow_to_create(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody kills the process after a timeout, and an upload whose id isn't known yet can't be aborted."""
-    monkeypatch.setattr(crew_of_the_engine, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.05)
     beginning = threading.Event()
 
     def slow(operation: str, arguments: dict[str, Any], answer: Any) -> None:
@@ -409,7 +258,7 @@ def test_a_second_try_removes_what_the_first_left_of_this_very_key(
     assert s3.keys == ["wiro/2221/0-0.png"]
 
 
-def test_a_bucket_that_does_not_let_itself_be_searched_is_no_hindrance(
+def test_a_bucket_whose_uploads_may_not_be_listed_stops_no_transfer(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.exceptions import ClientError

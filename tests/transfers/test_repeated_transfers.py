@@ -64,7 +64,7 @@ def test_a_second_run_costs_one_head_an_object_and_nothing_of_the_cdn(
     ]
 
 
-def test_a_digest_that_only_a_read_would_tell_is_unknown(wiro: Wiro, s3: S3) -> None:
+def test_a_digest_that_only_a_read_would_show_is_unknown(wiro: Wiro, s3: S3) -> None:
     wiro.shows(wiro.file(PNG), wiro.file(BIG))
     land()
     small, large = land()["files"]
@@ -96,7 +96,7 @@ def test_what_is_skipped_keeps_its_tags(wiro: Wiro, s3: S3) -> None:
 
 
 @pytest.mark.parametrize("digest", [None, "", "mine", "0" * 63])
-def test_a_tag_that_is_no_digest_of_ours_is_none(wiro: Wiro, s3: S3, digest: str | None) -> None:
+def test_a_tag_that_is_no_digest_is_ignored(wiro: Wiro, s3: S3, digest: str | None) -> None:
     wiro.shows(wiro.file(BIG))
     land()
     if digest is not None:
@@ -128,7 +128,7 @@ def test_another_tasks_output_of_the_same_size_is_something_else(wiro: Wiro, s3:
     assert s3.get("same.png") == PNG
 
 
-def test_a_digest_beside_no_identity_of_ours_is_not_believed(wiro: Wiro, s3: S3) -> None:
+def test_a_digest_without_the_providers_identity_is_not_trusted(wiro: Wiro, s3: S3) -> None:
     """Whoever put the object may have copied it, or mean the digest of something else."""
     theirs = PNG[:-1] + b"!"
     s3.put(KEY, theirs, Metadata={"sha256": hashlib.sha256(PNG).hexdigest()})
@@ -189,7 +189,7 @@ def test_an_object_of_an_earlier_version_is_known_by_its_bytes(
 
 
 @pytest.mark.parametrize("there", [PNG, OTHER, PNG + b"more"], ids=["the same", "others", "longer"])
-def test_an_object_whose_size_nobody_knows_is_known_by_its_bytes_only(
+def test_an_output_of_unknown_size_is_recognised_by_its_bytes_only(
     wiro: Wiro, s3: S3, identity: dict[str, str], there: bytes
 ) -> None:
     s3.put(KEY, there, Metadata={**identity, "sha256": hashlib.sha256(PNG).hexdigest()})
@@ -202,7 +202,7 @@ def test_an_object_whose_size_nobody_knows_is_known_by_its_bytes_only(
     assert s3.get(KEY) == there
 
 
-def test_an_answer_is_known_by_its_bytes(wiro: Wiro, s3: S3) -> None:
+def test_an_llms_answer_is_recognised_by_its_bytes(wiro: Wiro, s3: S3) -> None:
     """What the model printed changed, and has as many bytes as before."""
     wiro.shows({"contenttype": "raw", "content": {}}, debugoutput="yes!")
     land()
@@ -225,7 +225,7 @@ def test_an_output_of_the_same_task_that_changed_its_size_is_something_else(wiro
 
 
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
-def test_somebody_elses_object_that_came_meanwhile_is_not_overwritten(
+def test_another_writers_object_that_came_meanwhile_is_not_overwritten(
     wiro: Wiro, s3: S3, body: bytes
 ) -> None:
     wiro.shows(wiro.file(body, meanwhile(s3, body, b"theirs")))
@@ -236,7 +236,7 @@ def test_somebody_elses_object_that_came_meanwhile_is_not_overwritten(
 
 
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
-def test_the_same_output_that_came_meanwhile_is_taken_for_ours(wiro: Wiro, s3: S3, body: bytes) -> None:
+def test_the_same_output_that_came_meanwhile_counts_as_landed(wiro: Wiro, s3: S3, body: bytes) -> None:
     theirs = {"wiro-task-id": "2221", "wiro-output": "0", "by": "them"}
     wiro.shows(wiro.file(body, meanwhile(s3, body, body, Metadata=theirs)))
     (file,) = land()["files"]
@@ -310,7 +310,7 @@ def overwriting(s3: S3, calls: Calls, theirs: bytes, metadata: dict[str, str]) -
 
 
 @pytest.mark.parametrize("theirs", [b"theirs", BIG[:-1] + b"!"], ids=["another size", "the same size"])
-def test_an_object_that_somebody_put_over_ours_is_left_alone_and_not_taken_for_ours(
+def test_an_object_that_replaced_the_output_at_once_is_left_alone_and_is_an_error(
     wiro: Wiro, s3: S3, calls: Calls, theirs: bytes
 ) -> None:
     overwriting(s3, calls, theirs, {})
@@ -322,7 +322,7 @@ def test_an_object_that_somebody_put_over_ours_is_left_alone_and_not_taken_for_o
 
 
 @pytest.mark.parametrize("without", [[], ["wiro-api"], ["wiro-api", "wiro-task-id", "wiro-output"]])
-def test_the_same_output_that_another_run_put_over_ours_is_as_good(
+def test_the_same_output_that_another_run_put_over_it_counts_as_landed(
     wiro: Wiro, s3: S3, calls: Calls, identity: dict[str, str], without: list[str]
 ) -> None:
     overwriting(s3, calls, BIG, {name: value for name, value in identity.items() if name not in without})
@@ -342,7 +342,7 @@ def showing_less(calls: Calls) -> None:
     calls.after = after
 
 
-def test_a_damaged_object_of_ours_is_deleted_on_the_condition_that_it_still_is_ours(
+def test_a_damaged_object_is_deleted_only_if_it_is_still_the_one_that_was_put(
     wiro: Wiro, s3: S3, calls: Calls
 ) -> None:
     showing_less(calls)
@@ -353,7 +353,7 @@ def test_a_damaged_object_of_ours_is_deleted_on_the_condition_that_it_still_is_o
     assert s3.keys == []
 
 
-def test_what_somebody_put_in_place_of_a_damaged_object_stays(wiro: Wiro, s3: S3, calls: Calls) -> None:
+def test_an_object_that_replaced_a_damaged_one_stays(wiro: Wiro, s3: S3, calls: Calls) -> None:
     showing_less(calls)
 
     def before(operation: str, arguments: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 @pytest.mark.parametrize("tags", [False, True])
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart"])
-def test_a_connection_that_s3_closes_is_the_error_that_is_told(
+def test_a_connection_that_s3_closes_is_the_error_that_is_raised(
     wiro: Wiro, s3: S3, wire: Wire, operation: str, tags: bool
 ) -> None:
     wiro.shows(wiro.file(PNG if operation == "PutObject" else BIG))
@@ -52,7 +52,7 @@ def test_a_connection_that_s3_closes_is_the_error_that_is_told(
     assert s3.keys == s3.open_uploads == []
 
 
-def test_an_abort_that_gets_no_answer_does_not_hide_why(
+def test_an_abort_without_a_response_does_not_hide_the_error(
     wiro: Wiro, s3: S3, wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(operation: str, arguments: object) -> None:
@@ -68,7 +68,7 @@ def test_an_abort_that_gets_no_answer_does_not_hide_why(
 
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
-def test_what_is_left_over_stops_no_transfer_when_s3_does_not_answer_about_it(
+def test_abandoned_uploads_stop_no_transfer_when_s3_does_not_respond_about_them(
     wiro: Wiro, s3: S3, wire: Wire, operation: str
 ) -> None:
     s3.client.create_multipart_upload(Bucket=BUCKET, Key=KEY)
@@ -84,7 +84,7 @@ def test_what_is_left_over_stops_no_transfer_when_s3_does_not_answer_about_it(
 
 
 @pytest.mark.parametrize("times", [1, 100], ids=["once", "always"])
-def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
+def test_an_upload_whose_creation_got_no_response_does_not_stay_open(
     wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 1.0)
@@ -103,7 +103,7 @@ def test_an_upload_that_s3_began_unheard_of_does_not_stay_open(
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
-def test_an_object_whose_making_was_not_answered_is_this_runs_own_and_fully_told_of(
+def test_an_object_whose_put_got_no_response_is_this_runs_own_and_fully_reported(
     wiro: Wiro, bucket: Bucket, wire: Wire, operation: str
 ) -> None:
     """boto3 repeats the call, and S3 says that there is an object of this key: ours."""

@@ -1,14 +1,20 @@
-"""Where in S3 outputs are to land, and how, as a user says it in the arguments of the operator."""
+"""Where and how outputs land in S3: the operator's settings, and the bucket opened by them."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.s3.argument_checks import (
+    bucket_and_template,
+    check_numbers,
+    check_tags,
+    merged_arguments,
+)
 from airflow_provider_wiro.landing.s3.bucket import S3Bucket
-from airflow_provider_wiro.landing.s3.written_arguments import merged_arguments
 from airflow_provider_wiro.storage.s3.hooks import s3_hook
 from airflow_provider_wiro.storage.s3.location import check_bucket, quoted
 from airflow_provider_wiro.storage.s3.refusals import S3Access
@@ -18,6 +24,60 @@ if TYPE_CHECKING:
 
 #: Of boto3's upload arguments, those that describe the bytes of a single object.
 _OF_ONE_OBJECT = re.compile(r"Checksum(?!Algorithm$)|MpuObjectSize$")
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """
+    Where outputs land and how, as an operator was given it. The fields are documented at
+    :class:`~airflow_provider_wiro.transfers.wiro_to_s3.WiroToS3Operator`.
+    """
+
+    s3_bucket: str | None
+    s3_key: str
+    replace: bool
+    aws_conn_id: str | None
+    verify: bool | str | None
+    encrypt: bool
+    acl_policy: str | None
+    extra_args: Mapping[str, Any] | None
+    tags: bool | Mapping[str, str]
+    max_concurrency: int
+    part_size: int
+    require_size: bool = False
+
+
+@dataclass(frozen=True)
+class S3Destination:
+    """
+    A bucket that outputs can land in, with settings that were checked.
+
+    :ivar key_template: of the outputs.
+    :ivar workers: how many threads of a transfer move them.
+    :ivar tags: the user's, to which the provider's are added; None: none of the provider's.
+    """
+
+    settings: S3Settings
+    bucket: S3Bucket
+    key_template: str
+    workers: int
+    tags: Mapping[str, str] | None
+
+
+def open_destination(settings: S3Settings) -> S3Destination:
+    """
+    Check the settings and connect to S3. Call it where Airflow may be asked for a connection.
+
+    :raises WiroUsageError: a setting, or the connection, can't be right.
+    """
+    bucket, key_template = bucket_and_template(settings.s3_bucket, settings.s3_key)
+    check_numbers(settings.max_concurrency, settings.part_size)
+    arguments = upload_arguments(
+        settings.extra_args, encrypt=settings.encrypt, acl_policy=settings.acl_policy
+    )
+    tags = check_tags(settings.tags, arguments)
+    opened = open_s3(settings, bucket, arguments)
+    return S3Destination(settings, opened, key_template, settings.max_concurrency, tags)
 
 
 def upload_arguments(
@@ -43,14 +103,7 @@ def upload_arguments(
     return arguments
 
 
-def open_s3(
-    bucket: str | None,
-    arguments: Mapping[str, Any],
-    *,
-    aws_conn_id: str | None,
-    verify: bool | str | None,
-    max_concurrency: int,
-) -> S3Bucket:
+def open_s3(settings: S3Settings, bucket: str | None, arguments: Mapping[str, Any]) -> S3Bucket:
     """
     Connect to S3: one connection is read, one client made.
 
@@ -59,13 +112,14 @@ def open_s3(
     """
     from botocore.config import Config
 
+    aws_conn_id, verify = settings.aws_conn_id, settings.verify
     if isinstance(verify, str) and not Path(verify).exists():
         raise WiroUsageError(
             f"Expected verify as the path of a CA bundle, found no file at {quoted(verify)}."
         )
     hook = s3_hook(aws_conn_id, verify)
-    # Airflow itself takes what boto3 finds in place of a connection that isn't there. For its default that is
-    # relied on; any other name was meant to be one.
+    # Airflow replaces a connection that doesn't exist by what boto3 finds. Users rely on that for the default
+    # id; any other id was meant to name a connection.
     if aws_conn_id not in {None, "", hook.default_conn_name} and not hook.conn_config:
         raise WiroUsageError(
             f"Expected aws_conn_id as the id of an Airflow connection, found {quoted(aws_conn_id)}: there is "
@@ -84,8 +138,8 @@ def open_s3(
         )
     bucket = check_bucket(str(bucket), "bucket_name of the S3 connection")
     config: Any = hook.config
-    if max_concurrency > (config.max_pool_connections or 0):
-        config = config.merge(Config(max_pool_connections=max_concurrency))
+    if settings.max_concurrency > (config.max_pool_connections or 0):
+        config = config.merge(Config(max_pool_connections=settings.max_concurrency))
     try:
         with S3Access(bucket, aws_conn_id, arguments).plain_errors():
             client = hook.get_client_type(config=config)

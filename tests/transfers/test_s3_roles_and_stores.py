@@ -63,7 +63,7 @@ def test_a_role_that_may_only_put_lands(wiro: Wiro, s3: S3, store: Gateway, body
 
 
 @BOTH
-def test_a_role_that_may_only_put_overwrites_nothing_and_is_told_what_it_needs(
+def test_a_role_that_may_only_put_overwrites_nothing_and_the_error_says_what_it_needs(
     wiro: Wiro, s3: S3, store: Gateway, body: bytes
 ) -> None:
     s3.put(KEY, b"somebody's")

@@ -78,13 +78,13 @@ def test_a_known_secret_is_taken_out_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("value", ["data:image/png;base64," + "iVBORw0KGgo" * 500, "iVBORw0KGgo" * 500])
-def test_a_files_content_is_shortened_and_its_length_told(value: str) -> None:
+def test_a_files_content_is_shortened_and_its_length_shown(value: str) -> None:
     kept = masked({"inputImage": value})["inputImage"]
     assert len(kept) < 120
     assert f"({len(value):,} characters)" in kept
 
 
-def test_a_very_long_text_is_cut_and_its_length_told() -> None:
+def test_a_very_long_text_is_truncated_and_its_length_shown() -> None:
     kept = masked("word " * 100_000)
     assert len(kept) < MAX_TEXT + 50
     assert kept.endswith("(500,000 characters)")

@@ -131,7 +131,7 @@ def test_a_small_output_is_asked_for_whole_on_a_connection_that_is_kept(
 
 
 @pytest.mark.parametrize("body", [b"", PNG, BIG])
-def test_an_output_of_unknown_size_tells_it_with_its_first_part(wiro: Wiro, s3: S3, body: bytes) -> None:
+def test_the_size_of_an_output_is_known_from_its_first_part(wiro: Wiro, s3: S3, body: bytes) -> None:
     wiro.shows(wiro.file(body, ranged(body), size=None))
     assert_landed(transfer(), s3, body)
 
@@ -166,7 +166,7 @@ def test_a_file_that_changes_after_its_first_part_is_never_mixed(
 
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
 @pytest.mark.parametrize("shown", NO_VALIDATOR)
-def test_without_a_strong_validator_a_cut_begins_again(
+def test_without_a_strong_validator_a_cut_restarts_the_download(
     wiro: Wiro, s3: S3, cdn: HostileServer, body: bytes, shown: dict[str, Any]
 ) -> None:
     cut = len(body) - 1000
@@ -228,7 +228,7 @@ def test_a_cdn_that_cuts_each_stream_and_has_no_validator_is_given_up(wiro: Wiro
 
 
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
-def test_a_body_whose_end_nobody_states_lands_as_unverified(
+def test_a_body_of_unstated_length_lands_as_unverified(
     wiro: Wiro, s3: S3, caplog: pytest.LogCaptureFixture, body: bytes
 ) -> None:
     wiro.shows(wiro.file(body, until_close(body), size=None))
@@ -238,7 +238,7 @@ def test_a_body_whose_end_nobody_states_lands_as_unverified(
 
 
 @pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
-def test_a_body_whose_end_nobody_states_is_refused_where_a_size_is_required(
+def test_a_body_of_unstated_length_is_refused_where_a_size_is_required(
     wiro: Wiro, s3: S3, body: bytes
 ) -> None:
     wiro.shows(wiro.file(body, until_close(body), size=None))
@@ -248,7 +248,7 @@ def test_a_body_whose_end_nobody_states_is_refused_where_a_size_is_required(
 
 
 @pytest.mark.parametrize("script", [answer, chunked, ranged, until_close])
-def test_a_body_whose_end_somebody_states_is_verified(
+def test_a_body_whose_length_wiro_or_the_cdn_states_is_verified(
     wiro: Wiro, s3: S3, caplog: pytest.LogCaptureFixture, script: Any
 ) -> None:
     """By its length, its last chunk, its Content-Range, or by Wiro."""
@@ -271,10 +271,10 @@ def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_
 
 
 @pytest.mark.parametrize("size", [str(len(BIG)), None])
-def test_parts_are_as_large_as_their_number_demands_whoever_states_the_size(
+def test_parts_are_as_large_as_their_number_demands_whichever_side_states_the_size(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, size: str | None
 ) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.landing.s3.bucket.MAX_PARTS", 2)
+    monkeypatch.setattr("airflow_provider_wiro.landing.s3.object_upload.MAX_PARTS", 2)
     wiro.shows(wiro.file(BIG, ranged(BIG), size=size))
     assert_landed(transfer(part_size=5 * MIB), s3, BIG)
     assert s3.head(KEY)["ETag"].strip('"').endswith("-2")
@@ -284,7 +284,7 @@ def test_parts_are_as_large_as_their_number_demands_whoever_states_the_size(
 
 
 @pytest.mark.parametrize("cut_after", [0, 1, 3 * MIB, 8 * MIB - 1])
-def test_a_part_that_was_cut_goes_on_where_it_was(
+def test_a_part_that_was_cut_resumes_where_it_was(
     wiro: Wiro, s3: S3, cdn: HostileServer, cut_after: int
 ) -> None:
     wiro.shows(wiro.file(BIG, at_range(8 * MIB, ranged(BIG, cut_after=cut_after), else_=ranged(BIG))))
@@ -293,7 +293,7 @@ def test_a_part_that_was_cut_goes_on_where_it_was(
     assert len(cdn.requests) == 4
 
 
-def test_the_first_part_and_a_small_output_go_on_as_well(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+def test_the_first_part_and_a_small_output_resume_as_well(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
     wiro.shows(wiro.file(PNG, plays(ranged(PNG, cut_after=100), ranged(PNG))))
     assert_landed(transfer(), s3, PNG)
     assert asked(cdn) == ["all", "bytes=100-"]
@@ -314,13 +314,13 @@ def test_a_connection_that_breaks_before_the_body_is_made_again(
 
 
 @pytest.mark.parametrize("whole", [answer(BIG), chunked(BIG[:MIB], BIG[MIB:]), until_close(BIG)])
-def test_where_there_are_no_parts_a_cut_begins_again(wiro: Wiro, s3: S3, whole: Script) -> None:
+def test_without_ranges_a_cut_restarts_the_download(wiro: Wiro, s3: S3, whole: Script) -> None:
     first = truncated(BIG[: 9 * MIB], missing=len(BIG) - 9 * MIB)
     wiro.shows(wiro.file(BIG, plays(first, whole)))
     assert_landed(transfer(), s3, BIG)
 
 
-def test_what_comes_after_a_cut_is_of_the_same_version(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
+def test_bytes_after_a_cut_are_of_the_same_version(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
     """The file changes between two parts: the CDN sends all of the new one, and it is fetched anew."""
     old, new = ranged(BIG), ranged(OTHER, etag='"v2"')
     wiro.shows(wiro.file(BIG, plays(old, new)))
@@ -328,7 +328,7 @@ def test_what_comes_after_a_cut_is_of_the_same_version(wiro: Wiro, s3: S3, cdn: 
 
 
 @pytest.mark.parametrize(("read_timeout", "patience"), [(0.4, 1.5), (60, 0.3)])
-def test_a_connection_that_falls_silent_goes_on_over_another(
+def test_a_connection_that_goes_idle_is_replaced_by_another(
     wiro: Wiro,
     s3: S3,
     cdn: HostileServer,
@@ -338,7 +338,7 @@ def test_a_connection_that_falls_silent_goes_on_over_another(
     patience: float,
 ) -> None:
     """Also where its silence alone takes longer than the patience."""
-    monkeypatch.setattr(ranges, "SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(ranges, "IDLE_SECONDS", 0.6)
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", patience)
     connect(read_timeout=read_timeout)
 
@@ -388,7 +388,7 @@ IN_CHUNKS = head(200, transfer_encoding="chunked") + b"%x" % len(PNG)
         trickling(IN_CHUNKS + b";", b"a", b"\r\n" + PNG + b"\r\n0\r\n\r\n"),
     ],
 )
-def test_an_answer_that_trickles_is_asked_for_again(
+def test_a_response_that_trickles_is_requested_again(
     wiro: Wiro, s3: S3, cdn: HostileServer, connect: Connect, trickle: Script
 ) -> None:
     connect(read_timeout=0.3, connect_timeout=0.3)
@@ -498,7 +498,7 @@ def test_an_expired_link_is_renewed_with_the_tasks_detail(
     assert len(cdn.to(fresh["url"].removeprefix(cdn.origin))) >= 1
 
 
-def test_one_look_renews_the_links_of_all_outputs(wiro: Wiro, s3: S3, server: HostileServer) -> None:
+def test_one_request_renews_the_links_of_all_outputs(wiro: Wiro, s3: S3, server: HostileServer) -> None:
     stale = [wiro.file(PNG, answer(b"", 403)) for _ in range(20)]
     fresh = [wiro.file(PNG) for _ in range(20)]
     renews(wiro, server, stale, fresh)
@@ -596,7 +596,7 @@ def test_all_instead_of_a_part_is_taken_from_the_beginning(wiro: Wiro, s3: S3, c
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
-def test_a_file_that_is_another_at_each_look_comes_as_one_stream_or_is_given_up(
+def test_a_file_that_differs_at_each_request_is_fetched_as_one_stream_or_fails(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, *, is_cut: bool
 ) -> None:
     """One answer is one version; where that is cut each time, nothing fits together."""
@@ -762,7 +762,7 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 
 
 def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
-    from airflow_provider_wiro.landing.s3.bucket import MAX_PARTS, part_bytes_for
+    from airflow_provider_wiro.landing.s3.object_upload import MAX_PARTS, part_bytes_for
 
     assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
     for size in (80 * 1024**3, 5 * 1024**4):

@@ -113,19 +113,19 @@ def try_again(s3: S3, clock: Clock) -> IncompleteUploads:
     return IncompleteUploads(s3, BUCKET, {}, clock)
 
 
-def test_what_has_long_been_silent_is_removed_at_once(s3: S3, clock: Clock) -> None:
+def test_an_upload_that_has_long_been_idle_is_removed_at_once(s3: S3, clock: Clock) -> None:
     s3.begin("dead")
     s3.put_part("dead")
     clock.seconds += QUIET_SECONDS + 20
     leftovers = try_again(s3, clock)
     leftovers.remove(KEY)
     assert s3.uploads == {}
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert clock.pauses == []
 
 
 @pytest.mark.parametrize("parts", [0, 1, 5])
-def test_what_was_silent_only_since_a_moment_is_removed_once_it_has_proved_dead(
+def test_an_upload_that_has_just_become_idle_is_removed_once_it_has_proved_dead(
     s3: S3, clock: Clock, parts: int
 ) -> None:
     s3.begin("dead")
@@ -136,12 +136,12 @@ def test_what_was_silent_only_since_a_moment_is_removed_once_it_has_proved_dead(
     leftovers.remove(KEY)
     assert list(s3.uploads) == ["dead"]
     clock.seconds += 10  # our own upload of it
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert s3.uploads == {}
     assert sum(clock.pauses) == pytest.approx(QUIET_SECONDS - 10, abs=2)
 
 
-def test_a_live_writer_that_goes_on_is_left_alone(s3: S3, clock: Clock) -> None:
+def test_a_live_writer_that_puts_parts_is_left_alone(s3: S3, clock: Clock) -> None:
     s3.begin("alive")
     s3.put_part("alive")
     clock.seconds += 1
@@ -149,7 +149,7 @@ def test_a_live_writer_that_goes_on_is_left_alone(s3: S3, clock: Clock) -> None:
     leftovers.remove(KEY)
     clock.seconds += 5
     s3.put_part("alive")
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert list(s3.uploads) == ["alive"]
     assert clock.pauses == []
 
@@ -160,21 +160,21 @@ def test_a_live_writer_that_shows_itself_only_while_we_wait_is_left_alone(s3: S3
     leftovers = try_again(s3, clock)
     leftovers.remove(KEY)
     clock.meanwhile = lambda: s3.put_part("alive")
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert list(s3.uploads) == ["alive"]
 
 
-def test_one_that_began_after_us_is_nobodys_leftover(s3: S3, clock: Clock) -> None:
+def test_an_upload_that_was_created_after_this_try_is_left_alone(s3: S3, clock: Clock) -> None:
     leftovers = try_again(s3, clock)
     clock.seconds += 60
     s3.begin("alive")
     clock.seconds += 40  # its first part takes long
     leftovers.remove(KEY)
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert list(s3.uploads) == ["alive"]
 
 
-def test_other_keys_are_nobodys_business(s3: S3, clock: Clock) -> None:
+def test_uploads_of_other_keys_are_left_alone(s3: S3, clock: Clock) -> None:
     s3.begin("other", KEY + ".bak")
     clock.seconds += 3600
     try_again(s3, clock).remove(KEY)
@@ -201,7 +201,7 @@ def test_what_s3_forbids_is_only_said(
     leftovers = try_again(s3, clock)
     with caplog.at_level(logging.INFO):
         leftovers.remove(KEY)
-        leftovers.settle(clock.pause)
+        leftovers.clean_up(clock.pause)
     assert list(s3.uploads) == ["dead"]
     assert "AccessDenied" in caplog.text
 
@@ -215,7 +215,7 @@ def test_one_that_is_gone_by_itself_is_none_of_our_troubles(
     leftovers.remove(KEY)
     s3.uploads.clear()
     with caplog.at_level(logging.INFO):
-        leftovers.settle(clock.pause)
+        leftovers.clean_up(clock.pause)
     assert caplog.text == ""
 
 
@@ -228,7 +228,7 @@ def test_an_s3_whose_clock_stands_still_holds_a_transfer_no_longer(s3: S3, clock
         s3._ahead -= timedelta(seconds=clock.pauses[-1])
 
     clock.meanwhile = stand_still
-    leftovers.settle(clock.pause)
+    leftovers.clean_up(clock.pause)
     assert s3.uploads == {}
     assert sum(clock.pauses) <= QUIET_SECONDS
 
@@ -247,7 +247,7 @@ def test_clocks_of_s3_that_differ_leave_no_dead_upload_and_hold_nothing_longer(
     s3.put_part("dead")
     clock.seconds += 3
     leftovers = try_again(s3, clock)
-    with leftovers.settled(clock.pause):
+    with leftovers.cleaned_up(clock.pause):
         s3.begin("own")
         leftovers.remove(KEY, "own")
         clock.seconds += 5
@@ -263,7 +263,7 @@ def test_clocks_of_s3_that_differ_do_not_take_a_live_writer_for_dead(
     s3.begin("alive")
     clock.seconds += 3
     leftovers = try_again(s3, clock)
-    with leftovers.settled(clock.pause):
+    with leftovers.cleaned_up(clock.pause):
         s3.begin("own")
         leftovers.remove(KEY, "own")
         clock.seconds += 5
@@ -274,19 +274,19 @@ def test_clocks_of_s3_that_differ_do_not_take_a_live_writer_for_dead(
 
 @SKEWS
 @pytest.mark.parametrize("is_known", [False, True])
-def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_answer(
+def test_clocks_of_s3_that_differ_leave_no_upload_of_a_lost_response(
     s3: S3, clock: Clock, seconds: int, is_known: bool
 ) -> None:
     s3.off["date"] = timedelta(seconds=seconds)
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
 
     def begin_unanswered() -> None:
-        with leftovers.settled(clock.pause), leftovers.begins(KEY):
+        with leftovers.cleaned_up(clock.pause), leftovers.creating(KEY):
             s3.begin("unheard")
             raise ConnectionClosedError(endpoint_url="http://s3.test")
 
     if is_known:
-        with leftovers.settled(clock.pause):
+        with leftovers.cleaned_up(clock.pause):
             begin_twice(s3, clock, leftovers)
     else:
         with pytest.raises(ConnectionClosedError):
@@ -305,7 +305,7 @@ def test_a_task_that_is_stopped_does_not_wait(s3: S3, clock: Clock) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        leftovers.settle(stopped)
+        leftovers.clean_up(stopped)
 
 
 # -- answers that were lost
@@ -317,18 +317,16 @@ def answer_of_begin(upload_id: str, *, repeats: int) -> dict[str, Any]:
 
 def begin_twice(s3: S3, clock: Clock, leftovers: IncompleteUploads) -> None:
     """Begin an upload, the first answer to which is lost."""
-    with leftovers.begins(KEY) as answered:
+    with leftovers.creating(KEY) as answered:
         s3.begin("unheard")
         clock.seconds += 2
         s3.begin("known")
         answered(answer_of_begin("known", repeats=1))
 
 
-def test_an_upload_whose_begin_was_not_heard_of_is_removed_and_the_known_one_is_kept(
-    s3: S3, clock: Clock
-) -> None:
+def test_an_upload_of_a_lost_response_is_removed_and_the_known_one_is_kept(s3: S3, clock: Clock) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
-    with leftovers.settled(clock.pause):
+    with leftovers.cleaned_up(clock.pause):
         begin_twice(s3, clock, leftovers)
         clock.seconds += 10
     assert list(s3.uploads) == ["known"]
@@ -339,7 +337,7 @@ def test_an_upload_that_another_run_began_at_that_moment_is_left_alone_once_it_h
     s3: S3, clock: Clock
 ) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
-    with leftovers.settled(clock.pause):
+    with leftovers.cleaned_up(clock.pause):
         s3.begin("alive")
         begin_twice(s3, clock, leftovers)
         clock.meanwhile = lambda: s3.put_part("alive")
@@ -350,14 +348,14 @@ def test_an_upload_that_another_run_began_earlier_is_not_taken_for_one(s3: S3, c
     s3.begin("alive")
     clock.seconds += 40
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
-    with leftovers.settled(clock.pause):
+    with leftovers.cleaned_up(clock.pause):
         begin_twice(s3, clock, leftovers)
     assert list(s3.uploads) == ["alive", "known"]
 
 
-def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -> None:
+def test_a_creation_that_got_its_response_at_once_costs_no_listing(s3: S3, clock: Clock) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
-    with leftovers.settled(clock.pause), leftovers.begins(KEY) as answered:
+    with leftovers.cleaned_up(clock.pause), leftovers.creating(KEY) as answered:
         s3.begin("known")
         answered(answer_of_begin("known", repeats=0))
     assert s3.asked == []
@@ -368,19 +366,21 @@ def test_a_begin_that_was_answered_at_once_costs_no_look(s3: S3, clock: Clock) -
     [error("AccessDenied", "CreateMultipartUpload"), EndpointConnectionError(endpoint_url="http://s3.test")],
     ids=["denied", "not reached"],
 )
-def test_a_begin_that_surely_was_not_done_costs_no_look(s3: S3, clock: Clock, refusal: Exception) -> None:
-    with pytest.raises(type(refusal)), IncompleteUploads(s3, BUCKET, {}, clock).begins(KEY):
+def test_a_creation_that_surely_was_not_done_costs_no_listing(
+    s3: S3, clock: Clock, refusal: Exception
+) -> None:
+    with pytest.raises(type(refusal)), IncompleteUploads(s3, BUCKET, {}, clock).creating(KEY):
         raise refusal
     assert s3.asked == []
 
 
-def test_when_no_begin_was_answered_all_of_them_are_removed_and_the_error_is_told(
+def test_when_no_creation_got_a_response_all_are_removed_and_the_error_is_raised(
     s3: S3, clock: Clock
 ) -> None:
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
 
     def begin() -> None:
-        with leftovers.settled(clock.pause), leftovers.begins(KEY):
+        with leftovers.cleaned_up(clock.pause), leftovers.creating(KEY):
             s3.begin("first")
             s3.begin("second")
             raise ConnectionClosedError(endpoint_url="http://s3.test")
@@ -395,12 +395,12 @@ def test_a_transfer_that_fails_waits_for_nothing_that_an_earlier_try_left(s3: S3
     clock.seconds += 1
     leftovers = try_again(s3, clock)
     leftovers.remove(KEY)
-    with pytest.raises(ZeroDivisionError), leftovers.settled(clock.pause):
+    with pytest.raises(ZeroDivisionError), leftovers.cleaned_up(clock.pause):
         raise ZeroDivisionError
     assert clock.pauses == []
 
 
-def test_a_task_that_is_stopped_tells_why_it_failed_and_does_not_wait(
+def test_a_task_that_is_stopped_raises_why_it_failed_and_does_not_wait(
     s3: S3, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stopped(seconds: float) -> None:
@@ -408,7 +408,7 @@ def test_a_task_that_is_stopped_tells_why_it_failed_and_does_not_wait(
 
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
     begin_twice(s3, clock, leftovers)
-    with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError), leftovers.settled(stopped):
+    with caplog.at_level(logging.INFO), pytest.raises(ZeroDivisionError), leftovers.cleaned_up(stopped):
         raise ZeroDivisionError
     assert "The Airflow task was stopped." in caplog.text
 
@@ -418,6 +418,6 @@ def test_where_open_uploads_may_not_be_listed_that_is_said(
 ) -> None:
     s3.denied.add("ListMultipartUploads")
     leftovers = IncompleteUploads(s3, BUCKET, {}, clock)
-    with caplog.at_level(logging.INFO), leftovers.settled(clock.pause):
+    with caplog.at_level(logging.INFO), leftovers.cleaned_up(clock.pause):
         begin_twice(s3, clock, leftovers)
     assert "AccessDenied" in caplog.text

@@ -36,7 +36,7 @@ def tags_of(s3: S3, key: str = KEY) -> dict[str, str]:
 
 
 @BOTH
-def test_metadata_says_who_made_it_and_who_landed_it(
+def test_metadata_names_the_task_that_made_it_and_the_one_that_landed_it(
     wiro: Wiro, s3: S3, server: HostileServer, body: bytes
 ) -> None:
     wiro.shows(wiro.file(body))
@@ -115,7 +115,7 @@ def test_tags_that_s3_would_refuse_are_refused_before_anything_is_asked(
 
 
 @BOTH
-def test_a_role_that_may_not_tag_is_told_so(
+def test_a_role_that_may_not_tag_is_one_clear_error(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     from botocore.exceptions import ClientError
@@ -155,7 +155,7 @@ def test_a_role_that_may_not_tag_is_told_so(
         ("text", "found 'text'"),
     ],
 )
-def test_metadata_that_s3_would_not_take_or_that_is_ours_is_refused_before_anything_is_asked(
+def test_metadata_that_s3_refuses_or_that_is_reserved_is_refused_before_any_request(
     server: HostileServer, s3: S3, metadata: Any, said: str
 ) -> None:
     with pytest.raises(WiroUsageError) as caught:
@@ -206,7 +206,7 @@ def test_a_web_page_that_calls_itself_a_picture_leaves_nothing(
     assert s3.keys == s3.open_uploads == []
 
 
-def test_an_llms_answer_is_what_we_wrote(wiro: Wiro, s3: S3) -> None:
+def test_the_type_of_an_llms_answer_is_what_the_provider_wrote(wiro: Wiro, s3: S3) -> None:
     html = {**LLM, "content": {"answer": ["<html><body>%PDF-1.7</body></html>"]}}
     wiro.shows(html)
     assert [file["content_type"] for file in land()["files"]] == [

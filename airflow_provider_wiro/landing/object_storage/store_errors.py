@@ -1,4 +1,4 @@
-"""What a store of Airflow's ObjectStoragePath raises, as an error that says which file, and what to do."""
+"""Translates what Airflow's object stores raise into errors that name the file and what to do."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.exceptions import WiroError
 
-#: What no retry helps. Stores raise these too: s3fs a FileNotFoundError for a bucket that isn't there.
-_FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_ERRNOS_FOR_GOOD = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
-#: Whose errors are no store's: a bug's, this package's, or the word that the task was stopped.
+#: Permanent errors. Stores raise these too: s3fs a FileNotFoundError for a bucket that isn't there.
+_PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
+#: Packages whose errors are no store's: of a bug, of this package, or that the task was stopped.
 _NO_STORES = frozenset({"builtins", "airflow", "airflow_provider_wiro"})
-#: Characters of a text that a message quotes.
+#: How many characters of a text a message quotes.
 _QUOTED = 200
 
 
@@ -28,8 +28,8 @@ def plain_store_errors(uri: str, argument: str) -> Iterator[None]:
     Raise what a store raises as errors of this package; anything else passes.
 
     :param uri: the file.
-    :param argument: what the user knows its place as.
-    :raises WiroUsageError: the store refuses the file for good.
+    :param argument: the name of the path's argument, for messages.
+    :raises WiroUsageError: the store refuses the file permanently.
     :raises WiroOutputUnavailableError: it fails, or can't be reached; a retry may help.
     """
     try:
@@ -46,6 +46,6 @@ def _explained(error: Exception, uri: str, argument: str) -> WiroError:
     what = f"Can't read or write {uri[:_QUOTED]}: {reason}."
     if isinstance(error, PermissionError):
         return WiroUsageError(f"{what} The worker's user, or the connection's, needs access to it.")
-    if isinstance(error, _FOR_GOOD) or getattr(error, "errno", None) in _ERRNOS_FOR_GOOD:
+    if isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_ERRNOS:
         return WiroUsageError(f"{what} Correct {argument}, or create what its file is to be in.")
     return WiroOutputUnavailableError(what)

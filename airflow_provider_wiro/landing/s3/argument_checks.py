@@ -1,8 +1,7 @@
 """
-What of the S3 arguments can be known to be wrong before anything is asked: when a DAG file is parsed, where
-no template has yet to be rendered.
+Checks of the operators' S3 arguments that need no request, also when a DAG file is parsed.
 
-DAG files are parsed all day long: nothing here imports boto3.
+DAG files are parsed all day long, so nothing here imports boto3.
 """
 
 from __future__ import annotations
@@ -83,8 +82,7 @@ def check_written_arguments(
     placeholders: frozenset[str] = PLACEHOLDERS,
 ) -> None:
     """
-    Check the arguments of an operator as a DAG file gives them; those with templates are checked once
-    rendered.
+    Check an operator's arguments as the DAG file gives them; those with templates are checked once rendered.
 
     :raises WiroUsageError: one of them can't be right.
     """
@@ -95,13 +93,13 @@ def check_written_arguments(
     elif bucket:
         check_bucket(bucket)
     merged_arguments(extra_args, encrypt=encrypt, acl_policy=acl_policy if is_literal(acl_policy) else None)
-    if _is_known(tags):
+    if _is_rendered(tags):
         check_tags(tags, extra_args if isinstance(extra_args, Mapping) else {})
     if manifest and is_literal(manifest):
         check_manifest_key(str(manifest))
 
 
-def _is_known(tags: object) -> bool:
+def _is_rendered(tags: object) -> bool:
     if isinstance(tags, Mapping):
         texts = [text for pair in tags.items() for text in pair]
         return all(is_literal(text) or isinstance(text, int | float | None) for text in texts)
@@ -110,13 +108,13 @@ def _is_known(tags: object) -> bool:
 
 def check_tags(wanted: object, arguments: Mapping[str, Any]) -> dict[str, str] | None:
     """
-    Return the user's tags if ours are wanted too, else None: then theirs stay as they gave them.
+    Return the user's tags if the provider's are wanted too; else None, and the user's stay as given.
 
     :param wanted: what the operator was given as ``tags``.
     :param arguments: of the upload.
     :raises WiroUsageError: S3 wouldn't take them.
     """
-    from airflow_provider_wiro.landing.provenance import user_tags
+    from airflow_provider_wiro.landing.user_metadata import user_tags
 
     if not isinstance(wanted, bool | Mapping):
         raise WiroUsageError(
@@ -141,7 +139,7 @@ def check_manifest_key(manifest: str) -> str:
 
 def check_numbers(max_concurrency: object, part_size: object) -> None:
     """
-    Raise if a number is not one that S3 or this machine could do with.
+    Refuse numbers that S3 doesn't take or that are of no use.
 
     :raises WiroUsageError: it isn't.
     """
@@ -174,7 +172,7 @@ def merged_arguments(extra_args: object, *, encrypt: object, acl_policy: str | N
         )
     arguments = dict(extra_args or {})
     if "Metadata" in arguments:
-        from airflow_provider_wiro.landing.provenance import check_metadata
+        from airflow_provider_wiro.landing.user_metadata import check_metadata
 
         check_metadata(arguments["Metadata"])
     if encrypt:

@@ -1,0 +1,112 @@
+"""Transfer, the base of S3Transfer and ObjectStorageTransfer: several outputs at once, and stoppable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow_provider_wiro.downloads.downloader import Downloader
+from airflow_provider_wiro.failures import TaskStoppedError
+from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.workers import WorkerPool
+from airflow_provider_wiro.redaction.task_parameters import without
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.landing.manifest import ManifestFile
+    from airflow_provider_wiro.landing.plan import PlannedObject
+    from airflow_provider_wiro.landing.provenance import Provenance
+
+Item = TypeVar("Item")
+
+
+class Transfer(ABC, Generic[Item]):
+    """
+    Moves one task's outputs into storage. Made before anything is moved, and run once.
+
+    :param hook: interrupted from now on when the transfer is stopped.
+    :param workers: how many threads move outputs.
+    :param require_size: refuse a file of unknown size whose end is the connection's.
+    :ivar task: with the outputs that land. Its cost may be filled in before the manifest is written.
+    """
+
+    def __init__(
+        self,
+        hook: WiroHook,
+        task: Task,
+        provenance: Provenance,
+        *,
+        workers: int,
+        require_size: bool,
+    ) -> None:
+        self.task = task
+        self.provenance = provenance
+        #: What is to land; a subclass plans it.
+        self.planned: Sequence[PlannedObject] = ()
+        self._manifest: ManifestFile | None = None
+        self._pool: WorkerPool[Item, dict[str, Any]] = WorkerPool(workers, TaskStoppedError)
+        hook.interrupted_by(self._pool.check)
+        self._downloader = Downloader(
+            hook.connection,
+            task,
+            lambda: hook.get_task(task.id),
+            self._pool.check,
+            require_size=require_size,
+        )
+
+    def run(self) -> list[dict[str, Any]]:
+        """
+        Have all outputs in storage, and return one dict for each, as the operators return it.
+
+        :raises WiroOutputRefusedError: another object is in the way, or one is not what Wiro announced.
+        :raises WiroOutputUnavailableError: one can't be fetched, or written, at this moment.
+        :raises TaskStoppedError: :meth:`stop` was called.
+        """
+        with self._downloader:
+            return self._pool.run(self._land, self._items(), self._downloader.interrupt)
+
+    def stop(self) -> None:
+        """
+        Let all requests fail at once, which undoes the unfinished writes. For a signal handler.
+
+        Airflow kills the process 5 s after the signal, too soon to wait for a read timeout.
+        """
+        self._pool.stop()
+        self._downloader.interrupt()
+
+    def write_manifest(self, files: Sequence[Mapping[str, Any]], secrets: Collection[str]) -> None:
+        """
+        Write the manifest, if one was asked for.
+
+        :param files: as :meth:`run` returned them.
+        :param secrets: texts that must not be in it.
+        """
+        if self._manifest is not None and self.planned:
+            content = manifests.build(self.task, self.provenance, self.planned, files, without(secrets))
+            self._manifest.write(content, keep=self.keeps_manifest)
+
+    @property
+    def manifest_uri(self) -> str | None:
+        """Where the manifest is, or is to be; None without one."""
+        return self._manifest.uri if self._manifest is not None and self.planned else None
+
+    @property
+    def keeps_manifest(self) -> bool:
+        """Whether a manifest of this task that is there stays as it is."""
+        return False
+
+    @property
+    def unverified(self) -> set[int]:
+        """Indexes of the outputs that may be truncated: of unknown size, ended by the connection."""
+        return self._downloader.unverified
+
+    @abstractmethod
+    def _items(self) -> Sequence[Item]:
+        """Return what is to land, as :meth:`_land` takes it."""
+
+    @abstractmethod
+    def _land(self, item: Item) -> dict[str, Any]:
+        """Land one of them. Called by several threads."""
