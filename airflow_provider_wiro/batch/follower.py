@@ -10,7 +10,7 @@ from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.run_summary import check_success, success_warnings
 from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
 from airflow_provider_wiro.batch.results.shards import item_result
-from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.run_sender import StoppableHook
-    from airflow_provider_wiro.batch.state.batch_state import Attempt
+    from airflow_provider_wiro.batch.state.items import Attempt
 
 
 class RunFollower:
@@ -76,7 +76,7 @@ class RunFollower:
                     if not await going.fail(item, error, keeps_task=True):
                         return
                     going.active.add(item)
-                    going.ledger.note(batch_state.followed(item, self._job.now()))
+                    going.ledger.note(entries.timeout_restarted(item, self._job.now()))
                     continue
                 task = ended
             except WiroNotFoundError:
@@ -171,7 +171,7 @@ class RunFollower:
                 # is billed.
                 if task.started_at is not None:
                     cost = task.cost_usd if task.cost_usd != "0" else None
-                    self._going.ledger.note(batch_state.billed(task.id, cost))
+                    self._going.ledger.note(entries.task_billed(task.id, cost))
                 self._going.pend(item)
                 return
             was_running = task.started_at is not None
@@ -197,7 +197,7 @@ class RunFollower:
                     except WiroOutputError as error:
                         if not await self._going.fail(item, error, task, keeps_task=True):
                             return
-        starts = self._going.record.starts(item)
+        starts = self._going.record.runs_sent(item)
         result = item_result("succeeded", starts, task, files=files, include_links=self._job.include_links)
         await self._going.end(item, result)
 

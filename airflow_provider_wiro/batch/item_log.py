@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.redaction.parameters import secret_values
 from airflow_provider_wiro.redaction.task_parameters import masked, without
 

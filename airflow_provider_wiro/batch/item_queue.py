@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch.item_log import ItemLog
 from airflow_provider_wiro.batch.progress import RunTimes
 from airflow_provider_wiro.batch.results.shards import item_result
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError
 
@@ -106,9 +106,9 @@ class ItemQueue:
         :param was_lost: its Run was sent and is taken for not started.
         """
         if was_lost:
-            self.ledger.note(batch_state.not_started(item, self.job.try_number))
+            self.ledger.note(entries.lost_run_not_started(item, self.job.try_number))
         else:
-            self.ledger.note(batch_state.gone(item))
+            self.ledger.note(entries.run_not_started(item))
         self.active.discard(item)
         self._again.append(item)
         self.wake()
@@ -137,7 +137,7 @@ class ItemQueue:
         if has_retries and error.may_retry and not is_final and not self.is_closed:
             self.item_log.is_run_again(item, error)
             self.ledger.note(
-                batch_state.again(
+                entries.item_retried(
                     item,
                     self.job.try_number,
                     keeps_task=keeps_task,
@@ -154,7 +154,7 @@ class ItemQueue:
         attempt = self.record.attempts.get(item)
         result = item_result(
             "failed",
-            self.record.starts(item),
+            self.record.runs_sent(item),
             task,
             wiro_task_id=attempt.wiro_task_id if attempt else None,
             error=str(error),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state.items import ItemState
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task

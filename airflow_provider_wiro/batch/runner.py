@@ -17,7 +17,7 @@ from airflow_provider_wiro.batch.lost_runs.strays import StrayRuns
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_items
 from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.settings import DeferralRequest
-from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.submission import ItemSubmitter
 from airflow_provider_wiro.exceptions import WiroError
 
@@ -140,7 +140,7 @@ class BatchRunner:
             is_old = attempt.try_number != self._job.try_number
             if is_old and not self._job.cancel_on_timeout and self._following.deadline(attempt) < now:
                 # It was left running on purpose, to be waited for again.
-                going.ledger.note(batch_state.followed(item, now))
+                going.ledger.note(entries.timeout_restarted(item, now))
             is_overdue = self._following.deadline(attempt) <= now
             if self._must_look is None or attempt.wiro_task_id in self._must_look or is_overdue:
                 self._following.must_look.add(item)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.state import batch_state as batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -109,7 +109,7 @@ class ItemSubmitter:
         except JournalFencedError:
             raise
         except Exception as error:
-            self._going.ledger.note(batch_state.gone(item))
+            self._going.ledger.note(entries.run_not_started(item))
             await self._not_started(item, error)
             return False
         finally:
@@ -149,7 +149,7 @@ class ItemSubmitter:
         """
         self._losses[item] = error
         sending = self._going.record.attempts[item].sending.lose(error, after_seconds, silent_seconds)
-        self._going.ledger.note(batch_state.lost(item, sending))
+        self._going.ledger.note(entries.run_lost(item, sending))
         self._job.log.warning(
             "%s: %s Looking for it among the project's latest tasks.", self._going.inputs.name(item), error
         )
@@ -186,7 +186,7 @@ class ItemSubmitter:
             # Its time counts from when Wiro created the task, which can be minutes after the Run was sent.
             late = task.created_at.timestamp() - sending.wiro_at
             if late > 0:
-                going.ledger.note(batch_state.followed(item, sending.intended_at + late))
+                going.ledger.note(entries.timeout_restarted(item, sending.intended_at + late))
         self._follows(item)
 
     async def _may_be_sent_again(self, item: int) -> None:
@@ -197,7 +197,7 @@ class ItemSubmitter:
             going.pend(item, was_lost=True)
             return
         last = self._losses.pop(item, None)
-        going.ledger.note(batch_state.not_started(item, self._job.try_number))
+        going.ledger.note(entries.lost_run_not_started(item, self._job.try_number))
         await going.fail(item, never_started(count, last), is_final=True)
 
     async def _doubt(self, item: int, reason: str) -> None:

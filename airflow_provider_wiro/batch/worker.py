@@ -20,7 +20,7 @@ from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
 from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
-from airflow_provider_wiro.batch.state import batch_state
+from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
@@ -235,5 +235,5 @@ async def _learn_costs(hook: StoppableHook, going: ItemQueue, waiting: DeferralR
     if waiting is not None or going.fatal is not None or not unknown:
         return
     for wiro_task_id, usd in (await read_costs(hook, unknown)).items():
-        going.ledger.note(batch_state.cost(wiro_task_id, usd))
+        going.ledger.note(entries.cost_learned(wiro_task_id, usd))
     await going.ledger.keep()

@@ -487,8 +487,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         )
         from airflow_provider_wiro.batch.inputs.items import Inputs
         from airflow_provider_wiro.batch.inputs.shared_files import shared_files
-        from airflow_provider_wiro.batch.journal.location import manifest_uri, parts_uri
-        from airflow_provider_wiro.batch.journal.replay import open_record
+        from airflow_provider_wiro.batch.journal.replay import replay
         from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
         from airflow_provider_wiro.batch.preflight.storage_probe import (
@@ -496,6 +495,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             try_outputs,
             try_places,
         )
+        from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
         from airflow_provider_wiro.batch.results.shards import ResultShards
         from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
@@ -565,7 +565,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 check_manifest(manifest, self._manifest_template, self.inputs)
             if lander is not None:
                 lander.manifest = manifest
-            parts = ResultShards(parts_uri(context, manifest), own)
+            parts = ResultShards(shards_uri(context, manifest), own)
             self._check_killed()  # fetching the inputs can take long
             missing: Callable[[str], WiroError] | None = None
             if before is not None:
@@ -575,12 +575,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             if journal is None and missing is not None:
                 raise missing(NO_PLACE)
             store = self._journal(journal)
-            record, summary = open_record(
+            record, summary = replay(
                 store,
                 inputs,
                 task_try=task_try,
-                lifetime=ti.max_tries,
-                existing_parts=parts.numbers,
+                max_tries=ti.max_tries,
+                existing_shards=parts.numbers,
                 log=self.log,
                 missing=missing,
                 is_resumed=not is_beginning,
@@ -745,8 +745,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         """Write the manifest; return the summary, or raise what the batch has come to."""
         from airflow_provider_wiro.batch.item_log import with_input
         from airflow_provider_wiro.batch.results.shards import write_manifest
-        from airflow_provider_wiro.batch.state import batch_state
-        from airflow_provider_wiro.batch.state.batch_state import ItemState
+        from airflow_provider_wiro.batch.state import entries
+        from airflow_provider_wiro.batch.state.items import ItemState
 
         record = found.record
 
@@ -792,8 +792,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             "manifest_uri": manifest,
         }
         if found.store is not None:
-            found.store.append([batch_state.spent(lifetime, summary, task_try)])
-        found.parts.delete(record.named_parts)
+            found.store.append([entries.result_returned(lifetime, summary, task_try)])
+        found.parts.delete(record.named_shards)
         return summary
 
     def on_kill(self) -> None:

@@ -107,13 +107,13 @@ def _locked(path: Path) -> Iterator[IO[bytes] | None]:
             yield None
             return
         with file:
-            _lock(file)
+            lock(file)
             if _is_still_at(path, file):
                 yield file
                 return
 
 
-def _lock(file: IO[bytes]) -> None:
+def lock(file: IO[bytes]) -> None:
     """Wait for an open file's lock; closing the file releases it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -7,14 +7,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.batch.state import batch_state as entries
-from airflow_provider_wiro.batch.state.batch_state import (
-    Attempt,
-    BatchState,
-    ItemState,
-    TaskIdSet,
-    read_begin,
-)
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.entries import read_begin
+from airflow_provider_wiro.batch.state.items import Attempt, ItemState
+from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 ATTEMPT = Attempt("digest", "2220", 1000.0, 1)
@@ -27,88 +24,91 @@ def record(*told: dict[str, Any], total: int = 3, try_number: int = 1, **setting
     return made
 
 
-STARTED = (entries.intent(0, ATTEMPT), entries.task_id(0, "2221"))
+STARTED = (entries.run_intended(0, ATTEMPT), entries.run_accepted(0, "2221"))
 
 
 def test_an_item_goes_from_its_intent_over_its_task_to_its_end() -> None:
     states = []
     found = record()
-    for entry in (*STARTED, entries.done(0, (4, 2), cost="0.5", size=7)):
+    for entry in (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7)):
         found.apply(entry)
         states.append(found.state(0))
 
     assert states == [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
-    assert (found.place(0), found.costs.total_usd, found.total_bytes, found.attempts) == (
+    assert (found.result_location(0), found.costs.total_usd, found.total_bytes, found.attempts) == (
         (4, 2),
         "0.5",
         7,
         {},
     )
-    assert (found.count(ItemState.DONE), found.count(ItemState.PENDING), found.starts(0)) == (1, 2, 1)
+    assert (found.count(ItemState.DONE), found.count(ItemState.PENDING), found.runs_sent(0)) == (1, 2, 1)
     assert not found.is_over
 
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_until_it_is() -> None:
-    two = (entries.intent(1, ATTEMPT), entries.task_id(1, "2222"))
+    two = (entries.run_intended(1, ATTEMPT), entries.run_accepted(1, "2222"))
     told = (
         *STARTED,
-        entries.done(0, (1, 0), cost=None, size=None),
+        entries.item_done(0, (1, 0), cost=None, size=None),
         *two,
-        entries.done(1, (1, 1), cost="0.25", size=None),
+        entries.item_done(1, (1, 1), cost="0.25", size=None),
     )
     costs = record(*told).costs
     assert (costs.total_usd, costs.known_usd, costs.unknown) == (None, "0.25", 1)
     assert list(costs.unknown_ids) == ["2221"]
 
-    for late in (entries.cost("2221", "0.5"), entries.cost("7", "9")):  # the latter of nobody who is counted
+    for late in (
+        entries.cost_learned("2221", "0.5"),
+        entries.cost_learned("7", "9"),
+    ):  # no run with id 7 is counted
         told = (*told, late, late)
     costs = record(*told).costs
     assert (costs.total_usd, costs.unknown, costs.learned) == ("0.75", 0, {"2221": "0.5"})
 
 
 def test_a_run_that_succeeded_in_vain_is_on_the_bill_in_this_try_and_in_the_next() -> None:
-    in_vain = entries.again(0, 1, is_billed=True, cost="0.1")
-    for_good = entries.failed(0, (1, 0), 1, may_retry=True, is_billed=True, cost="0.2")
-    second = (entries.intent(0, ATTEMPT), entries.task_id(0, "2222"))
+    in_vain = entries.item_retried(0, 1, is_billed=True, cost="0.1")
+    for_good = entries.item_failed(0, (1, 0), 1, may_retry=True, is_billed=True, cost="0.2")
+    second = (entries.run_intended(0, ATTEMPT), entries.run_accepted(0, "2222"))
 
     for try_number, state in ((1, ItemState.FAILED), (2, ItemState.PENDING)):
         found = record(*STARTED, in_vain, *second, for_good, try_number=try_number)
         assert (found.state(0), found.costs.total_usd) == (state, "0.3")
-    unknown = record(*STARTED, entries.again(0, 1, is_billed=True))
+    unknown = record(*STARTED, entries.item_retried(0, 1, is_billed=True))
     assert list(unknown.costs.unknown_ids) == ["2221"]
 
 
 def test_a_journal_of_the_version_before_is_read_as_it_was() -> None:
-    kept = {**entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, cost="0.1")}
-    plain = {**entries.failed(0, (1, 0), 1, may_retry=False)}
+    kept = {**entries.item_failed(0, (1, 0), 1, may_retry=False, keeps_task=True, cost="0.1")}
+    plain = {**entries.item_failed(0, (1, 0), 1, may_retry=False)}
     for entry, total in ((kept, "0.1"), (plain, "0")):
         del entry["is_billed"]
         assert record(*STARTED, entry).costs.total_usd == total
 
 
 def test_a_failure_whose_result_is_lost_keeps_its_task() -> None:
-    kept = entries.failed(0, (4, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1")
-    found = record(*STARTED, kept, existing_parts={3})
+    kept = entries.item_failed(0, (4, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1")
+    found = record(*STARTED, kept, existing_shards={3})
     assert (found.state(0), found.attempts[0].wiro_task_id) == (ItemState.RUNNING, "2221")
     assert found.costs.total_usd == "0"
 
 
 def test_a_run_that_was_not_started_leaves_its_item_as_it_was() -> None:
-    found = record(entries.intent(0, ATTEMPT), entries.gone(0))
+    found = record(entries.run_intended(0, ATTEMPT), entries.run_not_started(0))
 
-    assert (found.state(0), found.starts(0), found.attempts) == (ItemState.PENDING, 0, {})
+    assert (found.state(0), found.runs_sent(0), found.attempts) == (ItemState.PENDING, 0, {})
 
 
 def test_failures_count_for_the_try_they_happened_in() -> None:
-    told = (*STARTED, entries.again(0, 1))
+    told = (*STARTED, entries.item_retried(0, 1))
 
     assert (record(*told).failures(0), record(*told).state(0)) == (1, ItemState.PENDING)
     assert record(*told, try_number=2).failures(0) == 0
-    assert record(*told, try_number=2).starts(0) == 1
+    assert record(*told, try_number=2).runs_sent(0) == 1
 
 
 def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
-    told = (*STARTED, entries.failed(0, (1, 0), 1, may_retry=True))
+    told = (*STARTED, entries.item_failed(0, (1, 0), 1, may_retry=True))
 
     assert record(*told).state(0) is ItemState.FAILED
     assert record(*told).may_retry
@@ -125,7 +125,7 @@ def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_ag
 ) -> None:
     whole = (
         *told,
-        entries.failed(0, (1, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1"),
+        entries.item_failed(0, (1, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1"),
     )
 
     assert record(*whole).state(0) is ItemState.FAILED
@@ -136,17 +136,17 @@ def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_ag
 
 
 def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
-    told = (*STARTED, entries.done(0, (4, 2), cost="0.5", size=7))
+    told = (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7))
 
-    found = record(*told, existing_parts={3})
+    found = record(*told, existing_shards={3})
 
     assert (found.state(0), found.costs.total_usd) == (ItemState.RUNNING, "0")
     assert found.attempts[0].wiro_task_id == "2221"
-    assert record(*told, existing_parts={4}).state(0) is ItemState.DONE
+    assert record(*told, existing_shards={4}).state(0) is ItemState.DONE
 
 
 def test_a_task_that_is_followed_again_has_its_time_anew() -> None:
-    found = record(*STARTED, entries.followed(0, 5000.0), try_number=3)
+    found = record(*STARTED, entries.timeout_restarted(0, 5000.0), try_number=3)
 
     assert (found.attempts[0].intended_at, found.attempts[0].try_number) == (5000.0, 3)
 
@@ -180,15 +180,15 @@ def test_an_entry_that_is_none_of_ours_is_an_error(entry: dict[str, Any]) -> Non
     [
         {},
         {"what": "gone"},
-        {**entries.begin("digest", 3), "version": 2},
-        {**entries.begin("d", 3), "total": "3"},
+        {**entries.batch_started("digest", 3), "version": 2},
+        {**entries.batch_started("d", 3), "total": "3"},
     ],
     ids=repr,
 )
 def test_a_journal_that_begins_with_something_else_is_an_error(entry: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError):
         read_begin(entry)
-    assert read_begin(entries.begin("digest", 3)) == ("digest", 3)
+    assert read_begin(entries.batch_started("digest", 3)) == ("digest", 3)
 
 
 def test_ids_are_known_again_in_any_order_and_form() -> None:
@@ -211,9 +211,9 @@ def test_ten_thousand_items_that_are_over_take_a_few_bytes_each() -> None:
     tracemalloc.start()
     found = BatchState(10_000, try_number=1)
     for item in range(10_000):
-        found.apply(entries.intent(item, ATTEMPT))
-        found.apply(entries.task_id(item, str(10**9 + item)))
-        found.apply(entries.done(item, (item // 100, item % 100), cost="0.01", size=1))
+        found.apply(entries.run_intended(item, ATTEMPT))
+        found.apply(entries.run_accepted(item, str(10**9 + item)))
+        found.apply(entries.item_done(item, (item // 100, item % 100), cost="0.01", size=1))
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

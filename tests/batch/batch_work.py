@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_wiro.batch.journal.interface import to_line
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.operators.fakes import RETRO, TRIGGERS, DictStore, FakeTi, Told, fire
 
@@ -108,14 +111,37 @@ class BatchWork:
 
     @property
     def journal(self) -> Path:
-        [found] = self.folder.glob("state/*/*/*/*.batch.jsonl")
+        """The folder of the journal, if it is kept on disk."""
+        [found] = self.folder.glob("state/*/*/*/*.batch")
         return found
+
+    def open_journal(self) -> SegmentedJournal:
+        """Return the journal as another process would open it; reading it fences this batch."""
+        if self.has_state_store:
+            return SegmentedJournal.in_task_state(self.store)
+        return SegmentedJournal.in_folder(open_folder(str(self.journal)))
 
     @property
     def entries(self) -> list[dict[str, Any]]:
-        if self.has_state_store:
-            return list(SegmentedJournal.in_task_state(self.store, 40_000).read())
-        return [json.loads(line) for line in self.journal.read_text().splitlines()]
+        return list(self.open_journal().salvage())
+
+    @property
+    def journal_lines(self) -> list[str]:
+        return [to_line(entry) for entry in self.entries]
+
+    def leave_journal(self, lines: list[str]) -> Path:
+        """Have the journal consist of these lines, whatever they are; return the file that has them."""
+        folder = self.journal
+        self.remove_journal()
+        if lines:
+            folder.mkdir()
+            pointer = {"version": 2, "owner": "a", "segments": [["a", None]], "copied": []}
+            (folder / "head.jsonl").write_text(json.dumps(pointer))
+            (folder / "a-000001.jsonl").write_text(f'{{"lines":{len(lines)}}}\n{"".join(lines)}')
+        return folder / "a-000001.jsonl"
+
+    def remove_journal(self) -> None:
+        shutil.rmtree(self.journal)
 
     @property
     def started(self) -> Counter[str]:

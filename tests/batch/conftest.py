@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_wiro.batch import concurrency, submission
-from airflow_provider_wiro.batch.journal import location as locations
+from airflow_provider_wiro.batch.journal import location
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.triggers import wiro_batch
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
@@ -41,6 +41,5 @@ def work(wiro: WiroEmulator, told: Told, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(concurrency, "RAISE_AFTER_SECONDS", 0.2)
     monkeypatch.setattr(submission, "TROUBLE_PAUSE_SECONDS", 0.02)
     # Most tests read the journal of a batch that is over; test_spent_batches.py has it removed.
-    monkeypatch.setattr(locations, "_discard_file", lambda _: None)
-    monkeypatch.setattr(locations, "_discard_place", lambda _: None)
+    monkeypatch.setattr(location, "_discard", lambda *_: None)
     return BatchWork(wiro, told, tmp_path)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import TINY, prompts
@@ -26,21 +26,19 @@ if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
 
 
-def test_a_journal_cut_off_at_any_byte_costs_nothing_but_a_look(work: BatchWork) -> None:
+def test_a_journal_that_ends_at_any_entry_costs_nothing_but_a_request(work: BatchWork) -> None:
     """
-    Each length that a crash can leave, from the first entry on, is resumed: no item is ever started again.
+    Each length that a crash can leave, from the first task's id on, is resumed: no item is started again.
 
-    A journal that was cut inside an entry is one that a crash left before that entry was durable. Wiro may
-    have started the run of an intent, but it has not started one without an intent: so those runs that lost
-    their intent are left out.
+    Wiro may have started the run of an intent, but it has not started one without an intent: so those runs
+    that lost their intent are left out.
     """
     inputs = prompts(3)
     work.run(inputs, max_active=3)
-    whole, results = work.journal.read_bytes(), work.manifest
-    first_id = whole.index(b'{"what":"id"')
-    lengths = [*range(first_id, len(whole), 7), len(whole)]
-    for length in lengths:
-        work.journal.write_bytes(whole[:length])
+    lines, results = work.journal_lines, work.manifest
+    first_id = [entry["what"] for entry in work.entries].index("id")
+    for length in range(first_id, len(lines) + 1):
+        work.leave_journal(lines[:length])
 
         summary = work.run(inputs, max_active=3)
 
@@ -56,8 +54,7 @@ def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
     """A journal can be slow: all other items may be over before the last id is durable."""
     inputs = prompts(3)
     work.run(inputs, max_active=3)
-    whole = work.journal.read_bytes()
-    work.journal.write_bytes(whole[: whole.index(b'{"what":"id"')])
+    work.leave_journal(work.journal_lines[: [entry["what"] for entry in work.entries].index("id")])
     started = BatchRecorder.started
 
     async def started_last(ledger: BatchRecorder, item: int, wiro_task_id: str) -> None:
@@ -76,13 +73,12 @@ def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
     assert work.started_once(inputs)
 
 
-def test_a_journal_cut_off_before_its_first_entry_begins_anew(work: BatchWork) -> None:
+def test_without_a_journal_a_batch_starts_from_the_beginning(work: BatchWork) -> None:
     inputs = prompts(2)
     work.run(inputs)
-    whole = work.journal.read_bytes()
-    for length in (0, 1, whole.index(b"\n")):
-        work.journal.write_bytes(whole[:length])
-        assert work.run(inputs)["succeeded"] == 2
+    work.remove_journal()
+    assert work.run(inputs)["succeeded"] == 2
+    assert len(work.wiro.tasks) == 4
 
 
 def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
@@ -90,16 +86,16 @@ def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
 
     inputs = prompts(2)
     work.run(inputs)
-    lines = work.journal.read_bytes().splitlines(keepends=True)
+    lines = work.journal_lines
     damages = [
-        (2, [lines[0], b"?" * len(lines[1]) + b"\n", *lines[2:]]),
+        (2, [lines[0], "?" * len(lines[1]) + "\n", *lines[2:]]),
         (1, [*lines[1:]]),
-        (2, [lines[0], b'{"what":"id","item":7,"id":"1"}\n', *lines[1:]]),
-        (1, [lines[0].replace(b'"version":1', b'"version":2'), *lines[1:]]),
+        (2, [lines[0], '{"what":"id","item":7,"id":"1"}\n', *lines[1:]]),
+        (1, [lines[0].replace('"version":1', '"version":2'), *lines[1:]]),
     ]
-    for line, damage in damages:
-        work.journal.write_bytes(b"".join(damage))
-        names = f"Expected an entry of a batch's journal, .* at line {line} of {work.journal}, found .*paid"
+    for entry, damage in damages:
+        file = work.leave_journal(damage)
+        names = f"Expected an entry of a batch's journal, .* at line {entry + 1} of {file}, found .*paid"
         with pytest.raises(AirflowFailException, match=names):
             work.run(inputs)
 

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_wiro.batch.item_queue import ItemQueue
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.items import Attempt
 from tests.operators.fakes import Told
 
 
@@ -21,7 +22,7 @@ def going(total: int) -> ItemQueue:
 async def test_an_item_that_is_begun_again_is_not_begun_a_second_time_when_its_turn_comes() -> None:
     """Between its being chosen and its intent being durable it is pending, and in hand. (Paid twice.)"""
     found = going(4)
-    found.record.apply(batch_state.intent(2, Attempt("digest", "", 1.0, 1)))
+    found.record.apply(entries.run_intended(2, Attempt("digest", "", 1.0, 1)))
     found.pend(2)  # Wiro has started nothing for it
     chosen = []
     while (item := found.next_item()) is not None:

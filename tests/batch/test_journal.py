@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,6 @@ import pytest
 
 from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import TASK_STATE_SEGMENT_BYTES, SegmentedJournal
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
@@ -35,11 +32,9 @@ def entries(count: int, start: int = 0) -> Entries:
     return [{"what": "gone", "item": number} for number in range(start, start + count)]
 
 
-@pytest.fixture(params=["file", "folder", "task state", "s3", "seaweedfs"])
+@pytest.fixture(params=["folder", "task state", "s3", "seaweedfs"])
 def open_again(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Journal]:
     """Return what opens the same journal as another process would."""
-    if request.param == "file":
-        return lambda: FileJournal(tmp_path / "a" / "b.jsonl")
     if request.param == "folder":
         return lambda: SegmentedJournal.in_folder(open_folder(f"{tmp_path}/a"), 500)
     if request.param == "task state":
@@ -245,18 +240,6 @@ def test_a_journal_that_is_opened_often_does_not_become_many_segments() -> None:
     assert list(SegmentedJournal.in_task_state(store, 1000).read()) == entries(200)
 
 
-def test_a_journal_of_the_first_format_is_gone_on_with() -> None:
-    store = DictStore()
-    lines = "".join(json.dumps(entry) + "\n" for entry in entries(2))
-    store.set("wiro_batch_head", '{"version": 1, "generation": 3}')
-    store.set("wiro_batch_3-000001", f'{{"lines":2}}\n{lines}')
-    journal = SegmentedJournal.in_task_state(store, 1000)
-    assert list(journal.read()) == entries(2)
-    journal.append(entries(1, start=2))
-
-    assert list(SegmentedJournal.in_task_state(store, 1000).read()) == entries(3)
-
-
 def test_a_journal_whose_segments_are_gone_is_not_taken_for_none() -> None:
     store = DictStore()
     begun(SegmentedJournal.in_task_state(store, 1000), entries(2))
@@ -352,44 +335,20 @@ def test_a_server_without_conditional_puts_swaps_as_well_as_it_can(s3: S3) -> No
     assert not place.compare_and_swap("head", b"3", b"1")
 
 
-# A file.
+# Segments.
 
 
-def test_a_file_cut_off_at_any_byte_has_all_entries_but_the_one_that_was_cut(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    begun(FileJournal(path), entries(4))
-    whole = path.read_bytes()
-    for length in range(len(whole) + 1):
-        path.write_bytes(whole[:length])
-        journal = FileJournal(path)
-        found = list(journal.read())
-        assert found == entries(whole[:length].count(b"\n"))
-        journal.append(entries(1, start=9))
-        assert list(FileJournal(path).read()) == [*found, *entries(1, start=9)]
-
-
-@pytest.mark.parametrize(
-    "damage", [b'{"what":"gone","ite\n', b"\x00\x00\x00\n", b"[1]\n", b"null\n"], ids=repr
-)
-def test_a_damaged_line_is_an_error_and_not_the_end(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "journal.jsonl"
-    begun(FileJournal(path), entries(2))
-    path.write_bytes(path.read_bytes() + damage + b'{"what":"gone","item":7}\n')
-
-    with pytest.raises(WiroOrphanedRunError, match="Expected an entry of a batch's journal"):
-        list(FileJournal(path).read())
-
-
-def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
-    (tmp_path / "journal.jsonl").mkdir()
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "head.jsonl").mkdir()
 
     with pytest.raises(WiroRecordError, match="Nothing was started"):
-        list(FileJournal(tmp_path / "journal.jsonl").read())
+        list(SegmentedJournal.in_folder(open_folder(str(tmp_path))).read())
 
 
-def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "journal.jsonl"
-    journal = begun(FileJournal(path), entries(2))
+def test_a_write_to_disk_that_fails_leaves_no_half_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = begun(SegmentedJournal.in_folder(open_folder(str(tmp_path))), entries(2))
 
     def disk_full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -400,60 +359,18 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pyt
             journal.append(entries(5, start=2))
     journal.append(entries(1, start=2))
 
-    assert list(FileJournal(path).read()) == entries(3)
+    assert list(SegmentedJournal.in_folder(open_folder(str(tmp_path))).read()) == entries(3)
 
 
-def test_a_file_system_without_locks_keeps_a_journal_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_locks(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
+@pytest.mark.parametrize("damage", ['{"what":"gone","ite\n', "\x00\x00\x00\n", "[1]\n", "null\n"], ids=repr)
+def test_a_damaged_line_is_an_error_that_names_it_and_not_the_end(tmp_path: Path, damage: str) -> None:
+    begun(SegmentedJournal.in_folder(open_folder(str(tmp_path))), entries(2))
+    [segment] = tmp_path.glob("*-000001.jsonl")
+    _, first, second = segment.read_text().splitlines(keepends=True)
+    segment.write_text('{"lines":4}\n' + first + second + damage + first)
 
-    monkeypatch.setattr("fcntl.flock", no_locks)
-    path = tmp_path / "journal.jsonl"
-    first = begun(FileJournal(path), entries(2))
-    second = FileJournal(path)
-    list(second.read())
-
-    with pytest.raises(JournalFencedError):
-        first.append(entries(1, start=3))
-
-    assert list(FileJournal(path).read()) == entries(2)
-
-
-def test_what_takes_a_file_over_waits_for_an_entry_that_is_being_written(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    first = begun(FileJournal(path), entries(2))
-    second = FileJournal(path)
-    found: list[Any] = []
-    reader = threading.Thread(target=lambda: found.extend(second.read()))
-    fsync = os.fsync
-
-    def slow(descriptor: int) -> None:
-        if threading.current_thread() is not reader and not reader.ident:
-            reader.start()
-            reader.join(0.2)
-            assert not found, "it read while another process was writing"
-        fsync(descriptor)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", slow)
-        first.append(entries(3, start=2))
-    reader.join(10)
-
-    assert found == entries(5)
-
-
-def test_a_damaged_line_is_named_with_what_its_deletion_means(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-    begun(FileJournal(path), entries(2))
-    path.write_bytes(path.read_bytes() + b"\x00\x00\n")
-
-    with pytest.raises(WiroOrphanedRunError, match=f"line 3 of {path}, found .* paid for again"):
-        list(FileJournal(path).read())
-
-
-# Segments.
+    with pytest.raises(WiroOrphanedRunError, match=f"line 4 of {segment}, found .* paid for again"):
+        list(SegmentedJournal.in_folder(open_folder(str(tmp_path))).read())
 
 
 def test_a_segment_that_is_gone_is_an_error() -> None:

@@ -13,8 +13,9 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.batch import item_log
 from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
 from airflow_provider_wiro.batch.progress import Progress, RunTimes
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import Told
@@ -70,7 +71,7 @@ def test_an_earlier_try_is_named_where_there_was_one(work: BatchWork) -> None:
     work.run(inputs, deferrable=True)
 
     assert [line for line in work.told.lines if "earlier try" in line] == [
-        "Going on with an earlier try's batch: 2 of 3 done, 0 running, 0 whose Run may have started a task."
+        "Continuing an earlier try's batch: 2 of 3 done, 0 running, 0 whose Run may have started a task."
     ]
 
 
@@ -92,8 +93,8 @@ def test_of_thousands_of_failures_the_first_are_logged() -> None:
     for log in (ItemLog(told, inputs, found), ItemLog(told, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
-            found.record.apply(batch_state.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
-            found.record.apply(batch_state.failed(item, (1, item), 1, may_retry=True))
+            found.record.apply(entries.run_intended(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+            found.record.apply(entries.item_failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 
     assert 20 < len(told.lines) <= 63

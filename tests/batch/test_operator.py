@@ -99,7 +99,7 @@ def test_airflows_own_store_keeps_the_journal_where_there_is_one(work: BatchWork
 def test_by_default_the_manifest_is_beside_the_journal(work: BatchWork) -> None:
     summary = work.run(prompts(1), manifest_uri=None)
 
-    assert summary["manifest_uri"] == str(work.journal).replace(".batch.jsonl", ".manifest.jsonl")
+    assert summary["manifest_uri"] == str(work.journal).replace(".batch", ".manifest.jsonl")
     assert not list(work.folder.rglob("*.parts/*/*"))
 
 
@@ -283,7 +283,7 @@ def test_a_batch_that_resumes_without_its_journal_submits_nothing_and_stops_what
     inputs = prompts(5)
     deferred = work.defer(inputs)
     ids = [task.id for task in work.wiro.tasks]
-    work.journal.unlink()
+    work.remove_journal()
     operator = work.operator(inputs, deferrable=True)
 
     resumed = {
@@ -313,7 +313,7 @@ def test_changed_inputs_and_a_missing_journal_are_both_reported_and_what_runs_is
 
     work.wiro.inject(Fault("stuck_running", times=None))
     deferred = work.defer(prompts(3))
-    work.journal.unlink()
+    work.remove_journal()
 
     with pytest.raises(AirflowFailException, match=r"finds none in .* The inputs are others than before"):
         work.resume(deferred, prompts(4), event=end_of())
@@ -341,7 +341,7 @@ def test_what_could_not_be_stopped_without_a_journal_is_named(work: BatchWork) -
     work.wiro.inject(Fault("stuck_running", times=None))
     inputs = prompts(2)
     deferred = work.defer(inputs)
-    work.journal.unlink()
+    work.remove_journal()
     for endpoint in ("Task/Cancel", "Task/Kill"):
         refusal = Fault("api_error", endpoint=endpoint, status=401, message="No permission.", times=None)
         work.wiro.inject(refusal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
 from airflow_provider_wiro.batch import late_costs, worker
+from airflow_provider_wiro.batch.journal.interface import to_line
 from airflow_provider_wiro.batch.results import shards as results
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
@@ -129,9 +129,7 @@ def test_a_retry_knows_the_costs_that_were_learned(work: BatchWork, late: list[i
     assert len(entries) == 2
 
     work.ti.try_number += 1
-    work.journal.write_text(
-        "".join(json.dumps(entry) + "\n" for entry in work.entries if entry["what"] != "spent")
-    )
+    work.leave_journal([to_line(entry) for entry in work.entries if entry["what"] != "spent"])
     (work.folder / "manifest.jsonl").unlink()
     again = work.run(prompts(2))
     assert again["cost_usd"] == first["cost_usd"]

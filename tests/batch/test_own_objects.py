@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
-from airflow_provider_wiro.batch.journal import location as locations
+from airflow_provider_wiro.batch.journal import location
+from airflow_provider_wiro.batch.results.location import manifest_uri
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
-DISCARD_PLACE = locations._discard_place
+DISCARD = location._discard
 ENCRYPTED = "x-amz-server-side-encryption"
 OWNER = "x-amz-expected-bucket-owner"
 STATE = f"s3://aws_default@{BUCKET}/state"
@@ -113,7 +114,7 @@ def test_a_bucket_that_demands_encryption_is_found_out_before_the_first_run(
 def test_with_encrypt_everything_that_the_batch_puts_is_encrypted(
     work: BatchWork, s3: S3, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locations, "_discard_place", DISCARD_PLACE)
+    monkeypatch.setattr(location, "_discard", DISCARD)
     gate.refuses = puts_unencrypted
 
     summary = work.run(prompts(3), s3_bucket=BUCKET, state_path=STATE, manifest_uri=None, encrypt=True)
@@ -243,7 +244,7 @@ def test_a_store_that_knows_no_checksums_is_refused_with_the_setting_that_helps(
 def test_a_role_that_may_not_delete_or_list_runs_a_batch(
     work: BatchWork, s3: S3, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locations, "_discard_place", DISCARD_PLACE)
+    monkeypatch.setattr(location, "_discard", DISCARD)
     denied = {"DeleteObject", "ListObjectsV2", "HeadBucket", "AbortMultipartUpload"}
     gate.refuses = lambda operation, request: operation in denied
 
@@ -373,7 +374,7 @@ def test_manifests_have_readable_keys_and_the_type_of_json_lines(work: BatchWork
 def test_a_run_id_stays_one_part_of_a_key_and_its_own(work: BatchWork, run_id: str) -> None:
     def key(name: str) -> str:
         work.ti.run_id = name
-        return locations.manifest_uri(work.context, None, bucket="b", aws_conn_id=None, state_path=None)
+        return manifest_uri(work.context, None, bucket="b", aws_conn_id=None, state_path=None)
 
     found = key(run_id)
 

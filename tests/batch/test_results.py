@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.batch.results.shards import ResultShards, item_result, write_manifest
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.exceptions import WiroRecordError
 from tests.operators.fakes import Told
 
@@ -24,8 +25,8 @@ def results(*ids: str) -> list[dict[str, object]]:
 def done(*places: tuple[int, int]) -> BatchState:
     record = BatchState(len(places), try_number=1)
     for item, place in enumerate(places):
-        record.apply(batch_state.intent(item, Attempt("digest", None, 1_795_756_205.0, 1)))
-        record.apply(batch_state.done(item, place, cost=None, size=None))
+        record.apply(entries.run_intended(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+        record.apply(entries.item_done(item, place, cost=None, size=None))
     return record
 
 
@@ -43,7 +44,7 @@ def test_two_live_processes_of_a_task_never_write_the_same_part(tmp_path: Path) 
 def test_the_record_takes_the_largest_number_that_a_part_can_have(tmp_path: Path) -> None:
     largest = (2**42 - 1 << 20) + 2**20 - 1
 
-    assert done((largest, 3)).place(0) == (largest, 3)
+    assert done((largest, 3)).result_location(0) == (largest, 3)
 
 
 def test_two_deployments_that_try_one_place_at_once_both_find_it_good(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.batch.journal import location as locations
+from airflow_provider_wiro.batch.journal import location
 from tests.batch.batch_work import prompts
 from tests.transfers.s3 import BUCKET
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def discards(work: BatchWork, monkeypatch: pytest.MonkeyPatch) -> BatchWork:
     """Return a batch whose journal is removed, as it is outside of tests."""
-    fresh = importlib.util.module_from_spec(locations.__spec__)  # type: ignore[arg-type]
-    locations.__spec__.loader.exec_module(fresh)  # type: ignore[union-attr]
-    for name in ("_discard_file", "_discard_place"):
-        monkeypatch.setattr(locations, name, getattr(fresh, name))
+    fresh = importlib.util.module_from_spec(location.__spec__)  # type: ignore[arg-type]
+    location.__spec__.loader.exec_module(fresh)  # type: ignore[union-attr]
+    monkeypatch.setattr(location, "_discard", fresh._discard)
     return work
 
 

@@ -80,14 +80,14 @@ def test_a_clear_of_a_failed_dag_run_goes_on_with_its_batch(work: BatchWork, s3:
     assert followed < 40  # the results that were there were not asked for again
 
 
-def test_a_journal_of_the_version_before_is_gone_on_with(work: BatchWork) -> None:
+def test_a_journal_without_a_start_in_its_name_is_continued(work: BatchWork) -> None:
     one, _ = two(work)
     fail_partly(one)
-    one.journal.rename(one.journal.with_name("-1.batch.jsonl"))
+    one.journal.rename(one.journal.with_name("-1.batch"))
     one.retry()
 
     assert one.run(prompts(4))["succeeded"] == 4
-    assert one.journal.name == "-1.batch.jsonl"
+    assert one.journal.name == "-1.batch"
     assert len(one.wiro.tasks) == 5
 
 

@@ -12,7 +12,6 @@ from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
 from airflow_provider_wiro.batch import runner, submission
 from airflow_provider_wiro.batch.journal import recorder
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.results import shards as results
 from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
@@ -86,14 +85,14 @@ def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
 ) -> None:
     """The later try finds the task in Wiro's list, by the intent."""
     inputs = prompts(2)
-    started = recorder.Ledger.started
+    started = recorder.BatchRecorder.started
 
-    async def late(self: recorder.Ledger, item: int, wiro_task_id: str) -> None:
-        monkeypatch.setattr(recorder.Ledger, "started", started)
-        assert list(FileJournal(work.journal).read())
+    async def late(self: recorder.BatchRecorder, item: int, wiro_task_id: str) -> None:
+        monkeypatch.setattr(recorder.BatchRecorder, "started", started)
+        assert list(work.open_journal().read())
         await started(self, item, wiro_task_id)
 
-    monkeypatch.setattr(recorder.Ledger, "started", late)
+    monkeypatch.setattr(recorder.BatchRecorder, "started", late)
     with pytest.raises(JournalFencedError):
         work.run(inputs, max_active=1)
     assert "is written down with the next entry" not in work.told

@@ -12,10 +12,9 @@ from airflow_provider_wiro.batch import runner
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
 from airflow_provider_wiro.batch.inputs import items as batch_inputs
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.batch_work import prompts
@@ -76,13 +75,13 @@ def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_show
 ) -> None:
     work.wiro.inject(Fault("stuck_running", times=None))
     work.defer(prompts(3))
-    lines = work.journal.read_text().splitlines()
-    whats = [json.loads(one)["what"] for one in lines]
+    lines = work.journal_lines
+    whats = [entry["what"] for entry in work.entries]
     number = {"first": 0, "last": -1}.get(line)
     if number is None:
         number = whats.index(line)
-    lines[number] = lines[number][:-7]
-    work.journal.write_text("\n".join(lines) + "\n")
+    lines[number] = lines[number][:-8] + "\n"
+    work.leave_journal(lines)
 
     with pytest.raises(AirflowFailException, match="Expected an entry of a batch's journal"):
         work.run(prompts(3))
@@ -93,10 +92,10 @@ def test_a_damaged_journal_stops_every_run_that_it_names_or_that_wiros_list_show
 def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork) -> None:
     work.has_state_store = True
     store = SegmentedJournal.in_task_state(work.store, 300)
-    store.replace([batch_state.begin("digest", 30)])
+    store.replace([entries.batch_started("digest", 30)])
     for item in range(30):
-        store.append([batch_state.intent(item, Attempt("digest", "1", 5.0, 1))])
-        store.append([batch_state.task_id(item, str(100 + item))])
+        store.append([entries.run_intended(item, Attempt("digest", "1", 5.0, 1))])
+        store.append([entries.run_accepted(item, str(100 + item))])
     names = sorted(name for name in work.store.values if name[-1:].isdigit())
     assert len(names) > 8
     del work.store.values[names[3]]
@@ -173,9 +172,9 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
     listed = batch_inputs._listed
 
     def fetch_and_be_killed(given: Any) -> Any:
-        later = FileJournal(work.journal)
+        later = work.open_journal()
         list(later.read())
-        later.append([batch_state.intent(1, Attempt("digest", "1", 5.0, 2))])
+        later.append([entries.run_intended(1, Attempt("digest", "1", 5.0, 2))])
         operator.on_kill()
         return listed(given)
 
@@ -189,9 +188,9 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
 
 def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
     deferred = work.defer(prompts(2))
-    journal = FileJournal(work.journal)
+    journal = work.open_journal()
     list(journal.read())
-    journal.append([batch_state.intent(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
+    journal.append([entries.run_intended(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
 
     with pytest.raises(AirflowFailException, match="The inputs are others"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
@@ -217,7 +216,7 @@ def test_a_batch_that_another_try_has_taken_over_stops_nothing(
     pick_up = runner.BatchRunner._pick_up
 
     def pick_up_and_be_overtaken(self: Any) -> None:
-        list(FileJournal(work.journal).read())
+        list(work.open_journal().read())
         pick_up(self)
 
     monkeypatch.setattr(runner.BatchRunner, "_pick_up", pick_up_and_be_overtaken)

@@ -9,10 +9,10 @@ import pytest
 
 from airflow_provider_wiro.batch import upload_progress
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.lost_runs import strays as stray_runs
-from airflow_provider_wiro.batch.state import batch_state
-from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -72,7 +72,7 @@ def test_an_upload_ends_where_a_later_try_has_taken_the_journal_over(
 
     def overtaken(upload: Upload) -> None:
         if len(slow) == 2:
-            list(FileJournal(work.journal).read())
+            list(work.open_journal().read())
         note(upload)
 
     monkeypatch.setattr(Upload, "note_piece", overtaken)
@@ -86,29 +86,29 @@ def test_an_upload_ends_where_a_later_try_has_taken_the_journal_over(
 def test_an_upload_counts_in_what_is_known_of_a_lost_run() -> None:
     record = BatchState(1, try_number=1)
     attempt = Attempt("digest", "7", 100.0, 1)
-    record.apply(batch_state.intent(0, attempt))
+    record.apply(entries.run_intended(0, attempt))
     attempt.uploaded_for = 300.0
-    record.apply(batch_state.leaving(0, attempt))
+    record.apply(entries.run_leaving(0, attempt))
 
     assert record.attempts[0].sending.latest_seconds(600.0) > 900.0
     assert record.attempts[0].sending.loss is not Loss.CUT_OFF
     again = BatchState(1, try_number=1)
-    again.apply(batch_state.intent(0, record.attempts[0]))
+    again.apply(entries.run_intended(0, record.attempts[0]))
     assert again.attempts[0].uploaded_for == 300.0
 
 
 def test_the_baseline_of_a_resent_run_is_known_until_its_earlier_sendings_were_looked_for() -> None:
     record = BatchState(1, try_number=1)
-    record.apply(batch_state.intent(0, Attempt("digest", "7", 100.0, 1)))
+    record.apply(entries.run_intended(0, Attempt("digest", "7", 100.0, 1)))
     assert record.resent_after == {}
-    record.apply(batch_state.not_started(0, 1))
-    record.apply(batch_state.intent(0, Attempt("digest", "9", 200.0, 1)))
+    record.apply(entries.lost_run_not_started(0, 1))
+    record.apply(entries.run_intended(0, Attempt("digest", "9", 200.0, 1)))
     assert record.resent_after == {0: "9"}
-    record.apply(batch_state.leaving(0, Attempt("digest", "11", 210.0, 1)))
-    record.apply(batch_state.task_id(0, "12"))
-    record.apply(batch_state.done(0, (1, 0), cost=None, size=None))
+    record.apply(entries.run_leaving(0, Attempt("digest", "11", 210.0, 1)))
+    record.apply(entries.run_accepted(0, "12"))
+    record.apply(entries.item_done(0, (1, 0), cost=None, size=None))
     assert record.resent_after == {0: "11"}
-    record.apply(batch_state.checked(0))
+    record.apply(entries.strays_checked(0))
     assert record.resent_after == {}
 
 

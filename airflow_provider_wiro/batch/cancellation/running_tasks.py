@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_sendings
-from airflow_provider_wiro.batch.state.batch_state import BatchState, TaskIdSet
+from airflow_provider_wiro.batch.state.batch_state import BatchState
+from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.lost_runs.unknown_sendings import UnknownSending
-    from airflow_provider_wiro.batch.state.batch_state import Entry
+    from airflow_provider_wiro.batch.state.entries import Entry
 
 #: How many items a journal may be about whose first entry is damaged.
 _MOST_ITEMS = 1_000_000
@@ -47,7 +48,7 @@ class RunningTasks:
     @classmethod
     def of_record(cls, record: BatchState) -> RunningTasks:
         """Return the tasks of the items that are not over."""
-        if record.spent is not None:
+        if record.result_returned is not None:
             return cls([])
         ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
         known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]

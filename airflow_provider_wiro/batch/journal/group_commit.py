@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.state.batch_state import Entry
+    from airflow_provider_wiro.batch.state.entries import Entry
 
 
 class GroupCommit:

@@ -1,31 +1,23 @@
-"""Where a task instance's journal, its results and its manifest are."""
+"""Where the journal of a task instance is kept: in Airflow's task state store, or in a folder of its own."""
 
 from __future__ import annotations
 
-import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
 
+from airflow_provider_wiro.batch.journal.earlier_file import EarlierFile
 from airflow_provider_wiro.batch.journal.interface import unreadable
-from airflow_provider_wiro.batch.journal.local_file import FileJournal
 from airflow_provider_wiro.batch.journal.retention import ExpiringJournal
 from airflow_provider_wiro.batch.journal.segmented import (
     HEAD_FILE,
+    LOCAL_SEGMENT_BYTES,
+    OBJECT_SEGMENT_BYTES,
     SegmentedJournal,
 )
-from airflow_provider_wiro.batch.state import batch_state as batch_state
-from airflow_provider_wiro.batch.state.batch_state import BatchState
-from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
+from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
+from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.state_files.dag_run import find_earlier, start_of
-from airflow_provider_wiro.state_files.folder import (
-    absolute,
-    environment_folder,
-    file_name,
-    find_state_folder,
-    instance_key,
-    local_path,
-    remove_with_trace,
-)
+from airflow_provider_wiro.state_files.folder import find_state_folder, local_path, remove_with_trace
 from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
 from airflow_provider_wiro.storage.open_folder import open_folder
 
@@ -40,16 +32,17 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.storage.folder import Folder
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
-
-#: What stands in the ids of DAG runs, and is safe in a key.
-_READABLE = ":+=,"
+#: The end of a journal's folder's name.
+_SUFFIX = ".batch"
+#: What the name of the version before's file had after that.
+_EARLIER_SUFFIX = ".jsonl"
 
 
 def open_journal(
     context: Context, *, state_path: str | None, own: OwnObjects | None = None
 ) -> Journal | None:
     """
-    Return where the journal is kept, by the rule of ``run_record.open_record_store``.
+    Return the journal of a task instance, kept where the record of a single run would be.
 
     :param state_path: used on every Airflow if given.
     :param own: how its objects are put into S3.
@@ -62,31 +55,33 @@ def open_journal(
     folder = find_state_folder(state_path)
     if folder is None:
         return None
-    files = _Files(folder.location(context), own)
+    journals = _Journals(folder.location(context), own)
     spent = SpentState(open_folder(spent_folder_uri(folder), own), context)
     try:
-        name = _own_or_earlier(files, start_of(context), spent)
+        name = _own_or_earlier(journals, start_of(context), spent)
     except WiroError:
         raise
     except Exception as error:
-        raise unreadable(files.folder, error) from error
-    return ExpiringJournal(files.journal(name), spent, lambda: files.discard(name))
+        raise unreadable(journals.folder, error) from error
+    return ExpiringJournal(
+        journals.journal(name), spent, lambda: journals.discard(name), journals.earlier_file(name)
+    )
 
 
-def _own_or_earlier(files: _Files, start: DagRunStart, spent: SpentState) -> str:
-    """Return the name of the DAG run's journal: where it has none, of the one to begin."""
-    own = f"{files.stem}{start.label}{files.suffix}"
-    if files.has(own):
+def _own_or_earlier(journals: _Journals, start: DagRunStart, spent: SpentState) -> str:
+    """Return the name of the DAG run's journal; if it has none, the one to create."""
+    own = f"{journals.stem}{start.label}{_SUFFIX}"
+    if journals.has(own):
         return own
-    earlier = find_earlier(files.names, files.stem, files.suffix, start, files.written)
+    earlier = find_earlier(journals.names, journals.stem, _SUFFIX, start, journals.written)
     return own if earlier is None or spent.get() is not None else earlier
 
 
-class _Files:
+class _Journals:
     """
-    The journals of task instances in one folder.
+    The journals of one task instance, of this DAG run and of others with its id: a folder for each.
 
-    :param location: what the path or URI of a task instance's files begins with.
+    :param location: the path or URI that the names of the task instance's files begin with.
     :param own: how they are put into S3.
     """
 
@@ -94,102 +89,50 @@ class _Files:
         self._own = own
         self.folder, _, self.stem = location.rpartition("/")
         self._local = local_path(self.folder)
-        self.suffix = ".batch" if self._local is None else ".batch.jsonl"
 
     def names(self) -> set[str]:
-        return open_folder(self.folder, self._own).names()
+        names = open_folder(self.folder, self._own).names()
+        return {name.removesuffix(_EARLIER_SUFFIX) for name in names}
 
     def has(self, name: str) -> bool:
-        if self._local is None:
-            return self._place(name).read(HEAD_FILE) is not None
-        file = self._local / name
-        return file.exists() and file.stat().st_size > 0  # an empty one is only begun
+        earlier = self.earlier_file(name)
+        return self._open(name).read(HEAD_FILE) is not None or (earlier is not None and earlier.exists)
 
     def written(self, name: str) -> WrittenBy | None:
-        """Return who began a journal, None if there is none; of one that is damaged nothing is known."""
+        """Return who wrote a journal, None if there is none; of a damaged one nothing is known."""
         if not self.has(name):
             return None
-        first = next(iter(self.journal(name).salvage()), {})
-        return batch_state.written_by(first, BatchState(0, try_number=0))
+        first = next(iter(self.journal(name).salvage()), None)
+        if first is None and (earlier := self.earlier_file(name)) is not None:
+            first = next(earlier.salvage(), None)
+        return written_by(first or {}, BatchState(0, try_number=0))
 
-    def journal(self, name: str) -> Journal:
-        if self._local is not None:
-            return FileJournal(self._local / name)
-        return SegmentedJournal.in_folder(self._place(name))
+    def journal(self, name: str) -> SegmentedJournal:
+        size = OBJECT_SEGMENT_BYTES if self._local is None else LOCAL_SEGMENT_BYTES
+        return SegmentedJournal.in_folder(self._open(name), size)
+
+    def earlier_file(self, name: str) -> EarlierFile | None:
+        return None if self._local is None else EarlierFile(self._local / f"{name}{_EARLIER_SUFFIX}")
 
     def discard(self, name: str) -> None:
-        if self._local is not None:
-            _discard_file(self._local / name)
-        else:
-            _discard_place(self._place(name))
+        _discard(self._open(name), None if self._local is None else self._local / name)
 
-    def _place(self, name: str) -> Folder:
+    def _open(self, name: str) -> Folder:
         return open_folder(f"{self.folder}/{name}", self._own)
 
 
-def _discard_file(file: Path) -> None:
-    remove_with_trace(file)
-
-
-def _discard_place(place: Folder) -> None:
-    place.delete(HEAD_FILE)  # first: segments without it are nothing, and it without them is damaged
-    for name in place.names() - {HEAD_FILE}:
-        place.delete(name)
-
-
-def manifest_uri(
-    context: Context,
-    given: str | None,
-    *,
-    bucket: str | None,
-    aws_conn_id: str | None,
-    state_path: str | None,
-) -> str:
+def _discard(folder: Folder, path: Path | None) -> None:
     """
-    Return where the manifest goes: where the user says, else into the bucket of the outputs, else beside the
-    state.
+    Delete a journal.
 
-    :param bucket: of the outputs, None if none are landed.
-    :raises WiroUsageError: there is no such place, or it is relative.
+    :param path: of its folder, if that is a local one.
     """
-    label = start_of(context).label
-    if given:
-        return absolute(given, "manifest_uri")
-    if bucket is not None:
-        *ids, index = instance_key(context)
-        names = "/".join(filter(None, (environment_folder(), *map(_key_name, ids))))
-        user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
-        mapped = f"-{index}" if int(index) >= 0 else ""
-        return f"s3://{user}{bucket}/wiro/batches/{names}{mapped}{label}.jsonl"
-    folder = find_state_folder(state_path)
-    if folder is None:
-        raise WiroUsageError(
-            "Nothing says where the results of this batch are to be written. Give manifest_uri, such as "
-            "s3://aws_default@my-bucket/batch.jsonl, or s3_bucket, or set [wiro] state_path."
-        )
-    return f"{folder.location(context)}{label}.manifest.jsonl"
-
-
-def _key_name(part: str) -> str:
-    """
-    Return a name of its own for a part of an S3 key, which people read: dates stay as they are.
-
-    As in the keys of Airflow's own logs, ``:`` and ``+`` are kept; what ends a URI's path is quoted.
-    """
-    safe = file_name(part)
-    is_whole = unquote(safe) == part
-    return quote(part, safe=_READABLE) if is_whole and part.strip(".") else safe
-
-
-def parts_uri(context: Context, manifest: str) -> str:
-    """
-    Return the folder of the parts: beside the manifest, and this task instance's own.
-
-    Deployments with one bucket share it. No part has a name that another process takes, and a Clear, which
-    can change the manifest's name, finds the parts again.
-    """
-    if label := start_of(context).label:
-        manifest = manifest.replace(label, "")
-    names = filter(None, (*instance_key(context), environment_folder()))
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-    return f"{manifest}.parts/{digest}"
+    folder.delete(
+        HEAD_FILE
+    )  # first: segments without a pointer are nothing, a pointer without them is damage
+    for name in folder.names():
+        folder.delete(name)
+    if path is not None:
+        with suppress(FileNotFoundError):
+            path.rmdir()
+        remove_with_trace(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.state import batch_state as batch_state
+from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
     from airflow_provider_wiro.batch.results.shards import Result, ResultShards
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.state.batch_state import Attempt, BatchState, Entry
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.batch.state.entries import Entry
+    from airflow_provider_wiro.batch.state.items import Attempt
 
 #: Results are kept together: so many at most, so many bytes, or what has come in so many seconds. Those that
 #: a crash takes along are read from Wiro again; the ids are safe.
@@ -75,7 +77,7 @@ class BatchRecorder:
 
         :raises WiroRecordError: it may not be kept, so nothing may be sent.
         """
-        entry = batch_state.intent(item, attempt)
+        entry = entries.run_intended(item, attempt)
         await self._journal.write(entry)
         self.record.apply(entry)
 
@@ -86,7 +88,7 @@ class BatchRecorder:
         :raises OvertakenError: another process goes on with the batch; nothing may be sent.
         :raises WiroRecordError: it can't be kept, so nothing may be sent.
         """
-        entry = batch_state.leaving(item, attempt)
+        entry = entries.run_leaving(item, attempt)
         await self._journal.write(entry)
         self.record.apply(entry)
 
@@ -96,7 +98,7 @@ class BatchRecorder:
 
         :raises OvertakenError: another process goes on with the batch; it finds the task in Wiro's list.
         """
-        self.note(batch_state.task_id(item, wiro_task_id, self._job.now()))
+        self.note(entries.run_accepted(item, wiro_task_id, self._job.now()))
         try:
             await self._journal.write()
         except JournalFencedError:
@@ -192,8 +194,8 @@ class BatchRecorder:
         if result["status"] == "succeeded":
             files = result.get("files")
             size = None if files is None else sum(file["size"] for file in files)
-            return batch_state.done(ended.item, place, cost=result["cost_usd"], size=size)
-        return batch_state.failed(
+            return entries.item_done(ended.item, place, cost=result["cost_usd"], size=size)
+        return entries.item_failed(
             ended.item,
             place,
             self._job.try_number,

@@ -1,4 +1,4 @@
-"""What an earlier try knew of a batch, read from its journal and held against the inputs of this one."""
+"""Replays a batch's journal, and decides what of it holds for the inputs of this try."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.preflight.store_refusals import refusals
-from airflow_provider_wiro.batch.state import batch_state as batch_state
-from airflow_provider_wiro.batch.state.batch_state import BatchState, ItemState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:
@@ -17,149 +18,152 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state.batch_state import Entry
+    from airflow_provider_wiro.batch.state.entries import Entry
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.state_files.task_try import TaskTry
 
-_IDS_AN_ENTRY = 1000
-#: Of tasks that are left to end, so many are named in the log.
+_IDS_PER_ENTRY = 1000
+#: How many of the tasks that are left to end are named in the log.
 _MOST_NAMED = 20
-#: An earlier item of equal inputs is taken over: rather one that is done than one that is on its way.
-_WORTH = [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
+#: Which of several earlier items with equal inputs is continued: the one furthest to the right.
+_PREFERENCE = [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
 
 
-def open_record(
-    store: Journal | None,
+def replay(
+    journal: Journal | None,
     inputs: Inputs,
     *,
     task_try: TaskTry,
-    lifetime: int,
-    existing_parts: set[int] | None,
+    max_tries: int,
+    existing_shards: set[int] | None,
     log: Log,
     missing: Callable[[str], WiroError] | None = None,
     is_resumed: bool = False,
 ) -> tuple[BatchState, Mapping[str, Any] | None]:
     """
-    Return what is known of the items; and the summary, if it was returned in this very lifetime.
+    Return the state of the items; and the batch's summary, if this try or one that it retries returned it.
 
-    Items are known again by what they run: after a Clear with other inputs, those that are the same go on
+    Items are recognised by their inputs: after a Clear with other inputs, those with the same inputs continue
     where they were, and the Wiro tasks of the others are left to end.
 
-    :param lifetime: Airflow's ``max_tries`` of the task instance.
-    :param existing_parts: the parts of the results that are there; None: all that the journal names.
-    :param missing: makes the error to raise where there is no journal, of where it was looked for; None: a
-        new one is begun.
-    :param is_resumed: this very try goes on after a deferral, which is no news.
+    :param max_tries: Airflow's, of the task instance.
+    :param existing_shards: the result shards that exist; None: all that the journal names.
+    :param missing: makes the error to raise if there is no journal, from where it should be; None: a new
+        journal is started.
+    :param is_resumed: this try continues after a deferral, which needs no log line.
     :raises WiroError: the error of ``missing``.
-    :raises WiroUsageError: a new journal is refused by where it is to be kept.
+    :raises WiroUsageError: the place of a new journal refuses it.
     :raises WiroRecordError: the journal can't be read or written.
     :raises WiroOrphanedRunError: it is damaged.
     """
-    try_number = task_try.number
-    fresh = BatchState(len(inputs), try_number=try_number, existing_parts=existing_parts)
-    if store is None:
+    fresh = BatchState(len(inputs), try_number=task_try.number, existing_shards=existing_shards)
+    if journal is None:
         return fresh, None
-    entries = store.read()
-    first = next(entries, None)
-    begin = batch_state.begin(inputs.fingerprint, len(inputs), task_try)
+    replayed = journal.read()
+    first = next(replayed, None)
+    started = entries.batch_started(inputs.fingerprint, len(inputs), task_try)
     if first is None:
         if missing is not None:
-            raise missing(store.position)
-        with refusals(f"keep the journal of this batch, in {store.position}"):
-            store.replace([begin])
+            raise missing(journal.position)
+        with refusals(f"keep the journal of this batch, in {journal.position}"):
+            journal.replace([started])
         return fresh, None
-    found = batch_state.read_begin(first, store.position)
-    is_same = found == (inputs.fingerprint, len(inputs))
-    record = BatchState(found[1], try_number=try_number, existing_parts=existing_parts, keeps_all=not is_same)
-    for entry in entries:
-        record.apply(entry, store.position)
-    written = batch_state.written_by(first, record)
+    fingerprint, total = entries.read_begin(first, journal.position)
+    is_same = (fingerprint, total) == (inputs.fingerprint, len(inputs))
+    earlier = BatchState(
+        total, try_number=task_try.number, existing_shards=existing_shards, keeps_all=not is_same
+    )
+    for entry in replayed:
+        earlier.apply(entry, journal.position)
+    written = written_by(first, earlier)
     if is_of_deleted_dag_run(written, task_try):
         log.info(
             "The journal is of an earlier DAG run with the same id, which was deleted: %s. Its Wiro tasks "
             "are left to end, and this batch starts from the beginning.",
-            _counts(record),
+            _counts(earlier),
         )
-        carried = _tasks_of_others(record)
-    elif record.spent is not None:
-        if is_same and not was_cleared_since(written, task_try, lifetime):
-            return record, record.spent["summary"]
-        log.info("The earlier batch's result was used; this one begins anew.")
-        carried = _tasks_of_others(record)
+        carried_over = _foreign_tasks(earlier)
+    elif earlier.result_returned is not None:
+        if is_same and not was_cleared_since(written, task_try, max_tries):
+            return earlier, earlier.result_returned["summary"]
+        log.info("The result of the earlier batch was used; this batch starts from the beginning.")
+        carried_over = _foreign_tasks(earlier)
     elif is_same:
-        if written.number < try_number and not is_resumed:
-            log.info("Going on with an earlier try's batch: %s.", _counts(record))
-        return record, None
+        if written.number < task_try.number and not is_resumed:
+            log.info("Continuing an earlier try's batch: %s.", _counts(earlier))
+        return earlier, None
     else:
-        log.info("An earlier try had other inputs: %s. What is the same goes on.", _counts(record))
-        carried = _carry_over(inputs, record)
-
-    def kept() -> Iterator[Entry]:
-        yield begin
-        for entry in carried:
-            fresh.apply(entry)
-            yield entry
-
-    store.replace(kept())
-    if left := _left_running(record, fresh):
-        log.warning(
-            "Wiro tasks of other inputs are left to end, and are billed: %s%s.",
-            ", ".join(left[:_MOST_NAMED]),
-            f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else "",
+        log.info(
+            "An earlier try had other inputs: %s. Items with the same inputs continue.", _counts(earlier)
         )
+        carried_over = _carry_over(inputs, earlier)
+    journal.replace(_applied_to(fresh, started, carried_over))
+    _log_left_running(earlier, fresh, log)
     return fresh, None
 
 
-def _left_running(earlier: BatchState, fresh: BatchState) -> list[str]:
-    """Return the tasks in flight that no item of the new record follows."""
+def _applied_to(fresh: BatchState, started: Entry, carried_over: Iterator[Entry]) -> Iterator[Entry]:
+    yield started
+    for entry in carried_over:
+        fresh.apply(entry)
+        yield entry
+
+
+def _log_left_running(earlier: BatchState, fresh: BatchState, log: Log) -> None:
+    """Log the tasks in flight that no item of the new state follows."""
     followed = {attempt.wiro_task_id for attempt in fresh.attempts.values()}
-    return [
+    left = [
         attempt.wiro_task_id
         for item, attempt in sorted(earlier.attempts.items())
         if earlier.state(item) is ItemState.RUNNING
         and attempt.wiro_task_id is not None
         and attempt.wiro_task_id not in followed
     ]
+    if left:
+        log.warning(
+            "Wiro tasks of other inputs are left to end, and are billed: %s%s.",
+            ", ".join(left[:_MOST_NAMED]),
+            f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else "",
+        )
 
 
-def _counts(record: BatchState) -> str:
+def _counts(state: BatchState) -> str:
     return (
-        f"{record.count(ItemState.DONE):,} of {record.total:,} done, {record.count(ItemState.RUNNING):,} "
-        f"running, {record.count(ItemState.INTENDED):,} whose Run may have started a task"
+        f"{state.count(ItemState.DONE):,} of {state.total:,} done, {state.count(ItemState.RUNNING):,} "
+        f"running, {state.count(ItemState.INTENDED):,} whose Run may have started a task"
     )
 
 
-def _tasks_of_others(record: BatchState) -> Iterator[Entry]:
-    """Yield the entries by which the tasks of earlier items are not taken for those of new ones."""
-    ids = iter(record.known_ids)
-    while some := list(islice(ids, _IDS_AN_ENTRY)):
-        yield batch_state.known(some)
+def _foreign_tasks(earlier: BatchState) -> Iterator[Entry]:
+    """Yield the entries that keep tasks of earlier items from being taken for tasks of new ones."""
+    ids = iter(earlier.known_ids)
+    while some := list(islice(ids, _IDS_PER_ENTRY)):
+        yield entries.foreign_tasks(some)
 
 
-def _carry_over(inputs: Inputs, record: BatchState) -> Iterator[Entry]:
-    """Yield the entries by which each item goes on as an earlier one with the same inputs."""
-    yield from _tasks_of_others(record)
-    yield from _carried(inputs, record)
-    for wiro_task_id, usd in record.costs.learned.items():
-        yield batch_state.cost(wiro_task_id, usd)
+def _carry_over(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
+    """Yield the entries by which each item continues an earlier one with the same inputs."""
+    yield from _foreign_tasks(earlier)
+    yield from _continued_items(inputs, earlier)
+    for wiro_task_id, usd in earlier.costs.learned.items():
+        yield entries.cost_learned(wiro_task_id, usd)
 
 
-def _carried(inputs: Inputs, record: BatchState) -> Iterator[Entry]:
-    earlier: dict[str, list[int]] = defaultdict(list)
-    for item in sorted(record.attempts, key=lambda item: _worth(record, item)):
-        earlier[record.attempts[item].fingerprint].append(item)
-    for number, digest in enumerate(inputs.fingerprints()):
-        if not earlier[digest]:
+def _continued_items(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
+    candidates: dict[str, list[int]] = defaultdict(list)
+    for item in sorted(earlier.attempts, key=lambda item: _preference(earlier.state(item))):
+        candidates[earlier.attempts[item].fingerprint].append(item)
+    for number, fingerprint in enumerate(inputs.fingerprints()):
+        if not candidates[fingerprint]:
             continue
-        item = earlier[digest].pop()
-        attempt = record.attempts[item]
-        yield batch_state.intent(number, attempt)
+        item = candidates[fingerprint].pop()
+        attempt = earlier.attempts[item]
+        yield entries.run_intended(number, attempt)
         if attempt.wiro_task_id is not None:
-            yield batch_state.task_id(number, attempt.wiro_task_id, attempt.accepted_at)
-        if item in record.endings and record.state(item) is not ItemState.RUNNING:
-            yield {**record.endings[item], "item": number}
+            yield entries.run_accepted(number, attempt.wiro_task_id, attempt.accepted_at)
+        if item in earlier.endings and earlier.state(item) is not ItemState.RUNNING:
+            yield {**earlier.endings[item], "item": number}
 
 
-def _worth(record: BatchState, item: int) -> int:
-    state = record.state(item)
-    return _WORTH.index(state) if state in _WORTH else -1
+def _preference(state: ItemState) -> int:
+    return _PREFERENCE.index(state) if state in _PREFERENCE else -1

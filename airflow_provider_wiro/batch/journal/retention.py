@@ -1,4 +1,4 @@
-"""A journal in files, of which nothing but the summary is kept once the batch's result was returned."""
+"""A journal in files, of which only the summary is kept, for some hours, once the result was returned."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from airflow_provider_wiro.redaction.loggers import plain_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from airflow_provider_wiro.batch.journal.earlier_file import EarlierFile
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.state.batch_state import Entry
+    from airflow_provider_wiro.batch.state.entries import Entry
     from airflow_provider_wiro.state_files.retention import SpentState
 
 log = plain_logger(__name__)
@@ -21,38 +22,72 @@ log = plain_logger(__name__)
 
 class ExpiringJournal:
     """
-    A journal whose files are removed at its last entry, ``spent``, which moves to where it expires.
+    A journal whose files are removed at its last entry, which moves to where it expires.
+
+    See :class:`~airflow_provider_wiro.batch.journal.interface.Journal`.
 
     :param journal: keeps the entries until then.
     :param spent: keeps the first and the last entry, for a retry.
     :param discard: removes the files of ``journal``.
+    :param earlier_file: is read if there is no journal; None: there can't be one.
     """
 
-    def __init__(self, journal: Journal, spent: SpentState, discard: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        spent: SpentState,
+        discard: Callable[[], None],
+        earlier_file: EarlierFile | None = None,
+    ) -> None:
         self._journal = journal
         self._spent = spent
         self._discard = discard
+        self._earlier_file = earlier_file
         self._first: Entry | None = None
+        #: What an entry was read from.
+        self._source: Journal | EarlierFile = journal
 
     @property
     def position(self) -> str:
-        return self._journal.position
+        return self._source.position
 
     def read(self) -> Iterator[Entry]:
-        """See :class:`Journal`."""
+        """See :meth:`Journal.read`."""
         self._first = None
         for entry in self._journal.read():
             self._first = self._first or entry
             yield entry
+        if self._first is None and self._earlier_file is not None and self._earlier_file.exists:
+            yield from self._carried_over(self._earlier_file)
         if self._first is None:
             yield from self._kept()
 
+    def _carried_over(self, file: EarlierFile) -> Iterator[Entry]:
+        """Yield the entries of the version before, then make a journal of them."""
+        entries = []
+        self._source = file
+        try:
+            for entry in file.read():
+                entries.append(entry)
+                yield entry
+        except OSError as error:
+            raise unreadable(self.position, error) from error
+        self._source = self._journal
+        if entries:
+            self.replace(entries)
+            file.remove()
+
     def salvage(self) -> Iterator[Entry]:
-        """See :class:`Journal`."""
-        yield from self._journal.salvage()
+        """See :meth:`Journal.salvage`."""
+        is_empty = True
+        for entry in self._journal.salvage():
+            is_empty = False
+            yield entry
+        if is_empty and self._earlier_file is not None:
+            yield from self._earlier_file.salvage()
 
     def append(self, entries: list[Entry]) -> None:
-        """See :class:`Journal`."""
+        """See :meth:`Journal.append`."""
         self._journal.append(entries)
         if entries[-1]["what"] != "spent":
             return
@@ -65,26 +100,26 @@ class ExpiringJournal:
         try:
             self._discard()
         except Exception as error:
-            # The journal says itself that its result was returned. A role may have no right to delete.
+            # Its last entry says that the result was returned. The credentials may not be allowed to delete.
             log.info(
-                "Could not remove this batch's journal, which is not needed any more, at %s: %s",
+                "Could not remove this batch's journal at %s, which is no longer needed: %s",
                 self.position,
                 error,
             )
 
     def replace(self, entries: Iterable[Entry]) -> None:
-        """See :class:`Journal`."""
+        """See :meth:`Journal.replace`."""
 
-        def noted() -> Iterator[Entry]:
+        def remembering_the_first() -> Iterator[Entry]:
             self._first = None
             for entry in entries:
                 self._first = self._first or entry
                 yield entry
 
-        self._journal.replace(noted())
+        self._journal.replace(remembering_the_first())
 
     def check(self) -> None:
-        """See :class:`Journal`."""
+        """See :meth:`Journal.check`."""
         self._journal.check()
 
     def _kept(self) -> list[Entry]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.state import batch_state as batch_state
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.recovery.strays import billed, find_strays, stray_warnings, unknown_strays_warning
 
@@ -51,7 +51,7 @@ class StrayRuns:
                     await self._look(item)
                 finally:
                     self._settler.is_exclusive = False
-                self._going.ledger.note(batch_state.checked(item))
+                self._going.ledger.note(entries.strays_checked(item))
         self._going.wake()
 
     async def _look(self, item: int) -> None:
@@ -77,6 +77,6 @@ class StrayRuns:
             log.warning("%s", unknown_strays_warning(name, error))
             return
         for wiro_task_id, usd in billed(found):
-            self._going.ledger.note(batch_state.billed(wiro_task_id, usd))
+            self._going.ledger.note(entries.task_billed(wiro_task_id, usd))
         for warning in stray_warnings(found, name):
             log.warning("%s", warning)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.batch.inputs.items import Inputs, Item
     from airflow_provider_wiro.batch.settings import BatchSettings, Log
-    from airflow_provider_wiro.batch.state.batch_state import BatchState, TaskIdSet
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
     from airflow_provider_wiro.input_files.sent_files import Digests, SentFiles
     from airflow_provider_wiro.recovery.sending import Sending

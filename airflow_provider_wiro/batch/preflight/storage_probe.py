@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.preflight.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.preflight.store_refusals import refusals
-from airflow_provider_wiro.batch.state.batch_state import ItemState
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
@@ -265,7 +265,7 @@ def _windows(
 def _results(items: range, record: BatchState, parts: ResultShards) -> dict[int, bytes] | None:
     """Return the results of items that are over; None if they are too large to be held together."""
     is_over = {ItemState.DONE, ItemState.FAILED}
-    places = sorted((record.place(item), item) for item in items if record.state(item) in is_over)
+    places = sorted((record.result_location(item), item) for item in items if record.state(item) in is_over)
     results: dict[int, bytes] = {}
     for part, of_part in groupby(places, key=lambda found: found[0][0]):
         results |= parts.pick(part, {item: row for (_, row), item in of_part})
@@ -282,7 +282,7 @@ def _lines(items: range, record: BatchState, results: dict[int, bytes]) -> Itera
             if item in results
             else item_result(
                 "not_run",
-                record.starts(item),
+                record.runs_sent(item),
                 None,
                 wiro_task_id=attempt.wiro_task_id if attempt else None,
             )

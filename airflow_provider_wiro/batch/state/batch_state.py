@@ -1,304 +1,41 @@
-"""
-What is known of the items of a batch, made of the entries of its journal, live as well as after a crash.
-
-An entry is a small JSON object: ``what`` happened to which ``item``. :mod:`airflow_provider_wiro.batch`
-keeps it durably, and applies it to the :class:`BatchState` when it happens as well as when it is read again:
-one way for both, so that a retry finds what the batch knew. Of an item that is over, some bytes remain.
-"""
+"""The state of a batch's items, made of the entries of its journal."""
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_wiro.batch.state.costs import BatchCosts
-from airflow_provider_wiro.exceptions import WiroOrphanedRunError
-from airflow_provider_wiro.input_files.sent_files import Digests, read_digests
+from airflow_provider_wiro.batch.state.entries import Entry, damaged
+from airflow_provider_wiro.batch.state.items import Attempt, ItemState
+from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
+from airflow_provider_wiro.input_files.sent_files import read_digests
 from airflow_provider_wiro.recovery.sending import Loss, Sending
-from airflow_provider_wiro.state_files.task_try import TaskTry, WrittenBy
-from airflow_provider_wiro.storage.timestamps import (
-    from_stored,
-    from_stored_or_none,
-    to_stored,
-    to_stored_or_none,
-)
+from airflow_provider_wiro.state_files.task_try import WrittenBy
+from airflow_provider_wiro.storage.timestamps import from_stored, from_stored_or_none
 
-RECORD_VERSION = 1
-
-#: Of ids that fit, 10,000 take 80 KB.
-_LARGEST_NUMBER = 2**63
+#: Of the Runs and the failures of an item, which take a byte each.
 _MOST_COUNTED = 255
-
-Entry = dict[str, Any]
-
-
-class ItemState(IntEnum):
-    """Where an item is."""
-
-    PENDING = 0
-    INTENDED = 1  # a Run may have been sent; its task is not known
-    RUNNING = 2  # its task is known
-    DONE = 3
-    FAILED = 4  # for good, in this try of the Airflow task
-
-
-@dataclass(slots=True)
-class Attempt:
-    """
-    A run of an item that is not over.
-
-    :ivar newest_before: see :class:`~airflow_provider_wiro.recovery.sending.Sending`, as the further fields.
-    :ivar intended_at: Unix time, taken before the Run was sent.
-    :ivar try_number: of the Airflow task that sent it.
-    :ivar files: the digests of the files whose bytes are sent, as far as they are known.
-    :ivar accepted_at: Unix time at which the task's id was learned; None in older entries.
-    :ivar uploaded_for: seconds for which its files were seen on their way; None in older entries.
-    """
-
-    fingerprint: str
-    newest_before: str | None
-    intended_at: float
-    try_number: int
-    wiro_task_id: str | None = None
-    wiro_at: float | None = None
-    loss: Loss | None = None
-    lost_after: float | None = None
-    files: Digests = field(default_factory=dict)
-    accepted_at: float | None = None
-    uploaded_for: float | None = None
-
-    @property
-    def followed_since(self) -> float:
-        """From when the task's age counts: since Wiro has it, or its time was begun again."""
-        return max(self.intended_at, self.accepted_at or 0.0)
-
-    @property
-    def sending(self) -> Sending:
-        return Sending(
-            self.intended_at,
-            self.newest_before,
-            self.wiro_at,
-            self.loss,
-            self.lost_after,
-            self.uploaded_for,
-        )
-
-
-class TaskIdSet:
-    """A set of task ids that takes 8 bytes for each that is a number, as Wiro's are."""
-
-    def __init__(self) -> None:
-        self._numbers = array("Q")
-        self._others: set[str] = set()
-
-    def add(self, wiro_task_id: str) -> None:
-        """Add an id; the newest are the largest, so that this is cheap."""
-        if not _is_number(wiro_task_id):
-            self._others.add(wiro_task_id)
-        elif wiro_task_id not in self:
-            self._numbers.insert(bisect_left(self._numbers, int(wiro_task_id)), int(wiro_task_id))
-
-    def __contains__(self, wiro_task_id: object) -> bool:
-        if not isinstance(wiro_task_id, str) or not _is_number(wiro_task_id):
-            return wiro_task_id in self._others
-        number = int(wiro_task_id)
-        place = bisect_left(self._numbers, number)
-        return place < len(self._numbers) and self._numbers[place] == number
-
-    def __iter__(self) -> Iterator[str]:
-        yield from map(str, self._numbers)
-        yield from self._others
-
-    @property
-    def largest(self) -> str | None:
-        return str(self._numbers[-1]) if self._numbers else None
-
-    def latest(self, count: int) -> list[str]:
-        """Return the largest ids that are numbers, the largest first."""
-        return [str(number) for number in reversed(self._numbers[-count:])]
-
-
-def _is_number(wiro_task_id: str) -> bool:
-    return (
-        wiro_task_id.isascii()
-        and wiro_task_id.isdecimal()
-        and str(int(wiro_task_id[:20])) == wiro_task_id
-        and int(wiro_task_id) < _LARGEST_NUMBER
-    )
-
-
-def begin(fingerprint: str, total: int, by: TaskTry | None = None) -> Entry:
-    """Return the first entry: which inputs the items are of, and which try wrote it."""
-    entry = {"what": "batch", "version": RECORD_VERSION, "fingerprint": fingerprint, "total": total}
-    return entry if by is None else {**entry, **_written_by(by)}
-
-
-def _written_by(task_try: TaskTry) -> Entry:
-    started = to_stored_or_none(task_try.run_started_at)
-    return {"try": task_try.number, "clears": task_try.clears, "run_started_at": started}
-
-
-def intent(item: int, attempt: Attempt) -> Entry:
-    """Return the entry before a Run is sent; the run may exist from here on."""
-    known = {
-        "wiro_at": to_stored_or_none(attempt.wiro_at),
-        "loss": attempt.loss.value if attempt.loss else None,
-        "lost_after": attempt.lost_after,
-        "files": attempt.files or None,
-        "uploaded_for": attempt.uploaded_for,
-    }
-    return {
-        "what": "intent",
-        "item": item,
-        "fingerprint": attempt.fingerprint,
-        "newest_before": attempt.newest_before,
-        "at": to_stored(attempt.intended_at),
-        "try": attempt.try_number,
-        **{name: value for name, value in known.items() if value is not None},
-    }
-
-
-def leaving(item: int, attempt: Attempt) -> Entry:
-    """
-    Return the entry for a Run that leaves later than a moment after its intent, and counts from then; or that
-    was seen on its way for so long.
-    """
-    entry = {
-        "what": "leaving",
-        "item": item,
-        "newest_before": attempt.newest_before,
-        "at": to_stored(attempt.intended_at),
-        "wiro_at": to_stored_or_none(attempt.wiro_at),
-    }
-    return entry if attempt.uploaded_for is None else {**entry, "uploaded_for": attempt.uploaded_for}
-
-
-def lost(item: int, sending: Sending) -> Entry:
-    """Return the entry for a Run whose answer was lost: how, and how long after it was sent."""
-    loss = sending.loss.value if sending.loss else None
-    return {"what": "lost", "item": item, "loss": loss, "lost_after": sending.lost_after}
-
-
-def task_id(item: int, wiro_task_id: str, at: float | None = None) -> Entry:
-    """
-    Return the entry for the task that a Run has started.
-
-    :param at: Unix time at which the id was learned; None if that isn't known.
-    """
-    entry = {"what": "id", "item": item, "id": wiro_task_id}
-    return entry if at is None else {**entry, "at": to_stored(at)}
-
-
-def gone(item: int) -> Entry:
-    """Return the entry for a Run that certainly started nothing, or whose task needn't be known any more."""
-    return {"what": "gone", "item": item}
-
-
-def not_started(item: int, try_number: int) -> Entry:
-    """Return the entry for a lost Run that is taken for not started, and may be sent again."""
-    return {"what": "not_started", "item": item, "try": try_number}
-
-
-def checked(item: int) -> Entry:
-    """Return the entry for an item whose sendings that were taken for not started were looked at again."""
-    return {"what": "checked", "item": item}
-
-
-def billed(wiro_task_id: str, usd: str | None) -> Entry:
-    """Return the entry for a task that is billed without being an item's result; None: not known yet."""
-    return {"what": "billed", "id": wiro_task_id, "cost": usd}
-
-
-def again(
-    item: int,
-    try_number: int,
-    *,
-    keeps_task: bool = False,
-    is_billed: bool = False,
-    cost: str | None = None,
-) -> Entry:
-    """
-    Return the entry for a failure that is followed by another attempt in the same try of the Airflow task.
-
-    :param keeps_task: it is the same task that is followed, or landed, once more.
-    :param is_billed: the task succeeded all the same, and another one takes its place.
-    :param cost: of that task, None if not known yet.
-    """
-    bill = {"is_billed": True, "cost": cost} if is_billed else {}
-    return {"what": "again", "item": item, "try": try_number, "keeps_task": keeps_task, **bill}
-
-
-def followed(item: int, at: float) -> Entry:
-    """Return the entry for a task whose time counts anew from ``at``, a Unix time."""
-    return {"what": "followed", "item": item, "at": to_stored(at)}
-
-
-def done(item: int, place: tuple[int, int], *, cost: str | None, size: int | None) -> Entry:
-    """Return the entry for an item that is done; ``place`` is the part and the row of its result."""
-    return {"what": "done", "item": item, "place": list(place), "cost": cost, "bytes": size}
-
-
-def failed(
-    item: int,
-    place: tuple[int, int],
-    try_number: int,
-    *,
-    may_retry: bool,
-    keeps_task: bool = False,
-    is_billed: bool = False,
-    cost: str | None = None,
-) -> Entry:
-    """
-    Return the entry for an item that failed for good in this try.
-
-    :param may_retry: whether another try may help.
-    :param keeps_task: its task, or its lost Run, is to be looked at by the next try, which starts no other.
-    :param is_billed: its run succeeded, but the outputs could not be had, or are too few.
-    :param cost: of such a run, None if not known yet.
-    """
-    entry = {"what": "failed", "item": item, "place": list(place), "try": try_number}
-    return {**entry, "may_retry": may_retry, "keeps_task": keeps_task, "is_billed": is_billed, "cost": cost}
-
-
-def cost(wiro_task_id: str, usd: str) -> Entry:
-    """Return the entry for a run's cost that was not known at its end, and is now."""
-    return {"what": "cost", "id": wiro_task_id, "cost": usd}
-
-
-def known(wiro_task_ids: list[str]) -> Entry:
-    """Return the entry for tasks of earlier inputs, which are not to be taken for these items' tasks."""
-    return {"what": "known", "ids": wiro_task_ids}
-
-
-def spent(lifetime: int, summary: Mapping[str, Any], by: TaskTry | None = None) -> Entry:
-    """
-    Return the last entry: the batch's result is returned.
-
-    :param lifetime: Airflow's ``max_tries`` of the task instance.
-    :param by: the try that returned it.
-    """
-    entry = {"what": "spent", "lifetime": lifetime, "summary": dict(summary)}
-    return entry if by is None else {**entry, **_written_by(by)}
 
 
 class BatchState:
     """
-    The state of all items.
+    The state of all items. One that is over takes a few bytes.
 
-    :param try_number: of the Airflow task: what failed for good in an earlier try is pending again.
-    :param existing_parts: the parts of the results that are there; of an item whose result is not, the task
-        is looked at again. None: all.
-    :param keeps_all: keep attempts and entries of items that are over as well, to carry them over to other
+    Entries are applied when they happen, and again when a journal is replayed: one way for both, so that a
+    retry finds what the batch knew.
+
+    :param try_number: of the Airflow task. Items that failed permanently in an earlier try are pending again.
+    :param existing_shards: the numbers of the result shards that exist; the task of an item whose result is
+        missing is read again. None: all of them.
+    :param keeps_all: keep attempts and last entries also of items that are over, to carry them over to other
         inputs.
     """
 
     def __init__(
-        self, total: int, *, try_number: int, existing_parts: set[int] | None = None, keeps_all: bool = False
+        self, total: int, *, try_number: int, existing_shards: set[int] | None = None, keeps_all: bool = False
     ) -> None:
         self.total = total
         self.try_number = try_number
@@ -308,58 +45,62 @@ class BatchState:
         self.total_bytes = 0
         #: Whether another try of the Airflow task may help an item that failed.
         self.may_retry = False
-        self.spent: Entry | None = None
-        #: Of items that were sent again: the sendings that were taken for not started.
+        #: The last entry, if the batch's result was returned.
+        self.result_returned: Entry | None = None
+        #: Of items that were sent again: the sendings that are considered not started.
         self.lost_sendings: dict[int, tuple[Sending, ...]] = {}
         #: Of these: the project's newest task right before the latest sending; None if it isn't known.
         self.resent_after: dict[int, str | None] = {}
         self._losses: Counter[int] = Counter()
-        #: The latest try that an entry names.
+        #: The latest try of the Airflow task that an entry names.
         self.latest_try = 0
-        #: The parts of the results that entries name, of which some may be superseded.
-        self.named_parts: set[int] = set()
-        self._existing_parts = existing_parts
+        #: The result shards that entries name; some may be superseded.
+        self.named_shards: set[int] = set()
+        self._existing_shards = existing_shards
         self._keeps_all = keeps_all
         self._states = bytearray(total)
-        self._starts = bytearray(total)
+        self._runs_sent = bytearray(total)
         self._failures = bytearray(total)
-        self._parts = array("Q", bytes(array("Q").itemsize * total))
+        self._shards = array("Q", bytes(array("Q").itemsize * total))
         self._rows = array("L", bytes(array("L").itemsize * total))
         self._counts = Counter({ItemState.PENDING: total})
         self.costs = BatchCosts()
 
     def state(self, item: int) -> ItemState:
+        """Return how far an item is."""
         return ItemState(self._states[item])
 
     def count(self, state: ItemState) -> int:
+        """Return how many items are that far."""
         return self._counts[state]
 
-    def starts(self, item: int) -> int:
+    def runs_sent(self, item: int) -> int:
         """Return how many Runs were sent for an item, over all tries."""
-        return self._starts[item]
+        return self._runs_sent[item]
 
     def failures(self, item: int) -> int:
-        """Return how often an item failed in this try and was begun, or followed, again."""
+        """Return how often an item failed in this try and was tried again."""
         return self._failures[item]
 
     def losses(self, item: int) -> int:
-        """Return how many Runs of an item, which has no task yet, were lost and not started in this try."""
+        """Return how many Runs of an item without a task were lost and not started, in this try."""
         return self._losses[item]
 
-    def place(self, item: int) -> tuple[int, int]:
-        """Return part and row of the result of an item that is over."""
-        return self._parts[item], self._rows[item]
+    def result_location(self, item: int) -> tuple[int, int]:
+        """Return the shard, and the row in it, of the result of an item that is over."""
+        return self._shards[item], self._rows[item]
 
     @property
     def is_over(self) -> bool:
+        """Whether every item is done or failed permanently."""
         return self._counts[ItemState.DONE] + self._counts[ItemState.FAILED] == self.total
 
     def apply(self, entry: Mapping[str, Any], where: str | None = None) -> None:
         """
-        Take an entry in.
+        Change the state by an entry.
 
-        :param where: it stands, if it was read.
-        :raises WiroOrphanedRunError: it is none of ours; it is never taken for nothing.
+        :param where: it is, if it was read.
+        :raises WiroOrphanedRunError: it is no entry of this version; none is ever skipped.
         """
         try:
             _APPLY[entry["what"]](self, entry)
@@ -394,7 +135,7 @@ class BatchState:
             files=read_digests(entry.get("files", {})),
             uploaded_for=_seconds(entry.get("uploaded_for")),
         )
-        self._starts[item] = min(_MOST_COUNTED, self._starts[item] + 1)
+        self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)
         self._note_baseline(item, newest)
         self._move(item, ItemState.INTENDED)
 
@@ -416,7 +157,7 @@ class BatchState:
         item = self._item(entry)
         attempt = self.attempts.pop(item, None)
         if attempt is not None and attempt.wiro_task_id is None:
-            self._starts[item] -= 1 if self._starts[item] < _MOST_COUNTED else 0
+            self._runs_sent[item] -= 1 if self._runs_sent[item] < _MOST_COUNTED else 0
         self._move(item, ItemState.PENDING)
 
     def _apply_leaving(self, entry: Mapping[str, Any]) -> None:
@@ -464,8 +205,8 @@ class BatchState:
     def _apply_done(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
         wiro_task_id = self._task_of(item)
-        if not self._put(item, entry):
-            return  # its attempt stands, so that its task is looked at again
+        if not self._keep_result(item, entry):
+            return  # its attempt is kept, so that its task is read again
         self._move(item, ItemState.DONE)
         self.costs.bill(wiro_task_id, entry["cost"])
         self.total_bytes += entry["bytes"] or 0
@@ -474,9 +215,9 @@ class BatchState:
         item = self._item(entry)
         is_now = entry["try"] == self.try_number
         wiro_task_id = self._task_of(item)
-        is_kept = is_now and self._put(item, entry)
+        is_kept = is_now and self._keep_result(item, entry)
         if entry["keeps_task"] and not is_kept:
-            return  # its task is looked at again
+            return  # its task is read again
         if entry.get("is_billed", entry["cost"] is not None):
             self.costs.bill(wiro_task_id, entry["cost"])
         if is_kept:
@@ -490,12 +231,12 @@ class BatchState:
         attempt = self.attempts.get(item)
         return None if attempt is None else attempt.wiro_task_id
 
-    def _put(self, item: int, entry: Mapping[str, Any]) -> bool:
-        part, row = entry["place"]
-        self.named_parts.add(part)
-        if self._existing_parts is not None and part not in self._existing_parts:
+    def _keep_result(self, item: int, entry: Mapping[str, Any]) -> bool:
+        shard, row = entry["place"]
+        self.named_shards.add(shard)
+        if self._existing_shards is not None and shard not in self._existing_shards:
             return False
-        self._parts[item], self._rows[item] = part, row
+        self._shards[item], self._rows[item] = shard, row
         if self._keeps_all:
             self.endings[item] = dict(entry)
         else:
@@ -519,7 +260,7 @@ class BatchState:
     def _apply_spent(self, entry: Mapping[str, Any]) -> None:
         if not isinstance(entry["lifetime"], int) or not isinstance(entry["summary"], Mapping):
             raise TypeError(entry)
-        self.spent = dict(entry)
+        self.result_returned = dict(entry)
 
 
 _APPLY = {
@@ -545,54 +286,20 @@ def _seconds(stored: Any) -> float | None:
     return None if stored is None else float(stored)
 
 
-def damaged(entry: object, where: str | None = None) -> WiroOrphanedRunError:
+def written_by(first: Mapping[str, Any], state: BatchState) -> WrittenBy:
     """
-    Return the error for an entry that is none of ours.
-
-    :param where: it stands, if it was read.
-    """
-    stands = "" if where is None else f", at {where}"
-    return WiroOrphanedRunError(
-        f"Expected an entry of a batch's journal, version {RECORD_VERSION}{stands}, found "
-        f"{str(entry)[:200]!r}. What a journal doesn't tell is forgotten: without this line its item, "
-        "without the journal every item may be run and paid for again. So look first in the dashboard at "
-        "wiro.ai what was started, and keep a copy; then mend the line, or delete what you can do without."
-    )
-
-
-def read_begin(entry: Mapping[str, Any], where: str | None = None) -> tuple[str, int]:
-    """
-    Return the fingerprint and the number of items of the inputs that a journal is about.
-
-    :param where: the entry stands.
-    :raises WiroOrphanedRunError: it doesn't begin as it should.
-    """
-    is_whole = (
-        entry.get("what") == "batch"
-        and entry.get("version") == RECORD_VERSION
-        and isinstance(entry.get("fingerprint"), str)
-        and isinstance(entry.get("total"), int)
-        and entry["total"] >= 0
-    )
-    if not is_whole:
-        raise damaged(entry, where)
-    return entry["fingerprint"], entry["total"]
-
-
-def written_by(first: Mapping[str, Any], record: BatchState) -> WrittenBy:
-    """
-    Return which try a journal is of, as far as it tells: older ones tell less.
+    Return which try wrote a journal, as far as it says; journals of earlier versions say less.
 
     :param first: its first entry.
     """
-    last = record.spent or first
+    last = state.result_returned or first
     clears, number = last.get("clears"), first.get("try")
     try:
         started = from_stored_or_none(last.get("run_started_at"))
     except ValueError:
         started = None
     return WrittenBy(
-        max(record.latest_try, number if isinstance(number, int) else 0),
+        max(state.latest_try, number if isinstance(number, int) else 0),
         last.get("lifetime", 0),
         clears if isinstance(clears, int) else None,
         started,

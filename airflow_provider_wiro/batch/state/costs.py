@@ -1,4 +1,4 @@
-"""What the runs of a batch have cost, as far as Wiro has recorded it by now."""
+"""What the runs of a batch cost, as far as Wiro has recorded it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 class BatchCosts:
     """
-    The bill of a batch: each run that succeeded at Wiro, also one that was run again for its outputs' sake,
-    or that an earlier sending of an item has started.
+    The bill of a batch: each run that succeeded at Wiro, including those that were repeated for their
+    outputs, and those that an earlier sending of an item had started.
 
-    :ivar learned: task id → its cost, of runs whose cost was not known at their end and is now.
+    :ivar learned: task id → cost in USD, of runs whose cost was not known when they ended.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class BatchCosts:
             self._unknown_ids.add(wiro_task_id)
 
     def learn(self, wiro_task_id: str, cost: str) -> None:
-        """Take in what a run has cost after all; one that is not counted changes nothing."""
+        """Add a cost that was not known before. A run that isn't counted changes nothing."""
         if wiro_task_id in self._unknown_ids:
             self._known += Decimal(cost)
             self._unknown_ids.discard(wiro_task_id)
@@ -47,20 +47,20 @@ class BatchCosts:
 
     @property
     def known_usd(self) -> str:
-        """The sum of what is known."""
+        """The sum of the known costs."""
         return plain_usd(self._known)
 
     @property
     def total_usd(self) -> str | None:
-        """The sum of all, None while that of one is not known."""
+        """The sum of all costs, None while one is not known."""
         return None if self.unknown else self.known_usd
 
     @property
     def unknown(self) -> int:
-        """How many runs there are whose cost is not known."""
+        """How many runs have an unknown cost."""
         return len(self._unknown_ids) + self._unknown_others
 
     @property
     def unknown_ids(self) -> Collection[str]:
-        """The tasks of these runs."""
+        """The ids of their tasks."""
         return self._unknown_ids
