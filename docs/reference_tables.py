@@ -29,6 +29,16 @@ from typing import Any
 REFERENCE = Path(__file__).resolve().parent / "reference"
 TABLE = re.compile(r"(<!-- table: (\w+) ([^>]+?) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 FIELD = re.compile(r"^:(param|ivar|return|raises)\s*(\w*):", re.MULTILINE)
+ROLE = re.compile(r":(class|attr|mod|exc|func|meth):`~?(?:[\w.]+\.)?(\w+)`")
+#: Names that docstrings refer to, and where the reference has them.
+SECTIONS = {
+    "run_summary": "results.md#run-summary",
+    "WiroRunOperator": "operators.md#wirorunoperator",
+    "WiroTaskSensor": "operators.md#wirotasksensor",
+    "WiroToS3Operator": "operators.md#wirotos3operator",
+    "WiroHook": "hooks.md#wirohook",
+    "WiroError": "exceptions.md",
+}
 
 
 @dataclass
@@ -59,10 +69,16 @@ class Docstring:
 
 def markdown(text: str) -> str:
     """Return reStructuredText as Markdown, a paragraph a line."""
-    text = re.sub(r":(?:class|attr|mod|exc):`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text)
-    text = re.sub(r":(?:func|meth):`~?(?:[\w.]+\.)?(\w+)`", r"`\1()`", text)
+    text = ROLE.sub(link, text)
     text = re.sub(r"``(.+?)``", r"`\1`", text, flags=re.DOTALL)
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
+
+
+def link(role: re.Match[str]) -> str:
+    """Return a name as Markdown, with a link where the reference has a section of that name."""
+    kind, name = role.groups()
+    shown = f"`{name}()`" if kind in {"func", "meth"} else f"`{name}`"
+    return f"[{shown}]({SECTIONS[name]})" if name in SECTIONS else shown
 
 
 def find(path: str) -> Any:
@@ -164,8 +180,9 @@ def parameters(path: str) -> str:
         if name in getattr(cls, "template_fields", ()):
             text += " Templated."
         default = f"`{shown[name]}`" if name in shown else "required"
-        body.append((f"`{name}`", f"`{type_of(str(argument.annotation), function)}`", default, text))
-    return rows(("Parameter", "Type", "Default", "Description"), body)
+        kind = f"`{type_of(str(argument.annotation), function)}`\n\n{default}"
+        body.append((f"`{name}`", kind, text))
+    return rows(("Parameter", "Type, default", "Description"), body)
 
 
 def described(path: str) -> str:

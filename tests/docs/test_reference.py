@@ -79,4 +79,6 @@ def test_every_error_is_in_the_table_of_errors() -> None:
 def test_text_of_a_docstring_becomes_markdown() -> None:
     text = "See :class:`~a.b.WiroHook` and :func:`~a.run`:\n    ``{x}`` of\n    two lines.\n\nMore."
 
-    assert tables.markdown(text) == "See `WiroHook` and `run()`: `{x}` of two lines.\n\nMore."
+    assert tables.markdown(text) == (
+        "See [`WiroHook`](hooks.md#wirohook) and `run()`: `{x}` of two lines.\n\nMore."
+    )
