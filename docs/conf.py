@@ -19,7 +19,6 @@ version = release = __version__
 
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
 
 # The pages are plain Markdown otherwise, so that they can be read without building them.
 myst_enable_extensions = ["colon_fence"]
