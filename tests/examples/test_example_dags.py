@@ -43,7 +43,6 @@ def test_an_example_shows_in_airflow_what_it_is(path: Path) -> None:
     assert "example" in dag.tags
 
 
+@pytest.mark.skipif((ROOT / "PKG-INFO").exists(), reason="the source distribution has no links")
 def test_dags_examples_are_the_examples_of_the_package() -> None:
-    found = {path.name: path.read_bytes() for path in (ROOT / "dags_examples").glob("*.py")}
-
-    assert found == {path.name: path.read_bytes() for path in EXAMPLES}
+    assert (ROOT / "dags_examples").resolve() == EXAMPLES[0].parent
