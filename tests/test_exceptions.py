@@ -37,11 +37,11 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
 
 
 def test_the_docstring_tells_of_each_error_whether_a_retry_may_help() -> None:
-    told = {name: retry == "yes" for name, (_, retry) in _drawn().items() if retry}
+    documented = {name: retry == "yes" for name, (_, retry) in _drawn().items() if retry}
 
-    assert told == {error.__name__: error.may_retry for error in ERRORS if error.__name__ in told}
+    assert documented == {error.__name__: error.may_retry for error in ERRORS if error.__name__ in documented}
     leaves = {error for error in ERRORS if not error.__subclasses__()}
-    assert {leaf.__name__ for leaf in leaves} <= set(told)
+    assert {leaf.__name__ for leaf in leaves} <= set(documented)
 
 
 @pytest.mark.parametrize("error_class", ERRORS)

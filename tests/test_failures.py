@@ -140,9 +140,9 @@ def test_a_parameter_that_wiro_misses_may_be_one_that_is_optional() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"), [("an empty body", "an empty body. "), ("no.", "no. "), ("really?", "really? ")]
+    ("said", "shown"), [("an empty body", "an empty body. "), ("no.", "no. "), ("really?", "really? ")]
 )
-def test_advice_is_a_sentence_of_its_own(said: str, told: str) -> None:
+def test_advice_is_a_sentence_of_its_own(said: str, shown: str) -> None:
     with pytest.raises(AirflowFailException) as caught, airflow_failures():
         raise WiroAuthenticationError(said)
-    assert str(caught.value).startswith(f"{told}Check the Wiro connection")
+    assert str(caught.value).startswith(f"{shown}Check the Wiro connection")

@@ -148,9 +148,9 @@ def test_the_hooks_widgets_are_the_metadatas_fields() -> None:
     widgets = WiroHook.get_connection_form_widgets()
     [connection_type] = get_provider_info()["connection-types"]
 
-    told = {name: (field.kwargs["description"], field.args[0]) for name, field in widgets.items()}
+    shown = {name: (field.kwargs["description"], field.args[0]) for name, field in widgets.items()}
     fields = connection_type["conn-fields"]
-    assert told == {name: (field["description"], field["label"]) for name, field in fields.items()}
+    assert shown == {name: (field["description"], field["label"]) for name, field in fields.items()}
 
 
 def test_every_module_imports_without_a_warning() -> None:

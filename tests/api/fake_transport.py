@@ -1,4 +1,4 @@
-"""A world for flows: a clock that only pauses move, answers from a script, and a record of what was done."""
+"""A transport for flows: scripted responses, a clock that only pauses move, a record of all that was sent."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Outcome = ApiResponse | RequestFailure
 Script = Callable[[Send], Outcome]
 
 
-class World:
+class FakeTransport:
     """
-    Drives flows.
+    Drives flows without a network.
 
-    :param answers: what comes back, in order; the last one goes on for ever. Or a function of what is sent.
+    :param answers: the responses, in order; the last one repeats for ever. Or a function of what is sent.
     :param host: of the connection's base URL.
     :param digests: URL, or name of a file that is sent → its SHA-256.
     :param chance: what every random number is, or a function that draws one.
@@ -82,7 +82,7 @@ class World:
                 return result
             outcome = None
             if isinstance(step, Send):
-                assert len(self.sends) < 10_000, "the flow goes on for ever"
+                assert len(self.sends) < 10_000, "the flow never ends"
                 self.sends.append(step)
                 self.sent_at.append(self.elapsed)
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -17,9 +17,9 @@ from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 ATTEMPT = Attempt("digest", "2220", 1000.0, 1)
 
 
-def record(*told: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchState:
+def record(*journal: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchState:
     made = BatchState(total, try_number=try_number, **settings)
-    for entry in told:
+    for entry in journal:
         made.apply(json.loads(json.dumps(entry)))
     return made
 
@@ -47,13 +47,13 @@ def test_an_item_goes_from_its_intent_over_its_task_to_its_end() -> None:
 
 def test_a_cost_that_is_not_known_makes_the_sum_unknown_until_it_is() -> None:
     two = (entries.run_intended(1, ATTEMPT), entries.run_accepted(1, "2222"))
-    told = (
+    journal = (
         *STARTED,
         entries.item_done(0, (1, 0), cost=None, size=None),
         *two,
         entries.item_done(1, (1, 1), cost="0.25", size=None),
     )
-    costs = record(*told).costs
+    costs = record(*journal).costs
     assert (costs.total_usd, costs.known_usd, costs.unknown) == (None, "0.25", 1)
     assert list(costs.unknown_ids) == ["2221"]
 
@@ -61,8 +61,8 @@ def test_a_cost_that_is_not_known_makes_the_sum_unknown_until_it_is() -> None:
         entries.cost_learned("2221", "0.5"),
         entries.cost_learned("7", "9"),
     ):  # no run with id 7 is counted
-        told = (*told, late, late)
-    costs = record(*told).costs
+        journal = (*journal, late, late)
+    costs = record(*journal).costs
     assert (costs.total_usd, costs.unknown, costs.learned) == ("0.75", 0, {"2221": "0.5"})
 
 
@@ -100,31 +100,31 @@ def test_a_run_that_was_not_started_leaves_its_item_as_it_was() -> None:
 
 
 def test_failures_count_for_the_try_they_happened_in() -> None:
-    told = (*STARTED, entries.item_retried(0, 1))
+    journal = (*STARTED, entries.item_retried(0, 1))
 
-    assert (record(*told).failures(0), record(*told).state(0)) == (1, ItemState.PENDING)
-    assert record(*told, try_number=2).failures(0) == 0
-    assert record(*told, try_number=2).runs_sent(0) == 1
+    assert (record(*journal).failures(0), record(*journal).state(0)) == (1, ItemState.PENDING)
+    assert record(*journal, try_number=2).failures(0) == 0
+    assert record(*journal, try_number=2).runs_sent(0) == 1
 
 
 def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
-    told = (*STARTED, entries.item_failed(0, (1, 0), 1, may_retry=True))
+    journal = (*STARTED, entries.item_failed(0, (1, 0), 1, may_retry=True))
 
-    assert record(*told).state(0) is ItemState.FAILED
-    assert record(*told).may_retry
-    assert record(*told, try_number=2).state(0) is ItemState.PENDING
+    assert record(*journal).state(0) is ItemState.FAILED
+    assert record(*journal).may_retry
+    assert record(*journal, try_number=2).state(0) is ItemState.PENDING
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("journal", "state"),
     [(STARTED, ItemState.RUNNING), (STARTED[:1], ItemState.INTENDED)],
     ids=["its task", "its lost run"],
 )
 def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_again(
-    told: tuple[dict[str, Any], ...], state: ItemState
+    journal: tuple[dict[str, Any], ...], state: ItemState
 ) -> None:
     whole = (
-        *told,
+        *journal,
         entries.item_failed(0, (1, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1"),
     )
 
@@ -136,13 +136,13 @@ def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_ag
 
 
 def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
-    told = (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7))
+    journal = (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7))
 
-    found = record(*told, existing_shards={3})
+    found = record(*journal, existing_shards={3})
 
     assert (found.state(0), found.costs.total_usd) == (ItemState.RUNNING, "0")
     assert found.attempts[0].wiro_task_id == "2221"
-    assert record(*told, existing_shards={4}).state(0) is ItemState.DONE
+    assert record(*journal, existing_shards={4}).state(0) is ItemState.DONE
 
 
 def test_a_task_that_is_followed_again_has_its_time_anew() -> None:

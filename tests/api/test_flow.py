@@ -35,8 +35,8 @@ from tests.api.fake_transport import (
     NOT_SENT,
     SECRET,
     TOKEN,
+    FakeTransport,
     Outcome,
-    World,
     answered,
     detail,
     ok,
@@ -53,39 +53,39 @@ TOO_MANY = answered(429, b"", retry_after="20")
 
 
 def test_a_call_that_works_is_sent_once_without_a_pause() -> None:
-    world = World(detail("task_start"))
+    transport = FakeTransport(detail("task_start"))
 
-    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
-    assert world.paths == ["Task/Detail"]
-    assert world.sends[0].body is DETAIL.body
-    assert world.pauses == []
+    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
+    assert transport.paths == ["Task/Detail"]
+    assert transport.sends[0].body is DETAIL.body
+    assert transport.pauses == []
 
 
 # Signing
 
 
 def test_every_request_and_every_repeat_has_a_fresh_nonce_and_its_own_signature() -> None:
-    world = World(HTML_502, CUT_OFF, NOT_SENT, detail("task_start"))
-    world.drive(call(DETAIL, world.outside))
-    world.drive(call(DETAIL, world.outside))
+    transport = FakeTransport(HTML_502, CUT_OFF, NOT_SENT, detail("task_start"))
+    transport.drive(call(DETAIL, transport.outside))
+    transport.drive(call(DETAIL, transport.outside))
 
-    assert len(world.sends) == 5
-    assert len({send.headers["x-nonce"] for send in world.sends}) == 5
-    assert len({send.headers["x-signature"] for send in world.sends}) == 5
+    assert len(transport.sends) == 5
+    assert len({send.headers["x-nonce"] for send in transport.sends}) == 5
+    assert len({send.headers["x-signature"] for send in transport.sends}) == 5
 
 
 def test_key_only_mode_signs_nothing() -> None:
-    world = World(detail("task_start"), credentials=Credentials(KEY))
-    world.drive(call(DETAIL, world.outside))
-    assert world.sends[0].headers == {"x-api-key": KEY}
+    transport = FakeTransport(detail("task_start"), credentials=Credentials(KEY))
+    transport.drive(call(DETAIL, transport.outside))
+    assert transport.sends[0].headers == {"x-api-key": KEY}
 
 
 def test_no_repr_of_a_request_shows_a_secret() -> None:
-    world = World(ok())
-    world.drive(call(endpoints.delete_task_files(TOKEN), world.outside))
+    transport = FakeTransport(ok())
+    transport.drive(call(endpoints.delete_task_files(TOKEN), transport.outside))
 
-    shown = repr(world.sends[0]) + repr(world.outside)
-    for secret in (KEY, SECRET, TOKEN, world.sends[0].headers["x-signature"]):
+    shown = repr(transport.sends[0]) + repr(transport.outside)
+    for secret in (KEY, SECRET, TOKEN, transport.sends[0].headers["x-signature"]):
         assert secret not in shown
 
 
@@ -99,13 +99,13 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
         return answered(status, f"<html>{words}</html>".encode())
 
     for api_call in (RUN, endpoints.delete_task_files(TOKEN)):
-        world = World(echo)
+        transport = FakeTransport(echo)
         with pytest.raises(WiroError) as raised:
-            world.drive(call(api_call, world.outside, patience_seconds=0))
+            transport.drive(call(api_call, transport.outside, patience_seconds=0))
 
-        told = str(raised.value) + str(raised.value.__cause__)
-        for secret in (KEY, SECRET, TOKEN, world.sends[0].headers["x-signature"]):
-            assert secret not in told
+        message = str(raised.value) + str(raised.value.__cause__)
+        for secret in (KEY, SECRET, TOKEN, transport.sends[0].headers["x-signature"]):
+            assert secret not in message
 
 
 # Was a Run sent?
@@ -123,10 +123,10 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
     ],
 )
 def test_a_run_that_certainly_did_not_start_is_sent_again(outcome: Outcome) -> None:
-    world = World(outcome, outcome, STARTED)
+    transport = FakeTransport(outcome, outcome, STARTED)
 
-    assert world.drive(call(RUN, world.outside)).wiro_task_id == "2221"
-    assert world.paths == ["Run/a/b"] * 3
+    assert transport.drive(call(RUN, transport.outside)).wiro_task_id == "2221"
+    assert transport.paths == ["Run/a/b"] * 3
 
 
 LOST: list[Outcome] = [
@@ -152,27 +152,27 @@ LOST: list[Outcome] = [
 
 @pytest.mark.parametrize("outcome", LOST)
 def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> None:
-    world = World(outcome, STARTED)
+    transport = FakeTransport(outcome, STARTED)
 
     with pytest.raises(WiroLostRunError, match=r"Wiro may have started the task and bill it; look for it"):
-        world.drive(call(RUN, world.outside))
-    assert world.paths == ["Run/a/b"]
-    assert world.pauses == []
+        transport.drive(call(RUN, transport.outside))
+    assert transport.paths == ["Run/a/b"]
+    assert transport.pauses == []
 
 
 @pytest.mark.parametrize("outcome", LOST[:12])
 def test_every_other_call_is_sent_again_through_the_same(outcome: Outcome) -> None:
-    world = World(outcome, outcome, detail("task_start"))
+    transport = FakeTransport(outcome, outcome, detail("task_start"))
 
-    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
-    assert len(world.sends) == 3
+    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
+    assert len(transport.sends) == 3
 
 
 def test_a_run_lost_at_its_second_try_is_lost() -> None:
-    world = World(answered(503), CUT_OFF, STARTED)
+    transport = FakeTransport(answered(503), CUT_OFF, STARTED)
     with pytest.raises(WiroLostRunError):
-        world.drive(call(RUN, world.outside))
-    assert len(world.sends) == 2
+        transport.drive(call(RUN, transport.outside))
+    assert len(transport.sends) == 2
 
 
 @pytest.mark.parametrize(
@@ -180,16 +180,16 @@ def test_a_run_lost_at_its_second_try_is_lost() -> None:
 )
 @pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "Timeout"}]}])
 def test_a_status_that_does_not_say_what_became_of_a_run_leaves_it_lost(status: int, body: object) -> None:
-    world = World(answered(status, body))
+    transport = FakeTransport(answered(status, body))
     with pytest.raises(WiroLostRunError):
-        world.drive(call(RUN, world.outside))
-    assert len(world.sends) == 1
+        transport.drive(call(RUN, transport.outside))
+    assert len(transport.sends) == 1
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 499, 504, 522])
 def test_any_other_call_rides_it_out(status: int) -> None:
-    world = World(answered(status), answered(status), detail("task_start"))
-    assert world.drive(call(DETAIL, world.outside)).status == "task_start"
+    transport = FakeTransport(answered(status), answered(status), detail("task_start"))
+    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
 
 
 CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
@@ -210,32 +210,32 @@ CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
 def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
     api_call: ApiCall[Any], success: dict[str, Any]
 ) -> None:
-    world = World(refused(0, "Something went wrong."), ok(**success))
-    world.drive(call(api_call, world.outside))
-    assert len(world.sends) == 2
+    transport = FakeTransport(refused(0, "Something went wrong."), ok(**success))
+    transport.drive(call(api_call, transport.outside))
+    assert len(transport.sends) == 2
 
 
 def test_an_error_without_a_reason_does_not_say_whether_a_run_was_started() -> None:
-    world = World(refused(0, "Something went wrong."))
+    transport = FakeTransport(refused(0, "Something went wrong."))
     reason = r"doesn't say what became of it: .* Something went wrong \(HTTP 200, code 0\)\."
     with pytest.raises(WiroLostRunError, match=reason) as raised:
-        world.drive(call(RUN, world.outside))
+        transport.drive(call(RUN, transport.outside))
     assert not raised.value.was_cut_off
-    assert len(world.sends) == 1
+    assert len(transport.sends) == 1
 
 
 def test_a_lost_run_keeps_what_went_wrong_as_its_cause() -> None:
-    world = World(CUT_OFF)
+    transport = FakeTransport(CUT_OFF)
     with pytest.raises(WiroLostRunError, match="connection reset") as raised:
-        world.drive(call(RUN, world.outside))
+        transport.drive(call(RUN, transport.outside))
     assert type(raised.value.__cause__) is WiroConnectionError
 
 
 def test_only_a_run_asks_for_a_fresh_connection() -> None:
     for api_call, answer, fresh in ((RUN, STARTED, True), (DETAIL, detail("task_start"), False)):
-        world = World(answer)
-        world.drive(call(api_call, world.outside))
-        assert world.sends[0].needs_fresh_connection is fresh
+        transport = FakeTransport(answer)
+        transport.drive(call(api_call, transport.outside))
+        assert transport.sends[0].needs_fresh_connection is fresh
 
 
 # How long to go on
@@ -257,11 +257,11 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
 def test_what_a_repeat_cannot_help_is_sent_once(
     api_call: endpoints.ApiCall[object], outcome: Outcome, expected: type[WiroError]
 ) -> None:
-    world = World(outcome)
+    transport = FakeTransport(outcome)
     with pytest.raises(expected):
-        world.drive(call(api_call, world.outside))
-    assert len(world.sends) == 1
-    assert world.pauses == []
+        transport.drive(call(api_call, transport.outside))
+    assert len(transport.sends) == 1
+    assert transport.pauses == []
 
 
 @pytest.mark.parametrize(
@@ -279,52 +279,52 @@ def test_what_a_repeat_cannot_help_is_sent_once(
 def test_patience_is_counted_in_time_and_not_in_tries(
     outcome: Outcome, expected: type[WiroError], chance: float
 ) -> None:
-    world = World(outcome, chance=chance)
+    transport = FakeTransport(outcome, chance=chance)
     with pytest.raises(expected):
-        world.drive(call(DETAIL, world.outside, patience_seconds=60))
-    assert 30 <= world.elapsed <= 60
-    assert 6 <= len(world.sends) <= 9
+        transport.drive(call(DETAIL, transport.outside, patience_seconds=60))
+    assert 30 <= transport.elapsed <= 60
+    assert 6 <= len(transport.sends) <= 9
 
 
 def test_slow_failures_use_up_patience_too() -> None:
-    world = World(lambda _: slow())
+    transport = FakeTransport(lambda _: slow())
 
     def slow() -> Outcome:
-        world.now += timedelta(seconds=29)
+        transport.now += timedelta(seconds=29)
         return CUT_OFF
 
     with pytest.raises(WiroConnectionError):
-        world.drive(call(DETAIL, world.outside, patience_seconds=60))
-    assert len(world.sends) == 2
+        transport.drive(call(DETAIL, transport.outside, patience_seconds=60))
+    assert len(transport.sends) == 2
 
 
 def test_without_patience_there_is_one_try() -> None:
-    world = World(HTML_502)
+    transport = FakeTransport(HTML_502)
     with pytest.raises(WiroServerError):
-        world.drive(call(DETAIL, world.outside, patience_seconds=0))
-    assert len(world.sends) == 1
+        transport.drive(call(DETAIL, transport.outside, patience_seconds=0))
+    assert len(transport.sends) == 1
 
 
 def test_an_error_the_caller_waits_for_itself_is_raised_at_once() -> None:
-    world = World(refused(96))
+    transport = FakeTransport(refused(96))
     with pytest.raises(WiroConcurrencyLimitError):
-        world.drive(call(RUN, world.outside, gives_up_on=(WiroConcurrencyLimitError,)))
-    assert len(world.sends) == 1
+        transport.drive(call(RUN, transport.outside, gives_up_on=(WiroConcurrencyLimitError,)))
+    assert len(transport.sends) == 1
 
 
 def test_pauses_stay_within_the_bounds_of_the_backoff() -> None:
     for chance, pauses in ((0.0, [0.5, 1.0, 2.0, 4.0]), (0.5, [0.75, 1.5, 3.0, 6.0])):
-        world = World(HTML_502, HTML_502, HTML_502, HTML_502, detail("task_start"), chance=chance)
-        world.drive(call(DETAIL, world.outside))
-        assert world.pauses == pauses
+        transport = FakeTransport(HTML_502, HTML_502, HTML_502, HTML_502, detail("task_start"), chance=chance)
+        transport.drive(call(DETAIL, transport.outside))
+        assert transport.pauses == pauses
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status: int) -> None:
     for asked, pauses in (("20", [20.0]), ("Mon, 23 Nov 2026 12:00:20 GMT", [20.0]), ("0", [0.75])):
-        world = World(answered(status, b"", retry_after=asked), detail("task_start"))
-        world.drive(call(DETAIL, world.outside))
-        assert world.pauses == pauses
+        transport = FakeTransport(answered(status, b"", retry_after=asked), detail("task_start"))
+        transport.drive(call(DETAIL, transport.outside))
+        assert transport.pauses == pauses
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -334,29 +334,29 @@ def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within
 ) -> None:
     busy = answered(status, b"", retry_after=asked)
     for api_call, then in ((DETAIL, detail("task_start")), (RUN, STARTED)):
-        world = World(busy, then)
-        world.drive(call(api_call, world.outside))
-        assert world.sent_at == [0, 45]
+        transport = FakeTransport(busy, then)
+        transport.drive(call(api_call, transport.outside))
+        assert transport.sent_at == [0, 45]
 
-    world = World(busy, busy, STARTED)
+    transport = FakeTransport(busy, busy, STARTED)
     with pytest.raises(WiroApiError):
-        world.drive(call(RUN, world.outside))
-    assert world.sent_at == [0, 45]
+        transport.drive(call(RUN, transport.outside))
+    assert transport.sent_at == [0, 45]
 
 
 def test_a_pause_beyond_patience_is_not_begun() -> None:
-    world = World(answered(503, b"", retry_after="20"), detail("task_start"))
+    transport = FakeTransport(answered(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
-        world.drive(call(DETAIL, world.outside, patience_seconds=19))
-    assert world.pauses == []
+        transport.drive(call(DETAIL, transport.outside, patience_seconds=19))
+    assert transport.pauses == []
 
 
 # The rate gate
 
 
 def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
-    other = World(detail("task_start"))
-    hit = World(TOO_MANY, gate=other.outside.gate)
+    other = FakeTransport(detail("task_start"))
+    hit = FakeTransport(TOO_MANY, gate=other.outside.gate)
     with pytest.raises(WiroRateLimitError):
         hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
 
@@ -367,8 +367,8 @@ def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
 
 @pytest.mark.parametrize("outcome", [answered(503, b"", retry_after="20"), refused(96), HTML_502])
 def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
-    other = World(detail("task_start"))
-    hit = World(outcome, gate=other.outside.gate)
+    other = FakeTransport(detail("task_start"))
+    hit = FakeTransport(outcome, gate=other.outside.gate)
     with pytest.raises(WiroError):
         hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
 
@@ -377,53 +377,53 @@ def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
 
 
 def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
-    world = World(detail("task_start"))
-    world.outside.gate.close(600)
+    transport = FakeTransport(detail("task_start"))
+    transport.outside.gate.close(600)
 
     with pytest.raises(WiroRateLimitError, match="asks to wait 15 s more"):
-        world.drive(call(DETAIL, world.outside, deadline=NOON + timedelta(seconds=30)))
-    assert world.elapsed == 30
-    assert world.sends == []
+        transport.drive(call(DETAIL, transport.outside, deadline=NOON + timedelta(seconds=30)))
+    assert transport.elapsed == 30
+    assert transport.sends == []
 
 
 def test_without_a_deadline_patience_cuts_it() -> None:
-    world = World(STARTED)
-    world.outside.gate.close(50)
+    transport = FakeTransport(STARTED)
+    transport.outside.gate.close(50)
 
     with pytest.raises(WiroRateLimitError):
-        world.drive(call(RUN, world.outside, patience_seconds=40))
-    assert world.elapsed == 40
-    assert world.sends == []
+        transport.drive(call(RUN, transport.outside, patience_seconds=40))
+    assert transport.elapsed == 40
+    assert transport.sends == []
 
 
 @pytest.mark.parametrize("api_call", [DETAIL, RUN])
 def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
     api_call: endpoints.ApiCall[object],
 ) -> None:
-    world = World(detail("task_start") if api_call is DETAIL else STARTED)
-    hit = World(answered(429, b"", retry_after="86400"), gate=world.outside.gate)
+    transport = FakeTransport(detail("task_start") if api_call is DETAIL else STARTED)
+    hit = FakeTransport(answered(429, b"", retry_after="86400"), gate=transport.outside.gate)
     with pytest.raises(WiroRateLimitError):
         hit.drive(call(DETAIL, hit.outside))
 
-    world.drive(call(api_call, world.outside))
-    assert world.sent_at == [45]
+    transport.drive(call(api_call, transport.outside))
+    assert transport.sent_at == [45]
 
 
 def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:
-    world = World(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
+    transport = FakeTransport(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
     deadline = NOON + timedelta(seconds=90)
 
-    world.drive(call(RUN, world.outside, patience_seconds=0, deadline=deadline))
-    assert world.sent_at == [0, 20, 40, 60]
+    transport.drive(call(RUN, transport.outside, patience_seconds=0, deadline=deadline))
+    assert transport.sent_at == [0, 20, 40, 60]
 
 
 def test_a_clock_that_jumps_back_makes_a_call_longer_but_not_endless() -> None:
-    world = World(lambda _: jump())
+    transport = FakeTransport(lambda _: jump())
 
     def jump() -> Outcome:
-        if len(world.sends) == 2:
-            world.now -= timedelta(hours=1)
-        return HTML_502 if len(world.sends) < 6 else detail("task_start")
+        if len(transport.sends) == 2:
+            transport.now -= timedelta(hours=1)
+        return HTML_502 if len(transport.sends) < 6 else detail("task_start")
 
-    world.drive(call(DETAIL, world.outside))
-    assert len(world.sends) == 6
+    transport.drive(call(DETAIL, transport.outside))
+    assert len(transport.sends) == 6

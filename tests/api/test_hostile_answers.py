@@ -16,7 +16,7 @@ from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.exceptions import WiroError
 from tests.api.decoding.test_fields import JSON_VALUES
-from tests.api.fake_transport import KEY, SECRET, TOKEN, World, quick
+from tests.api.fake_transport import KEY, SECRET, TOKEN, FakeTransport, quick
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.endpoints import ApiCall
@@ -73,14 +73,14 @@ _STATUSES = st.sampled_from([200, 400, 401, 403, 404, 429, 500, 503]) | st.integ
 def test_no_answer_does_worse_than_a_wiro_error(
     api_call: ApiCall[Any], status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    world = World(ApiResponse(status, headers, body))
-    told = ""
+    transport = FakeTransport(ApiResponse(status, headers, body))
+    message = ""
     try:
-        world.drive(call(api_call, world.outside))
+        transport.drive(call(api_call, transport.outside))
     except WiroError as error:
-        told = str(error)
-    assert len(told.encode()) < 5000
-    assert world.elapsed <= 60
+        message = str(error)
+    assert len(message.encode()) < 5000
+    assert transport.elapsed <= 60
 
 
 @pytest.mark.parametrize("api_call", CALLS, ids=lambda api_call: api_call.path)
@@ -101,10 +101,10 @@ def test_no_message_repeats_what_is_secret_wherever_the_server_echoes_it(
         return ApiResponse(status, {}, raw if form == 2 else b"<html>" + raw)
 
     send_secrets = api_call.secrets
-    world = World(echo)
+    transport = FakeTransport(echo)
     with pytest.raises(WiroError) as raised:
-        world.drive(call(api_call, world.outside, patience_seconds=0))
+        transport.drive(call(api_call, transport.outside, patience_seconds=0))
 
-    told = f"{raised.value} {raised.value!r} {raised.value.__cause__}"
-    for secret in (KEY, SECRET, world.sends[0].headers["x-signature"], *send_secrets):
-        assert secret not in told
+    message = f"{raised.value} {raised.value!r} {raised.value.__cause__}"
+    for secret in (KEY, SECRET, transport.sends[0].headers["x-signature"], *send_secrets):
+        assert secret not in message

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_wiro.api import model_slugs, operations
 from airflow_provider_wiro.api.model_slugs import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
-from tests.api.fake_transport import HTML_502, World, ok, refused
+from tests.api.fake_transport import HTML_502, FakeTransport, ok, refused
 
 SLUGS = [
     model["model"].strip()
@@ -20,35 +20,37 @@ UNKNOWN = refused(1, "slug-owner-project-not-exist")
 RETRO = ok(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
 
 
-def error_for(world: World, model: str) -> str:
+def error_for(transport: FakeTransport, model: str) -> str:
     with pytest.raises(WiroModelNotFoundError) as raised:
-        world.drive(operations.run_model(world.outside, model, {"prompt": "x"}, {}))
+        transport.drive(operations.run_model(transport.outside, model, {"prompt": "x"}, {}))
     return str(raised.value)
 
 
 def test_the_nearest_model_is_named() -> None:
-    world = World(UNKNOWN, UNKNOWN, RETRO, ok(tool=[]))
+    transport = FakeTransport(UNKNOWN, UNKNOWN, RETRO, ok(tool=[]))
 
-    assert error_for(world, "retroAIx/Retro-Cartoonz") == (
+    assert error_for(transport, "retroAIx/Retro-Cartoonz") == (
         "Wiro has no model 'retroAIx/Retro-Cartoonz'; did you mean 'retroAIx/Retro-Cartoons'?"
     )
-    owners, words = (json.loads(send.body.json or "") for send in world.sends[-2:])
+    owners, words = (json.loads(send.body.json or "") for send in transport.sends[-2:])
     assert owners["slugowner"] == "retroAIx"
     assert words["search"] == "Retro Cartoonz"
 
 
 def test_a_catalogue_that_does_not_answer_costs_only_the_hint() -> None:
-    world = World(UNKNOWN, UNKNOWN, HTML_502, HTML_502)
+    transport = FakeTransport(UNKNOWN, UNKNOWN, HTML_502, HTML_502)
 
-    assert error_for(world, "retroAIx/Retro-Cartoonz") == "Wiro has no model 'retroAIx/Retro-Cartoonz'."
-    assert len(world.sends) == 4
+    assert error_for(transport, "retroAIx/Retro-Cartoonz") == "Wiro has no model 'retroAIx/Retro-Cartoonz'."
+    assert len(transport.sends) == 4
 
 
 def test_a_model_that_is_asked_for_gets_the_same_error() -> None:
-    world = World(refused(1, "tool-not-accessible"), refused(1, "tool-not-accessible"), RETRO, RETRO)
+    transport = FakeTransport(
+        refused(1, "tool-not-accessible"), refused(1, "tool-not-accessible"), RETRO, RETRO
+    )
 
     with pytest.raises(WiroModelNotFoundError, match="did you mean 'retroAIx/Retro-Cartoons'"):
-        world.drive(model_slugs.get_model("retroAIx/Retro-Cartoon", world.outside))
+        transport.drive(model_slugs.get_model("retroAIx/Retro-Cartoon", transport.outside))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import (
     WiroModelNotFoundError,
     WiroNotFoundError,
 )
-from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, World, answered, ok, refused
+from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, FakeTransport, answered, ok, refused
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import ApiResponse
@@ -28,8 +28,8 @@ UNKNOWN = refused(1, "slug-owner-project-not-exist")
 LOGO = ok(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
 
 
-def run(world: World, model: str) -> str:
-    return world.drive(operations.run_model(world.outside, model, {"prompt": "x"}, {})).wiro_task_id
+def run(transport: FakeTransport, model: str) -> str:
+    return transport.drive(operations.run_model(transport.outside, model, {"prompt": "x"}, {})).wiro_task_id
 
 
 @pytest.mark.parametrize(
@@ -41,38 +41,38 @@ def run(world: World, model: str) -> str:
     ],
 )
 def test_a_slug_as_shown_is_tried_in_its_clean_form(unknown: ApiResponse) -> None:
-    world = World(unknown, STARTED)
+    transport = FakeTransport(unknown, STARTED)
 
-    assert run(world, "retroAIx/Animated Logo") == "2221"
-    assert world.paths == ["Run/retroAIx/Animated%20Logo", "Run/retroaix/animated-logo"]
+    assert run(transport, "retroAIx/Animated Logo") == "2221"
+    assert transport.paths == ["Run/retroAIx/Animated%20Logo", "Run/retroaix/animated-logo"]
 
 
 def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
     broken: dict[str, Any] = {"slugowner": None}
     other = {"slugowner": "wiro", "slugproject": "Animated Logos"}
     logo = {"slugowner": "wiro ", "slugproject": " Animated Logo"}
-    world = World(UNKNOWN, ok(tool=[broken, other, logo]), STARTED)
+    transport = FakeTransport(UNKNOWN, ok(tool=[broken, other, logo]), STARTED)
 
-    assert run(world, "wiro/animated-logo") == "2221"
-    assert world.paths == ["Run/wiro/animated-logo", "Tool/List", "Run/wiro/Animated%20Logo"]
+    assert run(transport, "wiro/animated-logo") == "2221"
+    assert transport.paths == ["Run/wiro/animated-logo", "Tool/List", "Run/wiro/Animated%20Logo"]
 
 
 @pytest.mark.parametrize("catalogue", [ok(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")])
 def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: ApiResponse) -> None:
-    world = World(UNKNOWN, catalogue)
+    transport = FakeTransport(UNKNOWN, catalogue)
 
     with pytest.raises(WiroModelNotFoundError, match="Wiro has no model 'wiro/no-such-model'"):
-        run(world, "wiro/no-such-model")
-    assert [path for path in world.paths if path.startswith("Run/")] == ["Run/wiro/no-such-model"]
+        run(transport, "wiro/no-such-model")
+    assert [path for path in transport.paths if path.startswith("Run/")] == ["Run/wiro/no-such-model"]
 
 
 def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_given() -> None:
-    world = World(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
+    transport = FakeTransport(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
 
     with pytest.raises(WiroNotFoundError) as raised:
-        run(world, "wiro/No Model")
+        run(transport, "wiro/No Model")
     assert str(raised.value) == "Wiro has no model 'wiro/No Model'."
-    assert world.paths == ["Run/wiro/No%20Model", "Run/wiro/no-model", "Tool/List", "Tool/List"]
+    assert transport.paths == ["Run/wiro/No%20Model", "Run/wiro/no-model", "Tool/List", "Tool/List"]
 
 
 @pytest.mark.parametrize(
@@ -87,40 +87,40 @@ def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_g
     ],
 )
 def test_no_other_refusal_repeats_a_run(refusal: ApiResponse) -> None:
-    world = World(refusal, STARTED)
+    transport = FakeTransport(refusal, STARTED)
 
     with pytest.raises(WiroError):
-        run(world, "wiro/Animated Logo")
-    assert len(world.sends) == 1
+        run(transport, "wiro/Animated Logo")
+    assert len(transport.sends) == 1
 
 
 @pytest.mark.parametrize("lost", [CUT_OFF, HTML_502, refused(1, "slug-owner-project-not-exist", status=502)])
 def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
     lost: ApiResponse | RequestFailure,
 ) -> None:
-    world = World(lost, STARTED)
+    transport = FakeTransport(lost, STARTED)
 
     with pytest.raises(WiroLostRunError):
-        run(world, "wiro/Animated Logo")
-    assert len(world.sends) == 1
+        run(transport, "wiro/Animated Logo")
+    assert len(transport.sends) == 1
 
 
 def test_the_second_form_is_lost_like_any_run() -> None:
-    world = World(UNKNOWN, CUT_OFF, STARTED)
+    transport = FakeTransport(UNKNOWN, CUT_OFF, STARTED)
 
     with pytest.raises(WiroLostRunError):
-        run(world, "wiro/Animated Logo")
-    assert len(world.sends) == 2
+        run(transport, "wiro/Animated Logo")
+    assert len(transport.sends) == 2
 
 
 @pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), ok(tool=[])])
 def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
-    world = World(unknown, LOGO)
+    transport = FakeTransport(unknown, LOGO)
 
-    model = world.drive(model_slugs.get_model("wiro/Animated Logo", world.outside))
+    model = transport.drive(model_slugs.get_model("wiro/Animated Logo", transport.outside))
 
     assert model.slug == "wiro/Animated Logo"
-    assert [json.loads(send.body.json or "") for send in world.sends] == [
+    assert [json.loads(send.body.json or "") for send in transport.sends] == [
         {"slugowner": "wiro", "slugproject": "Animated Logo"},
         {"slugowner": "wiro", "slugproject": "animated-logo"},
     ]
@@ -128,11 +128,11 @@ def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> N
 
 def test_who_sends_many_learns_the_form_that_is_known() -> None:
     learned: list[str] = []
-    world = World(UNKNOWN, LOGO)
+    transport = FakeTransport(UNKNOWN, LOGO)
 
-    world.drive(
+    transport.drive(
         model_slugs.call_in_either_form(
-            "wiro/Animated Logo", model_slugs.endpoints.get_model, world.outside, learn=learned.append
+            "wiro/Animated Logo", model_slugs.endpoints.get_model, transport.outside, learn=learned.append
         )
     )
 

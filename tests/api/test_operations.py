@@ -23,7 +23,7 @@ from tests.api.fake_transport import (
     KEY,
     NO_TASK_YET,
     TOKEN,
-    World,
+    FakeTransport,
     answered,
     detail,
     ok,
@@ -39,20 +39,20 @@ TOOL = ok(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combine
 
 
 def test_a_run_without_files_is_one_request() -> None:
-    world = World(STARTED)
-    started = world.drive(operations.run_model(world.outside, "a/b", {"prompt": "x"}, {}))
+    transport = FakeTransport(STARTED)
+    started = transport.drive(operations.run_model(transport.outside, "a/b", {"prompt": "x"}, {}))
 
     assert (started.wiro_task_id, started.token) == ("2221", TOKEN)
-    assert world.paths == ["Run/a/b"]
+    assert transport.paths == ["Run/a/b"]
 
 
 def test_a_run_with_files_first_asks_the_model_how_it_takes_them() -> None:
-    world = World(TOOL, STARTED)
+    transport = FakeTransport(TOOL, STARTED)
     files = {"inputImage": [CAT, FileUrl("https://a.example/1.png")]}
-    world.drive(operations.run_model(world.outside, "a/b", {"steps": 4}, files))
+    transport.drive(operations.run_model(transport.outside, "a/b", {"steps": 4}, files))
 
-    assert world.paths == ["Tool/Detail", "Run/a/b"]
-    assert world.sends[1].body.form == (
+    assert transport.paths == ["Tool/Detail", "Run/a/b"]
+    assert transport.sends[1].body.form == (
         ("steps", "4"),
         ("inputImage", CAT),
         ("inputImage", "https://a.example/1.png"),
@@ -74,75 +74,77 @@ def test_a_run_with_files_first_asks_the_model_how_it_takes_them() -> None:
     ],
 )
 def test_a_model_whose_parameters_cannot_be_had_gets_its_files_in_the_usual_form(unknown: object) -> None:
-    world = World(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
-    world.drive(operations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
-    assert world.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
+    transport = FakeTransport(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
+    transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    assert transport.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
 
 
 def test_asking_about_the_model_is_repeated_and_the_run_is_not() -> None:
-    world = World(HTML_502, CUT_OFF, TOOL, CUT_OFF)
+    transport = FakeTransport(HTML_502, CUT_OFF, TOOL, CUT_OFF)
     with pytest.raises(WiroLostRunError):
-        world.drive(operations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
-    assert world.paths == ["Tool/Detail"] * 3 + ["Run/a/b"]
+        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    assert transport.paths == ["Tool/Detail"] * 3 + ["Run/a/b"]
 
 
 def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
-    world = World(answered(401))
+    transport = FakeTransport(answered(401))
     with pytest.raises(WiroAuthenticationError):
-        world.drive(operations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
-    assert world.paths == ["Tool/Detail"]
+        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    assert transport.paths == ["Tool/Detail"]
 
 
 def test_a_single_stumble_of_tool_detail_is_ridden_out() -> None:
-    world = World(refused(0, "Something went wrong."), TOOL, STARTED)
-    world.drive(operations.run_model(world.outside, "a/b", {}, {"inputImage": [CAT]}))
-    assert world.sends[-1].body.form == (("inputImage", CAT),)
+    transport = FakeTransport(refused(0, "Something went wrong."), TOOL, STARTED)
+    transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    assert transport.sends[-1].body.form == (("inputImage", CAT),)
 
 
 def test_a_file_the_model_does_not_take_is_refused_before_the_run() -> None:
-    world = World(TOOL, STARTED)
+    transport = FakeTransport(TOOL, STARTED)
     with pytest.raises(WiroUsageError, match="no file parameter 'picture'"):
-        world.drive(operations.run_model(world.outside, "a/b", {}, {"picture": [CAT]}))
-    assert world.paths == ["Tool/Detail"]
+        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"picture": [CAT]}))
+    assert transport.paths == ["Tool/Detail"]
 
 
 def test_a_run_names_its_callback_and_its_project() -> None:
-    world = World(STARTED)
-    world.drive(
-        operations.run_model(world.outside, "a/b", {}, {}, callback_url="https://me.example", project_id="p1")
+    transport = FakeTransport(STARTED)
+    transport.drive(
+        operations.run_model(
+            transport.outside, "a/b", {}, {}, callback_url="https://me.example", project_id="p1"
+        )
     )
-    assert json.loads(world.sends[0].body.json or "") == {
+    assert json.loads(transport.sends[0].body.json or "") == {
         "callbackUrl": "https://me.example",
         "projectid": "p1",
     }
 
 
 def test_a_full_account_is_waited_for_unless_the_caller_has_a_better_way() -> None:
-    world = World(refused(96), refused(96), STARTED)
-    assert world.drive(operations.run_model(world.outside, "a/b", {}, {})).wiro_task_id == "2221"
+    transport = FakeTransport(refused(96), refused(96), STARTED)
+    assert transport.drive(operations.run_model(transport.outside, "a/b", {}, {})).wiro_task_id == "2221"
 
-    world = World(refused(96), STARTED)
+    transport = FakeTransport(refused(96), STARTED)
     with pytest.raises(WiroConcurrencyLimitError):
-        world.drive(operations.run_model(world.outside, "a/b", {}, {}, waits_for_slot=False))
-    assert len(world.sends) == 1
+        transport.drive(operations.run_model(transport.outside, "a/b", {}, {}, waits_for_slot=False))
+    assert len(transport.sends) == 1
 
 
 # Deleting files
 
 
 def test_deleting_a_tasks_files_finds_out_its_token_first() -> None:
-    world = World(detail("task_postprocess_end"), ok())
-    world.drive(operations.delete_task_files(world.outside, "2221"))
+    transport = FakeTransport(detail("task_postprocess_end"), ok())
+    transport.drive(operations.delete_task_files(transport.outside, "2221"))
 
-    assert world.paths == ["Task/Detail", "Task/InputOutputDelete"]
-    assert json.loads(world.sends[1].body.json or "") == {"tasktoken": TOKEN}
+    assert transport.paths == ["Task/Detail", "Task/InputOutputDelete"]
+    assert json.loads(transport.sends[1].body.json or "") == {"tasktoken": TOKEN}
 
 
 def test_without_a_token_nothing_is_deleted() -> None:
-    world = World(detail("task_postprocess_end", socketaccesstoken=None))
+    transport = FakeTransport(detail("task_postprocess_end", socketaccesstoken=None))
     with pytest.raises(WiroResponseError, match="no token for task 2221"):
-        world.drive(operations.delete_task_files(world.outside, "2221"))
-    assert world.paths == ["Task/Detail"]
+        transport.drive(operations.delete_task_files(transport.outside, "2221"))
+    assert transport.paths == ["Task/Detail"]
 
 
 # Trying a connection
@@ -150,17 +152,17 @@ def test_without_a_token_nothing_is_deleted() -> None:
 
 @pytest.mark.parametrize("answer", [ok(tasklist=[]), ok(), NO_TASK_YET])
 def test_a_connection_works_when_wiro_lets_us_in_even_if_there_is_no_task_yet(answer: object) -> None:
-    world = World(answer)  # type: ignore[arg-type]
-    told = world.drive(operations.try_connection(world.outside))
+    transport = FakeTransport(answer)  # type: ignore[arg-type]
+    message = transport.drive(operations.try_connection(transport.outside))
 
-    assert told == "Wiro accepts the connection (signature mode)."
-    assert world.paths == ["Task/List"]
+    assert message == "Wiro accepts the connection (signature mode)."
+    assert transport.paths == ["Task/List"]
 
 
 def test_it_says_which_mode_it_used() -> None:
-    world = World(ok(), credentials=Credentials(KEY))
-    told = world.drive(operations.try_connection(world.outside))
-    assert told == "Wiro accepts the connection (API key only mode)."
+    transport = FakeTransport(ok(), credentials=Credentials(KEY))
+    message = transport.drive(operations.try_connection(transport.outside))
+    assert message == "Wiro accepts the connection (API key only mode)."
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_it_says_which_mode_it_used() -> None:
 def test_a_connection_that_does_not_work_is_tried_once_and_not_called_good(
     answer: object, expected: type[Exception]
 ) -> None:
-    world = World(answer)  # type: ignore[arg-type]
+    transport = FakeTransport(answer)  # type: ignore[arg-type]
     with pytest.raises(expected):
-        world.drive(operations.try_connection(world.outside))
-    assert len(world.sends) == 1
+        transport.drive(operations.try_connection(transport.outside))
+    assert len(transport.sends) == 1

@@ -23,7 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroTaskFailedError,
 )
-from tests.api.fake_transport import HTML_502, World, detail, ok
+from tests.api.fake_transport import HTML_502, FakeTransport, detail, ok
 from tests.api.test_models import SAMPLE
 
 ENDED = "Wiro task 2221 has ended and is paid; its answer has more than 16 MiB"
@@ -96,8 +96,8 @@ def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
 
 
 def ask(call: Any, *answers: ApiResponse) -> Any:
-    world = World(*answers)
-    return world.drive(flow.call(call, world.outside))
+    transport = FakeTransport(*answers)
+    return transport.drive(flow.call(call, transport.outside))
 
 
 def padded(size: int, **fields: Any) -> ApiResponse:
@@ -143,14 +143,14 @@ def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end()
     def oversized(**fields: Any) -> ApiResponse:
         return ApiResponse(200, {}, beginning(**fields).ljust(LARGE_BODY_BYTES + 1))
 
-    world = World(oversized(status="task_start"), oversized(status="task_output"), oversized())
-    polling = Polling(world.now, world.now + timedelta(hours=1))
+    transport = FakeTransport(oversized(status="task_start"), oversized(status="task_output"), oversized())
+    polling = Polling(transport.now, transport.now + timedelta(hours=1))
     seen: list[str] = []
     follow = operations.wait_for_task(
-        "2221", world.outside, polling, observe=lambda task: seen.append(task.status)
+        "2221", transport.outside, polling, observe=lambda task: seen.append(task.status)
     )
     with pytest.raises(WiroAnswerTooLargeError, match=ENDED):
-        world.drive(follow)
+        transport.drive(follow)
     assert seen == ["task_start", "task_output"]
 
 
@@ -176,16 +176,16 @@ def test_where_the_beginning_does_not_show_the_status_the_list_is_asked_once() -
 
 @pytest.mark.parametrize("listed", [ok(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"])
 def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: ApiResponse) -> None:
-    world = World(large_and_shy(), listed)
+    transport = FakeTransport(large_and_shy(), listed)
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:
-        world.drive(flow.call(endpoints.get_task("2221"), world.outside))
+        transport.drive(flow.call(endpoints.get_task("2221"), transport.outside))
     assert not caught.value.has_ended
-    assert world.paths == ["Task/Detail", "Task/List"]
+    assert transport.paths == ["Task/Detail", "Task/List"]
 
 
 def test_a_stop_whose_answer_is_too_large_is_looked_after() -> None:
-    world = World(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
-    stopped = world.drive(operations.stop_task("2221", world.outside))
+    transport = FakeTransport(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
+    stopped = transport.drive(operations.stop_task("2221", transport.outside))
     assert stopped is not None
     assert stopped.is_cancelled
-    assert world.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]
+    assert transport.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]

@@ -250,7 +250,7 @@ def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: byte
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b"", "an empty body"),
         (HTML, "a web page"),
@@ -258,8 +258,8 @@ def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: byte
         (b"upstream\x1b[31m says \0no", "bytes that are not the API's JSON ('upstream?[31m says no')"),
     ],
 )
-def test_the_message_says_what_came_instead(body: bytes, told: str) -> None:
-    assert told in str(_error(answered(200, body)))
+def test_the_message_says_what_came_instead(body: bytes, expected: str) -> None:
+    assert expected in str(_error(answered(200, body)))
 
 
 def test_a_body_over_the_cap_is_refused_and_one_at_the_cap_is_read() -> None:

@@ -94,7 +94,7 @@ def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "expected"),
     [
         (
             {"pexit": "1", "debugerror": "Traceback\nCUDA out of memory"},
@@ -113,10 +113,12 @@ def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
         ),
     ],
 )
-def test_a_failure_says_how_it_ended_and_what_the_model_said_last(fields: dict[str, Any], told: str) -> None:
+def test_a_failure_says_how_it_ended_and_what_the_model_said_last(
+    fields: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(WiroTaskFailedError) as raised:
         check_success(Task.from_wire({**SAMPLE, **fields}))
-    assert str(raised.value) == told
+    assert str(raised.value) == expected
     assert raised.value.wiro_task_id == "2221"
 
 
@@ -126,7 +128,7 @@ def test_an_id_or_a_run_summary_names_the_task(handed_on: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("odd", "told"),
+    ("odd", "expected"),
     [
         ({"x": 1, "y": 2}, "found a dict of 'x', 'y'."),
         ({}, "found an empty dict."),
@@ -134,12 +136,12 @@ def test_an_id_or_a_run_summary_names_the_task(handed_on: object) -> None:
         ({"x" * 5000: 1}, "found a dict of 'xxx"),
     ],
 )
-def test_of_a_dict_that_is_no_run_summary_it_is_said_what_is_in_it(odd: object, told: str) -> None:
+def test_of_a_dict_that_is_no_run_summary_it_is_said_what_is_in_it(odd: object, expected: str) -> None:
     with pytest.raises(
         WiroUsageError, match="Expected the id of a Wiro task, such as '2221', or a run"
     ) as raised:
         task_id_of(odd)
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
     assert len(str(raised.value)) < 400
 
 

@@ -24,8 +24,8 @@ from tests.api.fake_transport import (
     NOT_CANCELLABLE,
     NOT_KILLABLE,
     NOT_SENT,
+    FakeTransport,
     Outcome,
-    World,
     answered,
     detail,
     ok,
@@ -58,54 +58,54 @@ class Wiro:
 
 
 def test_a_queued_task_is_cancelled_and_nothing_else_is_sent() -> None:
-    world = World(Wiro("task_queue"))
-    task = world.drive(stop_task("2221", world.outside))
+    transport = FakeTransport(Wiro("task_queue"))
+    task = transport.drive(stop_task("2221", transport.outside))
 
     assert task is not None
     assert task.is_cancelled
-    assert world.paths == [CANCEL]
-    assert json.loads(world.sends[0].body.json or "") == {"taskid": "2221"}
+    assert transport.paths == [CANCEL]
+    assert json.loads(transport.sends[0].body.json or "") == {"taskid": "2221"}
 
 
 def test_a_running_task_is_killed_when_it_cannot_be_cancelled() -> None:
-    world = World(Wiro("task_start"))
-    task = world.drive(stop_task("2221", world.outside))
+    transport = FakeTransport(Wiro("task_start"))
+    task = transport.drive(stop_task("2221", transport.outside))
 
     assert task is not None
     assert task.is_cancelled
-    assert world.paths == [CANCEL, KILL]
-    assert world.pauses == []
+    assert transport.paths == [CANCEL, KILL]
+    assert transport.pauses == []
 
 
 def test_a_task_known_to_run_is_killed_first() -> None:
-    world = World(Wiro("task_start"))
-    world.drive(stop_task("2221", world.outside, is_running=True))
-    assert world.paths == [KILL]
+    transport = FakeTransport(Wiro("task_start"))
+    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    assert transport.paths == [KILL]
 
 
 def test_a_task_wrongly_taken_for_running_is_cancelled_all_the_same() -> None:
-    world = World(Wiro("task_queue"))
-    world.drive(stop_task("2221", world.outside, is_running=True))
-    assert world.paths == [KILL, CANCEL]
+    transport = FakeTransport(Wiro("task_queue"))
+    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    assert transport.paths == [KILL, CANCEL]
 
 
 def test_a_task_that_starts_between_the_two_calls_is_killed() -> None:
-    world = World(Wiro("task_assign", "task_start"))
-    world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL, KILL]
+    transport = FakeTransport(Wiro("task_assign", "task_start"))
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL, KILL]
 
 
 def test_a_task_between_two_states_is_tried_again_until_it_stops() -> None:
-    world = World(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
-    world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL, KILL, DETAIL, KILL]
-    assert world.pauses == [0.375]
+    transport = FakeTransport(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL, KILL, DETAIL, KILL]
+    assert transport.pauses == [0.375]
 
 
 def test_a_task_that_waits_for_a_requeue_is_killed_like_any_that_runs() -> None:
-    world = World(Wiro("task_error"))
-    world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL, KILL]
+    transport = FakeTransport(Wiro("task_error"))
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL, KILL]
 
 
 def test_the_seconds_of_a_kill_have_room_for_several_tries_of_both_calls() -> None:
@@ -116,48 +116,48 @@ def test_the_seconds_of_a_kill_have_room_for_several_tries_of_both_calls() -> No
             return detail("task_accept")
         if send.path == CANCEL:
             return NOT_CANCELLABLE
-        return STOPPED if world.elapsed >= 3 else NOT_KILLABLE
+        return STOPPED if transport.elapsed >= 3 else NOT_KILLABLE
 
-    world = World(answer)
-    world.drive(stop_task("2221", world.outside, patience_seconds=3.3))
-    assert world.paths.count(KILL) == 5
-    assert world.elapsed <= 3.3
+    transport = FakeTransport(answer)
+    transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
+    assert transport.paths.count(KILL) == 5
+    assert transport.elapsed <= 3.3
 
 
 def test_a_task_in_the_gap_that_ends_by_itself_is_left_as_it_is() -> None:
-    world = World(Wiro(*["task_accept"] * 9, "task_postprocess_end"))
-    task = world.drive(stop_task("2221", world.outside))
+    transport = FakeTransport(Wiro(*["task_accept"] * 9, "task_postprocess_end"))
+    task = transport.drive(stop_task("2221", transport.outside))
     assert task is not None
     assert task.status == "task_postprocess_end"
 
 
 def test_a_task_that_went_back_to_the_queue_is_cancelled_first() -> None:
-    world = World(Wiro("task_accept", "task_accept", "task_queue"))
-    world.drive(stop_task("2221", world.outside, is_running=True))
-    assert world.paths == [KILL, CANCEL, DETAIL, CANCEL]
+    transport = FakeTransport(Wiro("task_accept", "task_accept", "task_queue"))
+    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    assert transport.paths == [KILL, CANCEL, DETAIL, CANCEL]
 
 
 @pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
 @pytest.mark.parametrize("is_running", [False, True])
 def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is_running: bool) -> None:
-    world = World(Wiro(status))
-    task = world.drive(stop_task("2221", world.outside, is_running=is_running))
+    transport = FakeTransport(Wiro(status))
+    task = transport.drive(stop_task("2221", transport.outside, is_running=is_running))
 
     assert task is not None
     assert task.status == status
-    assert sorted(world.paths) == [CANCEL, DETAIL, KILL]
+    assert sorted(transport.paths) == [CANCEL, DETAIL, KILL]
 
 
 def test_a_stop_that_is_accepted_without_showing_the_task_is_believed() -> None:
-    world = World(ok())
-    assert world.drive(stop_task("2221", world.outside)) is None
+    transport = FakeTransport(ok())
+    assert transport.drive(stop_task("2221", transport.outside)) is None
 
 
 def test_a_task_that_will_not_stop_is_given_up_on_after_patience_and_said_to_run_on() -> None:
-    world = World(Wiro("task_accept"))
+    transport = FakeTransport(Wiro("task_accept"))
     with pytest.raises(WiroNotStoppableError) as raised:
-        world.drive(stop_task("2221", world.outside, patience_seconds=60))
-    assert world.elapsed == 60
+        transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
+    assert transport.elapsed == 60
     message = str(raised.value)
     assert "2221 may still run" in message
     assert "task_accept" in message
@@ -173,12 +173,12 @@ def test_no_refusal_is_for_good_while_the_task_is_alive(refusal: Outcome) -> Non
     def answer(send: Send) -> Outcome:
         if send.path == DETAIL:
             return detail("task_assign")
-        return STOPPED if world.elapsed > 20 else refusal
+        return STOPPED if transport.elapsed > 20 else refusal
 
-    world = World(answer)
-    world.drive(stop_task("2221", world.outside))
+    transport = FakeTransport(answer)
+    transport.drive(stop_task("2221", transport.outside))
 
-    never = World(lambda send: detail("task_assign") if send.path == DETAIL else refusal)
+    never = FakeTransport(lambda send: detail("task_assign") if send.path == DETAIL else refusal)
     with pytest.raises(WiroError, match="may still run"):
         never.drive(stop_task("2221", never.outside))
 
@@ -186,76 +186,78 @@ def test_no_refusal_is_for_good_while_the_task_is_alive(refusal: Outcome) -> Non
 @pytest.mark.parametrize("outcome", [HTML_502, CUT_OFF, NOT_SENT])
 @pytest.mark.parametrize("patience", [0, 4, 60])
 def test_an_outage_is_given_up_on_after_patience_in_all(outcome: Outcome, patience: float) -> None:
-    world = World(outcome)
+    transport = FakeTransport(outcome)
     with pytest.raises((WiroServerError, WiroConnectionError)):
-        world.drive(stop_task("2221", world.outside, patience_seconds=patience))
-    assert world.elapsed <= patience
+        transport.drive(stop_task("2221", transport.outside, patience_seconds=patience))
+    assert transport.elapsed <= patience
 
 
 def test_patience_is_not_counted_anew_for_each_request() -> None:
     def answer(send: Send) -> Outcome:
         """Cancel comes back after 2 s, in time; Kill stays down."""
-        return NOT_CANCELLABLE if send.path == CANCEL and world.elapsed >= 2 else HTML_502
+        return NOT_CANCELLABLE if send.path == CANCEL and transport.elapsed >= 2 else HTML_502
 
-    world = World(answer)
+    transport = FakeTransport(answer)
     with pytest.raises(WiroServerError):
-        world.drive(stop_task("2221", world.outside, patience_seconds=4))
-    assert world.paths[:5] == [CANCEL] * 3 + [KILL] * 2
-    assert set(world.paths[5:]) == {KILL}
-    assert world.elapsed <= 4
+        transport.drive(stop_task("2221", transport.outside, patience_seconds=4))
+    assert transport.paths[:5] == [CANCEL] * 3 + [KILL] * 2
+    assert set(transport.paths[5:]) == {KILL}
+    assert transport.elapsed <= 4
 
 
 def test_a_stop_rides_out_a_short_outage() -> None:
-    world = World(HTML_502, CUT_OFF, NOT_CANCELLABLE, HTML_502, STOPPED)
-    world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL] * 3 + [KILL] * 2
+    transport = FakeTransport(HTML_502, CUT_OFF, NOT_CANCELLABLE, HTML_502, STOPPED)
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL] * 3 + [KILL] * 2
 
 
 def test_a_stop_does_not_wait_for_the_rate_limit_that_other_calls_ran_into() -> None:
-    world = World(Wiro("task_queue"))
-    world.outside.gate.close(600)
-    world.drive(stop_task("2221", world.outside))
-    assert world.sent_at == [0]
+    transport = FakeTransport(Wiro("task_queue"))
+    transport.outside.gate.close(600)
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.sent_at == [0]
 
 
 def test_a_stop_that_is_itself_limited_waits_as_asked_within_its_patience() -> None:
-    world = World(answered(429, b"", retry_after="10"), STOPPED)
-    world.drive(stop_task("2221", world.outside))
-    assert world.sent_at == [0, 10]
+    transport = FakeTransport(answered(429, b"", retry_after="10"), STOPPED)
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.sent_at == [0, 10]
 
-    assert world.outside.gate.wait_seconds() == 0.0
+    assert transport.outside.gate.wait_seconds() == 0.0
 
 
 def test_one_that_is_told_to_wait_longer_than_its_patience_tries_all_the_same() -> None:
     """Each minute of a task costs money, and the limit can be over sooner."""
-    world = World(answered(429, b"", retry_after="86400"), answered(429, b"", retry_after="86400"), STOPPED)
-    world.drive(stop_task("2221", world.outside, patience_seconds=3.3))
-    assert world.elapsed <= 3.3
+    transport = FakeTransport(
+        answered(429, b"", retry_after="86400"), answered(429, b"", retry_after="86400"), STOPPED
+    )
+    transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
+    assert transport.elapsed <= 3.3
 
-    world = World(answered(429, b"", retry_after="86400"))
+    transport = FakeTransport(answered(429, b"", retry_after="86400"))
     with pytest.raises(WiroRateLimitError, match="may still run"):
-        world.drive(stop_task("2221", world.outside, patience_seconds=60))
-    assert world.elapsed == 60
-    assert len(world.sends) <= 20
+        transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
+    assert transport.elapsed == 60
+    assert len(transport.sends) <= 20
 
 
 @pytest.mark.parametrize("refusal", [answered(401), answered(403)])
 def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) -> None:
-    world = World(refusal)
+    transport = FakeTransport(refusal)
     with pytest.raises(WiroAuthenticationError):
-        world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL]
+        transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL]
 
 
 def test_a_task_that_does_not_exist_is_an_error_after_half_a_minute() -> None:
-    world = World(NO_TASK_YET)
+    transport = FakeTransport(NO_TASK_YET)
     with pytest.raises(WiroNotFoundError):
-        world.drive(stop_task("2221", world.outside))
-    assert 30 <= world.elapsed <= 40
-    assert world.paths[:3] == [CANCEL, KILL, DETAIL]
+        transport.drive(stop_task("2221", transport.outside))
+    assert 30 <= transport.elapsed <= 40
+    assert transport.paths[:3] == [CANCEL, KILL, DETAIL]
 
 
 def test_one_that_was_started_a_moment_ago_is_stopped_as_soon_as_it_is_known() -> None:
-    world = World(*[NO_TASK_YET] * 4, STOPPED)
-    world.drive(stop_task("2221", world.outside))
-    assert world.paths == [CANCEL, KILL, DETAIL, CANCEL, KILL]
+    transport = FakeTransport(*[NO_TASK_YET] * 4, STOPPED)
+    transport.drive(stop_task("2221", transport.outside))
+    assert transport.paths == [CANCEL, KILL, DETAIL, CANCEL, KILL]

@@ -25,8 +25,8 @@ from tests.api.fake_transport import (
     NO_TASK_YET,
     NOON,
     NOT_SENT,
+    FakeTransport,
     Outcome,
-    World,
     answered,
     detail,
     refused,
@@ -55,15 +55,15 @@ DEADLINE = NOON + timedelta(seconds=100)
 class Watch:
     """Follows one task and records what was observed."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, transport: FakeTransport) -> None:
+        self.transport = transport
         self.seen: list[str] = []
 
     def wait(self, polling: Polling | None = None, **options: bool | float) -> Task:
-        return self.world.drive(
+        return self.transport.drive(
             wait_for_task(
                 "2221",
-                self.world.outside,
+                self.transport.outside,
                 polling or Polling(NOON),
                 observe=lambda task: self.seen.append(task.status),
                 **options,  # type: ignore[arg-type]
@@ -71,127 +71,131 @@ class Watch:
         )
 
 
-def _down(world: World, start: float, end: float, how: Outcome = HTML_502, ends_at: float = 10**6) -> World:
+def _down(
+    transport: FakeTransport, start: float, end: float, how: Outcome = HTML_502, ends_at: float = 10**6
+) -> FakeTransport:
     """Let a world's task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
 
     def answer(_: object) -> Outcome:
-        if start <= world.elapsed < end:
+        if start <= transport.elapsed < end:
             return how
-        return DONE if world.elapsed >= ends_at else RUNNING
+        return DONE if transport.elapsed >= ends_at else RUNNING
 
-    world.answers = [answer]
-    return world
+    transport.answers = [answer]
+    return transport
 
 
 def test_a_task_is_followed_to_its_end_and_each_poll_is_observed() -> None:
-    watch = Watch(World(detail("task_queue"), RUNNING, detail("task_end"), DONE))
+    watch = Watch(FakeTransport(detail("task_queue"), RUNNING, detail("task_end"), DONE))
 
     assert watch.wait().has_succeeded
     assert watch.seen == ["task_queue", "task_start", "task_end", "task_postprocess_end"]
-    assert set(watch.world.paths) == {"Task/Detail"}
+    assert set(watch.transport.paths) == {"Task/Detail"}
 
 
 @pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
 def test_every_end_is_returned_and_not_judged(status: str) -> None:
-    watch = Watch(World(detail(status)))
+    watch = Watch(FakeTransport(detail(status)))
     assert watch.wait().status == status
-    assert watch.world.pauses == []
+    assert watch.transport.pauses == []
 
 
 def test_an_unknown_status_means_still_running() -> None:
-    watch = Watch(World(detail("task_dreaming"), detail(""), DONE))
+    watch = Watch(FakeTransport(detail("task_dreaming"), detail(""), DONE))
     watch.wait()
     assert watch.seen == ["task_dreaming", "", "task_postprocess_end"]
 
 
 def test_an_error_before_the_model_ran_is_followed_through_its_requeue() -> None:
-    watch = Watch(World(detail("task_error", debugerror="no machine"), detail("task_queue"), RUNNING, DONE))
+    watch = Watch(
+        FakeTransport(detail("task_error", debugerror="no machine"), detail("task_queue"), RUNNING, DONE)
+    )
 
     assert watch.wait().has_succeeded
     assert watch.seen == ["task_error", "task_queue", "task_start", "task_postprocess_end"]
 
 
 def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
-    watch = Watch(World(detail("task_error", debugerror="Traceback\nno machine")))
+    watch = Watch(FakeTransport(detail("task_error", debugerror="Traceback\nno machine")))
     with pytest.raises(WiroTaskTimeoutError, match=r"\(last status: task_error: no machine\)"):
         watch.wait(Polling(NOON, DEADLINE))
 
 
 def test_a_task_that_was_just_polled_is_not_polled_again_at_once() -> None:
-    watch = Watch(World(DONE))
+    watch = Watch(FakeTransport(DONE))
     watch.wait(is_seen=True)
-    assert watch.world.sent_at == [pytest.approx(0.9)]
+    assert watch.transport.sent_at == [pytest.approx(0.9)]
 
 
 def test_a_fixed_interval_is_kept() -> None:
-    watch = Watch(World(RUNNING, RUNNING, RUNNING, DONE))
+    watch = Watch(FakeTransport(RUNNING, RUNNING, RUNNING, DONE))
     watch.wait(Polling(NOON, interval_seconds=5))
-    assert watch.world.sent_at == [0, 5, 10, 15]
+    assert watch.transport.sent_at == [0, 5, 10, 15]
 
 
 def test_a_day_is_polled_in_no_time_and_never_more_seldom_than_each_half_minute() -> None:
-    world = _down(World(chance=random.Random(23).random), 0, 0, ends_at=86_400)
-    Watch(world).wait()
+    transport = _down(FakeTransport(chance=random.Random(23).random), 0, 0, ends_at=86_400)
+    Watch(transport).wait()
 
-    assert max(world.pauses) <= 30
-    assert world.elapsed <= 86_430
-    assert 2880 <= len(world.sends) <= 3700
+    assert max(transport.pauses) <= 30
+    assert transport.elapsed <= 86_430
+    assert 2880 <= len(transport.sends) <= 3700
 
 
 # The deadline
 
 
 def test_at_the_deadline_there_is_one_last_poll_and_then_a_timeout() -> None:
-    watch = Watch(World(RUNNING))
+    watch = Watch(FakeTransport(RUNNING))
     with pytest.raises(
         WiroTaskTimeoutError, match=r"2221 did not end .* \(last status: task_start\)"
     ) as raised:
         watch.wait(Polling(NOON, DEADLINE, 30))
 
-    assert watch.world.sent_at == [0, 30, 60, 90, 100]
+    assert watch.transport.sent_at == [0, 30, 60, 90, 100]
     assert raised.value.wiro_task_id == "2221"
 
 
 def test_a_task_that_ends_just_before_the_deadline_is_no_timeout() -> None:
-    world = _down(World(), 0, 0, ends_at=99)
-    assert Watch(world).wait(Polling(NOON, DEADLINE, 30)).has_succeeded
+    transport = _down(FakeTransport(), 0, 0, ends_at=99)
+    assert Watch(transport).wait(Polling(NOON, DEADLINE, 30)).has_succeeded
 
 
 def test_the_deadline_is_absolute_so_a_restart_does_not_renew_it() -> None:
-    watch = Watch(World(RUNNING))
-    watch.world.now = NOON + timedelta(seconds=95)
+    watch = Watch(FakeTransport(RUNNING))
+    watch.transport.now = NOON + timedelta(seconds=95)
     with pytest.raises(WiroTaskTimeoutError):
         watch.wait(Polling(NOON, DEADLINE), is_seen=True)
-    assert watch.world.elapsed == 100
+    assert watch.transport.elapsed == 100
 
 
 def test_after_the_deadline_a_finished_task_is_still_found_by_the_one_poll() -> None:
-    watch = Watch(World(DONE))
-    watch.world.now = NOON + timedelta(days=2)
+    watch = Watch(FakeTransport(DONE))
+    watch.transport.now = NOON + timedelta(days=2)
     assert watch.wait(Polling(NOON, DEADLINE)).has_succeeded
 
 
 def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_poll() -> None:
-    world = World()
+    transport = FakeTransport()
 
     def answer(_: object) -> Outcome:
-        world.now += timedelta(seconds=101)
-        return RUNNING if len(world.sends) == 1 else DONE
+        transport.now += timedelta(seconds=101)
+        return RUNNING if len(transport.sends) == 1 else DONE
 
-    world.answers = [answer]
-    assert Watch(world).wait(Polling(NOON, DEADLINE)).has_succeeded
+    transport.answers = [answer]
+    assert Watch(transport).wait(Polling(NOON, DEADLINE)).has_succeeded
 
 
 @pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), answered(429, b"", retry_after="3600")])
 def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
     how: Outcome,
 ) -> None:
-    world = _down(World(), 10, 10**6, how)
+    transport = _down(FakeTransport(), 10, 10**6, how)
     with pytest.raises(WiroTaskTimeoutError):
-        Watch(world).wait(Polling(NOON, DEADLINE))
-    assert world.elapsed == 100
+        Watch(transport).wait(Polling(NOON, DEADLINE))
+    assert transport.elapsed == 100
 
-    down_for_longer_than_patience = _down(World(), 0, 10**6, how)
+    down_for_longer_than_patience = _down(FakeTransport(), 0, 10**6, how)
     with pytest.raises(WiroTaskTimeoutError):
         Watch(down_for_longer_than_patience).wait(
             Polling(NOON, NOON + timedelta(seconds=301), interval_seconds=600)
@@ -204,47 +208,47 @@ def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
 @pytest.mark.parametrize("how", [HTML_502, CUT_OFF, NOT_SENT, answered(429), answered(200, b"<html>")])
 @pytest.mark.parametrize("begin", [0, 5, 1000])
 def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> None:
-    world = _down(World(), begin, begin + 240, how, ends_at=begin + 400)
-    assert Watch(world).wait().has_succeeded
+    transport = _down(FakeTransport(), begin, begin + 240, how, ends_at=begin + 400)
+    assert Watch(transport).wait().has_succeeded
 
 
 @pytest.mark.parametrize("begin", [0, 1000])
 def test_one_of_six_minutes_fails_with_the_error_of_the_last_poll(begin: float) -> None:
-    world = _down(World(), begin, begin + 360)
+    transport = _down(FakeTransport(), begin, begin + 360)
     lost = r"Lost sight of Wiro task .*may still run: .*HTTP 5"
     with pytest.raises(WiroConnectionError, match=lost) as failure:
-        Watch(world).wait()
+        Watch(transport).wait()
     assert isinstance(failure.value.__cause__, WiroServerError)
-    assert begin + 270 <= world.elapsed <= begin + 360
+    assert begin + 270 <= transport.elapsed <= begin + 360
 
 
 @pytest.mark.parametrize("begin", [0, 50])
 def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up(begin: float) -> None:
     """A frozen VM: the poll on its way fails after an hour, and Wiro was up all the time."""
-    world = World()
+    transport = FakeTransport()
 
     def answer(_: object) -> Outcome:
-        if begin <= world.elapsed < 3600:
-            world.now += timedelta(hours=1)
+        if begin <= transport.elapsed < 3600:
+            transport.now += timedelta(hours=1)
             return CUT_OFF
-        return DONE if world.elapsed >= 3600 else RUNNING
+        return DONE if transport.elapsed >= 3600 else RUNNING
 
-    world.answers = [answer]
-    assert Watch(world).wait().has_succeeded
+    transport.answers = [answer]
+    assert Watch(transport).wait().has_succeeded
 
 
 @pytest.mark.parametrize("interval", [200, 600, 3600])
 def test_a_single_poll_that_fails_is_ridden_out_however_seldom_polls_are(interval: float) -> None:
-    world = _down(World(), 1, interval + 1, ends_at=3 * interval)
-    assert Watch(world).wait(Polling(NOON, interval_seconds=interval)).has_succeeded
+    transport = _down(FakeTransport(), 1, interval + 1, ends_at=3 * interval)
+    assert Watch(transport).wait(Polling(NOON, interval_seconds=interval)).has_succeeded
 
 
 @pytest.mark.parametrize("refusal", VAGUE)
 def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome) -> None:
-    assert Watch(_down(World(), 5, 240, refusal, ends_at=400)).wait().has_succeeded
+    assert Watch(_down(FakeTransport(), 5, 240, refusal, ends_at=400)).wait().has_succeeded
 
     with pytest.raises(WiroConnectionError, match="Lost sight"):
-        Watch(_down(World(), 5, 10**6, refusal)).wait()
+        Watch(_down(FakeTransport(), 5, 10**6, refusal)).wait()
 
 
 @pytest.mark.parametrize(
@@ -258,42 +262,42 @@ def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome
     ],
 )
 def test_an_error_with_a_reason_that_stays_ends_the_wait_at_once(refusal: Outcome) -> None:
-    watch = Watch(World(RUNNING, refusal))
+    watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroApiError) as raised:
         watch.wait()
     assert not raised.value.may_retry
-    assert len(watch.world.sends) == 2
+    assert len(watch.transport.sends) == 2
 
 
 def test_patience_starts_again_with_each_poll_that_works() -> None:
-    world = World()
-    world.answers = [
-        lambda _: DONE if world.elapsed > 3000 else HTML_502 if world.elapsed % 300 > 60 else RUNNING
+    transport = FakeTransport()
+    transport.answers = [
+        lambda _: DONE if transport.elapsed > 3000 else HTML_502 if transport.elapsed % 300 > 60 else RUNNING
     ]
-    assert Watch(world).wait().has_succeeded
+    assert Watch(transport).wait().has_succeeded
 
 
 def test_polls_of_an_outage_are_not_repeated_within_one_poll() -> None:
-    world = _down(World(), 0, 20, ends_at=30)
-    Watch(world).wait(Polling(NOON, interval_seconds=10))
-    assert world.sent_at == [0, 10, 20, 30]
+    transport = _down(FakeTransport(), 0, 20, ends_at=30)
+    Watch(transport).wait(Polling(NOON, interval_seconds=10))
+    assert transport.sent_at == [0, 10, 20, 30]
 
 
 @pytest.mark.parametrize("refusal", [answered(401), answered(403)])
 def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> None:
-    watch = Watch(World(RUNNING, refusal))
+    watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroAuthenticationError):
         watch.wait()
-    assert len(watch.world.sends) == 2
+    assert len(watch.transport.sends) == 2
 
 
 def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
     day = answered(429, b"", retry_after="86400")
-    ends_meanwhile = World(day, DONE)
+    ends_meanwhile = FakeTransport(day, DONE)
     assert Watch(ends_meanwhile).wait(Polling(NOON, DEADLINE)).has_succeeded
     assert ends_meanwhile.sent_at == [0, 45]
 
-    other_calls_are_limited = World(DONE)
+    other_calls_are_limited = FakeTransport(DONE)
     other_calls_are_limited.outside.gate.close(86_400)
     soon = NOON + timedelta(seconds=20)
     assert Watch(other_calls_are_limited).wait(Polling(NOON, soon)).has_succeeded
@@ -301,40 +305,40 @@ def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
 
 
 def test_a_rate_limit_is_waited_out_before_the_next_poll() -> None:
-    watch = Watch(World(answered(429, b"", retry_after="45"), DONE))
+    watch = Watch(FakeTransport(answered(429, b"", retry_after="45"), DONE))
     watch.wait(Polling(NOON, DEADLINE))
-    assert watch.world.sent_at == [0, 45]
+    assert watch.transport.sent_at == [0, 45]
 
 
 # "There is no task yet."
 
 
 def test_a_task_that_was_just_started_may_not_be_there_yet() -> None:
-    watch = Watch(World(NO_TASK_YET, NO_TASK_YET, RUNNING, DONE))
+    watch = Watch(FakeTransport(NO_TASK_YET, NO_TASK_YET, RUNNING, DONE))
     assert watch.wait().has_succeeded
     assert watch.seen == ["task_start", "task_postprocess_end"]
 
 
 def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
-    watch = Watch(World(NO_TASK_YET))
+    watch = Watch(FakeTransport(NO_TASK_YET))
     with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         watch.wait()
-    assert watch.world.elapsed == 30
+    assert watch.transport.elapsed == 30
 
-    old = Watch(World(NO_TASK_YET))
+    old = Watch(FakeTransport(NO_TASK_YET))
     with pytest.raises(WiroNotFoundError):
         old.wait(Polling(NOON - timedelta(seconds=31)))
-    assert old.world.elapsed == 30, "one poll alone says nothing: the half minute counts from the first"
+    assert old.transport.elapsed == 30, "one poll alone says nothing: the half minute counts from the first"
 
 
 def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
-    once = Watch(World(RUNNING, RUNNING, NO_TASK_YET, DONE))
+    once = Watch(FakeTransport(RUNNING, RUNNING, NO_TASK_YET, DONE))
     assert once.wait(Polling(NOON - timedelta(minutes=5))).has_succeeded
 
-    for_good = Watch(World(RUNNING, NO_TASK_YET))
+    for_good = Watch(FakeTransport(RUNNING, NO_TASK_YET))
     with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         for_good.wait()
-    assert 270 <= for_good.world.elapsed <= 360
+    assert 270 <= for_good.transport.elapsed <= 360
 
 
 @pytest.mark.parametrize("words", ["There is no task yet.", "task-not-founded", "task-not-exist"])
@@ -342,11 +346,11 @@ def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage
 def test_its_words_count_under_any_code(words: str, code: int | None) -> None:
     errors: list[object] = [words] if code is None else [{"code": code, "message": words}]
     not_yet = answered(200, {"result": False, "errors": errors})
-    watch = Watch(World(not_yet, not_yet, DONE))
+    watch = Watch(FakeTransport(not_yet, not_yet, DONE))
     assert watch.wait().has_succeeded
 
     with pytest.raises(WiroNotFoundError):
-        Watch(World(not_yet)).wait(Polling(NOON - timedelta(seconds=31)))
+        Watch(FakeTransport(not_yet)).wait(Polling(NOON - timedelta(seconds=31)))
 
 
 # Clocks
@@ -354,17 +358,17 @@ def test_its_words_count_under_any_code(words: str, code: int | None) -> None:
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-2), timedelta(hours=2)])
 def test_a_clock_that_jumps_breaks_nothing(jump: timedelta) -> None:
-    world = World()
+    transport = FakeTransport()
     answers = iter([RUNNING, RUNNING, HTML_502, RUNNING, DONE])
 
     def answer(_: object) -> Outcome:
-        if len(world.sends) == 2:
-            world.now += jump
+        if len(transport.sends) == 2:
+            transport.now += jump
         return next(answers)
 
-    world.answers = [answer]
-    assert Watch(world).wait().has_succeeded
-    assert all(0 <= pause <= 30 for pause in world.pauses)
+    transport.answers = [answer]
+    assert Watch(transport).wait().has_succeeded
+    assert all(0 <= pause <= 30 for pause in transport.pauses)
 
 
 def test_a_wait_raises_nothing_but_wiro_errors_whatever_comes_between() -> None:
@@ -380,7 +384,7 @@ def test_a_wait_raises_nothing_but_wiro_errors_whatever_comes_between() -> None:
         answered(200, b""),
     ]
     for _ in range(50):
-        world = World(lambda _: chance.choice(outcomes), chance=chance.random)
+        transport = FakeTransport(lambda _: chance.choice(outcomes), chance=chance.random)
         with pytest.raises(WiroError):
-            Watch(world).wait(Polling(NOON, NOON + timedelta(hours=1)))
-        assert world.elapsed <= 3600
+            Watch(transport).wait(Polling(NOON, NOON + timedelta(hours=1)))
+        assert transport.elapsed <= 3600

@@ -8,19 +8,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import TaskDeferred
-
 from airflow_provider_wiro.batch.journal.interface import to_line
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
-from tests.operators.fakes import RETRO, TRIGGERS, DictStore, FakeTi, Told, fire
+from tests.operators.fakes import RETRO, TRIGGERS, AirflowTask
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_wiro.emulator import WiroEmulator
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
 
 TRIGGERS[f"{WiroBatchTrigger.__module__}.{WiroBatchTrigger.__qualname__}"] = WiroBatchTrigger  # type: ignore[index]
 
@@ -33,24 +32,13 @@ def prompts(count: int) -> list[dict[str, Any]]:
 
 
 @dataclass
-class BatchWork:
-    """What a scheduler would call, in the order it would."""
+class BatchWork(AirflowTask):
+    """An Airflow task instance that runs a batch, and what it leaves behind."""
 
-    wiro: WiroEmulator
-    told: Told
-    folder: Path
-    ti: FakeTi = field(default_factory=FakeTi)
-    store: DictStore = field(default_factory=DictStore)
     has_state_store: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
-    events: list[Any] = field(default_factory=list)
+    folder: Path = field(kw_only=True)
 
-    @property
-    def context(self) -> Any:
-        return {**self.ti.context, **({"task_state_store": self.store} if self.has_state_store else {})}
-
-    def operator(self, inputs: Any, **settings: Any) -> WiroBatchRunOperator:
-        """Return a new operator, as a new worker process would have it."""
+    def operator(self, inputs: Any, **settings: Any) -> WiroBatchRunOperator:  # type: ignore[override]
         defaults: dict[str, Any] = {
             "model": RETRO,
             "parameters": TINY,
@@ -64,42 +52,9 @@ class BatchWork:
             task_id=self.ti.task_id, inputs=inputs, **{**defaults, **self.settings, **settings}
         )
 
-    def run(self, inputs: Any, **settings: Any) -> Any:
-        """Run one try to its end, deferrals included."""
-        operator = self.operator(inputs, **settings)
-        try:
-            return operator.execute(self.context)
-        except TaskDeferred as deferred:
-            return self.resume(deferred, inputs, **settings)
-
-    def defer(self, inputs: Any, **settings: Any) -> TaskDeferred:
-        """Run the part of a try before its deferral."""
-        try:
-            found = self.operator(inputs, deferrable=True, **settings).execute(self.context)
-        except TaskDeferred as deferred:
-            return deferred
-        raise AssertionError(f"did not defer, but returned {found!r}")
-
     def resume(self, deferred: TaskDeferred, inputs: Any, event: Any = None, **settings: Any) -> Any:
         """Run the trigger (unless its event is given), and the part of a try after it, deferrals included."""
-        event = fire(deferred) if event is None else event
-        self.events.append(event)
-        operator = self.operator(inputs, **{"deferrable": True, **settings})
-        kwargs = json.loads(json.dumps(deferred.kwargs or {}))
-        try:
-            return getattr(operator, deferred.method_name)(self.context, event=event, **kwargs)
-        except TaskDeferred as again:
-            return self.resume(again, inputs, **settings)
-
-    def retry(self) -> None:
-        """Let Airflow retry: another try, XCom emptied, the journal kept."""
-        self.ti.try_number += 1
-        self.ti.xcoms.clear()
-
-    def clear(self) -> None:
-        """Let a user clear the task: a further try, and as many retries as at first."""
-        self.ti.max_tries = self.ti.try_number + 2
-        self.retry()
+        return self._resume(deferred, (inputs,), event, settings)
 
     @property
     def manifest(self) -> list[dict[str, Any]]:
@@ -155,4 +110,4 @@ class BatchWork:
     def everything(self) -> str:
         """Return everything of this task instance that is kept as plain text somewhere."""
         files = "".join(path.read_text() for path in self.folder.rglob("*") if path.is_file())
-        return json.dumps([self.ti.xcoms, self.store.values, self.told.lines, self.events]) + files
+        return self.kept_text() + files

@@ -140,8 +140,8 @@ def test_no_items_are_no_work(work: BatchWork) -> None:
 def test_the_log_has_lines_now_and_then_and_not_for_each_item(work: BatchWork) -> None:
     work.run(prompts(200), max_active=100)
 
-    assert len(work.told.lines) < 20
-    assert "200 of 200 done, 0 failed, 0 running, 0.702 USD so far." in work.told
+    assert len(work.log.lines) < 20
+    assert "200 of 200 done, 0 failed, 0 running, 0.702 USD so far." in work.log
 
 
 @BOTH
@@ -337,7 +337,7 @@ def test_the_limit_of_the_account_is_found_and_kept_to(
         assert summary["succeeded"] == 20
         assert small.counts.tasks_started == 20
         assert small.counts.requests["Run"] < 60
-        assert "Going on with 3 at once." in work.told
+        assert "Going on with 3 at once." in work.log
 
 
 # Lost answers.
@@ -354,7 +354,7 @@ def test_a_run_whose_answer_is_lost_is_found_and_not_paid_for_twice(
 
     assert summary["succeeded"] == 12
     assert work.started_once(inputs)
-    assert "it had started Wiro task" in work.told
+    assert "it had started Wiro task" in work.log
 
 
 @BOTH
@@ -366,7 +366,7 @@ def test_a_run_that_was_lost_before_it_arrived_is_sent_again(work: BatchWork, de
 
     assert summary["succeeded"] == 12
     assert work.started_once(inputs)
-    assert "Wiro has started no task for it" in work.told
+    assert "Wiro has started no task for it" in work.log
 
 
 def test_equal_items_whose_answers_are_lost_are_each_paid_for_once(work: BatchWork) -> None:
@@ -440,10 +440,10 @@ def test_where_wiro_has_no_list_a_lost_answer_is_a_doubt_about_its_item_alone(
     resubmitted = on_orphaned_intent == "resubmit"
     assert (summary["succeeded"], summary["failed"]) == ((8, 0) if resubmitted else (7, 1))
     assert work.wiro.counts.tasks_started == (9 if resubmitted else 8)
-    [told] = [line["error"] for line in work.manifest if line["status"] == "failed"] or [None]
+    [reason] = [line["error"] for line in work.manifest if line["status"] == "failed"] or [None]
     if not resubmitted:
-        assert "Wiro's task list, where its task would be, can't be read" in told
-        assert "Look in the dashboard" in told
+        assert "Wiro's task list, where its task would be, can't be read" in reason
+        assert "Look in the dashboard" in reason
 
 
 def test_wiros_list_is_asked_for_its_newest_task_once_and_not_for_each_run(work: BatchWork) -> None:
@@ -476,7 +476,7 @@ def test_a_task_error_is_reported_once_for_its_item(work: BatchWork, deferrable:
 
     assert work.run(prompts(1), deferrable=deferrable)["succeeded"] == 1
 
-    warnings = [line for line in work.told.lines if "failed before the model ran" in line]
+    warnings = [line for line in work.log.lines if "failed before the model ran" in line]
     assert "task_error: no such checkpoint" in warnings[0]
     assert "Item 0: " in warnings[0] or deferrable
     assert len(warnings) <= 2 if deferrable else len(warnings) == 1

@@ -154,7 +154,7 @@ def test_tasks_that_no_item_follows_any_more_are_named(work: BatchWork) -> None:
 
     assert work.run([{"prompt": "corrected"}, prompts(2)[1]])["succeeded"] == 2
 
-    assert f"Wiro tasks of other inputs are left to end, and are billed: {lost[0]}." in work.told
+    assert f"Wiro tasks of other inputs are left to end, and are billed: {lost[0]}." in work.log
     assert work.started == {"robot 0": 1, "robot 1": 1, "corrected": 1}
 
 

@@ -63,7 +63,7 @@ def test_another_items_task_is_not_taken_for_the_lost_one(
     end(deferred, monkeypatch)
 
     assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 2
-    assert "The responses to 1 Runs were lost, and the Wiro tasks of 1 of them are not" in work.told
+    assert "The responses to 1 Runs were lost, and the Wiro tasks of 1 of them are not" in work.log
 
 
 def test_where_too_many_tasks_were_started_since_nothing_is_looked_for(
@@ -74,4 +74,4 @@ def test_where_too_many_tasks_were_started_since_nothing_is_looked_for(
 
     end(deferred, monkeypatch)
 
-    assert "were not looked for" in work.told
+    assert "were not looked for" in work.log

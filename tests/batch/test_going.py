@@ -9,13 +9,13 @@ from airflow_provider_wiro.batch.item_queue import ItemQueue
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
-from tests.operators.fakes import Told
+from tests.operators.fakes import FakeLog
 
 
 def going(total: int) -> ItemQueue:
     record = BatchState(total, try_number=1)
     ledger: Any = SimpleNamespace(record=record, note=record.apply, unkept=[])
-    job: Any = SimpleNamespace(fails_fast=True, log=Told())
+    job: Any = SimpleNamespace(fails_fast=True, log=FakeLog())
     return ItemQueue(job, None, ledger)  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.batch_work import prompts
-from tests.operators.fakes import Told
+from tests.operators.fakes import FakeLog
 
 if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
@@ -41,7 +41,7 @@ def test_a_failed_item_is_logged_with_its_input(work: BatchWork) -> None:
     with pytest.raises(AirflowException) as failure:
         work.run(prompts(4), max_active=1, max_item_retries=0)
 
-    [line] = [line for line in work.told.lines if line.startswith("Item 2 failed: Wiro task ")]
+    [line] = [line for line in work.log.lines if line.startswith("Item 2 failed: Wiro task ")]
     assert line.endswith(' Input: {"prompt": "robot 2"}')
     assert str(failure.value).endswith(' Input: {"prompt": "robot 2"}')
 
@@ -51,13 +51,13 @@ def test_a_batch_says_how_far_it_is_each_time_before_it_waits(work: BatchWork) -
 
     work.run(inputs, max_active=3, deferrable=True)
 
-    lines = [line for line in work.told.lines if " of 6 done" in line]
+    lines = [line for line in work.log.lines if " of 6 done" in line]
     assert len(lines) == len(work.events) + 1, "a line a wave, and one at the end"
-    waits = [line for line in work.told.lines if "Deferring until some have ended." in line]
+    waits = [line for line in work.log.lines if "Deferring until some have ended." in line]
     assert len(waits) == len(work.events)
     assert waits[0].startswith("0 of 6 done, 0 failed, 3 running, 0 USD so far.")
     assert " left." in waits[-1]
-    assert "earlier try" not in work.told
+    assert "earlier try" not in work.log
 
 
 def test_an_earlier_try_is_named_where_there_was_one(work: BatchWork) -> None:
@@ -65,40 +65,40 @@ def test_an_earlier_try_is_named_where_there_was_one(work: BatchWork) -> None:
     work.wiro.inject(Fault("exit_code", skip=2, times=1))
     with pytest.raises(AirflowException):
         work.run(inputs, max_active=1, max_item_retries=0)
-    assert "earlier try" not in work.told
+    assert "earlier try" not in work.log
     work.retry()
 
     work.run(inputs, deferrable=True)
 
-    assert [line for line in work.told.lines if "earlier try" in line] == [
+    assert [line for line in work.log.lines if "earlier try" in line] == [
         "Continuing an earlier try's batch: 2 of 3 done, 0 running, 0 whose Run may have started a task."
     ]
 
 
 @pytest.mark.parametrize("hours", [1, 10])
 def test_the_log_of_a_long_batch_stays_short(hours: int) -> None:
-    told, found = Told(), ledger(10_000)
-    progress = Progress(found, told, 0.0, RunTimes())
+    task_log, found = FakeLog(), ledger(10_000)
+    progress = Progress(found, task_log, 0.0, RunTimes())
     for second in range(hours * 3600):
         if second % (hours * 36) == 0:
             found.unkept.append({"status": "succeeded", "cost_usd": "0.1"})
         progress.log(float(second), running=20)
 
-    assert 10 <= len(told.lines) <= 80
+    assert 10 <= len(task_log.lines) <= 80
 
 
 def test_of_thousands_of_failures_the_first_are_logged() -> None:
-    told, found = Told(), ledger(10_000)
+    task_log, found = FakeLog(), ledger(10_000)
     inputs: Any = SimpleNamespace(name="Item {}".format, shown=str)
-    for log in (ItemLog(told, inputs, found), ItemLog(told, inputs, found)):  # as after a deferral
+    for log in (ItemLog(task_log, inputs, found), ItemLog(task_log, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
             found.record.apply(entries.run_intended(item, Attempt("digest", None, 1_795_756_205.0, 1)))
             found.record.apply(entries.item_failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 
-    assert 20 < len(told.lines) <= 63
-    assert "Further failures, all of which the manifest has, are not logged one by one." in told
+    assert 20 < len(task_log.lines) <= 63
+    assert "Further failures, all of which the manifest has, are not logged one by one." in task_log
 
 
 def test_the_time_that_is_left_goes_by_how_long_runs_take_and_how_many_run_at_once() -> None:
@@ -116,7 +116,7 @@ def test_the_time_that_is_left_goes_by_how_long_runs_take_and_how_many_run_at_on
 def test_the_time_that_is_left_is_said_as_people_do(left: float, shown: str) -> None:
     times = RunTimes()
     times.note(ended(2 * left))
-    progress = Progress(ledger(1), Told(), 0.0, times)
+    progress = Progress(ledger(1), FakeLog(), 0.0, times)
 
     assert progress.line(running=1) == f"0 of 1 done, 0 failed, 1 running, 0 USD so far, about {shown} left."
 
@@ -152,13 +152,13 @@ def test_no_secret_and_no_control_character_of_an_input_is_shown() -> None:
 
 def test_kinds_are_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_log, "LOGGED_OF_A_KIND", 1)
-    told = Told()
-    log = ItemLog(told, SimpleNamespace(name=str, shown=str), ledger(3))  # type: ignore[arg-type]
+    task_log = FakeLog()
+    log = ItemLog(task_log, SimpleNamespace(name=str, shown=str), ledger(3))  # type: ignore[arg-type]
     for item in range(3):
         log.warn(item, "a warning")
     log.is_run_again(0, ValueError("why"))
 
-    assert told.lines == [
+    assert task_log.lines == [
         "0: a warning. Input: 0",
         "Further warnings are not logged one by one.",
         "0 failed and is tried again: why. Input: 0",

@@ -68,7 +68,7 @@ def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_wel
 
     async def until_both_are_lost(submitter: run_sender.RunSender, item: Any) -> Any:
         async with asyncio.timeout(20):
-            while not all(f"Item {number}: The run was sent" in work.told for number in (0, 1)):  # noqa: ASYNC110
+            while not all(f"Item {number}: The run was sent" in work.log for number in (0, 1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return await sent_files(submitter, item)
 
@@ -145,11 +145,11 @@ def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
     statuses = [task.status for task in work.wiro.tasks if task.parameters["prompt"] == twice]
     assert (statuses[0], statuses[1] == DONE) == (DONE, not is_running)
     assert CANCELLED not in statuses  # it may be an equal run of another Airflow task
-    assert "Item 0 was sent more than once, and these Wiro tasks may be of an earlier sending" in work.told
+    assert "Item 0 was sent more than once, and these Wiro tasks may be of an earlier sending" in work.log
     work.retry()
-    work.told.lines.clear()
+    work.log.lines.clear()
     work.run(inputs)
-    assert "sent more than once" not in work.told
+    assert "sent more than once" not in work.log
 
 
 def test_a_run_that_leaves_late_is_confirmed_by_the_journal_first(

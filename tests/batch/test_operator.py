@@ -83,7 +83,7 @@ def test_without_a_journal_a_batch_that_waits_here_warns_and_one_that_defers_fai
         work.run(prompts(2), state_path=None, deferrable=True)
 
     assert work.run(prompts(2), state_path=None)["succeeded"] == 2
-    assert "nothing remembers this batch if its worker dies" in work.told
+    assert "nothing remembers this batch if its worker dies" in work.log
 
 
 def test_airflows_own_store_keeps_the_journal_where_there_is_one(work: BatchWork) -> None:
@@ -191,7 +191,7 @@ def test_a_triggerer_out_of_order_has_the_worker_look_itself(work: BatchWork) ->
     event = {"status": "error", "ended": [], "try_number": 1, "message": "RuntimeError in the triggerer."}
 
     assert work.resume(deferred, inputs, event=event)["succeeded"] == 3
-    assert "RuntimeError in the triggerer. The batch is followed here from now on." in work.told
+    assert "RuntimeError in the triggerer. The batch is followed here from now on." in work.log
     assert len(work.events) == 1
 
 
@@ -385,7 +385,7 @@ def test_a_dag_run_that_was_deleted_and_created_again_runs_its_batch_again(
 
     assert first["succeeded"] == again["succeeded"] == 3
     assert len(work.wiro.tasks) == 6
-    assert "was deleted" in work.told
+    assert "was deleted" in work.log
 
 
 def test_a_deferred_batch_goes_on_where_its_try_was_though_the_try_has_its_number(work: BatchWork) -> None:

@@ -32,7 +32,7 @@ def test_an_item_without_outputs_succeeds_with_a_warning(work: BatchWork) -> Non
 
     assert summary["succeeded"] == 2
     assert [len(line["outputs"]) for line in work.manifest] == [0, 1]
-    assert "Item 0" in next(line for line in work.told.lines if FILTERED in line)
+    assert "Item 0" in next(line for line in work.log.lines if FILTERED in line)
 
 
 @BOTH
@@ -47,7 +47,7 @@ def test_with_min_outputs_it_is_run_again_and_both_runs_are_on_the_bill(
     [line] = work.manifest
     assert (line["status"], line["attempts"], line["wiro_task_id"]) == ("succeeded", 2, second.id)
     assert Decimal(summary["cost_usd"]) == 2 * Decimal(line["cost_usd"])
-    assert f"Wiro task {first.id} succeeded, and is billed, with no outputs" in work.told
+    assert f"Wiro task {first.id} succeeded, and is billed, with no outputs" in work.log
 
 
 def test_one_that_stays_without_outputs_fails_for_good_and_the_next_try_runs_it_again(
@@ -100,7 +100,7 @@ def test_costs_that_come_late_are_in_the_sum_and_in_the_manifest(
     costs = [Decimal(line["cost_usd"]) for line in work.manifest]
     assert Decimal(summary["cost_usd"]) == sum(costs) > 0
     assert (summary["known_cost_usd"], summary["unknown_costs"]) == (summary["cost_usd"], 0)
-    assert "(that of 3 not known yet)" in work.told
+    assert "(that of 3 not known yet)" in work.log
 
 
 def test_many_late_costs_are_read_from_a_few_pages(

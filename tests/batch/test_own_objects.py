@@ -386,4 +386,4 @@ def test_a_run_id_stays_one_part_of_a_key_and_its_own(work: BatchWork, run_id: s
 
 def test_no_items_is_worth_a_warning(work: BatchWork) -> None:
     assert work.run([])["total"] == 0
-    assert "`inputs` has no items" in work.told
+    assert "`inputs` has no items" in work.log

@@ -12,7 +12,7 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.exceptions import WiroRecordError
-from tests.operators.fakes import Told
+from tests.operators.fakes import FakeLog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +55,11 @@ def test_two_deployments_that_try_one_place_at_once_both_find_it_good(
 
     def read_late(place: Any, name: str) -> bytes | None:
         if place is first._place:
-            second.try_place(Told())
+            second.try_place(FakeLog())
         return read(place, name)
 
     monkeypatch.setattr(type(first._place), "read", read_late)
-    first.try_place(Told())
+    first.try_place(FakeLog())
 
     assert not list(tmp_path.iterdir())
 

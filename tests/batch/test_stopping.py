@@ -48,7 +48,7 @@ def test_a_kill_stops_everything_that_runs_and_submits_nothing_more(work: BatchW
     killed_when(work, lambda: len(work.wiro.tasks) == 12, prompts(50), max_active=12)
 
     assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 12
-    assert "Stopped 12 Wiro tasks." in work.told
+    assert "Stopped 12 Wiro tasks." in work.log
 
 
 def test_a_task_whose_run_is_answered_after_the_kill_is_stopped_as_well(work: BatchWork) -> None:
@@ -60,7 +60,7 @@ def test_a_task_whose_run_is_answered_after_the_kill_is_stopped_as_well(work: Ba
     killed_when(work, lambda: work.wiro.counts.requests["Run"] == 5, prompts(50), max_active=5)
 
     assert len(work.wiro.tasks) == 5
-    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.log.lines
     assert len([entry for entry in work.entries if entry["what"] == "id"]) == 5
 
 
@@ -77,7 +77,7 @@ def test_what_could_not_be_stopped_in_time_is_said_and_remembered(
     )
 
     assert took < 4
-    assert "which may still run: No answer came in time." in work.told, work.told.lines
+    assert "which may still run: No answer came in time." in work.log, work.log.lines
     assert {entry["id"] for entry in work.entries if entry["what"] == "id"} == {"2221", "2222"}
 
 
@@ -128,7 +128,7 @@ def test_a_kill_asks_airflow_for_nothing(work: BatchWork, monkeypatch: pytest.Mo
 
     killed_when(work, lambda: len(work.wiro.tasks) == 3, prompts(3))
 
-    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.log.lines
 
 
 def test_a_kill_before_anything_was_sent_sends_nothing(work: BatchWork) -> None:
@@ -190,7 +190,7 @@ def test_airflows_timeout_stops_everything_wherever_it_strikes(
         operator.execute(work.context)
     operator.on_kill()  # which Airflow calls now
 
-    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.told.lines
+    assert {task.status for task in work.wiro.tasks} == {CANCELLED}, work.log.lines
 
 
 def test_airflows_timeout_waits_for_the_answer_of_a_run_and_stops_its_task(
@@ -210,7 +210,7 @@ def test_airflows_timeout_waits_for_the_answer_of_a_run_and_stops_its_task(
         operator.execute(work.context)
     operator.on_kill()
 
-    assert [task.status for task in work.wiro.tasks] == [CANCELLED], work.told.lines
+    assert [task.status for task in work.wiro.tasks] == [CANCELLED], work.log.lines
     assert len([entry for entry in work.entries if entry["what"] == "id"]) == 1
 
 
@@ -259,8 +259,8 @@ def test_a_kill_finds_the_task_of_a_run_whose_answer_is_lost_or_late_in_wiros_li
     )
     killed_when(work, lambda: len(work.wiro.tasks) == 2, prompts(2), max_active=2)
 
-    assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 2, work.told.lines
-    assert "no answer yet" not in work.told
+    assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 2, work.log.lines
+    assert "no answer yet" not in work.log
 
 
 def test_what_is_not_known_after_a_kill_is_said_in_one_line(
@@ -269,8 +269,8 @@ def test_what_is_not_known_after_a_kill_is_said_in_one_line(
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
     work.wiro.inject(Fault("server_error", endpoint="Run", status=504))
 
-    killed_when(work, lambda: "The run was sent" in work.told, prompts(1))
+    killed_when(work, lambda: "The run was sent" in work.log, prompts(1))
 
-    [said] = [line for line in work.told.lines if "no answer yet" in line]
+    [said] = [line for line in work.log.lines if "no answer yet" in line]
     assert "1 Runs have no answer yet" in said
     assert "If the Airflow task is tried again, that try goes on by the journal." in said

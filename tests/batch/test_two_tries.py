@@ -95,7 +95,7 @@ def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
     monkeypatch.setattr(recorder.BatchRecorder, "started", late)
     with pytest.raises(JournalFencedError):
         work.run(inputs, max_active=1)
-    assert "is written down with the next entry" not in work.told
+    assert "is written down with the next entry" not in work.log
     work.retry()
 
     assert work.run(inputs)["succeeded"] == 2
@@ -155,4 +155,4 @@ def test_an_overtaken_try_that_is_killed_stops_nothing(
 
     assert work.wiro.counts.tasks_stopped == 0
     if moment == "at work":
-        assert "Its Wiro tasks are left to that one." in work.told
+        assert "Its Wiro tasks are left to that one." in work.log

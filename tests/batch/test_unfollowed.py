@@ -49,7 +49,7 @@ def test_inputs_that_were_replaced_while_deferred_stop_all_runs(
         work.resume(deferred, prompts(4), event)
 
     assert statuses(work) == [CANCELLED] * 3
-    assert "Stopped 3 Wiro tasks." in work.told
+    assert "Stopped 3 Wiro tasks." in work.log
 
 
 def test_inputs_that_are_gone_stop_all_runs(work: BatchWork, deferred: TaskDeferred) -> None:
@@ -131,7 +131,7 @@ def test_a_batch_that_no_triggerer_can_follow_is_followed_by_the_worker_to_its_e
 
     assert summary["succeeded"] == 3
     assert work.started_once(inputs)
-    assert "ModuleNotFoundError" in work.told
+    assert "ModuleNotFoundError" in work.log
 
 
 @pytest.mark.usefixtures("deferred")
@@ -183,7 +183,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
         operator.execute(work.context)
 
     assert CANCELLED not in statuses(work)
-    assert "A later try goes on with this batch." in work.told
+    assert "A later try goes on with this batch." in work.log
 
 
 def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
@@ -195,7 +195,7 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     with pytest.raises(AirflowFailException, match="The inputs are others"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
 
-    assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.told
+    assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.log
 
 
 @pytest.mark.usefixtures("deferred")
@@ -203,7 +203,7 @@ def test_cancel_on_kill_off_leaves_all_running(work: BatchWork) -> None:
     with pytest.raises(AirflowFailException):
         work.operator(prompts(3), cancel_on_kill=False).execute_complete(work.context, None)
     assert work.wiro.counts.tasks_stopped == 0
-    assert "3 Wiro tasks are left running (cancel_on_kill=False)." in work.told
+    assert "3 Wiro tasks are left running (cancel_on_kill=False)." in work.log
 
 
 def test_a_batch_that_another_try_has_taken_over_stops_nothing(

@@ -87,7 +87,7 @@ def test_a_kill_stops_the_task_where_it_is_and_execution_ends_with_an_error(
     assert work.statuses == [CANCELLED]
     assert wiro.counts.tasks_stopped == 1
     assert wiro.counts.requests[endpoint] == 1
-    assert work.told.lines[-1] == "Stopped Wiro task 2221."
+    assert work.log.lines[-1] == "Stopped Wiro task 2221."
 
 
 def killed_while_polling(operator: WiroRunOperator) -> None:
@@ -224,7 +224,7 @@ def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(wiro: WiroEmulat
         operator.execute(work.context)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "Wiro task 2221 is left running (cancel_on_kill=False)." in work.told
+    assert "Wiro task 2221 is left running (cancel_on_kill=False)." in work.log
 
 
 def test_a_try_that_thaws_and_is_killed_leaves_its_task_to_the_retry_that_follows_it(
@@ -245,7 +245,7 @@ def test_a_try_that_thaws_and_is_killed_leaves_its_task_to_the_retry_that_follow
         operator.execute(work.context)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "A later try of this Airflow task follows the Wiro task" in work.told
+    assert "A later try of this Airflow task follows the Wiro task" in work.log
 
 
 def test_an_error_in_a_try_that_was_overtaken_stops_nothing_either(wiro: WiroEmulator, work: Work) -> None:
@@ -309,7 +309,7 @@ def test_a_kill_that_cannot_read_the_record_in_time_stops_the_task(
         over.set()
 
     assert work.statuses == [CANCELLED]
-    assert "Whether a later try follows the Wiro task isn't known" in work.told
+    assert "Whether a later try follows the Wiro task isn't known" in work.log
 
 
 def test_a_task_that_has_ended_is_left_as_it_is(wiro: WiroEmulator, work: Work) -> None:
@@ -405,7 +405,7 @@ def test_a_kill_never_raises_and_is_over_before_airflow_kills_the_process(
         operator.execute(work.context)
 
     assert took[0] < 4
-    assert "Could not stop Wiro task 2221; it may still run." in work.told
+    assert "Could not stop Wiro task 2221; it may still run." in work.log
 
 
 def test_a_real_signal_in_the_middle_of_a_poll_stops_the_task(wiro: WiroEmulator, work: Work) -> None:

@@ -48,7 +48,7 @@ def test_a_task_that_the_triggerer_cannot_follow_is_followed_by_the_worker(
 
     assert work.resume(deferred, LOST)["status"] == DONE
     assert wiro.counts.tasks_stopped == 0
-    assert "so it is followed here. No such connection." in work.told
+    assert "so it is followed here. No such connection." in work.log
 
 
 def test_it_is_stopped_at_the_deadline_that_it_had_when_it_was_deferred(
@@ -84,7 +84,7 @@ def test_a_trigger_that_airflow_could_not_run_leaves_the_task_to_the_worker(
 
     assert fail(work, NOT_INSTALLED)["status"] == DONE
     assert wiro.counts.requests["Run"] == 1
-    assert "ModuleNotFoundError: No module named 'x'" in work.told
+    assert "ModuleNotFoundError: No module named 'x'" in work.log
 
 
 def test_a_wait_for_a_slot_that_no_triggerer_can_do_is_done_by_the_worker(
@@ -186,7 +186,7 @@ def test_cancel_on_kill_off_leaves_it_running(
     with pytest.raises(WiroConnectionError):
         work.run(cancel_on_kill=False)
     assert wiro.counts.tasks_stopped == 0
-    assert "Wiro task 2221 is left running (cancel_on_kill=False)." in work.told
+    assert "Wiro task 2221 is left running (cancel_on_kill=False)." in work.log
 
 
 def test_a_task_that_has_ended_is_not_asked_to_stop(wiro: WiroEmulator, work: Work) -> None:
@@ -209,7 +209,7 @@ def test_what_goes_wrong_while_stopping_does_not_hide_the_error(
 
     with pytest.raises(WiroConnectionError, match="Lost sight"):
         work.run()
-    assert "Could not stop Wiro task 2221; it may still run." in work.told
+    assert "Could not stop Wiro task 2221; it may still run." in work.log
 
 
 # A Run whose answer is on its way.
@@ -304,7 +304,7 @@ def test_a_kill_before_the_answer_comes_finds_the_task_in_wiros_list(wiro: WiroE
         operator.execute(work.context)
 
     assert seen == [[CANCELLED]]
-    assert "Wiro task 2221 is the one that the Run has started." in work.told
+    assert "Wiro task 2221 is the one that the Run has started." in work.log
 
 
 @pytest.mark.usefixtures("_short_of_time")
@@ -324,7 +324,7 @@ def test_what_a_kill_cannot_reach_is_logged_as_it_is(wiro: WiroEmulator, work: W
         operator.execute(work.context)
 
     assert took[0] < 3
-    assert "can't be stopped from here" in work.told
+    assert "can't be stopped from here" in work.log
 
 
 def test_a_run_that_was_not_sent_yet_when_airflows_timeout_struck_is_not_sent(
@@ -339,7 +339,7 @@ def test_a_run_that_was_not_sent_yet_when_airflows_timeout_struck_is_not_sent(
     time.sleep(0.5)
 
     assert (wiro.counts.requests["Run"], work.started) == (1, 0)
-    assert "can't be stopped" not in work.told
+    assert "can't be stopped" not in work.log
 
 
 # A retry.

@@ -33,7 +33,7 @@ def model(kind: str, name: str = "inputImage") -> Any:
     )
 
 
-def told(parts: list[Part]) -> list[tuple[str, str | None, bytes]]:
+def parts_sent(parts: list[Part]) -> list[tuple[str, str | None, bytes]]:
     return [(part.name, part.filename, part.body) for part in parts]
 
 
@@ -50,7 +50,7 @@ def test_a_local_file_arrives_byte_by_byte(server: HostileServer, twin: Twin, im
     (request,) = server.to(RUN)
     assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert int(request.headers["content-length"]) == request.body_size
-    assert told(request.parts) == [
+    assert parts_sent(request.parts) == [
         ("prompt", None, "çizgi".encode()),
         ("samples", None, b"4"),
         ("on", None, b"true"),
@@ -66,12 +66,12 @@ def test_files_and_urls_of_a_list_keep_their_way(server: HostileServer, twin: Tw
     twin.run_model("o/m", {}, files)
     twin.run_model("o/m", {}, files)
     multi, combined = server.to(RUN)
-    assert told(multi.parts) == [
+    assert parts_sent(multi.parts) == [
         ("inputImage", "image.png", BYTES),
         ("inputImage", "image.png", BYTES),
         ("inputImageUrl", None, b"https://x.test/a.png,https://x.test/b.png"),
     ]
-    assert told(combined.parts) == [
+    assert parts_sent(combined.parts) == [
         ("inputImage", "image.png", BYTES),
         ("inputImage", None, b"https://x.test/a.png"),
         ("inputImage", "image.png", BYTES),
@@ -123,7 +123,7 @@ def test_upload_file_is_repeated_after_a_lost_answer(server: HostileServer, twin
     server.on(UPLOAD, reset, ok(list=[stored]))
     assert twin.upload_file(image, folder_id="d1").url == "https://files.test/f1"
     for request in server.requests:
-        assert told(request.parts) == [("folderid", None, b"d1"), ("file", "image.png", BYTES)]
+        assert parts_sent(request.parts) == [("folderid", None, b"d1"), ("file", "image.png", BYTES)]
 
 
 def test_an_answer_before_the_body_was_read_is_understood(

@@ -1,3 +1,3 @@
-from tests.operators.fixtures import _short_waits, told, wiro, work
+from tests.operators.fixtures import _short_waits, task_log, wiro, work
 
-__all__ = ["_short_waits", "told", "wiro", "work"]
+__all__ = ["_short_waits", "task_log", "wiro", "work"]

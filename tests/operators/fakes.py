@@ -104,7 +104,7 @@ class DictStore:
         return None if stored is None else json.loads(stored)
 
 
-class Told:
+class FakeLog:
     """A log that keeps its lines."""
 
     def __init__(self) -> None:
@@ -125,61 +125,62 @@ class Told:
 
 
 @dataclass
-class Work:
+class AirflowTask:
     """One Airflow task instance across its tries: what a scheduler would call, in the order it would."""
 
     wiro: WiroEmulator
-    told: Told
+    log: FakeLog
     ti: FakeTi = field(default_factory=FakeTi)
     store: DictStore = field(default_factory=DictStore)
     has_state_store: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    #: The events that the triggers have fired.
+    events: list[Any] = field(default_factory=list)
 
     @property
     def context(self) -> Any:
         store = {"task_state_store": self.store} if self.has_state_store else {}
         return {**self.ti.context, **store}
 
-    def operator(self, **settings: Any) -> WiroRunOperator:
+    def operator(self, *inputs: Any, **settings: Any) -> Any:
         """Return a new operator, as a new worker process would have it."""
-        defaults = {"model": RETRO, "parameters": SMALL, "poll_interval": 0.02, "deferrable": False}
-        return WiroRunOperator(task_id=self.ti.task_id, **{**defaults, **self.settings, **settings})
+        raise NotImplementedError
 
-    def run(self, **settings: Any) -> Any:
+    def run(self, *inputs: Any, **settings: Any) -> Any:
         """Run one try to its end, deferrals included."""
-        operator = self.operator(**settings)
+        operator = self.operator(*inputs, **settings)
         try:
             return operator.execute(self.context)
         except TaskDeferred as deferred:
-            return self.resume(deferred, **settings)
+            return self._resume(deferred, inputs, None, settings)
 
-    def defer(self, *, looks: bool = False, **settings: Any) -> TaskDeferred:
-        """
-        Run the part of a try before its deferral.
+    def defer(self, *inputs: Any, **settings: Any) -> TaskDeferred:
+        """Run the part of a try before its deferral."""
+        operator = self.operator(*inputs, **{"deferrable": True, **settings})
+        return self._deferral_of(operator)
 
-        :param looks: look at the task first, as a real try does. It may have ended by then.
-        """
-        operator = self.operator(**{"deferrable": True, **settings})
-        unseen = nullcontext() if looks else patch.object(follower, "poll_once", return_value=None)
+    def _deferral_of(self, operator: Any) -> TaskDeferred:
         try:
-            with unseen:
-                found = operator.execute(self.context)
+            found = operator.execute(self.context)
         except TaskDeferred as deferred:
             return deferred
         raise AssertionError(f"did not defer, but returned {found!r}")
 
-    def resume(self, deferred: TaskDeferred, event: Any = None, **settings: Any) -> Any:
+    def _resume(
+        self, deferred: TaskDeferred, inputs: tuple[Any, ...], event: Any, settings: dict[str, Any]
+    ) -> Any:
         """Run the trigger (unless its event is given), and the part of a try after it, deferrals included."""
         event = fire(deferred) if event is None else event
-        operator = self.operator(**{"deferrable": True, **settings})
+        self.events.append(event)
+        operator = self.operator(*inputs, **{"deferrable": True, **settings})
         kwargs = json.loads(json.dumps(deferred.kwargs or {}))
         try:
             return getattr(operator, deferred.method_name)(self.context, event=event, **kwargs)
         except TaskDeferred as again:
-            return self.resume(again, **settings)
+            return self._resume(again, inputs, None, settings)
 
     def retry(self) -> None:
-        """Let Airflow retry: another try, XCom emptied, the state store kept."""
+        """Let Airflow retry: another try, XCom emptied, the state store and all files kept."""
         self.ti.try_number += 1
         self.ti.xcoms.clear()
 
@@ -188,6 +189,34 @@ class Work:
         self.ti.max_tries = self.ti.try_number + 2
         self.retry()
 
+    def kept_text(self) -> str:
+        """Return everything that Airflow would keep of this task instance as plain text."""
+        return json.dumps([self.ti.xcoms, self.store.values, self.log.lines, self.events])
+
+
+@dataclass
+class Work(AirflowTask):
+    """An Airflow task instance that runs a model."""
+
+    def operator(self, **settings: Any) -> WiroRunOperator:  # type: ignore[override]
+        defaults = {"model": RETRO, "parameters": SMALL, "poll_interval": 0.02, "deferrable": False}
+        return WiroRunOperator(task_id=self.ti.task_id, **{**defaults, **self.settings, **settings})
+
+    def defer(self, *, polls: bool = False, **settings: Any) -> TaskDeferred:  # type: ignore[override]
+        """
+        Run the part of a try before its deferral.
+
+        :param polls: poll the task first, as a real try does. It may have ended by then.
+        """
+        operator = self.operator(**{"deferrable": True, **settings})
+        unseen = nullcontext() if polls else patch.object(follower, "poll_once", return_value=None)
+        with unseen:
+            return self._deferral_of(operator)
+
+    def resume(self, deferred: TaskDeferred, event: Any = None, **settings: Any) -> Any:
+        """Run the trigger (unless its event is given), and the part of a try after it, deferrals included."""
+        return self._resume(deferred, (), event, settings)
+
     @property
     def started(self) -> int:
         return self.wiro.counts.tasks_started
@@ -195,10 +224,6 @@ class Work:
     @property
     def statuses(self) -> list[str]:
         return [task.status for task in self.wiro.tasks]
-
-    def bodies(self) -> str:
-        """Return everything that Airflow would keep of this task instance as plain text."""
-        return json.dumps([self.ti.xcoms, self.store.values, self.told.lines])
 
 
 def rebuild(deferred: TaskDeferred) -> Any:

@@ -12,7 +12,7 @@ from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
-from tests.operators.fakes import Told, Work
+from tests.operators.fakes import FakeLog, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +37,15 @@ def wiro(monkeypatch: pytest.MonkeyPatch, _short_waits: None) -> Iterator[WiroEm
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+def task_log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
     """Return what the operator, the sensor and the trigger write into their logs."""
-    log = Told()
+    log = FakeLog()
     for kind in (WiroRunOperator, WiroTaskSensor, WiroTaskTrigger):
         monkeypatch.setattr(kind, "log", property(lambda _: log))
     return log
 
 
 @pytest.fixture
-def work(wiro: WiroEmulator, told: Told) -> Work:
+def work(wiro: WiroEmulator, task_log: FakeLog) -> Work:
     """Return one Airflow task instance that runs a model."""
-    return Work(wiro, told)
+    return Work(wiro, task_log)

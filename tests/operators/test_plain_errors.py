@@ -22,7 +22,7 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
-from tests.operators.fakes import RETRO, SMALL, FakeTi, Told
+from tests.operators.fakes import RETRO, SMALL, FakeLog, FakeTi
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
@@ -53,9 +53,9 @@ def reconnect(monkeypatch: pytest.MonkeyPatch, wiro: WiroEmulator, **fields: Any
 
 
 @pytest.fixture
-def hook_log(monkeypatch: pytest.MonkeyPatch) -> Told:
+def hook_log(monkeypatch: pytest.MonkeyPatch) -> FakeLog:
     """Return what the hook writes into the task's log."""
-    log = Told()
+    log = FakeLog()
     monkeypatch.setattr(WiroHook, "log", property(lambda _: log))
     return log
 
@@ -156,32 +156,32 @@ def test_a_connection_to_something_else_is_refused_before_its_password_is_sent(
 
 
 def test_an_unknown_extra_is_a_warning_here_and_in_the_connection_test(
-    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, hook_log: Told
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, hook_log: FakeLog
 ) -> None:
     reconnect(monkeypatch, wiro, extra={"project-id": "7"})
     warning = (
         "Connection 'wiro_default': its extra has 'project-id', which is ignored; did you mean 'project_id'?"
     )
 
-    accepted, told = WiroHook().test_connection()
+    accepted, message = WiroHook().test_connection()
 
     assert accepted
-    assert told.endswith(warning)
+    assert message.endswith(warning)
     assert warning in hook_log
 
 
 def test_the_connection_test_says_what_to_do(wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     reconnect(monkeypatch, wiro, password="wrong-secret")
 
-    accepted, told = WiroHook().test_connection()
+    accepted, message = WiroHook().test_connection()
 
     assert not accepted
-    assert "Project authorization is not valid" in told
-    assert "Check the Wiro connection: the API key in `login`" in told
+    assert "Project authorization is not valid" in message
+    assert "Check the Wiro connection: the API key in `login`" in message
 
 
 def test_a_server_that_refuses_connections_is_named_with_each_new_try(
-    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, hook_log: Told
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch, hook_log: FakeLog
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

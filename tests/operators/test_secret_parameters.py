@@ -143,7 +143,7 @@ def test_it_is_sent_and_kept_nowhere(wiro: WiroEmulator, work: Work, deferrable:
     [task] = wiro.tasks
     assert task.parameters["previousTaskToken"] == PREVIOUS
     assert PREVIOUS not in json.dumps(summary)
-    assert PREVIOUS not in work.bodies()
+    assert PREVIOUS not in work.kept_text()
 
 
 def test_an_error_that_echoes_it_does_not_show_it(wiro: WiroEmulator, work: Work) -> None:
@@ -151,4 +151,4 @@ def test_an_error_that_echoes_it_does_not_show_it(wiro: WiroEmulator, work: Work
 
     with pytest.raises(AirflowFailException, match=r"Token \*\*\* is not of this session"):
         work.run(model=GPT, parameters=PARAMETERS)
-    assert PREVIOUS not in work.bodies()
+    assert PREVIOUS not in work.kept_text()

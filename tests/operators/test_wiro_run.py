@@ -65,7 +65,7 @@ def test_a_language_models_answer_is_the_summarys_text(work: Work, deferrable: b
 def test_no_token_and_no_secret_is_left_anywhere(work: Work, deferrable: bool) -> None:
     summary = work.run(deferrable=deferrable)
 
-    left = json.dumps(summary) + work.bodies()
+    left = json.dumps(summary) + work.kept_text()
     [task] = work.wiro.tasks
     for secret in (task.token, "emulator-key", "emulator-secret"):
         assert secret not in left
@@ -98,9 +98,9 @@ def test_a_run_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulato
 def test_deferring_survives_that_wiro_cannot_tell_the_status_just_now(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("api_error", endpoint="Task/Detail", code=1, message="There is no task yet."))
 
-    deferred = work.defer(looks=True)
+    deferred = work.defer(polls=True)
 
-    assert "Deferring without having polled" in work.told
+    assert "Deferring without having polled" in work.log
     assert work.resume(deferred)["status"] == DONE
 
 
@@ -192,7 +192,7 @@ def test_an_error_before_the_model_ran_is_followed_through_its_requeue_and_repor
 
     assert work.run(deferrable=deferrable)["status"] == "task_postprocess_end"
     assert work.started == 1
-    warnings = [line for line in work.told.lines if "failed before the model ran" in line]
+    warnings = [line for line in work.log.lines if "failed before the model ran" in line]
     assert len(warnings) == 1
     assert "task_error: no such checkpoint" in warnings[0]
 
@@ -255,7 +255,7 @@ def test_an_unknown_status_means_still_running_and_is_told_once(
 
     with pytest.raises(WiroTaskTimeoutError, match="last status: task_warp"):
         work.run(deferrable=deferrable, timeout=0.3)
-    assert sum("taken for still running" in line for line in work.told.lines) == 1
+    assert sum("counts as still running" in line for line in work.log.lines) == 1
 
 
 @BOTH
@@ -265,7 +265,7 @@ def test_missing_fields_become_nulls(wiro: WiroEmulator, work: Work, deferrable:
     summary = work.run(deferrable=deferrable)
 
     assert (summary["elapsed_seconds"], summary["cost_usd"]) == (None, None)
-    assert "cost not known yet" in work.told
+    assert "cost not known yet" in work.log
 
 
 # Timeouts.
@@ -427,7 +427,7 @@ def test_a_wrong_key_fails_for_good(wiro: WiroEmulator, work: Work, monkeypatch:
     with pytest.raises(AirflowFailException, match="Check the Wiro connection") as failure:
         work.run()
 
-    assert "not-the-secret" not in str(failure.value) + work.bodies()
+    assert "not-the-secret" not in str(failure.value) + work.kept_text()
 
 
 # A Wiro that has a bad day.
@@ -504,11 +504,11 @@ def test_the_log_tells_the_life_of_the_task_and_each_status_once(work: Work) -> 
     work.run(poll_interval=0.005)
 
     [task] = work.wiro.tasks
-    lines = work.told.lines
+    lines = work.log.lines
     assert lines[0] == f"Submitted {RETRO} to Wiro: task {task.id}."
-    told = [line.removeprefix(f"Wiro task {task.id}: ").partition(" (")[0] for line in lines[1:-1]]
-    assert told == sorted(set(told), key=task.statuses.index)
-    assert told[-1] == DONE
+    logged = [line.removeprefix(f"Wiro task {task.id}: ").partition(" (")[0] for line in lines[1:-1]]
+    assert logged == sorted(set(logged), key=task.statuses.index)
+    assert logged[-1] == DONE
     assert lines[-1].startswith(f"Wiro task {task.id} succeeded: 1 output (")
     assert "queued " in lines[-1]
     assert "ran " in lines[-1]
@@ -519,7 +519,7 @@ def test_the_log_of_a_deferred_run_reads_the_same_across_processes(work: Work) -
     work.run(deferrable=True, poll_interval=0.005)
 
     [task] = work.wiro.tasks
-    lines = work.told.lines
+    lines = work.log.lines
     assert lines[0].startswith("Submitted")
     assert lines[1].startswith(f"Deferring until Wiro task {task.id} has ended, at most until 2")
     assert lines.count(f"Wiro task {task.id}: {DONE} (ended)") == 1

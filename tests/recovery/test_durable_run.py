@@ -51,7 +51,7 @@ def die_after_submission(work: Work, **settings: Any) -> None:
     with pytest.raises(SystemExit):
         work.run(**settings)
     del work.ti.xcom_push
-    work.told.lines.clear()
+    work.log.lines.clear()
     work.retry()
 
 
@@ -94,7 +94,7 @@ def test_an_id_that_cannot_be_recorded_is_found_by_the_retry(wiro: WiroEmulator,
     work.store.after_set = lambda: work.store.fails.add("set")
     with pytest.raises(WiroTaskTimeoutError):
         work.run(timeout=0.1, cancel_on_timeout=False)
-    assert "A retry will look for Wiro task 2221 by its parameters" in work.told
+    assert "A retry will look for Wiro task 2221 by its parameters" in work.log
     assert work.store.record is not None
     assert work.store.record["wiro_task_id"] is None
     work.store.after_set = None
@@ -147,9 +147,9 @@ def test_a_retry_follows_the_task_that_is_still_running(work: Work, deferrable: 
 
     assert work.run(deferrable=deferrable)["wiro_task_id"] == "2221"
     assert work.started == 1
-    assert "Wiro task 2221 was started by an earlier try" in work.told
+    assert "Wiro task 2221 was started by an earlier try" in work.log
     assert work.ti.xcoms["wiro_task_id"] == "2221"
-    assert not any(line.startswith("Submitted") for line in work.told.lines)
+    assert not any(line.startswith("Submitted") for line in work.log.lines)
 
 
 @BOTH
@@ -255,7 +255,7 @@ def test_a_retry_of_other_parameters_leaves_the_earlier_task_to_end(wiro: WiroEm
 
     assert work.run(parameters=OTHER)["wiro_task_id"] == "2222"
     assert wiro.counts.tasks_stopped == 0
-    assert "is left to end" in work.told
+    assert "is left to end" in work.log
 
 
 @pytest.mark.parametrize("where", ["stuck_in_queue", "stuck_running"])
@@ -304,8 +304,8 @@ def test_a_resumed_task_that_another_tries_kill_cancels_is_begun_anew(wiro: Wiro
 
     assert work.resume(deferred)["wiro_task_id"] == "2222"
     assert work.statuses == [CANCELLED, DONE]
-    assert "Wiro task 2222 succeeded" in "\n".join(work.told.lines)
-    assert not any(line.startswith("Wiro task 2221: task_post") for line in work.told.lines)
+    assert "Wiro task 2222 succeeded" in "\n".join(work.log.lines)
+    assert not any(line.startswith("Wiro task 2221: task_post") for line in work.log.lines)
 
 
 def test_each_task_of_a_try_is_told_under_its_own_id(wiro: WiroEmulator, work: Work) -> None:
@@ -314,9 +314,9 @@ def test_each_task_of_a_try_is_told_under_its_own_id(wiro: WiroEmulator, work: W
 
     work.run(poll_interval=0.005)
 
-    assert "Wiro task 2221: task_cancel (cancelled)" in work.told
-    assert f"Wiro task 2222: {DONE}" in work.told
-    assert f"Wiro task 2221: {DONE}" not in work.told
+    assert "Wiro task 2221: task_cancel (cancelled)" in work.log
+    assert f"Wiro task 2222: {DONE}" in work.log
+    assert f"Wiro task 2221: {DONE}" not in work.log
 
 
 # After a success.
@@ -372,7 +372,7 @@ def test_a_result_that_cannot_be_marked_as_used_is_returned_all_the_same(
     work.store.fails = {"set"}
 
     assert work.resume(deferred)["status"] == DONE
-    assert "After a Clear, this task would return the same result again" in work.told
+    assert "After a Clear, this task would return the same result again" in work.log
 
 
 # A DAG run that was created again, and a Clear after `retries` was changed.
@@ -457,7 +457,7 @@ def test_a_run_whose_answer_was_lost_is_found_and_followed(
 
     assert work.run(deferrable=deferrable)["wiro_task_id"] == "2221"
     assert (work.started, wiro.counts.requests["Run"]) == (1, 1)
-    assert "it had started Wiro task 2221" in work.told
+    assert "it had started Wiro task 2221" in work.log
 
 
 @BOTH
@@ -469,7 +469,7 @@ def test_a_run_that_never_arrived_is_sent_again_once_that_is_certain(
 
     assert work.run(deferrable=deferrable)["wiro_task_id"] == "2221"
     assert (work.started, wiro.counts.requests["Run"]) == (1, 2)
-    assert "Wiro has started no task for it" in work.told
+    assert "Wiro has started no task for it" in work.log
 
 
 def start_others(work: Work, *prompts: str) -> None:
@@ -634,7 +634,7 @@ def test_a_run_refused_after_a_failed_take_back_is_settled_later(wiro: WiroEmula
     wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit"))
     with pytest.raises(WiroConcurrencyLimitError):
         work.run(timeout=1)
-    assert "will look for a run that was not started" in work.told
+    assert "will look for a run that was not started" in work.log
     work.retry()
 
     assert work.run()["status"] == DONE
@@ -710,7 +710,7 @@ def test_without_any_place_the_log_says_once_what_that_means(
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
 
     assert work.run()["status"] == DONE
-    assert sum("nothing remembers this run" in line for line in work.told.lines) == 1
+    assert sum("nothing remembers this run" in line for line in work.log.lines) == 1
 
 
 def test_without_any_place_a_lost_answer_is_settled_at_once(
@@ -741,7 +741,7 @@ def test_durable_off_touches_no_store_and_each_try_pays(work: Work) -> None:
     work.run(durable=False)
 
     assert work.started == 2
-    assert not any("remembers" in line for line in work.told.lines)
+    assert not any("remembers" in line for line in work.log.lines)
 
 
 def test_an_unreachable_wiro_leaves_no_record(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -818,7 +818,7 @@ def test_a_retry_on_another_machine_runs_what_no_try_has_started(
     machines("two")
 
     assert work.run()["status"] == DONE
-    assert "ran on this machine" in work.told
+    assert "ran on this machine" in work.log
 
 
 def test_a_retry_on_the_same_machine_needs_no_list(
@@ -831,7 +831,7 @@ def test_a_retry_on_the_same_machine_needs_no_list(
     work.retry()
 
     assert work.run()["status"] == DONE
-    assert "ran on this machine" not in work.told
+    assert "ran on this machine" not in work.log
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["~spent"]  # no trace is left
 
 

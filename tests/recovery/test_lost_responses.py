@@ -214,8 +214,8 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
 
     assert work.run()["wiro_task_id"] == "2222"
     assert work.statuses == ([DONE, DONE] if has_ended else [CANCELLED, DONE])
-    assert "An earlier sending of this run had started Wiro task 2221 after all" in work.told
-    assert "cost: 0.0" in work.told if has_ended else "is stopped now; cost:" in work.told
+    assert "An earlier sending of this run had started Wiro task 2221 after all" in work.log
+    assert "cost: 0.0" in work.log if has_ended else "is stopped now; cost:" in work.log
 
 
 @pytest.mark.parametrize("waits", [True, False])
@@ -237,8 +237,8 @@ def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_a
     assert work.run(wait_for_completion=waits)["wiro_task_id"] == "2221"
     assert CANCELLED not in work.statuses
     assert wiro.counts.requests["Task/Kill"] == wiro.counts.requests["Task/Cancel"] == 0
-    assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.told
-    assert "UTC Wiro may still start a task for an earlier sending" in work.told
+    assert "may be of an earlier sending or equal runs of other Airflow tasks: 2222 (" in work.log
+    assert "UTC Wiro may still start a task for an earlier sending" in work.log
 
 
 def test_a_task_that_a_timed_out_sending_starts_after_a_patience_set_too_short_is_stopped_and_reported(
@@ -258,7 +258,7 @@ def test_a_task_that_a_timed_out_sending_starts_after_a_patience_set_too_short_i
 
     assert work.run()["wiro_task_id"] == "2221"
     assert work.statuses == [DONE, CANCELLED]
-    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.told
+    assert "An earlier sending of this run had started Wiro task 2222 after all" in work.log
 
 
 def test_several_equal_tasks_after_a_timed_out_sending_are_reported_and_left_alone(
@@ -278,8 +278,8 @@ def test_several_equal_tasks_after_a_timed_out_sending_are_reported_and_left_alo
     work.run()
 
     assert CANCELLED not in work.statuses
-    assert "2222 (" in work.told
-    assert "2223 (" in work.told
+    assert "2222 (" in work.log
+    assert "2223 (" in work.log
 
 
 def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_until_when(
@@ -289,8 +289,8 @@ def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_un
 
     work.run()
 
-    assert "This run was sent more than once, and until " in work.told
-    assert "UTC Wiro may still start a task for an earlier sending" in work.told
+    assert "This run was sent more than once, and until " in work.log
+    assert "UTC Wiro may still start a task for an earlier sending" in work.log
 
 
 def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:

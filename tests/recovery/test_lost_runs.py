@@ -21,7 +21,7 @@ from airflow_provider_wiro.recovery.resume import RunSpec, find_lost_run_now
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from airflow_provider_wiro.state_files.task_try import TaskTry
-from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, World, ok, quick, refused
+from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, FakeTransport, ok, quick, refused
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -72,8 +72,8 @@ def found(
         wanted = body["taskid"]
         return _as_read(ok(tasklist=[one for one in tasks if one["id"] == wanted]))
 
-    world = World(answer)
-    return world.drive(find_lost(world.outside, runs, known))
+    transport = FakeTransport(answer)
+    return transport.drive(find_lost(transport.outside, runs, known))
 
 
 A, B = {"prompt": "a"}, {"prompt": "b"}
@@ -129,8 +129,8 @@ def test_a_newest_task_too_large_to_be_read_is_the_newest_all_the_same() -> None
         start = int(body["start"])
         return _as_read(ok(tasklist=tasks[start : start + int(body["limit"])]))
 
-    world = World(answer)
-    assert world.drive(ask_baseline(world.outside)).newest == "103"
+    transport = FakeTransport(answer)
+    assert transport.drive(ask_baseline(transport.outside)).newest == "103"
 
 
 def test_of_equal_runs_each_may_have_any_task_that_fits() -> None:
@@ -194,9 +194,9 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
         start = int(json.loads(send.body.json)["start"])
         return ok(tasklist=tasks[start : start + 2]) if tasks[start:] else NO_TASK_YET
 
-    world = World(answer)
+    transport = FakeTransport(answer)
 
-    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).tasks == {0: "101"}
+    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).tasks == {0: "101"}
 
 
 @pytest.mark.parametrize(
@@ -208,19 +208,19 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
     ids=["not paged", "not offered"],
 )
 def test_a_list_that_cannot_be_searched_is_a_doubt(answer: Any, says: str) -> None:
-    world = World(answer)
+    transport = FakeTransport(answer)
 
     with pytest.raises(WiroOrphanedRunError, match=f"{says}.*dashboard") as failure:
-        world.drive(find_lost(world.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
     assert "on_orphaned_intent='resubmit'" in str(failure.value)
 
 
 @pytest.mark.parametrize("answer", [HTML_502, refused(98, "no", status=401)], ids=["outage", "wrong key"])
 def test_a_wiro_that_cannot_be_asked_is_no_doubt(answer: Any) -> None:
-    world = World(answer)
+    transport = FakeTransport(answer)
 
     with pytest.raises(WiroError) as failure:
-        world.drive(find_lost(world.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
     assert not isinstance(failure.value, WiroOrphanedRunError)
 
 
@@ -230,16 +230,16 @@ def test_a_listed_task_that_has_no_detail_is_a_doubt() -> None:
             return ok(tasklist=[task(101, None)])
         return NO_TASK_YET
 
-    world = World(answer)
+    transport = FakeTransport(answer)
 
-    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).doubts == {0: ["101"]}
+    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).doubts == {0: ["101"]}
 
 
 def test_a_list_that_is_not_newest_first_cannot_be_searched() -> None:
-    world = World(ok(tasklist=[task(101, A), task(102, A)]))
+    transport = FakeTransport(ok(tasklist=[task(101, A), task(102, A)]))
 
     with pytest.raises(WiroOrphanedRunError, match="not newest first"):
-        world.drive(find_lost(world.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
 
 
 @given(
@@ -326,10 +326,10 @@ def test_not_in_the_list_is_no_proof_before_wiro_can_no_longer_be_at_work(
     sending: dict[str, Any], holds: float
 ) -> None:
     for elapsed in (0.0, holds - 1, holds + 1):
-        world = World(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
-        world.now += timedelta(seconds=elapsed)
+        transport = FakeTransport(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
+        transport.now += timedelta(seconds=elapsed)
 
-        findings = world.drive(find_lost(world.outside, [lost(0, A, **sending)], set()))
+        findings = transport.drive(find_lost(transport.outside, [lost(0, A, **sending)], set()))
 
         assert findings.not_started == ([0] if elapsed > holds else [])
         assert findings.open == ({} if elapsed > holds else {0: pytest.approx(holds - elapsed)})
@@ -351,29 +351,29 @@ def test_a_reset_after_a_silence_is_a_timeout(was_cut_off: bool, silent_seconds:
 @pytest.mark.parametrize("jump", [-2 * HOUR, 2 * HOUR])
 def test_a_clock_of_ours_that_was_set_makes_nothing_certain_and_delays_nothing(jump: float) -> None:
     for elapsed, is_certain in ((300.0, False), (610.0, True)):
-        world = World(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
-        world.now += timedelta(seconds=elapsed + jump)
+        transport = FakeTransport(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
+        transport.now += timedelta(seconds=elapsed + jump)
 
-        findings = world.drive(find_lost(world.outside, [lost(0, A)], set()))
+        findings = transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
 
         assert bool(findings.not_started) is is_certain
 
 
 def test_without_wiros_clock_ours_has_to_do() -> None:
-    world = World(NO_TASK_YET)
-    world.now += timedelta(seconds=599)
-    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
-    world.now += timedelta(seconds=2)
-    assert world.drive(find_lost(world.outside, [lost(0, A)], set())).not_started == [0]
+    transport = FakeTransport(NO_TASK_YET)
+    transport.now += timedelta(seconds=599)
+    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
+    transport.now += timedelta(seconds=2)
+    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).not_started == [0]
 
 
 def test_the_configured_patience_is_what_counts() -> None:
-    world = World(NO_TASK_YET)
-    world.now += timedelta(seconds=31)
+    transport = FakeTransport(NO_TASK_YET)
+    transport.now += timedelta(seconds=31)
 
-    look = find_lost(world.outside, [lost(0, A)], set(), patience_seconds=30.0)
+    look = find_lost(transport.outside, [lost(0, A)], set(), patience_seconds=30.0)
 
-    assert world.drive(look).not_started == [0]
+    assert transport.drive(look).not_started == [0]
 
 
 def dated(answer: ApiResponse, at: float) -> ApiResponse:
@@ -391,7 +391,7 @@ def by_files(
     sent: list[SentFile], shown: dict[str, Any], digests: dict[str, str | None] | None = None
 ) -> str:
     listed = task(101, {**A, **shown})
-    world = World(
+    transport = FakeTransport(
         lambda send: (
             ok(tasklist=[listed])
             if send.path == "Task/Detail" or json.loads(send.body.json)["start"] == "0"
@@ -399,8 +399,8 @@ def by_files(
         ),
         digests=digests,
     )
-    findings = world.drive(
-        find_lost(world.outside, [lost(0, A, files={"inputImage": sent} if sent else {})], set())
+    findings = transport.drive(
+        find_lost(transport.outside, [lost(0, A, files={"inputImage": sent} if sent else {})], set())
     )
     return "found" if findings.tasks else "doubt" if findings.doubts else "not it"
 
@@ -459,14 +459,14 @@ def test_a_task_is_a_runs_only_if_its_files_are(
 
 def test_each_file_is_fetched_once_however_many_runs_ask_for_it() -> None:
     tasks = [task(number, {**A, "inputImage": OWN}) for number in (101, 102, 103)]
-    world = World(
+    transport = FakeTransport(
         lambda send: ok(tasklist=tasks[::-1]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET,
         digests={OWN: DOG},
     )
     runs = [lost(item, A, files={"inputImage": [SentFile(sha256=one)]}) for item, one in enumerate("abc")]
 
-    assert not world.drive(find_lost(world.outside, runs, set())).has_tasks
-    assert world.digested == [OWN]
+    assert not transport.drive(find_lost(transport.outside, runs, set())).has_tasks
+    assert transport.digested == [OWN]
 
 
 # Whose task it is.
@@ -500,10 +500,10 @@ def test_a_teammates_task_is_never_ours_where_wiro_tells(
             return ok(tasklist=[one for one in known if one["id"] == body["taskid"]])
         return ok(tasklist=[task(101, A, **candidate)]) if body["start"] == "0" else NO_TASK_YET
 
-    world = World(answer)
+    transport = FakeTransport(answer)
     own_ids = [one["id"] for one in known]
 
-    findings = world.drive(find_lost(world.outside, [run], set(own_ids), own_ids=own_ids))
+    findings = transport.drive(find_lost(transport.outside, [run], set(own_ids), own_ids=own_ids))
 
     assert findings.tasks == ({0: "101"} if verdict == "found" else {})
     assert findings.doubts == {}
@@ -541,23 +541,23 @@ def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing()
                 return ok(tasklist=[one for one in tasks if one["id"] == body["taskid"]])
             return ok(tasklist=tasks) if body["start"] == "0" and tasks else NO_TASK_YET
 
-        world = World(answer)
-        assert world.drive(find_lost_run_now(world.outside, record, wanted)) == expected
-        assert world.pauses == []
+        transport = FakeTransport(answer)
+        assert transport.drive(find_lost_run_now(transport.outside, record, wanted)) == expected
+        assert transport.pauses == []
 
 
 def test_a_run_that_bills_another_project_is_certain_only_in_a_list_that_shows_that_project() -> None:
     run = replace(lost(0, A), project_id="7")
     for shown, verdict in (("7", "not started"), ("1", "doubt")):
         listed = task(101, B, projectid=shown)
-        world = World(
+        transport = FakeTransport(
             lambda send, listed=listed: (
                 ok(tasklist=[listed]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
             )
         )
-        world.now += timedelta(seconds=601)
+        transport.now += timedelta(seconds=601)
 
-        findings = world.drive(find_lost(world.outside, [run], set()))
+        findings = transport.drive(find_lost(transport.outside, [run], set()))
 
         assert (findings.not_started == [0]) is (verdict == "not started")
         assert (findings.doubts == {0: []}) is (verdict == "doubt")

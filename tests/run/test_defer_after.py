@@ -53,7 +53,7 @@ def test_a_longer_run_is_deferred_when_the_time_is_over_and_runs_on(wiro: WiroEm
     deferred = work.defer(defer_after=0.3, timeout=LONG)
 
     assert time.monotonic() - began >= 0.3
-    assert "Wiro task 2221 has not ended within 0.3 s (defer_after)." in work.told
+    assert "Wiro task 2221 has not ended within 0.3 s (defer_after)." in work.log
     assert deferred.method_name == "execute_complete"
     assert deferred.trigger.serialize()[1]["deadline"] > time.time() + LONG / 2
     assert (wiro.counts.tasks_stopped, work.started) == (0, 1)
@@ -62,7 +62,7 @@ def test_a_longer_run_is_deferred_when_the_time_is_over_and_runs_on(wiro: WiroEm
 def test_without_it_the_worker_looks_once_and_defers(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"))
 
-    work.defer(looks=True)
+    work.defer(polls=True)
 
     assert wiro.counts.requests["Task/Detail"] == 1
 
@@ -87,7 +87,7 @@ def test_an_outage_meanwhile_is_the_triggers_to_ride_out(
 
     work.defer(defer_after=LONG)
 
-    assert "Deferring, as Wiro task 2221 could not be polled" in work.told
+    assert "Deferring, as Wiro task 2221 could not be polled" in work.log
     assert work.started == 1
 
 
@@ -191,6 +191,6 @@ def test_a_sensor_with_less_time_than_a_deferral_takes_waits_in_the_worker(
 def test_a_run_with_more_time_is_deferred_at_once(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"))
 
-    work.defer(looks=True, timeout=60)
+    work.defer(polls=True, timeout=60)
 
     assert wiro.counts.requests["Task/Detail"] == 1

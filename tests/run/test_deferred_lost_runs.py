@@ -12,7 +12,7 @@ from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
-from tests.operators.fakes import CANCELLED, RETRO, SMALL, Told, Work, rebuild
+from tests.operators.fakes import CANCELLED, RETRO, SMALL, FakeLog, Work, rebuild
 from tests.triggers.test_wiro_trigger import Ti, stopping_works_like_3_3
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture
 def end(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[TaskDeferred, str | None], WiroPauseTrigger]:
     """Return what has a task instance end up in a state while its trigger waits."""
     stopping_works_like_3_3(monkeypatch)
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
-    monkeypatch.setattr(WiroPauseTrigger, "log", property(lambda _: told))
+    monkeypatch.setattr(WiroPauseTrigger, "log", property(lambda _: task_log))
 
     def ended(deferred: TaskDeferred, state: str | None) -> WiroPauseTrigger:
         async def task_instance_state(_: Any) -> str | None:
@@ -64,7 +64,7 @@ def test_the_task_that_wiro_has_started_meanwhile_is_stopped(
     end(deferred, state)
 
     assert work.statuses == [CANCELLED] if stops else CANCELLED not in work.statuses
-    assert ("Stopped Wiro task 2221" in work.told) is stops
+    assert ("Stopped Wiro task 2221" in work.log) is stops
 
 
 def test_a_run_with_other_parameters_is_left_alone_and_what_is_not_found_is_reported(
@@ -77,7 +77,7 @@ def test_a_run_with_other_parameters_is_left_alone_and_what_is_not_found_is_repo
     end(deferred, "failed")
 
     assert CANCELLED not in work.statuses
-    assert "the Wiro tasks of 1 of them are not, or not yet, found in Wiro's list" in work.told
+    assert "the Wiro tasks of 1 of them are not, or not yet, found in Wiro's list" in work.log
 
 
 def test_with_cancel_on_kill_off_nothing_is_looked_for(
@@ -123,7 +123,7 @@ def test_files_are_compared_as_the_worker_compares_them(
 
     is_certain = is_same and kind != "signed url"  # a signature isn't stored, and so a doubt remains
     assert (work.statuses == [CANCELLED]) is is_certain
-    assert ("found in Wiro's list" in work.told) is not is_certain
+    assert ("found in Wiro's list" in work.log) is not is_certain
 
 
 def test_the_row_holds_no_value_of_a_parameter_and_stays_short(
@@ -154,4 +154,4 @@ def test_a_row_of_another_version_is_no_error(
 
     end(deferred, "failed")
 
-    assert "Look in the dashboard at wiro.ai" in work.told
+    assert "Look in the dashboard at wiro.ai" in work.log

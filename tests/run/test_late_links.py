@@ -42,7 +42,7 @@ def test_a_link_that_comes_late_is_in_the_summary(work: Work, looks: list[str], 
     looks += ["no links", "no links", "no outputs", "no links"]
     summary = work.run(deferrable=deferrable)
     assert [output["url"] is None for output in summary["outputs"]] == [False]
-    assert "no link" not in work.told
+    assert "no link" not in work.log
 
 
 def test_a_link_that_never_comes_is_a_warning_and_the_run_has_succeeded(
@@ -52,5 +52,5 @@ def test_a_link_that_never_comes_is_a_warning_and_the_run_has_succeeded(
     looks += ["no links"] * 50
     summary = work.run(deferrable=False)
     assert [output["url"] for output in summary["outputs"]] == [None]
-    assert "Wiro still shows no link for output 0 ('0.png')" in work.told
+    assert "Wiro still shows no link for output 0 ('0.png')" in work.log
     assert len(work.wiro.tasks) == 1

@@ -30,17 +30,17 @@ def test_a_success_without_outputs_is_one_and_a_warning_quotes_the_model(
     summary = work.run(deferrable=deferrable)
 
     assert (summary["status"], summary["outputs"]) == ("task_postprocess_end", [])
-    assert "succeeded without outputs" in work.told
-    assert FILTERED in work.told
+    assert "succeeded without outputs" in work.log
+    assert FILTERED in work.log
 
 
 def test_the_sensor_warns_of_a_success_without_outputs_as_well(work: Work) -> None:
     work.wiro.inject(Fault("no_outputs", debug_output=FILTERED))
     wiro_task_id = work.run()["wiro_task_id"]
-    work.told.lines.clear()
+    work.log.lines.clear()
 
     WiroTaskSensor(task_id="wait", wiro_task_id=wiro_task_id, deferrable=False).execute(work.context)
-    assert FILTERED in work.told
+    assert FILTERED in work.log
 
 
 @BOTH
@@ -107,7 +107,7 @@ def test_an_answer_that_is_not_whole_is_told_in_the_summary_and_the_log(
         {"input_tokens", "output_tokens", "total_tokens"},
     )
     assert all(isinstance(count, int) for count in summary["usage"].values())
-    assert f"is not whole (finish_reason {reason!r}" in work.told
+    assert f"is not whole (finish_reason {reason!r}" in work.log
 
 
 @pytest.mark.parametrize("shape", ["segments", "answer", "raw", "message", "json"])
@@ -138,4 +138,4 @@ def test_sizes_of_zero_and_costs_that_come_late_are_not_known(work: Work) -> Non
     summary = work.run()
 
     assert (summary["outputs"][0]["size"], summary["cost_usd"]) == (None, None)
-    assert "cost not known yet" in work.told
+    assert "cost not known yet" in work.log

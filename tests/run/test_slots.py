@@ -37,7 +37,7 @@ def test_a_full_account_is_waited_for_within_one_try(
     assert work.run(deferrable=deferrable)["status"] == DONE
     assert pauses == [1, 2, 3]
     assert (work.started, work.ti.try_number) == (1, 1)
-    refusals = [line for line in work.told.lines if "You have reached your limit (HTTP" in line]
+    refusals = [line for line in work.log.lines if "You have reached your limit (HTTP" in line]
     assert ["Asking again in" in line for line in refusals] == [True] * 3
 
 

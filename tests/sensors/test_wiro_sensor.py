@@ -74,7 +74,7 @@ def test_the_run_summary_is_returned_once_the_task_has_ended(
     assert (summary["wiro_task_id"], summary["status"]) == (wiro_task_id, DONE)
     assert len(summary["outputs"]) == 1
     assert work.ti.xcoms["wiro_task_url"].endswith(f"#task-{wiro_task_id}")
-    assert "Wiro task 2221 succeeded" in work.told
+    assert "Wiro task 2221 succeeded" in work.log
 
 
 @pytest.mark.parametrize("form", ["id", "number", "spaces", "summary"])
@@ -179,7 +179,7 @@ def test_a_sensor_that_fails_silently_continues_to_poke(
     wiro.inject(Fault("server_error", "Task/Detail", status=503, times=3))
 
     assert wait(work, sensor(wiro_task_id, silent_fail=True, **way))["status"] == DONE
-    assert "Sensor poke failed" in work.told
+    assert "Sensor poke failed" in work.log
 
 
 @WAYS

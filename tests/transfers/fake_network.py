@@ -1,4 +1,4 @@
-"""Answers of S3's that get lost on their way, and connections that bring none."""
+"""A network between boto3 and S3 that loses responses and refuses connections."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LOOKS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-class Wire:
+class FakeNetwork:
     """
-    boto3's way to S3, which loses answers; boto3 repeats such calls without a pause.
+    The network between boto3 and S3, which loses responses; boto3 repeats such calls without a pause.
 
-    :ivar lost: the operations whose requests reach S3 and whose answers are lost, and how many of them.
+    :ivar lost: the operations whose requests reach S3 and whose responses are lost, and how many of them.
     :ivar closed: the operations whose requests don't even reach S3.
     """
 

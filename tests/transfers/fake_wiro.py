@@ -1,4 +1,4 @@
-"""What Wiro shows of a task, its files on the CDN, and a transfer of them."""
+"""A fake Wiro with one task and its files on a fake CDN, and a transfer of them to S3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a transfer asks of S3, and a transfer by a task that has a name."""
+"""A record of the calls to S3, with hooks before and after each; and a transfer as a named task."""
 
 from __future__ import annotations
 

@@ -86,9 +86,9 @@ def kill_first_try(moment: str, operation: str, count: int) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        told = any(line == "now\n" for line in process.stdout)
+        has_stopped = any(line == "now\n" for line in process.stdout)
         process.kill()
-    assert told
+    assert has_stopped
     assert process.returncode == -signal.SIGKILL
 
 

@@ -77,15 +77,16 @@ def test_a_link_that_is_404_though_detail_shows_it_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("url", "told"), [("", "shows no link for output 0"), (None, "HTTP 404 .* though Wiro's Detail shows")]
+    ("url", "expected"),
+    [("", "shows no link for output 0"), (None, "HTTP 404 .* though Wiro's Detail shows")],
 )
 def test_what_never_comes_is_a_passing_error(
-    wiro: Wiro, server: HostileServer, move: Transfer, url: str | None, told: str
+    wiro: Wiro, server: HostileServer, move: Transfer, url: str | None, expected: str
 ) -> None:
     file = wiro.file(PNG, answer(b"", 404))
     shown(server, [file if url is None else {**file, "url": url}])
 
-    with pytest.raises(WiroOutputUnavailableError, match=told):
+    with pytest.raises(WiroOutputUnavailableError, match=expected):
         move()
     assert len(server.to(DETAIL)) < 25
 
@@ -155,8 +156,12 @@ def test_a_cost_that_is_not_known_at_first_is_asked_for_once_more(
         ok(tasklist=[{**task, "totalcost": "0.0035", "outputs": []}]),
     )
     landed = transfer(manifest=True)
-    told = json.loads(s3.get("wiro/2221/manifest.json"))
-    assert (landed["cost_usd"], told["cost_usd"], told["total_bytes"]) == ("0.0035", "0.0035", len(PNG))
+    described = json.loads(s3.get("wiro/2221/manifest.json"))
+    assert (landed["cost_usd"], described["cost_usd"], described["total_bytes"]) == (
+        "0.0035",
+        "0.0035",
+        len(PNG),
+    )
     assert len(server.to(DETAIL)) == 2
 
 
@@ -177,7 +182,7 @@ def test_the_manifest_says_how_an_llm_ended_and_what_it_used(wiro: Wiro, s3: S3)
 
     transfer(manifest=True)
 
-    told = json.loads(s3.get("wiro/2221/manifest.json"))
-    assert (told["finish_reason"], told["usage"]) == ("length", usage)
+    described = json.loads(s3.get("wiro/2221/manifest.json"))
+    assert (described["finish_reason"], described["usage"]) == ("length", usage)
     assert s3.get("wiro/2221/0-answer.txt") == b"Hello\n"
     assert json.loads(s3.get("wiro/2221/0-answer.json")) == content

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.contract.scripts import ranged
-from tests.transfers.fake_network import Wire
+from tests.transfers.fake_network import FakeNetwork
 from tests.transfers.fake_wiro import BIG, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -33,8 +33,8 @@ BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    return Wire(monkeypatch)
+def network(monkeypatch: pytest.MonkeyPatch) -> FakeNetwork:
+    return FakeNetwork(monkeypatch)
 
 
 # -- connections that bring no answer
@@ -43,17 +43,21 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 @pytest.mark.parametrize("tags", [False, True])
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart"])
 def test_a_connection_that_s3_closes_is_the_error_that_is_raised(
-    wiro: Wiro, s3: S3, wire: Wire, operation: str, tags: bool
+    wiro: Wiro, s3: S3, network: FakeNetwork, operation: str, tags: bool
 ) -> None:
     wiro.shows(wiro.file(PNG if operation == "PutObject" else BIG))
-    wire.closed = {operation}
+    network.closed = {operation}
     with pytest.raises(WiroOutputUnavailableError, match=f"{KEY} .*Connection was closed"):
         land(tags=tags)
     assert s3.keys == s3.open_uploads == []
 
 
 def test_an_abort_without_a_response_does_not_hide_the_error(
-    wiro: Wiro, s3: S3, wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    wiro: Wiro,
+    s3: S3,
+    network: FakeNetwork,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def refuse(operation: str, arguments: object) -> None:
         if operation == "UploadPart":
@@ -61,7 +65,7 @@ def test_an_abort_without_a_response_does_not_hide_the_error(
 
     Calls(monkeypatch).before = refuse
     wiro.shows(wiro.file(BIG))
-    wire.closed = {"AbortMultipartUpload"}
+    network.closed = {"AbortMultipartUpload"}
     with pytest.raises(AirflowFailException, match="AccessDenied"):
         land()
     assert "Could not abort the upload" in caplog.text
@@ -69,11 +73,11 @@ def test_an_abort_without_a_response_does_not_hide_the_error(
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts"])
 def test_abandoned_uploads_stop_no_transfer_when_s3_does_not_respond_about_them(
-    wiro: Wiro, s3: S3, wire: Wire, operation: str
+    wiro: Wiro, s3: S3, network: FakeNetwork, operation: str
 ) -> None:
     s3.client.create_multipart_upload(Bucket=BUCKET, Key=KEY)
     wiro.shows(wiro.file(BIG))
-    wire.closed = {operation}
+    network.closed = {operation}
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2)
     (file,) = land(ti=ti)["files"]
     assert not file["skipped"]
@@ -85,17 +89,17 @@ def test_abandoned_uploads_stop_no_transfer_when_s3_does_not_respond_about_them(
 
 @pytest.mark.parametrize("times", [1, 100], ids=["once", "always"])
 def test_an_upload_whose_creation_got_no_response_does_not_stay_open(
-    wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch, times: int
+    wiro: Wiro, bucket: Bucket, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 1.0)
     wiro.shows(wiro.file(BIG, ranged(BIG)))
-    wire.lost = {"CreateMultipartUpload": times}
+    network.lost = {"CreateMultipartUpload": times}
     if times == 1:
         assert land()["files"][0]["sha256"] == bucket.sha256(KEY) == SHA256
     else:
         with pytest.raises(WiroOutputUnavailableError):
             land()
-    assert wire.lost["CreateMultipartUpload"] < times
+    assert network.lost["CreateMultipartUpload"] < times
     assert bucket.open_uploads == []
 
 
@@ -104,15 +108,15 @@ def test_an_upload_whose_creation_got_no_response_does_not_stay_open(
 
 @pytest.mark.parametrize("operation", ["PutObject", "CompleteMultipartUpload"])
 def test_an_object_whose_put_got_no_response_is_this_runs_own_and_fully_reported(
-    wiro: Wiro, bucket: Bucket, wire: Wire, operation: str
+    wiro: Wiro, bucket: Bucket, network: FakeNetwork, operation: str
 ) -> None:
     """boto3 repeats the call, and S3 says that there is an object of this key: ours."""
     body = PNG if operation == "PutObject" else BIG
     sha256 = hashlib.sha256(body).hexdigest()
     wiro.shows(wiro.file(body, ranged(body)))
-    wire.lost = {operation: 1}
+    network.lost = {operation: 1}
     (file,) = land(tags=True, manifest=True)["files"]
-    assert wire.lost[operation] == 0
+    assert network.lost[operation] == 0
     assert (file["skipped"], file["sha256"], file["size"]) == (False, sha256, len(body))
     assert file["etag"] == bucket.head(KEY)["ETag"].strip('"')
     tags = bucket.client.get_object_tagging(Bucket=BUCKET, Key=KEY)["TagSet"]
@@ -145,7 +149,7 @@ def test_the_same_object_of_another_run_that_came_meanwhile_is_skipped_with_its_
 
 
 def test_another_object_of_the_same_run_and_size_is_not_taken_for_what_was_put(
-    wiro: Wiro, bucket: Bucket, wire: Wire, monkeypatch: pytest.MonkeyPatch
+    wiro: Wiro, bucket: Bucket, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is known again by its identity, as always; but nobody says it has the digest of what was fetched."""
     metadata: dict[str, str] = {}

@@ -258,12 +258,12 @@ def test_no_secret_is_on_an_object_or_beside_it(wiro: Wiro, s3: S3) -> None:
     }
     wiro.shows(wiro.file(PNG), LLM, socketaccesstoken=token, parameters=parameters)
     landed = land(tags=True, manifest=True)
-    told = [json.dumps(landed)]
+    task_log = [json.dumps(landed)]
     for key in s3.keys:
-        told += [
+        task_log += [
             json.dumps(s3.head(key)["Metadata"]),
             json.dumps(tags_of(s3, key)),
             s3.get(key).decode("latin-1"),
         ]
     for secret in (token, API_KEY, SECRET, "user-secret-1234"):
-        assert not any(secret in text for text in told), secret
+        assert not any(secret in text for text in task_log), secret

@@ -207,11 +207,11 @@ def test_a_manifest_says_where_the_files_come_from(wiro: Wiro, store: Store, man
     landed = transfer(store.uri(KEY), manifest=where)
     key = "wiro/2221/manifest.json" if manifest is True else "about/2221.json"
     assert landed["manifest"] == store.uri(key)
-    told = json.loads(store.get(key))
-    assert told["parameters"] == {"prompt": "p", "apiKey": "***", "seed": "7"}
-    assert (told["seed"], told["cost_usd"]) == ("7", "0.00351")
-    assert [output["uri"] for output in told["outputs"]] == [file["uri"] for file in landed["files"]]
-    assert told["outputs"][0]["sha256"] == sha256(PNG)
+    manifest = json.loads(store.get(key))
+    assert manifest["parameters"] == {"prompt": "p", "apiKey": "***", "seed": "7"}
+    assert (manifest["seed"], manifest["cost_usd"]) == ("7", "0.00351")
+    assert [output["uri"] for output in manifest["outputs"]] == [file["uri"] for file in landed["files"]]
+    assert manifest["outputs"][0]["sha256"] == sha256(PNG)
 
 
 def test_a_second_run_leaves_the_manifest_as_it_is(wiro: Wiro, store: Store) -> None:

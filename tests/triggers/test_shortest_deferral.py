@@ -24,7 +24,7 @@ from airflow_provider_wiro.triggers.shortest_deferral import (
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.hooks.test_clock_steps import WallClock
-from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, Told, one_event
+from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeLog, one_event
 from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
 
 Made = Callable[..., WiroTrigger]
@@ -34,8 +34,8 @@ HOUR = 3600.0
 
 
 @pytest.fixture(autouse=True)
-def _log(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    monkeypatch.setattr(WiroTrigger, "log", property(lambda _: told), raising=False)
+def _log(monkeypatch: pytest.MonkeyPatch, task_log: FakeLog) -> None:
+    monkeypatch.setattr(WiroTrigger, "log", property(lambda _: task_log), raising=False)
 
 
 @pytest.fixture
@@ -214,23 +214,23 @@ def test_a_setting_that_is_no_time_is_reported_by_the_worker(
 
 
 async def test_a_setting_that_is_no_time_costs_a_triggerer_no_task(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "soon")
 
     event = await one_event(in_triggerer(for_pause(deferred_at=1.0)))
 
     assert event["status"] == "success"
-    assert "Using 20 s." in told
+    assert "Using 20 s." in task_log
 
 
 # A kill while the event is held back.
 
 
-async def held(trigger: WiroTrigger, told: Told) -> asyncio.Task[Any]:
+async def held(trigger: WiroTrigger, task_log: FakeLog) -> asyncio.Task[Any]:
     """Run a trigger, and return once it holds its event back."""
     running = asyncio.create_task(one_event(trigger))
-    await until(lambda: "Resuming the Airflow task in" in told)
+    await until(lambda: "Resuming the Airflow task in" in task_log)
     return running
 
 
@@ -242,11 +242,11 @@ def long_lasting(monkeypatch: pytest.MonkeyPatch, wiro: WiroEmulator) -> None:
 
 @pytest.mark.usefixtures("long_lasting")
 async def test_a_kill_after_the_end_of_the_wiro_task_stops_nothing(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
     trigger = in_triggerer(for_task())
-    running = await held(trigger, told)
+    running = await held(trigger, task_log)
 
     await trigger.on_kill()
     await cancelled(running)
@@ -257,14 +257,14 @@ async def test_a_kill_after_the_end_of_the_wiro_task_stops_nothing(
 
 @pytest.mark.usefixtures("long_lasting")
 async def test_a_kill_after_the_deadline_stops_the_wiro_task(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event of a timeout is held back, and the Wiro task runs."""
     says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running"))
     wiro_task_id = WiroHook().run_model(RETRO, SMALL).wiro_task_id
     trigger = in_triggerer(WiroTaskTrigger(wiro_task_id=wiro_task_id, deadline=time.time() - 1))
-    running = await held(trigger, told)
+    running = await held(trigger, task_log)
 
     await trigger.on_kill()
     await cancelled(running)
@@ -274,7 +274,7 @@ async def test_a_kill_after_the_deadline_stops_the_wiro_task(
 
 @pytest.mark.usefixtures("long_lasting")
 async def test_a_kill_of_a_batch_stops_also_what_the_trigger_could_not_follow(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_in_queue", times=2))
@@ -286,7 +286,7 @@ async def test_a_kill_of_a_batch_stops_also_what_the_trigger_could_not_follow(
     monkeypatch.setattr("airflow_provider_wiro.triggers.wiro_batch.watch_task", unreachable)
     trigger = in_triggerer(WiroBatchTrigger(wiro_task_ids=ids, started_at=[time.time()] * 2))
     running = asyncio.create_task(one_event(trigger))
-    await until(lambda: "can't be followed here" in told)
+    await until(lambda: "can't be followed here" in task_log)
 
     await trigger.on_kill()
     await cancelled(running)
@@ -296,7 +296,7 @@ async def test_a_kill_of_a_batch_stops_also_what_the_trigger_could_not_follow(
 
 @pytest.mark.usefixtures("long_lasting")
 async def test_a_kill_of_a_batch_out_of_order_stops_its_tasks(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running"))
@@ -311,7 +311,7 @@ async def test_a_kill_of_a_batch_out_of_order_stops_its_tasks(
 
     monkeypatch.setattr(version_compat, "get_connection_async", get_connection)
     trigger = in_triggerer(WiroBatchTrigger(wiro_task_ids=[wiro_task_id], started_at=[time.time()]))
-    running = await held(trigger, told)
+    running = await held(trigger, task_log)
     broken.clear()
 
     await trigger.on_kill()

@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers import wiro_batch
 from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome, WiroBatchTrigger
-from tests.operators.fakes import CANCELLED, RETRO, SMALL, Told, one_event
+from tests.operators.fakes import CANCELLED, RETRO, SMALL, FakeLog, one_event
 from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
+def _soon(monkeypatch: pytest.MonkeyPatch, task_log: FakeLog) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0.05")
     monkeypatch.setattr(wiro_batch, "GATHERING_SECONDS", 0.3)
-    monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: told))
+    monkeypatch.setattr(WiroBatchTrigger, "log", property(lambda _: task_log))
 
 
 def submitted(count: int) -> list[str]:
@@ -81,7 +81,7 @@ async def test_fewer_are_gathered_for_a_while(wiro: WiroEmulator) -> None:
 
 
 async def test_the_end_of_one_of_thousands_does_not_visit_all_the_others(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asyncio.wait` adds a callback to each task it waits for, each time."""
     added = 0
@@ -110,7 +110,7 @@ async def test_the_end_of_one_of_thousands_does_not_visit_all_the_others(
 
 
 async def test_the_event_has_all_that_have_ended_also_those_of_the_last_moment(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = asyncio.Event()
 
@@ -169,7 +169,7 @@ def test_a_row_of_the_version_before_makes_the_same_trigger() -> None:
 
 
 async def test_an_event_names_no_more_ids_than_airflows_row_has_room_for(
-    told: Told, monkeypatch: pytest.MonkeyPatch
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def end(*args: Any, **kwargs: Any) -> None:
         return
@@ -211,7 +211,7 @@ async def running(trigger: WiroBatchTrigger) -> asyncio.Task[Any]:
 
 
 async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
     asked = says(monkeypatch, "failed")
@@ -224,14 +224,14 @@ async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
 
     assert asked == [Ti()]
     assert [found.status for found in wiro.tasks] == [CANCELLED] * 5
-    assert "Stopped 5 Wiro tasks, as its Airflow task was stopped." in told
+    assert "Stopped 5 Wiro tasks, as its Airflow task was stopped." in task_log
 
 
 @pytest.mark.parametrize(("state", "is_said"), [("failed", True), ("deferred", False)])
 @pytest.mark.parametrize("count", [0, 2])
 async def test_on_kill_says_that_lost_runs_may_have_started_tasks_that_it_cannot_know(
     wiro: WiroEmulator,
-    told: Told,
+    task_log: FakeLog,
     monkeypatch: pytest.MonkeyPatch,
     state: str,
     is_said: bool,
@@ -247,11 +247,11 @@ async def test_on_kill_says_that_lost_runs_may_have_started_tasks_that_it_cannot
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == (count if is_said else 0)
-    assert ("The responses to 3 Runs were lost." in told) is is_said
+    assert ("The responses to 3 Runs were lost." in task_log) is is_said
 
 
 async def test_a_move_to_another_triggerer_stops_nothing(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
     says(monkeypatch, "deferred")
@@ -265,13 +265,13 @@ async def test_a_move_to_another_triggerer_stops_nothing(
     assert wiro.counts.tasks_stopped == 0
     assert (
         "This trigger moves to another triggerer; 2 Wiro tasks are left running "
-        "(the Airflow task is deferred)." in told
+        "(the Airflow task is deferred)." in task_log
     )
 
 
 @pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "restarting", None])
 async def test_a_batch_that_another_triggerer_has_taken_over_is_not_stopped(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, state: str | None
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch, state: str | None
 ) -> None:
     """A triggerer that was frozen finds its triggers gone; by then the batch may be between two deferrals."""
     stopping_works_like_3_3(monkeypatch)
@@ -284,11 +284,11 @@ async def test_a_batch_that_another_triggerer_has_taken_over_is_not_stopped(
     await cancelled(task)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves to another triggerer; 2 Wiro tasks are left running" in told
+    assert "This trigger moves to another triggerer; 2 Wiro tasks are left running" in task_log
 
 
 async def test_cancel_on_kill_off_leaves_all_running(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running", times=2))

@@ -17,7 +17,7 @@ from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.cancellation import is_abandoned
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
-from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, Told, one_event
+from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeLog, one_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ async def cancelled(running: asyncio.Task[Any]) -> None:
     ids=["success", "failed", "requeued", "exited", "given up", "nothing", "outputs", "cancelled"],
 )
 async def test_each_end_is_one_event_with_ids_only(
-    wiro: WiroEmulator, told: Told, faults: tuple[Fault, ...], status: str
+    wiro: WiroEmulator, task_log: FakeLog, faults: tuple[Fault, ...], status: str
 ) -> None:
     wiro_task_id = submitted(*faults, wiro=wiro)
 
@@ -106,7 +106,9 @@ async def test_each_end_is_one_event_with_ids_only(
     assert event == {"status": status, "wiro_task_id": wiro_task_id, "try_number": 1}
 
 
-async def test_a_deadline_that_passes_is_a_timeout_and_stops_nothing(wiro: WiroEmulator, told: Told) -> None:
+async def test_a_deadline_that_passes_is_a_timeout_and_stops_nothing(
+    wiro: WiroEmulator, task_log: FakeLog
+) -> None:
     wiro_task_id = submitted(Fault("stuck_running"), wiro=wiro)
 
     event = await one_event(made(wiro_task_id, deadline=time.time() + 0.2))
@@ -116,7 +118,9 @@ async def test_a_deadline_that_passes_is_a_timeout_and_stops_nothing(wiro: WiroE
     assert wiro.counts.tasks_stopped == 0
 
 
-async def test_a_restart_of_the_triggerer_does_not_renew_the_deadline(wiro: WiroEmulator, told: Told) -> None:
+async def test_a_restart_of_the_triggerer_does_not_renew_the_deadline(
+    wiro: WiroEmulator, task_log: FakeLog
+) -> None:
     wiro_task_id = submitted(Fault("stuck_running"), wiro=wiro)
     first = made(wiro_task_id, deadline=time.time() + 0.25)
     await cancelled(await started(first))
@@ -129,7 +133,9 @@ async def test_a_restart_of_the_triggerer_does_not_renew_the_deadline(wiro: Wiro
     assert again.serialize() == first.serialize()
 
 
-async def test_a_trigger_first_waits_since_the_worker_has_just_polled(wiro: WiroEmulator, told: Told) -> None:
+async def test_a_trigger_first_waits_since_the_worker_has_just_polled(
+    wiro: WiroEmulator, task_log: FakeLog
+) -> None:
     wiro_task_id = submitted(wiro=wiro)
     running = asyncio.create_task(one_event(made(wiro_task_id, poll_interval=0.2)))
     await asyncio.sleep(0.1)
@@ -139,16 +145,16 @@ async def test_a_trigger_first_waits_since_the_worker_has_just_polled(wiro: Wiro
     assert wiro.counts.requests["Task/Detail"] == 1
 
 
-async def test_an_unknown_status_is_no_end(wiro: WiroEmulator, told: Told) -> None:
+async def test_an_unknown_status_is_no_end(wiro: WiroEmulator, task_log: FakeLog) -> None:
     wiro_task_id = submitted(Fault("unknown_status", forever=True), wiro=wiro)
 
     event = await one_event(made(wiro_task_id, deadline=time.time() + 0.2))
 
     assert event["status"] == "timeout"
-    assert sum("'task_warp', which this version doesn't know" in line for line in told.lines) == 1
+    assert sum("'task_warp', which this version doesn't know" in line for line in task_log.lines) == 1
 
 
-async def test_a_bad_day_of_wiros_is_ridden_out(wiro: WiroEmulator, told: Told) -> None:
+async def test_a_bad_day_of_wiros_is_ridden_out(wiro: WiroEmulator, task_log: FakeLog) -> None:
     wiro_task_id = submitted(wiro=wiro)
     for kind in ("server_error", "html", "drop_before", "drop_after", "truncated", "empty"):
         wiro.inject(Fault(kind, endpoint="Task/Detail"))
@@ -156,7 +162,9 @@ async def test_a_bad_day_of_wiros_is_ridden_out(wiro: WiroEmulator, told: Told) 
     assert (await one_event(made(wiro_task_id)))["status"] == "success"
 
 
-async def test_what_cannot_be_ridden_out_is_an_error_and_not_a_crash(wiro: WiroEmulator, told: Told) -> None:
+async def test_what_cannot_be_ridden_out_is_an_error_and_not_a_crash(
+    wiro: WiroEmulator, task_log: FakeLog
+) -> None:
     wiro_task_id = submitted(wiro=wiro)
     wiro.inject(
         Fault("api_error", endpoint="Task/Detail", status=401, message="Project authorization is not valid.")
@@ -168,16 +176,16 @@ async def test_what_cannot_be_ridden_out_is_an_error_and_not_a_crash(wiro: WiroE
     assert "authorization" in event["message"]
 
 
-async def test_no_secret_and_no_token_is_in_what_airflow_keeps(wiro: WiroEmulator, told: Told) -> None:
+async def test_no_secret_and_no_token_is_in_what_airflow_keeps(wiro: WiroEmulator, task_log: FakeLog) -> None:
     trigger = made(submitted(wiro=wiro))
 
-    kept = json.dumps([trigger.serialize(), await one_event(trigger), told.lines, repr(trigger)])
+    kept = json.dumps([trigger.serialize(), await one_event(trigger), task_log.lines, repr(trigger)])
 
     for secret in (wiro.tasks[0].token, "emulator-key", "emulator-secret"):
         assert secret not in kept
 
 
-async def test_nothing_is_left_open(wiro: WiroEmulator, told: Told) -> None:
+async def test_nothing_is_left_open(wiro: WiroEmulator, task_log: FakeLog) -> None:
     await one_event(made(submitted(wiro=wiro)))
     await cancelled(await started(made(submitted(Fault("stuck_running"), wiro=wiro))))
     gc.collect()  # an unclosed session would warn, and a warning fails a test here
@@ -198,7 +206,7 @@ def stopping_works_like_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("where", ["stuck_in_queue", "stuck_running"])
 async def test_on_kill_stops_the_task_of_a_task_instance_that_a_user_has_ended(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch, where: str
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
     asked = says(monkeypatch, "failed")
@@ -211,11 +219,11 @@ async def test_on_kill_stops_the_task_of_a_task_instance_that_a_user_has_ended(
     assert asked == [Ti()]
     assert [task.status for task in wiro.tasks] == [CANCELLED]
     assert wiro.counts.tasks_stopped == 1
-    assert "as its Airflow task was stopped" in told
+    assert "as its Airflow task was stopped" in task_log
 
 
 async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow 3.3.2 calls it on a reassignment as well."""
     stopping_works_like_3_3(monkeypatch)
@@ -227,7 +235,7 @@ async def test_on_kill_stops_nothing_when_the_trigger_is_merely_moved(
     await cancelled(running)
 
     assert wiro.counts.tasks_stopped == 0
-    assert "This trigger moves to another triggerer" in told
+    assert "This trigger moves to another triggerer" in task_log
 
 
 @pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed"])
@@ -245,7 +253,7 @@ def test_after_a_clear_the_next_try_follows_only_a_run_that_is_recorded(
 
 
 async def test_on_kill_stops_a_cleared_task_that_no_later_try_would_find(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
     says(monkeypatch, "queued")
@@ -259,7 +267,7 @@ async def test_on_kill_stops_a_cleared_task_that_no_later_try_would_find(
 
 
 async def test_on_kill_stops_nothing_when_airflow_cannot_tell(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, RuntimeError("no API server"))
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
@@ -267,11 +275,11 @@ async def test_on_kill_stops_nothing_when_airflow_cannot_tell(
     await trigger.on_kill()
 
     assert wiro.counts.tasks_stopped == 0
-    assert "Could not stop Wiro task 2221; it may still run." in told
+    assert "Could not stop Wiro task 2221; it may still run." in task_log
 
 
 async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro), cancel_on_kill=False)
@@ -279,11 +287,11 @@ async def test_cancel_on_kill_off_leaves_the_task_running_and_says_so(
     await trigger.on_kill()
 
     assert (asked, wiro.counts.tasks_stopped) == ([], 0)
-    assert "left running (cancel_on_kill=False)" in told
+    assert "left running (cancel_on_kill=False)" in task_log
 
 
 async def test_on_kill_continues_when_airflow_cancels_it_again_a_second_later(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_in_queue"), wiro=wiro))
@@ -294,12 +302,12 @@ async def test_on_kill_continues_when_airflow_cancels_it_again_a_second_later(
     await cancelled(killing)
     gc.collect()  # nobody but the trigger's module holds the stop now
 
-    await until(lambda: "as its Airflow task was stopped" in told)
+    await until(lambda: "as its Airflow task was stopped" in task_log)
     assert [task.status for task in wiro.tasks] == [CANCELLED]
 
 
 async def test_on_kill_after_the_event_does_nothing(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = says(monkeypatch, "failed")
     trigger = made(submitted(wiro=wiro))
@@ -312,7 +320,7 @@ async def test_on_kill_after_the_event_does_nothing(
 
 
 async def test_a_cancelled_trigger_leaves_the_stop_to_on_kill_where_airflow_has_one(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
     asked = says(monkeypatch, "failed")
@@ -333,7 +341,7 @@ def legacy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("legacy")
 async def test_a_cancelled_trigger_stops_the_task_of_a_task_instance_that_a_user_has_ended(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
 
@@ -344,7 +352,7 @@ async def test_a_cancelled_trigger_stops_the_task_of_a_task_instance_that_a_user
 
 @pytest.mark.usefixtures("legacy")
 async def test_a_cancelled_trigger_that_is_merely_moved_stops_nothing(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "deferred")
 
@@ -355,7 +363,7 @@ async def test_a_cancelled_trigger_that_is_merely_moved_stops_nothing(
 
 @pytest.mark.usefixtures("legacy")
 async def test_a_trigger_that_is_cancelled_twice_stops_the_task_all_the_same(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, "failed")
     running = await started(made(submitted(Fault("stuck_running"), wiro=wiro)))
@@ -365,13 +373,13 @@ async def test_a_trigger_that_is_cancelled_twice_stops_the_task_all_the_same(
 
     await cancelled(running)
 
-    await until(lambda: "as its Airflow task was stopped" in told)
+    await until(lambda: "as its Airflow task was stopped" in task_log)
     assert [task.status for task in wiro.tasks] == [CANCELLED]
 
 
 @pytest.mark.usefixtures("legacy")
 async def test_dag_test_which_cancels_without_a_task_instance_stops_nothing(
-    wiro: WiroEmulator, told: Told, monkeypatch: pytest.MonkeyPatch
+    wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = says(monkeypatch, "failed")
     trigger = made(submitted(Fault("stuck_running"), wiro=wiro))
@@ -404,10 +412,10 @@ async def test_a_pause_that_is_over_ends_at_once() -> None:
     ("state", "warns"), [("failed", True), ("deferred", False), (RuntimeError("no API server"), True)]
 )
 async def test_ending_the_wait_for_a_lost_run_says_what_cannot_be_stopped(
-    told: Told, monkeypatch: pytest.MonkeyPatch, state: Any, warns: bool
+    task_log: FakeLog, monkeypatch: pytest.MonkeyPatch, state: Any, warns: bool
 ) -> None:
     stopping_works_like_3_3(monkeypatch)
-    monkeypatch.setattr(WiroPauseTrigger, "log", property(lambda _: told))
+    monkeypatch.setattr(WiroPauseTrigger, "log", property(lambda _: task_log))
     says(monkeypatch, state)
     _, kwargs = WiroPauseTrigger(until=time.time() + 60, lost_model="o/m", lost_at=1795420800.0).serialize()
     trigger = WiroPauseTrigger(**json.loads(json.dumps(kwargs)))
@@ -415,5 +423,5 @@ async def test_ending_the_wait_for_a_lost_run_says_what_cannot_be_stopped(
 
     await trigger.on_kill()
 
-    assert ("The response to a Run of o/m, sent at 2026-11-23 08:00:00 UTC, was lost" in told) is warns
-    assert ("can't be stopped from here. Look in the dashboard at wiro.ai." in told) is warns
+    assert ("The response to a Run of o/m, sent at 2026-11-23 08:00:00 UTC, was lost" in task_log) is warns
+    assert ("can't be stopped from here. Look in the dashboard at wiro.ai." in task_log) is warns

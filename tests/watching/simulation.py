@@ -1,4 +1,4 @@
-"""Many tasks on a Wiro that is a few lines of Python, watched by a WatchPlan in a time that is handed in."""
+"""Simulation of a WatchPlan: thousands of tasks on a server of a few lines, in simulated time."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Run:
 
 
 @dataclass
-class Crowd:
+class WatchSimulation:
     """
     The server, those who wait, and what is counted.
 
@@ -67,7 +67,7 @@ class Crowd:
     polling: Callable[[Run], Polling] | None = None
     details: int = 0
     pages: int = 0
-    told: dict[str, list[WatchUpdate]] = field(default_factory=dict)
+    updates: dict[str, list[WatchUpdate]] = field(default_factory=dict)
     delays: dict[str, float] = field(default_factory=dict)
     watching: dict[str, TaskWatch] = field(default_factory=dict)
 
@@ -161,7 +161,7 @@ class Crowd:
     def hear(self, news: Iterable[WatchUpdate], now: float) -> None:
         for one in news:
             name = one.watch.wiro_task_id
-            self.told.setdefault(name, []).append(one)
+            self.updates.setdefault(name, []).append(one)
             if one.is_over and one.task is not None:
                 self.delays[name] = now - self._by_id[name].ends
 

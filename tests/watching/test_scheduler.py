@@ -27,7 +27,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.watching.scheduler import DetailRequest, PollRequest, PollScheduler
 from airflow_provider_wiro.watching.task_list import ListScan
 from tests.api.fake_transport import NOON
-from tests.watching.simulation import Crowd, Run
+from tests.watching.simulation import Run, WatchSimulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +43,11 @@ def runs(count: int, *, within: float = 5.0, shortest: float = 60.0, longest: fl
     ]
 
 
-def lived(tasks: list[Run], **settings: Any) -> Crowd:
-    crowd = Crowd(tasks, **settings)
-    crowd.live()
-    assert len(crowd.plan) == 0
-    return crowd
+def lived(tasks: list[Run], **settings: Any) -> WatchSimulation:
+    simulation = WatchSimulation(tasks, **settings)
+    simulation.live()
+    assert len(simulation.plan) == 0
+    return simulation
 
 
 def pages_fail(
@@ -61,24 +61,24 @@ def pages_fail(
 
 @pytest.mark.parametrize("within", [1.0, 5.0, 60.0])
 def test_a_thousand_in_flight_cost_at_most_one_and_a_half_requests_each(within: float) -> None:
-    crowd = lived(runs(1000, within=within))
+    simulation = lived(runs(1000, within=within))
 
-    assert len(crowd.delays) == 1000
-    assert crowd.requests_per_task <= 1.5
-    assert crowd.median_share <= 0.10
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 1000
+    assert simulation.requests_per_task <= 1.5
+    assert simulation.median_share <= 0.10
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_ten_thousand_in_flight_cost_even_less_each() -> None:
     tasks = runs(10_000)
     for task in tasks:
         task.starts = 0.0  # all of them are there when the first is waited for
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 10_000
-    assert crowd.requests_per_task <= 1.2
-    assert crowd.median_share <= 0.10
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 10_000
+    assert simulation.requests_per_task <= 1.2
+    assert simulation.median_share <= 0.10
+    assert max(simulation.delays.values()) <= 30.0
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["oldest first", "newest first"])
@@ -90,18 +90,18 @@ def test_a_triggerer_that_starts_again_finds_its_tasks_in_a_long_list(order: int
     for number, task in enumerate([task for task in tasks if task.is_watched][::order]):
         task.waited_for_from = 20.0 + number / 1000
 
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 3000
-    assert crowd.requests_per_task <= 1.4
-    assert crowd.median_share <= 0.10
+    assert len(simulation.delays) == 3000
+    assert simulation.requests_per_task <= 1.4
+    assert simulation.median_share <= 0.10
 
 
 def test_one_task_is_polled_by_detail_alone() -> None:
-    crowd = lived(runs(1))
+    simulation = lived(runs(1))
 
-    assert crowd.pages == 0
-    assert crowd.median_share <= 0.18
+    assert simulation.pages == 0
+    assert simulation.median_share <= 0.18
 
 
 def test_the_list_of_a_project_that_many_others_use_still_pays() -> None:
@@ -109,17 +109,17 @@ def test_the_list_of_a_project_that_many_others_use_still_pays() -> None:
     for number, task in enumerate(tasks):
         task.is_watched = number % 2 == 0
 
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 1000
-    assert crowd.requests_per_task <= 2.0
+    assert len(simulation.delays) == 1000
+    assert simulation.requests_per_task <= 2.0
 
 
 def test_tasks_of_an_hour_are_polled_twice_a_minute_and_their_ends_are_seen_in_time() -> None:
-    crowd = lived(runs(300, shortest=3500.0, longest=3700.0))
+    simulation = lived(runs(300, shortest=3500.0, longest=3700.0))
 
-    assert max(crowd.delays.values()) <= 30.0
-    assert crowd.requests_per_task <= 4.0
+    assert max(simulation.delays.values()) <= 30.0
+    assert simulation.requests_per_task <= 4.0
 
 
 # What the list doesn't show is asked for by itself.
@@ -130,10 +130,10 @@ def test_what_the_list_does_not_show_is_followed_by_detail() -> None:
     for task in tasks[::2]:
         task.is_listed = False  # another team's, another project's, or too old
 
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 200
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 200
+    assert max(simulation.delays.values()) <= 30.0
 
 
 @pytest.mark.parametrize(
@@ -148,11 +148,11 @@ def test_what_the_list_does_not_show_is_followed_by_detail() -> None:
     ids=["missing", "empty", "5xx", "too large", "no answer"],
 )
 def test_a_list_that_is_out_of_order_costs_requests_and_no_task(error: WiroError) -> None:
-    crowd = lived(runs(100), fails=pages_fail(error))
+    simulation = lived(runs(100), fails=pages_fail(error))
 
-    assert len(crowd.delays) == 100
-    assert max(crowd.delays.values()) <= 30.0
-    assert crowd.pages <= 20  # it is not asked again and again
+    assert len(simulation.delays) == 100
+    assert max(simulation.delays.values()) <= 30.0
+    assert simulation.pages <= 20  # it is not asked again and again
 
 
 @pytest.mark.parametrize(
@@ -163,12 +163,12 @@ def test_a_list_that_is_out_of_order_costs_requests_and_no_task(error: WiroError
 def test_without_the_list_a_thousand_tasks_are_fifty_details_a_second_and_no_end_is_late(
     error: WiroError,
 ) -> None:
-    crowd = lived(runs(1000), fails=pages_fail(error))
+    simulation = lived(runs(1000), fails=pages_fail(error))
 
-    assert len(crowd.delays) == 1000
-    assert crowd.requests_per_task <= 7.0
-    assert crowd.median_share <= 0.125
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 1000
+    assert simulation.requests_per_task <= 7.0
+    assert simulation.median_share <= 0.125
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_tasks_that_the_list_does_not_show_share_the_fifty_details_a_second() -> None:
@@ -176,32 +176,32 @@ def test_tasks_that_the_list_does_not_show_share_the_fifty_details_a_second() ->
     for task in tasks[:300]:
         task.is_listed = False
 
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert crowd.requests_per_task <= 8.0
-    assert max(crowd.delays.values()) <= 10.0
+    assert simulation.requests_per_task <= 8.0
+    assert max(simulation.delays.values()) <= 10.0
 
 
 def test_ten_thousand_polled_one_by_one_are_seen_in_time_and_not_all_at_once() -> None:
     tasks = runs(10_000, shortest=100.0, longest=101.0)
     for task in tasks:
         task.starts, task.waited_for_from = 0.0, 50.0
-    crowd = Crowd(tasks, fails=pages_fail(WiroNotFoundError("gone", http_status=404)))
+    simulation = WatchSimulation(tasks, fails=pages_fail(WiroNotFoundError("gone", http_status=404)))
     seen: list[int] = []
     for second in range(70, 99):
-        crowd.at(float(second), lambda _: seen.append(crowd.details))
-    crowd.live()
+        simulation.at(float(second), lambda _: seen.append(simulation.details))
+    simulation.live()
 
-    assert max(crowd.delays.values()) <= 30.0
+    assert max(simulation.delays.values()) <= 30.0
     assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= 3000
 
 
 def test_among_few_a_young_task_is_polled_often() -> None:
-    crowd = lived(
+    simulation = lived(
         runs(20, within=0.0, shortest=4.0, longest=8.0), fails=pages_fail(WiroNotFoundError("gone"))
     )
 
-    assert max(crowd.delays.values()) <= 2.0
+    assert max(simulation.delays.values()) <= 2.0
 
 
 def test_a_list_that_is_back_is_used_again() -> None:
@@ -212,45 +212,49 @@ def test_a_list_that_is_back_is_used_again() -> None:
 
 
 def test_a_page_that_is_too_large_for_one_response_is_requested_by_halves() -> None:
-    crowd = Crowd(runs(200))
+    simulation = WatchSimulation(runs(200))
 
     def too_large(look: PollRequest, _: float) -> WiroError | None:
-        is_large = isinstance(look, ListScan) and crowd.plan.page_size > 25
+        is_large = isinstance(look, ListScan) and simulation.plan.page_size > 25
         return WiroAnswerTooLargeError("more than 16 MiB") if is_large else None
 
-    crowd.fails = too_large
-    crowd.live()
+    simulation.fails = too_large
+    simulation.live()
 
-    assert crowd.plan.page_size == 25
-    assert crowd.requests_per_task <= 2.5
+    assert simulation.plan.page_size == 25
+    assert simulation.requests_per_task <= 2.5
 
 
 def test_a_server_that_knows_no_positions_costs_requests_and_no_task() -> None:
-    crowd = lived(runs(300), ignores_start=True)
+    simulation = lived(runs(300), ignores_start=True)
 
-    assert len(crowd.delays) == 300
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 300
+    assert max(simulation.delays.values()) <= 30.0
 
 
-def listing_as(crowd: Crowd, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Crowd:
+def listing_as(
+    simulation: WatchSimulation, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+) -> WatchSimulation:
     """Let Task/List answer in some other way."""
-    answer = crowd._answer
+    answer = simulation._answer
 
     def changed(look: PollRequest, start: int, now: float) -> Any:
         return (
             answer(look, start, now) if isinstance(look, DetailRequest) else change(answer(look, start, now))
         )
 
-    crowd._answer = changed  # type: ignore[method-assign]
-    crowd.live()
-    return crowd
+    simulation._answer = changed  # type: ignore[method-assign]
+    simulation.live()
+    return simulation
 
 
 def test_an_item_without_a_status_changes_nothing() -> None:
-    crowd = listing_as(Crowd(runs(50)), lambda page: tuple(replace(task, status="") for task in page))
+    simulation = listing_as(
+        WatchSimulation(runs(50)), lambda page: tuple(replace(task, status="") for task in page)
+    )
 
-    assert len(crowd.delays) == 50
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 50
+    assert max(simulation.delays.values()) <= 30.0
 
 
 @pytest.mark.parametrize(
@@ -267,10 +271,10 @@ def test_an_item_without_a_status_changes_nothing() -> None:
 def test_a_list_in_some_other_form_costs_requests_and_no_task(
     change: Callable[[tuple[Any, ...]], tuple[Any, ...]],
 ) -> None:
-    crowd = listing_as(Crowd(runs(250)), change)
+    simulation = listing_as(WatchSimulation(runs(250)), change)
 
-    assert len(crowd.delays) == 250
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 250
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_ids_that_are_no_numbers_are_found_too() -> None:
@@ -278,65 +282,65 @@ def test_ids_that_are_no_numbers_are_found_too() -> None:
     for number, task in enumerate(tasks):
         task.id = f"task-{number:05d}"
 
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 300
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 300
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_a_list_that_lags_is_found_out() -> None:
-    crowd = lived(runs(300), list_lag=600.0)
+    simulation = lived(runs(300), list_lag=600.0)
 
-    assert len(crowd.delays) == 300
-    assert max(crowd.delays.values()) <= 60.0
+    assert len(simulation.delays) == 300
+    assert max(simulation.delays.values()) <= 60.0
 
 
 @pytest.mark.parametrize("lag", [12.0, 20.0, 30.0])
 def test_a_list_that_shows_tasks_late_is_not_relied_on_for_their_ends(lag: float) -> None:
-    crowd = lived(runs(300, within=0.0, shortest=25.0, longest=45.0), list_lag=lag)
+    simulation = lived(runs(300, within=0.0, shortest=25.0, longest=45.0), list_lag=lag)
 
-    assert crowd.median_share <= 0.15
-    assert max(crowd.delays.values()) <= 15.0
-    assert crowd.requests_per_task <= 9.0
+    assert simulation.median_share <= 0.15
+    assert max(simulation.delays.values()) <= 15.0
+    assert simulation.requests_per_task <= 9.0
 
 
 def test_an_end_in_the_list_is_believed_only_when_detail_says_so() -> None:
-    crowd = Crowd(runs(20))
+    simulation = WatchSimulation(runs(20))
     shown = Run.shown_at
-    hasty = {run.id for run in crowd.runs}
+    hasty = {run.id for run in simulation.runs}
 
     def answer(look: PollRequest, start: int, now: float) -> Any:
         if isinstance(look, DetailRequest):
-            return shown(crowd._by_id[look.watch.wiro_task_id], now)
-        there = [run for run in reversed(crowd.runs) if run.starts <= now]
+            return shown(simulation._by_id[look.watch.wiro_task_id], now)
+        there = [run for run in reversed(simulation.runs) if run.starts <= now]
         return tuple(shown(run, now + (50.0 if run.id in hasty else 0.0)) for run in there[start:][:100])
 
-    crowd._answer = answer  # type: ignore[method-assign]
-    crowd.live()
+    simulation._answer = answer  # type: ignore[method-assign]
+    simulation.live()
 
-    assert len(crowd.delays) == 20
-    assert min(crowd.delays.values()) >= 0.0
-    assert crowd.details <= 20 * 25
+    assert len(simulation.delays) == 20
+    assert min(simulation.delays.values()) >= 0.0
+    assert simulation.details <= 20 * 25
 
 
 # Errors, deadlines, limits: as for one alone.
 
 
 def test_an_outage_within_the_patience_loses_no_task() -> None:
-    crowd = lived(
+    simulation = lived(
         runs(200), fails=lambda _, now: WiroServerError("502", http_status=502) if 20 < now < 200 else None
     )
 
-    assert len(crowd.delays) == 200
+    assert len(simulation.delays) == 200
 
 
 def test_an_outage_beyond_the_patience_ends_each_wait() -> None:
-    crowd = lived(
+    simulation = lived(
         runs(50, shortest=2000, longest=2000),
         fails=lambda _, now: WiroConnectionError("refused") if now > 20 else None,
     )
 
-    ends = [news[-1].error for news in crowd.told.values()]
+    ends = [news[-1].error for news in simulation.updates.values()]
     assert len(ends) == 50
     assert all(isinstance(error, WiroConnectionError) and "may still run" in str(error) for error in ends)
 
@@ -347,65 +351,65 @@ class Failing:
     def __init__(self, failures: int, *, of: int = 1_000_000, since: Callable[[Run], float]) -> None:
         self._failures, self._of, self._since = failures, of, since
         self._looks: Counter[str] = Counter()
-        self.crowd: Crowd
+        self.simulation: WatchSimulation
 
     def __call__(self, look: PollRequest, now: float) -> WiroError | None:
         if not isinstance(look, DetailRequest):
             return None
         name = look.watch.wiro_task_id
-        if now < self._since(self.crowd._by_id[name]):
+        if now < self._since(self.simulation._by_id[name]):
             return None
         self._looks[name] += 1
         fails = (self._looks[name] - 1) % self._of < self._failures
         return WiroServerError("500", http_status=500) if fails else None
 
 
-def lived_failing(tasks: list[Run], failing: Failing) -> Crowd:
-    crowd = failing.crowd = Crowd(tasks, fails=failing)
-    crowd.live()
-    assert len(crowd.delays) == len(tasks)
-    return crowd
+def lived_failing(tasks: list[Run], failing: Failing) -> WatchSimulation:
+    simulation = failing.simulation = WatchSimulation(tasks, fails=failing)
+    simulation.live()
+    assert len(simulation.delays) == len(tasks)
+    return simulation
 
 
 def test_an_end_that_the_list_shows_is_asked_for_again_soon_when_detail_fails() -> None:
     tasks = runs(100, shortest=60.0, longest=100.0)
     calm = lived(tasks)
 
-    crowd = lived_failing(tasks, Failing(3, since=lambda run: run.ends))
+    simulation = lived_failing(tasks, Failing(3, since=lambda run: run.ends))
 
-    assert max(crowd.delays.values()) <= max(calm.delays.values()) + 1 + 2 + 4 + 1.0
+    assert max(simulation.delays.values()) <= max(calm.delays.values()) + 1 + 2 + 4 + 1.0
 
 
 def test_six_failures_in_a_row_do_not_make_an_end_half_a_minute_late() -> None:
-    crowd = lived_failing(runs(100, shortest=25.0, longest=45.0), Failing(6, since=lambda run: run.ends))
+    simulation = lived_failing(runs(100, shortest=25.0, longest=45.0), Failing(6, since=lambda run: run.ends))
 
-    assert max(crowd.delays.values()) <= 30.0
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_after_a_message_of_the_end_a_failed_detail_is_repeated_soon() -> None:
     failing = Failing(2, since=lambda run: run.ends)
-    crowd = failing.crowd = Crowd([Run("2221", 0.0, 500.0)], fails=failing)
-    crowd.at(500.1, lambda now: crowd.plan.on_message("2221", _at(now)))
-    crowd.live()
+    simulation = failing.simulation = WatchSimulation([Run("2221", 0.0, 500.0)], fails=failing)
+    simulation.at(500.1, lambda now: simulation.plan.on_message("2221", _at(now)))
+    simulation.live()
 
-    assert crowd.delays["2221"] <= 1 + 2 + 1.0
+    assert simulation.delays["2221"] <= 1 + 2 + 1.0
 
 
 def test_a_failed_detail_is_repeated_so_soon_that_no_end_is_late() -> None:
-    crowd = lived_failing(runs(5, shortest=900.0, longest=1000.0), Failing(1, of=2, since=lambda _: 0.0))
+    simulation = lived_failing(runs(5, shortest=900.0, longest=1000.0), Failing(1, of=2, since=lambda _: 0.0))
 
-    assert max(crowd.delays.values()) <= 30.0
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_a_server_that_is_down_is_not_asked_more_often_by_a_thousand_tasks() -> None:
-    crowd = Crowd(
+    simulation = WatchSimulation(
         runs(1000, shortest=300.0, longest=400.0),
         fails=lambda _, now: WiroServerError("503", http_status=503) if now > 60 else None,
     )
     asked: list[int] = []
     for second in (60, 80, 200):
-        crowd.at(float(second), lambda _: asked.append(crowd.requests))
-    crowd.live(until=200.0)
+        simulation.at(float(second), lambda _: asked.append(simulation.requests))
+    simulation.live(until=200.0)
 
     assert asked[1] - asked[0] <= 20 * 100  # each once more than usual, at first
     assert asked[2] - asked[1] <= 120 * 60
@@ -416,33 +420,33 @@ def test_what_cannot_be_ridden_out_ends_the_waits_it_is_about() -> None:
         is_it = isinstance(look, DetailRequest) and look.watch.wiro_task_id == "2225"
         return WiroAuthenticationError("no", http_status=401) if is_it else None
 
-    crowd = lived(runs(20), fails=fails)
+    simulation = lived(runs(20), fails=fails)
 
-    assert isinstance(crowd.told["2225"][-1].error, WiroAuthenticationError)
-    assert len(crowd.delays) == 19
+    assert isinstance(simulation.updates["2225"][-1].error, WiroAuthenticationError)
+    assert len(simulation.delays) == 19
 
 
 def test_each_deadline_is_kept_with_one_last_poll() -> None:
     tasks = runs(100)
-    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), deadline=_at(run.starts + 70.0)))
+    simulation = lived(tasks, polling=lambda run: Polling(_at(run.starts), deadline=_at(run.starts + 70.0)))
 
     late = [run for run in tasks if run.ends > run.starts + 70.5]
     for run in late:
-        error = crowd.told[run.id][-1].error
+        error = simulation.updates[run.id][-1].error
         assert isinstance(error, WiroTaskTimeoutError)
         assert error.wiro_task_id == run.id
         assert "last status: task_output" in str(error)
-    assert len(crowd.delays) >= 100 - len(late) - 2
+    assert len(simulation.delays) >= 100 - len(late) - 2
 
 
 def test_a_deadline_in_the_middle_of_an_outage_is_a_timeout() -> None:
-    crowd = lived(
+    simulation = lived(
         runs(5),
         polling=lambda run: Polling(_at(run.starts), deadline=_at(30.0)),
         fails=lambda _, now: WiroServerError("502") if now > 10 else None,
     )
 
-    assert all(isinstance(news[-1].error, WiroTaskTimeoutError) for news in crowd.told.values())
+    assert all(isinstance(news[-1].error, WiroTaskTimeoutError) for news in simulation.updates.values())
 
 
 def test_a_rate_limit_makes_all_polls_fewer_and_uses_up_no_patience() -> None:
@@ -458,8 +462,8 @@ def test_a_rate_limit_makes_all_polls_fewer_and_uses_up_no_patience() -> None:
 
 
 def test_while_the_gate_is_closed_only_last_polls_are_made() -> None:
-    crowd = Crowd(runs(3))
-    plan = crowd.plan
+    simulation = WatchSimulation(runs(3))
+    plan = simulation.plan
     for number in range(3):
         deadline = _at(10.0) if number == 0 else None
         plan.add(str(number), Polling(NOON, deadline), patience_seconds=300, is_seen=False, now=NOON)
@@ -476,56 +480,58 @@ def test_while_the_gate_is_closed_only_last_polls_are_made() -> None:
 
 def test_a_fixed_interval_is_kept_also_in_a_crowd() -> None:
     tasks = runs(40, within=0.0)
-    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), interval_seconds=20.0))
+    simulation = lived(tasks, polling=lambda run: Polling(_at(run.starts), interval_seconds=20.0))
 
-    assert all(delay <= 20.5 for delay in crowd.delays.values())
-    assert crowd.pages <= 100 / 20 + 3
+    assert all(delay <= 20.5 for delay in simulation.delays.values())
+    assert simulation.pages <= 100 / 20 + 3
 
 
 # Who comes and goes disturbs no other.
 
 
 def test_a_task_nobody_waits_for_any_more_is_not_polled_and_disturbs_no_other() -> None:
-    crowd = Crowd(runs(100))
-    crowd.at(30.0, lambda _: [crowd.plan.remove(crowd.watching[str(2221 + n)]) for n in range(50)])
-    crowd.live()
+    simulation = WatchSimulation(runs(100))
+    simulation.at(
+        30.0, lambda _: [simulation.plan.remove(simulation.watching[str(2221 + n)]) for n in range(50)]
+    )
+    simulation.live()
 
-    assert len(crowd.delays) == 50
-    assert crowd.requests <= 50 + 60
+    assert len(simulation.delays) == 50
+    assert simulation.requests <= 50 + 60
 
 
 def test_two_waits_for_one_task_are_both_notified() -> None:
-    crowd = Crowd(runs(1))
-    second = crowd.plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
-    crowd.live()
+    simulation = WatchSimulation(runs(1))
+    second = simulation.plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
+    simulation.live()
 
     assert second.is_active is False
-    assert sum(news.is_over for news in crowd.told["2221"]) == 2
+    assert sum(news.is_over for news in simulation.updates["2221"]) == 2
 
 
 def test_a_status_is_reported_when_it_changes_and_not_again() -> None:
-    crowd = lived(runs(30))
+    simulation = lived(runs(30))
 
-    for news in crowd.told.values():
+    for news in simulation.updates.values():
         assert [one.task.status for one in news if one.task] == ["task_output", "task_postprocess_end"]
 
 
 def test_after_a_message_of_the_end_the_task_is_polled_at_once() -> None:
-    crowd = Crowd([Run("2221", 0.0, 50.0)])
-    crowd.at(50.1, lambda now: crowd.plan.on_message("2221", _at(now)))
-    crowd.live()
+    simulation = WatchSimulation([Run("2221", 0.0, 50.0)])
+    simulation.at(50.1, lambda now: simulation.plan.on_message("2221", _at(now)))
+    simulation.live()
 
-    assert crowd.delays["2221"] < 1.0
+    assert simulation.delays["2221"] < 1.0
 
 
 def test_an_error_before_the_model_ran_is_followed_and_its_reason_is_asked_for() -> None:
     """The list's items may be abridged, so that only Detail says why."""
     tasks = runs(30)
     tasks[7].errs_from, tasks[7].errs_until = tasks[7].starts + 5.0, tasks[7].starts + 20.0
-    crowd = lived(tasks)
+    simulation = lived(tasks)
 
-    assert len(crowd.delays) == 30
-    news = [one.task for one in crowd.told[tasks[7].id] if one.task]
+    assert len(simulation.delays) == 30
+    news = [one.task for one in simulation.updates[tasks[7].id] if one.task]
     assert [task.status for task in news] == [
         "task_output",
         "task_error",
@@ -539,9 +545,9 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
     tasks = runs(30)
     tasks[7].errs_from, tasks[7].errs_until = tasks[7].starts + 5.0, 1e9
     tasks[7].ends = 1e9
-    crowd = lived(tasks, polling=lambda run: Polling(_at(run.starts), _at(300.0)))
+    simulation = lived(tasks, polling=lambda run: Polling(_at(run.starts), _at(300.0)))
 
-    error = crowd.told[tasks[7].id][-1].error
+    error = simulation.updates[tasks[7].id][-1].error
     assert isinstance(error, WiroTaskTimeoutError)
     assert "last status: task_error: no machine" in str(error)
 
@@ -549,19 +555,19 @@ def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
 def test_a_reason_that_comes_later_is_news_once() -> None:
     plan = PollScheduler(lambda: 0.5)
     plan.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
-    told = []
+    updates = []
     for number, reason in enumerate(("", "", "no machine", "", "no machine"), start=1):
         [look] = plan.due_requests(_at(60.0 * number))
         assert isinstance(look, DetailRequest)
-        told.append(plan.on_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
+        updates.append(plan.on_task(look, Task("2221", "task_error", debug_error=reason), _at(60.0 * number)))
 
-    assert [len(news) for news in told] == [1, 0, 1, 0, 0]
-    assert told[2][0].since is None, "nothing that should have been heard of"
+    assert [len(news) for news in updates] == [1, 0, 1, 0, 0]
+    assert updates[2][0].since is None, "nothing that should have been heard of"
 
 
 def test_a_watcher_that_was_suspended_for_an_hour_polls_again_before_it_gives_up() -> None:
-    crowd = Crowd(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
-    plan = crowd.plan
+    simulation = WatchSimulation(runs(1, shortest=4000.0, longest=4000.0), fails=lambda _, now: None)
+    plan = simulation.plan
     watched = plan.add("2221", Polling(NOON), patience_seconds=300, is_seen=False, now=NOON)
     [look] = plan.due_requests(_at(1.0))
 
@@ -589,7 +595,7 @@ def test_a_task_that_was_just_started_and_is_not_known_yet_is_waited_for() -> No
     )
 
     assert len(early.delays) == 1
-    assert isinstance(late.told["2221"][-1].error, WiroNotFoundError)
+    assert isinstance(late.updates["2221"][-1].error, WiroNotFoundError)
 
 
 def _failing_looks(
@@ -638,10 +644,10 @@ def test_a_task_newer_than_all_that_the_list_shows_is_followed_by_detail() -> No
     tasks = runs(50)
     for task in tasks:
         task.is_listed = False
-    crowd = lived([*strangers, *tasks])
+    simulation = lived([*strangers, *tasks])
 
-    assert len(crowd.delays) == 50
-    assert max(crowd.delays.values()) <= 30.0
+    assert len(simulation.delays) == 50
+    assert max(simulation.delays.values()) <= 30.0
 
 
 def test_a_fixed_interval_and_a_deadline_among_many_cost_one_poll_at_the_deadline() -> None:
@@ -651,46 +657,46 @@ def test_a_fixed_interval_and_a_deadline_among_many_cost_one_poll_at_the_deadlin
         is_slow = int(run.id) % 4 == 0
         return Polling(_at(run.starts), _at(1000.0) if is_slow else None, 3600.0 if is_slow else None)
 
-    crowd = Crowd(runs(200, shortest=1500.0, longest=1501.0), polling=polling)
+    simulation = WatchSimulation(runs(200, shortest=1500.0, longest=1501.0), polling=polling)
     queued: list[int] = []
-    crowd.at(999.0, lambda _: queued.append(len(crowd.plan._queue._heap)))
-    crowd.live(until=1005.0)
+    simulation.at(999.0, lambda _: queued.append(len(simulation.plan._queue._heap)))
+    simulation.live(until=1005.0)
 
-    assert crowd.details <= 50 + 1000 / 30 + 5
+    assert simulation.details <= 50 + 1000 / 30 + 5
     assert queued[0] <= 300
 
 
 def test_a_message_that_comes_during_a_poll_is_followed_by_another_poll() -> None:
-    crowd = Crowd([Run("2221", 0.0, 500.0)])
-    crowd.at(499.85, lambda now: crowd.plan.poll_now(["2221"], _at(now)))  # answered as of 499.95
-    crowd.at(500.01, lambda now: crowd.plan.on_message("2221", _at(now)))
-    crowd.live()
+    simulation = WatchSimulation([Run("2221", 0.0, 500.0)])
+    simulation.at(499.85, lambda now: simulation.plan.poll_now(["2221"], _at(now)))  # answered as of 499.95
+    simulation.at(500.01, lambda now: simulation.plan.on_message("2221", _at(now)))
+    simulation.live()
 
-    assert crowd.delays["2221"] < 1.0
+    assert simulation.delays["2221"] < 1.0
 
 
 def test_lines_on_stderr_cost_one_poll_and_leave_a_task_in_the_list() -> None:
-    crowd = Crowd(runs(50))
+    simulation = WatchSimulation(runs(50))
 
     def line(run: Run, now: float) -> None:
         if now < run.ends:
-            crowd.plan.on_message(run.id, _at(now), is_end=False)
-            crowd.at(now + 0.1, lambda then: line(run, then))
+            simulation.plan.on_message(run.id, _at(now), is_end=False)
+            simulation.at(now + 0.1, lambda then: line(run, then))
 
-    for run in crowd.runs:
-        crowd.at(run.starts + 5.0, lambda now, run=run: line(run, now))
-    crowd.live()
+    for run in simulation.runs:
+        simulation.at(run.starts + 5.0, lambda now, run=run: line(run, now))
+    simulation.live()
 
-    assert len(crowd.delays) == 50
-    assert crowd.requests_per_task <= 4.0
+    assert len(simulation.delays) == 50
+    assert simulation.requests_per_task <= 4.0
 
 
 @pytest.mark.parametrize("error", [WiroServerError("502"), WiroResponseError("HTML of a proxy")])
 def test_half_a_second_without_the_list_costs_next_to_nothing(error: WiroError) -> None:
     """Several pages are on their way at once; each of them failed."""
-    crowd = lived(
+    simulation = lived(
         runs(5000),
         fails=lambda look, now: error if isinstance(look, ListScan) and 20.0 < now < 20.5 else None,
     )
 
-    assert crowd.requests_per_task <= 1.6
+    assert simulation.requests_per_task <= 1.6

@@ -76,7 +76,7 @@ class Trouble:
     ignores_start: bool
     strangers: int
     latency: float
-    told: int
+    messages: int
     leaving: float
 
 
@@ -91,7 +91,7 @@ TROUBLES = st.builds(
     ignores_start=st.booleans(),
     strangers=st.sampled_from([0, 5, 300]),
     latency=st.sampled_from([0.05, 0.5, LONGEST_LATENCY]),
-    told=st.integers(0, 60),
+    messages=st.integers(0, 60),
     leaving=st.sampled_from([0.0, 0.2]),
 )
 
@@ -136,7 +136,7 @@ class Storm:
             name = self._add_run(first + 1000 + number, starts=starts, ends=ends, is_listed=is_listed)
             for _ in range(self.chance.choice([1, 1, 1, 2])):
                 self.at(starts, lambda now, name=name: self._wait_for(name, now))
-        for _ in range(trouble.told):
+        for _ in range(trouble.messages):
             self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._tell_something)
         if self.chance.random() < 0.3:
             self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._close_gate)
@@ -348,7 +348,7 @@ def test_a_task_that_is_newer_than_all_the_list_shows_is_followed_by_detail() ->
             ignores_start=False,
             strangers=5,
             latency=0.05,
-            told=0,
+            messages=0,
             leaving=0.0,
         )
     )

@@ -29,7 +29,7 @@ from tests.operators.fakes import RETRO, SMALL
 if TYPE_CHECKING:
     from airflow_provider_wiro.triggers.base import WiroTrigger
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("task_log")
 
 
 def submitted(count: int) -> list[str]:
@@ -236,16 +236,16 @@ async def test_a_bug_in_the_scheduler_is_logged_and_no_task_is_lost_sight_of(
 async def test_callbacks_run_in_the_context_of_the_caller(wiro: WiroEmulator) -> None:
     """By its context Airflow finds the log of a trigger."""
     trigger = contextvars.ContextVar("trigger", default="none")
-    told: dict[str, set[str]] = {}
+    contexts: dict[str, set[str]] = {}
 
     async def wait(name: str, wiro_task_id: str) -> None:
         trigger.set(name)
-        await watching(wiro_task_id, observe=lambda _: told.setdefault(name, set()).add(trigger.get()))
+        await watching(wiro_task_id, observe=lambda _: contexts.setdefault(name, set()).add(trigger.get()))
 
     await asyncio.gather(*(wait(f"of {one}", one) for one in submitted(5)))
 
-    assert told == {name: {name} for name in told}
-    assert len(told) == 5
+    assert contexts == {name: {name} for name in contexts}
+    assert len(contexts) == 5
 
 
 async def test_a_key_that_was_changed_meanwhile_is_read_again(

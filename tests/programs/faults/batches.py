@@ -10,54 +10,54 @@ from tests.programs.faults.scenario import Scenario
 from tests.programs.faults.scenario_context import Expected
 
 if TYPE_CHECKING:
-    from tests.programs.faults.scenario_context import Stage
+    from tests.programs.faults.scenario_context import ScenarioContext
 
 ITEMS, MAX_ACTIVE = 40, 10
 #: Airflow itself needs up to 5 s to notice a user's click; more is granted to machines with two busy cores.
 STOP_SECONDS = 30.0
 
 
-def batch_killed(stage: Stage) -> None:
+def batch_killed(context: ScenarioContext) -> None:
     """The process dies in the middle: the retry follows what runs, and runs only what is missing."""
-    run = stage.trigger()
-    stage.wait_until_wiro(
+    run = context.trigger()
+    context.wait_until_wiro(
         "a part is done", lambda seen: seen.started >= ITEMS // 2 and seen.running > 0, within_seconds=180
     )
-    kill_task(run.task_process(), stage.stack.servers)
-    stage.note(f"killed with {stage.ask(lambda seen: seen.started)} of {ITEMS} started")
-    stage.finish(Expected(started=ITEMS, billed=ITEMS, states={"success": 1}, most_tries=2))
+    kill_task(run.task_process(), context.stack.servers)
+    context.note(f"killed with {context.ask(lambda seen: seen.started)} of {ITEMS} started")
+    context.finish(Expected(started=ITEMS, billed=ITEMS, states={"success": 1}, most_tries=2))
     summary = run.result("run")
     if (summary["total"], summary["succeeded"]) != (ITEMS, ITEMS):
         raise BrokenPromiseError(f"the batch counts otherwise: {summary}")
 
 
-def _mark_failed(stage: Stage, *, is_deferred: bool) -> None:
-    stage.wiro.arm({"kind": "stuck_running", "times": None})
-    run = stage.trigger()
-    stage.wait_until_wiro("all run", lambda seen: seen.running == MAX_ACTIVE, within_seconds=180)
+def _mark_failed(context: ScenarioContext, *, is_deferred: bool) -> None:
+    context.wiro.arm({"kind": "stuck_running", "times": None})
+    run = context.trigger()
+    context.wait_until_wiro("all run", lambda seen: seen.running == MAX_ACTIVE, within_seconds=180)
     if is_deferred:
-        stage.wait_until_followed(run)
-        stage.wait_until_wiro(
+        context.wait_until_followed(run)
+        context.wait_until_wiro(
             "all are listened to",
             lambda seen: seen.counts["socket_registrations"] >= MAX_ACTIVE,
             within_seconds=60,
         )
     run.mark_failed()
-    seconds = stage.wait_until_wiro(
+    seconds = context.wait_until_wiro(
         "all are stopped", lambda seen: seen.stopped == MAX_ACTIVE, within_seconds=STOP_SECONDS
     )
-    stage.note(f"all stopped after {seconds:.1f} s")
-    stage.finish(Expected(started=MAX_ACTIVE, stopped=MAX_ACTIVE, billed=0, states={"failed": 1}))
+    context.note(f"all stopped after {seconds:.1f} s")
+    context.finish(Expected(started=MAX_ACTIVE, stopped=MAX_ACTIVE, billed=0, states={"failed": 1}))
 
 
-def batch_marked_failed(stage: Stage) -> None:
+def batch_marked_failed(context: ScenarioContext) -> None:
     """A user marks a batch failed that waits in a worker: what runs is stopped, and nothing more begins."""
-    _mark_failed(stage, is_deferred=False)
+    _mark_failed(context, is_deferred=False)
 
 
-def batch_marked_failed_deferred(stage: Stage) -> None:
+def batch_marked_failed_deferred(context: ScenarioContext) -> None:
     """The same while it is deferred."""
-    _mark_failed(stage, is_deferred=True)
+    _mark_failed(context, is_deferred=True)
 
 
 SCENARIOS = (

@@ -1,4 +1,4 @@
-"""Waiting that ends when somebody presses Ctrl-C, in every thread."""
+"""Waits that Ctrl-C ends in every thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BrokenPromiseError(Exception):
 
 
 class StoppedError(Exception):
-    """The whole thing was told to stop."""
+    """The program was stopped."""
 
 
 def stop_waiting() -> None:

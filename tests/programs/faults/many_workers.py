@@ -13,7 +13,7 @@ from tests.programs.faults.scenario import Scenario
 from tests.programs.faults.scenario_context import Expected
 
 if TYPE_CHECKING:
-    from tests.programs.faults.scenario_context import Stage
+    from tests.programs.faults.scenario_context import ScenarioContext
 
 RUNS = 60
 MOVED = 6
@@ -36,62 +36,66 @@ SETTINGS = {
 }
 
 
-def _celery(stage: Stage) -> CeleryStack:
-    if not isinstance(stage.stack, CeleryStack):
-        raise TypeError(f"{stage.name} needs a CeleryStack")
-    return stage.stack
+def _celery(context: ScenarioContext) -> CeleryStack:
+    if not isinstance(context.stack, CeleryStack):
+        raise TypeError(f"{context.name} needs a CeleryStack")
+    return context.stack
 
 
-def _trigger_logs(stage: Stage) -> dict[str, str]:
+def _trigger_logs(context: ScenarioContext) -> dict[str, str]:
     """Return the text of each triggerer's log of this scenario's tasks, by the path of its file."""
-    logs = (stage.stack.home / "logs").rglob("*.log.trigger.*.log")
-    return {str(log): log.read_text(errors="replace") for log in logs if stage.name in str(log)}
+    logs = (context.stack.home / "logs").rglob("*.log.trigger.*.log")
+    return {str(log): log.read_text(errors="replace") for log in logs if context.name in str(log)}
 
 
-def _times_said(stage: Stage, words: str) -> int:
+def _times_said(context: ScenarioContext, words: str) -> int:
     """Return how often the task logs hold some words of Airflow: that a scenario has met what it is about."""
-    return sum(text.count(words) for text in _trigger_logs(stage).values())
+    return sum(text.count(words) for text in _trigger_logs(context).values())
 
 
-def _started_triggers(stage: Stage) -> set[tuple[str, str]]:
+def _started_triggers(context: ScenarioContext) -> set[tuple[str, str]]:
     """
     Return which triggers which triggerer has begun with, as pairs of a log's path and a trigger's id.
 
     The next trigger of a triggerer overwrites its log of the task, so that counting lines shows nothing.
     """
-    return {(path, found) for path, text in _trigger_logs(stage).items() for found in STARTING.findall(text)}
+    return {
+        (path, found) for path, text in _trigger_logs(context).items() for found in STARTING.findall(text)
+    }
 
 
-def many_workers(stage: Stage) -> None:
+def many_workers(context: ScenarioContext) -> None:
     """Sixty mapped runs while a worker and a triggerer are killed with all they do, and come back."""
-    stack = _celery(stage)
-    stage.trigger()
-    stage.wait_until_wiro("a third is started", lambda seen: seen.started >= RUNS // 3, within_seconds=240)
+    stack = _celery(context)
+    context.trigger()
+    context.wait_until_wiro("a third is started", lambda seen: seen.started >= RUNS // 3, within_seconds=240)
     doomed = stack.workers[0], stack.triggerer
     for server in doomed:
         server.kill()
-    stage.note(f"worker and triggerer killed with {stage.ask(lambda seen: seen.started)} Wiro tasks started")
+    context.note(
+        f"worker and triggerer killed with {context.ask(lambda seen: seen.started)} Wiro tasks started"
+    )
     pause(5)
     for server in doomed:
         server.launch()
     for server in doomed:
         server.wait_until_ready()
-    stage.say("both are back")
-    stage.finish(Expected(started=RUNS, states={"success": RUNS}), within_seconds=480)
-    most = stage.wiro.seen().most_starts_of_one_run
+    context.say("both are back")
+    context.finish(Expected(started=RUNS, states={"success": RUNS}), within_seconds=480)
+    most = context.wiro.seen().most_starts_of_one_run
     if most != 1:
         raise BrokenPromiseError(f"a run was started {most} times")
 
 
-def triggerer_moved(stage: Stage) -> None:
+def triggerer_moved(context: ScenarioContext) -> None:
     """
     A triggerer falls silent, its triggers move to the other one, and it wakes up again.
 
     It then finds triggers that are its no longer, and cancels them just as if a user had stopped their tasks.
     """
-    stack = _celery(stage)
-    run = stage.trigger()
-    stage.wait_until_followed(run)
+    stack = _celery(context)
+    run = context.trigger()
+    context.wait_until_followed(run)
     silent = stack.triggerer, stack.second_triggerer
     # Which of the two has the triggers is Airflow's choice, so one after the other falls silent.
     for server in silent:
@@ -100,53 +104,53 @@ def triggerer_moved(stage: Stage) -> None:
             pause(TRIGGERER_SILENT_SECONDS + 15)
         finally:
             signal_session(server, signal.SIGCONT)
-        stage.say(f"{server.name} was silent, and woke up")
+        context.say(f"{server.name} was silent, and woke up")
         pause(10)
-        if stage.ask(lambda seen: seen.stopped):
+        if context.ask(lambda seen: seen.stopped):
             raise BrokenPromiseError("a Wiro task was stopped because its trigger moved")
-    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
-    stage.finish(Expected(started=MOVED, states={"success": MOVED}, most_tries=1))
+    context.note(f"{_times_said(context, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    context.finish(Expected(started=MOVED, states={"success": MOVED}, most_tries=1))
 
 
-def batch_triggerer_moved(stage: Stage) -> None:
+def batch_triggerer_moved(context: ScenarioContext) -> None:
     """
     A triggerer falls silent, and wakes up while the batch that it followed runs in a worker.
 
     Meanwhile the other one has taken the trigger over, and fired it. The Airflow task is running, then, which
     is no sign of a user's will: none of its Wiro tasks may be stopped.
     """
-    stack = _celery(stage)
+    stack = _celery(context)
     first, second = stack.triggerer, stack.second_triggerer
-    run = stage.trigger()
-    stage.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
+    run = context.trigger()
+    context.wait_until_wiro("all run", lambda seen: seen.running == BATCH_ACTIVE, within_seconds=240)
     try:
         # Which of the two has the trigger is Airflow's choice, unless only one of them is awake: the next one
         # that starts is the second's, be it taken over from the first.
         signal_session(first, signal.SIGSTOP)
-        started = _started_triggers(stage)
+        started = _started_triggers(context)
         wait_for(
             "the second has the trigger",
-            lambda: _started_triggers(stage) - started and set(run.states()) == {"deferred"},
+            lambda: _started_triggers(context) - started and set(run.states()) == {"deferred"},
             within_seconds=240,
         )
         # The worker that is resumed next has Runs to wait for, so that it is still running when the second
         # triggerer wakes up.
-        stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
+        context.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 30, "times": 2})
         signal_session(second, signal.SIGSTOP)
         signal_session(first, signal.SIGCONT)
-        stage.say(f"{second.name} falls silent")
+        context.say(f"{second.name} falls silent")
         run.wait_for_state("running", within_seconds=180)
-        stage.note("the silent triggerer woke up while the batch was running")
+        context.note("the silent triggerer woke up while the batch was running")
     finally:
         for server in (first, second):
             signal_session(server, signal.SIGCONT)
     pause(20)
-    if stage.ask(lambda seen: seen.stopped):
+    if context.ask(lambda seen: seen.stopped):
         raise BrokenPromiseError("Wiro tasks were stopped because their trigger moved")
-    moves = _times_said(stage, "This trigger moves to another triggerer")
-    stage.note(f"{moves} times a trigger left its Wiro tasks running")
-    stage.note(f"{_times_said(stage, 'invoking on_kill')} triggers were told to kill, by the move alone")
-    stage.finish(
+    moves = _times_said(context, "This trigger moves to another triggerer")
+    context.note(f"{moves} times a trigger left its Wiro tasks running")
+    context.note(f"{_times_said(context, 'invoking on_kill')} triggers were told to kill, by the move alone")
+    context.finish(
         Expected(started=BATCH_ITEMS, billed=BATCH_ITEMS, states={"success": 1}, most_tries=1),
         within_seconds=480,
     )

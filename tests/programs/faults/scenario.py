@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tests.programs.faults.interruptible_wait import StoppedError, stop_waiting
-from tests.programs.faults.scenario_context import Stage
+from tests.programs.faults.scenario_context import ScenarioContext
 from tests.programs.faults.wiro import Wiro
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Scenario:
     """
 
     name: str
-    act: Callable[[Stage], None]
+    act: Callable[[ScenarioContext], None]
     model_seconds: float = 30
     wiro_options: tuple[str, ...] = ()
 
@@ -59,19 +59,19 @@ class Result:
 def perform(scenario: Scenario, stack: AirflowStack, home: Path, log: Callable[[str], None]) -> Result:
     """Run one scenario with an emulator of its own, and count."""
     began = time.monotonic()
-    stage: Stage | None = None
+    context: ScenarioContext | None = None
     counted, problem = "nothing was counted", None
     wiro = Wiro(*scenario.wiro_options, log=home / "wiro" / f"{scenario.name}.log", speed=scenario.speed)
     try:
         with wiro:
-            stage = Stage(scenario.name, stack, wiro, log)
+            context = ScenarioContext(scenario.name, stack, wiro, log)
             try:
-                scenario.act(stage)
+                scenario.act(context)
             finally:
                 wiro.thaw()
                 seen = wiro.seen()
                 wiro.log.with_suffix(".json").write_text(json.dumps(asdict(seen), indent=1))
-                counted = stage.counted()
+                counted = context.counted()
     except StoppedError:
         raise
     except Exception as error:  # whatever it is, the other scenarios go on

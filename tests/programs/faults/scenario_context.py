@@ -1,4 +1,4 @@
-"""What a scenario acts with: Airflow, a Wiro of its own, and the runs it starts. And what it must prove."""
+"""What a scenario works with (Airflow, an emulator of its own, its DAG runs) and what it must prove."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Expected:
 
 
 @dataclass
-class Stage:
-    """One scenario's part of the world."""
+class ScenarioContext:
+    """The Airflow, the emulator and the DAG runs of one scenario."""
 
     name: str
     stack: AirflowStack

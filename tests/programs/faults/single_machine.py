@@ -14,7 +14,7 @@ from tests.programs.faults.scenario_context import Expected
 from tests.programs.system.servers import session_members
 
 if TYPE_CHECKING:
-    from tests.programs.faults.scenario_context import Run, Stage
+    from tests.programs.faults.scenario_context import Run, ScenarioContext
 
 #: How soon a Wiro task must be stopped after a user's click. Airflow itself needs up to 5 s to notice; more
 #: is granted to machines with two busy cores.
@@ -39,11 +39,11 @@ ONE_SUCCESS = {"success": 1}
 ONE_FAILURE = {"failed": 1}
 
 
-def _begin(stage: Stage, dag_id: str | None = None) -> Run:
+def _begin(context: ScenarioContext, dag_id: str | None = None) -> Run:
     """Start a run and wait until its model runs at Wiro."""
-    before = stage.ask(lambda seen: seen.running)
-    run = stage.trigger(dag_id)
-    stage.wait_until_wiro("the model runs", lambda seen: seen.running > before, within_seconds=120)
+    before = context.ask(lambda seen: seen.running)
+    run = context.trigger(dag_id)
+    context.wait_until_wiro("the model runs", lambda seen: seen.running > before, within_seconds=120)
     return run
 
 
@@ -58,168 +58,168 @@ def _check_intent_only(run: Run) -> None:
         raise BrokenPromiseError(f"expected a record with an intent and no id, found {record}")
 
 
-def _killed_before_record(stage: Stage, *, with_worker: bool) -> None:
+def _killed_before_record(context: ScenarioContext, *, with_worker: bool) -> None:
     """Wiro has started the task, and the process dies before the answer with the id arrives."""
-    stage.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 600})
-    run = stage.trigger()
-    stage.wait_until_wiro("Run was carried out", lambda seen: seen.started == 1, within_seconds=120)
+    context.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 600})
+    run = context.trigger()
+    context.wait_until_wiro("Run was carried out", lambda seen: seen.started == 1, within_seconds=120)
     _check_intent_only(run)
-    kill_task(run.task_process(), stage.stack.servers, with_worker=with_worker)
-    stage.say("killed with Run carried out and its answer on the way")
-    stage.finish(Expected(started=1, states=ONE_SUCCESS))
+    kill_task(run.task_process(), context.stack.servers, with_worker=with_worker)
+    context.say("killed with Run carried out and its answer on the way")
+    context.finish(Expected(started=1, states=ONE_SUCCESS))
 
 
-def killed_before_record(stage: Stage) -> None:
+def killed_before_record(context: ScenarioContext) -> None:
     """Only the task's process dies: its supervisor sees that at once."""
-    _killed_before_record(stage, with_worker=False)
+    _killed_before_record(context, with_worker=False)
 
 
-def killed_worker_before_record(stage: Stage) -> None:
+def killed_worker_before_record(context: ScenarioContext) -> None:
     """The whole worker dies: Airflow misses its heartbeats after a while."""
-    _killed_before_record(stage, with_worker=True)
+    _killed_before_record(context, with_worker=True)
 
 
-def _killed_in_flight(stage: Stage, gateway: Gateway) -> None:
+def _killed_in_flight(context: ScenarioContext, gateway: Gateway) -> None:
     """Kill the process while Run is on the wire, and let it arrive only after the retry has begun to look."""
     with gateway:
-        stage.connect(through=gateway.address)
-        run = stage.trigger()
+        context.connect(through=gateway.address)
+        run = context.trigger()
         wait_for("a Run is on the wire", lambda: gateway.held, within_seconds=180)
         _check_intent_only(run)
-        kill_task(run.task_process(), stage.stack.servers)
-        stage.say("killed with Run on the wire")
+        kill_task(run.task_process(), context.stack.servers)
+        context.say("killed with Run on the wire")
         pause(15)
         if gateway.held > 1:
             raise BrokenPromiseError("a second Run was sent while the first was on its way")
         gateway.release()
-        stage.finish(Expected(started=1, states=ONE_SUCCESS))
+        context.finish(Expected(started=1, states=ONE_SUCCESS))
 
 
-def killed_in_flight(stage: Stage) -> None:
+def killed_in_flight(context: ScenarioContext) -> None:
     """The process dies while Run is on the wire."""
-    _killed_in_flight(stage, Gateway(stage.wiro.page))
+    _killed_in_flight(context, Gateway(context.wiro.page))
 
 
-def killed_after_rate_limit(stage: Stage) -> None:
+def killed_after_rate_limit(context: ScenarioContext) -> None:
     """The same, with a Run that was sent long after the intent, since Wiro had asked to wait with it."""
-    stage.wiro.arm({"kind": "rate_limit", "endpoint": "Run", "retry_after": 40})
-    _killed_in_flight(stage, Gateway(stage.wiro.page, runs_let_through=1))
+    context.wiro.arm({"kind": "rate_limit", "endpoint": "Run", "retry_after": 40})
+    _killed_in_flight(context, Gateway(context.wiro.page, runs_let_through=1))
 
 
-def killed_in_doubt(stage: Stage) -> None:
+def killed_in_doubt(context: ScenarioContext) -> None:
     """
     The same at a Wiro that had answered nothing before either: which task is the run's can't be told.
 
     That is for a person to decide, who is told the task's id; a second one is not started.
     """
-    stage.wiro.freeze()
-    run = stage.trigger()
+    context.wiro.freeze()
+    run = context.trigger()
     wait_for("the intent is recorded", run.record, within_seconds=180)
     pause(2)
     _check_intent_only(run)
-    kill_task(run.task_process(), stage.stack.servers)
-    stage.say("killed with Run on the wire, and Wiro frozen since before")
+    kill_task(run.task_process(), context.stack.servers)
+    context.say("killed with Run on the wire, and Wiro frozen since before")
     pause(15)
-    stage.wiro.thaw()
+    context.wiro.thaw()
     run.wait_until_over(120)
-    stage.wait_until_wiro("the task has ended", lambda seen: seen.alive == 0, within_seconds=60)
-    stage.finish(Expected(started=1, billed=1, states=ONE_FAILURE, most_tries=2))
+    context.wait_until_wiro("the task has ended", lambda seen: seen.alive == 0, within_seconds=60)
+    context.finish(Expected(started=1, billed=1, states=ONE_FAILURE, most_tries=2))
 
 
-def answer_lost(stage: Stage) -> None:
+def answer_lost(context: ScenarioContext) -> None:
     """Wiro starts the task and the connection breaks before the answer."""
-    stage.wiro.arm({"kind": "drop_after", "endpoint": "Run"})
-    stage.trigger()
-    stage.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
+    context.wiro.arm({"kind": "drop_after", "endpoint": "Run"})
+    context.trigger()
+    context.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
 
 
-def request_lost(stage: Stage) -> None:
+def request_lost(context: ScenarioContext) -> None:
     """The connection breaks before Wiro starts anything: the same sight, and a Run must be sent again."""
-    stage.wiro.arm({"kind": "drop_before", "endpoint": "Run"})
-    stage.trigger()
-    stage.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
+    context.wiro.arm({"kind": "drop_before", "endpoint": "Run"})
+    context.trigger()
+    context.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
 
 
-def _killed_polling(stage: Stage, *, with_worker: bool) -> None:
-    run = _begin(stage)
+def _killed_polling(context: ScenarioContext, *, with_worker: bool) -> None:
+    run = _begin(context)
     _wait_for_id(run)
-    kill_task(run.task_process(), stage.stack.servers, with_worker=with_worker)
-    stage.say("killed while it followed its task")
-    stage.finish(Expected(started=1, states=ONE_SUCCESS))
+    kill_task(run.task_process(), context.stack.servers, with_worker=with_worker)
+    context.say("killed while it followed its task")
+    context.finish(Expected(started=1, states=ONE_SUCCESS))
 
 
-def killed_polling(stage: Stage) -> None:
+def killed_polling(context: ScenarioContext) -> None:
     """The task's process dies while it waits."""
-    _killed_polling(stage, with_worker=False)
+    _killed_polling(context, with_worker=False)
 
 
-def killed_worker_polling(stage: Stage) -> None:
+def killed_worker_polling(context: ScenarioContext) -> None:
     """The worker dies while its task waits."""
-    _killed_polling(stage, with_worker=True)
+    _killed_polling(context, with_worker=True)
 
 
-def _stops_within(stage: Stage, limit: float) -> None:
-    seconds = stage.wait_until_wiro(
+def _stops_within(context: ScenarioContext, limit: float) -> None:
+    seconds = context.wait_until_wiro(
         "the task is stopped", lambda seen: seen.stopped == 1, within_seconds=limit
     )
-    stage.note(f"stopped after {seconds:.1f} s")
+    context.note(f"stopped after {seconds:.1f} s")
 
 
-def mark_failed_deferred(stage: Stage) -> None:
+def mark_failed_deferred(context: ScenarioContext) -> None:
     """A user marks a deferred task failed."""
-    run = _begin(stage)
-    stage.wait_until_followed(run)
+    run = _begin(context)
+    context.wait_until_followed(run)
     run.mark_failed()
-    _stops_within(stage, STOP_SECONDS_DEFERRED)
-    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+    _stops_within(context, STOP_SECONDS_DEFERRED)
+    context.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
 
 
-def mark_failed_mapped(stage: Stage) -> None:
+def mark_failed_mapped(context: ScenarioContext) -> None:
     """A user marks one of two mapped, deferred instances failed: only that one's Wiro task is stopped."""
-    run = stage.trigger()
-    stage.wait_until_followed(run)
-    stage.wait_until_wiro("both models run", lambda seen: seen.running == 2, within_seconds=60)
+    run = context.trigger()
+    context.wait_until_followed(run)
+    context.wait_until_wiro("both models run", lambda seen: seen.running == 2, within_seconds=60)
     run.mark_failed(map_index=1)
-    _stops_within(stage, STOP_SECONDS_DEFERRED)
-    stage.finish(Expected(started=2, stopped=1, states={"failed": 1, "success": 1}))
+    _stops_within(context, STOP_SECONDS_DEFERRED)
+    context.finish(Expected(started=2, stopped=1, states={"failed": 1, "success": 1}))
 
 
-def mark_failed_blocking(stage: Stage) -> None:
+def mark_failed_blocking(context: ScenarioContext) -> None:
     """A user marks a running task failed."""
-    run = _begin(stage)
+    run = _begin(context)
     _wait_for_id(run)
     run.mark_failed()
-    _stops_within(stage, STOP_SECONDS_BLOCKING)
-    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+    _stops_within(context, STOP_SECONDS_BLOCKING)
+    context.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
 
 
-def clear_deferred(stage: Stage) -> None:
+def clear_deferred(context: ScenarioContext) -> None:
     """A user clears a deferred task: its Wiro task is followed on, or stopped before another is paid for."""
-    run = _begin(stage)
-    stage.wait_until_followed(run)
+    run = _begin(context)
+    context.wait_until_followed(run)
     run.clear()
     pause(3)
     run.wait_until_over(240)
-    seen = stage.wiro.seen()
-    stage.note("the new try followed it on" if seen.started == 1 else "it was stopped, and one begun anew")
-    stage.finish(Expected(started=seen.started, stopped=seen.started - 1, states=ONE_SUCCESS))
+    seen = context.wiro.seen()
+    context.note("the new try followed it on" if seen.started == 1 else "it was stopped, and one begun anew")
+    context.finish(Expected(started=seen.started, stopped=seen.started - 1, states=ONE_SUCCESS))
     if seen.started > 2:
         raise BrokenPromiseError(f"one Clear started {seen.started - 1} more Wiro tasks")
 
 
-def execution_timeout(stage: Stage) -> None:
+def execution_timeout(context: ScenarioContext) -> None:
     """Airflow's execution_timeout ends a blocking run."""
-    stage.trigger()
-    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+    context.trigger()
+    context.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
 
 
-def operator_timeout(stage: Stage) -> None:
+def operator_timeout(context: ScenarioContext) -> None:
     """The operator's own timeout passes while deferred."""
-    stage.trigger()
-    stage.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
+    context.trigger()
+    context.finish(Expected(started=1, stopped=1, states=ONE_FAILURE))
 
 
-def account_limit(stage: Stage) -> None:
+def account_limit(context: ScenarioContext) -> None:
     """
     Six runs on an account that may have two at once.
 
@@ -228,42 +228,42 @@ def account_limit(stage: Stage) -> None:
     uses up a retry of its own accord.
     """
     pause(AFTER_THE_RUSH_SECONDS)
-    stage.trigger()
-    stage.finish(Expected(started=6, states={"success": 6}, most_tries=1), within_seconds=400)
-    stage.note(f"{stage.wiro.seen().requests('Run') - 6} times there was no slot")
+    context.trigger()
+    context.finish(Expected(started=6, states={"success": 6}, most_tries=1), within_seconds=400)
+    context.note(f"{context.wiro.seen().requests('Run') - 6} times there was no slot")
 
 
-def _outage(stage: Stage) -> None:
+def _outage(context: ScenarioContext) -> None:
     for mode in ("blocking", "deferred"):
-        _begin(stage, f"{stage.name}_{mode}")
-    stage.runs[1].wait_for_state("deferred")
+        _begin(context, f"{context.name}_{mode}")
+    context.runs[1].wait_for_state("deferred")
     pause(3)
 
 
-def outage_frozen(stage: Stage) -> None:
+def outage_frozen(context: ScenarioContext) -> None:
     """Wiro accepts connections and answers nothing for a minute."""
-    _outage(stage)
-    stage.wiro.freeze()
-    stage.say("frozen")
+    _outage(context)
+    context.wiro.freeze()
+    context.say("frozen")
     pause(OUTAGE_SECONDS)
-    stage.wiro.thaw()
-    stage.say("thawed")
-    stage.finish(Expected(started=2, states={"success": 2}, most_tries=1))
+    context.wiro.thaw()
+    context.say("thawed")
+    context.finish(Expected(started=2, states={"success": 2}, most_tries=1))
 
 
-def outage_errors(stage: Stage) -> None:
+def outage_errors(context: ScenarioContext) -> None:
     """Wiro's gateway answers 502 with HTML for half a minute, and drops connections for another half."""
-    _outage(stage)
+    _outage(context)
     for fault in ({"kind": "server_error", "status": 502, "body": "html"}, {"kind": "drop_before"}):
-        stage.wiro.disarm()
-        stage.wiro.arm({**fault, "times": None})
+        context.wiro.disarm()
+        context.wiro.arm({**fault, "times": None})
         pause(OUTAGE_SECONDS / 2)
-    stage.wiro.disarm()
-    stage.note(f"{stage.wiro.seen().faults_fired} requests failed")
-    stage.finish(Expected(started=2, states={"success": 2}, most_tries=1))
+    context.wiro.disarm()
+    context.note(f"{context.wiro.seen().faults_fired} requests failed")
+    context.finish(Expected(started=2, states={"success": 2}, most_tries=1))
 
 
-def triggerer_killed(stage: Stage) -> None:
+def triggerer_killed(context: ScenarioContext) -> None:
     """
     The triggerer is killed and comes back, then is restarted as a deploy does it: nothing is stopped by that.
 
@@ -271,56 +271,56 @@ def triggerer_killed(stage: Stage) -> None:
     before any triggerer runs it, and no code of the provider's is asked: such a Wiro task runs to its end and
     is billed, which is told and not judged.
     """
-    followed = _begin(stage)
-    marked = _begin(stage, f"{stage.name}_marked")
-    stage.wait_until_followed(followed, marked)
-    stage.stack.triggerer.kill()
-    stage.say("triggerer killed")
+    followed = _begin(context)
+    marked = _begin(context, f"{context.name}_marked")
+    context.wait_until_followed(followed, marked)
+    context.stack.triggerer.kill()
+    context.say("triggerer killed")
     marked.mark_failed()
     pause(3)
-    stage.stack.triggerer.start()
-    stage.say("triggerer is back")
+    context.stack.triggerer.start()
+    context.say("triggerer is back")
     pause(15)
-    stage.stack.triggerer.stop(grace_seconds=30)
-    stage.stack.triggerer.start()
-    stage.say("triggerer restarted")
+    context.stack.triggerer.stop(grace_seconds=30)
+    context.stack.triggerer.start()
+    context.say("triggerer restarted")
     followed.wait_until_over(240)
-    stage.wait_until_wiro("all has ended", lambda seen: seen.alive == 0, within_seconds=60)
-    stopped = min(stage.wiro.seen().stopped, 1)
-    stage.note(f"marked while no triggerer ran: {'stopped' if stopped else 'ran on, the known limit'}")
+    context.wait_until_wiro("all has ended", lambda seen: seen.alive == 0, within_seconds=60)
+    stopped = min(context.wiro.seen().stopped, 1)
+    context.note(f"marked while no triggerer ran: {'stopped' if stopped else 'ran on, the known limit'}")
     states = {"failed": 1, "success": 1}
-    stage.finish(Expected(started=2, stopped=stopped, billed=2 - stopped, states=states, most_tries=1))
+    context.finish(Expected(started=2, stopped=stopped, billed=2 - stopped, states=states, most_tries=1))
 
 
-def scheduler_killed(stage: Stage) -> None:
+def scheduler_killed(context: ScenarioContext) -> None:
     """The scheduler dies with all its workers, and comes back."""
-    _outage(stage)
-    _wait_for_id(stage.runs[0])
-    stage.stack.scheduler.kill()
-    stage.say("scheduler and its workers killed")
+    _outage(context)
+    _wait_for_id(context.runs[0])
+    context.stack.scheduler.kill()
+    context.say("scheduler and its workers killed")
     pause(3)
-    stage.stack.scheduler.start()
-    stage.say("scheduler is back")
-    stage.finish(Expected(started=2, states={"success": 2}))
+    context.stack.scheduler.start()
+    context.say("scheduler is back")
+    context.finish(Expected(started=2, states={"success": 2}))
 
 
-def scheduler_alone_killed(stage: Stage) -> None:
+def scheduler_alone_killed(context: ScenarioContext) -> None:
     """
     The scheduler dies and comes back, while its old workers live on with their tasks.
 
     Airflow starts the blocking task again and ends its old process the way a user's click does, so that the
     Wiro task is stopped under the new try, which begins another: one is paid for, never two alive.
     """
-    _outage(stage)
-    _wait_for_id(stage.runs[0])
-    old_task = stage.runs[0].task_process()
-    session = stage.stack.scheduler.pid
+    _outage(context)
+    _wait_for_id(context.runs[0])
+    old_task = context.runs[0].task_process()
+    session = context.stack.scheduler.pid
     try:
         os.kill(session, signal.SIGKILL)
-        wait_for("the scheduler is gone", lambda: not stage.stack.scheduler.is_running, within_seconds=10)
-        stage.say("scheduler killed, its workers left alone")
-        stage.stack.scheduler.start()
-        stage.say("scheduler is back")
+        wait_for("the scheduler is gone", lambda: not context.stack.scheduler.is_running, within_seconds=10)
+        context.say("scheduler killed, its workers left alone")
+        context.stack.scheduler.start()
+        context.say("scheduler is back")
         wait_for(
             "the old task has ended", lambda: old_task not in session_members(session), within_seconds=120
         )
@@ -328,10 +328,10 @@ def scheduler_alone_killed(stage: Stage) -> None:
         # They were forked with the dead scheduler's database connection: while one lives, PostgreSQL keeps
         # the rows locked that were in the scheduler's hands, and Airflow waits for them without end.
         kill_session(session)
-    for run in stage.runs:
+    for run in context.runs:
         run.wait_until_over(240)
-    stopped = stage.wiro.seen().stopped
-    stage.finish(Expected(started=2 + stopped, stopped=min(stopped, 1), states={"success": 2}))
+    stopped = context.wiro.seen().stopped
+    context.finish(Expected(started=2 + stopped, stopped=min(stopped, 1), states={"success": 2}))
 
 
 #: These leave Airflow itself alone, so that they run at the same time.

@@ -14,7 +14,7 @@ from tests.programs.faults.scenario_context import Expected
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.programs.faults.scenario_context import Stage
+    from tests.programs.faults.scenario_context import ScenarioContext
 
 RUNS = 60
 BUSY_LOOPS = 2
@@ -35,18 +35,18 @@ def busy_cores(loops: int) -> Iterator[None]:
         yield
 
 
-def short_deferrals(stage: Stage) -> None:
+def short_deferrals(context: ScenarioContext) -> None:
     """
     Sixty deferred runs of 2 to 4 seconds, without a retry, while every core is busy with something else.
 
     A deferral that is shorter than the scheduler's lag is taken for the task's end: the task fails after its
     run was paid for. Without the provider's shortest deferral, two to six of the sixty do (3.3.2).
     """
-    stage.stack.api.wait_for_dag(stage.name, timeout_seconds=120)
+    context.stack.api.wait_for_dag(context.name, timeout_seconds=120)
     with busy_cores(BUSY_LOOPS):
-        stage.trigger()
-        stage.finish(Expected(started=RUNS, states={"success": RUNS}, most_tries=1), within_seconds=400)
-    if (most := stage.wiro.seen().most_starts_of_one_run) != 1:
+        context.trigger()
+        context.finish(Expected(started=RUNS, states={"success": RUNS}, most_tries=1), within_seconds=400)
+    if (most := context.wiro.seen().most_starts_of_one_run) != 1:
         raise BrokenPromiseError(f"a run was started {most} times")
 
 

@@ -17,7 +17,7 @@ from tests.programs.system.servers import DIRECT
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from tests.programs.faults.scenario_context import Run, Stage
+    from tests.programs.faults.scenario_context import Run, ScenarioContext
 
 BUCKET = "outputs"
 MIB = 1024 * 1024
@@ -29,41 +29,41 @@ PARTS_SERVED = 14
 _STILL_LOOKS = 12
 
 
-def transfer_killed(stage: Stage) -> None:
+def transfer_killed(context: ScenarioContext) -> None:
     """
     The process dies in the middle of a transfer: some outputs have landed, of others there are some parts.
 
     The second try sends only what is missing, and no part of the first is left in the bucket.
     """
-    stage.stack.api.wait_for_dag(stage.name, timeout_seconds=180)
-    folder = stage.wiro.log.parents[1] / "s3"
+    context.stack.api.wait_for_dag(context.name, timeout_seconds=180)
+    folder = context.wiro.log.parents[1] / "s3"
     with running_seaweedfs(folder / "data", log=folder / "log", bucket=BUCKET) as server:
         s3 = server.client()
         connection = json.loads(server.airflow_connection())
         fields = {
             **connection,
-            "connection_id": f"aws_{stage.name}",
+            "connection_id": f"aws_{context.name}",
             "extra": json.dumps(connection["extra"]),
         }
-        stage.stack.api.request("POST", "/api/v2/connections", fields)
-        stage.wiro.arm(
+        context.stack.api.request("POST", "/api/v2/connections", fields)
+        context.wiro.arm(
             {"kind": "big_output", "bytes": OUTPUT_BYTES, "outputs": OUTPUTS},
             {"kind": "slow", "endpoint": "cdn", "delay_seconds": 600, "skip": PARTS_SERVED, "times": None},
         )
-        run = stage.trigger()
+        run = context.trigger()
         # The first to fire is the one that made the outputs large.
-        stage.wait_until_wiro("the CDN stalls", lambda seen: seen.faults_fired > 1, within_seconds=180)
+        context.wait_until_wiro("the CDN stalls", lambda seen: seen.faults_fired > 1, within_seconds=180)
         landed, under_way = _when_all_is_still(s3)
-        kill_task(_instance(run, "land")["pid"], stage.stack.servers)
-        stage.wiro.disarm()
+        kill_task(_instance(run, "land")["pid"], context.stack.servers)
+        context.wiro.disarm()
         if not landed or not under_way:
             raise BrokenPromiseError(f"killed at no telling moment: {landed} landed, {under_way} under way")
-        stage.note(f"killed with {len(landed)} of {OUTPUTS} landed and {len(under_way)} under way")
-        served_before = stage.ask(lambda seen: seen.counts["bytes_served"])
-        stage.finish(Expected(started=1, states={"success": 2}, billed=1, most_tries=2))
-        served = stage.ask(lambda seen: seen.counts["bytes_served"]) - served_before
+        context.note(f"killed with {len(landed)} of {OUTPUTS} landed and {len(under_way)} under way")
+        served_before = context.ask(lambda seen: seen.counts["bytes_served"])
+        context.finish(Expected(started=1, states={"success": 2}, billed=1, most_tries=2))
+        served = context.ask(lambda seen: seen.counts["bytes_served"]) - served_before
         _check(s3, run, landed, served)
-        stage.note(f"the second try fetched {served // MIB} MiB, and left no open upload")
+        context.note(f"the second try fetched {served // MIB} MiB, and left no open upload")
 
 
 def _when_all_is_still(s3: S3Client) -> tuple[dict[str, str], dict[str, int]]:

@@ -25,7 +25,7 @@ from tests.airflow_home import ROOT
 from tests.programs.faults.interruptible_wait import StoppedError, pause, stop_waiting
 from tests.programs.faults.wiro import Wiro
 from tests.programs.soak import RETRY
-from tests.programs.soak.random_faults import LOST_RUN_PATIENCE_SECONDS, READ_TIMEOUT_SECONDS, Weather
+from tests.programs.soak.random_faults import LOST_RUN_PATIENCE_SECONDS, READ_TIMEOUT_SECONDS, RandomFaults
 from tests.programs.soak.verdict import Outcome, broken_promises, leaks
 from tests.programs.system.servers import ServerError, clean_environment, stopping_on_signals
 
@@ -95,13 +95,13 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
                 pool.submit(_singles, folder, runs - in_batches, beginnings, seed, environment),
                 pool.submit(_batches, folder, in_batches, beginnings, seed, environment, kills),
             ]
-            weather = pool.submit(_rain, wiro, Weather(seed), beginnings)
+            faults = pool.submit(_inject, wiro, RandomFaults(seed), beginnings)
             try:
                 outcomes = [outcome for part in parts for outcome in part.result()]
             finally:
                 stop_waiting()
             with contextlib.suppress(StoppedError):
-                weather.result()
+                faults.result()
         seen = wiro.seen()
     problems = [*broken_promises(outcomes, seen, runs=runs), *_leaks(folder), *_tracebacks(folder)]
     succeeded = sum(outcome.wiro_task_id is not None for outcome in outcomes)
@@ -116,12 +116,12 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
     return problems
 
 
-def _rain(wiro: Wiro, weather: Weather, seconds: float) -> None:
+def _inject(wiro: Wiro, faults: RandomFaults, seconds: float) -> None:
     """Let things go wrong for so long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        wiro.arm(weather.next())
-        pause(weather.seconds_to_next(_SECONDS_BETWEEN_FAULTS))
+        wiro.arm(faults.next())
+        pause(faults.seconds_to_next(_SECONDS_BETWEEN_FAULTS))
     wiro.disarm()
 
 

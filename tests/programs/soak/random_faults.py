@@ -1,4 +1,4 @@
-"""What goes wrong, at random: faults for the emulator, drawn from a seed."""
+"""Random faults for the emulator, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CALLS = ("Run", "Run", "Task/Detail", "Task/Detail", "Task/List", "Task/List", 
 
 
 @dataclass
-class Weather:
-    """An endless row of faults. The same seed brings the same row."""
+class RandomFaults:
+    """An endless series of faults. The same seed brings the same series."""
 
     seed: int
 

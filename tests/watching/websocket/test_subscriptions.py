@@ -19,12 +19,12 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
 from airflow_provider_wiro.watching.watcher import watch_task
 from airflow_provider_wiro.watching.websocket import subscriptions
-from tests.operators.fakes import RETRO, SMALL, Told, one_event
+from tests.operators.fakes import RETRO, SMALL, FakeLog, one_event
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("task_log")
 
 #: Tasks this old are looked at every 27 s: what is known before was heard.
 AN_HOUR_AGO = timedelta(hours=1)
@@ -184,14 +184,14 @@ async def test_without_push_the_tasks_are_polled(wiro: WiroEmulator, fault: Faul
     assert all(task.has_succeeded for task in tasks)
 
 
-async def test_progress_is_logged_by_the_trigger(wiro: WiroEmulator, told: Told) -> None:
+async def test_progress_is_logged_by_the_trigger(wiro: WiroEmulator, task_log: FakeLog) -> None:
     with WiroHook() as hook:
         wiro_task_id = hook.run_model(RETRO, SMALL | {"steps": 60}).wiro_task_id
     event = await one_event(WiroTaskTrigger(wiro_task_id=wiro_task_id, poll_interval=0.01, watch="websocket"))
 
     assert event["status"] == "success"
-    assert f"Wiro task {wiro_task_id}: task_output (running)" in told
-    assert wiro.tasks[0].token not in "".join(told.lines)
+    assert f"Wiro task {wiro_task_id}: task_output (running)" in task_log
+    assert wiro.tasks[0].token not in "".join(task_log.lines)
 
 
 async def test_after_the_last_one_nothing_is_left_open(wiro: WiroEmulator) -> None:
