@@ -1,4 +1,4 @@
-"""Simulation of a WatchPlan: thousands of tasks on a server of a few lines, in simulated time."""
+"""Many tasks on a Wiro of a few lines of Python, polled by a PollScheduler in a time that is handed in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.watching.task_list import ListScan
     from airflow_provider_wiro.watching.watch import TaskWatch, WatchUpdate
 
-#: Seconds from a request to its answer.
+#: Seconds from a request to its response.
 LATENCY = 0.2
 
 
@@ -32,7 +32,7 @@ class Run:
     A task on the server: from ``starts`` to ``ends``, in seconds from noon.
 
     :ivar errs_from: from when on it is shown at ``task_error``, until ``errs_until``.
-    :ivar waited_for_from: when somebody begins to wait for it; default: when it starts.
+    :ivar waited_for_from: when the wait for it starts; default: when the task starts.
     """
 
     id: str
@@ -52,16 +52,16 @@ class Run:
 
 
 @dataclass
-class WatchSimulation:
+class Simulation:
     """
-    The server, those who wait, and what is counted.
+    The server, the waits, and what is counted.
 
-    :ivar fails: what a look at a time brings instead of an answer.
+    :ivar fails: returns what a request at a time meets instead of a response.
     :ivar list_lag: by how many seconds Task/List is behind Task/Detail.
     """
 
     runs: list[Run]
-    fails: Callable[[PollRequest, float], WiroError | None] = lambda _look, _now: None
+    fails: Callable[[PollRequest, float], WiroError | None] = lambda _poll, _now: None
     list_lag: float = 0.0
     ignores_start: bool = False
     polling: Callable[[Run], Polling] | None = None
@@ -72,7 +72,7 @@ class WatchSimulation:
     watching: dict[str, TaskWatch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.plan = PollScheduler(random.Random(7).random)
+        self.scheduler = PollScheduler(random.Random(7).random)
         self._events: list[tuple[float, int, Callable[[float], Any]]] = []
         self._serial = count()
         self._by_id = {run.id: run for run in self.runs}
@@ -95,8 +95,8 @@ class WatchSimulation:
     def at(self, seconds: float, what: Callable[[float], Any]) -> None:
         heappush(self._events, (seconds, next(self._serial), what))
 
-    def live(self, until: float = 10_000.0) -> None:
-        """Let time pass until nobody waits any more."""
+    def run(self, until: float = 10_000.0) -> None:
+        """Let time pass until all waits are over."""
         for run in self.runs:
             if run.is_watched:
                 since = run.starts if run.waited_for_from is None else run.waited_for_from
@@ -107,59 +107,65 @@ class WatchSimulation:
             if now > until:
                 return
             what(now)
-            due_at = self.plan.next_due_at()
+            due_at = self.scheduler.next_due_at()
             if due_at is not None:
                 seconds = max(now, (due_at - NOON).total_seconds())
                 if awake_at is None or awake_at <= now or seconds < awake_at:
                     awake_at = seconds
-                    self.at(seconds, self._look)
+                    self.at(seconds, self._poll)
 
     def _wait_for(self, run: Run, now: float) -> None:
         polling = self.polling(run) if self.polling else Polling(_moment(run.starts))
-        self.watching[run.id] = self.plan.add(
+        self.watching[run.id] = self.scheduler.add(
             run.id, polling, patience_seconds=300.0, is_seen=True, now=_moment(now)
         )
 
-    def _look(self, now: float) -> None:
-        for look in self.plan.due_requests(_moment(now)):
-            if isinstance(look, DetailRequest):
+    def _poll(self, now: float) -> None:
+        for request in self.scheduler.due_requests(_moment(now)):
+            if isinstance(request, DetailRequest):
                 self.details += 1
-                self._ask(look, 0, now)
+                self._ask(request, 0, now)
             else:
-                self._walk(look, now)
+                self._scan(request, now)
 
-    def _walk(self, walk: ListScan, now: float) -> None:
-        start = self.plan.next_start(walk, _moment(now))
+    def _scan(self, scan: ListScan, now: float) -> None:
+        start = self.scheduler.next_start(scan, _moment(now))
         if start is not None:
             self.pages += 1
-            self._ask(walk, 0 if self.ignores_start else start, now)
+            self._ask(scan, 0 if self.ignores_start else start, now)
 
-    def _ask(self, look: PollRequest, start: int, now: float) -> None:
-        failure = self.fails(look, now)
-        answer = None if failure else self._answer(look, start, now + LATENCY / 2)
-        self.at(now + LATENCY, lambda then: self._tell(look, start, answer, failure, now, then))
+    def _ask(self, request: PollRequest, start: int, now: float) -> None:
+        failure = self.fails(request, now)
+        response = None if failure else self._respond(request, start, now + LATENCY / 2)
+        self.at(now + LATENCY, lambda then: self._deliver(request, start, response, failure, now, then))
 
-    def _answer(self, look: PollRequest, start: int, now: float) -> Any:
-        if isinstance(look, DetailRequest):
-            return self._by_id[look.watch.wiro_task_id].shown_at(now)
+    def _respond(self, request: PollRequest, start: int, now: float) -> Any:
+        if isinstance(request, DetailRequest):
+            return self._by_id[request.watch.wiro_task_id].shown_at(now)
         there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
-        page = there[start : start + self.plan.page_size]
+        page = there[start : start + self.scheduler.page_size]
         # As the list abridges it.
         return tuple(replace(run.shown_at(now - self.list_lag), debug_error="") for run in page)
 
-    def _tell(
-        self, look: PollRequest, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+    def _deliver(
+        self,
+        request: PollRequest,
+        start: int,
+        response: Any,
+        failure: WiroError | None,
+        asked: float,
+        now: float,
     ) -> None:
         if failure is not None:
-            self.hear(self.plan.on_error(look, failure, _moment(now)), now)
-        elif isinstance(look, DetailRequest):
-            self.hear(self.plan.on_task(look, answer, _moment(now)), now)
+            self.notify(self.scheduler.on_error(request, failure, _moment(now)), now)
+        elif isinstance(request, DetailRequest):
+            self.notify(self.scheduler.on_task(request, response, _moment(now)), now)
         else:
-            self.hear(self.plan.on_page(look, start, answer, _moment(asked), _moment(now)), now)
-            self._walk(look, now)
+            self.notify(self.scheduler.on_page(request, start, response, _moment(asked), _moment(now)), now)
+            self._scan(request, now)
 
-    def hear(self, news: Iterable[WatchUpdate], now: float) -> None:
-        for one in news:
+    def notify(self, updates: Iterable[WatchUpdate], now: float) -> None:
+        for one in updates:
             name = one.watch.wiro_task_id
             self.updates.setdefault(name, []).append(one)
             if one.is_over and one.task is not None:

@@ -1,4 +1,4 @@
-"""WatchPlan under whatever comes: nobody who waits is forgotten, told twice, or asked for without end."""
+"""PollScheduler under whatever comes: no wait is forgotten, notified twice, or polled without end."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Trouble:
     ignores_start: bool
     strangers: int
     latency: float
-    messages: int
+    reports: int
     leaving: float
 
 
@@ -91,35 +91,35 @@ TROUBLES = st.builds(
     ignores_start=st.booleans(),
     strangers=st.sampled_from([0, 5, 300]),
     latency=st.sampled_from([0.05, 0.5, LONGEST_LATENCY]),
-    messages=st.integers(0, 60),
+    reports=st.integers(0, 60),
     leaving=st.sampled_from([0.0, 0.2]),
 )
 
 
 @dataclass
 class Wait:
-    """One that waits, and what it was told."""
+    """A wait, and its updates."""
 
     watched: TaskWatch
     since: float
     has_left: bool = False
-    news: list[WatchUpdate] = field(default_factory=list)
+    updates: list[WatchUpdate] = field(default_factory=list)
     over_at: float | None = None
     details: int = 0
     calls: int = 0
 
 
 class Storm:
-    """A server in trouble, those who wait, and what must hold after each event."""
+    """A server in trouble, the waits, and what must hold after each event."""
 
     def __init__(self, trouble: Trouble) -> None:
         self.trouble = trouble
         self.chance = random.Random(trouble.seed)
-        self.plan = PollScheduler(self.chance.random, lambda _: self.chance.random() < 0.3)
+        self.scheduler = PollScheduler(self.chance.random, lambda _: self.chance.random() < 0.3)
         self.waits: dict[TaskWatch, Wait] = {}
         self.away: list[PollRequest] = []
         self.requests: Counter[int] = Counter()
-        self.crowd: Counter[int] = Counter()
+        self.most_watches: Counter[int] = Counter()
         self._events: list[tuple[float, int, Callable[[float], Any]]] = []
         self._serial = count()
         self._gate_closed_until = 0.0
@@ -136,8 +136,8 @@ class Storm:
             name = self._add_run(first + 1000 + number, starts=starts, ends=ends, is_listed=is_listed)
             for _ in range(self.chance.choice([1, 1, 1, 2])):
                 self.at(starts, lambda now, name=name: self._wait_for(name, now))
-        for _ in range(trouble.messages):
-            self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._tell_something)
+        for _ in range(trouble.reports):
+            self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._report_something)
         if self.chance.random() < 0.3:
             self.at(self.chance.uniform(0.0, TROUBLE_ENDS), self._close_gate)
 
@@ -151,26 +151,26 @@ class Storm:
     def at(self, seconds: float, what: Callable[[float], Any]) -> None:
         heappush(self._events, (round(seconds, 6), next(self._serial), what))
 
-    def live(self) -> None:
-        """Let time pass until nobody waits any more."""
+    def run(self) -> None:
+        """Let time pass until all waits are over."""
         awake_at: float | None = None
         for _ in range(60_000):
             if not self._events:
                 break
             now, _, what = heappop(self._events)
             what(now)
-            due_at = self.plan.next_due_at()
+            due_at = self.scheduler.next_due_at()
             self.check(now, due_at)
             if due_at is not None:
                 seconds = max(now, (due_at - NOON).total_seconds())
                 if awake_at is None or awake_at <= now or seconds < awake_at:
                     awake_at = seconds
-                    self.at(seconds, self._look)
+                    self.at(seconds, self._poll)
         assert not self._events, "it goes on for ever"
 
     def check(self, now: float, due_at: datetime | None) -> None:
-        """Who waits is in the queue, or on the way with one request and no more."""
-        on_the_way = Counter(id(watched) for look in self.away for watched in _watched_by(look))
+        """Each watch is queued, or in flight in exactly one request."""
+        on_the_way = Counter(id(watched) for request in self.away for watched in _watched_by(request))
         for wait in self.waits.values():
             watched = wait.watched
             if not watched.is_active:
@@ -179,7 +179,7 @@ class Storm:
             assert watched.in_flight == bool(on_the_way[id(watched)])
             assert on_the_way[id(watched)] <= 1
             if not watched.in_flight:
-                assert due_at is not None, "nobody will look at it any more"
+                assert due_at is not None, "nobody will request at it any more"
                 assert due_at <= watched.due_at
                 assert watched.due_at <= _moment(now + 3600.0)
 
@@ -189,7 +189,7 @@ class Storm:
             deadline=self.chance.choice([None, None, _moment(now + self.chance.uniform(0.0, 200.0))]),
             interval_seconds=self.chance.choice([None, None, None, 0.5, 20.0]),
         )
-        watched = self.plan.add(
+        watched = self.scheduler.add(
             name, polling, patience_seconds=300.0, is_seen=self.chance.random() < 0.5, now=_moment(now)
         )
         self.waits[watched] = Wait(watched, now)
@@ -197,50 +197,53 @@ class Storm:
             self.at(now + self.chance.uniform(0.0, 60.0), lambda _: self._leave(watched))
 
     def _leave(self, watched: TaskWatch) -> None:
-        self.plan.remove(watched)
+        self.scheduler.remove(watched)
         self.waits[watched].has_left = True
 
-    def _tell_something(self, now: float) -> None:
-        """What is heard may be true or not, and comes more than once."""
+    def _report_something(self, now: float) -> None:
+        """A message may be true or not, and comes more than once."""
         name = self.chance.choice(list(self._starts))
         for wait in self.waits.values():
             wait.calls += 3 * (wait.watched.wiro_task_id == name)
         for _ in range(self.chance.choice([1, 2])):
             if self.chance.random() < 0.5:
-                self.plan.on_message(name, _moment(now))
+                self.scheduler.on_message(name, _moment(now))
             else:
-                self.plan.poll_now([name, name], _moment(now))
+                self.scheduler.poll_now([name, name], _moment(now))
 
     def _close_gate(self, now: float) -> None:
         self._gate_closed_until = round(now + 20.0, 6)
 
-    def _look(self, now: float) -> None:
+    def _poll(self, now: float) -> None:
         if now < self._gate_closed_until:
-            looks: Sequence[PollRequest] = self.plan.hold_back(_moment(now), self._gate_closed_until - now)
+            requests: Sequence[PollRequest] = self.scheduler.hold_back(
+                _moment(now), self._gate_closed_until - now
+            )
         else:
-            looks = self.plan.due_requests(_moment(now))
-        for look in looks:
-            self.away.append(look)
-            # Only so many requests go out at once: some begin a moment later.
+            requests = self.scheduler.due_requests(_moment(now))
+        for request in requests:
+            self.away.append(request)
+            # Requests are limited: some are sent a moment later.
             self.at(
-                now + self.chance.choice([0.0, 0.0, 0.7]), lambda then, look=look: self._begin(look, then)
+                now + self.chance.choice([0.0, 0.0, 0.7]),
+                lambda then, request=request: self._begin(request, then),
             )
 
-    def _begin(self, look: PollRequest, now: float) -> None:
-        if isinstance(look, DetailRequest):
-            self._ask(look, 0, now)
-            if look.watch in self.waits:
-                self.waits[look.watch].details += 1
+    def _begin(self, request: PollRequest, now: float) -> None:
+        if isinstance(request, DetailRequest):
+            self._ask(request, 0, now)
+            if request.watch in self.waits:
+                self.waits[request.watch].details += 1
             return
-        start = self.plan.next_start(look, _moment(now))
+        start = self.scheduler.next_start(request, _moment(now))
         if start is None:
-            self.away.remove(look)
+            self.away.remove(request)
         else:
-            self._ask(look, start, now)
+            self._ask(request, start, now)
 
-    def _ask(self, look: PollRequest, start: int, now: float) -> None:
+    def _ask(self, request: PollRequest, start: int, now: float) -> None:
         self.requests[int(now)] += 1
-        self.crowd[int(now)] = max(self.crowd[int(now)], len(self.plan))
+        self.most_watches[int(now)] = max(self.most_watches[int(now)], len(self.scheduler))
         is_trouble = now < TROUBLE_ENDS
         failure = (
             self.chance.choice(FAILURES)
@@ -248,15 +251,15 @@ class Storm:
             else None
         )
         then = now + self.chance.uniform(0.01, self.trouble.latency if is_trouble else 0.2)
-        answer = None if failure else self._answer(look, start, (now + then) / 2)
-        self.at(then, lambda then: self._tell(look, start, answer, failure, now, then))
+        response = None if failure else self._respond(request, start, (now + then) / 2)
+        self.at(then, lambda then: self._deliver(request, start, response, failure, now, then))
 
-    def _answer(self, look: PollRequest, start: int, now: float) -> Any:
-        if isinstance(look, DetailRequest):
-            return self._shown(look.watch.wiro_task_id, now)
+    def _respond(self, request: PollRequest, start: int, now: float) -> Any:
+        if isinstance(request, DetailRequest):
+            return self._shown(request.watch.wiro_task_id, now)
         first = 0 if self.trouble.ignores_start else start
         there = [name for name in self._listed if self._starts[name] <= now]
-        page = tuple(self._shown(name, now) for name in there[first : first + self.plan.page_size])
+        page = tuple(self._shown(name, now) for name in there[first : first + self.scheduler.page_size])
         is_odd = self.trouble.is_odd_for_good or now < TROUBLE_ENDS
         return ODDITIES[self.trouble.oddity](page, self.chance) if is_odd else page
 
@@ -267,26 +270,32 @@ class Storm:
         is_in_error = int(name) % 3 == 0 and int(now) % 20 < 5
         return Task(name, "task_error" if is_in_error else "task_output")
 
-    def _tell(
-        self, look: PollRequest, start: int, answer: Any, failure: WiroError | None, asked: float, now: float
+    def _deliver(
+        self,
+        request: PollRequest,
+        start: int,
+        response: Any,
+        failure: WiroError | None,
+        asked: float,
+        now: float,
     ) -> None:
         moment = _moment(now)
         if failure is not None:
-            self.away.remove(look)
-            self.hear(self.plan.on_error(look, failure, moment), now)
-        elif isinstance(look, DetailRequest):
-            self.away.remove(look)
-            self.hear(self.plan.on_task(look, answer, moment), now)
+            self.away.remove(request)
+            self.notify(self.scheduler.on_error(request, failure, moment), now)
+        elif isinstance(request, DetailRequest):
+            self.away.remove(request)
+            self.notify(self.scheduler.on_task(request, response, moment), now)
         else:
-            self.hear(self.plan.on_page(look, start, answer, _moment(asked), moment), now)
-            self._begin(look, now)
+            self.notify(self.scheduler.on_page(request, start, response, _moment(asked), moment), now)
+            self._begin(request, now)
 
-    def hear(self, news: list[WatchUpdate], now: float) -> None:
-        for one in news:
+    def notify(self, updates: list[WatchUpdate], now: float) -> None:
+        for one in updates:
             wait = self.waits[one.watch]
             assert not wait.has_left
             assert wait.over_at is None, "it was told after its end"
-            wait.news.append(one)
+            wait.updates.append(one)
             if one.is_over:
                 wait.over_at = now
 
@@ -298,15 +307,15 @@ class Storm:
 @given(TROUBLES)
 def test_whatever_happens_each_wait_is_notified_of_the_end_once_and_in_time(trouble: Trouble) -> None:
     storm = Storm(trouble)
-    storm.live()
+    storm.run()
 
-    assert len(storm.plan) == 0
+    assert len(storm.scheduler) == 0
     for wait in storm.waits.values():
         if wait.has_left:
             continue
         assert wait.over_at is not None
-        assert [news.is_over for news in wait.news] == [False] * (len(wait.news) - 1) + [True]
-        task = wait.news[-1].task
+        assert [update.is_over for update in wait.updates] == [False] * (len(wait.updates) - 1) + [True]
+        task = wait.updates[-1].task
         assert task is None or task.is_terminal
         polling = wait.watched.polling
         deadline = None if polling.deadline is None else (polling.deadline - NOON).total_seconds()
@@ -315,7 +324,7 @@ def test_whatever_happens_each_wait_is_notified_of_the_end_once_and_in_time(trou
             assert wait.over_at >= deadline
         latest = max(storm.end_of(wait), TROUBLE_ENDS, wait.since) + IN_TIME + LONGEST_LATENCY
         if deadline is not None:
-            # The one last look, and one that was on its way.
+            # The one last poll, and one that was in flight.
             latest = min(latest, deadline + 3 * LONGEST_LATENCY)
         assert wait.over_at <= latest
 
@@ -324,10 +333,10 @@ def test_whatever_happens_each_wait_is_notified_of_the_end_once_and_in_time(trou
 @given(TROUBLES)
 def test_whatever_happens_polls_are_no_storm(trouble: Trouble) -> None:
     storm = Storm(trouble)
-    storm.live()
+    storm.run()
 
     for second, requests in storm.requests.items():
-        assert requests <= 10 + 4 * storm.crowd[second]
+        assert requests <= 10 + 4 * storm.most_watches[second]
     for wait in storm.waits.values():
         seconds = (wait.over_at or LATEST_END + IN_TIME) - wait.since
         shortest = wait.watched.polling.interval_seconds or 0.8
@@ -348,21 +357,21 @@ def test_a_task_that_is_newer_than_all_the_list_shows_is_followed_by_detail() ->
             ignores_start=False,
             strangers=5,
             latency=0.05,
-            messages=0,
+            reports=0,
             leaving=0.0,
         )
     )
-    storm.live()
+    storm.run()
 
     assert all(
         wait.over_at is not None and wait.over_at <= storm.end_of(wait) + IN_TIME
         for wait in storm.waits.values()
-        if wait.news[-1].task is not None
+        if wait.updates[-1].task is not None
     )
 
 
-def _watched_by(look: DetailRequest | ListScan) -> list[TaskWatch]:
-    return [look.watch] if isinstance(look, DetailRequest) else look.wanted
+def _watched_by(request: DetailRequest | ListScan) -> list[TaskWatch]:
+    return [request.watch] if isinstance(request, DetailRequest) else request.wanted
 
 
 def _moment(seconds: float) -> Any:
