@@ -255,7 +255,7 @@ def test_an_unknown_status_means_still_running_and_is_told_once(
 
     with pytest.raises(WiroTaskTimeoutError, match="last status: task_warp"):
         work.run(deferrable=deferrable, timeout=0.3)
-    assert sum("taken for still running" in line for line in work.told.lines) == 1
+    assert sum("counts as still running" in line for line in work.told.lines) == 1
 
 
 @BOTH
