@@ -125,7 +125,7 @@ def test_a_damaged_record_says_what_to_do(damage: dict[str, Any]) -> None:
         RunRecord.from_json({**RECORD.to_json(), **damage})
 
 
-def test_a_record_without_what_tells_dag_runs_apart_is_read() -> None:
+def test_a_record_without_the_dag_runs_start_is_read() -> None:
     new = {"clears", "run_started_at"}
     before = {name: value for name, value in RECORD.to_json().items() if name not in new}
 
@@ -310,7 +310,7 @@ def test_no_task_instance_sees_the_record_of_another(tmp_path: Path, other: dict
     assert len(list((tmp_path / "records").iterdir())) == 1
 
 
-def test_long_keys_that_begin_alike_are_told_apart(tmp_path: Path) -> None:
+def test_long_keys_with_equal_beginnings_are_distinguished(tmp_path: Path) -> None:
     stores = [
         open_record_store(context(FakeTi(task_id="ü" * 240 + end)), state_path=str(tmp_path)) for end in "ab"
     ]
@@ -414,7 +414,7 @@ def test_a_fingerprint_is_the_same_for_what_is_the_same_to_wiro() -> None:
         ("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}, "7"),
     ],
 )
-def test_a_fingerprint_tells_apart_what_is_not(other: Any) -> None:
+def test_a_fingerprint_differs_for_runs_that_differ_to_wiro(other: Any) -> None:
     assert fingerprint("a/b", {"x": 1}, {"image": [FileUrl("https://a")]}) != fingerprint(*other)
 
 
@@ -467,7 +467,7 @@ def shown(model: str | None = "a/b", **parameters: Any) -> Task:
         ({"o": '{"x": 1, "y": 2}'}, {"o": {"y": 2, "x": 1}}),
     ],
 )
-def test_a_task_is_known_by_its_parameters_in_whatever_form_wiro_shows_them(sent: Any, seen: Any) -> None:
+def test_a_task_is_recognised_by_its_parameters_in_any_form_that_wiro_shows(sent: Any, seen: Any) -> None:
     assert compared(shown(**seen), "a/b", sent) is Match.SAME
 
 
@@ -595,7 +595,7 @@ SPENT = replace(RECORD, is_consumed=True)
 
 
 @pytest.mark.parametrize("scheme", ["{path}", "file://{path}", "memory://spent-{name}"])
-def test_a_retry_finds_a_spent_record_and_a_new_dag_run_does_not(tmp_path: Path, scheme: str) -> None:
+def test_a_retry_finds_a_consumed_record_and_a_new_dag_run_does_not(tmp_path: Path, scheme: str) -> None:
     state_path = scheme.format(path=tmp_path, name=uuid.uuid4())
     first, retry, other = (
         open_record_store(context(ti), state_path=state_path)
@@ -613,7 +613,7 @@ def test_a_retry_finds_a_spent_record_and_a_new_dag_run_does_not(tmp_path: Path,
     assert other.read() is None
 
 
-def test_a_spent_record_leaves_no_file_and_no_folder_of_its_own(tmp_path: Path, clock: Clock) -> None:
+def test_a_consumed_record_leaves_no_file_and_no_folder_of_its_own(tmp_path: Path, clock: Clock) -> None:
     store = open_record_store(context(), state_path=str(tmp_path))
     assert store is not None
     store.write(RECORD)
@@ -623,7 +623,7 @@ def test_a_spent_record_leaves_no_file_and_no_folder_of_its_own(tmp_path: Path, 
     assert len(files(tmp_path)) == 1
 
 
-def test_a_spent_record_is_kept_for_four_hours_and_the_retry_delay(tmp_path: Path, clock: Clock) -> None:
+def test_a_consumed_record_is_kept_for_four_hours_and_the_retry_delay(tmp_path: Path, clock: Clock) -> None:
     class Task:
         retry_delay = timedelta(hours=6)
 
@@ -639,7 +639,7 @@ def test_a_spent_record_is_kept_for_four_hours_and_the_retry_delay(tmp_path: Pat
     assert retry.read() == SPENT
 
 
-def test_spent_records_are_removed_by_the_runs_that_come_later(tmp_path: Path, clock: Clock) -> None:
+def test_consumed_records_are_removed_by_later_runs(tmp_path: Path, clock: Clock) -> None:
     for day in range(3):
         for run in range(50):
             ti = FakeTi(run_id=f"day {day}, run {run}")
