@@ -36,7 +36,7 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
     }
 
 
-def test_the_docstring_tells_of_each_error_whether_a_retry_may_help() -> None:
+def test_the_docstring_says_of_each_error_whether_a_retry_may_help() -> None:
     documented = {name: retry == "yes" for name, (_, retry) in _drawn().items() if retry}
 
     assert documented == {error.__name__: error.may_retry for error in ERRORS if error.__name__ in documented}

@@ -77,7 +77,7 @@ def test_what_could_not_be_stopped_in_time_is_said_and_remembered(
     )
 
     assert took < 4
-    assert "which may still run: No answer came in time." in work.log, work.log.lines
+    assert "which may still run: No response came in time." in work.log, work.log.lines
     assert {entry["id"] for entry in work.entries if entry["what"] == "id"} == {"2221", "2222"}
 
 

@@ -111,7 +111,7 @@ def test_a_kill_is_no_permanent_failure_so_that_an_evicted_workers_task_is_retri
     assert work.statuses == [CANCELLED]
 
 
-def test_a_killed_retry_does_not_begin_the_task_anew(wiro: WiroEmulator, work: Work) -> None:
+def test_a_killed_retry_does_not_start_another_task(wiro: WiroEmulator, work: Work) -> None:
     """A task that was picked up and is found cancelled is begun anew; not so after a kill."""
     wiro.inject(Fault("stuck_running"))
     work.run(wait_for_completion=False)
@@ -126,9 +126,7 @@ def test_a_killed_retry_does_not_begin_the_task_anew(wiro: WiroEmulator, work: W
     assert work.statuses == [CANCELLED]
 
 
-def test_a_kill_while_the_answer_of_run_is_on_its_way_stops_the_task_right_after(
-    wiro: WiroEmulator, work: Work
-) -> None:
+def test_a_kill_while_a_run_is_in_flight_stops_its_task_right_after(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_in_queue"), Fault("slow", endpoint="Run", delay_seconds=0.2))
     operator = work.operator()
     send = operator.hook._send
@@ -149,7 +147,9 @@ def test_a_kill_while_the_answer_of_run_is_on_its_way_stops_the_task_right_after
     assert wiro.counts.requests["Task/Cancel"] == 1
 
 
-def test_a_kill_between_the_answer_and_its_record_stops_the_task_once(wiro: WiroEmulator, work: Work) -> None:
+def test_a_kill_between_the_response_and_its_record_stops_the_task_once(
+    wiro: WiroEmulator, work: Work
+) -> None:
     wiro.inject(Fault("stuck_in_queue"))
     operator = work.operator()
     work.store.after_set = lambda: work.started and not operator._stopper._is_killed and operator.on_kill()  # type: ignore[assignment, func-returns-value]
@@ -336,7 +336,7 @@ def test_a_task_that_starts_between_the_cancel_and_the_kill_is_killed(wiro: Wiro
     assert work.statuses == [CANCELLED]
 
 
-def test_a_kill_before_anything_was_begun_does_nothing(work: Work) -> None:
+def test_a_kill_before_anything_was_started_does_nothing(work: Work) -> None:
     work.operator().on_kill()
 
     assert work.wiro.received == []

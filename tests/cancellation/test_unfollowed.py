@@ -99,7 +99,7 @@ def test_a_wait_for_a_slot_that_no_triggerer_can_do_is_done_by_the_worker(
     assert wiro.counts.tasks_started == 1
 
 
-def test_a_retry_that_airflow_3_0_resumes_with_the_failure_of_the_try_before_begins_as_a_retry(
+def test_a_retry_that_airflow_3_0_resumes_with_an_earlier_trys_failure_starts_as_a_retry(
     wiro: WiroEmulator, work: Work
 ) -> None:
     wiro.inject(Fault("exit_code"))
@@ -112,7 +112,7 @@ def test_a_retry_that_airflow_3_0_resumes_with_the_failure_of_the_try_before_beg
     assert [task.exit_code for task in wiro.tasks] == ["1", "0"]
 
 
-def test_a_picked_up_task_that_the_triggerer_cannot_follow_is_followed_by_the_retrys_worker(
+def test_a_resumed_task_that_the_triggerer_cannot_follow_is_followed_by_the_worker(
     wiro: WiroEmulator, work: Work
 ) -> None:
     wiro.inject(Fault("slow", endpoint="Task/Detail", delay_seconds=0.1))
@@ -198,7 +198,7 @@ def test_a_task_that_has_ended_is_not_asked_to_stop(wiro: WiroEmulator, work: Wo
     assert wiro.counts.requests["Task/Cancel"] + wiro.counts.requests["Task/Kill"] == 0
 
 
-def test_what_goes_wrong_while_stopping_does_not_hide_the_error(
+def test_a_failure_to_stop_does_not_hide_the_error(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wiro.inject(Fault("stuck_running"))
@@ -250,7 +250,7 @@ def time_out() -> None:
 
 
 @pytest.mark.parametrize("max_tries", [0, 2])
-def test_airflows_timeout_while_the_answer_of_run_is_on_its_way_waits_for_it_and_stops_the_task(
+def test_airflows_timeout_waits_for_the_response_to_a_run_in_flight_and_stops_its_task(
     wiro: WiroEmulator, work: Work, max_tries: int
 ) -> None:
     wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=0.8))
@@ -265,7 +265,7 @@ def test_airflows_timeout_while_the_answer_of_run_is_on_its_way_waits_for_it_and
     assert wiro.counts.tasks_stopped == 1
 
 
-def test_a_kill_waits_for_the_answer_of_run_within_its_seconds(wiro: WiroEmulator, work: Work) -> None:
+def test_a_kill_waits_for_the_response_of_a_run_within_its_seconds(wiro: WiroEmulator, work: Work) -> None:
     """In the signal's handler, whose process would be killed soon after: not when execution goes on."""
     wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=0.8))
     operator = work.operator()
@@ -291,7 +291,7 @@ def _short_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_short_of_time")
-def test_a_kill_before_the_answer_comes_finds_the_task_in_wiros_list(wiro: WiroEmulator, work: Work) -> None:
+def test_a_kill_before_the_response_finds_the_task_in_wiros_list(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=2))
     operator = work.operator()
     seen: list[list[str]] = []
@@ -345,7 +345,7 @@ def test_a_run_that_was_not_sent_yet_when_airflows_timeout_struck_is_not_sent(
 # A retry.
 
 
-def test_a_retry_that_is_killed_while_it_looks_at_its_recorded_task_stops_it(
+def test_a_retry_that_is_killed_while_it_polls_its_recorded_task_stops_it(
     wiro: WiroEmulator, work: Work
 ) -> None:
     wiro.inject(Fault("stuck_running"))
@@ -367,7 +367,7 @@ def test_a_retry_that_is_killed_while_it_looks_at_its_recorded_task_stops_it(
     assert work.statuses == [CANCELLED]
 
 
-def test_a_last_retry_that_cannot_look_at_its_recorded_task_stops_it(
+def test_a_last_retry_that_cannot_poll_its_recorded_task_stops_it(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wiro.inject(Fault("stuck_running"))
@@ -385,7 +385,7 @@ def test_a_last_retry_that_cannot_look_at_its_recorded_task_stops_it(
     assert work.statuses == [CANCELLED]
 
 
-def test_a_failed_wait_for_a_run_that_was_begun_anew_does_not_go_back_to_the_cancelled_one(
+def test_a_failed_wait_for_a_replacing_run_does_not_return_to_the_cancelled_one(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """XCom still has the cancelled task's id; the record says that a Run was sent since, and lost."""

@@ -177,7 +177,7 @@ store_failures = st.lists(st.booleans(), max_size=10)
 
 @settings(max_examples=400)
 @given(fates=fates, ends=ends, crashes=crashes, jumps=jumps, store_failures=store_failures, delays=delays)
-def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_in_silence(
+def test_a_run_is_paid_once_ends_right_and_never_outlives_its_deadline_unnoticed(
     fates: list[str],
     ends: list[tuple[str, float, float]],
     crashes: set[int],
@@ -206,7 +206,7 @@ strangers = st.lists(st.tuples(st.floats(0, 3000), st.sampled_from(["other file"
 
 @settings(max_examples=300)
 @given(fates=fates, ends=ends, crashes=crashes, delays=delays, strangers=strangers, is_content=st.booleans())
-def test_nobody_elses_task_is_ever_ours(
+def test_another_ones_task_is_never_adopted(
     fates: list[str],
     ends: list[tuple[str, float, float]],
     crashes: set[int],
@@ -235,7 +235,7 @@ def test_nobody_elses_task_is_ever_ours(
 
 @settings(max_examples=100)
 @given(crash=st.integers(1, 12), is_lost=st.sampled_from(["ok", "lost_before", "cut_off", "broken"]))
-def test_the_next_dag_runs_equal_task_an_hour_later_is_never_ours(crash: int, is_lost: str) -> None:
+def test_the_next_dag_runs_equal_task_an_hour_later_is_never_adopted(crash: int, is_lost: str) -> None:
     """The worker dies, its retry comes 50 minutes later, and by then the next DAG run has started its own."""
     world = World(iter(["ok", is_lost]), iter([("success", 1.0, 5.0)] * 9), crashes={crash})
     world.ours = {"prompt": "a lighthouse", "samples": 2}

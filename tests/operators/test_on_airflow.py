@@ -98,7 +98,7 @@ def test_a_try_that_loses_sight_of_its_task_is_paid_for_once(
 
 
 @BOTH
-def test_a_run_whose_answer_is_lost_is_paid_for_once(
+def test_a_run_whose_response_is_lost_is_paid_for_once(
     airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
 ) -> None:
     wiro.inject(Fault("drop_after", endpoint="Run"))
@@ -145,7 +145,7 @@ def test_mapped_tasks_that_die_are_each_paid_for_once(airflow_home: AirflowHome,
         assert done.returned(f"generate[{index}]")["wiro_task_id"] == by_prompt[f"robot {index}"]
 
 
-def test_airflow_tells_the_kill_handler_in_which_state_a_task_instance_is(airflow_home: AirflowHome) -> None:
+def test_airflow_reports_to_the_kill_handler_the_state_of_a_task_instance(airflow_home: AirflowHome) -> None:
     """`dag.test()` queues a task instance before it runs the trigger, so that none is seen deferred here."""
     done = airflow_home.run_dag(DAG_FILE, "wiro_asking")
 

@@ -89,13 +89,13 @@ def test_a_deferred_run_hands_over_nothing_but_plain_json(work: Work) -> None:
     assert work.resume(deferred)["status"] == DONE
 
 
-def test_a_run_that_has_ended_by_the_first_look_does_not_defer(wiro: WiroEmulator, work: Work) -> None:
+def test_a_run_that_has_ended_by_the_first_poll_does_not_defer(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("slow", endpoint="Run", delay_seconds=0.2))  # its answer comes when it has ended
 
     assert work.operator(deferrable=True).execute(work.context)["status"] == DONE
 
 
-def test_deferring_survives_that_wiro_cannot_tell_the_status_just_now(wiro: WiroEmulator, work: Work) -> None:
+def test_deferring_survives_that_wiro_cannot_show_the_status_just_now(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("api_error", endpoint="Task/Detail", code=1, message="There is no task yet."))
 
     deferred = work.defer(polls=True)
@@ -248,7 +248,7 @@ def test_a_task_cancelled_by_hand_is_not_started_again(
 
 
 @BOTH
-def test_an_unknown_status_means_still_running_and_is_told_once(
+def test_an_unknown_status_means_still_running_and_is_logged_once(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
     wiro.inject(Fault("unknown_status", task_status="task_warp", forever=True))
@@ -407,7 +407,7 @@ def test_what_a_retry_cannot_mend_fails_for_good_and_says_what_to_do(
     assert work.store.record is None  # so that nothing has to be settled when the task is cleared
 
 
-def test_a_model_that_wiro_knows_in_neither_form_of_its_slug_fails_for_good(
+def test_a_model_that_wiro_has_in_neither_form_of_its_slug_fails_for_good(
     wiro: WiroEmulator, work: Work
 ) -> None:
     wiro.inject(Fault("api_error", endpoint="Run", code=1, message="slug-owner-project-not-exist", times=2))
@@ -500,7 +500,7 @@ def test_an_outage_without_end_fails_retryably_and_keeps_the_task(
 # What the log says.
 
 
-def test_the_log_tells_the_life_of_the_task_and_each_status_once(work: Work) -> None:
+def test_the_log_shows_the_life_of_the_task_and_each_status_once(work: Work) -> None:
     work.run(poll_interval=0.005)
 
     [task] = work.wiro.tasks
@@ -539,7 +539,7 @@ def test_the_log_of_a_deferred_run_reads_the_same_across_processes(work: Work) -
         {"status": "success", "wiro_task_id": 2221, "try_number": 1},
     ],
 )
-def test_an_event_that_is_none_of_ours_is_never_taken_for_a_success(work: Work, event: Any) -> None:
+def test_an_event_of_another_trigger_is_never_taken_for_a_success(work: Work, event: Any) -> None:
     deferred = work.defer()
     operator = work.operator(deferrable=True)
     if event == {}:

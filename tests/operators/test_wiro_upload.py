@@ -214,7 +214,7 @@ def test_no_folder_is_the_root_also_from_an_empty_template(
     assert [request.fields for request in wiro.received] == [{}]
 
 
-def test_on_kill_lets_no_further_file_begin(wiro: WiroEmulator, image: Callable[..., Path]) -> None:
+def test_on_kill_starts_no_further_file(wiro: WiroEmulator, image: Callable[..., Path]) -> None:
     task = operator([image("1.png"), image("2.png"), image("3.png")])
     real = task._upload
 

@@ -80,7 +80,7 @@ def test_without_its_intent_recorded_no_run_is_sent(wiro: WiroEmulator, work: Wo
     assert wiro.counts.requests["Run"] == 0
 
 
-def test_without_a_look_at_the_record_nothing_is_started(wiro: WiroEmulator, work: Work) -> None:
+def test_without_having_read_the_record_nothing_is_started(wiro: WiroEmulator, work: Work) -> None:
     work.store.fails = {"get"}
 
     with pytest.raises(WiroRecordError, match="Nothing was started"):
@@ -166,7 +166,7 @@ def test_a_retry_returns_the_result_of_a_task_that_has_succeeded_meanwhile(
 
 @BOTH
 @pytest.mark.parametrize("end", ["exit_code", "cancelled_by_hand"])
-def test_a_retry_submits_anew_what_has_failed_or_was_cancelled(
+def test_a_retry_resubmits_a_run_that_failed_or_was_cancelled(
     wiro: WiroEmulator, work: Work, deferrable: bool, end: str
 ) -> None:
     wiro.inject(Fault(end))
@@ -181,7 +181,7 @@ def test_a_retry_submits_anew_what_has_failed_or_was_cancelled(
 
 
 @BOTH
-def test_a_retry_that_looks_during_an_error_before_the_model_ran_follows_the_same_task(
+def test_a_retry_that_polls_during_an_error_before_the_model_ran_follows_the_same_task(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
     wiro.inject(Fault("fatal_error", seconds=6.0))
@@ -194,7 +194,7 @@ def test_a_retry_that_looks_during_an_error_before_the_model_ran_follows_the_sam
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_a_retry_that_looks_before_wiro_knows_the_task_follows_it(
+def test_a_retry_that_polls_before_wiro_shows_the_task_follows_it(
     wiro: WiroEmulator, work: Work, code: int
 ) -> None:
     die_after_submission(work)
@@ -259,7 +259,7 @@ def test_a_retry_of_other_parameters_leaves_the_earlier_task_to_end(wiro: WiroEm
 
 
 @pytest.mark.parametrize("where", ["stuck_in_queue", "stuck_running"])
-def test_a_retry_of_other_parameters_stops_the_earlier_task_if_told_to(
+def test_a_retry_of_other_parameters_stops_the_earlier_task_if_so_configured(
     wiro: WiroEmulator, work: Work, where: str
 ) -> None:
     wiro.inject(Fault(where))
@@ -295,7 +295,9 @@ def test_a_task_left_running_at_its_timeout_gets_a_new_one_from_the_retry(
     assert work.started == 1
 
 
-def test_a_resumed_task_that_another_tries_kill_cancels_is_begun_anew(wiro: WiroEmulator, work: Work) -> None:
+def test_a_resumed_task_that_another_tries_kill_cancels_is_replaced_by_a_new_run(
+    wiro: WiroEmulator, work: Work
+) -> None:
     """A Clear while deferred: the new try picks the task up, then the old trigger's on_kill stops it."""
     wiro.inject(Fault("stuck_running"))
     die_after_submission(work)
@@ -308,7 +310,7 @@ def test_a_resumed_task_that_another_tries_kill_cancels_is_begun_anew(wiro: Wiro
     assert not any(line.startswith("Wiro task 2221: task_post") for line in work.log.lines)
 
 
-def test_each_task_of_a_try_is_told_under_its_own_id(wiro: WiroEmulator, work: Work) -> None:
+def test_each_task_of_a_try_is_logged_under_its_own_id(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("cancelled_by_hand"))
     die_after_submission(work)
 
@@ -429,7 +431,7 @@ def test_a_task_that_is_cleared_after_retries_was_lowered_starts_a_new_run(work:
     assert work.run(retries=0)["wiro_task_id"] == "2222"
 
 
-def test_a_retry_of_what_was_cleared_returns_its_result_though_an_earlier_try_sent_the_run(
+def test_a_retry_after_a_clear_returns_the_result_though_an_earlier_try_sent_the_run(
     work: Work,
 ) -> None:
     work.ti.dag_run, work.ti.max_tries = FakeDagRun(), 1
@@ -450,7 +452,7 @@ def test_a_retry_of_what_was_cleared_returns_its_result_though_an_earlier_try_se
 
 @BOTH
 @pytest.mark.parametrize("how", ["drop_after", "truncated"])
-def test_a_run_whose_answer_was_lost_is_found_and_followed(
+def test_a_run_whose_response_was_lost_is_found_and_followed(
     wiro: WiroEmulator, work: Work, deferrable: bool, how: str
 ) -> None:
     wiro.inject(Fault(how, endpoint="Run"))
@@ -516,7 +518,7 @@ def test_in_doubt_a_user_may_choose_to_pay_twice(wiro: WiroEmulator, work: Work)
     assert work.run(on_orphaned_intent="resubmit")["wiro_task_id"] == "2223"
 
 
-def test_where_wiro_did_not_tell_what_was_there_before_an_equal_task_is_a_doubt(
+def test_without_a_baseline_an_equal_task_is_a_doubt(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baseline, "BASELINE_PATIENCE_SECONDS", 0.0)
@@ -528,7 +530,7 @@ def test_where_wiro_did_not_tell_what_was_there_before_an_equal_task_is_a_doubt(
     assert work.started == 1
 
 
-def test_too_many_tasks_to_look_through_are_a_doubt_too(
+def test_too_many_tasks_to_search_are_a_doubt_too(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "MAX_PAGE", 2)
@@ -568,7 +570,7 @@ def test_an_empty_project_says_so_in_the_words_of_an_error(wiro: WiroEmulator, w
     assert work.started == 1
 
 
-def test_a_server_that_knows_no_list_is_not_taken_for_an_empty_project(
+def test_a_server_without_a_task_list_is_not_taken_for_an_empty_project(
     wiro: WiroEmulator, work: Work
 ) -> None:
     wiro.inject(
@@ -713,7 +715,7 @@ def test_without_any_place_the_log_says_once_what_that_means(
     assert sum("nothing remembers this run" in line for line in work.log.lines) == 1
 
 
-def test_without_any_place_a_lost_answer_is_settled_at_once(
+def test_without_a_record_a_lost_response_is_resolved_at_once(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work.has_state_store = False
@@ -724,7 +726,7 @@ def test_without_any_place_a_lost_answer_is_settled_at_once(
     assert work.started == 1
 
 
-def test_without_any_place_a_lost_answer_that_cannot_be_settled_is_for_a_person(
+def test_without_a_record_a_lost_response_that_cannot_be_resolved_is_for_a_person(
     wiro: WiroEmulator, work: Work, no_patience: None
 ) -> None:
     """A retry would know nothing of this Run, and send another."""

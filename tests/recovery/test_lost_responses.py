@@ -241,7 +241,7 @@ def test_an_equal_task_that_came_after_the_second_sending_is_reported_and_left_a
     assert "UTC Wiro may still start a task for an earlier sending" in work.log
 
 
-def test_a_task_that_a_timed_out_sending_starts_after_a_patience_set_too_short_is_stopped_and_reported(
+def test_a_task_that_starts_after_a_patience_set_too_short_is_stopped_and_reported(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The only equal task in the ten minutes for which Wiro may be at work on a Run."""
@@ -293,7 +293,7 @@ def test_a_run_that_ends_while_an_earlier_sending_may_still_start_a_task_says_un
     assert "UTC Wiro may still start a task for an earlier sending" in work.log
 
 
-def test_a_run_that_was_sent_once_is_not_looked_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:
+def test_a_run_that_was_sent_once_is_not_searched_for_at_its_end(wiro: WiroEmulator, work: Work) -> None:
     work.run()
 
     assert wiro.counts.requests["Task/List"] == 1
@@ -542,7 +542,7 @@ def test_a_new_run_of_a_file_that_is_gone_says_so_and_leaves_no_intent(
     assert (work.started, work.store.record) == (0, None)
 
 
-def test_a_record_tells_of_files_by_digests_and_of_no_url(work: Work, editor: str, tmp_path: Path) -> None:
+def test_a_record_has_digests_of_files_and_no_url(work: Work, editor: str, tmp_path: Path) -> None:
     path = tmp_path / "cat.png"
     path.write_bytes(b"cat")
     work.run(model=editor, parameters={"prompt": "x"}, files={"inputImage": str(path)})
@@ -558,7 +558,7 @@ def test_a_record_tells_of_files_by_digests_and_of_no_url(work: Work, editor: st
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_a_run_that_was_carried_out_and_answered_with_an_error_without_a_reason_is_found(
+def test_a_run_that_started_though_wiro_returned_an_error_without_a_reason_is_found(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
     wiro.inject(Fault("api_error", endpoint="Run", processed=True))

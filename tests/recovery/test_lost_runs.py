@@ -85,7 +85,7 @@ def test_each_run_gets_the_task_that_shows_its_parameters() -> None:
     assert (findings.tasks, findings.doubts) == ({0: "102", 1: "101"}, {})
 
 
-def test_a_task_that_is_known_to_be_another_items_is_nobodys() -> None:
+def test_a_task_that_is_known_to_be_another_items_is_no_other_items() -> None:
     assert not found([lost(0, A)], task(101, A), known={"101"}).has_tasks
 
 
@@ -105,7 +105,7 @@ HUGE = {"outputs": [{"contenttype": "raw", "content": "x" * (LARGE_BODY_BYTES + 
     ],
     ids=["parameters", "model", "time"],
 )
-def test_an_answer_too_large_to_be_read_hides_no_other_and_is_no_doubt_where_it_is_anothers(
+def test_a_task_too_large_to_be_read_hides_no_other_and_is_no_doubt_if_it_is_anothers(
     big: dict[str, Any],
 ) -> None:
     findings = found([lost(0, A)], task(101, B), task(102, A), big, task(104, B), task(99, A))
@@ -113,7 +113,7 @@ def test_an_answer_too_large_to_be_read_hides_no_other_and_is_no_doubt_where_it_
     assert (findings.tasks, findings.doubts) == ({0: "102"}, {})
 
 
-def test_an_answer_too_large_to_be_read_is_a_doubt_where_it_may_be_the_runs() -> None:
+def test_a_task_too_large_to_be_read_is_a_doubt_if_it_may_be_the_runs() -> None:
     unclear = {name: value for name, value in task(103, None, **HUGE).items() if name != "modelslugowner"}
 
     assert found([lost(0, A)], unclear, task(104, B)).doubts == {0: ["103"]}
@@ -154,7 +154,7 @@ def test_equal_runs_sent_at_different_times_get_tasks_of_their_time() -> None:
     assert set(found([lost(0, A, "105"), lost(1, A, "100")], task(101, A), task(102, A)).doubts) == {0, 1}
 
 
-def test_a_task_that_shows_more_goes_to_the_run_that_demands_more() -> None:
+def test_a_task_with_more_parameters_is_assigned_to_the_run_with_more() -> None:
     more = {**A, "seed": "7"}
 
     assert found([lost(0, A), lost(1, more)], task(101, more)).tasks == {1: "101"}
@@ -179,7 +179,7 @@ def test_a_page_that_is_shorter_than_asked_for_is_not_the_end(most_a_page: int) 
     assert found([lost(0, A)], task(101, A), *others, most_a_page=most_a_page).tasks == {0: "101"}
 
 
-def test_a_list_that_is_too_long_for_an_answer_is_read_in_smaller_pages() -> None:
+def test_a_list_that_is_too_long_for_a_response_is_read_in_smaller_pages() -> None:
     """As that of tasks which show their texts is."""
     tasks = [task(number, B, debugoutput="x" * 50_000) for number in range(102, 140)] + [task(101, A)]
 
@@ -247,7 +247,7 @@ def test_a_list_that_is_not_newest_first_cannot_be_searched() -> None:
     st.lists(st.tuples(st.sampled_from(["a", "b", "c", "z"]), st.booleans()), max_size=8),
 )
 @quick
-def test_no_task_is_given_twice_nor_to_a_run_it_is_not_nor_is_a_known_one(
+def test_no_task_is_assigned_twice_or_to_another_run_or_though_it_is_known(
     wanted: list[str], shown: list[tuple[str, bool]]
 ) -> None:
     runs = [lost(item, {"prompt": prompt}) for item, prompt in enumerate(wanted)]
@@ -339,7 +339,9 @@ def test_not_in_the_list_is_no_proof_before_wiro_can_no_longer_be_at_work(
     ("was_cut_off", "silent_seconds", "loss"),
     [(True, 1.0, Loss.CUT_OFF), (True, 30.0, Loss.TIMEOUT), (False, 1.0, Loss.TIMEOUT)],
 )
-def test_a_reset_after_a_silence_is_a_timeout(was_cut_off: bool, silent_seconds: float, loss: Loss) -> None:
+def test_a_reset_after_an_idle_time_is_a_timeout(
+    was_cut_off: bool, silent_seconds: float, loss: Loss
+) -> None:
     """A proxy in front of Wiro gave up; what is behind it may go on."""
     error = WiroLostRunError("lost", was_cut_off=was_cut_off)
 
@@ -349,7 +351,7 @@ def test_a_reset_after_a_silence_is_a_timeout(was_cut_off: bool, silent_seconds:
 
 
 @pytest.mark.parametrize("jump", [-2 * HOUR, 2 * HOUR])
-def test_a_clock_of_ours_that_was_set_makes_nothing_certain_and_delays_nothing(jump: float) -> None:
+def test_a_clock_that_was_set_here_makes_nothing_certain_and_delays_nothing(jump: float) -> None:
     for elapsed, is_certain in ((300.0, False), (610.0, True)):
         transport = FakeTransport(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
         transport.now += timedelta(seconds=elapsed + jump)
@@ -359,7 +361,7 @@ def test_a_clock_of_ours_that_was_set_makes_nothing_certain_and_delays_nothing(j
         assert bool(findings.not_started) is is_certain
 
 
-def test_without_wiros_clock_ours_has_to_do() -> None:
+def test_without_wiros_clock_this_machines_is_used() -> None:
     transport = FakeTransport(NO_TASK_YET)
     transport.now += timedelta(seconds=599)
     assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
@@ -488,7 +490,7 @@ def of(project: str | None, uuid: str | None = None) -> dict[str, Any]:
         (of("1", "u-3"), None, [of("1", "u-1"), of("1", "u-2")], "found"),  # of each task, not of its owner
     ],
 )
-def test_a_teammates_task_is_never_ours_where_wiro_tells(
+def test_a_teammates_task_is_never_adopted_where_wiro_shows_its_owner(
     candidate: dict[str, Any], project_id: str | None, earlier: list[dict[str, Any]], verdict: str
 ) -> None:
     known = [task(90 + number, B, **whose) for number, whose in enumerate(earlier)]
@@ -509,7 +511,7 @@ def test_a_teammates_task_is_never_ours_where_wiro_tells(
     assert findings.doubts == {}
 
 
-def test_in_a_list_of_several_projects_a_task_is_a_doubt_where_ours_is_not_known() -> None:
+def test_in_a_list_of_several_projects_a_task_is_a_doubt_if_the_own_project_is_unknown() -> None:
     findings = found([lost(0, A)], task(101, A, projectid="1"), task(102, B, projectid="2"))
 
     assert findings.doubts == {0: ["101"]}
@@ -522,7 +524,7 @@ def test_two_projects_of_one_person_are_no_crowd() -> None:
     assert found([lost(0, A)], task(101, A, **ours), *others).doubts == {0: ["101"]}
 
 
-def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing() -> None:
+def test_a_search_for_a_kill_finds_the_one_certain_task_and_waits_for_nothing() -> None:
     record = RunRecord("f", Sending(NOON.timestamp(), "100", NOON.timestamp()), 0, 1)
     wanted = RunSpec(MODEL, A, "f", 0, TaskTry(1))
     for tasks, expected in (
@@ -546,7 +548,7 @@ def test_a_kills_look_finds_the_one_task_that_is_certain_and_waits_for_nothing()
         assert transport.pauses == []
 
 
-def test_a_run_that_bills_another_project_is_certain_only_in_a_list_that_shows_that_project() -> None:
+def test_a_run_of_another_project_is_certain_only_in_a_list_that_shows_that_project() -> None:
     run = replace(lost(0, A), project_id="7")
     for shown, verdict in (("7", "not started"), ("1", "doubt")):
         listed = task(101, B, projectid=shown)

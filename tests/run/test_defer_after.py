@@ -59,7 +59,7 @@ def test_a_longer_run_is_deferred_when_the_time_is_over_and_runs_on(wiro: WiroEm
     assert (wiro.counts.tasks_stopped, work.started) == (0, 1)
 
 
-def test_without_it_the_worker_looks_once_and_defers(wiro: WiroEmulator, work: Work) -> None:
+def test_without_it_the_worker_polls_once_and_defers(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"))
 
     work.defer(polls=True)

@@ -80,7 +80,7 @@ def test_a_run_with_other_parameters_is_left_alone_and_what_is_not_found_is_repo
     assert "the Wiro tasks of 1 of them are not, or not yet, found in Wiro's list" in work.log
 
 
-def test_with_cancel_on_kill_off_nothing_is_looked_for(
+def test_with_cancel_on_kill_off_nothing_is_searched_for(
     wiro: WiroEmulator, work: Work, end: Callable[..., Any]
 ) -> None:
     deferred = lose(wiro, work, cancel_on_kill=False)

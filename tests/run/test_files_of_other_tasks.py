@@ -61,7 +61,7 @@ def test_several_outputs_for_one_file_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["its task is recorded", "its answer was lost"])
-def test_a_retry_knows_its_run_though_the_links_were_signed_anew(
+def test_a_retry_recognises_its_run_though_the_links_were_signed_again(
     wiro: WiroEmulator, work: Work, is_known: bool
 ) -> None:
     generated = work.run(model=RETRO, parameters={**SMALL, "samples": 1})

@@ -33,18 +33,18 @@ def _answered_late(wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("defer_after", [0.0, 30.0])
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
-def test_a_run_whose_answer_took_long_is_followed(work: Work, deferrable: bool, defer_after: float) -> None:
+def test_a_run_whose_response_took_long_is_followed(work: Work, deferrable: bool, defer_after: float) -> None:
     assert work.run(deferrable=deferrable, defer_after=defer_after, poll_interval=0.02)["outputs"]
     assert work.started == 1
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
-def test_an_item_whose_answer_took_long_is_followed(batch_work: BatchWork, deferrable: bool) -> None:
+def test_an_item_whose_response_took_long_is_followed(batch_work: BatchWork, deferrable: bool) -> None:
     assert batch_work.run(prompts(1), deferrable=deferrable)["succeeded"] == 1
     assert len(batch_work.wiro.tasks) == 1
 
 
-def test_a_retry_counts_from_the_recorded_answer(work: Work) -> None:
+def test_a_retry_counts_from_the_recorded_response(work: Work) -> None:
     def die(**_: object) -> None:
         raise SystemExit("SIGKILL")
 
@@ -58,7 +58,7 @@ def test_a_retry_counts_from_the_recorded_answer(work: Work) -> None:
     assert work.started == 1
 
 
-def test_a_retry_long_after_the_answer_does_not_believe_one_poll(
+def test_a_retry_long_after_the_response_does_not_believe_one_poll(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(**_: object) -> None:

@@ -95,7 +95,7 @@ def test_min_outputs_is_checked_where_the_dag_gives_it(wrong: Any) -> None:
 
 @BOTH
 @pytest.mark.parametrize("reason", ["length", "content_filter", "error"])
-def test_an_answer_that_is_not_whole_is_told_in_the_summary_and_the_log(
+def test_an_incomplete_answer_is_marked_in_the_summary_and_logged(
     work: Work, deferrable: bool, reason: str
 ) -> None:
     work.wiro.inject(Fault("answer_shape", shape="segments", finish_reason=reason))

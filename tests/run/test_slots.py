@@ -54,7 +54,7 @@ def test_the_slot_is_really_free_when_it_is_taken(
         assert work.statuses == [DONE, DONE]
 
 
-def test_deferred_the_wait_is_a_trigger_that_knows_nothing_but_a_moment(
+def test_a_deferred_wait_is_a_trigger_with_only_a_moment(
     wiro: WiroEmulator, work: Work, pauses: list[int]
 ) -> None:
     wiro.inject(FULL)

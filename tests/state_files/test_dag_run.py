@@ -59,7 +59,7 @@ def test_two_deployments_keep_a_record_each(state_path: str) -> None:
     assert opened(state_path, START, try_number=2).read() == mine
 
 
-def test_two_deployments_keep_a_spent_record_each(state_path: str) -> None:
+def test_two_deployments_keep_a_consumed_record_each(state_path: str) -> None:
     spent = [
         replace(record(START), is_consumed=True),
         replace(record(LATER, wiro_task_id="9"), is_consumed=True),
@@ -71,7 +71,7 @@ def test_two_deployments_keep_a_spent_record_each(state_path: str) -> None:
     assert opened(state_path, LATER, try_number=2).read() == spent[1]
 
 
-def test_a_clear_of_a_finished_dag_run_finds_its_record_and_goes_on_with_that_file(state_path: str) -> None:
+def test_a_clear_of_a_finished_dag_run_finds_its_record_and_continues_that_file(state_path: str) -> None:
     opened(state_path, START).write(record(START))
     again, once_more = START + timedelta(hours=7), START + timedelta(hours=9)
 
@@ -151,7 +151,7 @@ def test_a_record_of_the_version_before_that_is_another_deployments_is_left_alon
     assert file.read_bytes() == body
 
 
-def test_a_spent_record_of_the_version_before_is_found(tmp_path: Path) -> None:
+def test_a_consumed_record_of_an_earlier_version_is_found(tmp_path: Path) -> None:
     spent = replace(record(START), is_consumed=True)
     named_as_before(tmp_path, spent)
 

@@ -41,7 +41,7 @@ STARTED = 1795420800.0
         (WrittenBy(1, 2, 0, STARTED), TaskTry(2, 2, is_beginning=True), False),
     ],
 )
-def test_a_record_of_a_dag_run_that_was_deleted_is_told_from_a_retrys(
+def test_a_record_of_a_deleted_dag_run_is_distinguished_from_a_retrys(
     written: WrittenBy, now: TaskTry, is_deleted: bool
 ) -> None:
     assert is_of_deleted_dag_run(written, now) is is_deleted
@@ -71,7 +71,7 @@ def test_a_record_of_a_dag_run_that_was_deleted_is_told_from_a_retrys(
         (WrittenBy(1, 1, 0), TaskTry(2), 1, False),
     ],
 )
-def test_a_clear_is_told_from_a_retry(
+def test_a_clear_is_distinguished_from_a_retry(
     written: WrittenBy, now: TaskTry, max_tries: int, is_cleared: bool
 ) -> None:
     assert was_cleared_since(written, now, max_tries) is is_cleared

@@ -62,7 +62,7 @@ def test_neither_stops_what_the_other_runs(wiro: WiroEmulator, deployments: tupl
     assert CANCELLED not in one.statuses
 
 
-def test_a_clear_of_a_failed_dag_run_goes_on_with_what_was_left_running(
+def test_a_clear_of_a_failed_dag_run_resumes_what_was_left_running(
     wiro: WiroEmulator, deployments: tuple[Work, Work]
 ) -> None:
     one, _ = deployments

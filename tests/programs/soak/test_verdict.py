@@ -38,7 +38,7 @@ def test_a_run_that_failed_and_was_begun_again_keeps_every_promise() -> None:
     assert problems([Outcome("a", "2")], first, second) == ""
 
 
-DOUBT = "The answer of a Run was lost, and it can't be told which task it has started, if any: 1, 2."
+DOUBT = "The response to a Run was lost. These tasks may be it, and Wiro's list doesn't show which: 1, 2."
 
 
 def test_a_doubt_that_names_the_task_is_for_a_person_to_settle() -> None:

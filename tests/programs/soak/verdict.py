@@ -17,7 +17,7 @@ _FEWEST_SAMPLES = 40
 #: What the allocator may keep beyond what it had when warm.
 _GROWTH_BYTES = 12 * 1024 * 1024
 _SHOWN = 5
-_DOUBT = re.compile("it can't be told which task it has started|its response is lost")
+_DOUBT = re.compile("Wiro's list doesn't show which|its response is lost")
 
 
 @dataclass(frozen=True)
