@@ -1,10 +1,10 @@
 """
-Everything that can go wrong with Wiro, as one tree.
+The exceptions of this package, as one tree.
 
 .. code-block:: text
 
     WiroError                              may_retry
-     ├─ WiroUsageError                     no    what we were asked to send can't be right; nothing was sent
+     ├─ WiroUsageError                     no    the input can't be right; nothing was sent
      ├─ WiroApiError                             Wiro understood the call and said no
      │   ├─ WiroAuthenticationError        no    key, secret, mode, nonce or IP address refused
      │   ├─ WiroPermissionError            no    the account may not do this (codes 0 and 97, HTTP 403)
@@ -17,29 +17,29 @@ Everything that can go wrong with Wiro, as one tree.
      │   ├─ WiroConcurrencyLimitError      yes   the account runs as many tasks as it may (code 96)
      │   ├─ WiroRateLimitError             yes   too many requests (HTTP 429)
      │   └─ WiroServerError                yes   HTTP 5xx, 408 and the like, or an error that gives no reason
-     ├─ WiroResponseError                  yes   an answer that is not the API's: HTML, empty, cut
-     │   └─ WiroAnswerTooLargeError        no    an answer larger than is read
-     ├─ WiroConnectionError                yes   no answer: refused, reset, DNS, timeout
+     ├─ WiroResponseError                  yes   a response that is not the API's: HTML, empty, truncated
+     │   └─ WiroAnswerTooLargeError        no    a response larger than the limit
+     ├─ WiroConnectionError                yes   no response: refused, reset, DNS, timeout
      ├─ WiroMissingConnectionError         yes   Airflow has no such connection, or its secrets backend is out
      ├─ WiroLostRunError                   no    a Run may have been started and its id is not known
-     ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; a person has to look
-     ├─ WiroUnsettledRunError              yes   a Run's answer is lost, and time ran out before it is certain
-     │                                           whether it started a task; a retry goes on with that
+     ├─ WiroOrphanedRunError               no    an earlier try may have started a Run; somebody has to check
+     ├─ WiroUnsettledRunError              yes   a Run's response is lost, and time ran out before it was
+     │                                           clear whether it started a task; a retry continues
      ├─ WiroRecordError                    yes   the durable record of a run can't be read or written
-     │   └─ WiroOvertakenError             yes   another try has taken the record over
+     │   └─ WiroOvertakenError             yes   another try has taken over the record
      ├─ WiroTaskError                            the task ended, but not well
      │   ├─ WiroTaskFailedError            yes   the model failed
      │   ├─ WiroTooFewOutputsError         yes   it succeeded, with fewer outputs than `min_outputs`
      │   ├─ WiroTaskCancelledError         no    somebody cancelled or killed it
      │   └─ WiroTaskTimeoutError           yes   it did not end before its deadline
-     ├─ WiroStorageRefusedError            no    the store refuses what it is asked, and would for any object
-     └─ WiroOutputError                          an output can't be had
+     ├─ WiroStorageRefusedError            no    the store refuses a request, and would for any object
+     └─ WiroOutputError                          an output can't be fetched
          ├─ WiroOutputUnavailableError     yes   link expired, CDN error, connection cut
          └─ WiroOutputRefusedError         no    not what Wiro announced, or where it must not be fetched from
 
-Each class answers whether doing the same again may help (``may_retry``); what Airflow makes of that answer is
-decided in :mod:`airflow_provider_wiro.failures`. No message carries a key, a secret, a signature or a task
-token.
+Each class says whether repeating the same may help (``may_retry``);
+:mod:`airflow_provider_wiro.failures` decides what Airflow does then. No message has a key, a secret, a
+signature or a task token in it.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ from airflow_provider_wiro.redaction.plain_text import plain
 
 class WiroError(Exception):
     """
-    Whatever this package raises about Wiro.
+    The base of all errors of this package.
 
-    ``may_retry``: would doing the same again possibly help?
+    ``may_retry``: whether repeating the same may help.
     """
 
     may_retry: ClassVar[bool] = False
 
     def __init__(self, *args: object) -> None:
-        # Here and not where a message is made: nearly each quotes something that a server or a model wrote.
+        # Here, not where messages are made: nearly all of them quote a server or a model.
         super().__init__(*(plain(value) if isinstance(value, str) else value for value in args))
 
 
@@ -70,11 +70,11 @@ class WiroUsageError(WiroError):
 
 class WiroApiError(WiroError):
     """
-    Wiro answered that it won't do it.
+    Wiro refused a call.
 
     :param message: what a reader of the log needs, Wiro's own words included.
-    :param code: Wiro's error code, None where the answer had none.
-    :param http_status: the HTTP status of the answer.
+    :param code: Wiro's error code, None where the response had none.
+    :param http_status: the HTTP status of the response.
     """
 
     def __init__(self, message: str, *, code: int | None = None, http_status: int | None = None) -> None:
@@ -131,25 +131,25 @@ class WiroServerError(WiroApiError):
     """
     The server failed: HTTP 5xx, or a status that says as little about the request (408, 409, 425, 499).
 
-    Also an error without a reason ("Something went wrong."), which the server can give after it has carried
-    the request out: to a Run that is a :class:`WiroLostRunError`.
+    Also an error without a reason ("Something went wrong."), which the server can return after it has carried
+    out the request: for a Run that is a :class:`WiroLostRunError`.
     """
 
     may_retry = True
 
 
 class WiroResponseError(WiroError):
-    """Something answered, but not in the API's form: HTML from a proxy, an empty or cut body."""
+    """A response that is not in the API's form: HTML from a proxy, an empty or truncated body."""
 
     may_retry = True
 
 
 class WiroAnswerTooLargeError(WiroResponseError):
     """
-    An answer has more bytes than are read. Asking again brings the same, hence no retry.
+    A response is larger than the limit. A retry would get the same.
 
-    :param wiro_task_id: the task that was asked for, None where none was.
-    :param has_ended: that task is known to have succeeded, and to be paid for.
+    :param wiro_task_id: the task that was requested, None where none was.
+    :param has_ended: that task has certainly succeeded, and is paid for.
     """
 
     may_retry = False
@@ -161,7 +161,7 @@ class WiroAnswerTooLargeError(WiroResponseError):
 
 
 class WiroConnectionError(WiroError):
-    """No answer came: connection refused or reset, name not found, timeout."""
+    """No response: connection refused or reset, name not found, timeout."""
 
     may_retry = True
 
@@ -170,7 +170,7 @@ class WiroMissingConnectionError(WiroError):
     """
     Airflow has no connection of this id. Nothing was sent.
 
-    A retry may help: Airflow says the same while its secrets backend can't be reached.
+    A retry may help: Airflow reports the same while its secrets backend can't be reached.
     """
 
     may_retry = True
@@ -178,12 +178,12 @@ class WiroMissingConnectionError(WiroError):
 
 class WiroLostRunError(WiroError):
     """
-    A Run was sent and its answer never came: Wiro may have started, and will bill, a task we don't know.
+    The response to a Run was lost: Wiro may have started, and will bill, a task whose id isn't known.
 
-    Repeating it blindly could pay twice, hence no retry.
+    Repeating it blindly could pay twice.
 
-    :param was_cut_off: the connection was reset or closed before any byte of an answer, so that the request
-        is less likely to be still at work than after a timeout.
+    :param was_cut_off: the connection was reset or closed before any byte of a response: Wiro is less likely
+        to still work on the request than after a timeout.
     """
 
     def __init__(self, message: str, *, was_cut_off: bool = False) -> None:
@@ -192,27 +192,28 @@ class WiroLostRunError(WiroError):
 
 
 class WiroOrphanedRunError(WiroError):
-    """It can't be told whether, or as which task, an earlier try's Run was started. A person has to look."""
+    """It isn't known whether, or as which task, an earlier try's Run was started. Somebody has to check."""
 
 
 class WiroUnsettledRunError(WiroError):
     """
-    A Run's answer was lost, and the time for this ran out while Wiro could still start its task.
+    A Run's response was lost, and the deadline passed while Wiro could still start its task.
 
-    The record stays: a retry looks on, and sends nothing before it is certain that nothing was started.
+    The record stays: a retry continues the search, and sends nothing before it is certain that nothing was
+    started.
     """
 
     may_retry = True
 
 
 class WiroRecordError(WiroError):
-    """The durable record of a run can't be read or written. That is never taken for "there is none"."""
+    """The durable record of a run can't be read or written. That never counts as "there is none"."""
 
     may_retry = True
 
 
 class WiroOvertakenError(WiroRecordError):
-    """Another try of the Airflow task has taken the record over: nothing more is sent here."""
+    """Another try of the Airflow task has taken over the record: this one sends nothing more."""
 
 
 class WiroTaskError(WiroError):
@@ -227,7 +228,8 @@ class WiroTaskError(WiroError):
         self.wiro_task_id = wiro_task_id
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An exception is rebuilt from its positional arguments, which would fail in the receiving process.
+        # Pickle rebuilds exceptions from positional arguments alone, which would fail in the receiving
+        # process.
         return partial(type(self), wiro_task_id=self.wiro_task_id), self.args
 
 
@@ -238,7 +240,7 @@ class WiroTaskFailedError(WiroTaskError):
 
 
 class WiroTooFewOutputsError(WiroTaskError):
-    """The task succeeded, and is billed, but has fewer outputs than were asked for with ``min_outputs``."""
+    """The task succeeded, and is billed, but has fewer outputs than ``min_outputs``."""
 
     may_retry = True
 
@@ -255,18 +257,18 @@ class WiroTaskTimeoutError(WiroTaskError):
 
 class WiroStorageRefusedError(WiroError):
     """
-    The store where outputs are to land refuses: no such bucket, permission denied, wrong credentials.
+    The store refuses an output: no such bucket, permission denied, wrong credentials.
 
-    It would refuse the next object as well, so a batch submits nothing more after it.
+    It would refuse the next object as well, so a batch then submits nothing more.
     """
 
 
 class WiroOutputError(WiroError):
-    """An output of a finished task can't be had."""
+    """An output of a finished task can't be fetched."""
 
 
 class WiroOutputUnavailableError(WiroOutputError):
-    """Not to be had right now: the link expired, the CDN failed, the connection was cut."""
+    """Temporarily unavailable: the link expired, the CDN failed, the connection was cut."""
 
     may_retry = True
 

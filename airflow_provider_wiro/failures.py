@@ -1,9 +1,9 @@
 """
-What Airflow is told of a Wiro error: fail for good, or let a retry have a go. The only such mapping.
+Converts Wiro errors into Airflow's: fail for good, or let Airflow retry. The only place that does.
 
-A retry can't mend a wrong key, an empty balance or a bad parameter; it would only wake somebody up later, and
-each Run costs money. Whether one may help is each error's own answer (``may_retry``); here stands what to do
-about it.
+A retry can't mend a wrong key, an empty balance or a bad parameter; it would only delay the alert, and each
+Run costs money. Each error says whether a retry may help (``may_retry``); this module adds what to do about
+it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
         "allows this machine's IP address."
     ),
     WiroPermissionError: (
-        "Ask whoever administers the Wiro account or team to allow it; the key itself was accepted."
+        "Ask the administrator of the Wiro account or team to allow it; the key itself was accepted."
     ),
     WiroBalanceError: "Add balance at wiro.ai, then clear this task.",
     WiroModelNotFoundError: (
@@ -89,16 +89,16 @@ _WHAT_TO_DO: Mapping[type[WiroError], str] = {
         "Correct the parameters; the model's page at wiro.ai, or WiroHook.get_model(), lists those it takes."
     ),
     WiroTaskCancelledError: (
-        "Somebody stopped it, so it is not started again by itself; clear this task to do so."
+        "Somebody stopped it, so it is not started again automatically; clear this task to do so."
     ),
 }
 
-#: How Wiro names a parameter that it misses, required or not.
+#: Wiro's words for a missing parameter, required or not.
 _REQUIRED = r"(?i)Request parameters? \[([^\]]{1,100})\] (?:is |are )?required"
-#: The HTTP status of a request that is larger than the server, or a proxy before it, takes.
+#: The HTTP status of a request that is too large for the server or a proxy before it.
 _TOO_LARGE = 413
 
-#: For Airflow's retry policies: how long each passing error deserves to be left alone.
+#: For Airflow's retry policies: the delay before the retry of each temporary error.
 _RETRY_DELAYS: Mapping[type[WiroError], timedelta] = {
     WiroTaskFailedError: timedelta(seconds=30),
     WiroTooFewOutputsError: timedelta(seconds=30),
@@ -132,7 +132,7 @@ def explain(error: WiroError, then: str = "") -> str:
     message = str(error)
     is_no_api = isinstance(error, WiroApiError) and error.http_status == 404 and error.code is None
     if isinstance(error, WiroNotFoundError) and (is_no_api or message.endswith("?")):
-        advice = ""  # it is in the message: the base URL to check, or the model that may be meant
+        advice = ""  # the message has it: the base URL to check, or a similar model
     rest = " ".join(filter(None, (advice, then)))
     if rest and not message.endswith((".", "!", "?", "…")):
         message += "."
@@ -142,19 +142,19 @@ def explain(error: WiroError, then: str = "") -> str:
 @contextmanager
 def airflow_failures() -> Iterator[None]:
     """
-    Let Wiro errors leave in the form Airflow understands.
+    Convert permanent Wiro errors raised in this context into Airflow's.
 
     :raises AirflowFailException: the error is permanent; Airflow doesn't retry.
-    :raises WiroError: it may pass; Airflow retries if the task has retries left.
+    :raises WiroError: the error is temporary; Airflow retries if the task has retries left.
     """
     try:
         yield
     except WiroError as error:
         if error.may_retry:
             raise
-        raise AirflowFailException(explain(error)) from error  # see in_brief() for what Airflow prints of it
+        raise AirflowFailException(explain(error)) from error  # in_brief() limits what Airflow prints of it
     except Exception as error:
-        make_plain(error)  # a library's, which quotes a server as it came
+        make_plain(error)  # a library's, which may quote a server's text
         raise
 
 
@@ -163,11 +163,12 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 def in_brief(method: F) -> F:
     """
-    Let errors whose message says all leave a method that Airflow calls as that message alone.
+    Decorate a method that Airflow calls: an error whose message says everything loses its traceback and
+    causes.
 
-    Airflow prints an exception with all those it came from, each with its frames, so that one sentence stood
-    twice among 50 lines. Where it all happened is logged at DEBUG. Any other exception is a bug, or somebody
-    else's, and keeps its traceback.
+    Airflow prints an exception with its causes, each with its frames, so that one sentence appeared twice
+    among 50 lines. The full traceback is logged at DEBUG. Any other exception is a bug, or not this
+    package's, and keeps its traceback.
     """
 
     @wraps(method)
@@ -178,7 +179,7 @@ def in_brief(method: F) -> F:
             failure: BaseException = error
         except AirflowException as error:
             if type(error) not in {AirflowException, TaskStoppedError} or not _is_raised_here(error):
-                raise  # a deferral, a skip, or somebody else's
+                raise  # a deferral, a skip, or not this package's
             failure = error
         self.log.debug("Where this error comes from:", exc_info=failure)
         raise failure.with_traceback(None) from None
@@ -197,9 +198,9 @@ def _is_raised_here(error: BaseException) -> bool:
 
 def require_success(task: Task) -> None:
     """
-    Let pass only a task that has succeeded, for operators that did not start it.
+    Raise unless a task has succeeded, for operators that did not start it.
 
-    A failed run may succeed when it is run again (``may_retry``), but their own retry starts none.
+    Running a failed model again may help (``may_retry``), but these operators' retries don't.
 
     :raises AirflowFailException: it failed, or was cancelled.
     """
@@ -213,11 +214,10 @@ def require_success(task: Task) -> None:
 
 def wiro_retry_policy() -> ExceptionRetryPolicy:
     """
-    Return a policy for the ``retry_policy`` argument of a task (Airflow 3.3+): waits as long as each error
-    asks for.
+    Return a policy for the ``retry_policy`` argument of a task (Airflow 3.3+), with a delay for each error.
 
     The delays: a failed model 30 s, the network, a server error or a lost record 2 min, a rate limit 5 min,
-    no free slot 10 min; what a retry can't help fails at once. Tasks still need ``retries``.
+    no free slot 10 min; a permanent error fails at once. Tasks still need ``retries``.
 
     :raises WiroUsageError: this Airflow has no retry policies.
     """
@@ -235,7 +235,7 @@ def wiro_retry_policy() -> ExceptionRetryPolicy:
         RetryRule(path(kind), action=RetryAction.RETRY, retry_delay=delay, reason=kind.__name__)
         for kind, delay in _RETRY_DELAYS.items()
     ]
-    # The first rule that fits counts, also for subclasses.
+    # The first rule that matches an error or its base class counts.
     too_large, any_other = (
         RetryRule(path(kind), action=RetryAction.FAIL, reason="a retry can't help")
         for kind in (WiroAnswerTooLargeError, WiroError)

@@ -47,7 +47,7 @@ FINAL = {
     WiroUsageError: "",
     WiroApiError: "",
     WiroAuthenticationError: "Check the Wiro connection",
-    WiroPermissionError: "administers the Wiro account",
+    WiroPermissionError: "administrator of the Wiro account",
     WiroValidationError: "Correct the parameters",
     WiroNotFoundError: "Check the model's",
     WiroModelNotFoundError: "Copy `owner/model`",

@@ -107,7 +107,7 @@ def test_an_answer_that_is_not_whole_is_told_in_the_summary_and_the_log(
         {"input_tokens", "output_tokens", "total_tokens"},
     )
     assert all(isinstance(count, int) for count in summary["usage"].values())
-    assert f"is not whole (finish_reason {reason!r}" in work.told
+    assert f"is incomplete (finish_reason {reason!r}" in work.told
 
 
 @pytest.mark.parametrize("shape", ["segments", "answer", "raw", "message", "json"])
