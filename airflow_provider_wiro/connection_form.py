@@ -2,7 +2,7 @@
 The Add Connection form of connection type ``wiro``: its labels, placeholders and extra fields, written once.
 
 Airflow 3.2+ reads them from the provider info, Airflow 2.11 to 3.1 from the hook; both use these.
-Plain data: no import, since Airflow loads it in every process.
+It imports nothing heavy, since Airflow loads it in every process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PLACEHOLDERS = {
 
 
 class ExtraField(NamedTuple):
-    """One field of the form that is kept in the connection's extra, under ``name``."""
+    """A field of the form, stored in the connection's extra as ``name``."""
 
     name: str
     label: str

@@ -1,4 +1,4 @@
-"""What Airflow asks an installed provider: its connection type with the form, its modules, its extra link."""
+"""Metadata that Airflow reads from an installed provider: connection type, modules, options, extra link."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "wiro": {
-                "description": "How WiroRunOperator remembers runs, and how long it puts up with an outage.",
+                "description": "Where WiroRunOperator records its runs, and how long it tolerates an outage.",
                 "options": {
                     "state_path": {
                         "description": (
@@ -89,8 +89,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "poll_patience": {
                         "description": (
-                            "For how many seconds failing polls of a running task (5xx, network) are ridden "
-                            "out before its Airflow task fails. It stays re-attachable."
+                            "For how many seconds failing polls of a running task (5xx, network) are "
+                            "tolerated before its Airflow task fails. A retry follows the Wiro task again."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",
@@ -110,10 +110,9 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "shortest_deferral": {
                         "description": (
-                            "How many seconds a deferral lasts at least. Airflow's scheduler takes the end "
-                            "of a deferral that is shorter than its own lag for the failure of the task, "
-                            "after its run was paid for. Raise it where the scheduler lags more; 0 turns it "
-                            "off, 240 is the most."
+                            "How many seconds a deferral lasts at least. If one is shorter than the "
+                            "scheduler's lag, Airflow fails the task, although its run was paid for. Raise "
+                            "it where the scheduler lags more; 0 turns it off, 240 is the most."
                         ),
                         "version_added": "0.1.0",
                         "type": "float",

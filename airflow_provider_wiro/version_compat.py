@@ -1,5 +1,5 @@
 """
-The one place that knows Airflow versions. Everything else imports from
+Everything that depends on the Airflow version. Other modules import from
 ``airflow.providers.common.compat.sdk``.
 """
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 def is_mapped_instance(operator: Any) -> bool:
-    """Whether Airflow has made an operator of ``expand()``: its arguments may be another task's output."""
+    """Whether Airflow has made an operator from ``expand()``: its arguments may be another task's output."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", True))
 
 
 def is_parsed(operator: Any) -> bool:
     """
-    Whether an operator is made from what a DAG file says, in its ``__init__``.
+    Whether a DAG file makes this operator, rather than Airflow from ``expand()``.
 
-    A task of a mapped operator is made in the worker, of values that are data: these are never rendered.
+    Airflow makes a mapped task in the worker from values that are data, and never rendered.
     """
     return not is_mapped_instance(operator)
 
 
 def mask_secret(secret: str) -> None:
     """
-    Have Airflow replace ``secret`` by ``***`` in this task's logs. Not from an event loop, nor from on_kill.
+    Mask ``secret`` in this task's logs. Don't call it on an event loop or in on_kill.
     """
     try:
         masker = import_module("airflow.sdk.log")  # 3.0+
@@ -46,8 +46,8 @@ async def mask_secret_async(secret: str) -> None:
     """
     Do the same on the triggerer's event loop.
 
-    Before Airflow 3.3 the only masking there is a blocking call that can disturb the triggerer's own traffic,
-    so that nothing is done: a connection's password is masked by Airflow itself, and we log no key.
+    Before Airflow 3.3 there is only a blocking call, which can disturb the triggerer's own traffic, so
+    nothing is masked: Airflow itself masks a connection's password, and this package logs no key.
     """
     try:
         from airflow.sdk.log import amask_secret
@@ -76,11 +76,11 @@ async def get_connection_async(conn_id: str) -> Connection:
 
 async def task_instance_state(task_instance: Any) -> str | None:
     """
-    Return the state of a trigger's task instance, asked from the triggerer's event loop.
+    Return the state of a trigger's task instance, without blocking the triggerer's event loop.
 
     :return: None for a task instance that was cleared and is not scheduled yet; ``"removed"`` for one that is
         gone.
-    :raises Exception: what Airflow raises when it doesn't know.
+    :raises Exception: Airflow's own, if it can't find out.
     """
     from asgiref.sync import sync_to_async
 
@@ -97,7 +97,7 @@ def read_task_instance_state(task_instance: Any) -> str | None:
     states: dict[str, dict[str, Any]] = runner.RuntimeTaskInstance.get_task_states(
         dag_id=task_instance.dag_id, map_index=map_index, task_ids=[task_id], run_ids=[run_id]
     )
-    # Airflow names a mapped task instance by its index, and 3.0 also returns the others of an unmapped one.
+    # Airflow appends the index of a mapped task instance, and 3.0 returns its siblings, too.
     name = task_id if map_index < 0 else f"{task_id}_{map_index}"
     return _name_of_state(states.get(run_id, {}).get(name, _GONE))
 
@@ -124,14 +124,14 @@ _GONE = "removed"
 
 
 def _name_of_state(state: Any) -> str | None:
-    """Return a state as text, whatever enumeration it comes as."""
+    """Return a state as text, whatever enumeration it is from."""
     return None if state is None else str(getattr(state, "value", state))
 
 
 #: Executors whose tasks run on the scheduler's machine, so that a local folder is the same for every try.
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
-#: What a process in Kubernetes has in its environment. The first is set by the KubernetesExecutor, whose pods
-#: see ``[core] executor = LocalExecutor``. A pod's disk ends with the pod.
+#: Environment variables of a process in Kubernetes, where a pod's disk ends with the pod. The
+#: KubernetesExecutor, whose pods see ``[core] executor = LocalExecutor``, sets the first.
 _IN_KUBERNETES = ("AIRFLOW_IS_K8S_EXECUTOR_POD", "KUBERNETES_SERVICE_HOST")
 
 
@@ -146,7 +146,7 @@ def configured_environment() -> str | None:
 
 
 def local_state_path() -> str | None:
-    """Return a folder in ``AIRFLOW_HOME``, None unless every try of a task runs on this very machine."""
+    """Return a folder in ``AIRFLOW_HOME``; None if a task's tries may run on other machines."""
     if any(os.environ.get(name) for name in _IN_KUBERNETES):
         return None
     if conf.get("core", "executor", fallback="") not in _LOCAL_EXECUTORS:
@@ -156,7 +156,7 @@ def local_state_path() -> str | None:
 
 
 def first_poke_at(sensor: Any, context: Context) -> datetime | None:
-    """Return when a rescheduled sensor poked first, as its base class has it; None: it did not yet."""
+    """Return when a rescheduled sensor poked first, as its base class determines it; None: not yet."""
     ti = context["ti"]
     found: datetime | None
     if hasattr(ti, "get_first_reschedule_date"):

@@ -15,11 +15,11 @@ class ModelParameter:
     One parameter of a model, as Tool/Detail lists it.
 
     :ivar id: its name in ``parameters`` or ``files`` of a run.
-    :ivar kind: Wiro's ``type`` of it, such as ``textarea``, ``select`` or ``fileinput``.
+    :ivar kind: Wiro's ``type``, such as ``textarea``, ``select`` or ``fileinput``.
     :ivar label: its name on the model's page.
     :ivar required: a run needs it.
     :ivar default: what the model's page offers first.
-    :ivar options: the values that it may have; empty if any.
+    :ivar options: the allowed values; empty if any value is.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Model:
     A model of Wiro's catalogue.
 
     :ivar slug: ``owner/model``, as operators take it.
-    :ivar clean_slug: the same in the form of the page's address.
+    :ivar clean_slug: the same in the form of the page's URL.
     :ivar title: its name on its page.
     :ivar description: what it does.
     :ivar categories: Wiro's categories, such as ``text-to-image``.

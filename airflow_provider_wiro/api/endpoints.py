@@ -1,7 +1,7 @@
 """
-Wiro's endpoints as values: what to send, and how to read the response.
+Wiro's endpoints: for each call, what to send and how to read the response.
 
-This is, with ``responses`` and ``models``, the only place that knows Wiro's wire words.
+Only this module, ``responses`` and ``models`` know the words of Wiro's JSON.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class ApiCall(Generic[T]):
 
     :ivar path: below the base URL, percent-encoded, without a leading slash.
     :ivar read: turns the envelope of a success into the value; raises WiroResponseError if it can't.
-    :ivar is_repeatable: False for Run alone, which starts (and bills) a second task when repeated.
-    :ivar only_names_tasks: nothing in it comes from a model's parameters, so an error that doesn't say
-        what is wrong with the request is the server's own, and temporary.
+    :ivar is_repeatable: False only for Run, which starts (and bills) a second task when repeated.
+    :ivar only_names_tasks: the call has no model's parameters, so an error that doesn't say what is wrong
+        with the request is the server's own, and temporary.
     :ivar max_body_bytes: the largest response that is read.
-    :ivar read_beginning: turns the start of a larger response into the value; None: that isn't possible.
-    :ivar instead: returns the call to make where that start isn't enough.
-    :ivar wiro_task_id: the task that it is about, named in the error for an unknown task.
+    :ivar read_beginning: turns the start of a larger response into the value; None where it can't be.
+    :ivar instead: returns the call to make if that start isn't enough.
+    :ivar wiro_task_id: the call's task, which the error for an unknown task names.
     :ivar secrets: words of the body that no error message may repeat if the response echoes them.
     """
 
@@ -105,7 +105,7 @@ def get_task(wiro_task_id: str) -> ApiCall[Task]:
         return replace(task, id=checked)
 
     def listed() -> ApiCall[Task]:
-        """Ask the task list, which usually leaves out what makes a Detail large."""
+        """Request the task list, which usually omits what makes a Detail large."""
         fields = _newest_tasks(0, MAX_PAGE)
         return _large_call("Task/List", fields, lambda found: task_from_list(checked, _tasks(found)))
 
@@ -138,7 +138,7 @@ def cancel_task(wiro_task_id: str) -> ApiCall[Task | None]:
 
 
 def kill_task(wiro_task_id: str) -> ApiCall[Task | None]:
-    """Task/Kill: works only after a worker was assigned."""
+    """Task/Kill: works only once a worker is assigned."""
     return _stop_call("Task/Kill", wiro_task_id)
 
 
@@ -166,7 +166,7 @@ def get_model(model: str) -> ApiCall[Model]:
             raise WiroNotFoundError(f"Wiro has no model {owner}/{name}.")
         return Model.from_wire(found[0])
 
-    # It holds a model's name only: an error without a reason is the server's own, and temporary.
+    # The request only names a model: an error without a reason is the server's own, and temporary.
     call = _large_call("Tool/Detail", {"slugowner": owner, "slugproject": name}, read)
     return replace(call, only_names_tasks=True)
 
@@ -198,7 +198,7 @@ def check_task_id(wiro_task_id: object) -> str:
     """
     Return a Wiro task's id as stripped text.
 
-    :raises WiroUsageError: empty, too long, or not printable text or a number.
+    :raises WiroUsageError: it is empty, too long, or neither printable text nor a number.
     """
     found = text(wiro_task_id).strip()
     is_text = bool(found) and found.isprintable() and " " not in found and not found.startswith("-")
@@ -214,14 +214,12 @@ def _task_id_hint(given: object, found: str) -> str:
     """Say what to write instead."""
     if given is None or found == "None":
         return (
-            "The task that it comes from has returned nothing (as `wiro_task_id`), or isn't upstream: give "
-            "`run.output`, which also makes it so."
+            "Its task has returned nothing (as `wiro_task_id`), or isn't upstream: give `run.output`, "
+            "which also makes it upstream."
         )
     if isinstance(given, Sequence) and not isinstance(given, str | bytes):
         return "For the runs of several tasks, map it: `.partial(…).expand(wiro_task_id=run.output)`."
-    return (
-        "Give the output of the task that starts the run (`run.output`), or what that has as `wiro_task_id`."
-    )
+    return "Give the output of the task that starts the run (`run.output`), or its `wiro_task_id`."
 
 
 def _json_call(path: str, fields: Mapping[str, Any], read: Callable[[Envelope], T]) -> ApiCall[T]:

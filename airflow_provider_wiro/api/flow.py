@@ -2,12 +2,11 @@
 One API call as a generator (a *flow*): it yields what to do next; a hook does it and sends back the outcome.
 
 A flow yields :class:`Send` and gets an :class:`~airflow_provider_wiro.api.responses.ApiResponse` or a
-:class:`~airflow_provider_wiro.api.retry.RequestFailure`; it yields :class:`Pause` or :class:`Confirm` and
-gets
-None, and :class:`Digest` and gets a file's digest. What it returns is the result. So each decision (repeat or
-not, how long to wait, what a status means) stands once, for the blocking hook, the asynchronous one and the
-tests, which pass a day of polling in a millisecond. Operations of several calls are composed of it in
-:mod:`~airflow_provider_wiro.api.operations`.
+:class:`~airflow_provider_wiro.api.retry.RequestFailure`; it yields :class:`Digest` and gets a file's digest;
+it yields :class:`Pause` or :class:`Confirm` and gets None. It returns the call's result. So each decision
+(repeat or not, how long to wait, what a status means) is made in one place for the blocking hook, the
+asynchronous one and the tests, which pass a day of polling in a millisecond. Operations of several calls are
+in :mod:`~airflow_provider_wiro.api.operations`.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Send:
     """
-    Do one HTTP request: POST ``body`` to ``path`` below the base URL.
+    Make one HTTP request: POST ``body`` to ``path`` below the base URL.
 
-    :ivar headers: the authentication of this one request; a secret, and used up by it.
-    :ivar needs_fresh_connection: don't reuse an idle connection: the server may have closed it a moment ago,
-        and then it isn't known whether it received the request.
+    :ivar headers: the authentication of this one request; secret, and valid only once.
+    :ivar needs_fresh_connection: don't reuse an idle connection: if the server has just closed it, nobody
+        knows whether it received the request.
     :ivar max_body_bytes: read one byte more than this of the response, and then stop.
     """
 
@@ -62,7 +61,7 @@ class Pause:
     """
     Wait this long.
 
-    :ivar failure: what failed, if the same is tried again after the pause. The hook logs it.
+    :ivar failure: what failed, if the request is repeated after the pause. The hook logs it.
     """
 
     seconds: float
@@ -72,7 +71,7 @@ class Pause:
 @dataclass(frozen=True)
 class Confirm:
     """
-    Call ``check`` right before a request that must not be sent twice; what it raises ends the flow.
+    Call ``check`` right before a request that must not be sent twice; an error it raises ends the flow.
 
     :ivar check: may return an awaitable, which the hook on an event loop awaits.
     """
@@ -96,8 +95,8 @@ class FlowContext:
     """
     What a flow needs from its surroundings: clock, randomness, credentials, rate limit.
 
-    :ivar now: the time, as an aware datetime, by a clock that is never set while the flow runs: absolute
-        deadlines are compared with it, and pauses are planned by it.
+    :ivar now: the time as an aware datetime, by a clock that nobody sets while the flow runs: deadlines are
+        compared with it, and pauses are planned by it.
     :ivar random: a number from [0, 1).
     :ivar nonce: a random integer, new for each request.
     :ivar gate: shared by all calls of one connection in a process.
@@ -127,7 +126,7 @@ def drive(
     pause: Callable[[Pause], None],
     digest: Callable[[Digest], str | None],
 ) -> T:
-    """Run a flow until it returns, where sending, pausing and reading files block."""
+    """Run a flow until it returns, with functions that block."""
     outcome: ApiResponse | RequestFailure | str | None = None
     while True:
         try:
@@ -157,21 +156,21 @@ def call(
     on_answer: Callable[[ApiResponse], None] | None = None,
 ) -> Flow[T]:
     """
-    Make one call, repeated as long as that is safe and patience lasts.
+    Make one call, and repeat it as long as that is safe and patience lasts.
 
     :param patience_seconds: how long to repeat. 0: one try.
-    :param deadline: wait out the connection's rate limit until this, whatever the patience. Default: what
-        patience allows.
-    :param gives_up_on: errors that the caller waits out itself.
-    :param before_send: called right before each request, repeats included; what it raises ends the call.
+    :param deadline: wait for the connection's rate limit until then, whatever the patience. Default: as long
+        as patience lasts.
+    :param gives_up_on: errors to raise at once, since the caller handles them better.
+    :param before_send: called right before each request, repeats included; an error it raises ends the call.
     :param on_answer: called with each response, errors included.
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
-    began_at = outside.now()
+    started_at = outside.now()
     attempt = 0
     while True:
-        yield from _wait_for_gate(outside, deadline or began_at + timedelta(seconds=patience_seconds))
+        yield from _wait_for_gate(outside, deadline or started_at + timedelta(seconds=patience_seconds))
         if before_send is not None:
             yield Confirm(before_send)
         headers = outside.credentials.headers(outside.nonce())
@@ -206,14 +205,14 @@ def call(
         if pause is None or isinstance(failure, gives_up_on):
             raise failure
         if isinstance(failure, WiroRateLimitError) and deadline is not None:
-            continue  # the gate is closed now, and opens when Wiro said
-        if (outside.now() - began_at).total_seconds() + pause > patience_seconds:
+            continue  # the gate is closed now, and opens when Wiro allows
+        if (outside.now() - started_at).total_seconds() + pause > patience_seconds:
             raise failure
         yield Pause(pause, str(failure))
 
 
 def _ask_instead(instead: ApiCall[T], outside: FlowContext, failure: WiroAnswerTooLargeError) -> Flow[T]:
-    """Make the call that replaces a response that is too large; if it fails, raise the first failure."""
+    """Make the call to use after a response that was too large; if it fails, raise the first failure."""
     try:
         return (yield from call(instead, outside, patience_seconds=0))
     except WiroError as error:
@@ -260,16 +259,16 @@ def _read(
                 raise
             return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
-    raise _no_answer(api_call.path, outcome if isinstance(outcome, RequestFailure) else None, outside)
+    raise _no_response(api_call.path, outcome if isinstance(outcome, RequestFailure) else None, outside)
 
 
-def _no_answer(path: str, outcome: RequestFailure | None, outside: FlowContext) -> WiroConnectionError:
+def _no_response(path: str, outcome: RequestFailure | None, outside: FlowContext) -> WiroConnectionError:
     outcome = outcome or RequestFailure("the request was not made", was_sent=True)
     address = f" at {outside.address}" if outside.address else ""
     connection = f", connection {outside.conn_id!r}" if outside.conn_id else ""
     nothing_sent = "" if outcome.was_sent else " Nothing was sent."
     return WiroConnectionError(
-        f"No answer from Wiro's API{address} ({path}{connection}): {outcome.reason}.{nothing_sent}"
+        f"No response from Wiro's API{address} ({path}{connection}): {outcome.reason}.{nothing_sent}"
     )
 
 
@@ -287,13 +286,13 @@ def _pause_before_repeat(
     """Return the seconds to wait before another try, None if another try can't help."""
     if not failure.may_retry:
         return None
-    asked = (
+    requested = (
         retry.retry_after_seconds(outcome.headers, outside.now())
         if isinstance(outcome, ApiResponse)
         else None
     )
-    asked = min(asked or 0.0, retry.LONGEST_ASKED_SECONDS)
-    pause = max(asked, retry.backoff_seconds(attempt, outside.random()))
+    requested = min(requested or 0.0, retry.LONGEST_ASKED_SECONDS)
+    pause = max(requested, retry.backoff_seconds(attempt, outside.random()))
     if isinstance(failure, WiroRateLimitError):
         outside.gate.close(pause)
     return pause

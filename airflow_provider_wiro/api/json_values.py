@@ -1,4 +1,4 @@
-"""Python values as JSON, for the parameters that a user gives to a model."""
+"""Python values as JSON, for a model's parameters."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def json_value(name: str, value: Any) -> Any:
     """
     Return a parameter's value as it is sent.
 
-    A value that JSON has stays the same, so the digest of a run does. ``Decimal`` becomes a plain
-    number, a sequence that is no list (the output of mapped tasks) a list.
+    A value that JSON has is returned unchanged, so that a run's digest stays the same. ``Decimal`` becomes a
+    plain number; another sequence, such as the output of mapped tasks, becomes a list.
 
     :param name: of the parameter, for the message.
     :raises WiroUsageError: JSON has no such value.
@@ -52,11 +52,10 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _check_no_result(value: Any) -> None:
-    """Raise for a run summary: no model takes one as a parameter; a part of it is meant."""
+    """Raise for a run summary: no model takes one as a parameter; the user means a part of it."""
     if isinstance(value, Mapping) and "wiro_task_id" in value and ("outputs" in value or "files" in value):
         raise WiroUsageError(
-            "found all that another task returned of a Wiro task; for an LLM's answer write "
-            "`run.output['text']`"
+            "found the whole run summary of another task; for an LLM's answer write `run.output['text']`"
         )
 
 
@@ -75,7 +74,7 @@ def _plain(value: Any, depth: int) -> Any:
         return [_plain(inner, depth - 1) for inner in value]
     if isinstance(value, Decimal):
         return _number(value)
-    # Airflow's lazy sequence of the outputs of mapped tasks is one, too.
+    # Among them Airflow's lazy sequence of the outputs of mapped tasks.
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview | range):
         return [_plain(inner, depth - 1) for inner in value]
     raise WiroUsageError(_instead(value))
@@ -85,7 +84,7 @@ def _number(value: Decimal) -> float | int:
     if not value.is_finite():
         raise WiroUsageError(f"found Decimal({str(value)!r}), which is no number")
     exponent = value.as_tuple().exponent
-    # Whole ones as they are: a float would round what has more than 15 digits.
+    # Whole numbers stay exact: a float would round those with more than 15 digits.
     return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
 
 
@@ -111,5 +110,5 @@ def _instead(value: Any) -> str:
 
 
 def is_operator(value: Any) -> bool:
-    """Whether a value is an operator, in the place of what it returns."""
+    """Whether a value is an operator, given in place of its output."""
     return hasattr(value, "task_id") and hasattr(value, "output")

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Code 1 has several meanings; to a Run these words alone say that no such model exists.
+#: Code 1 has several meanings; for a Run only these words mean that no such model exists.
 _NO_SUCH_MODEL = "slug-owner-project-not-exist"
-#: How many models of the catalogue's answer are compared.
+#: How many models the catalogue is searched for.
 _SEARCHED = 20
-#: Names less alike than this are no help: `difflib` says 0.6 of many that share no word.
-_LEAST_LIKENESS = 0.75
-#: A model of another owner is the less likely one of two that are as much alike.
+#: Less similar names don't help: `difflib` gives 0.6 to many that share no word.
+_MIN_SIMILARITY = 0.75
+#: Of two equally similar models, one of another owner is less likely.
 _OTHER_OWNER = 0.95
 _MOST_NAMED = 3
 
@@ -108,14 +108,14 @@ def _other_form(model: str, outside: FlowContext) -> Flow[str | None]:
     try:
         shown = yield from call(endpoints.list_models(search=words, limit=_SEARCHED), outside)
     except WiroError:
-        return None  # the refusal that is known already says more than this one
+        return None  # the first refusal says more than this error
     return next((found.slug for found in shown if found.slug != given and _has_form(found.slug, clean)), None)
 
 
 def _has_form(slug: str, clean: str) -> bool:
     try:
         return clean_slug(slug) == clean
-    except WiroUsageError:  # an item of the catalogue that lacks its slug
+    except WiroUsageError:  # an item of the catalogue without a slug
         return False
 
 
@@ -125,9 +125,9 @@ def unknown_model(
     """
     Return the error for a model that Wiro doesn't have; it names those with the nearest names.
 
-    The catalogue is asked, with two free calls. If it doesn't answer, the error names none.
+    Two free calls search the catalogue. If they fail, the error names none.
 
-    :param refusal: what Wiro answered.
+    :param refusal: the error of the refused call.
     """
     given = "/".join(split_slug(model))
     owner, name = split_slug(model)
@@ -140,7 +140,7 @@ def unknown_model(
         try:
             found = yield from call(lookup, outside, patience_seconds=0)
         except WiroError:
-            continue  # the refusal says what matters; a hint is no reason for another error
+            continue  # the refusal says what matters, and a missing hint is no error
         slugs += [one.slug for one in found]
     connection = f" (connection {outside.conn_id!r})" if outside.conn_id else ""
     near = nearest(given, slugs)
@@ -152,13 +152,13 @@ def unknown_model(
 
 def nearest(given: str, slugs: Iterable[str]) -> list[str]:
     """
-    Return the slugs that are most like a given one, the likeliest first; at most three.
+    Return at most three slugs that are similar to a given one, the most similar first.
 
-    One that is spelled as given but for its case stands alone.
+    A slug that differs only in case or punctuation is returned alone.
     """
-    scored = {slug.strip(): _likeness(given, slug) for slug in slugs if slug.strip() != given}
+    scored = {slug.strip(): _similarity(given, slug) for slug in slugs if slug.strip() != given}
     likely = sorted(
-        (slug for slug in scored if scored[slug] >= _LEAST_LIKENESS), key=lambda slug: -scored[slug]
+        (slug for slug in scored if scored[slug] >= _MIN_SIMILARITY), key=lambda slug: -scored[slug]
     )
     if likely and scored[likely[0]] == 1.0:
         return likely[:1]
@@ -166,7 +166,7 @@ def nearest(given: str, slugs: Iterable[str]) -> list[str]:
     return [slug for slug in likely if scored[slug] > best - 0.1][:_MOST_NAMED]
 
 
-def _likeness(given: str, slug: str) -> float:
+def _similarity(given: str, slug: str) -> float:
     whole = _ratio(given, slug)
     name = _ratio(given.partition("/")[2], slug.partition("/")[2])
     return max(whole, name * _OTHER_OWNER)

@@ -1,5 +1,5 @@
 """
-What Wiro returns, as values: tasks, their outputs, uploaded files.
+What Wiro's API returns, as dataclasses: tasks, their outputs, uploaded files.
 
 Any field may be missing or null (see :mod:`~airflow_provider_wiro.api.decoding.fields`), and an unknown
 status means "still running".
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class TaskStatus(StrEnum):
-    """The statuses Wiro documents, in the order a task goes through them (steps can be skipped)."""
+    """Wiro's documented statuses, in the order a task goes through them (steps can be skipped)."""
 
     QUEUE = "task_queue"
     ACCEPT = "task_accept"
@@ -57,8 +57,8 @@ class TaskStatus(StrEnum):
     COST = "task_cost"
 
 
-#: With one of these in Task/Detail a task changes no more. ``task_end`` is not among them: files follow. Nor
-#: is ``task_error``, a failure before the model ran: the task waits for a requeue, may run and be billed.
+#: Final statuses in Task/Detail. ``task_end`` is none: files follow. Nor is ``task_error``, a failure before
+#: the model ran: the task waits for a requeue, and may still run and be billed.
 TERMINAL_STATUSES = frozenset({TaskStatus.POSTPROCESS_END, TaskStatus.CANCEL})
 #: Still cancellable; everything else that is not terminal must be killed.
 QUEUED_STATUSES = frozenset({TaskStatus.QUEUE})
@@ -67,28 +67,28 @@ KNOWN_STATUSES = frozenset(TaskStatus)
 #: Stands for the status of a task that no poll has shown.
 UNKNOWN_STATUS = "unknown"
 
-#: Names stand in messages, XComs and manifests: the middle of a longer one is left out.
+#: Names appear in messages, XComs and manifests: a longer one loses its middle.
 MAX_NAME_CHARACTERS = 1000
 _NAME_END_CHARACTERS = 100
 _MAX_CONTENT_TYPE_CHARACTERS = 200
 
-#: How many of the model's last error lines belong into a message.
+#: How many of the model's last error lines a message quotes.
 ERROR_LINES = 10
 
 
 class TaskState(StrEnum):
-    """A task's status in a word that needs no knowledge of Wiro."""
+    """A task's status in a word that anybody understands."""
 
     QUEUED = "queued"  # also one that failed before its model ran, and waits for a requeue
-    RUNNING = "running"  # or of a status that this package doesn't know
+    RUNNING = "running"  # or in a status that this package doesn't know
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"  # or killed
-    ENDED = "ended"  # of a status alone, which doesn't show how
+    ENDED = "ended"  # how isn't known: only the status is
 
 
 def state_of(status: str) -> TaskState:
-    """Return the state of a status; a final status alone doesn't show success or failure."""
+    """Return the state that a status means; a final status alone doesn't show success or failure."""
     if status == TaskStatus.POSTPROCESS_END:
         return TaskState.ENDED
     if status == TaskStatus.CANCEL:
@@ -105,10 +105,10 @@ class Output:
     :ivar name: the server's name for it; never a path to trust.
     :ivar content_type: MIME type; ``raw`` is Wiro's word for an LLM's answer. Empty if unknown.
     :ivar size: bytes, None if unknown.
-    :ivar url: where to fetch it for a limited time, None for an LLM's answer and for a file whose link has
-        not come yet. Public to whoever holds it.
-    :ivar content: an LLM's answer as Wiro sent it, an object or a plain text, empty if Wiro sent none; None
-        for files.
+    :ivar url: where to fetch it for a limited time, None for an LLM's answer and for a file that has no link
+        yet. Anybody who has the URL can fetch the file.
+    :ivar content: an LLM's answer as Wiro sent it, an object or plain text, empty if Wiro sent none; None for
+        files.
     """
 
     index: int
@@ -132,7 +132,7 @@ class Output:
             index=index,
             name=_bounded_name(text(item.get("name"))),
             content_type=content_type,
-            # Wiro writes "0" also for files that are not empty, so a 0 means unknown.
+            # Wiro also writes "0" for files that are not empty, so 0 means unknown.
             size=whole_number(item.get("size")) or None,
             url=url,
             content=content_of(item, content_type=content_type, has_url=url is not None),
@@ -145,7 +145,7 @@ class Output:
 
 
 def _bounded_name(name: str) -> str:
-    """Return a name without the middle of one that is too long; its suffix stays."""
+    """Return a name, without its middle if it is too long; the suffix stays."""
     if len(name) <= MAX_NAME_CHARACTERS:
         return name
     return f"{name[: MAX_NAME_CHARACTERS - _NAME_END_CHARACTERS]}{name[-_NAME_END_CHARACTERS:]}"
@@ -158,14 +158,14 @@ class Task:
 
     :ivar id: the task's id.
     :ivar status: the status word; may be one that this package doesn't know.
-    :ivar model: ``owner/model``, None if the answer didn't name it.
+    :ivar model: ``owner/model``, None if the response doesn't name it.
     :ivar exit_code: the model's exit code (``pexit``), None where missing.
     :ivar elapsed_seconds: the model's run time.
-    :ivar cost_usd: what was billed, as text for ``Decimal``, such as ``0.00351``; None if that is not known,
-        or not known yet: the charge of a run can be recorded after its end, and is missing or "0" until then.
-    :ivar shows_parameters: whether the answer had the parameters of the run, be there any or none.
-    :ivar project_id: the project that is billed, None if the answer didn't name it.
-    :ivar owner_uuid: whose task it is, None if the answer didn't name it.
+    :ivar cost_usd: what was billed, as text for ``Decimal``, such as ``0.00351``; None if not known (yet):
+        Wiro can record a run's charge after its end, and shows none, or "0", until then.
+    :ivar shows_parameters: whether the response had the run's parameters, even none.
+    :ivar project_id: the project that is billed, None if the response doesn't name it.
+    :ivar owner_uuid: whose task it is, None if the response doesn't name it.
     :ivar token: opens the task's WebSocket. A secret.
     """
 
@@ -196,7 +196,7 @@ class Task:
         def printed(name: str) -> str:
             """Return what the model printed, without the secrets that Wiro's own errors can quote."""
             shown = text(item.get(name))
-            if not shown:  # most polls: nothing is searched for secrets then
+            if not shown:  # most polls: no secrets to search for
                 return ""
             for secret in filter(None, (token, *secret_values(parameters))):
                 shown = shown.replace(secret, "***")
@@ -263,7 +263,7 @@ class Task:
     @property
     def has_succeeded(self) -> bool:
         """
-        Whether the task ended well: an allow-list.
+        Whether the task succeeded: an allow-list.
 
         ``task_postprocess_end`` alone says nothing. With an exit code, only ``0`` is success; without one (as
         in the reference's own sample), outputs have to be there.
@@ -274,7 +274,7 @@ class Task:
 
     @property
     def state(self) -> TaskState:
-        """The status in a word that needs no knowledge of Wiro."""
+        """The status in a word that anybody understands."""
         state = state_of(self.status)
         if state is not TaskState.ENDED:
             return state
@@ -295,7 +295,7 @@ class Task:
 
     @property
     def has_empty_answer(self) -> bool:
-        """Whether one of the outputs is an LLM's answer of which Wiro shows nothing at all."""
+        """Whether one of the outputs is an LLM's answer without any content."""
         return any(shows_nothing(content, self.debug_output) for content in self._contents)
 
     @property
@@ -315,7 +315,7 @@ class Task:
     @property
     def last_error_lines(self) -> str:
         """
-        The end of what the model wrote to its error output, else to its output. Empty if it wrote nothing.
+        The last lines of the model's error output, or else of its output. Empty if there are none.
         """
         lines = (self.debug_error.strip() or self.debug_output.strip()).splitlines()
         return "\n".join(line[:500] for line in lines[-ERROR_LINES:])
@@ -325,8 +325,8 @@ def _cost(item: Mapping[str, Any]) -> str | None:
     """
     Return what a task cost, None if that is not known yet.
 
-    A zero is believed only of tasks that are not billed: one that failed, one that never started. A run that
-    was killed can be charged later, as one that succeeded is.
+    A zero counts only for tasks that are not billed: those that failed or never started. A killed run, like
+    one that succeeded, can be charged later.
     """
     cost = money(item.get("totalcost"))
     if cost is None or number(cost) != 0:
@@ -359,7 +359,7 @@ class UploadedFile:
     :ivar name: its name.
     :ivar content_type: media type.
     :ivar size: bytes, None if unknown.
-    :ivar url: pass it to a model as a parameter.
+    :ivar url: to pass to a model as a parameter.
     """
 
     id: str

@@ -45,14 +45,14 @@ def run_model(
     """
     Start a task.
 
-    Each kind of file parameter is sent in its own way and only Tool/Detail shows the kinds, so a run with
-    files asks for them first. If that fails, they are sent in the usual form: no reason not to run.
+    How a file is sent depends on its parameter's kind, which only Tool/Detail shows, so a run with files
+    requests that first. If it fails, the files are sent in the usual form: no reason not to run.
 
-    :param deadline: wait out rate limits until then.
-    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for callers with a better way of
-        waiting.
-    :param before_send: called right before each request that sends the Run; what it raises ends the flow.
-    :raises WiroLostRunError: the task may have been started; its id is not known.
+    :param deadline: wait for rate limits until then.
+    :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for callers that wait in a better
+        way.
+    :param before_send: called right before each Run request; an error it raises ends the flow.
+    :raises WiroLostRunError: the task may have been started, but its id is not known.
     """
     known: tuple[ModelParameter, ...] = ()
     if files:
@@ -93,7 +93,7 @@ def try_connection(outside: FlowContext) -> Flow[str]:
     try:
         yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
     except WiroNotFoundError as error:
-        # "There is no task yet." comes after authentication; HTTP 404 from any server that isn't Wiro's.
+        # "There is no task yet." comes after authentication; HTTP 404 comes from a server that isn't Wiro's.
         if error.http_status == 404:
             raise
     return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
@@ -107,18 +107,18 @@ def look_at_task(
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
 ) -> Flow[Task]:
     """
-    Return a task that is known to exist, polled with the patience that a paid task deserves.
+    Poll a task that is known to exist, and return it; an outage is tolerated, since the task may be paid for.
 
     For half a minute from the first poll on, "There is no task yet." means that it is not there yet.
 
-    :param deadline: when its time is over, None for never. It is polled once all the same.
+    :param deadline: when to give up, None for never. The task is polled at least once.
     :raises WiroTaskTimeoutError: the deadline passed before a poll worked.
     :raises WiroConnectionError: patience is over; the task may still run.
-    :raises WiroError: polling can't go on.
+    :raises WiroError: polling can't continue.
     """
-    began_at = outside.now()
-    polling = Polling(began_at, deadline)
-    patience = PollPatience(patience_seconds, began_at)
+    started_at = outside.now()
+    polling = Polling(started_at, deadline)
+    patience = PollPatience(patience_seconds, started_at)
     attempt = 0
     while True:
         is_last_poll = polling.is_over(outside.now())
@@ -134,7 +134,7 @@ def look_at_task(
 
 
 def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
-    """Return the error of a wait that ends at its deadline."""
+    """Return the error of a wait that reached its deadline."""
     return WiroTaskTimeoutError(
         f"Wiro task {wiro_task_id} did not end before its deadline (last status: {last_status}).",
         wiro_task_id=wiro_task_id,
@@ -151,16 +151,16 @@ def wait_for_task(
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
 ) -> Flow[Task]:
     """
-    Follow a task until it changes no more, and return it, whether it succeeded or not.
+    Follow a task until its status is final, and return it, whether it succeeded or not.
 
     Failing polls (5xx, HTML, resets) are tolerated for ``patience_seconds``, counted from the last poll that
     worked. Past the deadline there is one last poll.
 
-    :param observe: called with what each poll shows.
+    :param observe: called with the task that each poll returns.
     :param is_seen: the task was polled a moment ago, so start with a pause.
     :raises WiroTaskTimeoutError: the deadline passed; the task is left as it is.
     :raises WiroConnectionError: patience is over; the task may still run.
-    :raises WiroError: polling can't go on.
+    :raises WiroError: polling can't continue.
     """
     patience = PollPatience(patience_seconds, outside.now())
     last_status = UNKNOWN_STATUS
@@ -186,11 +186,11 @@ def _poll(
     wiro_task_id: str, outside: FlowContext, polling: Polling, patience: PollPatience, *, is_last_poll: bool
 ) -> Flow[Task | None]:
     """
-    Poll once, and return the task, None if that failed for a reason that may pass.
+    Poll once, and return the task, None if that failed for a temporary reason.
 
-    :param is_last_poll: don't wait for the rate limit that other calls ran into, nor repeat the poll.
+    :param is_last_poll: don't wait for other calls' rate limit.
     :raises WiroConnectionError: patience is over.
-    :raises WiroNotFoundError: Wiro doesn't know the task, and not for want of time.
+    :raises WiroNotFoundError: Wiro doesn't know the task, and it isn't too new to be known.
     :raises WiroError: polling again can't help.
     """
     detail = endpoints.get_task(wiro_task_id)

@@ -19,14 +19,14 @@ from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroRespon
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: A JSON string, a bracket or the like, or a number or word. A quote alone starts a truncated string.
+#: A JSON token: a string, punctuation, a number or a word. A quote alone starts a truncated string.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|"|[{}\[\],:]|[^\s{}\[\],:"]++', re.DOTALL)
 #: More than a real Detail has before its outputs; a hostile deep nest must not hold the event loop.
 _MAX_TOKENS = 200_000
 _WANTED = frozenset({"id", "taskid", "status", "pexit"})
 #: Fields that identify the run of a listed task.
 _LISTED = _WANTED | {"createtime", "modelslugowner", "modelslugproject", "projectid", "uuid", "parameters"}
-#: Parameters that take more are not read.
+#: Bytes; longer parameters are not read.
 _MOST_PARAMETERS = 1024 * 1024
 
 
@@ -79,20 +79,20 @@ def _status_of(task: Task) -> Task:
         return task
     limit = f"more than {LARGE_BODY_BYTES // 1024**2} MiB"
     what = (
-        f"Wiro task {task.id} has ended and is paid; its answer has {limit}"
+        f"Wiro task {task.id} has ended and is paid; its response has {limit}"
         if task.status
-        else f"Wiro's answer about task {task.id} has {limit}, and it isn't shown whether the task has ended"
+        else f"Wiro's response about task {task.id} has {limit}, and doesn't show whether the task has ended"
     )
     raise WiroAnswerTooLargeError(
-        f"{what}. No more than that is read, and asking again brings the same. Take the result from the "
-        "dashboard at wiro.ai. A new run is paid for again: have the model answer less at once.",
+        f"{what}. No more than that is read, and a retry would get the same. Take the result from the "
+        "dashboard at wiro.ai. A new run is billed again: ask the model for less at once.",
         wiro_task_id=task.id,
         has_ended=bool(task.status),
     )
 
 
 def _first_task(body: bytes, wanted: frozenset[str] = _WANTED) -> Mapping[str, Any]:
-    """Return the wanted fields of the first task in a response, as far as they are there."""
+    """Return those of the wanted fields that the first task in a response has."""
     found: dict[str, Any] = {}
     depth, is_in_list, name, is_name_next = 0, False, "", False
     for count, match in enumerate(_TOKEN.finditer(body)):

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.catalog import ModelParameter
 
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE | re.ASCII)
-# Compiled where they are first used, and kept by `re`: DAG files, which import this module, need few of them.
+# Not compiled here: `re` caches them at first use, and DAG files, which import this module, use few of them.
 #: Spaces, control characters, and surrogates, which no encoding can send.
 _NOT_IN_URLS = r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 #: Characters that end the line of a header, or that nobody types.
 _NOT_IN_NAMES = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 
-#: Wiro takes files up to 100 MB, says its API reference.
+#: By Wiro's API reference: files of up to 100 MB.
 MAX_FILE_BYTES = 100 * 1000 * 1000
 
 FILE_KINDS = frozenset({"fileinput", "multifileinput", "combinefileinput"})
@@ -43,8 +43,8 @@ class FileUrl:
     """
     A file that Wiro fetches itself.
 
-    :ivar identity: distinguishes this file from others in the record of a run, where its link can be signed
-        again: an output of another run. Empty: the URL does. Never sent.
+    :ivar identity: identifies the file in a run's record if its link can be signed again: an output of
+        another run. Empty: the URL identifies it. Never sent.
     """
 
     url: str
@@ -56,9 +56,9 @@ class FileContent:
     """
     A file whose bytes are sent.
 
-    :ivar open: opens it again for every attempt, so that a repeated body never starts in the middle.
+    :ivar open: opens the file for an attempt, so that a repeated body never starts in the middle.
     :ivar size: bytes.
-    :ivar identity: distinguishes this content from another, for the record of a run; never sent.
+    :ivar identity: identifies the content in a run's record; never sent.
     """
 
     name: str
@@ -87,9 +87,9 @@ class Body:
 
 def split_slug(model: object) -> tuple[str, str]:
     """
-    Return owner and model of ``owner/model``, without the stray spaces the catalogue has.
+    Return owner and name of ``owner/model``, without the stray spaces that the catalogue has.
 
-    :raises WiroUsageError: if it is anything else: a URL, a third segment, ``..``, nothing.
+    :raises WiroUsageError: it is anything else: a URL, a third segment, ``..``, nothing.
     """
     segments = [segment.strip() for segment in model.strip().split("/")] if isinstance(model, str) else []
     if len(segments) != 2 or not all(_is_slug_segment(segment) for segment in segments):
@@ -126,7 +126,7 @@ def _slug_hint(model: object) -> str:
 
 
 def described(value: object) -> str:
-    """Return a value as an error message shows it: its beginning, and its type unless it is text."""
+    """Return a value for an error message: its beginning, and its type unless it is text."""
     if value is None:
         return "None"
     if isinstance(value, str):
@@ -176,8 +176,8 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
     """
     Return the parameters that are sent: names and values as given, None left out.
 
-    JSON text of such a mapping is read, as a template renders it. Numbers of a database (``Decimal``) become
-    plain ones, and what only iterates, such as the output of mapped tasks, a list.
+    A template renders a mapping as JSON text, so that is parsed, too. ``Decimal``, as databases return it,
+    becomes a plain number; a sequence such as the output of mapped tasks becomes a list.
 
     :raises WiroUsageError: not a mapping of names to JSON values.
     """
@@ -198,10 +198,10 @@ def clean_parameters(parameters: object) -> dict[str, Any]:
 
 def check_name(name: object, what: str) -> None:
     """
-    Make sure that a name can be one of a form's field.
+    Raise unless a name can name a form field.
 
-    :param what: of what it is a name, for the message.
-    :raises WiroUsageError: it is no text, is empty, or would break the line of the field's header.
+    :param what: the kind of name, for the message.
+    :raises WiroUsageError: it is not text, is empty, or would break the field's header line.
     """
     if not isinstance(name, str) or not name.strip():
         raise WiroUsageError(f"Expected {what} names as non-empty text, found {repr(name)[:200]}.")
@@ -213,7 +213,7 @@ def check_name(name: object, what: str) -> None:
 
 
 def read_json(parameters: object) -> object:
-    """Return what JSON text of an object holds; anything else as it is."""
+    """Parse JSON text of an object; return anything else unchanged."""
     if isinstance(parameters, str) and parameters.lstrip().startswith("{"):
         try:
             return json.loads(parameters)
@@ -225,7 +225,7 @@ def read_json(parameters: object) -> object:
 def _by_parameter(
     files: Mapping[str, Sequence[FileValue]], known: Sequence[ModelParameter]
 ) -> list[tuple[str, str, Sequence[FileValue]]]:
-    """Return id, kind and files of each file parameter that a user means."""
+    """Return id, kind and files of each file parameter that has any."""
     kinds = {
         parameter.id: kind
         for parameter in known
@@ -252,7 +252,7 @@ def _by_parameter(
 
 
 def _parameter_id(name: str, kinds: Mapping[str, str], *, is_model_known: bool) -> str:
-    """Return the id of the file parameter a user means: ``inputImageUrl`` means ``inputImage``."""
+    """Return the id that a file parameter's name means: ``inputImageUrl`` means ``inputImage``."""
     without_url = name.removesuffix("Url") or name
     if not is_model_known:
         return without_url
@@ -264,7 +264,7 @@ def _parameter_id(name: str, kinds: Mapping[str, str], *, is_model_known: bool) 
 
 
 def _fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormField]:
-    """Return the fields of one file parameter, in the way its kind is sent (by Wiro's API reference)."""
+    """Return the form fields of one file parameter, by its kind (see Wiro's API reference)."""
     if kind == "combinefileinput":
         return [(parameter, value.url if isinstance(value, FileUrl) else value) for value in given]
     contents: list[FormField] = [(parameter, value) for value in given if isinstance(value, FileContent)]
@@ -279,7 +279,7 @@ def _fields(parameter: str, kind: str, given: Sequence[FileValue]) -> list[FormF
 
 
 def _missing_partners(values: Mapping[str, Any], known: Sequence[ModelParameter]) -> dict[str, str]:
-    """Return the empty fields that a form has beside URLs which were given among the parameters."""
+    """Return the empty fields that a form needs beside file URLs given in ``parameters``."""
     pairs = (
         (parameter.id, f"{parameter.id}Url")
         for parameter in known
@@ -330,16 +330,16 @@ def check_web_url(url: str, what: str) -> str:
 
 def shown_url(url: object) -> str:
     """
-    Return what may be shown of a URL, even of a malformed one.
+    Return a URL, even a malformed one, for a message: without user, password and query.
 
-    Without its query, since that of a presigned one is a secret, and without a user and password.
+    The query of a presigned URL is a secret.
     """
     text = str(url)
     shown = re.split(r"[?#]", text, maxsplit=1)[0]
     scheme = _SCHEME.match(text)
-    begin = scheme[0] if scheme else ""
+    prefix = scheme[0] if scheme else ""
     if "@" in shown:
-        shown = f"{begin}…@{shown.rpartition('@')[2]}"
-    elif "@" in text:  # of a password with a "?" in it, half would be left
-        shown = f"{begin}…"
+        shown = f"{prefix}…@{shown.rpartition('@')[2]}"
+    elif "@" in text:  # half of a password with a "?" in it would be left
+        shown = f"{prefix}…"
     return shown[:200]

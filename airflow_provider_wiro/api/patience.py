@@ -1,4 +1,4 @@
-"""For how long failing polls of one task are tolerated, and the error that ends the wait then."""
+"""How long failing polls of a task are tolerated, and the error that then ends the wait."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.polling import Polling
 
-#: One gap between two polls counts for no more than this share of the patience. A process that was suspended
-#: for an hour (a frozen VM, a closed lid) made no poll meanwhile, so that the hour says nothing about Wiro.
+#: One gap between two polls counts for at most this share of the patience. A process that was suspended for
+#: an hour (a frozen VM, a closed lid) made no poll meanwhile, so the hour says nothing about Wiro.
 _LARGEST_SHARE_OF_A_GAP = 0.5
 
 
 def lost_sight(wiro_task_id: str, error: WiroError) -> WiroConnectionError:
-    """Return the error of a wait that ends since polls have failed for too long."""
+    """Return the error of a wait whose polls have failed for too long."""
     return WiroConnectionError(f"Lost sight of Wiro task {wiro_task_id}, which may still run: {error}")
 
 
@@ -27,8 +27,8 @@ class PollPatience:
     """
     Adds up the time over which the polls of a task have failed since the last one that worked.
 
-    :ivar patience_seconds: when it reaches this, the task is lost sight of. 0: at the first failure.
-    :ivar last_poll_at: when the last poll was answered, or the wait began.
+    :ivar patience_seconds: when the sum reaches this, the wait ends. 0: at the first failure.
+    :ivar last_poll_at: when the last poll ended, or the wait started.
     :ivar failure: what failed at the last poll, empty if it worked.
     """
 
@@ -38,13 +38,13 @@ class PollPatience:
     _failing_seconds: float = 0.0
     _was_seen: bool = False
     _is_not_yet: bool = False
-    _began_at: datetime = field(init=False)
+    _started_at: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self._began_at = self.last_poll_at
+        self._started_at = self.last_poll_at
 
     def succeeded(self, now: datetime) -> None:
-        """Begin again: a poll worked."""
+        """Reset the sum: a poll worked."""
         self._failing_seconds = 0.0
         self.failure = ""
         self.last_poll_at = now
@@ -54,17 +54,17 @@ class PollPatience:
         self, wiro_task_id: str, error: WiroError, polling: Polling, now: datetime
     ) -> WiroError | None:
         """
-        Note a poll that failed, and return the error with which the wait ends; None: poll again.
+        Count a poll that failed, and return the error that ends the wait; None: poll again.
 
-        "There is no task yet." costs no patience while the task may not be there yet, and means an unknown
-        id afterwards. Of a task that this wait has seen before it is a failure like an outage.
+        "There is no task yet." costs no patience while the task may be too new, and means an unknown id
+        afterwards. For a task that this wait has seen before, it is a failure like an outage.
 
-        Past the deadline this never is that the task was lost sight of: the caller raises a timeout instead,
-        which gets the task stopped.
+        Past the deadline, exhausted patience is no error here: the caller raises a timeout instead, which
+        gets the task stopped.
         """
         self.failure = str(error)
         is_unknown = isinstance(error, WiroNotFoundError)
-        may_come = not self._was_seen and polling.not_yet_seconds_left(now, self._began_at) > 0
+        may_come = not self._was_seen and polling.not_yet_seconds_left(now, self._started_at) > 0
         self._is_not_yet = is_unknown and may_come
         if self._is_not_yet:
             self.last_poll_at = now
@@ -81,13 +81,13 @@ class PollPatience:
         return None if polling.is_over(now) else lost_sight(wiro_task_id, error)
 
     def held_back(self, now: datetime) -> None:
-        """Note a poll that a rate limit turned away: Wiro answers, so the time doesn't count."""
+        """Note a poll that a rate limit refused: Wiro responds, so the time doesn't count."""
         self.last_poll_at = now
 
     def cut(self, pause_seconds: float, polling: Polling, now: datetime) -> float:
         """
-        Return the pause before the next poll: not beyond the moment from which an id is known or unknown.
+        Return the pause before the next poll: it ends at the latest when an unknown id becomes certain.
         """
         if not self._is_not_yet:
             return pause_seconds
-        return min(pause_seconds, polling.not_yet_seconds_left(now, self._began_at))
+        return min(pause_seconds, polling.not_yet_seconds_left(now, self._started_at))

@@ -11,19 +11,19 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-#: How the end of a task is noticed: by polling alone, over the WebSocket too, or as the watcher decides.
+#: How a task's end is detected: by polling alone, over the WebSocket too, or as the watcher decides.
 Watch = Literal["auto", "poll", "websocket"]
 WATCHES: tuple[str, ...] = get_args(Watch)
 
 SHORTEST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-#: No fixed interval is longer: infinity and the like would end in an OverflowError of the sleep.
+#: The longest fixed interval: infinity and the like would raise an OverflowError in sleep.
 LONGEST_INTERVAL_SECONDS = 24 * 3600.0
 FIRST_SLOT_PAUSE_SECONDS = 5.0
 LONGEST_SLOT_PAUSE_SECONDS = 60.0
-#: A pause is this part of the task's age, so that on average its end is seen 9 % of its run time late.
+#: A pause as a share of the task's age, so that its end is seen on average 9 % of its run time late.
 SHARE_OF_AGE = 0.18
-#: "There is no task yet." is what Detail says of an unknown id; of one just started it may mean "not yet".
+#: For an unknown id Detail says "There is no task yet."; for a task just started it may mean "not yet".
 NOT_YET_SECONDS = 30.0
 
 
@@ -32,8 +32,8 @@ class Polling:
     """
     The plan for following one task.
 
-    :ivar started_at: when Wiro answered that it has the task, or, where that isn't known, when it was
-        submitted or first polled. Its age counts from here.
+    :ivar started_at: when Wiro accepted the task, or, where that isn't known, when the task was submitted or
+        first polled. Its age counts from here.
     :ivar deadline: when to give up, None for never.
     :ivar interval_seconds: a fixed pause between polls; None is adaptive: quick at first, slower with age.
     """
@@ -43,7 +43,7 @@ class Polling:
     interval_seconds: float | None = None
 
     def shifted(self, by: timedelta) -> Polling:
-        """Return the same plan by a clock that is so much ahead."""
+        """Return the same plan for a clock that is ahead by this much."""
         deadline = None if self.deadline is None else self.deadline + by
         return replace(self, started_at=self.started_at + by, deadline=deadline)
 
@@ -53,7 +53,7 @@ class Polling:
 
     def pause_seconds(self, now: datetime, random: float) -> float:
         """
-        Return the pause before the next poll, cut at the deadline.
+        Return the pause before the next poll, which ends at the deadline at the latest.
 
         :param random: from [0, 1); spreads tasks that started together.
         """
@@ -62,7 +62,7 @@ class Polling:
         return self.settled(adaptive, now)
 
     def settled(self, adaptive_seconds: float, now: datetime) -> float:
-        """Return an adaptive pause as this task takes it: its fixed one instead, and cut at the deadline."""
+        """Return the task's fixed pause, or else the adaptive one; it ends at the deadline at the latest."""
         pause = adaptive_seconds if self.interval_seconds is None else self.interval_seconds
         return min(pause, self.seconds_left(now))
 
@@ -72,10 +72,10 @@ class Polling:
 
     def not_yet_seconds_left(self, now: datetime, began_at: datetime) -> float:
         """
-        Return for how many seconds more an unknown id may mean that the task is not there yet.
+        Return for how many more seconds an unknown id may belong to a task that is too new to be known.
 
-        :param began_at: when this wait began to poll. A retry that comes later than half a minute after the
-            start doesn't believe the first poll alone.
+        :param began_at: when this wait started to poll. A retry more than half a minute after the task's
+            start then doesn't trust its first poll alone.
         """
         passed = (now - max(self.started_at, began_at)).total_seconds()
         return max(0.0, NOT_YET_SECONDS - max(0.0, passed))
@@ -87,11 +87,10 @@ class Polling:
 
 def slot_pause_seconds(attempt: int, random: float) -> float:
     """
-    Return the pause before asking again for a slot of the account's concurrency limit: 5 s doubling to 60 s.
+    Return the pause before the next try for a slot of the account's concurrency limit: 5 s doubling to 60 s.
 
     :param attempt: how many times Wiro has refused, from 1.
-    :param random: from [0, 1); a pause is between half and all of it, so that waiting tasks don't ask
-        together.
+    :param random: from [0, 1); a pause is between half and all of it, so that waiting tasks spread.
     """
     ceiling = min(LONGEST_SLOT_PAUSE_SECONDS, FIRST_SLOT_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 10))
     return ceiling * (0.5 + random / 2)
@@ -99,9 +98,9 @@ def slot_pause_seconds(attempt: int, random: float) -> float:
 
 def check_poll_interval(poll_interval: float | None) -> float | None:
     """
-    Return the interval as given.
+    Return the interval as a float, None for adaptive.
 
-    :raises WiroUsageError: it is not a number of seconds up to a day.
+    :raises WiroUsageError: it is not a positive number of seconds up to a day.
     """
     if poll_interval is None:
         return None
@@ -116,7 +115,7 @@ def check_poll_interval(poll_interval: float | None) -> float | None:
 
 def check_defer_after(defer_after: float) -> float:
     """
-    Return seconds as given.
+    Return the seconds as a float.
 
     :raises WiroUsageError: it is not a number of seconds, 0 or more.
     """
@@ -130,9 +129,9 @@ def check_defer_after(defer_after: float) -> float:
 
 def check_watch(watch: Watch) -> Watch:
     """
-    Return the word as given.
+    Return the argument unchanged.
 
-    :raises WiroUsageError: it is none of those there are.
+    :raises WiroUsageError: it is none of ``WATCHES``.
     """
     if watch not in WATCHES:
         raise WiroUsageError(f"Expected watch as one of {', '.join(map(repr, WATCHES))}, found {watch!r}.")

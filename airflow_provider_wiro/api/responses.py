@@ -1,5 +1,5 @@
 """
-What a response means: status, headers and bytes become an envelope, or one precise error.
+Reading an API response: its status, headers and body become an envelope, or one precise error.
 
 Both failure shapes are understood: HTTP 200 with ``result: false``, and an HTTP status with JSON, HTML or
 nothing.
@@ -58,7 +58,7 @@ class ApiResponse:
 
 
 def read(
-    answer: ApiResponse,
+    response: ApiResponse,
     *,
     secrets: Collection[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -72,8 +72,8 @@ def read(
     :param max_body_bytes: the largest body that is read.
     :param only_names_tasks: see :class:`~airflow_provider_wiro.api.endpoints.ApiCall`.
     :param conn_id: the Airflow connection, which the errors name. Empty: not known.
-    :raises WiroApiError: one of its subclasses: Wiro said no.
-    :raises WiroAnswerTooLargeError: the response is larger than that.
+    :raises WiroApiError: one of its subclasses: Wiro refused the call.
+    :raises WiroAnswerTooLargeError: the body is larger than that.
     :raises WiroResponseError: the response is not the API's.
     """
     check_base_url = _CHECK_BASE_URL.format(
@@ -82,7 +82,7 @@ def read(
 
     def refusal() -> WiroApiError:
         return _refusal(
-            answer,
+            response,
             envelope,
             secrets,
             only_names_tasks=only_names_tasks,
@@ -90,27 +90,27 @@ def read(
             check_base_url=check_base_url,
         )
 
-    is_too_large = len(answer.body) > max_body_bytes
-    envelope = None if is_too_large else _envelope(answer.body)
-    if answer.status >= 400:
+    is_too_large = len(response.body) > max_body_bytes
+    envelope = None if is_too_large else _envelope(response.body)
+    if response.status >= 400:
         raise refusal()
-    if not 200 <= answer.status < 300:
+    if not 200 <= response.status < 300:
         raise WiroResponseError(
-            f"Wiro's API answered HTTP {answer.status}, which it never does by itself. {check_base_url}"
+            f"Wiro's API answered HTTP {response.status}, which it never does by itself. {check_base_url}"
         )
     if is_too_large:
-        # A body that doesn't even start as the API's JSON is another server's, and temporary.
-        kind = WiroAnswerTooLargeError if _OBJECT.match(answer.body) else WiroResponseError
+        # A body that doesn't even start like the API's JSON comes from another server: temporary.
+        kind = WiroAnswerTooLargeError if _OBJECT.match(response.body) else WiroResponseError
         raise kind(f"Wiro's API answered more than {max_body_bytes} bytes; the rest was not read.")
     if envelope is None:
         raise WiroResponseError(
-            f"Expected JSON from Wiro's API, found {_describe(answer.body, secrets)} (HTTP {answer.status}). "
-            f"{check_base_url}"
+            f"Expected JSON from Wiro's API, found {_describe(response.body, secrets)} "
+            f"(HTTP {response.status}). {check_base_url}"
         )
     result = text(envelope.get("result")).strip().lower()
     if envelope.get("result") is True or result in {"true", "1"}:
         return envelope
-    # Only a plain no is a refusal: of a Run it means that nothing was started.
+    # Only an explicit false is a refusal: for a Run it means that nothing was started.
     if envelope.get("result") is False or result in {"false", "0"} or _errors(envelope):
         raise refusal()
     raise WiroResponseError(
@@ -158,7 +158,7 @@ _PERMISSION = re.compile(
 _TOO_LITTLE = re.compile(r"insufficient|not enough|too (low|little)", re.IGNORECASE)
 _FOR_ADMINS = re.compile(r"\bonly\b.*\badmin|permission", re.IGNORECASE)
 _BALANCE = re.compile(r"balance|fund|credit|top.?up|\bat least\b|[$€]\s*\d|\d\s*usd", re.IGNORECASE)
-#: Words with which a server gives up: they name nothing that a caller could change.
+#: An error without a reason: it names nothing that a caller could change.
 _UNSPECIFIC = re.compile(
     r"(oops\W*|sorry\W*)?"
     r"(something (has gone|went) wrong|an? (internal|unknown|unexpected)( server)? error( has)?( occurred)?"
@@ -167,9 +167,9 @@ _UNSPECIFIC = re.compile(
     re.IGNORECASE,
 )
 
-# Of a call that only names tasks, a refusal ends the wait for a task that is paid for. So only Wiro's own
-# sentences are taken for one there; words of a server that stumbles ("assigning", "required service
-# unavailable", "EACCES: permission denied") are not.
+# When a call that only names tasks is refused, the wait for a paid task ends. So only Wiro's own sentences
+# count as a refusal there, not those of a failing server ("assigning", "required service unavailable",
+# "EACCES: permission denied").
 _OWN_AUTHORIZATION = re.compile(
     r"\bproject authorization is not (founded|found|valid)\b|\bproject requires signature authentication\b"
     r"|\brequested ip\b.{0,60}\bis not allowed\b",
@@ -197,7 +197,7 @@ _BY_CODE: Mapping[int, type[WiroApiError]] = {
 
 
 def _refusal(
-    answer: ApiResponse,
+    response: ApiResponse,
     envelope: Envelope | None,
     secrets: Collection[str],
     *,
@@ -207,28 +207,28 @@ def _refusal(
 ) -> WiroApiError:
     errors = _errors(envelope) if envelope is not None else []
     code = next((code for code, _ in errors if code is not None), None)
-    # Masked before it is truncated: half of a secret would be left otherwise.
+    # Masked before it is truncated: truncation could leave half of a secret.
     words = _hide("; ".join(message for _, message in errors if message), secrets)[:1000]
     if only_names_tasks:
         words = without_likely_tokens(words)
     if not words:
-        words = "no reason given" if envelope is not None else _describe(answer.body, secrets)
-    facts = [f"HTTP {answer.status}"]
+        words = "no reason given" if envelope is not None else _describe(response.body, secrets)
+    facts = [f"HTTP {response.status}"]
     facts += [] if code is None else [f"code {code}"]
     facts += [f"connection {conn_id!r}"] if conn_id else []
-    if only_names_tasks and envelope is None and answer.status not in {401, 429} and answer.body.strip():
+    if only_names_tasks and envelope is None and response.status not in {401, 429} and response.body.strip():
         kind: type[WiroApiError] = WiroServerError  # a proxy's page, which says nothing about the task
     else:
-        kind = _refusal_class(answer.status, code, words, only_names_tasks=only_names_tasks)
+        kind = _refusal_class(response.status, code, words, only_names_tasks=only_names_tasks)
     if envelope is not None and kind in {WiroValidationError, WiroApiError}:
-        # Of a Run, too, it says nothing: the server can have failed after it made the task.
-        is_the_servers_own = code == 0 and answer.status < 400 and _UNSPECIFIC.fullmatch(words)
+        # This leaves a Run open, too: the server can have failed after it created the task.
+        is_the_servers_own = code == 0 and response.status < 400 and _UNSPECIFIC.fullmatch(words)
         if is_the_servers_own or (only_names_tasks and not _OWN_VALIDATION.search(words)):
             kind = WiroServerError
     message = f"Wiro refused the call: {words.rstrip(' .')} ({', '.join(facts)})."
-    if kind is WiroNotFoundError and code is None and answer.status == 404:
-        message += f" {check_base_url}"  # nothing that Wiro says of a model or a task
-    return kind(message, code=code, http_status=answer.status)
+    if kind is WiroNotFoundError and code is None and response.status == 404:
+        message += f" {check_base_url}"  # not how Wiro reports an unknown model or task
+    return kind(message, code=code, http_status=response.status)
 
 
 def _refusal_class(
@@ -237,7 +237,7 @@ def _refusal_class(
     if status == 429:
         return WiroRateLimitError
     by_code = _BY_CODE.get(code) if code is not None else None
-    if by_code is WiroConcurrencyLimitError:  # certain, whatever status carries it, as is the next
+    if by_code is WiroConcurrencyLimitError:  # certain whatever the HTTP status; so is the next
         return by_code
     if by_code is WiroBalanceError:
         if _TOO_LITTLE.search(words) or (_BALANCE.search(words) and not _FOR_ADMINS.search(words)):
@@ -268,12 +268,12 @@ def _class_by_words(words: str, *, only_names_tasks: bool) -> type[WiroApiError]
     return WiroPermissionError if permission.search(words) else None
 
 
-#: How much of a body is read to describe it.
+#: How many bytes of a body are decoded to describe it.
 _DESCRIBED_BYTES = 64 * 1024
 
 
 def _describe(body: bytes, secrets: Collection[str]) -> str:
-    """Say what kind of body this is, without quoting more than its first words."""
+    """Describe a body, quoting its first words at most."""
     if not body.strip():
         return "an empty body"
     # Truncated first: a copy of a large body as text would be larger still. No secret is that long.
@@ -286,11 +286,13 @@ def _describe(body: bytes, secrets: Collection[str]) -> str:
     return f"{len(body)} bytes that are not the API's JSON ({start!r})"
 
 
-#: What is a task's token also in JSON that can't be read because it was cut.
+#: A task's token, also in truncated JSON that can't be parsed.
 _TOKEN = re.compile(r'("(?:socketaccess|task)token"\s*:\s*)"[^"]*"?', re.IGNORECASE)
 
 
 def _hide(words: str, secrets: Collection[str]) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be a part of another
+    for secret in sorted(
+        filter(None, secrets), key=len, reverse=True
+    ):  # longest first: one may be part of another
         words = words.replace(secret, "***")
     return _TOKEN.sub(r'\1"***"', words)

@@ -2,7 +2,7 @@
 Whether to send a call again, and when.
 
 The rule that protects the user's money: a Run is repeated only when it certainly did not reach Wiro.
-Everything else is safe to repeat, so its only limit is patience, counted in time and not in tries.
+Everything else is safe to repeat, so its only limit is patience, in seconds and not in tries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-#: For how long a call is repeated through rate limits, 5xx and network errors before it fails.
+#: How long a call is repeated through rate limits, 5xx and network errors before it fails.
 CALL_PATIENCE_SECONDS = 60.0
 #: The same while following a task that is already paid for: a few minutes of outage must not fail it.
 POLL_PATIENCE_SECONDS = 300.0
@@ -33,9 +33,9 @@ LOST_RUN_PATIENCE_SECONDS = 600.0
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-#: A pause that a server asks for is no longer than this, nor does a rate limit hold back a connection's other
-#: calls for longer: a day without a poll would hide the ends of all tasks, and one request a minute shows
-#: whether it is over. Shorter than the patience of a call, so that each is asked again at least once.
+#: The longest pause that a server can ask for, and the longest that a rate limit holds back a connection's
+#: other calls: a day without polls would hide the end of every task, and one request a minute shows whether
+#: the limit is over. Shorter than a call's patience, so that each call is repeated at least once.
 LONGEST_ASKED_SECONDS = 45.0
 _SHORTEST_WAIT_SECONDS = 0.001
 
@@ -60,8 +60,8 @@ def certainly_not_started(error: WiroError, *, was_sent: bool) -> bool:
     """
     Whether a Run that ended like this has certainly started no task.
 
-    True when it never left, when Wiro refused it explicitly, and for a gateway's 503. Any other 5xx, an
-    unreadable answer or none at all leaves it open.
+    True if the request never left, if Wiro refused it explicitly, and for a gateway's 503. Any other 5xx, an
+    unreadable response or none at all leaves it open.
     """
     if isinstance(error, WiroServerError):
         return error.http_status == 503
@@ -108,7 +108,7 @@ class RateGate:
 
     A 429 counts for the whole Wiro project, so 50 triggers of one connection must not each run into it.
 
-    :param steady: seconds of a clock that is never set. All calls of a process share it.
+    :param steady: returns the seconds of a clock that nobody sets, shared by all calls of a process.
     """
 
     def __init__(self, steady: Callable[[], float]) -> None:
@@ -123,7 +123,7 @@ class RateGate:
     def wait_seconds(self) -> float:
         """Return how long the next call has to wait, 0 if not at all."""
         remaining = self._closed_until - self._steady()
-        # A pause shorter than a clock's resolution might not move it, and would be asked for without end.
+        # A pause below the clock's resolution might not advance it, and would repeat for ever.
         return remaining if remaining > _SHORTEST_WAIT_SECONDS else 0.0
 
     def bypass(self) -> RateGate:

@@ -1,4 +1,4 @@
-"""How a task ended, in the two forms that users see: the run summary, or an error."""
+"""The result of a task as users see it: the run summary, or an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_wiro.redaction.plain_text import plain, plain_values
 #: The run summary: what XCom holds and operators hand on. JSON-safe, never with a token.
 RunSummary = dict[str, Any]
 
-#: The most characters that are kept of a name that a server chose.
+#: Characters kept of a name that a server chose.
 _LONGEST_NAME = 1000
 
 
@@ -34,8 +34,8 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
         not known is None. ``status`` is Wiro's word, ``state`` one of
         :class:`~airflow_provider_wiro.api.models.TaskState`, ``text`` an LLM's answer, ``finish_reason`` why
         it stopped, ``usage`` its ``{"input_tokens", "output_tokens", "total_tokens"}``, and ``cost_usd`` text
-        for ``decimal.Decimal``: a float would lose digits. What a server calls something is plain text in one
-        line; ``text`` is data, and as the model wrote it.
+        for ``decimal.Decimal``: a float would lose digits. Names from a server are plain text in one line;
+        ``text`` is data, exactly as the model wrote it.
     """
     return {
         "wiro_task_id": task.id,
@@ -61,7 +61,7 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
 
 
 def accepted_summary(wiro_task_id: str, model: str) -> RunSummary:
-    """Return the run summary of a task that was accepted a moment ago and not polled since."""
+    """Return the run summary of a task that was just accepted, and not polled since."""
     return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
 
 
@@ -69,7 +69,7 @@ def check_success(task: Task, *, min_outputs: int | None = None) -> Task:
     """
     Return a task that has succeeded.
 
-    :param min_outputs: how many outputs it must have; None: any number, also none.
+    :param min_outputs: how many outputs it must have; None: any number, even 0.
     :raises WiroTaskCancelledError: it was cancelled or killed.
     :raises WiroTaskFailedError: it failed; the message ends with the model's last error lines.
     :raises WiroTooFewOutputsError: it has fewer outputs; the message ends with the model's last lines.
@@ -97,8 +97,7 @@ def has_enough_outputs(task: Task, min_outputs: int | None) -> bool:
 
 def success_warnings(task: Task) -> list[str]:
     """
-    Return warnings for the log about a task that succeeded: without any output, or with only a part
-    of an answer.
+    Return warnings about a task that succeeded: it has no outputs, or its answer is empty or incomplete.
     """
     if not task.outputs:
         return [f"Wiro task {task.id} succeeded without outputs.{last_lines(task)}"]
@@ -106,14 +105,14 @@ def success_warnings(task: Task) -> list[str]:
 
 
 def answer_warnings(task: Task) -> list[str]:
-    """Return the warnings for an LLM's answer that is empty, or not whole."""
+    """Return warnings about an LLM's answer that is empty or incomplete."""
     if task.has_empty_answer:
-        return [f"The answer of Wiro task {task.id} is empty. The run is billed all the same."]
+        return [f"The answer of Wiro task {task.id} is empty. The run is billed anyway."]
     reason = task.finish_reason
     if reason is None or not is_cut_short(reason):
         return []
     why = f"finish_reason {reason!r}: {CUT_SHORT[reason.lower()]}"
-    return [f"The answer of Wiro task {task.id} is not whole ({why}). The run is billed all the same."]
+    return [f"The answer of Wiro task {task.id} is incomplete ({why}). The run is billed anyway."]
 
 
 def _outputs(task: Task) -> str:
@@ -122,7 +121,7 @@ def _outputs(task: Task) -> str:
 
 
 def last_lines(task: Task) -> str:
-    """Return, as a further sentence, what the model wrote last: its lines, one beside the other."""
+    """Return a sentence that quotes the model's last lines, joined into one line."""
     lines = " | ".join(plain(line) for line in map(str.strip, task.last_error_lines.splitlines()) if line)
     return f" The model's last lines: {lines}" if lines else " The model left no error message."
 
@@ -137,7 +136,7 @@ def _how(task: Task) -> str:
 
 def task_id_of(value: object) -> str:
     """
-    Return the task's id from what a user passes: an id, or a run summary.
+    Return the task's id from an id or a run summary.
 
     :raises WiroUsageError: it is neither.
     """
@@ -152,13 +151,13 @@ def task_id_of(value: object) -> str:
 
 
 def model_of(value: object) -> str | None:
-    """Return the model as the run operator named it, where a user passes a run summary."""
+    """Return the model that a run summary names, None for anything else."""
     model = value.get("model") if isinstance(value, Mapping) else None
     return model if isinstance(model, str) else None
 
 
 def _names_in(value: Mapping[Any, Any]) -> str:
-    """Say what is in a dict, without quoting more than its first names."""
+    """Describe a dict by its first keys."""
     names = [repr(name)[:40] for name in islice(value, 5)]
     more = f" and {len(value) - len(names)} more" if len(value) > len(names) else ""
     return f"a dict of {', '.join(names)}{more}" if names else "an empty dict"

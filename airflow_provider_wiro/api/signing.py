@@ -16,7 +16,7 @@ class Credentials:
 
     :param key: the API key.
     :param secret: the API secret, or None for a project in API-key-only mode.
-    :raises WiroUsageError: if the key is empty, or either was copied with something that isn't part of it.
+    :raises WiroUsageError: the key is empty, or either has characters that no key has.
     """
 
     key: str = field(repr=False)
@@ -44,8 +44,8 @@ class Credentials:
         """
         Return the authentication headers of one request.
 
-        :param nonce: a random integer that no other request uses: Wiro refuses a nonce it has seen. Also a
-            retry needs a fresh one.
+        :param nonce: a random integer that no other request uses: Wiro refuses a nonce it has seen. A retry
+            needs a new one, too.
         """
         if self.secret is None:
             return {"x-api-key": self.key}

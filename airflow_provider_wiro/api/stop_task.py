@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How long to try where there is no hurry. Between accept and assign neither Cancel nor Kill works: that
-#: lasts as long as Wiro needs to find the task a machine, and a task that is left running is billed.
+#: How long to try where there is no hurry. Between accept and assign, while Wiro finds a machine for the
+#: task, neither Cancel nor Kill works, and a task that is left running is billed.
 STOP_PATIENCE_SECONDS = 300.0
-#: The pauses between tries double from the first to the longest: the 3.3 s of a kill have room for five.
+#: The pauses between tries double from the first to the longest: five fit into the 3.3 s of a kill.
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
-#: The last try starts when patience ends; if Wiro answers its first request at once, the second is sent.
+#: The last try starts when patience ends; its second request is sent if the first took no longer than this.
 _LAST_TRY_SECONDS = 0.2
 
 
@@ -47,29 +47,29 @@ def stop_task(
     Stop a task: cancel it while it is queued, kill it once it runs; one that has ended is left as it is.
 
     The task can start between the two calls, and between accept and assign neither works. So the pair is
-    tried again, also through outages, until one is accepted or Detail shows an end.
+    repeated, also through outages, until one is accepted or Detail shows that the task has ended.
 
     :param is_running: it was last seen running, so start with the kill.
     :param patience_seconds: how long to try: the last try starts by then.
-    :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing it.
+    :return: the task as Wiro showed it last, None if Wiro accepted the stop without showing the task.
     :raises WiroAuthenticationError: the key is refused; the task may still run.
     :raises WiroPermissionError: the key may not do this; the task may still run.
-    :raises WiroNotFoundError: Wiro has no such task, nor half a minute after the first try.
-    :raises WiroError: patience is over and neither call was accepted; the task may still run.
+    :raises WiroNotFoundError: Wiro doesn't know the task, even half a minute after the first try.
+    :raises WiroError: neither call was accepted before patience ended; the task may still run.
     """
-    began_at = outside.now()
+    started_at = outside.now()
     last_status = UNKNOWN_STATUS
     tries = 0
 
     def patience_left() -> float:
-        return max(0.0, patience_seconds - (outside.now() - began_at).total_seconds())
+        return max(0.0, patience_seconds - (outside.now() - started_at).total_seconds())
 
     def is_overdue() -> bool:
-        elapsed = (outside.now() - began_at).total_seconds()
+        elapsed = (outside.now() - started_at).total_seconds()
         return tries > 0 and elapsed > patience_seconds + _LAST_TRY_SECONDS
 
     def request(api_call: ApiCall[T]) -> Flow[T]:
-        # A stop doesn't wait for a rate limit that other calls ran into: each minute of a task costs money.
+        # A stop doesn't wait for other calls' rate limit: each minute of a running task costs money.
         unlimited = replace(outside, gate=outside.gate.bypass())
         return (yield from call(api_call, unlimited, patience_seconds=patience_left()))
 
@@ -86,13 +86,13 @@ def stop_task(
             except WiroError as error:
                 failures.append(error)
                 if error.may_retry:
-                    is_running = stop is kill  # so that the next try starts with this one
+                    is_running = stop is kill  # the next try starts with this call
                     break
         else:
             try:
                 task = yield from request(endpoints.get_task(wiro_task_id))
             except WiroError as error:
-                is_not_yet = (outside.now() - began_at).total_seconds() < min(
+                is_not_yet = (outside.now() - started_at).total_seconds() < min(
                     NOT_YET_SECONDS, patience_seconds
                 )
                 if not error.may_retry and not (isinstance(error, WiroNotFoundError) and is_not_yet):
@@ -116,7 +116,7 @@ def stop_task(
 def _gave_up(
     wiro_task_id: str, patience_seconds: float, last_status: str, failures: Sequence[WiroError]
 ) -> WiroError:
-    """Return the error of a stop whose patience is over: of the last failure's class if that may pass."""
+    """Return the error of a stop that gave up; of the last failure's class if a retry may help."""
     reasons = " ".join(dict.fromkeys(map(str, failures)))
     message = (
         f"Wiro task {wiro_task_id} may still run: in {patience_seconds:g} s neither Cancel nor Kill was "

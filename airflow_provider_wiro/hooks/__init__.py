@@ -1,1 +1,1 @@
-"""Wiro for Airflow code: the connection and the calls."""
+"""Airflow hooks for Wiro's API: blocking, and for an event loop."""

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.transport.connection import WiroConnection
 
-#: Called with what each poll of a task shows.
+#: Called with the task that each poll returns.
 Observe = Callable[["Task"], None]
 
-#: How long a task is followed by default.
+#: For how long a task is followed by default.
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 
 _SMALLEST_STEP = timedelta(seconds=0.1)
@@ -35,47 +35,47 @@ _GATES: dict[tuple[str, str], RateGate] = {}
 
 
 def now() -> datetime:
-    """Return the wall clock's time, aware: for moments that are stored, or come from elsewhere."""
+    """Return the wall clock's time as an aware datetime: for times that are stored or come from elsewhere."""
     return datetime.now(UTC)
 
 
 class SteadyClock:
     """
-    The time, aware, by a clock that is not set: the wall clock's time when this is made, and from then on the
-    monotonic clock's.
+    A clock of aware datetimes that nobody sets: it starts at the wall clock's time, and advances with the
+    monotonic clock.
 
-    Waits are planned by it. A wall clock that is set an hour back would make each an hour longer, and one set
-    forward would end it early. Create one when a wait starts, so that absolute deadlines stay correct.
+    Waits are planned by it: a wall clock set an hour back would make each an hour longer, and one set forward
+    would end it early. Create one when a wait starts, so that absolute deadlines stay correct.
     """
 
     def __init__(self) -> None:
-        self._began_at = datetime.now(UTC)
-        self._began = time.monotonic()
+        self._started_at = datetime.now(UTC)
+        self._started = time.monotonic()
 
     def __call__(self) -> datetime:
-        """Return the time."""
-        return self._began_at + timedelta(seconds=time.monotonic() - self._began)
+        """Return the time as an aware datetime."""
+        return self._started_at + timedelta(seconds=time.monotonic() - self._started)
 
     def timestamp(self) -> float:
         """Return the time, as Unix time."""
         return self().timestamp()
 
     def from_wall(self, moment: datetime) -> datetime:
-        """Return a moment of the wall clock, such as a deadline from a record, as a moment of this one."""
+        """Convert a time of the wall clock, such as a deadline from a record, to a time of this clock."""
         return moment + self._ahead_of_wall()
 
     def to_wall(self, moment: datetime) -> datetime:
-        """Return a moment of this clock, to be stored or handed on, as a moment of the wall clock."""
+        """Convert a time of this clock to a time of the wall clock, to store it or pass it on."""
         return moment - self._ahead_of_wall()
 
     def _ahead_of_wall(self) -> timedelta:
         ahead = self() - now()
-        # Less than this is no step of the clock, and a moment converted there and back stays the same.
+        # Less than this is no step of the clock; a time converted there and back then stays the same.
         return ahead if abs(ahead) > _SMALLEST_STEP else timedelta(0)
 
 
 def outside(connection: WiroConnection) -> FlowContext:
-    """Return the context for a flow on this connection that starts now."""
+    """Return the context of a flow that starts now on this connection."""
     key = (connection.base_url, connection.credentials.key)
     return FlowContext(
         credentials=connection.credentials,
@@ -98,9 +98,10 @@ def polling(
     started_at: datetime | None = None,
 ) -> Polling:
     """
-    Return the plan for following a task; ``timeout`` is in seconds from now and goes before ``deadline``.
+    Return the plan for following a task; ``timeout``, in seconds from now, takes precedence over
+    ``deadline``.
 
-    With neither it is followed for an hour: every wait has an end.
+    With neither, the task is followed for an hour: every wait has an end.
     """
     if timeout is None and deadline is None:
         timeout = DEFAULT_TIMEOUT_SECONDS
@@ -110,7 +111,7 @@ def polling(
 
 def poll_patience_seconds() -> float:
     """
-    Return for how long failing polls are tolerated, in seconds.
+    Return the seconds for which failing polls are tolerated.
 
     :raises WiroUsageError: ``[wiro] poll_patience`` is not a number of seconds.
     """
@@ -119,7 +120,7 @@ def poll_patience_seconds() -> float:
 
 def lost_run_patience_seconds() -> float:
     """
-    Return for how long Wiro may still process a Run whose response timed out, in seconds from its last byte.
+    Return the seconds, from a Run's last byte, for which Wiro may still process it if its response timed out.
 
     :raises WiroUsageError: ``[wiro] lost_run_patience`` is not a number of seconds.
     """
@@ -138,4 +139,4 @@ def _configured_seconds(option: str, default: float) -> float:
 
 
 def ignore(_: Task) -> None:
-    """Observe nothing."""
+    """Do nothing with an observed task."""

@@ -48,10 +48,10 @@ _SLICE_SECONDS = 0.5
 
 class WiroHook(BaseHook):
     """
-    Wiro's API, blocking. One ``requests`` session for all calls; not for use from several threads at once.
+    Wiro's API, blocking. All calls share one ``requests`` session; use a hook in one thread at a time.
 
-    Every method raises a subclass of :class:`~airflow_provider_wiro.exceptions.WiroError`, and repeats calls
-    that fail for a passing reason for up to a minute where that is safe. ``run_model`` costs money.
+    Every method raises subclasses of :class:`~airflow_provider_wiro.exceptions.WiroError`. Calls that fail
+    for a temporary reason are repeated for up to a minute where that is safe. ``run_model`` costs money.
 
     :param wiro_conn_id: the Airflow connection, of type ``wiro``.
     """
@@ -127,11 +127,11 @@ class WiroHook(BaseHook):
         self.close()
 
     def interrupted_by(self, check: Callable[[], None]) -> None:
-        """Call ``check`` twice a second while waiting; what it raises ends the wait."""
+        """Call ``check`` twice a second while waiting; an error it raises ends the wait."""
         self._check_interruption = check
 
     def for_thread(self) -> WiroHook:
-        """Return a hook for another thread, with the connection that was already read."""
+        """Return a hook for another thread; it reuses the connection that this one has read."""
         hook = WiroHook(self.wiro_conn_id)
         hook._connection = self.connection
         return hook
@@ -140,8 +140,8 @@ class WiroHook(BaseHook):
         """
         Return a hook for one urgent stop, usable in a signal handler that interrupted this hook.
 
-        It has a session of its own, since this one may be in the middle of a request, the given timeouts, and
-        the connection that was already read: asking Airflow for it in a signal handler deadlocks.
+        It has its own session, since this hook may be in the middle of a request, and its own timeouts. It
+        reuses the connection that this hook has read: asking Airflow for it in a signal handler deadlocks.
         """
         hook = self.for_thread()
         hook._timeouts = (timeout_seconds, timeout_seconds)
@@ -168,7 +168,7 @@ class WiroHook(BaseHook):
         :param callback_url: Wiro POSTs the finished task there.
         :param project_id: the project to bill, instead of the connection's.
         :param aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
-        :raises WiroLostRunError: the response was lost; the task may have been started all the same.
+        :raises WiroLostRunError: the response was lost; the task may have been started.
         """
         # rejects a bad [wiro] poll_patience before anything is billed
         flow_context.poll_patience_seconds()
@@ -193,12 +193,12 @@ class WiroHook(BaseHook):
 
     def look_at_task(self, wiro_task_id: str, *, deadline: datetime | None = None) -> Task:
         """
-        Return a task that is known to exist, and may be paid for: an outage is tolerated as while
-        polling. For half a minute from the first poll on, Wiro may not know it yet.
+        Return a task that is known to exist; since it may be paid for, an outage is tolerated as in
+        :meth:`wait_for_task`. For half a minute from the first poll on, Wiro may not know the task yet.
 
-        :param deadline: when its time is over, None for never.
-        :raises WiroTaskTimeoutError: Wiro could not be asked before the deadline.
-        :raises WiroConnectionError: Wiro could not be asked for longer than ``[wiro] poll_patience``.
+        :param deadline: when to give up, None for never.
+        :raises WiroTaskTimeoutError: no poll worked before the deadline.
+        :raises WiroConnectionError: no poll worked for longer than ``[wiro] poll_patience``.
         """
         patience = flow_context.poll_patience_seconds()
         return self.converse(
@@ -225,16 +225,16 @@ class WiroHook(BaseHook):
         is_seen: bool = False,
     ) -> Task:
         """
-        Follow a task until it has ended, well or not.
+        Follow a task until it has ended, successfully or not.
 
         :param timeout: seconds from now; or give ``deadline``, an aware datetime. Neither: an hour.
         :param poll_interval: seconds between polls, None for adaptive.
         :param started_at: when the task was submitted, for adaptive polling. Default: now.
-        :param observe: called with what each poll shows.
+        :param observe: called with the task that each poll returns.
         :param is_seen: the task was polled a moment ago, so start with a pause.
         :raises WiroTaskTimeoutError: it did not end in time. It is not stopped.
-        :raises WiroError: Wiro could not be asked for longer than ``[wiro] poll_patience`` (5 minutes by
-            default).
+        :raises WiroError: no poll worked for longer than ``[wiro] poll_patience`` (5 minutes by default), or
+            polling can't help.
         """
         polling = flow_context.polling(
             timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
@@ -298,9 +298,9 @@ class WiroHook(BaseHook):
 
     def delete_task_files(self, wiro_task_id: str) -> None:
         """
-        Remove a finished task's inputs and outputs from Wiro. Doing it again is no error.
+        Delete a finished task's inputs and outputs from Wiro. Repeating it is no error.
 
-        An upload that the run was given by its URL goes too, also while other runs need it.
+        An upload that the run got by its URL is deleted, too, even while other runs need it.
         """
         self.converse(lambda outside: operations.delete_task_files(outside, wiro_task_id))
 
@@ -308,8 +308,8 @@ class WiroHook(BaseHook):
         """
         Open an output's file for streaming: ``with hook.open_output(output) as stream: stream.read(size)``.
 
-        The context raises a WiroOutputError where the file is not what Wiro announced, or not at a public
-        address. It is a WiroOutputUnavailableError, which may pass, where ``output.url`` is None because Wiro
+        The context raises a WiroOutputError if the file is not what Wiro announced, or not at a public
+        address; and a WiroOutputUnavailableError, which is temporary, if ``output.url`` is None because Wiro
         has not shown the link yet: get the task again after some seconds.
         """
         from airflow_provider_wiro.downloads import stream
@@ -317,7 +317,7 @@ class WiroHook(BaseHook):
         return stream.open_output(self.connection, output)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Make a free signed call, and say which authentication mode it used."""
+        """Make a free signed call; return whether it worked, and a sentence about it."""
         try:
             accepted = self.converse(operations.try_connection)
             return True, " ".join((accepted, *self.connection.warnings))
@@ -329,7 +329,7 @@ class WiroHook(BaseHook):
 
     def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """
-        Run a flow until it returns: for operations that the methods above don't cover.
+        Run a flow until it returns, for operations without a method here.
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.operations`.
         """

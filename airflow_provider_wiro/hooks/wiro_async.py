@@ -1,4 +1,4 @@
-"""WiroAsyncHook: WiroHook's counterpart on an event loop. Users import both from ``hooks.wiro``."""
+"""WiroAsyncHook: Wiro's API on an event loop. Users import it, like WiroHook, from ``hooks.wiro``."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _KNOWN: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, WiroConnection]] 
 
 def know_connection(wiro_conn_id: str, connection: WiroConnection) -> None:
     """
-    Let all hooks of this event loop use a connection that was read already.
+    Let all hooks of this event loop use a connection that was already read.
 
-    For a loop in a worker: its process asks Airflow from its main thread, before the loop starts.
+    For an event loop in a worker: its process reads connections in the main thread, before the loop starts.
     """
     _KNOWN.setdefault(asyncio.get_running_loop(), {})[wiro_conn_id] = connection
 
@@ -86,7 +86,7 @@ class WiroAsyncHook(BaseHook):
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
-        if self._session is None:  # asked after the await: another task may have opened it meanwhile
+        if self._session is None:  # checked after the await: another task may have opened it meanwhile
             self._session = asynchronous.open_api_session(connection)
         return self._session
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.media_types.suffixes import plain_type
 
-#: Characters of a URI's beginning that a message may quote.
+#: How many characters of a URI's beginning a message quotes.
 _QUOTED = 40
 
 _SCHEME = re.compile(r"\s*data:", re.IGNORECASE)
@@ -23,7 +23,7 @@ class DataUri:
     """
     A decoded URI.
 
-    :ivar media_type: as it says, without parameters; empty where it says none that is well-formed.
+    :ivar media_type: without parameters; empty where the URI has none that is well-formed.
     """
 
     media_type: str
@@ -47,8 +47,8 @@ def decode_data_uri(uri: str, max_bytes: int) -> DataUri:
 
     Base64 is read in both alphabets, with or without padding, percent-encoded or not.
 
-    :param max_bytes: a URI with more is refused, before it is decoded where its length says so.
-    :raises WiroUsageError: it is truncated, has bytes that its encoding doesn't know, or is too long.
+    :param max_bytes: a URI with more is refused, if possible before it is decoded.
+    :raises WiroUsageError: it is truncated, badly encoded, or too long.
     """
     head, comma, data = uri.strip().partition(",")
     if not comma:
@@ -68,7 +68,7 @@ def decode_data_uri(uri: str, max_bytes: int) -> DataUri:
 
 
 def _fewest_bytes(data: str) -> int:
-    """Return the fewest bytes that a number of characters can encode: all percent-encoded base64."""
+    """Return the fewest bytes that a text can encode: as percent-encoded base64."""
     return len(data) // 4 - 2
 
 
@@ -76,7 +76,7 @@ def _from_base64(encoded: bytes, uri: str) -> bytes:
     packed = b"".join(encoded.split()).translate(bytes.maketrans(b"-_", b"+/")).rstrip(b"=")
     try:
         return base64.b64decode(packed + b"=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError):  # what they say is long, and about padding
+    except (binascii.Error, ValueError):  # their messages are long, and about padding
         raise WiroUsageError(
             f"The base64 of this data: URI can't be decoded; is it truncated? {shown_data_uri(uri)}"
         ) from None

@@ -1,4 +1,4 @@
-"""The SHA-256 of files: of those that are sent, and of those that Wiro shows for a task."""
+"""SHA-256 of files: of those that a run sends, and of those that Wiro shows for a task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIECE_BYTES = 256 * 1024
 
 
 def content_digest(content: FileContent) -> str | None:
-    """Return the SHA-256 of a file that is sent, in hex digits; None if it can't be read any more."""
+    """Return the SHA-256 of a file to send, in hex digits; None if it can't be read (any more)."""
     try:
         with content.open() as file:
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -28,7 +28,7 @@ def fetched_digest(connection: WiroConnection, url: str) -> str | None:
     """
     Return the SHA-256 of a file at a URL that Wiro shows, in hex digits.
 
-    It is fetched like an output: with the connection's timeouts, and from public addresses only.
+    The file is fetched like an output: with the connection's timeouts, and from public addresses only.
 
     :return: None if it can't be fetched, may be truncated, or has more bytes than Wiro accepts.
     """
@@ -65,7 +65,7 @@ async def fetched_digest_async(connection: WiroConnection, url: str) -> str | No
 
 
 class _BoundedDigest:
-    """The SHA-256 of a file with at most as many bytes as Wiro accepts."""
+    """SHA-256 over at most as many bytes as Wiro accepts."""
 
     def __init__(self) -> None:
         self._digest, self._size = hashlib.sha256(), 0

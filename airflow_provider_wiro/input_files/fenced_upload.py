@@ -1,4 +1,4 @@
-"""Files whose upload stops in the middle when their process has lost the right to send (fencing)."""
+"""Files whose upload is aborted once their process has lost the right to send (fencing)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def fenced_files(
     files: Mapping[str, Sequence[FileValue]], check: Callable[[], None]
 ) -> dict[str, list[FileValue]]:
     """
-    Return files that call ``check`` before each of their pieces is sent.
+    Return files that call ``check`` before each piece that is read to be sent.
 
-    An upload can take minutes. What ``check`` raises aborts it: an incomplete request starts nothing.
+    An upload can take minutes. An error from ``check`` aborts it: an incomplete request starts nothing.
     """
     return {name: [_fenced(value, check) for value in values] for name, values in files.items()}
 

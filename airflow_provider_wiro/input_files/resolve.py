@@ -1,4 +1,4 @@
-"""Turns a user's files (path, URI, URL, another task's result) into what is sent to Wiro."""
+"""Resolves a user's files (path, URI, URL, another task's result) into what a request sends."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-#: The connection by which ``s3://bucket/key`` is read, as in Airflow's own operators.
+#: The default connection for ``s3://bucket/key``, as in Airflow's own operators.
 AWS_CONN_ID = "aws_default"
 
-#: What File/Upload takes by its API reference; a run's own file parameters take what their model does.
+#: What File/Upload accepts by its API reference; a run's file parameters accept what their model does.
 UPLOAD_EXTENSIONS = frozenset(
     "jpg jpeg png gif webp heic mp4 webm mov mp3 wav m4a pdf csv docx xlsx pptx txt md epub zip".split()  # noqa: SIM905  a line for each word would be a page
 )
@@ -68,10 +68,10 @@ def resolve_files(
 
     :param files: file parameter → a source, a result that stands for several, or a list of these; see
         :func:`resolve_file` and :func:`~airflow_provider_wiro.input_files.sources.flattened`.
-    :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
+    :param aws_conn_id: the connection for ``s3://bucket/key``.
     :raises WiroUsageError: a file is missing, empty or too large, or a value is no source; names the
         parameter.
-    :raises WiroConnectionError: an object store can't be asked; a retry may help.
+    :raises WiroConnectionError: an object store can't be reached; a retry may help.
     """
     if files is not None and not isinstance(files, Mapping):
         raise WiroUsageError(
@@ -89,7 +89,7 @@ def resolve_files(
 def files_as_far_as_known(
     files: Mapping[str, Any] | None, aws_conn_id: str | None = AWS_CONN_ID
 ) -> dict[str, list[SentFile]]:
-    """Return a run's files to compare tasks with; of those that are gone, only that there were some."""
+    """Return a run's files for comparison with tasks; a file that is gone becomes an empty entry."""
     found: dict[str, list[SentFile]] = {}
     for name, sources in sources_of(files).items():
         found[name] = []
@@ -106,12 +106,14 @@ def resolve_file(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str 
     Return one file.
 
     :param source: a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict with
-        the URL as its ``url`` (an item of WiroUploadOperator's result, an output of a run summary) or an
-        object-storage URI as its ``uri`` (a file that a transfer has landed).
-    :param where: what it is given for, as the beginning of messages.
+        a ``url`` (an item of WiroUploadOperator's result, an output of a run summary) or an object-storage
+        URI as its ``uri`` (a file that a transfer has written).
+    :param where: what the file is for; error messages start with it.
     :raises WiroUsageError: see :func:`resolve_files`.
     """
-    if isinstance(source, Mapping) and "uri" not in source:  # another task's result: a URL, never a path here
+    if (
+        isinstance(source, Mapping) and "uri" not in source
+    ):  # another task's result: a URL, never a path on this machine
         return _naming(where, partial(_linked_file, source))
     if is_web_url(source):
         return FileUrl(_naming(where, partial(check_web_url, source, "a file")))
@@ -123,7 +125,7 @@ def resolve_upload(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: st
     Return one file for File/Upload; for the parameters see :func:`resolve_file`.
 
     :raises WiroUsageError: it is missing, empty, too large or of a kind that Wiro doesn't store, or a URL.
-    :raises WiroConnectionError: an object store can't be asked; a retry may help.
+    :raises WiroConnectionError: an object store can't be reached; a retry may help.
     """
     return _naming(where, partial(_uploadable, source, aws_conn_id, where))
 
@@ -133,13 +135,13 @@ def resolve_content(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: s
     Return one file whose bytes are sent.
 
     :raises WiroUsageError: it is missing, empty or too large, or no path.
-    :raises WiroConnectionError: an object store can't be asked; a retry may help.
+    :raises WiroConnectionError: an object store can't be reached; a retry may help.
     """
     return _naming(where, partial(_content, source, aws_conn_id, where))
 
 
 def _naming(where: str, resolve: Callable[[], _T]) -> _T:
-    """Resolve, and say in an error what the file is given for."""
+    """Resolve a file; an error starts with what the file is for."""
     try:
         return resolve()
     except WiroError as error:
@@ -204,7 +206,7 @@ def _data_content(uri: str) -> FileContent:
         with_suffix("file", media_type),
         media_type,
         len(content),
-        # Its length can be asked for, as of any other file that is sent.
+        # It has a length, like every file that is sent.
         lambda: cast("BinaryIO", _Bytes(content)),
         identity=f"sha256:{hashlib.sha256(content).hexdigest()}",
     )
@@ -224,8 +226,8 @@ def _name_and_type(given: str, stored_type: str | None, head: Callable[[int], by
     """
     Return the name and the media type that a file is sent with.
 
-    By its suffix, which needs no byte of it. Where that says nothing the first bytes do, else the store; the
-    name then gets the suffix that it lacks, since Wiro and its models go by that.
+    A known suffix decides, without reading the file. Otherwise the first bytes do, or else the store; the
+    name then gets the missing suffix, since Wiro and its models rely on it.
     """
     name = clean_name(given, fallback="file")
     by_name = type_of_name(name)
@@ -259,8 +261,8 @@ def _stored_file(source: Any, aws_conn_id: str | None) -> StoredFile:
 
 def _identity(stored: StoredFile) -> str:
     """
-    Identify a local file by its content; one in object storage, which would have to be fetched, by its URI,
-    its size, and the ETag where the store has one.
+    Return a file's identity in a run's record: a local file's digest; for one in object storage, which would
+    have to be fetched, its URI, its size, and its ETag where the store has one.
     """
     if not stored.is_local:
         return f"{stored.source} ({stored.size} bytes{f', {stored.etag}' if stored.etag else ''})"

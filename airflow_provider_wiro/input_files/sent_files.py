@@ -1,8 +1,8 @@
 """
-The files of a run, compared with the files of a task that Wiro lists.
+Compares the files of a run with those of a task that Wiro lists.
 
-A URL counts as it was sent. Wiro may show a copy under its own host instead; then only the content decides. A
-file whose bytes were sent is shown under a URL of Wiro's, and always recognised by its content: its SHA-256.
+A file sent as a URL matches that URL. If Wiro shows a copy under its own host instead, the content decides.
+A file whose bytes were sent appears under a URL of Wiro's; its SHA-256 identifies it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: Wiro's own domain; the connection's base URL can lead there through a proxy.
 _WIROS_DOMAIN = "wiro.ai"
-#: Inputs that Wiro itself offers, and fills in where a run has none.
+#: Sample inputs that Wiro offers, and fills in where a run has none.
 _SAMPLES = "/sampleinputs/"
 _SHA256 = "sha256:"
 
@@ -36,9 +36,9 @@ class SentFile:
 
     :ivar url: the URL that was sent. None: bytes were sent.
     :ivar sha256: of the bytes, in hex digits; None if not known yet.
-    :ivar content: to read them again; None if the file is gone.
-    :ivar is_output: the URL is that of a run's output. Its query may be another one now: Wiro can sign a link
-        again each time it shows it.
+    :ivar content: to read the bytes again; None if the file is gone.
+    :ivar is_output: the URL is a run's output. Its query may differ now: Wiro can sign a link again each time
+        it shows it.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -53,12 +53,12 @@ class SentFile:
 
 
 SentFiles = Mapping[str, Sequence[SentFile]]
-#: As a record keeps them: file parameter → the SHA-256 of each file whose bytes were sent, None for others.
+#: As stored in a record: file parameter → the SHA-256 of each file whose bytes were sent, None for others.
 Digests = dict[str, list[str | None]]
 
 
 def sent_files(files: Mapping[str, Sequence[FileValue]]) -> dict[str, list[SentFile]]:
-    """Return a run's files as they are sent."""
+    """Return a run's files, for comparison with those of a task."""
     return {
         name: [
             SentFile(url=value.url, is_output=bool(value.identity))
@@ -76,7 +76,7 @@ def _known_digest(content: FileContent) -> str | None:
 
 
 def with_digests(files: SentFiles, digests: Mapping[str, Sequence[str | None]]) -> dict[str, list[SentFile]]:
-    """Return a run's files with the digests that a record has kept, where they fit."""
+    """Return a run's files with the digests stored in a record, where their numbers match."""
     return {
         name: [
             one if one.url is not None or one.sha256 or not known else SentFile(None, known, one.content)
@@ -91,13 +91,13 @@ def _padded(digests: Sequence[str | None], length: int) -> list[str | None]:
 
 
 def digests_of(files: SentFiles) -> Digests:
-    """Return the digests that a record keeps; empty if there are none to keep."""
+    """Return the digests to store in a record; empty if there are none."""
     found = {name: [one.sha256 for one in sent] for name, sent in files.items()}
     return {name: digests for name, digests in found.items() if any(digests)}
 
 
 def compute_digests(files: SentFiles) -> Flow[dict[str, list[SentFile]]]:
-    """Return a run's files with the digest of each, as far as they can be read."""
+    """Return a run's files with their digests, as far as the files can be read."""
     found: dict[str, list[SentFile]] = {}
     for name, sent in files.items():
         found[name] = []
@@ -113,7 +113,7 @@ def references(
     model: str, parameters: Mapping[str, Any], files: Mapping[str, Any], project_id: str | None
 ) -> str:
     """
-    Return a digest of what a task is to run, by the names of its files instead of their content.
+    Return a digest of a run's input, with the names of its files instead of their content.
 
     :param files: file parameter → what the user gave, as text.
     """
@@ -123,9 +123,9 @@ def references(
 
 def read_digests(stored: object) -> Digests:
     """
-    Read what a record keeps.
+    Read the digests stored in a record.
 
-    :raises ValueError, TypeError: it is damaged.
+    :raises ValueError, TypeError: they are damaged.
     """
     if not isinstance(stored, Mapping):
         raise TypeError(stored)
@@ -141,7 +141,7 @@ def read_digests(stored: object) -> Digests:
 
 def is_wiros_own(url: str, host: str) -> bool:
     """
-    Whether a URL leads to Wiro itself: to the host of the connection, one beside it, or Wiro's domain.
+    Whether a URL is Wiro's own: at the connection's host, a sibling of it, or in Wiro's domain.
 
     :param host: of the connection's base URL.
     """
@@ -157,19 +157,19 @@ def is_wiros_own(url: str, host: str) -> bool:
 
 def web_host(value: object) -> str | None:
     """Return the host of an http(s) URL, None for anything else."""
-    with suppress(ValueError):  # what urlsplit makes of brackets that don't match
+    with suppress(ValueError):  # urlsplit raises it for unmatched brackets
         parts = urlsplit(text(value).strip())
         return parts.hostname if parts.scheme in {"http", "https"} else None
     return None
 
 
 def may_be_a_copy(sent: str, shown: str, host: str) -> bool:
-    """Whether a URL that Wiro shows may stand for another one that was sent: under Wiro's host, or cut."""
+    """Whether a URL that Wiro shows may stand for one that was sent: a copy at Wiro, or without its query."""
     return is_wiros_own(shown, host) or ("?" in sent and "?" not in shown and sent.partition("?")[0] == shown)
 
 
 def shown_files(parameters: Mapping[str, Any], name: str) -> list[str] | None:
-    """Return the files that a task shows for a file parameter; None if it shows nothing of it."""
+    """Return the files that a task shows for a file parameter; None if it doesn't show the parameter."""
     base = name.removesuffix("Url") or name
     if base not in parameters and f"{base}Url" not in parameters:
         return None
@@ -190,7 +190,7 @@ def _entries(value: Any) -> list[str]:
 
 
 def has_other_files(parameters: Mapping[str, Any], known: set[str], host: str) -> bool:
-    """Whether a task shows a file of Wiro's storage in a parameter that the run was not given."""
+    """Whether a task shows a file in Wiro's storage for a parameter that the run didn't have."""
     names = {form for name in known for form in (name, f"{name}Url", name.removesuffix("Url"))}
     return any(
         is_wiros_own(entry, host) and _SAMPLES not in entry
@@ -213,7 +213,7 @@ class FileComparison:
 
     def compare(self, files: SentFiles, parameters: Mapping[str, Any]) -> Flow[bool | None]:
         """
-        Return whether a task's files are the run's; None if that is not clear.
+        Return whether a task's files are the run's; None if that is unclear.
 
         :param parameters: as Wiro shows them for the task.
         """
@@ -234,30 +234,32 @@ class FileComparison:
         return verdict
 
     def _match(self, one: SentFile, left: list[str]) -> Flow[bool | None]:
-        """Take a file out of those that are left; False if none of them can be it, None if one may be."""
+        """
+        Remove the matching file from ``left``, and return True; False if none can match, None if one may.
+        """
         linked = [] if one.url is None else [shown for shown in left if one.is_linked_by(shown)]
         if linked:
             left.remove(one.url.strip() if one.url and one.url.strip() in linked else linked[0])
             return True
-        may_be = [
+        candidates = [
             shown
             for shown in left
             if (one.url is None or may_be_a_copy(one.url, shown, self.host)) and web_host(shown)
         ]
         names = [shown for shown in left if not web_host(shown)]
-        is_open = bool(names) and one.url is None
-        if not may_be and not is_open:
+        is_unclear = bool(names) and one.url is None
+        if not candidates and not is_unclear:
             return False
-        ours = yield from self._digest_of(one)
-        for shown in may_be:
-            theirs = None if ours is None else (yield from self._fetched(shown))
-            if theirs is None:
-                is_open = True
-            elif theirs == ours:
+        sent_digest = yield from self._digest_of(one)
+        for shown in candidates:
+            shown_digest = None if sent_digest is None else (yield from self._fetched(shown))
+            if shown_digest is None:
+                is_unclear = True
+            elif shown_digest == sent_digest:
                 left.remove(shown)
                 return True
-        if is_open:
-            left[:] = [shown for shown in left if shown not in may_be and shown not in names]
+        if is_unclear:
+            left[:] = [shown for shown in left if shown not in candidates and shown not in names]
             return None
         return False
 
@@ -266,7 +268,7 @@ class FileComparison:
             return (yield from self._fetched(one.url)) if is_wiros_own(one.url, self.host) else None
         if one.sha256 is not None or one.content is None:
             return one.sha256
-        key = f"ours {one.content.identity}"
+        key = f"sent {one.content.identity}"
         if key not in self._digests:
             self._digests[key] = _as_digest((yield Digest(one.content)))
         return self._digests[key]

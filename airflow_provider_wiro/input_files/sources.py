@@ -1,9 +1,9 @@
 """
-A user's ``files`` argument, split into single sources, each with its kind and name.
+Splits a user's ``files`` argument into single sources, and classifies them.
 
 A source is a local path, an object-storage URI or path, an http(s) or ``data:`` URL, or a dict that an
-operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (a file that a
-transfer has landed). Nothing is opened here.
+operator returned for one file: with its ``url`` (an upload, an output of a run) or its ``uri`` (a file in a
+transfer's result). Nothing is opened here.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from airflow_provider_wiro.input_files.stored_file import with_connection
 
 #: A local path, an object-storage URI or path, an http(s) or data: URL.
 FileSource = str | os.PathLike[str]
-#: Characters of a source that a message quotes.
+#: How many characters of a source a message quotes.
 _QUOTED = 200
 
-#: Schemes that name no object store: files of this machine, and what Wiro fetches itself.
+#: Schemes of no object store: files of this machine, and URLs that Wiro fetches itself.
 _NO_STORES = frozenset({"file", "local", "http", "https"})
 
 #: For messages: what a source can be.
@@ -35,8 +35,8 @@ def flattened(given: Any) -> Iterator[Any]:
     """
     Yield the single sources in a user's argument; never raises.
 
-    A list can hold lists: a mapped task's output does. A run summary stands for its outputs that are files, a
-    transfer's result for the files that have landed; either is yielded itself where it has none.
+    Lists can be nested, as a mapped task's output is. A run summary stands for its outputs that are files, a
+    transfer's result for the files it has written; without any, the summary or result itself is yielded.
     """
     if isinstance(given, Sequence) and not isinstance(given, str | bytes | bytearray | os.PathLike):
         for item in given:
@@ -49,7 +49,7 @@ def flattened(given: Any) -> Iterator[Any]:
 
 def _of_result(given: Mapping[str, Any]) -> Iterator[Any]:
     landed, outputs = given.get("files"), given.get("outputs")
-    # What has landed stays; the links of a run's outputs expire.
+    # Transferred files stay; the links of a run's outputs expire.
     if isinstance(landed, Sequence) and not isinstance(landed, str) and landed:
         yield from map(_landed, flattened(landed))
         return
@@ -62,19 +62,19 @@ def _of_result(given: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _landed(source: Any) -> Any:
-    """Return a source out of another task's result, by which no file of this machine is opened."""
+    """Return a source from another task's result, in a form that opens no file of this machine."""
     if isinstance(source, str) and not (is_web_url(source) or is_data_uri(source)):
         return {"uri": source}
     return {"uri": os.fspath(source)} if is_local_path(source) and not isinstance(source, str) else source
 
 
 def _is_answer(output: Mapping[str, Any]) -> bool:
-    """Whether an output is an LLM's answer, which is text in the summary and no file."""
+    """Whether an output is an LLM's answer: text in the summary, and no file."""
     return not output.get("url") and str(output.get("content_type") or RAW).lower() == RAW
 
 
 def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
-    """Return file parameter → its sources, none of which is opened; those without any are left out."""
+    """Return file parameter → its sources, unopened; parameters without any are left out."""
     if not isinstance(files, Mapping):
         return {}
     found = {
@@ -86,7 +86,7 @@ def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
 
 def output_identity(source: Mapping[str, Any]) -> str:
     """
-    Return the identity of a run's output, whatever its link is now: task and number. Empty if not known.
+    Return the identity of a run's output, whatever its link is now: task and index. Empty if not known.
 
     Wiro can sign a link again each time it shows it, and a retry must still recognise its run.
     """
@@ -96,7 +96,7 @@ def output_identity(source: Mapping[str, Any]) -> str:
 
 
 def reference_of(source: Any) -> str:
-    """Return the name of a source by which runs are compared when files can't be opened; never shown."""
+    """Return a name of a source, to compare runs whose files can't be opened; never shown."""
     if isinstance(source, Mapping):
         if "url" not in source and "uri" in source:
             return str(source["uri"])
@@ -110,7 +110,7 @@ def is_web_url(source: Any) -> bool:
 
 
 def is_local_path(source: Any) -> bool:
-    """Whether a source is a path on this machine, given as such; ``file://`` is a store of Airflow's."""
+    """Whether a source is a plain path on this machine; ``file://`` is one of Airflow's stores."""
     if isinstance(source, str):
         return "://" not in source and not is_data_uri(source)
     return isinstance(source, os.PathLike) and not hasattr(source, "protocol")
@@ -118,23 +118,23 @@ def is_local_path(source: Any) -> bool:
 
 def object_uri_of(source: Mapping[str, Any]) -> str:
     """
-    Return the URI of what a transfer has landed.
+    Return the URI of a file that a transfer has written.
 
-    :raises WiroUsageError: it is none of an object store: data that another task returned names no file of
-        this machine.
+    :raises WiroUsageError: it isn't in an object store: another task's result can't name a file of this
+        machine.
     """
     uri = source.get("uri")
     scheme, separator, _ = uri.strip().partition("://") if isinstance(uri, str) else ("", "", "")
     if not separator or scheme.lower() in _NO_STORES:
         raise WiroUsageError(
-            f"Expected the `uri` of a file in an object store, found {shown(uri)}. A file of this machine is "
-            "given as text, by its path."
+            f"Expected the `uri` of a file in an object store, found {shown(uri)}. Give a file of this "
+            "machine as text, by its path."
         )
     return str(uri).strip()
 
 
 def shown(source: Any) -> str:
-    """Return a source for a message: no query, no bytes, at most 200 characters."""
+    """Return a source for a message: without query and bytes, at most 200 characters."""
     if is_data_uri(source):
         return shown_data_uri(source)
     if is_web_url(source):

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-#: Read from an object store at once. s3fs would take 50 MiB, and hold them more than once.
+#: Bytes read from an object store at once. s3fs would read 50 MiB, and hold them more than once.
 BLOCK_BYTES = 4 * 1024 * 1024
 
-#: Characters of a place that a message quotes.
+#: How many characters of a path or URI a message quotes.
 _QUOTED = 200
 
 #: Schemes of URIs that an ``aws`` connection reads.
 _S3 = frozenset({"s3", "s3a"})
 
-#: Of what a store can raise, that which no retry helps.
-_FOR_GOOD = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_ERRNOS_FOR_GOOD = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+#: Errors of a store that no retry helps.
+_PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class StoredFile:
     """
     A file as it was when it was inspected.
 
-    :ivar source: where it is; an object-storage URI with its connection's id, if it was given with one.
+    :ivar source: its path, or its object-storage URI, with the connection's id if it was given with one.
     :ivar size: bytes.
     :ivar etag: the store's ETag, None where it has none.
-    :ivar open_raw: opens it for reading; takes the block size in bytes.
-    :ivar content_type: the media type that the store has for it, None where it has none.
-    :ivar purpose: what it is given for, as the beginning of messages.
+    :ivar open_raw: opens the file for reading; takes the block size in bytes.
+    :ivar content_type: the store's media type, None where it has none.
+    :ivar purpose: what the file is for; messages quote it.
     """
 
     source: str
@@ -53,7 +53,7 @@ class StoredFile:
 
     def head(self, size: int) -> bytes:
         """
-        Return the first bytes, as many as there are.
+        Return the file's first bytes, at most ``size``.
 
         :raises WiroError: they can't be read.
         """
@@ -66,10 +66,10 @@ class StoredFile:
 
     def open(self) -> BinaryIO:
         """
-        Open it from its beginning.
+        Open the file at its beginning.
 
-        Reading raises a WiroError where the file can't be read, or has changed since it was inspected: an
-        OSError would look to the HTTP libraries like a lost connection.
+        Reading raises a WiroError if the file can't be read, or has changed since it was inspected: the HTTP
+        libraries would take an OSError for a lost connection.
         """
         return cast("BinaryIO", _Reading(self))
 
@@ -79,7 +79,7 @@ class StoredFile:
 
     @property
     def label(self) -> str:
-        """What to call it in a message."""
+        """The file's name in a message."""
         place = _quoted(self.source)
         return f"{place} ({self.purpose[:1].lower()}{self.purpose[1:]})" if self.purpose else place
 
@@ -138,7 +138,7 @@ def object_file(source: Any, aws_conn_id: str | None = None) -> StoredFile:
     etag = facts.get("ETag") or facts.get("etag")
 
     def open_raw(block_bytes: int) -> Any:
-        # For pathlib's kin, `buffering` is what fsspec's `block_size` is.
+        # Paths like pathlib's call `buffering` what fsspec calls `block_size`.
         return path.open("rb", **({"block_size": block_bytes} if hasattr(path, "fs") else {}))
 
     return StoredFile(
@@ -178,7 +178,7 @@ def _missing(source: Any, found: str = "none") -> WiroUsageError:
 
 def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:
     reason = getattr(error, "strerror", None) or type(error).__name__
-    if is_local or isinstance(error, _FOR_GOOD) or getattr(error, "errno", None) in _ERRNOS_FOR_GOOD:
+    if is_local or isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_ERRNOS:
         return WiroUsageError(f"Can't read {source}: {reason}.")
     return WiroConnectionError(f"Can't read {source}: {reason}. Nothing was sent to Wiro.")
 

@@ -1,1 +1,1 @@
-"""Buttons on the task page."""
+"""Buttons on Airflow's task page."""

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 XCOM_KEY = "wiro_task_url"
 #: The host of the real API, whose website is another host.
 _API_HOST = "api.wiro.ai"
-#: An attribute of the operator that runs in this process.
+#: An attribute of an operator that runs in this process.
 _NOTHING_STORED = "_has_no_wiro_task_url"
 
 
 class WiroTaskLink(BaseOperatorLink):
-    """Leads from the Airflow task to its Wiro task, already while that is running."""
+    """The link from an Airflow task to its Wiro task; it works while the task runs."""
 
     name = "Wiro task"
 
@@ -29,7 +29,7 @@ class WiroTaskLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the URL that :func:`push_task_url` stored; empty before the task is submitted."""
-        # Airflow 3 asks at the end of each try, in the worker, and logs an error for an XCom that is missing.
+        # Airflow 3 calls this in the worker at the end of each try, and logs an error for a missing XCom.
         if has_stored_nothing(operator):
             return ""
         return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
@@ -59,7 +59,7 @@ def push_task_url(
 
 def task_url(base_url: str, model: str | None, wiro_task_id: str | None) -> str:
     """
-    Return where a person sees a task.
+    Return the URL of the web page that shows a task.
 
     Wiro documents no page for a single task, so the link leads to the model's page, with the id as fragment.
     Any other API host is an emulator, which lists its tasks on its front page.

@@ -1,1 +1,1 @@
-"""Which type a file has: by its suffix, by its first bytes. Pure: no I/O."""
+"""The media type of a file, by its suffix or its first bytes. Pure: no I/O."""

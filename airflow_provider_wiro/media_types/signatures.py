@@ -1,9 +1,9 @@
 """
-What a file is by its first bytes.
+The media type of a file by its first bytes.
 
-Only formats with a signature that nobody writes by accident are recognized; of text only SVG is. What shares
-a container is distinguished where its beginning says what is inside: the brands of ISO media, Office files in
-a ZIP, the codecs in Ogg.
+Only formats with an unmistakable signature are recognized, and of text formats only SVG. Formats that share a
+container are distinguished by what its beginning shows: the brands of ISO media, Office files in a ZIP, the
+codecs in Ogg.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 
-#: As much of a file as is needed.
+#: How many first bytes of a file are needed.
 HEAD_BYTES = 4096
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -46,13 +46,13 @@ _BRANDS: tuple[tuple[frozenset[bytes], str], ...] = (
     (frozenset({b"M4A ", b"M4B ", b"M4P "}), "audio/mp4"),
     (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7"}), "video/3gpp"),
 )
-#: What the list of parts of an Office file names, and the folders that its parts are in.
+#: Office files: a word in their list of parts, and the folder of their parts.
 _OFFICE_PARTS: tuple[tuple[bytes, bytes, str], ...] = (
     (b"wordprocessingml", b"word/", f"{_OFFICE}.wordprocessingml.document"),
     (b"spreadsheetml", b"xl/", f"{_OFFICE}.spreadsheetml.sheet"),
     (b"presentationml", b"ppt/", f"{_OFFICE}.presentationml.presentation"),
 )
-#: The sizes of the header that follows in a bitmap.
+#: Sizes of the second header of a bitmap.
 _BITMAP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
 _OPEN_DOCUMENT = re.compile(rb"application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)(?=PK)")
 _SVG = re.compile(
@@ -64,9 +64,9 @@ _SVG = re.compile(
 
 def type_of_bytes(head: bytes) -> str | None:
     """
-    Return the media type of which the bytes leave no doubt, None if there is none.
+    Return the media type if the bytes leave no doubt, else None.
 
-    :param head: the first bytes, ``HEAD_BYTES`` if there are as many.
+    :param head: the first ``HEAD_BYTES``, or the whole of a shorter file.
     """
     for signature, kind in _SIGNATURES:
         if head.startswith(signature):
@@ -93,7 +93,7 @@ def _of_iso_media(head: bytes) -> str:
     major, compatible = head[8:12], {head[at : at + 4] for at in range(16, end - 3, 4)}
     for brands, kind in _BRANDS:
         if major in brands:
-            # "mif1" says only that it is a picture; what kind of one is among the other brands.
+            # "mif1" only says that it is a picture; the other brands say of which kind.
             specific = (other for names, other in _BRANDS[:2] if names & compatible)
             return next(specific, kind) if kind == "image/heif" else kind
     return "video/mp4"
@@ -118,9 +118,7 @@ def _of_zip(head: bytes) -> str:
     if name == b"mimetype":
         if body.startswith(b"application/epub+zip"):
             return "application/epub+zip"
-        found = re.match(
-            rb"application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)(?=PK)", body
-        )
+        found = _OPEN_DOCUMENT.match(body)
         return found[0].decode("ascii") if found else "application/zip"
     if name.endswith((b".usdc", b".usda", b".usd")):
         return "model/vnd.usdz+zip"
@@ -141,7 +139,7 @@ def _inflated(body: bytes) -> bytes:
 
 
 def _of_frames(head: bytes) -> str | None:
-    """Recognize MPEG audio without a tag before it, by the fields of its first frame's header."""
+    """Recognize MPEG audio without a tag by the fields of its first frame header."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     if head[1] & 0xF6 == 0xF0:  # ADTS: its layer is always 0

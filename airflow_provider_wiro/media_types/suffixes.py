@@ -1,8 +1,8 @@
 """
 Media types by a file's suffix, and suffixes by a media type.
 
-Python's ``mimetypes`` differs from version to version and reads ``/etc/mime.types`` of the machine: the same
-file would be sent as one thing from one worker and as another from the next. Hence this table.
+Python's ``mimetypes`` differs between versions and reads the machine's ``/etc/mime.types``: two workers could
+send the same file with different types. Hence this table.
 """
 
 from __future__ import annotations
@@ -107,13 +107,13 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
         ("application/vnd.apple.mpegurl", "m3u8"),
         ("application/x-tar", "tar"),
         ("application/x-7z-compressed", "7z"),
-        # No registered type, and still a suffix that says what the file is.
+        # Suffixes that say what the file is, without a registered type.
         (OCTET_STREAM, "bin safetensors ckpt pt pth onnx gguf npy npz fbx ply splat spz blend usd usda usdc"),
     )
 }
 _TYPES = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
 
-#: Other names that the same types go by.
+#: Other names of the same types.
 _OTHER_NAMES = {
     other: kind
     for kind, others in (
@@ -147,10 +147,10 @@ _OTHER_NAMES = {
     )
     for other in others.split()
 }
-#: A type without a suffix of its own still names one.
+#: Types that say nothing about the file.
 _SAYS_NOTHING = frozenset({OCTET_STREAM, "binary/octet-stream", ""})
 
-#: What may be a suffix that the table doesn't know: ``.kra``, but not the end of ``v1.5`` or of a sentence.
+#: The longest suffix outside of the table: ``.kra`` is one, the end of ``v1.5`` or of a sentence is not.
 _LONGEST_SUFFIX = 8
 
 
@@ -161,7 +161,7 @@ def plain_type(content_type: str | None) -> str:
 
 
 def says_nothing(content_type: str | None) -> bool:
-    """Whether a media type only says that there are bytes."""
+    """Whether a media type says nothing about the file."""
     return plain_type(content_type) in _SAYS_NOTHING
 
 
@@ -171,7 +171,7 @@ def is_media(content_type: str | None) -> bool:
 
 
 def type_of_name(name: str) -> str | None:
-    """Return the media type that a file's suffix stands for, None where the table doesn't have it."""
+    """Return the media type of a file's suffix, None where the table doesn't have it."""
     return _TYPES.get(_suffix(name))
 
 
@@ -189,7 +189,7 @@ def has_known_suffix(name: str) -> bool:
 
 
 def has_suffix(name: str) -> bool:
-    """Whether a file's name ends in what is a suffix, known or not: letters and digits, not digits alone."""
+    """Whether a file's name has a suffix, known or not: letters and digits, not digits alone."""
     suffix = _suffix(name)
     return suffix in _TYPES or (
         0 < len(suffix) <= _LONGEST_SUFFIX

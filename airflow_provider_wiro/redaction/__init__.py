@@ -1,1 +1,1 @@
-"""Secrets are masked, and foreign text stays on its line, in logs, XComs and records."""
+"""Masks secrets, and escapes foreign text, in logs, XComs and records."""

@@ -1,9 +1,8 @@
 """
 Loggers that keep every record on one line, whatever foreign text it quotes (log injection, CWE-117).
 
-Every line passes here, so callers need not know which values a server wrote. An error that is shown
-with its traceback is made plain in place, with its causes: a traceback has lines of its own,
-but its last ones quote a server's text.
+Every line is escaped here, so callers need not know which values a server wrote. An error that is logged with
+its traceback is escaped in place, with its causes: the last lines of a traceback quote a server's text.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from airflow_provider_wiro.redaction.plain_text import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: A longer line helps nobody, and a log view shows it badly.
+#: Longer lines are truncated: they help nobody, and log views show them badly.
 MAX_LINE = 100_000
 
 
 class Log(Protocol):
-    """What the package uses of Airflow's logger, whose class differs by version."""
+    """The methods used of Airflow's logger, whose class depends on the version."""
 
     def info(self, message: str, /, *args: object) -> None: ...
     def warning(self, message: str, /, *args: object) -> None: ...
@@ -31,12 +30,12 @@ class Log(Protocol):
 
 
 def plain_logger(name: str) -> logging.Logger:
-    """Return the logger of a module, whose lines are plain."""
+    """Return a module's logger, which writes plain lines."""
     return _with_filter(logging.getLogger(name))  # noqa: TID251  the one place
 
 
 class PlainLogs:
-    """Makes the lines plain that an operator, sensor or trigger writes to Airflow's ``self.log``."""
+    """Mixin: makes the lines plain that an operator, sensor or trigger writes to Airflow's ``self.log``."""
 
     _log: Any = None
 
@@ -50,9 +49,9 @@ class PlainLogs:
 
 
 def make_plain(error: BaseException) -> None:
-    """Make the text of an error plain, and that of the errors it was caused by: what its traceback shows."""
+    """Make the text of an error and of its causes plain: what its traceback shows."""
     for cause in _chain(error):
-        # An error whose class says what its text is, not its arguments, keeps it where these can't be set.
+        # Some classes compute their text, and don't let their arguments be set: theirs stays as it is.
         try:
             cause.args = tuple(plain(value) if isinstance(value, str) else value for value in cause.args)
             _make_attributes_plain(cause)
@@ -60,7 +59,7 @@ def make_plain(error: BaseException) -> None:
             continue
 
 
-#: Where errors keep text besides their arguments: the system's, aiohttp's and boto3's.
+#: Attributes in which errors of the system, aiohttp and boto3 keep text.
 _TEXTS = ("strerror", "filename", "filename2", "message", "reason", "msg")
 
 
@@ -89,10 +88,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 class _Filter(logging.Filter):
-    """Makes a record plain before any handler has it, in 2.11 and 3.0 also those of ``self.log``."""
+    """Makes a record plain before any handler gets it; in 2.11 and 3.0 also those of ``self.log``."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything pass."""
+        """Make the record plain, and let it pass."""
         record.msg, record.args = plain(record.getMessage(), MAX_LINE), None
         if record.exc_info and record.exc_info[1] is not None:
             make_plain(record.exc_info[1])
@@ -122,10 +121,10 @@ def _plain_airflow_logger(logger: Any, owner: type) -> Any:
 
 class _Processors:
     """
-    Ours, and after it the processors that Airflow has configured when a line is written.
+    The processor of this package, and then those that Airflow has configured when a line is written.
 
-    A list of them and not one that calls the others: the file and line that a log shows are those of the
-    first frame that is none of structlog's.
+    An iterable, and not one processor that calls the others: a log shows the file and line of the first frame
+    outside of structlog.
     """
 
     def __iter__(self) -> Iterator[Any]:
@@ -136,7 +135,7 @@ class _Processors:
 
 
 def _plain_event(_: Any, __: str, event: Any) -> Any:
-    """Make what is logged plain; values that are no text are shown by others, as text or JSON."""
+    """Make a log event's text plain; later processors render values of other types."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = plain(value, MAX_LINE)

@@ -1,8 +1,8 @@
 """
-Which names say that what stands under them is a secret: ``apiKeys``, ``db_password``, ``Authorization``.
+Recognizes names whose values are secrets: ``apiKeys``, ``db_password``, ``Authorization``.
 
 Names of models' parameters are read word by word, since their ends alone say too little: ``githubToken`` is a
-secret, ``maxNewTokens`` is a number of them, and ``timeSignature`` is music.
+secret, ``maxNewTokens`` a number, and ``timeSignature`` is music.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-#: Ends of names, without capitals, separators and a plural's ``s``.
+#: Ends of names in lower case, without separators and a plural's ``s``.
 _ENDS = re.compile(
     r"(?:secret|password|passwd|passphrase|passcode|pincode|apikey|accesskey|accountkey|secretkey|privatekey"
     r"|signingkey|encryptionkey|sharedkey|authkey|credential|authorization|cookie|connectionstring|webhookurl"
     r"|signature|token)\Z"
 )
-#: Ends that are secrets only as a word of their own: ``spin`` and ``tokenizeAuth`` have no more in common.
+#: Secrets only as a word of their own: ``pin`` is one, ``spin`` is not.
 _WORDS = frozenset({"auth", "bearer", "dsn", "jwt", "otp", "pass", "pin", "pwd"})
 _WORDS |= {"dsns", "jwts", "otps", "pins", "pwds"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-#: Before ``token``: it is one of a text, of a model's vocabulary, or of a training.
+#: Before ``token``: a token of a text, of a model's vocabulary, or of a training, and no secret.
 _OF_TEXT = re.compile(
     r"audio|begin|bos|budget|cached|class|cls|completion|concept|context|count|end|eos|generated|image|input"
     r"|instance|limit|mask|max|maximum|min|minimum|new|next|num|number|output|pad|per|placeholder|prompt"
     r"|reasoning|sep|special|start|stop|text|thinking|total|trigger|unk|used|video|vocab"
 )
-#: Before ``tokens``: they are secrets, where others are counted.
+#: Before ``tokens``: secrets; other ``tokens`` are counts.
 _OF_ACCESS = re.compile(
     r"access|api|auth|bearer|bot|csrf|device|github|id|oauth|personal|previous|refresh|secret|session|task"
     r"|user"
@@ -57,7 +57,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_token_name(name: str) -> bool:
-    """Whether a secret's name is that of tokens: a small number there counts some."""
+    """Whether a secret's name ends in "token": a small number under it is a count."""
     return name.strip().lower().rstrip("s").endswith("token")
 
 
@@ -69,5 +69,5 @@ def may_be_key_name(name: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def is_hook_name(name: str) -> bool:
-    """Whether a name is that of a webhook: its whole address is a credential."""
+    """Whether a name is a webhook's, whose whole address is a credential."""
     return re.search(r"callback|webhook", re.sub(r"[^a-z]", "", name[:200].lower())) is not None

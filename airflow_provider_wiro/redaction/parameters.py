@@ -1,5 +1,5 @@
 """
-Which of a run's parameters are secrets: by their names, and by the form of their values.
+Finds the secrets among a run's parameters, by their names and by the form of their values.
 
 Some models want a key of another service, a callback has a token in its address, and ``previousTaskToken``,
 which continues a conversation with an LLM, gives access to another task.
@@ -22,32 +22,32 @@ from airflow_provider_wiro.redaction.names import (
 )
 from airflow_provider_wiro.redaction.patterns import secrets_in_text
 
-#: What is shorter is not hidden wherever it stands, as ordinary words would be. Airflow's own limit.
+#: A shorter value is not masked everywhere, as ordinary words would be, too. Airflow's own limit.
 _SHORTEST = 5
-#: A token is longer: ``start`` is a value of parameters that are called so.
+#: A shorter value of a parameter called ``token`` is a word, such as ``start``.
 _SHORTEST_TOKEN = 8
-#: A shorter line of a secret is hidden as a part of the whole only.
+#: A shorter line of a secret is masked only as part of the whole.
 _SHORTEST_LINE = 8
-#: A number of this many digits under a token's name is no count.
+#: A number with at least this many digits under a token's name is no count.
 _DIGITS = 6
 _MAX_DEPTH = 20
-#: What stands beside a password without being one.
+#: Names beside a password whose values are no secrets.
 _BESIDE = re.compile(
     r"type|kind|scheme|method|user|username|login|name|email|region|host|hostname|port|url|endpoint|provider"
     r"|version|realm|domain|account",
     re.IGNORECASE,
 )
-#: Values that say that there is a secret, or of which kind.
+#: Values that only name the kind of a secret.
 _WORDS = frozenset({"airflow", "basic", "bearer", "digest", "false", "password", "secret", "token", "none"})
-#: What can be a token where none is known: a long run of letters and digits, some of each.
+#: What may be a token where none is known: a long run of letters and digits, with some of each.
 _LIKE_A_TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{16,}(?![\w-])", re.ASCII)
 
 
 def secret_values(parameters: object) -> tuple[str, ...]:
     """
-    Return the values that no log, error message or manifest may show; parameters may be of any kind.
+    Return the values that no log, error message or manifest may show; never raises.
 
-    The longer ones first: one can be a part of another.
+    The longest come first, since one can be part of another.
     """
     found = {value.strip() for value in _secrets(parameters, _MAX_DEPTH)}
     found.update([other for value in found for other in _otherwise_written(value)])
@@ -56,7 +56,7 @@ def secret_values(parameters: object) -> tuple[str, ...]:
 
 
 def _otherwise_written(secret: str) -> Iterator[str]:
-    """Yield what a secret becomes in JSON and, with its line breaks, in a log; and its lines."""
+    """Yield the forms of a secret in JSON and in a log, where its line breaks split it."""
     in_json = json.dumps(secret)[1:-1]
     if in_json != secret:
         yield in_json
@@ -65,7 +65,7 @@ def _otherwise_written(secret: str) -> Iterator[str]:
 
 
 def without_likely_tokens(words: str) -> str:
-    """Return words of Wiro's without what can be a token, for where the run's parameters are not known."""
+    """Mask what may be a token in Wiro's words, for use where the run's parameters are not known."""
     return _LIKE_A_TOKEN.sub("***", words)
 
 
@@ -85,7 +85,7 @@ def _looks_random(value: str) -> bool:
 
 
 def names_and_values(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield a mapping's items; of ``{"name": "X-Api-Key", "value": …}`` the value under that name, too."""
+    """Yield a mapping's items; for ``{"name": "X-Api-Key", "value": …}`` also the value under that name."""
     for name, part in value.items():
         yield str(name), part
     named, held = name_beside_value(value)
@@ -94,7 +94,7 @@ def names_and_values(value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def name_beside_value(value: Mapping[Any, Any]) -> tuple[str | None, Any]:
-    """Return what ``{"name": "X-Api-Key", "value": …}`` names, and under which key it holds that."""
+    """Return the name in ``{"name": "X-Api-Key", "value": …}``, and the key of its value."""
     keys = {str(key).lower(): key for key in value}
     names = (value[keys[name]] for name in ("name", "key", "header", "variable") if name in keys)
     named = next((name for name in names if isinstance(name, str)), None)
@@ -118,7 +118,7 @@ def is_named_secret(value: Any) -> bool:
 
 
 def _secrets(value: Any, depth: int, name: str = "") -> Iterator[str]:
-    """Yield the secrets below a value, wherever they stand: in objects, lists, JSON inside text."""
+    """Yield the secrets below a value: in objects, lists, and JSON inside text."""
     if not depth:
         return
     if isinstance(value, Mapping):
@@ -145,7 +145,7 @@ def _secrets(value: Any, depth: int, name: str = "") -> Iterator[str]:
 
 
 def _hides(name: str, value: Any) -> bool:
-    """Whether a value is a secret that is hidden wherever it stands, not only under its name."""
+    """Whether a value is a secret to mask everywhere, not only under its name."""
     if not is_secret(name, value):
         return False
     is_word = is_token_name(name) and not str(value).isdigit()
@@ -153,7 +153,7 @@ def _hides(name: str, value: Any) -> bool:
 
 
 def _all_below(value: Any, depth: int, name: str) -> Iterator[str]:
-    """Yield what stands in an object or list that has a secret's name, but for what merely describes it."""
+    """Yield the values in an object or list under a secret's name, except those that only describe it."""
     if not depth:
         return
     if isinstance(value, Mapping):
@@ -168,7 +168,7 @@ def _all_below(value: Any, depth: int, name: str) -> Iterator[str]:
 
 
 def json_in(text: str) -> Mapping[str, Any] | list[Any] | None:
-    """Return the object or list that a text is; None if it is anything else."""
+    """Return the object or list that a JSON text holds; None for anything else."""
     if text.lstrip()[:1] not in {"{", "["}:
         return None
     with suppress(ValueError, RecursionError):
@@ -180,9 +180,9 @@ def json_in(text: str) -> Mapping[str, Any] | list[Any] | None:
 
 def with_secret_numbers_as_text(value: Any) -> Any:
     """
-    Return parameters with each number that is a secret as its text, in which form Wiro takes it, too.
+    Return parameters with each secret number as text, which Wiro accepts, too.
 
-    Airflow masks text only: under ``password`` it would show 123456 as it is.
+    Airflow masks only text: it would show the number 123456 under ``password``.
     """
     return _with_numbers_as_text(value, "", _MAX_DEPTH)
 
@@ -191,7 +191,7 @@ def _with_numbers_as_text(value: Any, name: str, depth: int) -> Any:
     if not depth:
         return value
     if type(value) is dict:
-        # Below a secret's name everything is one.
+        # Everything below a secret's name is a secret.
         parts = {
             inner: _with_numbers_as_text(part, name if is_secret_name(name) else str(inner), depth - 1)
             for inner, part in value.items()

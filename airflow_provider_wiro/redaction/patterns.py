@@ -1,7 +1,7 @@
 """
-Secrets recognised by their form: keys of known vendors, credentials in headers, in URLs and their paths.
+Finds secrets by their form: keys of known vendors, credentials in headers and in URLs.
 
-All repetitions are bounded where a match could start anywhere: the texts come from servers, too.
+Repetitions are bounded where a match could start anywhere, since servers write some of the texts.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from airflow_provider_wiro.redaction.names import is_secret_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: No prompt is as long; what is longer is a file's content.
+#: Characters that are searched. No prompt is longer; a longer text is a file's content.
 _MOST_SEARCHED = 200_000
 
-#: Keys of known makers, and JSON Web Tokens.
+#: Keys of known vendors, and JSON Web Tokens.
 _KEY = re.compile(
     r"\b(?:sk-[\w-]{16,}|A[KS]IA[0-9A-Z]{16}|gh[pousr]_\w{20,}|hf_\w{20,}|xox[abprs]-[\w-]{10,}"
     r"|github_pat_\w{20,}|glpat-[\w-]{20,}|AIza[\w-]{35}|[sr]k_(?:live|test)_\w{16,}"
@@ -27,22 +27,22 @@ _KEY = re.compile(
 )
 #: A private key in a text, from its first line to its last, or to the end of a truncated text.
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{20,20000}")
-#: What a header holds after these words. Ordinary sentences have them, too: see `_is_credential`.
+#: A credential in a header. Ordinary sentences have these words, too: see `_credentials`.
 _SCHEME = re.compile(r"\b(basic|bearer)\s{1,5}([\w.~+/-]{8,4000}=*)", re.IGNORECASE)
-#: ``X-Api-Key: …``, ``password=…``, ``'token': '…'`` in a text that is no JSON: the mark, then the value.
+#: ``X-Api-Key: …``, ``password=…``, ``'token': '…'`` in text that isn't JSON: the mark, then the value.
 _MARK = re.compile(r"[:=]")
 _VALUE = re.compile(r"\s{0,5}[\"']?((?:basic|bearer)\s{1,5})?([^\s\"'&;,<>{}\[\]]{5,2000})", re.IGNORECASE)
-#: A name, read from its end.
+#: A name before a mark, reversed.
 _NAME_BACKWARDS = re.compile(r"\s{0,5}[\"']?([\w-]{3,60})")
 _SCHEME_BEFORE = re.compile(r"[a-z][a-z0-9+.-]{0,20}\Z", re.IGNORECASE)
 _REST_OF_URL = re.compile(r"://[^\s\"'<>\\]{1,8000}")
-#: Names of a query whose values open something, besides those that say so everywhere.
+#: Query parameters whose values are credentials, besides names that are secret everywhere.
 _QUERY_NAMES = frozenset(
     {"sig", "key", "code", "hmac", "access", "x-amz-credential", "x-goog-credential", "st"}
 )
-#: A part of a path that nobody thinks up: a key, a UUID.
+#: A part of a path that looks random: a key, a UUID.
 _RANDOM = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.@:~-]{16,}", re.ASCII)
-#: Addresses that are called without any other credential: (the host's end, what of the path is secret).
+#: Webhooks, whose path is their credential: (the host's end, the secret part of the path).
 _HOOKS = (
     ("hooks.slack.com", r"/(?:services|workflows|triggers)/(.+)"),
     ("hooks.slack-gov.com", r"/(?:services|workflows|triggers)/(.+)"),
@@ -66,9 +66,9 @@ _SHORTEST_PART = 8
 
 def secrets_in_text(text: str, *, is_hook: bool = False) -> Iterator[str]:
     """
-    Yield the secrets in a text, as they stand there.
+    Yield the secrets in a text, exactly as written.
 
-    :param is_hook: it is a webhook's address, so that random-looking parts of its path are secret.
+    :param is_hook: the text is a webhook's address, so random-looking parts of its path are secret.
     """
     searched = text[:_MOST_SEARCHED]
     yield from (found[0] for found in _KEY.finditer(searched))
@@ -121,7 +121,7 @@ def _in_url(url: str, *, is_hook: bool) -> Iterator[str]:
     for name, value in parse_qsl(parts.query[:8000], max_num_fields=None):
         if len(value) >= _SHORTEST_PART and (name.lower() in _QUERY_NAMES or is_secret_name(name)):
             yield value
-            # As it stands in the URL, too.
+            # Also as written in the URL.
             yield from (raw for raw in _raw_values(parts.query, name) if raw != value)
     for end, pattern in _HOOKS:
         if host == end or host.endswith(f".{end}"):

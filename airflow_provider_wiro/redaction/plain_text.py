@@ -1,11 +1,11 @@
 """
 Escapes foreign text for a log line, an error message or an XCom.
 
-A model's last lines, a server's error or a file's name may hold a line break that starts a log line of its
-own, an escape sequence that recolours a terminal or hides what stands before it, a mark that turns the
-direction of writing, or a command that folds Airflow's log view. Here each becomes visible.
+A model's last lines, a server's error or a file's name may hold a line break that forges a log line, an
+escape sequence that recolours a terminal or hides text, a mark that reverses the writing direction, or a
+command that folds Airflow's log view. Each becomes visible here, and nowhere else.
 
-The one place for that. Data stays as it was received: an LLM's answer, a file's bytes, a run's parameters.
+Data stays as it was received: an LLM's answer, a file's bytes, a run's parameters.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: Control, format (among them the marks of direction), surrogate, and the two separators of lines.
+#: Unicode categories: control, format (with the direction marks), surrogate, line and paragraph separator.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-#: Format characters that are a part of words (Persian, Hindi) and of emoji.
+#: Format characters that are part of words (Persian, Hindi) and of emoji.
 _JOINERS = "\u200c\u200d"
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-#: With these words, wherever they stand in a line, Airflow's log view folds what follows, or drops the line.
+#: Anywhere in a line, these make Airflow's log view fold what follows, or drop the line.
 _FOLDING = re.compile(r"::(?=(?:end)?group)|##(?=\[)", re.IGNORECASE)
 
 
 def plain(text: str, most: int | None = None) -> str:
     r"""
-    Return a text in one line, with what can't be seen written as ``\n``, ``\x1b`` or ``\u202e``.
+    Return a text in one line, with invisible characters written as ``\n``, ``\x1b`` or ``\u202e``.
 
-    Doing it twice changes nothing: a backslash stays one.
+    Idempotent: a backslash stays as it is.
 
-    :param most: truncate to this many characters, and say how many there were.
+    :param most: truncate to this many characters, and append how many there were.
     """
     length = len(text)
     shown = text if most is None else text[:most]
@@ -55,7 +55,7 @@ def _visible(character: str) -> str:
 
 
 def plain_values(value: Any) -> Any:
-    """Return a value of JSON's kinds with all text in it plain, names included."""
+    """Return a JSON value with all text in it plain, names included."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, dict):

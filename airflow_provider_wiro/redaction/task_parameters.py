@@ -1,4 +1,4 @@
-"""A task's parameters in a form that may be stored: without secrets and file contents."""
+"""Strips secrets and file contents from a task's parameters, so that they can be stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_wiro.redaction.parameters import (
 )
 from airflow_provider_wiro.redaction.patterns import secrets_in_text
 
-#: Longer texts are cut: no prompt is as long, but a file's content in a parameter is.
+#: Longer texts are truncated: no prompt is as long, but a file's content in a parameter is.
 MAX_TEXT = 20_000
 _MAX_DEPTH = 20
 _MASK = "***"
@@ -35,7 +35,7 @@ _BLOB = re.compile(r"[A-Za-z0-9+/_-]{400,}={0,2}")
 
 
 def without(secrets: Iterable[str]) -> Callable[[str], str]:
-    """Return what takes secrets that are known out of a text."""
+    """Return a function that masks known secrets in a text."""
     known = [secret for secret in secrets if secret]
 
     def scrub(text: str) -> str:
@@ -48,13 +48,13 @@ def without(secrets: Iterable[str]) -> Callable[[str], str]:
 
 def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> Any:
     """
-    Return a value without what must not be kept; JSON-safe, whatever came.
+    Return a value without what must not be stored; always JSON-safe.
 
-    Masked are texts whose names or looks say that they are secrets. URLs lose credentials and query, where
-    signatures are; base64 is shortened to its beginning.
+    Values are masked whose name or form shows that they are secrets. URLs lose their credentials and their
+    query, where signatures are; base64 is shortened to its beginning.
 
-    :param scrub: takes secrets that are known out of a text.
-    :param name: under which the value stands.
+    :param scrub: masks known secrets in a text.
+    :param name: the value's name.
     """
     return _masked(value, scrub, name, _MAX_DEPTH)
 
@@ -85,7 +85,7 @@ def _masked_object(value: Mapping[Any, Any], scrub: Callable[[str], str], name: 
     kept = {}
     named = dict(names_and_values(value))
     for inner, item in value.items():
-        # Below a secret's name everything is one.
+        # Everything below a secret's name is a secret.
         by = name if is_secret_name(name) else str(inner)
         kept[text_without_secrets(str(inner), scrub)] = _masked(item, scrub, by, depth - 1)
     _, held = name_beside_value(value)
@@ -98,10 +98,10 @@ def text_without_secrets(text: str, scrub: Callable[[str], str] = str, *, is_hoo
     """
     Return a text without the secrets in it, of bounded length.
 
-    :param is_hook: it is an address to be called.
+    :param is_hook: the text is a webhook's address.
     """
     length = len(text)
-    # Truncated in two steps, so that no first half of a secret is left at the end of the text.
+    # Truncated in two steps, so that the text can't end in the first half of a secret.
     shown = scrub(text)[: 2 * MAX_TEXT]
     for secret in sorted(set(secrets_in_text(shown, is_hook=is_hook)), key=len, reverse=True):
         if secret:
@@ -114,7 +114,7 @@ def text_without_secrets(text: str, scrub: Callable[[str], str] = str, *, is_hoo
 
 
 def web_addresses(value: Any) -> list[str]:
-    """Return the http(s) URLs among a task's parameters that are a value of their own, without query."""
+    """Return the http(s) URLs that are values among a task's parameters, without their queries."""
     found: dict[str, None] = {}
     waiting: list[tuple[Any, int]] = [(value, _MAX_DEPTH)]
     while waiting:

@@ -1,4 +1,4 @@
-"""HTTP with aiohttp: sessions, proxies, and one API request. Decides nothing; `api` does."""
+"""HTTP with aiohttp: sessions, proxies, and API requests. It decides nothing: the flows in ``api`` do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Send
     from airflow_provider_wiro.transport.connection import WiroConnection
 
-#: What aiohttp raises for a request that went wrong; anything else is a bug and is let through.
+#: What aiohttp raises for a failed request; anything else is a bug, and is not caught.
 FAILURES = (aiohttp.ClientError, asyncio.TimeoutError, OSError)
 _PIECE_BYTES = 64 * 1024
 
@@ -43,10 +43,10 @@ def open_session(
     proxy: str | None = None,
 ) -> aiohttp.ClientSession:
     """
-    Return a session with the connection's TLS and timeouts. Call it on the loop that uses it.
+    Return a session with the connection's TLS and timeouts. Call it on the event loop that uses it.
 
     :param socket_factory: makes each socket from an entry of ``getaddrinfo``; may refuse with an OSError.
-    :param proxy: of the requests that name none.
+    :param proxy: for requests that name none.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=_tls(connection.verify), socket_factory=socket_factory),
@@ -54,11 +54,12 @@ def open_session(
             total=None, connect=connection.connect_timeout, sock_read=connection.read_timeout
         ),
         headers={"user-agent": USER_AGENT},
-        # An output's bytes are counted as they come; an answer is decompressed within limits.
+        # An output's bytes are counted as received; API responses are decompressed within limits.
         auto_decompress=False,
         trace_configs=trace_configs,
         proxy=proxy,
-        # No trust_env: besides the environment's proxies it would also send what ~/.netrc has for the host.
+        # No trust_env: besides using the environment's proxies it would send ~/.netrc's credentials for the
+        # host.
     )
 
 
@@ -90,15 +91,15 @@ async def send(
     session: aiohttp.ClientSession, connection: WiroConnection, what: Send
 ) -> ApiResponse | RequestFailure:
     """Do one API request; every way it can fail becomes a :class:`RequestFailure`."""
-    begun: list[bool] = []
+    response_started: list[bool] = []
     try:
-        # A large answer's turn ends here and not before its connection is released: that is a moment in which
-        # others would come first, while this answer is still to be read by the caller.
+        # A large response keeps its turn until its connection is released: otherwise others would read theirs
+        # before the caller has read this one.
         async with AsyncExitStack() as turns:
-            return await _answer(session, connection, what, turns, begun)
+            return await _request(session, connection, what, turns, response_started)
     except FAILURES as error:
         cause = error.__cause__
-        if isinstance(cause, WiroError):  # a file can't be read, which to aiohttp is a lost connection
+        if isinstance(cause, WiroError):  # a file couldn't be read, which aiohttp takes for a lost connection
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
         return RequestFailure(
@@ -108,21 +109,21 @@ async def send(
                 read_timeout=connection.read_timeout,
             ),
             was_sent,
-            was_cut_off=was_sent and not begun and _was_cut_off(error),
+            was_cut_off=was_sent and not response_started and _was_cut_off(error),
         )
 
 
-async def _answer(
+async def _request(
     session: aiohttp.ClientSession,
     connection: WiroConnection,
     what: Send,
     turns: AsyncExitStack,
-    begun: list[bool],
+    response_started: list[bool],
 ) -> ApiResponse:
     """
-    Send a request and return its answer.
+    Send a request and return its response.
 
-    :param begun: has an element once the first bytes of an answer are there.
+    :param response_started: gets an element once the response's status and headers are there.
     """
     url = f"{connection.base_url}/{what.path}"
     total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
@@ -141,21 +142,21 @@ async def _answer(
                 allow_redirects=False,
             ) as response,
         ):
-            begun.append(True)
-            answered = lower_case(response)
-            body = ResponseBody(answered, what.max_body_bytes)
+            response_started.append(True)
+            response_headers = lower_case(response)
+            body = ResponseBody(response_headers, what.max_body_bytes)
             while not body.is_full and (piece := await response.content.read(_PIECE_BYTES)):
                 body.add(piece)
                 if body.needs_turn:
                     async with _paused(limit):
                         await turns.enter_async_context(turn(connection))
                     body.take_turn()
-            return ApiResponse(response.status, answered, body.finish())
+            return ApiResponse(response.status, response_headers, body.finish())
 
 
 @asynccontextmanager
 async def _paused(limit: asyncio.Timeout) -> AsyncIterator[None]:
-    """Don't count the time that is spent in here: nothing is read meanwhile."""
+    """Stop the time limit while this context is open: nothing is read meanwhile."""
     loop = asyncio.get_running_loop()
     until, began_at = limit.when(), loop.time()
     limit.reschedule(None)
@@ -165,7 +166,7 @@ async def _paused(limit: asyncio.Timeout) -> AsyncIterator[None]:
 
 def exact_url(url: str) -> URL | str:
     """
-    Return a URL that is sent as it is: aiohttp would decode ``%40`` and the like, also under a signature.
+    Return a URL that aiohttp sends unchanged: it would decode ``%40`` and the like, and break signatures.
     """
     return URL(url, encoded=True) if url.isascii() and url.isprintable() else url
 
@@ -183,7 +184,7 @@ async def _session_for(
 
 async def _body(body: Body, opened: ExitStack) -> tuple[dict[str, str], Any]:
     if body.json is not None:
-        # A file of it, since aiohttp warns of more than 1 MiB of plain bytes.
+        # As a file, since aiohttp warns about more than 1 MiB of plain bytes.
         return {"content-type": "application/json"}, io.BytesIO(body.json.encode())
     # quote_fields would send `b%C3%BC.png` for a name, which no server decodes (RFC 7578 §4.2).
     form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
@@ -195,11 +196,11 @@ async def _body(body: Body, opened: ExitStack) -> tuple[dict[str, str], Any]:
             form.add_field(name, part, filename=value.name, content_type=value.content_type)
         else:
             form.add_field(name, value)
-    return {}, form  # the form brings its content type with its boundary
+    return {}, form  # the form sets its content type, with its boundary
 
 
 class _FilePayload(aiohttp.payload.IOBasePayload):
-    """A file of known size: aiohttp sees none of one that is not on this disk, and sends it in chunks."""
+    """A file of known size: aiohttp can't size one that isn't on this disk, and would send it in chunks."""
 
     def __init__(self, file: IO[bytes], content: FileContent) -> None:
         super().__init__(file, filename=None, content_type=content.content_type)
@@ -216,14 +217,14 @@ def _failed_before_sending(error: BaseException) -> bool:
         aiohttp.ClientConnectorError
         | aiohttp.ConnectionTimeoutError
         | aiohttp.InvalidURL
-        | aiohttp.ClientHttpProxyError,  # the proxy didn't let us through
+        | aiohttp.ClientHttpProxyError,  # the proxy refused CONNECT
     )
 
 
 def _was_cut_off(error: BaseException) -> bool:
     """Whether the connection was reset or closed before any byte of a response, and not by a timeout."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return isinstance(error.message, str)  # else it is the part of an answer that came
+        return isinstance(error.message, str)  # else it is the part of a response that was received
     return isinstance(error, aiohttp.ClientOSError | ConnectionError) and not isinstance(error, TimeoutError)
 
 

@@ -1,4 +1,4 @@
-"""One API request, blocking, with ``requests``. It decides nothing: the flows in ``api`` do."""
+"""Blocking API requests with ``requests``. It decides nothing: the flows in ``api`` do."""
 
 from __future__ import annotations
 
@@ -32,18 +32,20 @@ _PIECE_BYTES = 64 * 1024
 
 
 class _Session(requests.Session):
-    """A session without redirects, netrc and the environment's precedence over the connection."""
+    """A session without redirects and netrc, whose settings take precedence over the environment's."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """
-        Find no redirect: a 3xx is a response like any other.
+        Return None: a 3xx is a response like any other.
 
         With ``allow_redirects=False``, requests still reads its whole body and fails at a malformed Location.
         """
         return None
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Prefer the connection's settings to HTTPS_PROXY and REQUESTS_CA_BUNDLE, not the other way round."""
+        """
+        Prefer the connection's settings to HTTPS_PROXY and REQUESTS_CA_BUNDLE; requests does the opposite.
+        """
         verify = self.verify if verify is None else verify
         return super().merge_environment_settings(
             url, {**self.proxies, **(proxies or {})}, stream, verify, cert
@@ -53,7 +55,7 @@ class _Session(requests.Session):
 def open_session(connection: WiroConnection) -> requests.Session:
     """Return a session with the connection's TLS and proxy settings, and without netrc."""
     session = _Session()
-    session.auth = _no_auth  # or requests would add what ~/.netrc has for the host
+    session.auth = _no_auth  # otherwise requests adds ~/.netrc's credentials for the host
     session.verify = connection.verify
     if connection.proxy:
         session.proxies = {"http": connection.proxy, "https": connection.proxy}
@@ -118,7 +120,7 @@ def _read(
     """
     Read a response; a large one waits for its turn, and keeps it until ``opened`` is closed.
 
-    Reading a large one finishes, or fails, within the limit of its own request.
+    The wait doesn't count for the request's deadline.
     """
     while not body.is_full and (piece := response.raw.read1(_PIECE_BYTES, decode_content=False)):
         body.add(piece)
@@ -131,7 +133,7 @@ def _read(
 
 def _may_have_been_sent(error: BaseException) -> bool:
     """
-    Whether the request may have reached the server. Only what fails before the first byte says no.
+    Whether the request may have reached the server: False only for a failure before its first byte.
 
     A ProxyError alone says nothing: urllib3 also uses it for a connection that was reset after the request
     was sent.
@@ -142,7 +144,7 @@ def _may_have_been_sent(error: BaseException) -> bool:
         if isinstance(cause, NewConnectionError | NameResolutionError | ssl.SSLCertVerificationError):
             return False
         if type(cause) is OSError and str(cause).startswith("Tunnel connection failed"):
-            return False  # the proxy's no to CONNECT
+            return False  # the proxy refused CONNECT
     return True
 
 

@@ -1,4 +1,4 @@
-"""A Wiro connection as Airflow stores it, read into what the hooks need."""
+"""Reads an Airflow connection of type ``wiro`` into addresses, credentials and limits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
-#: What every request names as its sender, in the form of RFC 9110.
+#: The User-Agent of every request, in the form of RFC 9110.
 USER_AGENT = f"airflow-provider-wiro/{__version__}"
 DEFAULT_BASE_URL = "https://api.wiro.ai/v1"
 DEFAULT_WEBSOCKET_URL = "wss://socket.wiro.ai/v1"
-#: An upload slower than this is taken for stuck.
+#: A slower upload counts as stuck.
 SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 
@@ -38,15 +38,15 @@ class WiroConnection:
     Address, credentials and limits of one Wiro connection.
 
     :ivar base_url: without a trailing slash.
-    :ivar websocket_url: as the connection has it, None for Wiro's own. See :attr:`push_url`.
+    :ivar websocket_url: as configured, None for Wiro's own. See :attr:`push_url`.
     :ivar project_id: the project that runs are billed to, None for the key's own.
     :ivar connect_timeout: seconds.
     :ivar read_timeout: seconds without a byte.
     :ivar verify: check TLS certificates; a path is a CA bundle.
     :ivar proxy: URL of an HTTP proxy; may hold its password.
-    :ivar allow_insecure: speak to a public host without TLS, where an address says ``http`` or ``ws``.
+    :ivar allow_insecure: connect to a public host without TLS, where a URL says ``http`` or ``ws``.
     :ivar conn_id: of the Airflow connection, for messages.
-    :ivar warnings: what a person should correct in it, a sentence each.
+    :ivar warnings: sentences about what somebody should correct in the connection.
     """
 
     base_url: str
@@ -66,7 +66,7 @@ class WiroConnection:
         """
         Read an Airflow connection of type ``wiro``.
 
-        :raises WiroUsageError: it lacks the key, or a field is not what it should be; says which.
+        :raises WiroUsageError: the key is missing, or a field is malformed; names the field.
         """
         conn_id = str(getattr(connection, "conn_id", None) or "")
         try:
@@ -78,7 +78,7 @@ class WiroConnection:
     @classmethod
     def _read(cls, connection: Connection, conn_id: str) -> Self:
         _check_type(connection)
-        # Not `extra_dejson`: it talks to the supervisor to mask, which must not happen on an event loop.
+        # Not `extra_dejson`: to mask, it talks to the supervisor, which must not happen on an event loop.
         extra = _extra(connection.extra)
         login, password = (connection.login or "").strip(), (connection.password or "").strip()
         # API-key-only mode has the key in `password`, where Airflow masks it, or alone in `login`.
@@ -105,10 +105,10 @@ class WiroConnection:
     @property
     def push_url(self) -> str | None:
         """
-        Where tasks may be registered for push, None for nowhere.
+        The WebSocket URL at which tasks are registered for push, None if there is none.
 
-        A task's token goes there, so Wiro's own address is taken for granted only beside Wiro's own API: with
-        another ``host`` (a gateway, the emulator) the tasks are not Wiro's to know.
+        It gets the tasks' tokens, so Wiro's own is the default only for Wiro's own API: with another ``host``
+        (a gateway, the emulator) Wiro's WebSocket doesn't know the tasks.
         """
         if self.websocket_url is not None:
             return self.websocket_url
@@ -126,8 +126,8 @@ def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
     """
     Return how long one API request may take from beginning to end.
 
-    A server that sends a byte now and then, or never reads the request, would keep the timeouts between two
-    bytes from ever firing.
+    The timeouts between two bytes never fire for a server that sends a byte now and then, or never reads the
+    request.
 
     :param timeouts: for connecting, and for reading without a byte, in seconds.
     """
@@ -165,7 +165,7 @@ def missing_connection(conn_id: str) -> Iterator[None]:
 
 
 def _check_type(connection: Connection) -> None:
-    """Raise for a connection to something else: its password would go to Wiro as the API key."""
+    """Raise for a connection of another type: its password would be sent to Wiro as the API key."""
     found = (getattr(connection, "conn_type", None) or "").strip()
     if found and found != "wiro":
         raise WiroUsageError(
@@ -205,8 +205,8 @@ def _base_url(connection: Connection) -> str:
     """
     Return the base URL.
 
-    A bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, by default, ``/v1``. Airflow takes a
-    URI apart, so port and path may also come in fields of their own.
+    A bare host, as in ``wiro://KEY:SECRET@host/v1``, means https and, by default, ``/v1``. Airflow splits a
+    URI, so port and path may also be in fields of their own.
     """
     host = (connection.host or "").strip()
     if not host:
@@ -284,7 +284,7 @@ def _websocket_url(extra: dict[str, Any]) -> str | None:
         return None
     scheme, separator, rest = value.partition("://")
     try:
-        # Checked as the web address that it is to an HTTP client.
+        # Checked as http(s), which it is to an HTTP client.
         parts = urlsplit(
             check_web_url({"ws": "http", "wss": "https"}[scheme.lower()] + separator + rest, "it")
         )
@@ -294,7 +294,7 @@ def _websocket_url(extra: dict[str, Any]) -> str | None:
             "Expected `websocket_url` in its extra as a ws(s) URL such as "
             f"{DEFAULT_WEBSOCKET_URL}, found something else."
         ) from None
-    # Airflow shows the field, and libraries quote addresses in their errors.
+    # Airflow shows the field, and libraries quote URLs in their errors.
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
         raise WiroUsageError(
             "Expected `websocket_url` in the extra of the Wiro connection without user, password, `?` and "

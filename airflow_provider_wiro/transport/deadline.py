@@ -1,9 +1,9 @@
 """
 Requests with a deadline for the whole response, and truncated response headers detected.
 
-The timeouts of requests are between two bytes, so that a header, a chunk's length or a trailer that trickles
-holds a thread for ever; http.client takes a header that was cut in the middle for one that has ended; and the
-mail parser that it reads headers with takes the first line that is none for the end of them all.
+requests only limits the time between two bytes, so a header, chunk length or trailer that trickles in would
+hold a thread for ever. http.client takes a truncated header section for a complete one, and the mail parser
+that it uses ends the section at the first malformed line.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     import requests
 
 
-#: A header as RFC 9112 §5 has it, but for blanks before the colon, which some servers write.
+#: A header as in RFC 9112 §5, with blanks allowed before the colon, since some servers write them.
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)", re.DOTALL)
 #: Transfer codings that change nothing.
 _NO_CODINGS = frozenset({b"", b"identity"})
 #: Interim statuses (RFC 9110 §15.2) that http.client doesn't skip by itself.
 _INTERIM = range(102, 200)
-#: As many lines that are no header are passed over. http.client takes as many headers.
+#: The most malformed header lines that are skipped. http.client accepts as many headers.
 _MAX_UNREADABLE = 100
-#: http.client's own limit of a line.
+#: http.client's own limit for a line.
 _MAX_LINE = 65_536
 
 
@@ -44,9 +44,9 @@ class CutInsideHeaderError(http.client.RemoteDisconnected):
 
 class BoundedAdapter(HTTPAdapter):
     """
-    Makes connections that keep a time limit, for one request at a time.
+    An adapter whose connections keep a deadline, for one request at a time.
 
-    :ivar until: the deadline of the next request by ``time.monotonic``, passed on to its response.
+    :ivar until: the deadline of the next request and its response, by ``time.monotonic``.
     """
 
     until = math.inf
@@ -63,7 +63,7 @@ class BoundedAdapter(HTTPAdapter):
         return manager
 
     def traits(self, *, is_proxied: bool) -> tuple[type, ...]:
-        """Return what else connections are to have, as classes to mix in."""
+        """Return further classes to mix into connections."""
         return ()
 
     def _bind(self, manager: Any, *, is_proxied: bool) -> None:
@@ -80,7 +80,7 @@ class BoundedAdapter(HTTPAdapter):
 def allow_request(session: requests.Session, url: str, seconds: float) -> None:
     """Set the deadline of the session's next request, response body included."""
     adapter = session.get_adapter(url)
-    if isinstance(adapter, BoundedAdapter):  # a caller of `get_conn` may have mounted another
+    if isinstance(adapter, BoundedAdapter):  # a user of `get_conn` may have mounted another
         adapter.until = time.monotonic() + seconds
 
 
@@ -93,7 +93,7 @@ def allow_read(response: requests.Response, seconds: float) -> None:
 
 @contextmanager
 def paused(response: requests.Response) -> Iterator[None]:
-    """Stop the response's deadline while this context is open: nothing of it is read meanwhile."""
+    """Stop the response's deadline while this context is open: nothing is read meanwhile."""
     began_at = time.monotonic()
     yield
     original = response.raw._original_response
@@ -120,9 +120,9 @@ def _bounded(adapter: BoundedAdapter) -> type:
 
 class _BoundedResponse(http.client.HTTPResponse):
     """
-    A response whose header section has to be complete, and on time.
+    A response whose header section must be complete, and on time.
 
-    :ivar reads: the socket's bytes for it.
+    :ivar reads: reads its bytes from the socket.
     """
 
     def __init__(self, sock: socket.socket, *args: Any, until: float, **kwargs: Any) -> None:
@@ -142,7 +142,7 @@ class _BoundedResponse(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._head.has_ended = True
-        if self.reads.has_ended:  # nothing is read beyond the header section here, so it was truncated
+        if self.reads.has_ended:  # nothing beyond the header section has been read, so it was truncated
             self.close()
             raise CutInsideHeaderError("The connection ended inside the header of the response.")
         # urllib3 would log a warning about a malformed header, with the URL and thus an output's signature.
@@ -154,10 +154,10 @@ class _Head(io.BufferedReader):
     """
     The header section without malformed lines, then the body unchanged.
 
-    http.client parses it like a mail's, which ends at a malformed line: a ``Content-Length``
-    after that would be lost, and with it the end of the body.
+    http.client's parser stops at a malformed line: it would miss a ``Content-Length`` after it, and with that
+    the end of the body.
 
-    :ivar has_ended: the body follows.
+    :ivar has_ended: the header section has been read; the body follows.
     """
 
     has_ended = False
@@ -180,7 +180,7 @@ class _Head(io.BufferedReader):
         return shown
 
     def _next_after_unreadable(self, size: int | None) -> bytes:
-        """Return the next line that isn't folded: a folded one would continue the header before it."""
+        """Return the next line that isn't folded: a folded line would continue the previous header."""
         while True:
             self._passed_over += 1
             if self._passed_over > _MAX_UNREADABLE:
@@ -200,14 +200,14 @@ def _header_line(line: bytes) -> bytes:
     name, value = (b"", line) if match is None else (match[1] + b":", match[2])
     if name.lower() == b"transfer-encoding:":
         value = b" " + _codings(value)
-    # A carriage return inside of a line would be the end of a line to the mail parser.
+    # The mail parser would end the line at a carriage return inside of it.
     return name + value.rstrip(b"\r\n").replace(b"\r", b" ") + b"\r\n"
 
 
 def _codings(value: bytes) -> bytes:
     """
-    Return transfer codings as http.client has to read them: it takes a body as chunked only if nothing else
-    is said, not even a blank, and would show the frame of each chunk as bytes of the file.
+    Return transfer codings in the form that http.client needs: it reads a body as chunked only if the value
+    is exactly ``chunked``, and would otherwise pass on the chunks' framing as bytes of the file.
     """
     codings = [coding for part in value.lower().split(b",") if (coding := part.strip()) not in _NO_CODINGS]
     return b", ".join(dict.fromkeys(codings))
@@ -215,10 +215,10 @@ def _codings(value: bytes) -> bytes:
 
 class _Reads(io.RawIOBase):
     """
-    A socket's bytes, until a deadline.
+    Reads a socket until a deadline.
 
     :ivar until: the deadline, by ``time.monotonic``.
-    :ivar has_ended: the other side has closed.
+    :ivar has_ended: the other side has closed the connection.
     """
 
     def __init__(self, raw: Any, sock: socket.socket, until: float) -> None:

@@ -1,8 +1,8 @@
 """
 The body of an API response: size limit, decompression, and one large body at a time.
 
-Small responses are read freely, as many at once as there are requests. A large one
-waits for its connection's turn before the rest is read, so that memory doesn't grow with the requests.
+Any number of small responses are read at once. A large one waits for its connection's turn before the rest is
+read, so that memory doesn't grow with the number of requests.
 """
 
 from __future__ import annotations
@@ -21,34 +21,36 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 #: Identifies a connection: its base URL and key.
-_Name = tuple[str, str]
+_ConnectionKey = tuple[str, str]
 
 #: Reentrant, since a signal handler may stop a task with a request of its own in the middle of another.
-_TURNS: dict[_Name, threading.RLock] = {}
-_LOOP_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Name, asyncio.Lock]] = WeakKeyDictionary()
+_TURNS: dict[_ConnectionKey, threading.RLock] = {}
+_LOOP_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_ConnectionKey, asyncio.Lock]] = (
+    WeakKeyDictionary()
+)
 
 
 def blocking_turn(connection: WiroConnection) -> threading.RLock:
-    """Return the lock that a thread holds while it reads a large response of a connection."""
-    return _TURNS.setdefault(_name(connection), threading.RLock())
+    """Return the lock that a thread holds while it reads a large response."""
+    return _TURNS.setdefault(_key(connection), threading.RLock())
 
 
 def turn(connection: WiroConnection) -> asyncio.Lock:
     """Return the lock that a task of the running event loop holds while it reads a large response."""
     turns = _LOOP_TURNS.setdefault(asyncio.get_running_loop(), {})
-    return turns.setdefault(_name(connection), asyncio.Lock())
+    return turns.setdefault(_key(connection), asyncio.Lock())
 
 
-def _name(connection: WiroConnection) -> _Name:
+def _key(connection: WiroConnection) -> _ConnectionKey:
     return connection.base_url, connection.credentials.key
 
 
 class ResponseBody:
     """
-    A body that is being read.
+    A response body while it is read.
 
-    Some proxies compress a response without being asked, and some bodies are bombs. The HTTP
-    libraries would decompress them too, but those of Airflow 3.0's time without any limit.
+    Some proxies compress a response unasked, and some bodies are decompression bombs. The HTTP libraries
+    decompress, too, but the versions that Airflow 3.0 uses without any limit.
 
     :param headers: of the response, names in lower case.
     :param max_bytes: the largest body that is read.
@@ -65,16 +67,16 @@ class ResponseBody:
 
     @property
     def needs_turn(self) -> bool:
-        """Whether it is a large one, whose rest is read only in its turn."""
+        """Whether the body is large, so that its rest is read only in its turn."""
         return self._limit < self._max_bytes and len(self._body) > self._limit
 
     @property
     def is_full(self) -> bool:
-        """Whether it is larger than it may be, so that no more of it is of use."""
+        """Whether the body exceeds its limit, so that reading on is useless."""
         return len(self._body) > self._max_bytes
 
     def add(self, piece: bytes) -> None:
-        """Take in the next bytes as they came over the wire."""
+        """Add the next bytes as received."""
         if self._inflater is None:
             self._body += piece
         else:
@@ -82,7 +84,7 @@ class ResponseBody:
             self._inflate(self._inflater)
 
     def take_turn(self) -> None:
-        """Continue beyond the size up to which responses are read freely."""
+        """Continue beyond the size of a small response."""
         self._limit = self._max_bytes
         if self._inflater is not None:
             self._inflate(self._inflater)
@@ -93,13 +95,15 @@ class ResponseBody:
             return
         try:
             self._body += inflater.decompress(self._compressed, room)
-        except zlib.error:  # not what its header says; as it is it is no JSON, which its reader will say
+        except (
+            zlib.error
+        ):  # not compressed, although its header says so; the caller reports that it isn't JSON
             self._body += self._compressed[:room]
             self._inflater = None
         self._compressed = inflater.unconsumed_tail
 
     def finish(self) -> bytes:
-        """Return the body, at most one byte more than it may have."""
+        """Return the body, at most one byte beyond its limit."""
         found = bytes(memoryview(self._body)[: self._max_bytes + 1])
         self._body = bytearray()
         return found

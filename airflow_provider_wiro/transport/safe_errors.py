@@ -1,4 +1,4 @@
-"""Why a request failed, in words that are safe to show: a library's own text may quote URLs and secrets."""
+"""Describes why a request failed without a library's own text, which may quote URLs and secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what is wrapped in it, from the outside to the inside."""
+    """Yield an error and those that it wraps, the outermost first."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -40,12 +40,12 @@ def in_words(error: BaseException, *, connect_timeout: float, read_timeout: floa
     """
     chain = list(causes(error))
     kinds = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
-    # Checked before the operating system's message, in which a proxy that refuses is a refused connection.
+    # Checked first: to the operating system a proxy that refuses is just a refused connection.
     via = "the proxy: " if kinds & _OF_PROXIES else ""
     known = [text for cause in chain if (text := _safe_text(cause))]
     if known:
         return f"{via}{known[-1]}"
-    # A refused connection is one of these to urllib3, too, but has its reason above.
+    # urllib3 also uses these for a refused connection, whose reason was returned above.
     if kinds & _WHILE_CONNECTING:
         return f"{via}no connection within {connect_timeout:g} s"
     if kinds & _WHILE_READING:
@@ -53,7 +53,7 @@ def in_words(error: BaseException, *, connect_timeout: float, read_timeout: floa
     return f"{via}{_IN_WORDS.get(type(error).__name__, type(error).__name__)}"
 
 
-#: Names of classes of requests, urllib3 and aiohttp. Names, so that neither library is loaded for the other.
+#: Names of classes of requests, urllib3 and aiohttp, so that using one library doesn't load the other.
 _OF_PROXIES = frozenset({"ProxyError", "ClientProxyConnectionError", "ClientHttpProxyError"})
 _WHILE_CONNECTING = frozenset({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError"})
 _WHILE_READING = frozenset({"ReadTimeout", "ReadTimeoutError", "SocketTimeoutError", "TimeoutError"})

@@ -1,4 +1,4 @@
-"""Which hosts may be addressed without TLS: those that are never public. No name is resolved for it."""
+"""Requires TLS for public hosts. It decides by the name alone, and resolves nothing."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ from airflow_provider_wiro.exceptions import (
 from tests.api.fake_transport import HTML_502, FakeTransport, detail, ok
 from tests.api.test_models import SAMPLE
 
-ENDED = "Wiro task 2221 has ended and is paid; its answer has more than 16 MiB"
-UNKNOWN = "it isn't shown whether the task has ended"
+ENDED = "Wiro task 2221 has ended and is paid; its response has more than 16 MiB"
+UNKNOWN = "doesn't show whether the task has ended"
 
 
 def beginning(cut: int | None = None, **fields: Any) -> bytes:

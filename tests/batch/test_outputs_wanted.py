@@ -147,7 +147,9 @@ def test_an_answer_too_large_to_be_read_fails_its_item_alone_and_is_not_paid_for
     monkeypatch.setattr(emulated, "outputs_json", oversized)
 
     for _ in range(2):
-        with pytest.raises(AirflowException, match="has ended and is paid; its answer has more than 16 MiB"):
+        with pytest.raises(
+            AirflowException, match="has ended and is paid; its response has more than 16 MiB"
+        ):
             work.run(prompts(2), model=GPT, parameters={})
         work.retry()
     assert work.started_once(prompts(2))

@@ -61,7 +61,9 @@ def test_one_that_is_larger_still_has_ended_and_is_paid(server: HostileServer, t
     start = json.dumps(llm("x"))[:-4].encode()
     server.on(DETAIL, endless(head(200) + start + b', "pad": "', b"y" * 1024))
 
-    with pytest.raises(WiroAnswerTooLargeError, match="Wiro task 2221 has ended and is paid; its answer has"):
+    with pytest.raises(
+        WiroAnswerTooLargeError, match="Wiro task 2221 has ended and is paid; its response has"
+    ):
         twin.get_task("2221")
 
 

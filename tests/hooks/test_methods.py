@@ -284,7 +284,7 @@ def test_test_connection_makes_one_free_call_and_names_the_mode(
     [
         (refuse(0, "Project authorization is not valid.", 401), "Project authorization is not valid"),
         (answer(b"<!DOCTYPE html><p>hello", 200), "web page"),
-        (reset, "No answer"),
+        (reset, "No response"),
     ],
 )
 def test_test_connection_says_what_is_wrong(

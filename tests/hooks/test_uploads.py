@@ -132,7 +132,7 @@ def test_an_answer_before_the_body_was_read_is_understood(
     big = tmp_path / "big.png"
     big.write_bytes(b"\0" * 5_000_000)
     server.on(UPLOAD, answer_before_body(refuse(0, "too large", 413)))
-    with pytest.raises(Exception, match=r"too large|No answer"):
+    with pytest.raises(Exception, match=r"too large|No response"):
         twin.upload_file(big)
 
 

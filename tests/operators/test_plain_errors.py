@@ -198,7 +198,7 @@ def test_a_server_that_refuses_connections_is_named_with_each_new_try(
         hook.run_model(RETRO, SMALL)
 
     assert str(caught.value) == (
-        f"No answer from Wiro's API at 127.0.0.1:{port} (Run/{RETRO}, connection 'wiro_default'): "
+        f"No response from Wiro's API at 127.0.0.1:{port} (Run/{RETRO}, connection 'wiro_default'): "
         "Connection refused. Nothing was sent."
     )
     tries = [record for record in hook_log.lines if "Trying again in" in record]

@@ -107,7 +107,7 @@ def test_an_incomplete_answer_is_marked_in_the_summary_and_logged(
         {"input_tokens", "output_tokens", "total_tokens"},
     )
     assert all(isinstance(count, int) for count in summary["usage"].values())
-    assert f"is not whole (finish_reason {reason!r}" in work.log
+    assert f"is incomplete (finish_reason {reason!r}" in work.log
 
 
 @pytest.mark.parametrize("shape", ["segments", "answer", "raw", "message", "json"])

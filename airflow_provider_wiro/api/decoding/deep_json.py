@@ -31,14 +31,14 @@ def loads(body: bytes) -> Any:
 
 
 class _Parser:
-    """Parses one text, with a list of the open containers in place of the stack."""
+    """Parses one text, with a list of open containers instead of recursion."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
         self._root: list[Any] = []
         self._open: list[list[Any] | dict[str, Any]] = [self._root]
-        #: Of each open object, the name of the value that comes next; empty in lists.
+        #: For each open object the name of its next value; empty for lists.
         self._names: list[str] = [""]
 
     def value(self) -> Any:

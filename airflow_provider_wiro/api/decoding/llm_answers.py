@@ -15,7 +15,7 @@ from airflow_provider_wiro.api.decoding.fields import json_object, text, whole_n
 
 #: Wiro's word for the content type of an LLM's answer.
 RAW = "raw"
-#: With one of these as its finish reason, an answer is incomplete although the run succeeded.
+#: Finish reasons of an answer that is incomplete although the run succeeded, with their meaning.
 CUT_SHORT: Mapping[str, str] = {
     "length": "it was truncated at the model's limit of output tokens",
     "content_filter": "a content filter withheld part of it, or all",
@@ -37,9 +37,9 @@ _FIELDS = frozenset(
         "content",
     }
 )
-#: These are files, also while their link is missing and something else stands beside it.
+#: Outputs of these types are files, even while their link is missing and they have other content.
 _MEDIA = ("image/", "video/", "audio/")
-_THINKS, _THOUGHT = "<think>", "</think>"
+_THINK_START, _THINK_END = "<think>", "</think>"
 
 #: A JSON object, or plain text.
 Content = Mapping[str, Any] | str
@@ -49,12 +49,11 @@ def content_of(item: Mapping[str, Any], *, content_type: str, has_url: bool) -> 
     """
     Return the content of an output as Wiro sends it, None if the output is a file.
 
-    An output with a URL is a file, and so is one that will get a URL: the only copy is there, whatever else
-    it has.
+    An output that has a URL, or will get one, is a file whatever else it has: the only copy is there.
 
     :param item: the output; its ``content`` may be null, an object, a list, JSON text or plain text.
-    :return: empty for an answer of which Wiro shows only the type. JSON that isn't in Wiro's form is
-        the answer itself, as text.
+    :return: empty for an answer of which Wiro shows only the type; JSON that isn't in Wiro's form is the
+        answer itself, as text.
     """
     kind = content_type.lower()
     if has_url or kind.startswith(_MEDIA):
@@ -109,7 +108,7 @@ def answer_text(contents: Sequence[Content], printed: str) -> str:
 
 
 def shows_nothing(content: Content | None, printed: str) -> bool:
-    """Whether an output is an answer that is empty in its content and in the model's printed output."""
+    """Whether an output is an answer without any text, in its content and in the model's printed output."""
     return content is not None and not content and not printed.strip()
 
 
@@ -147,7 +146,7 @@ def usage(contents: Sequence[Content]) -> dict[str, int | None] | None:
     """
     Return ``{"input_tokens", "output_tokens", "total_tokens"}``, each None if unknown; None if all are.
 
-    They include details such as cached tokens. They are not the bill.
+    They include details such as cached tokens, and don't determine the bill.
     """
     counted: dict[str, int | None] = dict.fromkeys(_USAGE)
     for content in contents:
@@ -185,16 +184,16 @@ def _without_thoughts(raw: str) -> str:
     """
     Return a text without its ``<think>…</think>`` parts, also without an unfinished one at its end.
     """
-    if _THINKS not in raw and _THOUGHT not in raw:
+    if _THINK_START not in raw and _THINK_END not in raw:
         return raw
     kept: list[str] = []
-    # Some models leave out the first tag; their thoughts come first all the same.
-    first_end, first_begin = raw.find(_THOUGHT), raw.find(_THINKS)
-    place = first_end + len(_THOUGHT) if first_end >= 0 and not 0 <= first_begin < first_end else 0
+    # Some models leave out the first tag, since their output starts with their thoughts.
+    first_end, first_start = raw.find(_THINK_END), raw.find(_THINK_START)
+    position = first_end + len(_THINK_END) if first_end >= 0 and not 0 <= first_start < first_end else 0
     while True:
-        begins = raw.find(_THINKS, place)
-        kept.append(raw[place:] if begins < 0 else raw[place:begins])
-        ends = raw.find(_THOUGHT, begins) if begins >= 0 else -1
-        if ends < 0:
+        start = raw.find(_THINK_START, position)
+        kept.append(raw[position:] if start < 0 else raw[position:start])
+        end = raw.find(_THINK_END, start) if start >= 0 else -1
+        if end < 0:
             return "".join(kept).strip()
-        place = ends + len(_THOUGHT)
+        position = end + len(_THINK_END)

@@ -105,9 +105,7 @@ def test_an_empty_answer_is_a_success_with_a_warning() -> None:
     for content in (None, "", {}, []):
         task = _task(content, debugoutput=" ")
         assert task.has_empty_answer
-        assert success_warnings(task) == [
-            "The answer of Wiro task 2221 is empty. The run is billed all the same."
-        ]
+        assert success_warnings(task) == ["The answer of Wiro task 2221 is empty. The run is billed anyway."]
         assert not _task(content, debugoutput="printed").has_empty_answer
     assert not _task({"segments": [{"type": "function_call", "name": "f"}]}).has_empty_answer
 
@@ -148,7 +146,7 @@ def test_an_answer_that_is_not_whole_is_a_success_with_a_warning(reason: str, wh
 
     assert task.has_succeeded
     [warning] = success_warnings(task)
-    assert warning.startswith("The answer of Wiro task 2221 is not whole")
+    assert warning.startswith("The answer of Wiro task 2221 is incomplete")
     assert repr(reason) in warning
     assert why in warning
 
