@@ -15,6 +15,8 @@ from tests.airflow_home import AirflowHome, isolate_airflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.input_files.object_storage import Bucket
+
 # At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
 _HOME = isolate_airflow()
 
@@ -74,3 +76,11 @@ def airflow_home() -> AirflowHome:
     home = AirflowHome(_HOME)
     home.migrate()
     return home
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket on moto, as Airflow's object storage opens it over ``aws_default``."""
+    from tests.input_files.object_storage import serve_s3
+
+    yield from serve_s3(monkeypatch)

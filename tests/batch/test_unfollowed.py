@@ -18,14 +18,12 @@ from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
 from tests.batch.batch_work import prompts
-from tests.operators.fakes import CANCELLED
+from tests.operators.fakes import CANCELLED, NOT_INSTALLED
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskDeferred
 
     from tests.batch.batch_work import BatchWork
-
-NOT_INSTALLED = {"error": "Trigger failure", "traceback": ["ModuleNotFoundError: No module named 'x'\n"]}
 
 
 @pytest.fixture(params=[False, True], ids=["file", "task state store"])

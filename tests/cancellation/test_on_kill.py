@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.operators.wiro import WiroRunOperator
 
 
-@pytest.fixture(autouse=True)
-def _quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "_SLICE_SECONDS", 0.02)
-
-
 def kill_when(work: Work, operator: WiroRunOperator, is_time: Callable[[], bool]) -> None:
     """
     Call on_kill in the middle of a pause, as the signal handler does; from then on, Airflow can't be asked.

@@ -16,14 +16,12 @@ from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskFailedError, WiroTaskTimeoutError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger
-from tests.operators.fakes import CANCELLED, DONE, Work
+from tests.operators.fakes import CANCELLED, DONE, NOT_INSTALLED, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOST = {"status": "error", "wiro_task_id": "2221", "try_number": 1, "message": "No such connection."}
-#: What Airflow resumes a task with whose trigger it could not run.
-NOT_INSTALLED = {"error": "Trigger failure", "traceback": ["ModuleNotFoundError: No module named 'x'\n"]}
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch, wiro: WiroEmulator) -> None:

@@ -18,10 +18,10 @@ from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve
 from tests.airflow_home import ROOT
 from tests.contract.scripts import ok, refuse
 from tests.contract.twins import TWINS
-from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
+from tests.input_files.object_storage import PEAK, Bucket, attach_memory, storage_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer
@@ -35,11 +35,6 @@ STORED = ok(list=[{"id": "f1", "name": "a.png", "url": "https://files.test/f1"}]
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    yield from serve_s3(monkeypatch)
 
 
 @pytest.fixture(params=["path", "text", "file://", "memory://", "object", "s3://"])

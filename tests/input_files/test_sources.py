@@ -20,11 +20,11 @@ from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.run.prepared_run import prepare_run
 from airflow_provider_wiro.state_files.task_try import TaskTry
 from tests.contract.scripts import ok, refuse
-from tests.input_files.object_storage import BUCKET, Bucket, serve_s3, storage_path
+from tests.input_files.object_storage import BUCKET, Bucket, storage_path
 from tests.input_files.test_resolve import Fake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer
@@ -63,11 +63,6 @@ def content(source: Any, **settings: Any) -> FileContent:
 def read(file: FileContent) -> bytes:
     with file.open() as opened:
         return opened.read()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    yield from serve_s3(monkeypatch)
 
 
 # -- what another task returned

@@ -27,6 +27,8 @@ GPT = "openai/gpt-5-nano"
 SMALL = {"prompt": "a robot on the moon", "samples": 1, "width": 64, "height": 64}
 DONE = "task_postprocess_end"
 CANCELLED = "task_cancel"
+#: What Airflow resumes a task with whose trigger it could not run.
+NOT_INSTALLED = {"error": "Trigger failure", "traceback": ["ModuleNotFoundError: No module named 'x'\n"]}
 
 TRIGGERS = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in (WiroTaskTrigger, WiroPauseTrigger)}
 

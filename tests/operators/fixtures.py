@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.hooks import flow_context
+from airflow_provider_wiro.hooks import wiro as wiro_hook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.triggers.wiro import WiroTaskTrigger
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait little; nobody here tests how long a pause or a deferral is. No rate limit outlives its test."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(wiro_hook, "_SLICE_SECONDS", 0.02)
     monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "0.05")
     monkeypatch.setattr(flow_context, "_GATES", {})
     monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "0")

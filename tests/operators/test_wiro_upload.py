@@ -21,11 +21,11 @@ from airflow_provider_wiro.exceptions import WiroConnectionError, WiroServerErro
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
-from tests.input_files.object_storage import Bucket, attach_memory, serve_s3, storage_path
+from tests.input_files.object_storage import Bucket, attach_memory, storage_path
 from tests.operators.fakes import FakeTi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from airflow_provider_wiro.emulator import WiroEmulator
@@ -45,11 +45,6 @@ def upload(files: Any, **settings: Any) -> list[dict[str, Any]]:
 
 def digest(url: str) -> str:
     return hashlib.sha256(requests.get(url, timeout=5).content).hexdigest()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    yield from serve_s3(monkeypatch)
 
 
 @pytest.fixture

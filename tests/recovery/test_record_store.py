@@ -15,13 +15,13 @@ from airflow_provider_wiro.recovery.record_store import (
 )
 from airflow_provider_wiro.recovery.run_record import RecordStore, RunRecord
 from airflow_provider_wiro.recovery.sending import Sending
-from tests.input_files.object_storage import Bucket, serve_s3
 from tests.operators.fakes import DictStore, FakeTi
 from tests.recovery.records import RECORD, context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.input_files.object_storage import Bucket
 
 
 @pytest.fixture(params=["state store", "path", "file://", "memory://"])
@@ -47,11 +47,6 @@ def test_a_record_comes_back_as_it_was_kept(store: RecordStore) -> None:
     store.clear()
     assert store.read() is None
     store.clear()  # once more is no error
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    yield from serve_s3(monkeypatch)
 
 
 @pytest.mark.airflow  # Before Airflow 3.2 an object-storage path is a Path as well.

@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import WiroTaskFailedError, WiroTaskTimeoutError, WiroUsageError
-from airflow_provider_wiro.hooks import wiro as hooks
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from tests.operators.fakes import Work
 
 LONG = 600
-
-
-@pytest.fixture(autouse=True)
-def _quick_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "_SLICE_SECONDS", 0.02)
 
 
 def run_in_worker(work: Work, **settings: Any) -> Any:

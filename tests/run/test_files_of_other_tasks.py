@@ -10,23 +10,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault
-from tests.input_files.object_storage import BUCKET, Bucket, serve_s3
+from tests.input_files.object_storage import BUCKET, Bucket
 from tests.operators.fakes import RETRO, SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.operators.fakes import Work
 
 EDIT = "wiro/image-edit-general"
 PNG = b"\x89PNG\r\n\x1a\n" + b"robot" * 100
 DATA = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    yield from serve_s3(monkeypatch)
 
 
 def edited(work: Work, image: Any, **settings: Any) -> dict[str, Any]:

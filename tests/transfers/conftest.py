@@ -13,6 +13,7 @@ from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
 from tests.transfers.fake_wiro import Wiro
 from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
 from tests.transfers.s3 import BUCKET, S3, serve
+from tests.transfers.s3_calls import Calls
 from tests.transfers.seaweedfs_bucket import Bucket
 
 if TYPE_CHECKING:
@@ -78,3 +79,9 @@ def bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bu
 def wiro(server: HostileServer, cdn: HostileServer) -> Wiro:
     """Wiro with task 2221, to which a test gives its outputs."""
     return Wiro(server, cdn)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """All calls that boto3 makes."""
+    return Calls(monkeypatch)

@@ -187,11 +187,6 @@ def stalling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stalling]:
     one.goes_on.set()
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    return Calls(monkeypatch)
-
-
 @pytest.mark.parametrize("replace", [False, True])
 def test_a_writer_that_continues_while_another_cleans_up_is_left_alone(
     wiro: Wiro, bucket: Bucket, calls: Calls, stalling: Stalling, replace: bool

@@ -25,11 +25,6 @@ KEY = "wiro/2221/0-0.png"
 RETRY = SimpleNamespace(**{**vars(TASK_INSTANCE), "try_number": 2})
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    return Calls(monkeypatch)
-
-
 def forbid_deletions(operation: str, arguments: dict[str, Any]) -> None:
     if operation == "DeleteObject":
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, operation)

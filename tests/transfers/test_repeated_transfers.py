@@ -27,11 +27,6 @@ OPERATIONS = {len(PNG): "PutObject", len(BIG): "CompleteMultipartUpload"}
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    return Calls(monkeypatch)
-
-
-@pytest.fixture
 def identity(server: HostileServer) -> dict[str, str]:
     """The metadata that a transfer writes on output 0 of task 2221."""
     return {"wiro-api": server.origin.partition("://")[2], "wiro-task-id": "2221", "wiro-output": "0"}
