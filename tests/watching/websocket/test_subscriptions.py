@@ -185,8 +185,8 @@ async def test_without_push_the_tasks_are_polled(wiro: WiroEmulator, fault: Faul
 
 
 async def test_progress_is_logged_by_the_trigger(wiro: WiroEmulator, task_log: FakeLog) -> None:
-    with WiroHook() as hook:
-        wiro_task_id = hook.run_model(RETRO, SMALL | {"steps": 60}).wiro_task_id
+    with WiroHook() as hook:  # long enough for some polls while it puts something out
+        wiro_task_id = hook.run_model(RETRO, SMALL | {"steps": 150, "samples": 4}).wiro_task_id
     event = await one_event(WiroTaskTrigger(wiro_task_id=wiro_task_id, poll_interval=0.01, watch="websocket"))
 
     assert event["status"] == "success"
