@@ -15,6 +15,12 @@ from airflow_provider_wiro.exceptions import (
     WiroOutputUnavailableError,
 )
 
+
+@pytest.fixture(autouse=True)
+def _short_pauses() -> None:
+    """Keep the real ones, which other tests of downloads shorten."""
+
+
 OUTPUT = Output(index=0, name="0.png", content_type="image/png", size=100, url="https://cdn1.wiro.ai/0.png")
 CHANGED = "Sat, 01 Aug 2026 10:00:00 GMT"
 SOON = "Sat, 01 Aug 2026 10:00:59 GMT"

@@ -307,7 +307,7 @@ def test_a_head_that_cannot_be_read_is_an_error_in_words_that_names_the_host(
 
 def test_headers_that_are_none_have_an_end(cdn: HostileServer, connect: Connect) -> None:
     hook = BlockingTwin()
-    with pytest.raises(WiroOutputUnavailableError, match="No answer"):
+    with pytest.raises(WiroOutputUnavailableError, match="No response"):
         hook.fetch(at(cdn, endless(b"HTTP/1.1 200 OK\r\n", b"garbage\r\n"), size=None))
     hook.close()
 

@@ -30,13 +30,14 @@ def test_results_are_in_the_order_of_the_items_whichever_is_done_first() -> None
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_no_more_than_asked_for_work_at_once(size: int) -> None:
     lock, now, most = threading.Lock(), 0, 0
+    together = threading.Barrier(size, timeout=10)
 
     def work(item: int) -> None:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.005)
+        together.wait()
         with lock:
             now -= 1
 

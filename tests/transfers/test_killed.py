@@ -247,6 +247,6 @@ def test_an_idle_writer_that_was_taken_for_dead_restarts_by_itself(
     stalling.goes_on.set()
     assert other.result()["size"] == len(BIG)
     assert other.result()["skipped"] is not replace
-    assert "It is begun anew" in caplog.text
+    assert "It is restarted" in caplog.text
     assert file["sha256"] == bucket.sha256(LARGE) == SHA256
     assert bucket.open_uploads == []
