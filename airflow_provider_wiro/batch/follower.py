@@ -53,7 +53,7 @@ class RunFollower:
 
     def deadline(self, attempt: Attempt) -> float:
         """Return when an item's run has to be over, as Unix time."""
-        return attempt.intended_at + self._job.timeout_seconds
+        return attempt.sending.intended_at + self._job.timeout_seconds
 
     async def follow(self, item: int) -> None:
         """See an item with a task to its end, or to where it is submitted again."""

@@ -21,6 +21,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
 from airflow_provider_wiro.input_files.sent_files import digests_of
 from airflow_provider_wiro.recovery.resume import MAX_LOSSES, never_started
+from airflow_provider_wiro.recovery.sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,10 +90,8 @@ class ItemSubmitter:
         baseline = await self._submitter.baseline()
         attempt = Attempt(
             self._going.inputs.fingerprint_of(spec),
-            baseline.newest,
-            self._job.now(),
+            Sending(self._job.now(), baseline.newest, baseline.wiro_at),
             self._job.try_number,
-            wiro_at=baseline.wiro_at,
             files=digests_of(prepared.files),
         )
         await self._going.ledger.intend(item, attempt)
@@ -100,7 +99,7 @@ class ItemSubmitter:
         watch = asyncio.create_task(prepared.upload.watch(lambda: leaving.left_at, leaving.note_upload))
         try:
             started = await self._submitter.send(
-                prepared, attempt.intended_at + self._job.timeout_seconds, leaving.confirm
+                prepared, attempt.sending.intended_at + self._job.timeout_seconds, leaving.confirm
             )
         except WiroLostRunError as error:
             after = leaving.seconds
@@ -240,13 +239,8 @@ class _Leaving:
         by_wall = abs(time.time() - self._noted_at_by_wall)
         if max(self._clock() - self._noted_at, by_wall) > MOMENT_SECONDS:
             baseline = await self._submitter.baseline(is_new=True)
-            self._attempt = replace(
-                self._attempt,
-                intended_at=self._going.job.now(),
-                newest_before=baseline.newest,
-                wiro_at=baseline.wiro_at,
-                uploaded_for=None,
-            )
+            sending = Sending(self._going.job.now(), baseline.newest, baseline.wiro_at)
+            self._attempt = replace(self._attempt, sending=sending)
             await self._going.ledger.renew(self._item, self._attempt)
             self._noted_at, self._noted_at_by_wall = self._clock(), time.time()
         self.left_at = self._clock()
@@ -258,5 +252,6 @@ class _Leaving:
         :raises OvertakenError: the batch is another process's; nothing more may be sent.
         :raises WiroRecordError: it can't be kept.
         """
-        self._attempt = replace(self._attempt, uploaded_for=seconds)
+        sending = replace(self._attempt.sending, uploaded_for=seconds)
+        self._attempt = replace(self._attempt, sending=sending)
         await self._going.ledger.renew(self._item, self._attempt)

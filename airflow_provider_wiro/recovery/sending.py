@@ -62,7 +62,7 @@ class Timing(Enum):
     UNCLEAR = "unclear"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sending:
     """
     A Run that was, or may have been, sent.

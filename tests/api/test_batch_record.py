@@ -13,8 +13,9 @@ from airflow_provider_wiro.batch.state.entries import read_begin
 from airflow_provider_wiro.batch.state.items import Attempt, ItemState
 from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
+from airflow_provider_wiro.recovery.sending import Sending
 
-ATTEMPT = Attempt("digest", "2220", 1000.0, 1)
+ATTEMPT = Attempt("digest", Sending(1000.0, "2220"), 1)
 
 
 def record(*journal: dict[str, Any], total: int = 3, try_number: int = 1, **settings: Any) -> BatchState:

@@ -9,6 +9,7 @@ from airflow_provider_wiro.batch.item_queue import ItemQueue
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
+from airflow_provider_wiro.recovery.sending import Sending
 from tests.operators.fakes import FakeLog
 
 
@@ -22,7 +23,7 @@ def going(total: int) -> ItemQueue:
 async def test_an_item_that_is_begun_again_is_not_begun_a_second_time_when_its_turn_comes() -> None:
     """Between its being chosen and its intent being durable it is pending, and in hand. (Paid twice.)"""
     found = going(4)
-    found.record.apply(entries.run_intended(2, Attempt("digest", "", 1.0, 1)))
+    found.record.apply(entries.run_intended(2, Attempt("digest", Sending(1.0, ""), 1)))
     found.pend(2)  # Wiro has started nothing for it
     chosen = []
     while (item := found.next_item()) is not None:

@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.recovery.sending import Sending
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import FakeLog
 
@@ -93,7 +94,7 @@ def test_of_thousands_of_failures_the_first_are_logged() -> None:
     for log in (ItemLog(task_log, inputs, found), ItemLog(task_log, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
-            found.record.apply(entries.run_intended(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+            found.record.apply(entries.run_intended(item, Attempt("digest", Sending(1_795_756_205.0), 1)))
             found.record.apply(entries.item_failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 

@@ -12,6 +12,7 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.recovery.sending import Sending
 from tests.operators.fakes import FakeLog
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def results(*ids: str) -> list[dict[str, object]]:
 def done(*places: tuple[int, int]) -> BatchState:
     record = BatchState(len(places), try_number=1)
     for item, place in enumerate(places):
-        record.apply(entries.run_intended(item, Attempt("digest", None, 1_795_756_205.0, 1)))
+        record.apply(entries.run_intended(item, Attempt("digest", Sending(1_795_756_205.0), 1)))
         record.apply(entries.item_done(item, place, cost=None, size=None))
     return record
 

@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks import wiro as hooks
+from airflow_provider_wiro.recovery.sending import Sending
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import CANCELLED, NOT_INSTALLED
 
@@ -92,7 +93,7 @@ def test_a_damaged_segment_or_one_that_is_missing_hides_no_other(work: BatchWork
     store = SegmentedJournal.in_task_state(work.store, 300)
     store.replace([entries.batch_started("digest", 30)])
     for item in range(30):
-        store.append([entries.run_intended(item, Attempt("digest", "1", 5.0, 1))])
+        store.append([entries.run_intended(item, Attempt("digest", Sending(5.0, "1"), 1))])
         store.append([entries.run_accepted(item, str(100 + item))])
     names = sorted(name for name in work.store.values if name[-1:].isdigit())
     assert len(names) > 8
@@ -172,7 +173,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
     def fetch_and_be_killed(given: Any) -> Any:
         later = work.open_journal()
         list(later.read())
-        later.append([entries.run_intended(1, Attempt("digest", "1", 5.0, 2))])
+        later.append([entries.run_intended(1, Attempt("digest", Sending(5.0, "1"), 2))])
         operator.on_kill()
         return listed(given)
 
@@ -188,7 +189,7 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     deferred = work.defer(prompts(2))
     journal = work.open_journal()
     list(journal.read())
-    journal.append([entries.run_intended(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
+    journal.append([entries.run_intended(1, Attempt("digest", Sending(1_764_212_400.0, "1"), 1))])
 
     with pytest.raises(AirflowFailException, match="The inputs are others"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from airflow_provider_wiro.batch.state.items import Attempt
 from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from airflow_provider_wiro.recovery.sending import Loss
+from airflow_provider_wiro.recovery.sending import Loss, Sending
 from tests.batch.batch_work import prompts
 from tests.batch.test_lost_items import edits
 from tests.operators.fakes import CANCELLED
@@ -85,26 +86,26 @@ def test_an_upload_ends_where_a_later_try_has_taken_the_journal_over(
 
 def test_an_upload_counts_in_what_is_known_of_a_lost_run() -> None:
     record = BatchState(1, try_number=1)
-    attempt = Attempt("digest", "7", 100.0, 1)
+    attempt = Attempt("digest", Sending(100.0, "7"), 1)
     record.apply(entries.run_intended(0, attempt))
-    attempt.uploaded_for = 300.0
+    attempt.sending = replace(attempt.sending, uploaded_for=300.0)
     record.apply(entries.run_leaving(0, attempt))
 
     assert record.attempts[0].sending.latest_seconds(600.0) > 900.0
     assert record.attempts[0].sending.loss is not Loss.CUT_OFF
     again = BatchState(1, try_number=1)
     again.apply(entries.run_intended(0, record.attempts[0]))
-    assert again.attempts[0].uploaded_for == 300.0
+    assert again.attempts[0].sending.uploaded_for == 300.0
 
 
 def test_the_baseline_of_a_resent_run_is_known_until_its_earlier_sendings_were_looked_for() -> None:
     record = BatchState(1, try_number=1)
-    record.apply(entries.run_intended(0, Attempt("digest", "7", 100.0, 1)))
+    record.apply(entries.run_intended(0, Attempt("digest", Sending(100.0, "7"), 1)))
     assert record.resent_after == {}
     record.apply(entries.lost_run_not_started(0, 1))
-    record.apply(entries.run_intended(0, Attempt("digest", "9", 200.0, 1)))
+    record.apply(entries.run_intended(0, Attempt("digest", Sending(200.0, "9"), 1)))
     assert record.resent_after == {0: "9"}
-    record.apply(entries.run_leaving(0, Attempt("digest", "11", 210.0, 1)))
+    record.apply(entries.run_leaving(0, Attempt("digest", Sending(210.0, "11"), 1)))
     record.apply(entries.run_accepted(0, "12"))
     record.apply(entries.item_done(0, (1, 0), cost=None, size=None))
     assert record.resent_after == {0: "11"}

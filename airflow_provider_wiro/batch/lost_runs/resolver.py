@@ -109,7 +109,7 @@ class LostRunResolver:
             return None
         pauses = [
             lost_runs.search_pause_seconds(
-                self._looked_at - self._record.attempts[item].intended_at,
+                self._looked_at - self._record.attempts[item].sending.intended_at,
                 self._open.get(item, 0.0),
                 is_deferred=is_deferred,
             )

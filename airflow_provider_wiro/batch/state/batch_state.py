@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_wiro.batch.state.costs import BatchCosts
@@ -120,23 +121,17 @@ class BatchState:
         self._states[item] = state
 
     def _apply_intent(self, entry: Mapping[str, Any]) -> None:
-        item, newest = self._item(entry), entry["newest_before"]
-        if not isinstance(entry["fingerprint"], str) or not (newest is None or isinstance(newest, str)):
+        item, sending = self._item(entry), _sending(entry)
+        if not isinstance(entry["fingerprint"], str):
             raise TypeError(entry)
-        loss, after, wiro_at = entry.get("loss"), entry.get("lost_after"), entry.get("wiro_at")
         self.attempts[item] = Attempt(
             entry["fingerprint"],
-            newest,
-            from_stored(entry["at"]),
+            sending,
             int(entry["try"]),
-            wiro_at=from_stored_or_none(wiro_at),
-            loss=None if loss is None else Loss(loss),
-            lost_after=None if after is None else float(after),
             files=read_digests(entry.get("files", {})),
-            uploaded_for=_seconds(entry.get("uploaded_for")),
         )
         self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)
-        self._note_baseline(item, newest)
+        self._note_baseline(item, sending.newest_before)
         self._move(item, ItemState.INTENDED)
 
     def _note_baseline(self, item: int, newest_before: str | None) -> None:
@@ -161,18 +156,17 @@ class BatchState:
         self._move(item, ItemState.PENDING)
 
     def _apply_leaving(self, entry: Mapping[str, Any]) -> None:
-        attempt, newest, wiro_at = self.attempts[self._item(entry)], entry["newest_before"], entry["wiro_at"]
-        if not (newest is None or isinstance(newest, str)):
-            raise TypeError(entry)
-        attempt.intended_at, attempt.newest_before = from_stored(entry["at"]), newest
-        self._note_baseline(self._item(entry), newest)
-        attempt.wiro_at = from_stored_or_none(wiro_at)
-        attempt.uploaded_for = _seconds(entry.get("uploaded_for"))
+        item = self._item(entry)
+        self.attempts[item].sending = sending = _sending(entry)
+        self._note_baseline(item, sending.newest_before)
 
     def _apply_lost(self, entry: Mapping[str, Any]) -> None:
         attempt = self.attempts[self._item(entry)]
-        attempt.loss = None if entry["loss"] is None else Loss(entry["loss"])
-        attempt.lost_after = None if entry["lost_after"] is None else float(entry["lost_after"])
+        attempt.sending = replace(
+            attempt.sending,
+            loss=None if entry["loss"] is None else Loss(entry["loss"]),
+            lost_after=None if entry["lost_after"] is None else float(entry["lost_after"]),
+        )
 
     def _apply_not_started(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -200,7 +194,8 @@ class BatchState:
 
     def _apply_followed(self, entry: Mapping[str, Any]) -> None:
         attempt = self.attempts[self._item(entry)]
-        attempt.intended_at, attempt.try_number = from_stored(entry["at"]), self.try_number
+        attempt.sending = replace(attempt.sending, intended_at=from_stored(entry["at"]))
+        attempt.try_number = self.try_number
 
     def _apply_done(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -282,8 +277,8 @@ _APPLY = {
 }
 
 
-def _seconds(stored: Any) -> float | None:
-    return None if stored is None else float(stored)
+def _sending(entry: Mapping[str, Any]) -> Sending:
+    return Sending.from_json({**entry, "intended_at": entry["at"], "newest_before": entry["newest_before"]})
 
 
 def written_by(first: Mapping[str, Any], state: BatchState) -> WrittenBy:

@@ -33,19 +33,14 @@ def _written_by(task_try: TaskTry) -> Entry:
 
 def run_intended(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent. From here on the run may exist."""
-    known = {
-        "wiro_at": to_stored_or_none(attempt.wiro_at),
-        "loss": attempt.loss.value if attempt.loss else None,
-        "lost_after": attempt.lost_after,
-        "files": attempt.files or None,
-        "uploaded_for": attempt.uploaded_for,
-    }
+    known = {**attempt.sending.to_json(), "files": attempt.files or None}
+    at, newest_before = known.pop("intended_at"), known.pop("newest_before")
     return {
         "what": "intent",
         "item": item,
         "fingerprint": attempt.fingerprint,
-        "newest_before": attempt.newest_before,
-        "at": to_stored(attempt.intended_at),
+        "newest_before": newest_before,
+        "at": at,
         "try": attempt.try_number,
         **{name: value for name, value in known.items() if value is not None},
     }
@@ -53,14 +48,15 @@ def run_intended(item: int, attempt: Attempt) -> Entry:
 
 def run_leaving(item: int, attempt: Attempt) -> Entry:
     """Return the entry for a Run that is sent long after its intent, or whose files have been uploading."""
+    sending = attempt.sending
     entry = {
         "what": "leaving",
         "item": item,
-        "newest_before": attempt.newest_before,
-        "at": to_stored(attempt.intended_at),
-        "wiro_at": to_stored_or_none(attempt.wiro_at),
+        "newest_before": sending.newest_before,
+        "at": to_stored(sending.intended_at),
+        "wiro_at": to_stored_or_none(sending.wiro_at),
     }
-    return entry if attempt.uploaded_for is None else {**entry, "uploaded_for": attempt.uploaded_for}
+    return entry if sending.uploaded_for is None else {**entry, "uploaded_for": sending.uploaded_for}
 
 
 def run_lost(item: int, sending: Sending) -> Entry:
