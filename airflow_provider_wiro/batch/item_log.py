@@ -12,7 +12,7 @@ from airflow_provider_wiro.redaction.task_parameters import masked, without
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
-    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.redaction.loggers import Log
 
 #: An item's input is shown in at most so many characters, and each text in it.
 INPUT_CHARACTERS = 200
@@ -68,18 +68,18 @@ class ItemLog:
     A batch that was deferred goes on counting where it was.
     """
 
-    def __init__(self, log: Log, inputs: Inputs, ledger: BatchRecorder) -> None:
+    def __init__(self, log: Log, inputs: Inputs, recorder: BatchRecorder) -> None:
         self._log = log
         self._inputs = inputs
-        self._ledger = ledger
-        record = ledger.record
-        self._again = sum(record.failures(item) > 0 for item in range(record.total))
+        self._recorder = recorder
+        state = recorder.state
+        self._again = sum(state.failures(item) > 0 for item in range(state.total))
         self._warned = 0
 
     def failed(self, item: int, error: Exception) -> None:
         """Log that an item failed for good in this try; to be called before the ledger knows."""
-        unkept = sum(result["status"] == "failed" for result in self._ledger.unkept)
-        before = self._ledger.record.count(ItemState.FAILED) + unkept
+        unkept = sum(result["status"] == "failed" for result in self._recorder.unkept)
+        before = self._recorder.state.count(ItemState.FAILED) + unkept
         self._write(before, "%s failed: %s", item, error, kind="failures, all of which the manifest has,")
 
     def is_run_again(self, item: int, error: Exception) -> None:

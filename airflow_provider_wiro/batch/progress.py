@@ -10,7 +10,7 @@ from airflow_provider_wiro.batch.state.items import ItemState
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
-    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.redaction.loggers import Log
 
 SECONDS_BETWEEN = 10.0
 #: Of the time that the batch has taken: a batch of hours needs no line every ten seconds.
@@ -56,10 +56,10 @@ class Progress:
     """
 
     def __init__(
-        self, ledger: BatchRecorder, log: Log, now: float, run_times: RunTimes, *, in_waves: bool = False
+        self, recorder: BatchRecorder, log: Log, now: float, run_times: RunTimes, *, in_waves: bool = False
     ) -> None:
         self._in_waves = in_waves
-        self._ledger = ledger
+        self._recorder = recorder
         self._log = log
         self._run_times = run_times
         self._began_at = self._logged_at = now
@@ -69,7 +69,7 @@ class Progress:
     def log(self, now: float, *, running: int, is_last: bool = False) -> None:
         """Log it, if it is time to."""
         new = self._over() - self._logged_over
-        is_tenth = not self._in_waves and new >= SHARE_BETWEEN * self._ledger.record.total
+        is_tenth = not self._in_waves and new >= SHARE_BETWEEN * self._recorder.state.total
         pause = max(SECONDS_BETWEEN, _SHARE_OF_TIME_BETWEEN * (now - self._began_at))
         if not (is_last or is_tenth or now >= self._logged_at + pause):
             return
@@ -80,24 +80,24 @@ class Progress:
 
     def line(self, *, running: int) -> str:
         """Return how far the batch is, as a sentence."""
-        record, unkept = self._ledger.record, self._ledger.unkept
+        state, unkept = self._recorder.state, self._recorder.unkept
         unkept_failed = sum(result["status"] == "failed" for result in unkept)
-        done = record.count(ItemState.DONE) + len(unkept) - unkept_failed
-        failed = record.count(ItemState.FAILED) + unkept_failed
-        facts = [f"{done:,} of {record.total:,} done", f"{failed:,} failed", f"{running:,} running"]
+        done = state.count(ItemState.DONE) + len(unkept) - unkept_failed
+        failed = state.count(ItemState.FAILED) + unkept_failed
+        facts = [f"{done:,} of {state.total:,} done", f"{failed:,} failed", f"{running:,} running"]
         costs = [result["cost_usd"] for result in unkept if result["status"] == "succeeded"]
-        known = Decimal(record.costs.known_usd) + sum(Decimal(cost) for cost in costs if cost is not None)
-        unknown = record.costs.unknown + costs.count(None)
+        known = Decimal(state.costs.known_usd) + sum(Decimal(cost) for cost in costs if cost is not None)
+        unknown = state.costs.unknown + costs.count(None)
         not_known = f" (that of {unknown:,} not known yet)" if unknown else ""
         facts.append(f"{known.normalize():f} USD so far{not_known}")
-        left = self._run_times.left_seconds(pending=record.total - done - failed - running, running=running)
+        left = self._run_times.left_seconds(pending=state.total - done - failed - running, running=running)
         if left is not None:
             facts.append(f"about {_duration(left)} left")
         return ", ".join(facts) + "."
 
     def _over(self) -> int:
-        record = self._ledger.record
-        return record.count(ItemState.DONE) + record.count(ItemState.FAILED) + len(self._ledger.unkept)
+        state = self._recorder.state
+        return state.count(ItemState.DONE) + state.count(ItemState.FAILED) + len(self._recorder.unkept)
 
 
 def _duration(seconds: float) -> str:

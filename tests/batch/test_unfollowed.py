@@ -45,7 +45,7 @@ def test_inputs_that_were_replaced_while_deferred_stop_all_runs(
 ) -> None:
     event = {"status": "success", "ended": [], "try_number": 1}
 
-    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+    with pytest.raises(AirflowFailException, match="Inputs changed during the deferral"):
         work.resume(deferred, prompts(4), event)
 
     assert statuses(work) == [CANCELLED] * 3
@@ -192,7 +192,7 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     list(journal.read())
     journal.append([entries.run_intended(1, Attempt("digest", "1", 1_764_212_400.0, 1))])
 
-    with pytest.raises(AirflowFailException, match="The inputs are others"):
+    with pytest.raises(AirflowFailException, match="Inputs changed"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
 
     assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.log

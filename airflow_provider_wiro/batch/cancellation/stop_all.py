@@ -27,39 +27,39 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.follower import RunFollower
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
-    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 _SLICE_SECONDS = 0.1
 
 
 async def stop_all(
-    going: ItemQueue, following: RunFollower, settler: LostRunResolver, hurry: StopDeadline
+    queue: ItemQueue, follower: RunFollower, resolver: LostRunResolver, deadline: StopDeadline
 ) -> None:
     """
     Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
 
     Where a later try has taken the journal over, it follows the tasks, and nothing is stopped.
     """
-    job, record = going.job, going.record
-    if await going.ledger.is_overtaken(hurry.owner_seconds):
-        job.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+    settings, state = queue.settings, queue.state
+    if await queue.recorder.is_fenced(deadline.owner_seconds):
+        settings.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
         return
-    if not job.cancel_on_kill:
-        job.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(going.active))
+    if not settings.cancel_on_kill:
+        settings.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(queue.active))
     search: asyncio.Task[FoundTasks] | None = None
-    found = FoundTasks() if not job.cancel_on_kill else None
-    async with WiroAsyncHook(job.wiro_conn_id) as hook:
-        stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
-        while hurry.left_seconds > 0:
+    found = FoundTasks() if not settings.cancel_on_kill else None
+    async with WiroAsyncHook(settings.wiro_conn_id) as hook:
+        stops = MassStop(hook, patience_seconds=deadline.stop_patience_seconds)
+        while deadline.left_seconds > 0:
             # Left running, they are not stopped; but answers that are on their way are worth waiting for.
-            for item in going.active if job.cancel_on_kill else ():
-                attempt = record.attempts.get(item)
+            for item in queue.active if settings.cancel_on_kill else ():
+                attempt = state.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
-                    stops.add(attempt.wiro_task_id, is_running=item in following.seen_running)
-            waits = settler.on_their_way > 0 and (hurry.is_urgent or hurry.waits_for_answers)
-            if found is None and search is None and not (settler.on_their_way and hurry.waits_for_answers):
-                search = asyncio.create_task(_search(hook, going, settler, hurry))
+                    stops.add(attempt.wiro_task_id, is_running=item in follower.seen_running)
+            waits = resolver.in_flight > 0 and (deadline.is_urgent or deadline.waits_for_answers)
+            if found is None and search is None and not (resolver.in_flight and deadline.waits_for_answers):
+                search = asyncio.create_task(_search(hook, queue, resolver, deadline))
             if found is None and search is not None and search.done():
                 found = search.result()
                 for wiro_task_id in found.ids:
@@ -72,24 +72,24 @@ async def stop_all(
         await stops.leave()
     found = found or FoundTasks()
     _report(
-        stops, job.log, found, unknown=len(unknown_items(record) - found.settled), may_be_tried_again=True
+        stops, settings.log, found, unknown=len(unknown_items(state) - found.settled), may_be_tried_again=True
     )
 
 
 async def _search(
-    hook: WiroAsyncHook, going: ItemQueue, settler: LostRunResolver, hurry: StopDeadline
+    hook: WiroAsyncHook, queue: ItemQueue, resolver: LostRunResolver, deadline: StopDeadline
 ) -> FoundTasks:
     lost = [
-        (sent, await settler.lost_run(number, sent.item, sent.sending))
-        for number, sent in enumerate(unknown_sendings(going.record))
+        (sent, await resolver.lost_run(number, sent.item, sent.sending))
+        for number, sent in enumerate(unknown_sendings(queue.state))
     ]
     return await find_tasks(
         hook,
         lost,
-        going.record.known_ids,
-        going.job.log,
-        patience_seconds=going.job.lost_run_patience,
-        seconds=hurry.search_seconds,
+        queue.state.known_ids,
+        queue.settings.log,
+        patience_seconds=queue.settings.lost_run_patience,
+        seconds=deadline.search_seconds,
     )
 
 
@@ -101,7 +101,7 @@ def stop_known(
     *,
     search: Callable[[WiroAsyncHook], Awaitable[FoundTasks]],
     unknown: set[int],
-    hurry: StopDeadline,
+    deadline: StopDeadline,
 ) -> None:
     """
     Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.
@@ -114,19 +114,19 @@ def stop_known(
     async def stop() -> tuple[MassStop, FoundTasks]:
         know_connection(wiro_conn_id, connection)
         async with WiroAsyncHook(wiro_conn_id) as hook:
-            stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
+            stops = MassStop(hook, patience_seconds=deadline.stop_patience_seconds)
             for wiro_task_id, is_running in tasks.items():
                 stops.add(wiro_task_id, is_running=is_running)
             found = await search(hook)
             for wiro_task_id in found.ids:
                 stops.add(wiro_task_id, is_running=True)
-            await stops.wait(hurry.left_seconds)
+            await stops.wait(deadline.left_seconds)
             await stops.leave()
             return stops, found
 
     stops, found = asyncio.run(stop())
     left = len(unknown - found.settled)
-    _report(stops, log, found, unknown=left, may_be_tried_again=hurry.is_urgent)
+    _report(stops, log, found, unknown=left, may_be_tried_again=deadline.is_urgent)
 
 
 def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_be_tried_again: bool) -> None:

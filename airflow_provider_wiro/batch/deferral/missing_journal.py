@@ -81,7 +81,7 @@ def missing_place(journal: Journal | None) -> str | None:
 
 
 def fail_without_journal(
-    job: BatchSettings, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
+    settings: BatchSettings, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
 ) -> WiroOrphanedRunError:
     """
     Stop the tasks that were in flight, as far as they are known, and return the error to raise.
@@ -90,12 +90,12 @@ def fail_without_journal(
     :param also: what is wrong besides.
     """
     ids = before.wiro_task_ids
-    job.log.warning(
+    settings.log.warning(
         "The batch's journal is missing. Wiro tasks in flight: %s.", ", ".join(ids) or "not known here"
     )
-    if not job.cancel_on_kill:
+    if not settings.cancel_on_kill:
         done = "They are left running (cancel_on_kill=False)."
-    elif failures := asyncio.run(_stop(job, connection, ids)):
+    elif failures := asyncio.run(_stop(settings, connection, ids)):
         done = f"Of these, {len(failures):,} could not be stopped: {_named(list(failures))}."
     else:
         done = "Those that still ran were stopped."
@@ -133,14 +133,14 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_MOST_NAMED]) + (f" and {rest:,} more (see the log)" if rest > 0 else "")
 
 
-async def _stop(job: BatchSettings, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
+async def _stop(settings: BatchSettings, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
     """Stop the tasks that haven't ended; return why some could not be stopped."""
-    know_connection(job.wiro_conn_id, connection)
-    async with WiroAsyncHook(job.wiro_conn_id) as hook:
+    know_connection(settings.wiro_conn_id, connection)
+    async with WiroAsyncHook(settings.wiro_conn_id) as hook:
         stops = MassStop(hook, patience_seconds=_PATIENCE_SECONDS)
         for wiro_task_id in ids:
             stops.add(wiro_task_id, is_running=True)  # since the deferral, most have left the queue
         await stops.wait(2 * _PATIENCE_SECONDS)
         await stops.leave()
-        stops.report(job.log.warning)
+        stops.report(settings.log.warning)
         return stops.problems

@@ -8,24 +8,27 @@ the inputs are still those from before the deferral.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.providers.common.compat.sdk import Context
 
 IN_FLIGHT_KEY = "wiro_batch_in_flight"
 
 
-def note_before_deferral(context: Context, before: BeforeDeferral, fingerprint: str) -> None:
+def note_before_deferral(context: Context, handed_over: Mapping[str, Any]) -> None:
     """
     Keep what the batch waits for.
 
-    :param fingerprint: of its inputs.
+    :param handed_over: the keyword arguments of ``execute_complete``.
     """
     ti = context["ti"]
-    noted = {**before.to_json(), "fingerprint": fingerprint, "try_number": ti.try_number}
+    fingerprint = handed_over["fingerprint"]
+    noted = {**handed_over["before"], "fingerprint": fingerprint, "try_number": ti.try_number}
     ti.xcom_push(key=IN_FLIGHT_KEY, value=noted)
 
 

@@ -307,8 +307,8 @@ class _Lines:
     def __getitem__(self, number: int) -> Any:
         if number >= len(self._starts):
             raise IndexError(number)
-        start, following = self._starts[number], number + 1
-        end = self._starts[following] if following < len(self._starts) else self._end
+        start, follower = self._starts[number], number + 1
+        end = self._starts[follower] if follower < len(self._starts) else self._end
         # Not seek() and read(): a signal's handler may read an item between the two.
         return json.loads(os.pread(self._file.fileno(), end - start, start))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def shared_files(
-    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchState, aws_conn_id: str | None
+    files: Mapping[str, Any] | None, inputs: Inputs, state: BatchState, aws_conn_id: str | None
 ) -> Mapping[str, Sequence[FileValue]]:
     """
     Return the files of all items, looked at once.
@@ -30,7 +30,7 @@ def shared_files(
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
     :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
     """
-    if has_started_nothing(record):
+    if has_started_nothing(state):
         inputs.check_files()
         return resolve_files(files, aws_conn_id)
     try:

@@ -66,7 +66,7 @@ class BatchState:
         self._counts = Counter({ItemState.PENDING: total})
         self.costs = BatchCosts()
 
-    def state(self, item: int) -> ItemState:
+    def item_state(self, item: int) -> ItemState:
         """Return how far an item is."""
         return ItemState(self._states[item])
 
