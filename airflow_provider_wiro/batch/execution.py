@@ -21,10 +21,10 @@ from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
 from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing, try_outputs, try_storage
+from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
-from airflow_provider_wiro.batch.results.summary import return_result
+from airflow_provider_wiro.batch.summary import return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.results.summary import BatchSummary
     from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
@@ -174,7 +174,7 @@ class BatchExecution:
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
-            if has_started_nothing(state):
+            if state.has_sent_nothing:
                 if transfer is not None:
                     try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
                 try_storage(shards, manifest, log)

@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.item_log import ItemLog
-from airflow_provider_wiro.batch.progress import RunTimes
+from airflow_provider_wiro.batch.log import ItemLog, RunTimes
 from airflow_provider_wiro.batch.results.item_result import item_result
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.items import ItemState

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.log import Progress
 from airflow_provider_wiro.batch.lost_runs.strays import StrayRuns
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_items
-from airflow_provider_wiro.batch.progress import Progress
 from airflow_provider_wiro.batch.settings import DeferralRequest
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.submission import ItemSubmitter

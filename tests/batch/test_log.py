@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.batch import item_log
-from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
-from airflow_provider_wiro.batch.progress import Progress, RunTimes
+from airflow_provider_wiro.batch import log as batch_log
+from airflow_provider_wiro.batch.inputs.shown_input import MOST_CHARACTERS, shown_input
+from airflow_provider_wiro.batch.log import ItemLog, Progress, RunTimes
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
@@ -130,7 +130,7 @@ def test_the_time_that_is_left_is_said_as_people_do(left: float, shown: str) -> 
     ],
 )
 def test_an_input_is_shown_in_at_most_two_hundred_characters(given: Any) -> None:
-    assert len(shown_input(given)) <= INPUT_CHARACTERS == 200
+    assert len(shown_input(given)) <= MOST_CHARACTERS == 200
 
 
 def test_no_secret_and_no_control_character_of_an_input_is_shown() -> None:
@@ -151,7 +151,7 @@ def test_no_secret_and_no_control_character_of_an_input_is_shown() -> None:
 
 
 def test_kinds_are_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(item_log, "LOGGED_OF_A_KIND", 1)
+    monkeypatch.setattr(batch_log, "LOGGED_OF_A_KIND", 1)
     task_log = FakeLog()
     log = ItemLog(task_log, SimpleNamespace(name=str, shown=str), recorder_of(3))  # type: ignore[arg-type]
     for item in range(3):

@@ -9,10 +9,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
-from airflow_provider_wiro.batch import runner, submission
+from airflow_provider_wiro.batch import runner, submission, summary
 from airflow_provider_wiro.batch.journal import recorder
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.results import summary
 from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS

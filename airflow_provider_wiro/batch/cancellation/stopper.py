@@ -9,7 +9,7 @@ fetched, and after an error, as when these are others than before, its journal n
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
@@ -28,11 +28,26 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.lost_runs.unknown_sendings import FoundTasks, UnknownSending
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
-    from airflow_provider_wiro.batch.worker import BatchWorker
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
+
+
+class Worker(Protocol):
+    """
+    What works on the batch, see :class:`~airflow_provider_wiro.batch.worker.BatchWorker`.
+
+    :ivar is_over: its event loop has ended.
+    :ivar has_stopped_all: nothing is left to stop.
+    """
+
+    is_over: bool
+    has_stopped_all: bool
+
+    def stop(self) -> None:
+        """Stop everything, from a signal handler."""
+
 
 #: Lost Runs that are named one by one.
 _MOST_NAMED = 20
@@ -60,7 +75,7 @@ class BatchStopper:
         #: As the batch is configured; known before any lost Run is.
         self._patience_seconds = 0.0
         self._lost: list[tuple[UnknownSending, LostRun]] = []
-        self._worker: BatchWorker | None = None
+        self._worker: Worker | None = None
 
     @property
     def is_killed(self) -> bool:
@@ -103,7 +118,7 @@ class BatchStopper:
             self._described = None
 
     @contextmanager
-    def working(self, worker: BatchWorker) -> Iterator[None]:
+    def working(self, worker: Worker) -> Iterator[None]:
         """Leave a kill to a worker while its event loop runs: it knows more than the journal."""
         self._worker = worker
         if self._is_killed:

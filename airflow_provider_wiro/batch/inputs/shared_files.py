@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.input_files.resolve import resolve_files
 
@@ -30,7 +29,7 @@ def shared_files(
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
     :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
     """
-    if has_started_nothing(state):
+    if state.has_sent_nothing:
         inputs.check_files()
         return resolve_files(files, aws_conn_id)
     try:

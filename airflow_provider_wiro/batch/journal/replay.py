@@ -6,10 +6,10 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.preflight.store_refusals import refusals
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:

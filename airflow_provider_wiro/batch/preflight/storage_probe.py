@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.preflight.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
-from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.results.shards import ResultShards
-    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.landing.s3.destination import S3Destination
     from airflow_provider_wiro.redaction.loggers import Log
-
-
-def has_started_nothing(state: BatchState) -> bool:
-    """Whether no Run was sent yet. Tasks that run are followed, whatever became of their storage."""
-    return state.count(ItemState.PENDING) == state.total and not state.known_ids.largest
 
 
 def try_outputs(items: int, s3_key: str, model: str, destination: S3Destination) -> None:

@@ -8,7 +8,7 @@ import secrets
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.preflight.store_refusals import refusals
+from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket

@@ -95,6 +95,11 @@ class BatchState:
         """Whether every item is done or failed permanently."""
         return self._counts[ItemState.DONE] + self._counts[ItemState.FAILED] == self.total
 
+    @property
+    def has_sent_nothing(self) -> bool:
+        """Whether no Run was sent yet."""
+        return self._counts[ItemState.PENDING] == self.total and not self.known_ids.largest
+
     def apply(self, entry: Mapping[str, Any], where: str | None = None) -> None:
         """
         Change the state by an entry.

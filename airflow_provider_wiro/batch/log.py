@@ -1,14 +1,16 @@
-"""How far a batch is, in its log: a line a wave, fewer the longer the batch takes."""
+"""What a batch logs: how far it is, and the first failures and warnings of its items."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.batch.inputs.shown_input import with_input
 from airflow_provider_wiro.batch.state.items import ItemState
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
     from airflow_provider_wiro.redaction.loggers import Log
 
@@ -16,6 +18,8 @@ SECONDS_BETWEEN = 10.0
 #: Of the time that the batch has taken: a batch of hours needs no line every ten seconds.
 _SHARE_OF_TIME_BETWEEN = 0.1
 SHARE_BETWEEN = 0.1
+#: How many failures, items that are tried again, and warnings are logged one by one.
+LOGGED_OF_A_KIND = 20
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 
@@ -106,3 +110,41 @@ def _duration(seconds: float) -> str:
     if seconds < _HOUR:
         return f"{round(seconds / _MINUTE)} min"
     return f"{seconds / _HOUR:.1f} h"
+
+
+class ItemLog:
+    """
+    Logs what happens to items: the first of each kind, since the manifest has all of them.
+
+    A batch that was deferred goes on counting where it was.
+    """
+
+    def __init__(self, log: Log, inputs: Inputs, recorder: BatchRecorder) -> None:
+        self._log = log
+        self._inputs = inputs
+        self._recorder = recorder
+        state = recorder.state
+        self._again = sum(state.failures(item) > 0 for item in range(state.total))
+        self._warned = 0
+
+    def failed(self, item: int, error: Exception) -> None:
+        """Log that an item failed for good in this try; to be called before the ledger knows."""
+        unkept = sum(result["status"] == "failed" for result in self._recorder.unkept)
+        before = self._recorder.state.count(ItemState.FAILED) + unkept
+        self._write(before, "%s failed: %s", item, error, kind="failures, all of which the manifest has,")
+
+    def is_run_again(self, item: int, error: Exception) -> None:
+        """Log that an item failed and is run, followed or landed again."""
+        self._again += 1
+        self._write(self._again - 1, "%s failed and is tried again: %s", item, error, kind="of these")
+
+    def warn(self, item: int, warning: str) -> None:
+        """Log what is to be known of an item that has succeeded."""
+        self._warned += 1
+        self._write(self._warned - 1, "%s: %s", item, warning, kind="warnings")
+
+    def _write(self, before: int, message: str, item: int, said: object, *, kind: str) -> None:
+        if before < LOGGED_OF_A_KIND:
+            self._log.warning(message, self._inputs.name(item), with_input(said, self._inputs.shown(item)))
+        elif before == LOGGED_OF_A_KIND:
+            self._log.warning("Further %s are not logged one by one.", kind)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_wiro.batch.item_log import with_input
+from airflow_provider_wiro.batch.inputs.shown_input import with_input
 from airflow_provider_wiro.batch.results.manifest import write_manifest
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.items import ItemState
