@@ -67,7 +67,7 @@ class Sources:
 @dataclass(frozen=True)
 class Destination:
     """
-    Where the operator was told to keep things.
+    Where the operator keeps journal, results and outputs.
 
     :ivar state_path: for the journal, see :func:`~airflow_provider_wiro.batch.journal.location.open_journal`.
     :ivar manifest_uri: None: the default.

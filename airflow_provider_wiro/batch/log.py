@@ -32,7 +32,7 @@ class RunTimes:
         self._count = 0
 
     def note(self, task: Task) -> None:
-        """Take in a task that has ended."""
+        """Add a task that has ended."""
         begin, end = task.created_at or task.started_at, task.ended_at
         seconds = (end - begin).total_seconds() if begin and end else task.elapsed_seconds
         if seconds is not None and seconds >= 0:
@@ -41,9 +41,9 @@ class RunTimes:
 
     def left_seconds(self, *, pending: int, running: int) -> float | None:
         """
-        Estimate how long the rest takes if as many run at once as now; None if nothing is known.
+        Estimate how many seconds the rest takes if as many run at once as now; None if nothing is known.
 
-        Those that run are half done, on average.
+        Tasks that run are half done, on average.
         """
         if not self._count or not running:
             return None
@@ -53,10 +53,10 @@ class RunTimes:
 
 class Progress:
     """
-    Logs how far a batch is: each tenth of it at once, anything else now and then, nothing twice.
+    Logs how far a batch is: each tenth of it at once, the rest from time to time, nothing twice.
 
-    :param now: Unix time at which this part of the batch begins.
-    :param in_waves: the batch defers between its parts, and says how far it is each time: no tenths.
+    :param now: Unix time at which this part of the batch starts.
+    :param in_waves: the batch defers, and logs how far it is each time; so no tenths.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Progress:
         self._logged = ""
 
     def log(self, now: float, *, running: int, is_last: bool = False) -> None:
-        """Log it, if it is time to."""
+        """Log how far the batch is, if it is time to."""
         new = self._over() - self._logged_over
         is_tenth = not self._in_waves and new >= SHARE_BETWEEN * self._recorder.state.total
         pause = max(SECONDS_BETWEEN, _SHARE_OF_TIME_BETWEEN * (now - self._began_at))
@@ -116,7 +116,7 @@ class ItemLog:
     """
     Logs what happens to items: the first of each kind, since the manifest has all of them.
 
-    A batch that was deferred goes on counting where it was.
+    A batch that was deferred continues to count where it was.
     """
 
     def __init__(self, log: Log, inputs: Inputs, recorder: BatchRecorder) -> None:
@@ -128,7 +128,7 @@ class ItemLog:
         self._warned = 0
 
     def failed(self, item: int, error: Exception) -> None:
-        """Log that an item failed for good in this try; to be called before the ledger knows."""
+        """Log that an item failed permanently in this try; call it before the recorder knows."""
         unkept = sum(result["status"] == "failed" for result in self._recorder.unkept)
         before = self._recorder.state.count(ItemState.FAILED) + unkept
         self._write(before, "%s failed: %s", item, error, kind="failures, all of which the manifest has,")
@@ -139,7 +139,7 @@ class ItemLog:
         self._write(self._again - 1, "%s failed and is tried again: %s", item, error, kind="of these")
 
     def warn(self, item: int, warning: str) -> None:
-        """Log what is to be known of an item that has succeeded."""
+        """Log a warning about an item that has succeeded."""
         self._warned += 1
         self._write(self._warned - 1, "%s: %s", item, warning, kind="warnings")
 

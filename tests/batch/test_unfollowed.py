@@ -183,7 +183,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
         operator.execute(work.context)
 
     assert CANCELLED not in statuses(work)
-    assert "A later try goes on with this batch." in work.log
+    assert "A later try continues this batch." in work.log
 
 
 def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
@@ -195,7 +195,7 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     with pytest.raises(AirflowFailException, match="Inputs changed"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
 
-    assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.log
+    assert "changed: item 1 at 2025-11-27 03:00:00 UTC. Check the dashboard" in work.log
 
 
 @pytest.mark.usefixtures("deferred")

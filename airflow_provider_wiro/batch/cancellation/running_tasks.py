@@ -1,4 +1,4 @@
-"""What a batch runs, as far as its journal can be read: to be stopped when the batch can't go on."""
+"""The tasks that a batch runs, read from its state, or from a journal that may be damaged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunningTasks:
     :ivar ids: their ids.
     :ivar unknown: the sendings that may have started tasks which are not known.
     :ivar known_ids: all tasks that are known to be the batch's.
-    :ivar latest_try: of the Airflow task, that has sent one of its Runs.
+    :ivar latest_try: the latest try of the Airflow task that sent one of its Runs.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class RunningTasks:
         """
         Return the tasks of the items that are not over, by a journal that may be damaged.
 
-        The journal isn't taken over by that: a batch that is at work with it goes on.
+        No process is fenced by that: a batch that writes the journal continues.
 
         :raises WiroRecordError: it can't be read at the moment.
         """
         state = BatchState(0, try_number=try_number)
-        # An id without its intent, which stood in a line that can't be read.
+        # Ids without their intents, which are in lines that can't be read.
         orphans: dict[object, str] = {}
         for entry in journal.salvage():
             if entry.get("what") == "batch":

@@ -1,8 +1,8 @@
 """
-Stopping everything that a batch runs, in the few seconds that Airflow leaves a dying task.
+Stops all tasks of a batch, in the few seconds that Airflow leaves a task that it stops.
 
-Its tasks are those that are known, those whose Run is answered only now, and those of Runs whose answers were
-lost, as far as Wiro's list certainly shows them. What is not known at the end is logged.
+These are the tasks that are known, those whose Run gets its response only now, and those of Runs whose
+responses were lost, as far as Wiro's list certainly shows them. What isn't known at the end is logged.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ async def stop_all(
     queue: ItemQueue, follower: RunFollower, resolver: LostRunResolver, deadline: StopDeadline
 ) -> None:
     """
-    Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
+    Stop all tasks at once. What can't be stopped is logged; a retry finds it in the journal.
 
-    Where a later try has taken the journal over, it follows the tasks, and nothing is stopped.
+    If a later try owns the journal, it follows the tasks, and nothing is stopped.
     """
     settings, state = queue.settings, queue.state
     if await queue.recorder.is_fenced(deadline.owner_seconds):
-        settings.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+        settings.log.warning("A later try continues this batch. Its Wiro tasks are left to that one.")
         return
     if not settings.cancel_on_kill:
         settings.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(queue.active))
@@ -52,7 +52,7 @@ async def stop_all(
     async with WiroAsyncHook(settings.wiro_conn_id) as hook:
         stops = MassStop(hook, patience_seconds=deadline.stop_patience_seconds)
         while deadline.left_seconds > 0:
-            # Left running, they are not stopped; but answers that are on their way are worth waiting for.
+            # Also if they are left running, responses to Runs in flight are worth waiting for.
             for item in queue.active if settings.cancel_on_kill else ():
                 attempt = state.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
@@ -104,10 +104,10 @@ def stop_known(
     deadline: StopDeadline,
 ) -> None:
     """
-    Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.
+    Stop tasks while no batch is at work, on an event loop of its own. Also from a signal handler.
 
     :param tasks: id → whether it was seen after it left the queue.
-    :param search: looks for the tasks of Runs that were lost.
+    :param search: searches for the tasks of lost Runs.
     :param unknown: items whose Run may have started a task which is not known.
     """
 
@@ -134,13 +134,15 @@ def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_b
     Log what was done, and what was not.
 
     :param unknown: Runs that may have started tasks which are not known.
-    :param may_be_tried_again: a later try may come, and would go on by the journal.
+    :param may_be_tried_again: a later try may come, and would continue from the journal.
     """
     if stops.stopped:
         log.info("Stopped %d Wiro tasks.", stops.stopped)
     stops.report(log.warning)
     later = (
-        " If the Airflow task is tried again, that try goes on by the journal." if may_be_tried_again else ""
+        " If the Airflow task is tried again, that try continues by the journal."
+        if may_be_tried_again
+        else ""
     )
     if stops.problems:
         log.warning(
@@ -148,14 +150,14 @@ def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_b
         )
     if found.doubtful_ids:
         log.warning(
-            "A Run whose answer was lost may have started one of these Wiro tasks: %s. None of them was "
-            "stopped, for they may be others'. Look at them in the dashboard at wiro.ai.",
+            "A Run whose response was lost may have started one of these Wiro tasks: %s. None of them was "
+            "stopped, since they may not be this batch's. Check them in the dashboard at wiro.ai.",
             ", ".join(found.doubtful_ids),
         )
     if unknown:
         log.warning(
-            "%d Runs have no answer yet, so that it is not known which tasks to stop: they may run, and be "
-            "billed. Look in the dashboard at wiro.ai.%s",
+            "%d Runs have no response yet, so it isn't known which tasks to stop: they may run, and be "
+            "billed. Check the dashboard at wiro.ai.%s",
             unknown,
             later,
         )

@@ -1,9 +1,9 @@
 """
-Stopping a batch's Wiro tasks with its Airflow task, where the batch itself is not at work.
+Stops a batch's Wiro tasks with its Airflow task, also while the batch itself is not at work.
 
 The rule is that of :mod:`airflow_provider_wiro.cancellation.run_stopper`. While a batch is at work it stops
 its tasks itself (:mod:`airflow_provider_wiro.batch.cancellation.stop_all`). Before that, while its inputs are
-fetched, and after an error, as when these are others than before, its journal names the tasks to stop.
+fetched, and after an error, such as changed inputs, its journal names the tasks to stop.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _MOST_NAMED = 20
 
 class BatchStopper:
     """
-    Knows the Wiro tasks that have to be stopped with a batch's Airflow task.
+    Stops the Wiro tasks of a batch when its Airflow task ends and no later try follows them.
 
     :param cancel_on_kill: stop them when the Airflow task is stopped.
     """
@@ -72,7 +72,7 @@ class BatchStopper:
         self._state: BatchState | None = None
         self._is_over = False
         self._described: tuple[BatchSettings, Inputs] | None = None
-        #: As the batch is configured; known before any lost Run is.
+        #: ``[wiro] lost_run_patience``; known before any lost Run is.
         self._patience_seconds = 0.0
         self._lost: list[tuple[UnknownSending, LostRun]] = []
         self._worker: Worker | None = None
@@ -88,7 +88,7 @@ class BatchStopper:
             raise TaskStoppedError
 
     def prepare(self, hook: WiroHook, journal: Journal | None, *, try_number: int) -> None:
-        """Read what a kill needs to know: once it comes, Airflow can't be asked any more."""
+        """Read what a kill needs: once it comes, Airflow can no longer be asked."""
         from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
 
         self._connection, self._conn_id, self._journal = hook.connection, hook.wiro_conn_id, journal
@@ -96,16 +96,16 @@ class BatchStopper:
         try:
             if journal is not None:
                 self._running = RunningTasks.of_journal(journal, try_number=try_number)
-        except WiroRecordError as error:  # whose batch would need it says so, too
+        except WiroRecordError as error:  # a batch that needs it reports that, too
             self._log.warning("%s", error)
 
     def adopt(self, state: BatchState) -> None:
-        """Note what is known of the items from now on. Whoever does has taken the journal over."""
+        """Use a batch's own state from now on. This process owns its journal."""
         self._state = state
 
     @contextmanager
     def describing(self, settings: BatchSettings, inputs: Inputs) -> Iterator[None]:
-        """Know what the items are while their inputs are there, so that lost Runs can be looked for."""
+        """Keep inputs while they are open, so that lost Runs can be searched for."""
         self._described, self._patience_seconds = (settings, inputs), settings.lost_run_patience
         try:
             yield
@@ -153,10 +153,10 @@ class BatchStopper:
         prepare: Callable[[], None],
     ) -> AbstractContextManager[None]:
         """
-        Stop the Wiro tasks if an error ends the Airflow task, and no later try follows what it leaves behind.
+        Stop the Wiro tasks if an error ends the Airflow task and no later try will follow them.
 
         :param is_followed: whether a later try will, after this error.
-        :param prepare: calls :meth:`prepare`, should the error have come before that.
+        :param prepare: calls :meth:`prepare`, if the error came before that.
         """
 
         def leave(error: BaseException) -> None:
@@ -180,7 +180,7 @@ class BatchStopper:
         deadline = StopDeadline.beginning_now(is_urgent=is_urgent)
         try:
             if self._is_overtaken(deadline):
-                self._log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+                self._log.warning("A later try continues this batch. Its Wiro tasks are left to that one.")
                 return
             self._stop_now(found, self._connection, deadline)
         except Exception:
@@ -220,7 +220,7 @@ class BatchStopper:
         )
 
     def _log_undescribed(self, found: RunningTasks, lost: list[tuple[UnknownSending, LostRun]]) -> None:
-        """Log which lost Runs can't be looked for, since their inputs are not what they were."""
+        """Log which lost Runs can't be searched for, since their inputs changed."""
         described = {sent.item for sent, _ in lost}
         left = [sent for sent in found.unknown if sent.is_latest and sent.item not in described]
         if left:
@@ -230,14 +230,14 @@ class BatchStopper:
             )
             more = f" and {len(left) - _MOST_NAMED:,} more" if len(left) > _MOST_NAMED else ""
             self._log.warning(
-                "These Runs were sent and not answered, and can't be looked for, as their inputs are others "
-                "now: %s%s. Look in the dashboard at wiro.ai for tasks that were started then.",
+                "These Runs were sent without a response, and can't be searched for, since their inputs "
+                "changed: %s%s. Check the dashboard at wiro.ai for tasks that were started then.",
                 moments,
                 more,
             )
 
     def _is_overtaken(self, deadline: StopDeadline) -> bool:
-        """Whether a later try certainly has the journal: it has taken it over, or sent Runs by it."""
+        """Whether a later try certainly owns the journal: it has fenced this one, or has sent Runs."""
         if self._journal is None:
             return False
         try:
@@ -247,7 +247,7 @@ class BatchStopper:
         except WiroOvertakenError:
             return True
         except (WiroRecordError, TimeoutError) as error:
-            self._log.warning("It can't be told whether a later try goes on with this batch: %r", error)
+            self._log.warning("It isn't known whether a later try continues this batch: %r", error)
         return False
 
     def _latest_try(self) -> int:
@@ -258,7 +258,7 @@ class BatchStopper:
         return RunningTasks.of_journal(self._journal, try_number=self._try_number).latest_try
 
     def _describe(self, deadline: StopDeadline) -> list[tuple[UnknownSending, LostRun]]:
-        """Return the Runs to look for, as far as the inputs tell what they are."""
+        """Return the Runs to search for, as far as the inputs show what they are."""
         from airflow_provider_wiro.batch.lost_runs.unknown_sendings import describe
 
         found = self._found()
@@ -268,5 +268,5 @@ class BatchStopper:
         try:
             return within(deadline.owner_seconds, lambda: describe(settings, inputs, found.unknown))
         except Exception as error:
-            self._log.warning("It can't be told what the lost Runs of this batch are: %r", error)
+            self._log.warning("It isn't known what the lost Runs of this batch are: %r", error)
             return []

@@ -1,9 +1,9 @@
 """
-What a batch is waiting for, as an XCom of its own: for a deferral that Airflow ends itself.
+An XCom with what a batch waits for, for a deferral that Airflow ends itself.
 
-It then resumes the task with an error in place of what the task was handed over, and the trigger is gone. If
-the journal is missing as well, the XCom still names the Wiro tasks that were in flight; and it tells whether
-the inputs are still those from before the deferral.
+Airflow then resumes the task with an error in place of what it was handed over, and the trigger is gone. If
+the journal is missing as well, the XCom still names the Wiro tasks that were in flight; and it shows whether
+the inputs changed during the deferral.
 """
 
 from __future__ import annotations

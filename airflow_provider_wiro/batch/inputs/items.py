@@ -1,4 +1,4 @@
-"""What the items of a batch are: a list, or a file of JSON Lines, fetched once and read where needed."""
+"""The items of a batch, from a list or a file of JSON Lines: checked, completed, identified."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 8 * 1024 * 1024
 #: An item with files of its own has these keys, one of them or both, and no other.
 _OWN_FILES = ("files", "parameters")
-#: What they are mistaken for.
+#: Keys that users confuse with these.
 _LIKE_OWN_FILES = ("file", "parameter", "params")
-#: Of a SHA-256, as much as tells items apart, in hex digits.
+#: How many hex digits of a SHA-256 identify an item.
 FINGERPRINT_DIGITS = 32
 
 
 @dataclass(frozen=True)
 class Item:
     """
-    One run.
+    The input of one run.
 
-    :ivar parameters: as they are sent, those of all items included.
-    :ivar files: file parameter → source or sources, those of all items included.
+    :ivar parameters: as they are sent, including those of all items.
+    :ivar files: file parameter → source or sources, including those of all items.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
@@ -49,12 +49,12 @@ class Inputs:
     The items, checked. Use it in a ``with`` block.
 
     :param given: a list of dicts, or the path or URI of a file of JSON Lines.
-    :param parameters: of all items; an item's own go before them.
+    :param parameters: of all items; an item's own take precedence.
     :param files: of all items; the same.
-    :param trust: what the items may name; None: anything, for the DAG's author has listed them.
-    :param keeps_bad: let an item in whose parameters can't be sent: it fails by itself when it is its turn.
+    :param trust: what the items may name; None: anything, since the DAG's author listed them.
+    :param keeps_bad: keep an item whose parameters can't be sent: it fails when it is submitted.
     :param aws_conn_id: the connection by which an ``s3://`` URI that names none is read.
-    :raises WiroUsageError: an item can't be right; says which.
+    :raises WiroUsageError: an item is wrong; says which.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Inputs:
 
     def fingerprint_of(self, item: Item) -> str:
         """
-        Return what tells an item from others. Files count by their names: there may be thousands of them.
+        Return what identifies an item by its input. Files count by their names: there may be thousands.
         """
         files = {
             name: [FileUrl(reference_of(source)) for source in flattened(sources)]
@@ -113,7 +113,7 @@ class Inputs:
         }
         try:
             return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
-        except WiroUsageError:  # never sent, but told from others all the same
+        except WiroUsageError:  # can't be sent, but needs an identity too
             shown = re.sub(r" at 0x[0-9a-f]+", "", repr((self._model, item.parameters, files)))
             return hashlib.sha256(shown.encode("utf-8", "backslashreplace")).hexdigest()[:FINGERPRINT_DIGITS]
 
@@ -136,10 +136,10 @@ class Inputs:
 
     def check_files(self) -> None:
         """
-        Make sure that the items' local files are there, and that items name no more than they may, before
+        Make sure that the items' local files exist, and that items name no more than they may, before
         anything is paid for.
 
-        :raises WiroUsageError: one isn't, or does; says which, and of which item.
+        :raises WiroUsageError: one doesn't exist, or may not be named; says of which item.
         """
         seen: set[str] = set()
         for number in range(len(self)):
@@ -151,7 +151,7 @@ class Inputs:
 
     def check_trust(self, number: int) -> None:
         """
-        Refuse an item that names more than it may; again when it is sent, for links on a disk can change.
+        Refuse an item that names more than it may. Called again when it is sent: links on a disk can change.
 
         :raises WiroUsageError: it does.
         """
@@ -163,7 +163,7 @@ class Inputs:
             yield self._list[number] if self._lines is None else self._lines[number]
 
     def name(self, number: int) -> str:
-        """Return how a reader finds an item: by its number from 0, in a file also by its line."""
+        """Return an item's name for messages: its number from 0, in a file also its line."""
         line = "" if self._lines is None else f" (line {self._lines.line_number(number)})"
         return f"Item {number}{line}"
 
@@ -218,7 +218,7 @@ def _mapping(given: Any, what: str) -> Mapping[str, Any]:
 
 
 def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:
-    """Look whether local files are there; each once, for many items may share one."""
+    """Make sure that local files exist; each once, since many items may share one."""
     for sources in files.values():
         for source in flattened(sources):
             if is_local_path(source) and str(source) not in seen:

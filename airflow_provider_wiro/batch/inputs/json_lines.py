@@ -24,7 +24,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 
 
 class JsonLines:
-    """A copy of a file of JSON Lines on this machine, and where in it each item begins."""
+    """A copy of a file of JSON Lines on this machine, and where in it each item starts."""
 
     def __init__(self, path: Path, source: str) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class JsonLines:
     @classmethod
     def fetched(cls, source: str | os.PathLike[str], aws_conn_id: str | None = None) -> Self:
         """
-        Fetch a file: so that it stays what was checked, whatever happens to it.
+        Fetch a file, so that a later change doesn't affect what was checked.
 
         :raises WiroUsageError: there is none, or it is not JSON Lines.
         :raises WiroConnectionError: it can't be fetched.
@@ -98,7 +98,7 @@ class JsonLines:
             raise IndexError(number)
         start, follower = self._starts[number], number + 1
         end = self._starts[follower] if follower < len(self._starts) else self._end
-        # Not seek() and read(): a signal's handler may read an item between the two.
+        # Not seek() and read(): a signal handler may read an item between the two.
         return json.loads(os.pread(self._file.fileno(), end - start, start))
 
     def line_number(self, number: int) -> int:
@@ -111,7 +111,7 @@ class JsonLines:
 
 
 def _refusal(error: Exception, location: Location) -> WiroError | None:
-    """Return what S3, or boto3, has against reading a file, None where it is no error of theirs."""
+    """Return why S3, or boto3, refuses to read a file; None if the error isn't theirs."""
     if location.scheme != "s3":
         return None
     from airflow_provider_wiro.storage.s3.refusals import S3Access

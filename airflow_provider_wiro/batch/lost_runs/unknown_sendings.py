@@ -1,4 +1,4 @@
-"""Runs of a batch of which no task is known: looked for once more when the batch is stopped."""
+"""Runs of a batch whose task isn't known, and the search for their tasks when the batch is stopped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.recovery.sending import Sending
     from airflow_provider_wiro.redaction.loggers import Log
 
-#: Of the tasks that are known, this many are asked for whose ours are.
+#: How many known tasks are read to learn who starts this project's tasks.
 OWN_IDS = 3
-#: As many tasks a trigger may know that are not the lost Runs'.
+#: How many tasks that aren't the lost Runs' a trigger may know.
 _MOST_NOTED_IDS = 500
 
 
 @dataclass(frozen=True)
 class FoundTasks:
     """
-    What a search has brought.
+    The result of a search.
 
     :ivar ids: tasks that certainly are the batch's.
     :ivar doubtful_ids: tasks that may be.
-    :ivar settled: items whose task is among ``ids``, or whose Run has certainly started none.
+    :ivar settled: items whose task is among ``ids``, or whose Run certainly started none.
     """
 
     ids: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class UnknownSending:
 
     :ivar fingerprint: of the item's inputs; empty if it is not known.
     :ivar digests: of the files that were sent, as far as they are known.
-    :ivar is_latest: it is not one that was taken for not started, after which the item was sent again.
+    :ivar is_latest: it isn't one that was considered not started, after which the item was sent again.
     """
 
     item: int
@@ -78,7 +78,7 @@ def unknown_sendings(state: BatchState) -> list[UnknownSending]:
 
 
 def unknown_items(state: BatchState) -> set[int]:
-    """Return the items whose latest Run was sent, or is about to be, and has no task that is known."""
+    """Return the items whose latest Run was sent, or is about to be, and whose task isn't known."""
     return {item for item, attempt in state.attempts.items() if attempt.wiro_task_id is None}
 
 
@@ -92,10 +92,10 @@ def lost_run(
     digests: Digests,
 ) -> LostRun:
     """
-    Return a sending of an item, to be looked for.
+    Return a sending of an item, to search for.
 
-    :param number: what it is called in the findings.
-    :param files: of the item, as far as they are there.
+    :param number: identifies it in the findings.
+    :param files: of the item, as far as they exist.
     :param digests: of the files that were sent, as far as they are known.
     """
     files = with_digests(files, digests)
@@ -114,9 +114,9 @@ def describe(
     settings: BatchSettings, inputs: Inputs, unknown: Iterable[UnknownSending]
 ) -> list[tuple[UnknownSending, LostRun]]:
     """
-    Return sendings as Runs to be looked for, as far as the inputs still tell what they have sent.
+    Return sendings as Runs to search for, as far as the inputs still show what was sent.
 
-    Blocks: files are looked at.
+    Blocks: files are read.
     """
     found = []
     for number, sent in enumerate(unknown):
@@ -157,9 +157,9 @@ async def find_tasks(
     seconds: float,
 ) -> FoundTasks:
     """
-    Look once for the tasks of Runs, for as long as there is time.
+    Search once for the tasks of Runs, for as long as there is time.
 
-    :param lost: each sending, and what it is as a Run, with a number of its own.
+    :param lost: each sending, and the Run to search for, with a unique number.
     :param known_ids: tasks that are known to be other runs.
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param seconds: how long it may take.
@@ -186,7 +186,7 @@ async def find_tasks(
         return FoundTasks()
     settled = {*found.tasks, *found.not_started}
     sendings = {run.item: run.sending for run in runs}
-    # What came later than right after the sending may as well be an equal run of another Airflow task.
+    # A task that came later than right after the sending may be an equal run of another Airflow task.
     certain = {id_: sendings[item].was_right_before(found.seen[id_]) for item, id_ in found.tasks.items()}
     doubtful = [id_ for ids in found.doubts.values() for id_ in ids]
     return FoundTasks(
