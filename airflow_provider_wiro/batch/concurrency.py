@@ -9,7 +9,7 @@ from airflow_provider_wiro.api.polling import slot_pause_seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: After so many seconds without a refusal, more runs are tried.
+#: After this many seconds without a refusal, more runs are tried.
 RAISE_AFTER_SECONDS = 15.0
 #: A worker that has free slots but was refused more asks again after so long.
 LONGEST_WITHOUT_RAISE_SECONDS = 60.0
@@ -17,9 +17,9 @@ LONGEST_WITHOUT_RAISE_SECONDS = 60.0
 
 class ActiveLimit:
     """
-    How many runs may be on their way: ``most``, or as many as the account's concurrency limit (code 96) took.
+    How many runs may be in flight: ``most``, or as many as the account's concurrency limit (code 96) allows.
 
-    A refusal lowers it to what was on its way; time without one raises it, by steps that double, so that a
+    A refusal lowers it to what was in flight; time without one raises it, by steps that double, so that a
     batch of hundreds is back within minutes. The account's limit moves with its balance, and with what else
     it runs. A refused Run costs a request, and nothing else.
 
@@ -42,7 +42,7 @@ class ActiveLimit:
         """
         Whether another run may be sent.
 
-        :param active: runs that are on their way, those whose answer is awaited included.
+        :param active: runs in flight, including those whose response is awaited.
         :param now: Unix time in seconds.
         """
         self._raise_when_due(now)
@@ -52,13 +52,13 @@ class ActiveLimit:
         """
         Note that Wiro had no slot for a run.
 
-        :param active: the other runs on their way.
+        :param active: the other runs in flight.
         """
         self._refusals_in_a_row += 1
         self.current = max(1, min(self.current, active))
         self._raise_at = now + RAISE_AFTER_SECONDS
         self._step = 1
-        if not active:  # no end of a run of ours will free a slot
+        if not active:  # no run of this batch will free a slot by its end
             self._not_before = now + slot_pause_seconds(self._refusals_in_a_row, self._random())
 
     def accepted(self) -> None:

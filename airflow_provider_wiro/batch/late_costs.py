@@ -1,8 +1,8 @@
 """
-The costs that Wiro had not recorded when their runs ended, asked for once more when the batch is over.
+Reads costs that Wiro had not recorded when their runs ended, once the batch is over.
 
-A page of the task list tells the costs of a hundred; only what it doesn't show is asked for by itself. Each
-is asked for at most once, and all of them within half a minute: what is not known by then stays unknown.
+A page of the task list shows the costs of a hundred tasks; only what it doesn't show is requested singly.
+Each is requested at most once, and all of them within half a minute: what isn't known by then stays unknown.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How long it may take as a whole.
+#: How long all of it may take.
 LIMIT_SECONDS = 30.0
-#: Fewer than these are asked for one by one.
+#: Fewer tasks than this are requested one by one.
 WORTH_A_PAGE = 5
-#: The list is left after so many pages more than the tasks would fill: others' tasks stand between them.
+#: How many more pages are read than the tasks would fill: other tasks are between them.
 _SPARE_PAGES = 5
-#: Of those that the list doesn't show, so many are asked for, a few at a time.
+#: How many tasks that the list doesn't show are requested, and how many at a time.
 MAX_DETAILS = 100
 _DETAILS_AT_ONCE = 4
 _PATIENCE_SECONDS = 5.0
@@ -74,12 +74,12 @@ async def _read_details(hook: WiroAsyncHook, wanted: Collection[str], costs: dic
             async with turns:
                 task = await _ask(hook, endpoints.get_task(wiro_task_id))
         except WiroError:
-            return  # one that is not known stays so
+            return  # its cost stays unknown
         if task.cost_usd is not None:
             costs[wiro_task_id] = task.cost_usd
 
     for found in await asyncio.gather(*map(read, wanted), return_exceptions=True):
-        if found is not None:  # the batch was told to stop
+        if found is not None:  # the batch was stopped
             raise found
 
 

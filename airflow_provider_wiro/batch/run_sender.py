@@ -1,18 +1,20 @@
-"""Sending the Run of one item, from a loop that can be told to stop."""
+"""Sends the Run of one item over HTTP, with its files, until the batch is stopped."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, model_slugs
 from airflow_provider_wiro.api.parameters import clean_parameters
-from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroError,
+    WiroOvertakenError,
+    WiroRecordError,
     WiroUsageError,
 )
 from airflow_provider_wiro.failures import TaskStoppedError
@@ -21,6 +23,7 @@ from airflow_provider_wiro.input_files.fenced_upload import fenced_files
 from airflow_provider_wiro.input_files.resolve import files_as_far_as_known, resolve_files
 from airflow_provider_wiro.input_files.sent_files import sent_files
 from airflow_provider_wiro.recovery.baseline import Baseline, Dates, ask_baseline
+from airflow_provider_wiro.recovery.sending import UPLOAD_NOTE_SECONDS
 from airflow_provider_wiro.redaction.plain_text import plain
 
 if TYPE_CHECKING:
@@ -35,25 +38,80 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.input_files.sent_files import SentFile
 
-#: For how long a Run that fails for a passing reason is repeated, before the whole batch makes a pause.
+#: How long a Run that fails for a passing reason is repeated before the whole batch pauses.
 _PATIENCE_SECONDS = 10.0
-#: How long Wiro's list is not asked again after it did not tell its newest task.
-_UNTOLD_SECONDS = 60.0
+#: How long Wiro's list is not asked again after it did not show its newest task.
+_UNKNOWN_NEWEST_SECONDS = 60.0
+#: How often to check whether an upload has made progress.
+_UPLOAD_CHECK_SECONDS = 1.0
+
+
+class Upload:
+    """
+    The upload of one Run's files. It is aborted once another process owns the journal.
+
+    :ivar last_piece_at: by the monotonic clock; None before the first piece.
+    """
+
+    def __init__(self) -> None:
+        self.last_piece_at: float | None = None
+        self._problem: WiroOvertakenError | None = None
+
+    def note_piece(self) -> None:
+        """
+        Note that a piece is sent. Called in one of aiohttp's threads.
+
+        :raises WiroOvertakenError: another process owns the journal; the request is aborted.
+        """
+        if self._problem is not None:
+            raise self._problem
+        self.last_piece_at = time.monotonic()
+
+    def seconds(self, left_at: float) -> float | None:
+        """Return for how many seconds after ``left_at`` pieces were sent; None if none was."""
+        last = self.last_piece_at
+        return None if last is None or last < left_at else last - left_at
+
+    async def watch(self, left_at: Callable[[], float], keep: Callable[[float], Awaitable[None]]) -> None:
+        """
+        Record from time to time for how long the files have been uploading, until cancelled.
+
+        Should this process die, Wiro may handle the request only after the last byte.
+
+        :param left_at: returns when the request was sent, by the monotonic clock.
+        :param keep: makes the seconds durable.
+        """
+        kept_at, kept_for = left_at(), 0.0
+        while True:
+            await asyncio.sleep(_UPLOAD_CHECK_SECONDS)
+            if left_at() != kept_at:  # the request was sent again
+                kept_at, kept_for = left_at(), 0.0
+            seconds = self.seconds(kept_at)
+            if seconds is None or seconds < kept_for + UPLOAD_NOTE_SECONDS:
+                continue
+            try:
+                await keep(seconds)
+            except WiroOvertakenError as error:
+                self._problem = error
+                return
+            except WiroRecordError:
+                continue  # the next time, or with the response's entry
+            kept_for = seconds
 
 
 class StoppableHook(WiroAsyncHook):
-    """A hook whose waits between requests end when the batch is told to stop."""
+    """A hook whose waits between requests end when the batch is stopped."""
 
     def __init__(self, wiro_conn_id: str) -> None:
         super().__init__(wiro_conn_id)
         self._is_stopped = asyncio.Event()
 
     def stop(self) -> None:
-        """Let nothing wait, or begin, any more."""
+        """End all waits, and start nothing more."""
         self._is_stopped.set()
 
     def check(self) -> None:
-        """Raise TaskStoppedError once all was stopped."""
+        """Raise TaskStoppedError once the batch is stopped."""
         if self._is_stopped.is_set():
             raise TaskStoppedError
 
@@ -74,7 +132,7 @@ class PreparedItem:
     What is sent for an item.
 
     :ivar run: makes the call for a form of the model's slug.
-    :ivar files: to compare tasks with, should the answer be lost.
+    :ivar files: to compare tasks with, should the response be lost.
     :ivar upload: of the files whose bytes are sent.
     """
 
@@ -88,50 +146,50 @@ class RunSender:
     Sends Runs.
 
     :param shared_files: file parameter → source or sources of all items; an item has these very objects.
-    :param shared: the same, looked at once.
+    :param shared: the same, read once.
     """
 
     def __init__(
         self,
-        job: BatchSettings,
+        settings: BatchSettings,
         hook: StoppableHook,
-        record: BatchState,
+        state: BatchState,
         *,
         shared_files: Mapping[str, Any],
         shared: Mapping[str, Sequence[FileValue]],
     ) -> None:
-        self._job = job
+        self._settings = settings
         self._shared_files = shared_files
         self._shared = shared
         self._hook = hook
-        self._record = record
-        self._slug = job.model
+        self._state = state
+        self._slug = settings.model
         self._known: tuple[ModelParameter, ...] | None = None
         self._learning = asyncio.Lock()
         self._newest: str | None = None
         self._asked_at: float | None = None
-        #: Wiro's clock in its last answer, and the loop's at that moment.
+        #: Wiro's clock in its last response, and the loop's at that moment.
         self._wiro_clock: tuple[float, float] | None = None
 
     async def baseline(self, *, is_new: bool = False) -> Baseline:
         """
-        Return what was there before what is sent next, and Wiro's clock at this moment.
+        Return what existed before the next Run is sent, and Wiro's clock at this moment.
 
-        Wiro's list is asked once, and not before each Run: from then on the batch's own latest task serves as
-        well. Anything older than that can't be a Run that is sent after its answer came.
+        Wiro's list is asked once, and not before each Run: after that, the batch's own latest task serves as
+        well. No task that is older can be that of a Run sent after the latest one's response.
 
         :param is_new: ask Wiro's list again.
         """
         async with self._learning:
-            now = self._job.now()
+            now = self._settings.now()
             is_due = self._newest is None and (
-                self._asked_at is None or now >= self._asked_at + _UNTOLD_SECONDS
+                self._asked_at is None or now >= self._asked_at + _UNKNOWN_NEWEST_SECONDS
             )
             if is_new or is_due:
                 found = await self._hook.converse(ask_baseline)
                 self._newest, self._asked_at = found.newest, now
                 self._note_time(found.wiro_at)
-        latest, newest = self._record.known_ids.largest, self._newest
+        latest, newest = self._state.known_ids.largest, self._newest
         if latest is not None and (not newest or newest.isdecimal()):
             newest = str(max(int(latest), int(newest or "0")))
         return Baseline(newest, self._wiro_now())
@@ -141,7 +199,7 @@ class RunSender:
             self._wiro_clock = wiro_at, asyncio.get_running_loop().time()
 
     def _wiro_now(self) -> float | None:
-        """Return the time by Wiro's clock, reckoned on from its last answer to a Run, or for the list."""
+        """Return the time by Wiro's clock, extrapolated from its last response to a Run or a list."""
         if self._wiro_clock is None:
             return None
         wiro_at, at = self._wiro_clock
@@ -152,7 +210,7 @@ class RunSender:
         Return what is sent for an item.
 
         :raises WiroUsageError: its files, or its parameters, can't be sent.
-        :raises WiroError: its files, or the model's parameters, can't be had at the moment.
+        :raises WiroError: its files, or the model's parameters, can't be read at the moment.
         """
         clean_parameters(item.parameters)
         try:
@@ -169,8 +227,8 @@ class RunSender:
                 item.parameters,
                 watched,
                 known,
-                callback_url=self._job.callback_url,
-                project_id=self._job.project_id,
+                callback_url=self._settings.callback_url,
+                project_id=self._settings.project_id,
             )
 
         run(self._slug)  # what can't be sent is refused before anything is intended
@@ -198,7 +256,7 @@ class RunSender:
                     outside,
                     learn=self._learn_slug,
                     patience_seconds=_PATIENCE_SECONDS,
-                    deadline=self._job.wall(until),
+                    deadline=self._settings.wall(until),
                     gives_up_on=(WiroConcurrencyLimitError,),
                     before_send=before_send,
                     on_answer=dates.note,
@@ -208,20 +266,20 @@ class RunSender:
             self._note_time(dates.latest)
 
     async def sent_files(self, item: Item) -> dict[str, list[SentFile]]:
-        """Return an item's files, to compare tasks with; of those that are gone only that there were some."""
+        """Return an item's files, to compare tasks with; of missing ones only that there were some."""
         try:
             return sent_files(await self._files(item))
         except WiroError:
             from asgiref.sync import sync_to_async
 
-            return await sync_to_async(files_as_far_as_known)(item.files, self._job.aws_conn_id)
+            return await sync_to_async(files_as_far_as_known)(item.files, self._settings.aws_conn_id)
 
     def _learn_slug(self, slug: str) -> None:
         """Send later Runs under the form of the model's slug that Wiro knows."""
         self._slug = slug
 
     async def _files(self, item: Item) -> dict[str, Sequence[FileValue]]:
-        """Return an item's files, checked; those of all items are not looked at again."""
+        """Return an item's files, checked; those of all items are not read again."""
         own = {
             name: sources
             for name, sources in item.files.items()
@@ -232,16 +290,16 @@ class RunSender:
             from asgiref.sync import sync_to_async
 
             # It has one thread: an object-storage path may ask Airflow for its connection, and only one may.
-            files |= await sync_to_async(resolve_files)(own, self._job.aws_conn_id)
+            files |= await sync_to_async(resolve_files)(own, self._settings.aws_conn_id)
         return files
 
     async def _parameters_of_model(
         self, files: Mapping[str, Sequence[FileValue]]
     ) -> tuple[ModelParameter, ...]:
         """
-        Return what tells the kinds of file parameters; asked once, and only where there are files.
+        Return the model's parameters, which say of what kind its files are; asked once, if there are files.
 
-        Empty where Wiro can't tell: they are sent in the usual form.
+        Empty if Wiro doesn't know them: files are then sent in the usual form.
 
         :raises WiroAuthenticationError: the credentials are refused.
         """
@@ -250,7 +308,7 @@ class RunSender:
         async with self._learning:
             if self._known is None:
                 try:
-                    self._known = (await self._hook.get_model(self._job.model)).parameters
+                    self._known = (await self._hook.get_model(self._settings.model)).parameters
                 except WiroAuthenticationError:
                     raise
                 except WiroError as error:

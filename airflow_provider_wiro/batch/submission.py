@@ -1,4 +1,4 @@
-"""One item's Run from the intent to the id, and what becomes of it where that fails."""
+"""Submits one item: from the intent to the task's id, and what to do if that fails."""
 
 from __future__ import annotations
 
@@ -32,83 +32,83 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 
-#: After a Run that failed through no fault of its item's (an outage), nothing is sent for so long.
+#: How long nothing is sent after a Run that failed for a reason that isn't its item's, such as an outage.
 TROUBLE_PAUSE_SECONDS = 5.0
-#: A Run that is sent longer than this after its intent became durable is sent only if the journal takes that.
+#: A Run that is sent longer than this after its intent became durable needs another journal entry first.
 MOMENT_SECONDS = 1.0
 
 
 class ItemSubmitter:
     """
-    Sends items' Runs, and finds out about lost ones.
+    Sends items' Runs, and resolves lost ones.
 
-    :param follows: begins to follow an item that has a task.
+    :param follows: starts to follow an item that has a task.
     """
 
     def __init__(
         self,
-        going: ItemQueue,
+        queue: ItemQueue,
         hook: StoppableHook,
-        submitter: RunSender,
-        settler: LostRunResolver,
+        sender: RunSender,
+        resolver: LostRunResolver,
         limit: ActiveLimit,
         follows: Callable[[int], None],
     ) -> None:
         #: Nothing is sent before this Unix time.
         self.not_before = 0.0
-        self._going = going
-        self._job = going.job
+        self._queue = queue
+        self._settings = queue.settings
         self._hook = hook
-        self._submitter = submitter
-        self._settler = settler
+        self._sender = sender
+        self._resolver = resolver
         self._limit = limit
         self._follows = follows
-        #: The last of each item that has no task yet: errors hold frames, so they go when it has one.
+        #: The last loss of each item without a task. Errors hold frames, so they are dropped once it has one.
         self._losses: dict[int, WiroLostRunError] = {}
         self._trouble_since: float | None = None
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether Runs fail for a reason that is not their own."""
+        """Whether Runs fail for a reason that isn't theirs."""
         return self._trouble_since is not None
 
     async def send(self, item: int) -> bool:
         """
         Send an item's Run, and return whether it has a task now.
 
-        :raises OvertakenError: another process goes on with the batch; nothing was sent.
+        :raises JournalFencedError: another process continues the batch; nothing was sent.
         :raises WiroRecordError: the intent can't be kept; nothing was sent.
         """
-        spec = self._going.inputs[item]
+        spec = self._queue.inputs[item]
         try:
             self._hook.check()
-            self._going.inputs.check_trust(item)
-            prepared = await self._submitter.prepare(spec)
+            self._queue.inputs.check_trust(item)
+            prepared = await self._sender.prepare(spec)
         except Exception as error:
             await self._not_started(item, error)
             return False
-        baseline = await self._submitter.baseline()
+        baseline = await self._sender.baseline()
         attempt = Attempt(
-            self._going.inputs.fingerprint_of(spec),
-            Sending(self._job.now(), baseline.newest, baseline.wiro_at),
-            self._job.try_number,
+            self._queue.inputs.fingerprint_of(spec),
+            Sending(self._settings.now(), baseline.newest, baseline.wiro_at),
+            self._settings.try_number,
             files=digests_of(prepared.files),
         )
-        await self._going.ledger.intend(item, attempt)
-        leaving = _Leaving(item, attempt, self._going, self._submitter)
-        watch = asyncio.create_task(prepared.upload.watch(lambda: leaving.left_at, leaving.note_upload))
+        await self._queue.recorder.intend(item, attempt)
+        departure = _Departure(item, attempt, self._queue, self._sender)
+        watch = asyncio.create_task(prepared.upload.watch(lambda: departure.left_at, departure.note_upload))
         try:
-            started = await self._submitter.send(
-                prepared, attempt.sending.intended_at + self._job.timeout_seconds, leaving.confirm
+            started = await self._sender.send(
+                prepared, attempt.sending.intended_at + self._settings.timeout_seconds, departure.confirm
             )
         except WiroLostRunError as error:
-            after = leaving.seconds
-            self._lose(item, error, after, after - (prepared.upload.seconds(leaving.left_at) or 0.0))
+            after = departure.seconds
+            self._lose(item, error, after, after - (prepared.upload.seconds(departure.left_at) or 0.0))
             return False
         except JournalFencedError:
             raise
         except Exception as error:
-            self._going.ledger.note(entries.run_not_started(item))
+            self._queue.recorder.note(entries.run_not_started(item))
             await self._not_started(item, error)
             return False
         finally:
@@ -116,110 +116,112 @@ class ItemSubmitter:
         self._trouble_since = None
         self._losses.pop(item, None)
         self._limit.accepted()
-        await self._going.ledger.started(item, started.wiro_task_id)
+        await self._queue.recorder.started(item, started.wiro_task_id)
         return True
 
     async def _not_started(self, item: int, error: Exception) -> None:
-        """Decide what it means that a Run certainly started nothing: for its item, or for all."""
-        now, going = self._job.now(), self._going
+        """Decide whether the reason why a Run started nothing concerns its item, or all of them."""
+        now, queue = self._settings.now(), self._queue
         if isinstance(error, WiroValidationError | WiroUsageError):
-            await going.fail(item, error, is_final=True)
+            await queue.fail(item, error, is_final=True)
             return
-        going.put_back(item)
+        queue.requeue_first(item)
         if isinstance(error, WiroConcurrencyLimitError):
             before = self._limit.current
-            self._limit.refused(len(going.active), now)
+            self._limit.refused(len(queue.active), now)
             if self._limit.current != before:
-                self._job.log.info("%s Going on with %d at once.", error, self._limit.current)
+                self._settings.log.info("%s Continuing with %d at once.", error, self._limit.current)
         elif isinstance(error, WiroError) and error.may_retry:
             self._trouble_since = now if self._trouble_since is None else self._trouble_since
             self.not_before = now + TROUBLE_PAUSE_SECONDS
             if now - self._trouble_since >= poll_patience_seconds():
-                going.end_all(error)
+                queue.close(error)
         else:
-            going.end_all(error)
+            queue.close(error)
 
-    def _lose(self, item: int, error: WiroLostRunError, after_seconds: float, silent_seconds: float) -> None:
+    def _lose(self, item: int, error: WiroLostRunError, after_seconds: float, idle_seconds: float) -> None:
         """
-        Look for a Run whose answer was lost.
+        Have a Run searched for whose response was lost.
 
         :param after_seconds: from the sending to the loss.
-        :param silent_seconds: from the last byte that was sent to the loss.
+        :param idle_seconds: from the last byte that was sent to the loss.
         """
         self._losses[item] = error
-        sending = self._going.record.attempts[item].sending.lose(error, after_seconds, silent_seconds)
-        self._going.ledger.note(entries.run_lost(item, sending))
-        self._job.log.warning(
-            "%s: %s Looking for it among the project's latest tasks.", self._going.inputs.name(item), error
+        sending = self._queue.state.attempts[item].sending.lose(error, after_seconds, idle_seconds)
+        self._queue.recorder.note(entries.run_lost(item, sending))
+        self._settings.log.warning(
+            "%s: %s Searching for it among the project's latest tasks.", self._queue.inputs.name(item), error
         )
-        self._settler.lose(item)
+        self._resolver.add_lost(item)
 
-    async def settle(self) -> None:
-        """Find out about all lost runs."""
-        while self._settler.items:
-            lost = self._settler.items
+    async def resolve_lost_runs(self) -> None:
+        """Search for lost Runs until there are none, and handle what is found."""
+        while self._resolver.items:
+            lost = self._resolver.items
             try:
-                verdict = await self._settler.settle()
+                resolution = await self._resolver.resolve()
             except Exception as error:
-                self._going.active.difference_update(lost)
-                self._settler.give_up()
-                self._going.end_all(error)
+                self._queue.active.difference_update(lost)
+                self._resolver.give_up()
+                self._queue.close(error)
                 return
-            for item, wiro_task_id in verdict.found.tasks.items():
-                await self._found(item, verdict.found.seen[wiro_task_id])
-            for item in verdict.found.not_started:
+            for item, wiro_task_id in resolution.found.tasks.items():
+                await self._found(item, resolution.found.seen[wiro_task_id])
+            for item in resolution.found.not_started:
                 await self._may_be_sent_again(item)
-            for item, reason in verdict.doubts.items():
+            for item, reason in resolution.doubts.items():
                 await self._doubt(item, reason)
-            # What comes of it may be more to do, or the end.
-            self._going.wake()
+            # There may be more to do now, or nothing.
+            self._queue.wake()
             await asyncio.sleep(0)
 
     async def _found(self, item: int, task: Task) -> None:
-        going = self._going
-        self._job.log.info("Lost run of %s: it had started Wiro task %s.", going.inputs.name(item), task.id)
+        queue = self._queue
+        self._settings.log.info(
+            "Lost run of %s: it had started Wiro task %s.", queue.inputs.name(item), task.id
+        )
         self._losses.pop(item, None)
-        sending = going.record.attempts[item].sending
-        await going.ledger.started(item, task.id)
+        sending = queue.state.attempts[item].sending
+        await queue.recorder.started(item, task.id)
         if sending.wiro_at is not None and task.created_at is not None:
-            # Its time counts from when Wiro created the task, which can be minutes after the Run was sent.
+            # The timeout counts from when Wiro created the task, which can be minutes after the Run was sent.
             late = task.created_at.timestamp() - sending.wiro_at
             if late > 0:
-                going.ledger.note(entries.timeout_restarted(item, sending.intended_at + late))
+                queue.recorder.note(entries.timeout_restarted(item, sending.intended_at + late))
         self._follows(item)
 
     async def _may_be_sent_again(self, item: int) -> None:
-        going = self._going
-        self._job.log.info("Lost run of %s: Wiro has started no task for it.", going.inputs.name(item))
-        count = going.record.losses(item) + 1
+        queue = self._queue
+        self._settings.log.info("Lost run of %s: Wiro has started no task for it.", queue.inputs.name(item))
+        count = queue.state.losses(item) + 1
         if count < MAX_LOSSES:
-            going.pend(item, was_lost=True)
+            queue.requeue(item, was_lost=True)
             return
         last = self._losses.pop(item, None)
-        going.ledger.note(entries.lost_run_not_started(item, self._job.try_number))
-        await going.fail(item, never_started(count, last), is_final=True)
+        queue.recorder.note(entries.lost_run_not_started(item, self._settings.try_number))
+        await queue.fail(item, never_started(count, last), is_final=True)
 
     async def _doubt(self, item: int, reason: str) -> None:
-        if self._job.resubmits_orphans:
-            self._job.log.warning("%s: %s Starting anew.", self._going.inputs.name(item), reason)
-            self._going.pend(item, was_lost=True)
+        if self._settings.resubmits_orphans:
+            self._settings.log.warning("%s: %s Starting it again.", self._queue.inputs.name(item), reason)
+            self._queue.requeue(item, was_lost=True)
         else:
-            await self._going.fail(item, WiroOrphanedRunError(reason), is_final=True, keeps_task=True)
+            await self._queue.fail(item, WiroOrphanedRunError(reason), is_final=True, keeps_task=True)
 
 
-class _Leaving:
+class _Departure:
     """
-    The moment at which a Run leaves, and that it may.
+    When a Run is sent, and that it still may be.
 
-    :ivar seconds: since it left.
-    :ivar left_at: by the monotonic clock.
+    :ivar seconds: since it was sent.
+    :ivar left_at: when it was sent, by the monotonic clock.
     """
 
-    def __init__(self, item: int, attempt: Attempt, going: ItemQueue, submitter: RunSender) -> None:
+    def __init__(self, item: int, attempt: Attempt, queue: ItemQueue, sender: RunSender) -> None:
         self._item = item
         self._attempt = attempt
-        self._going = going
-        self._submitter = submitter
+        self._queue = queue
+        self._sender = sender
         self._clock = time.monotonic
         self._noted_at = self.left_at = self._clock()
         self._noted_at_by_wall = time.time()
@@ -230,28 +232,28 @@ class _Leaving:
 
     async def confirm(self) -> None:
         """
-        Make sure that the batch is still this process's, where the intent is older than a moment.
+        Make sure that this process still owns the journal, if the intent is older than a moment.
 
-        :raises OvertakenError: it is another's.
-        :raises WiroRecordError: it can't be told.
+        :raises JournalFencedError: another one does.
+        :raises WiroRecordError: it isn't known.
         """
         # The monotonic clock stands still while a machine is suspended, and the wall's can be set.
         by_wall = abs(time.time() - self._noted_at_by_wall)
         if max(self._clock() - self._noted_at, by_wall) > MOMENT_SECONDS:
-            baseline = await self._submitter.baseline(is_new=True)
-            sending = Sending(self._going.job.now(), baseline.newest, baseline.wiro_at)
+            baseline = await self._sender.baseline(is_new=True)
+            sending = Sending(self._queue.settings.now(), baseline.newest, baseline.wiro_at)
             self._attempt = replace(self._attempt, sending=sending)
-            await self._going.ledger.renew(self._item, self._attempt)
+            await self._queue.recorder.renew(self._item, self._attempt)
             self._noted_at, self._noted_at_by_wall = self._clock(), time.time()
         self.left_at = self._clock()
 
     async def note_upload(self, seconds: float) -> None:
         """
-        Keep for how long the Run's files have been on their way.
+        Record for how long the Run's files have been uploading.
 
-        :raises OvertakenError: the batch is another process's; nothing more may be sent.
+        :raises JournalFencedError: another process owns the journal; nothing more may be sent.
         :raises WiroRecordError: it can't be kept.
         """
         sending = replace(self._attempt.sending, uploaded_for=seconds)
         self._attempt = replace(self._attempt, sending=sending)
-        await self._going.ledger.renew(self._item, self._attempt)
+        await self._queue.recorder.renew(self._item, self._attempt)

@@ -1,11 +1,10 @@
-"""A batch in a worker's process: its event loop, its thread for what blocks, and the way to stop it."""
+"""Runs a batch in a worker's process: its event loop, its journal thread, and how to stop both."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.cancellation.deadline import StopDeadline
@@ -25,83 +24,56 @@ from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Collection, Coroutine
 
-    from airflow_provider_wiro.api.parameters import FileValue
-    from airflow_provider_wiro.batch.inputs.items import Inputs
-    from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.landing import ItemTransfer
-    from airflow_provider_wiro.batch.results.shards import ResultShards
-    from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
-    from airflow_provider_wiro.batch.state.batch_state import BatchState
-    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-    from airflow_provider_wiro.transport.connection import WiroConnection
+    from airflow_provider_wiro.batch.context import BatchContext
+    from airflow_provider_wiro.batch.settings import DeferralRequest
 
-#: What is noted last, when the task is being killed, has to be written within this.
+#: How long the last journal entries may take to write when the task is killed.
 _LAST_WRITE_SECONDS = 0.7
 
 
-@dataclass(frozen=True)
-class BatchContext:
-    """
-    What a batch works with, opened where Airflow may be asked: in the main thread, before the loop begins.
-
-    :ivar shared: the files of all items, looked at once.
-    :ivar store: None keeps nothing.
-    :ivar lander: None lands nothing.
-    :ivar own: how the manifest is put into S3.
-    """
-
-    connection: WiroConnection
-    inputs: Inputs
-    shared: Mapping[str, Sequence[FileValue]]
-    record: BatchState
-    store: Journal | None
-    parts: ResultShards
-    lander: ItemTransfer | None
-    own: OwnObjects | None = None
-
-
 class BatchWorker:
-    """A batch that can be run once, and told to stop from a signal handler."""
+    """A batch that can be run once, and stopped from a signal handler."""
 
-    def __init__(self, job: BatchSettings, resources: BatchContext) -> None:
-        self._job = job
-        self._resources = resources
+    def __init__(self, batch: BatchContext) -> None:
+        self._batch = batch
+        self._settings = batch.settings
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hook: StoppableHook | None = None
         self._runner: BatchRunner | None = None
-        #: When it was told to stop by a kill, by the monotonic clock.
+        #: When it was killed, by the monotonic clock.
         self._killed_at: float | None = None
         #: Whether the loop has ended.
         self.is_over = False
-        #: Whether everything that ran was stopped, or could not be, or is followed by a later try.
+        #: Whether nothing is left to stop: it was stopped, or could not be, or a later try follows it.
         self.has_stopped_all = False
         #: What ended the whole batch.
         self.fatal: Exception | None = None
 
     def stop(self) -> None:
-        """Have everything stopped. For a signal handler: it only wakes the loop."""
+        """Stop everything. For a signal handler: it only wakes the loop."""
         if self._killed_at is None:
             self._killed_at = time.monotonic()
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
     def run(
-        self, *, waits: bool, limit: int | None = None, must_look: Collection[str] | None = None
+        self, *, waits: bool, limit: int | None = None, must_poll: Collection[str] | None = None
     ) -> DeferralRequest | None:
         """
-        Work until the batch is over, or, if it doesn't wait here, has nothing else to do.
+        Work until the batch is over, or until there is only something to wait for.
 
-        :param limit: how many runs may be on their way, as an earlier part has learned.
-        :param must_look: see :class:`~airflow_provider_wiro.batch.runner.BatchRunner`.
+        :param waits: also wait here; False: return what to defer with.
+        :param limit: how many runs may be in flight, as learned before a deferral.
+        :param must_poll: see :class:`~airflow_provider_wiro.batch.runner.BatchRunner`.
         :raises TaskStoppedError: it was stopped.
         """
         executor = ThreadPoolExecutor(1, thread_name_prefix="wiro-journal")
         try:
             with asyncio.Runner() as runner:
                 return self._run_through(
-                    runner.get_loop(), self._run(executor, waits=waits, limit=limit, must_look=must_look)
+                    runner.get_loop(), self._run(executor, waits=waits, limit=limit, must_poll=must_poll)
                 )
         finally:
             self.is_over = True
@@ -111,12 +83,12 @@ class BatchWorker:
         self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, DeferralRequest | None]
     ) -> DeferralRequest | None:
         """
-        Run the loop until the work is done, whatever a signal's handler raises out of it.
+        Run the loop until the work is done, whatever a signal handler raises out of it.
 
-        Airflow's timeout is raised wherever the main thread is, and that is most often the loop itself, as it
-        waits. Left there, Runs whose answers are on their way would be cut off, and their tasks not be known.
+        Airflow's timeout is raised wherever the main thread is, which is most often the loop itself, as it
+        waits. Left there, Runs in flight would be aborted, and their tasks not be known.
 
-        :raises BaseException: what a signal's handler has raised first, after the work has ended by it.
+        :raises BaseException: what a signal handler raised first, after the work has ended by it.
         """
         main = loop.create_task(work)
         struck: BaseException | None = None
@@ -132,7 +104,7 @@ class BatchWorker:
                     struck = error
                     self._interrupt(error, main)
                 else:
-                    self.stop()  # whoever interrupts twice has no time
+                    self.stop()  # a second interrupt means that there is no time
             else:
                 if struck is not None:
                     raise struck
@@ -151,74 +123,74 @@ class BatchWorker:
         *,
         waits: bool,
         limit: int | None,
-        must_look: Collection[str] | None,
+        must_poll: Collection[str] | None,
     ) -> DeferralRequest | None:
-        job, found = self._job, self._resources
+        settings, batch = self._settings, self._batch
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._on_loop_error)
-        know_connection(job.wiro_conn_id, found.connection)
-        ledger = BatchRecorder(job, found.record, GroupCommit(found.store, executor), found.parts, executor)
-        going = ItemQueue(job, found.inputs, ledger)
-        async with StoppableHook(job.wiro_conn_id) as self._hook:
+        know_connection(settings.wiro_conn_id, batch.connection)
+        recorder = BatchRecorder(
+            settings, batch.state, GroupCommit(batch.journal, executor), batch.shards, executor
+        )
+        queue = ItemQueue(settings, batch.inputs, recorder)
+        async with StoppableHook(settings.wiro_conn_id) as self._hook:
             hook = self._hook
-            submitter = RunSender(
-                job, hook, found.record, shared_files=found.inputs.files, shared=found.shared
+            sender = RunSender(
+                settings, hook, batch.state, shared_files=batch.inputs.files, shared=batch.shared
             )
-            settler = LostRunResolver(job, hook, found.record, found.inputs, submitter)
-            following = RunFollower(going, hook, found.lander)
-            active_limit = ActiveLimit(job.max_active, job.random, current=limit)
-            runner = BatchRunner(
-                going, hook, submitter, settler, following, active_limit, must_look=must_look
-            )
+            resolver = LostRunResolver(settings, hook, batch.state, batch.inputs, sender)
+            follower = RunFollower(queue, hook, batch.transfer)
+            active_limit = ActiveLimit(settings.max_active, settings.random, current=limit)
+            runner = BatchRunner(queue, hook, sender, resolver, follower, active_limit, must_poll=must_poll)
             self._runner = runner
             if self._killed_at is not None:
                 self._stop()
             try:
                 waiting = await runner.work(waits=waits)
-                await _learn_costs(hook, going, waiting)
+                await _learn_costs(hook, queue, waiting)
             except BaseException as error:
-                # Anything else is a bug, after which the tasks run on, to be picked up by a retry.
+                # Anything else is a bug, after which the tasks keep running, for a retry to continue.
                 self.has_stopped_all = isinstance(error, JournalFencedError)
                 is_stop = isinstance(error, TaskStoppedError) or not isinstance(error, Exception)
-                await self._end(going, following, settler, ledger, stops=is_stop)
+                await self._end(queue, follower, resolver, recorder, stops=is_stop)
                 raise
             else:
                 return waiting
             finally:
-                self.fatal = going.fatal
+                self.fatal = queue.fatal
 
     async def _end(
         self,
-        going: ItemQueue,
-        following: RunFollower,
-        settler: LostRunResolver,
-        ledger: BatchRecorder,
+        queue: ItemQueue,
+        follower: RunFollower,
+        resolver: LostRunResolver,
+        recorder: BatchRecorder,
         *,
         stops: bool,
     ) -> None:
         """
         Leave the loop early.
 
-        :param stops: the Airflow task was killed, or Airflow's timeout ended it, so all is to be stopped.
+        :param stops: the Airflow task was killed, or timed out, so everything has to be stopped.
         """
         self._stop()
         if stops:
-            await stop_all(going, following, settler, StopDeadline(lambda: self._killed_at))
+            await stop_all(queue, follower, resolver, StopDeadline(lambda: self._killed_at))
             self.has_stopped_all = True
         if self._runner is not None:
             await self._runner.leave()
         try:
-            await asyncio.wait_for(ledger.keep(), _LAST_WRITE_SECONDS)
+            await asyncio.wait_for(recorder.keep(), _LAST_WRITE_SECONDS)
         except Exception as error:
-            self._job.log.warning("What happened last could not be written down: %r", error)
+            self._settings.log.warning("The last journal entries could not be written: %r", error)
 
     def _stop(self) -> None:
         if self._hook is not None:
             self._hook.stop()
         if self._runner is not None:
             self._runner.wake()
-        if self._resources.lander is not None:
-            self._resources.lander.stop()
+        if self._batch.transfer is not None:
+            self._batch.transfer.stop()
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Airflow's timeout is raised wherever the loop is, also where it would only be logged."""
@@ -229,11 +201,11 @@ class BatchWorker:
             loop.default_exception_handler(context)
 
 
-async def _learn_costs(hook: StoppableHook, going: ItemQueue, waiting: DeferralRequest | None) -> None:
-    """Once a batch is over, ask once more for the costs that were not known when their runs ended."""
-    unknown = list(going.record.costs.unknown_ids)
-    if waiting is not None or going.fatal is not None or not unknown:
+async def _learn_costs(hook: StoppableHook, queue: ItemQueue, waiting: DeferralRequest | None) -> None:
+    """Once a batch is over, ask again for the costs that were not known when their runs ended."""
+    unknown = list(queue.state.costs.unknown_ids)
+    if waiting is not None or queue.fatal is not None or not unknown:
         return
     for wiro_task_id, usd in (await read_costs(hook, unknown)).items():
-        going.ledger.note(entries.cost_learned(wiro_task_id, usd))
-    await going.ledger.keep()
+        queue.recorder.note(entries.cost_learned(wiro_task_id, usd))
+    await queue.recorder.keep()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import random
-import time
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowFailException,
     BaseOperator,
     conf,
 )
@@ -43,15 +39,14 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_model,
     check_parameters,
 )
-from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
-from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import (
     FailedDeferral,
     is_stale_event,
-    longest_deferral,
 )
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 from airflow_provider_wiro.version_compat import is_parsed
@@ -60,19 +55,16 @@ from airflow_provider_wiro.version_compat import is_parsed
 # it.
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
+    from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.landing import ItemTransfer
-    from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
-    from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
+    from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
-    from airflow_provider_wiro.state_files.task_try import TaskTry
+    from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 #: How often the tasks are polled that a trigger has no room for.
@@ -318,8 +310,6 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self._batch: BatchWorker | None = None
-        self._is_killed = False
         self._waits_here = not self.deferrable
 
     @cached_property
@@ -335,16 +325,16 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
 
     def _keep_templates(self) -> None:
-        """Keep what is the DAG author's own word before it is rendered."""
+        """Keep what the DAG's author wrote before it is rendered."""
         self._lists_inputs = are_listed(self.inputs)
         self._manifest_template = self.manifest_uri if isinstance(self.manifest_uri, str) else None
 
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
-        """Do what is not done yet: to the end, or until there is nothing but to wait for."""
+        """Run what isn't done yet: to the end, or until there is only something to wait for."""
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
-            return self._go_on(context, is_beginning=True)
+            return self._continue(context, is_beginning=True)
 
     @in_brief
     def execute_complete(
@@ -358,20 +348,21 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         before: dict[str, Any] | None = None,
     ) -> BatchSummary:
         """
-        Go on after the trigger's event.
+        Continue after the trigger's event.
 
         :param fingerprint: of the inputs before the deferral.
-        :param limit: how many runs may be on their way, as learned from Wiro's refusals.
+        :param limit: how many runs may be in flight, as learned from Wiro's refusals.
         :param looks_at_all: the trigger could not be given all of the tasks.
         :param before: what is known without the journal, see
             :class:`~airflow_provider_wiro.batch.deferral.missing_journal.BeforeDeferral`.
         """
         from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
+        from airflow_provider_wiro.batch.execution import Resumption
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
             if is_stale_event(event, context):
-                return self._go_on(context, before=BeforeDeferral.from_json(before, ()))
+                return self._continue(context, Resumption(before=BeforeDeferral.from_json(before, ())))
             with airflow_failures():
                 outcome = BatchOutcome.from_event(event)
             if outcome.is_failure:
@@ -380,19 +371,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self.log.warning("%s The batch is followed here from now on.", outcome.message)
             elif outcome.message:
                 self.log.info("%s Polling all tasks here.", outcome.message)
-            return self._go_on(
-                context,
-                fingerprint=fingerprint,
-                limit=limit,
-                must_look=None if outcome.message or looks_at_all else outcome.ended,
-                before=BeforeDeferral.from_json(before, outcome.ended),
+            must_poll = None if outcome.message or looks_at_all else outcome.ended
+            resumption = Resumption(
+                fingerprint, limit, must_poll, BeforeDeferral.from_json(before, outcome.ended)
             )
+            return self._continue(context, resumption)
 
     @in_brief
     def resume_execution(
         self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
     ) -> BatchSummary:
-        """Go on after a deferral, also after one that Airflow ended itself: no triggerer could follow."""
+        """Continue after a deferral, also after one that Airflow ended itself: no triggerer could follow."""
         failed = FailedDeferral.found_in(next_method, next_kwargs)
         if failed is None:
             result: BatchSummary = super().resume_execution(next_method, next_kwargs, context)
@@ -400,11 +389,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
         from airflow_provider_wiro.batch.deferral.xcom_note import before_failed_deferral
+        from airflow_provider_wiro.batch.execution import Resumption
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
             before, fingerprint = before_failed_deferral(context)
-            return self._go_on(context, fingerprint=fingerprint, before=before)
+            return self._continue(context, Resumption(fingerprint, before=before))
 
     @contextmanager
     def _stopping_what_nobody_follows(self, context: Context) -> Iterator[None]:
@@ -417,15 +407,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         def is_followed(error: BaseException) -> bool:
             return (
-                not self._is_killed and is_retried(error, context) and self._open_journal(context) is not None
+                not self._stopper.is_killed
+                and is_retried(error, context)
+                and self._open_journal(context) is not None
             )
 
         def prepare() -> None:
             try:
-                store = self._open_journal(context)
-            except WiroUsageError:  # most likely the error that is on its way: no journal is to be had
-                store = None
-            self._stopper.prepare(self.hook, store, try_number=context["ti"].try_number)
+                journal = self._open_journal(context)
+            except WiroUsageError:  # most likely the error that is being handled: there can be no journal
+                journal = None
+            self._stopper.prepare(self.hook, journal, try_number=context["ti"].try_number)
 
         with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
             yield
@@ -434,7 +426,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def _stopper(self) -> BatchStopper:
         found: BatchStopper | None = self.__dict__.get("_the_stopper")
         if found is None:
-            # A signal can come in here and make one too. setdefault has both go on with the same.
+            # A signal handler can make one at this very moment. With setdefault both use the same.
             found = self.__dict__.setdefault(
                 "_the_stopper", BatchStopper(self.log, cancel_on_kill=self.cancel_on_kill)
             )
@@ -444,6 +436,124 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.journal.location import open_journal
 
         return open_journal(context, state_path=self.state_path, own=self._own_objects())
+
+    def _continue(
+        self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
+    ) -> BatchSummary:
+        """
+        Do what can be done now.
+
+        :param resumption: None: nothing was deferred.
+        :param is_beginning: nothing of this try ran before.
+        """
+        from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
+        from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
+        from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
+        from airflow_provider_wiro.recovery.record_store import current_try
+
+        task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
+        with airflow_failures(), self.hook:
+            split_slug(self.model)
+            # Reject wrong settings before anything is billed.
+            self.check_native_tuples()
+            poll_patience_seconds()
+            shortest_deferral_seconds()
+            # Airflow is asked for everything here, before the event loop runs: there it must not be.
+            connection = self.hook.connection
+            destination = self._destination()
+            journal = self._open_journal(context)
+            self._stopper.prepare(self.hook, journal, try_number=task_try.number)
+            self._stopper.check()
+            execution = BatchExecution(
+                self._settings(task_try.number, project_id=self.project_id or connection.project_id),
+                self._sources(),
+                destination,
+                self.hook,
+                self._stopper,
+                context,
+                task_try,
+                lambda: push_task_url(
+                    self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
+                ),
+            )
+            result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)
+        if "trigger" in result:
+            note_before_deferral(context, result["kwargs"])
+            self.defer(**result)
+        return result
+
+    def _settings(self, try_number: int, *, project_id: str | None) -> BatchSettings:
+        from airflow_provider_wiro.batch.settings import BatchSettings
+        from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
+
+        return BatchSettings(
+            model=self.model,
+            project_id=project_id,
+            callback_url=self.callback_url,
+            wiro_conn_id=self.wiro_conn_id,
+            max_active=self.max_active,
+            fails_fast=self.on_item_failure == "fail",
+            max_item_retries=self.max_item_retries,
+            poll_interval=self.poll_interval,
+            timeout_seconds=self.timeout,
+            watch=self.watch,
+            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancel_on_timeout,
+            resubmits_orphans=self.on_orphaned_intent == "resubmit",
+            min_outputs=self.min_outputs,
+            try_number=try_number,
+            log=self.log,
+            random=random.random,
+            now=SteadyClock().timestamp,
+            lost_run_patience=lost_run_patience_seconds(),
+            is_deferrable=self.deferrable,
+            defer_after_seconds=self.defer_after,
+            shortest_deferral_seconds=shortest_deferral_seconds(),
+            aws_conn_id=self.aws_conn_id,
+            include_links=self.include_links,
+        )
+
+    def _sources(self) -> Sources:
+        from airflow_provider_wiro.batch.execution import Sources
+        from airflow_provider_wiro.version_compat import is_mapped_instance
+
+        trust = data_trust(
+            is_listed=self._lists_inputs and not is_mapped_instance(self),
+            aws_conn_id=self.aws_conn_id,
+            local_paths=self.allowed_local_paths,
+            connections=self.allowed_connections,
+            parameters=self.allowed_item_parameters,
+        )
+        return Sources(self.inputs, self.parameters, self.files, trust)
+
+    def _destination(self) -> Destination:
+        from airflow_provider_wiro.batch.execution import Destination
+
+        return Destination(
+            self.state_path,
+            self.manifest_uri,
+            self._manifest_template,
+            self._s3_settings() if self.s3_bucket or self.s3_key != DEFAULT_KEY else None,
+            self._own_objects(),
+        )
+
+    def _s3_settings(self) -> S3Settings:
+        from airflow_provider_wiro.landing.s3.destination import S3Settings
+
+        return S3Settings(
+            s3_bucket=self.s3_bucket,
+            s3_key=self.s3_key,
+            replace=self.replace,
+            aws_conn_id=self.aws_conn_id,
+            verify=self.verify,
+            encrypt=self.encrypt,
+            acl_policy=self.acl_policy,
+            extra_args=self.extra_args,
+            tags=self.tags,
+            max_concurrency=self.max_concurrency,
+            part_size=self.part_size,
+            require_size=self.require_size,
+        )
 
     def _own_objects(self) -> OwnObjects:
         """
@@ -463,359 +573,6 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
         return OwnObjects(arguments, bucket, self.verify)
 
-    def _go_on(
-        self,
-        context: Context,
-        *,
-        fingerprint: str | None = None,
-        limit: int | None = None,
-        must_look: Sequence[str] | None = None,
-        is_beginning: bool = False,
-        before: BeforeDeferral | None = None,
-    ) -> BatchSummary:
-        """
-        Do what can be done now.
-
-        :param is_beginning: nothing of this try ran before.
-        :param before: what is known of the part before a deferral, which has left a journal.
-        """
-        from airflow_provider_wiro.batch.deferral.missing_journal import (
-            NO_PLACE,
-            fail_without_journal,
-            missing_place,
-            unseen_tries,
-        )
-        from airflow_provider_wiro.batch.inputs.items import Inputs
-        from airflow_provider_wiro.batch.inputs.shared_files import shared_files
-        from airflow_provider_wiro.batch.journal.replay import replay
-        from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
-        from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-        from airflow_provider_wiro.batch.preflight.storage_probe import (
-            has_started_nothing,
-            try_outputs,
-            try_places,
-        )
-        from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
-        from airflow_provider_wiro.batch.results.shards import ResultShards
-        from airflow_provider_wiro.batch.worker import BatchContext, BatchWorker
-        from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
-        from airflow_provider_wiro.recovery.record_store import current_try
-        from airflow_provider_wiro.state_files.try_trace import open_trace
-        from airflow_provider_wiro.version_compat import is_mapped_instance
-
-        ti = context["ti"]
-        task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
-        with airflow_failures(), self.hook, ExitStack() as opened:
-            split_slug(self.model)
-            # What is wrong with these should be reported before anything is paid for.
-            self.check_native_tuples()
-            poll_patience_seconds()
-            shortest_deferral_seconds()
-            # Airflow is asked for everything here, before the loop begins: there it must not be.
-            connection = self.hook.connection
-            own = self._own_objects()
-            journal = self._open_journal(context)
-            self._stopper.prepare(self.hook, journal, try_number=ti.try_number)
-            self._check_killed()
-            trace = open_trace(context, state_path=self.state_path, retries=self.retries or 0)
-            if not trace.is_missing:
-                trace.leave()  # before the inputs are read: a try that fails by them starts nothing
-            job = self._job(ti, project_id=self.project_id or connection.project_id)
-            inputs = opened.enter_context(
-                Inputs(
-                    self.inputs,
-                    model=self.model,
-                    parameters=self.parameters,
-                    files=self.files,
-                    project_id=job.project_id,
-                    trust=data_trust(
-                        is_listed=self._lists_inputs and not is_mapped_instance(self),
-                        aws_conn_id=self.aws_conn_id,
-                        local_paths=self.allowed_local_paths,
-                        connections=self.allowed_connections,
-                        parameters=self.allowed_item_parameters,
-                    ),
-                    keeps_bad=not job.fails_fast,
-                    aws_conn_id=self.aws_conn_id,
-                )
-            )
-            if not len(inputs):
-                self.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
-            opened.enter_context(self._stopper.describing(job, inputs))
-            if fingerprint not in {None, inputs.fingerprint}:
-                changed = (
-                    "The inputs are others than before the deferral, so that it can't be told what is done. "
-                    "Templates of inputs, parameters and files must not change within one run."
-                )
-                if before is not None and (where := missing_place(journal)) is not None:
-                    raise fail_without_journal(job, connection, before, where, also=changed)
-                raise WiroUsageError(changed)
-            lander = self._lander(ti)
-            if lander is not None:
-                opened.enter_context(lander)
-                own = lander.own_objects
-            manifest = manifest_uri(
-                context,
-                self.manifest_uri,
-                bucket=lander.bucket if lander else None,
-                aws_conn_id=self.aws_conn_id,
-                state_path=self.state_path,
-            )
-            if self.manifest_uri:
-                check_manifest(manifest, self._manifest_template, self.inputs)
-            if lander is not None:
-                lander.manifest = manifest
-            parts = ResultShards(shards_uri(context, manifest), own)
-            self._check_killed()  # fetching the inputs can take long
-            missing: Callable[[str], WiroError] | None = None
-            if before is not None:
-                missing = partial(fail_without_journal, job, connection, before)
-            elif trace.is_missing and not job.resubmits_orphans:
-                missing = unseen_tries
-            if journal is None and missing is not None:
-                raise missing(NO_PLACE)
-            store = self._journal(journal)
-            record, summary = replay(
-                store,
-                inputs,
-                task_try=task_try,
-                max_tries=ti.max_tries,
-                existing_shards=parts.numbers,
-                log=self.log,
-                missing=missing,
-                is_resumed=not is_beginning,
-            )
-            trace.leave()
-            if summary is not None:
-                self.log.info("The batch was done before; its result is returned again.")
-                return dict(summary)
-            if has_started_nothing(record):
-                if lander is not None:
-                    try_outputs(len(inputs), self.s3_key, self.model, lander.destination)
-                try_places(parts, manifest, self.log)
-                self.log.info(
-                    "Running %s items of %s, at most %d at once.",
-                    f"{len(inputs):,}",
-                    self.model,
-                    self.max_active,
-                )
-            push_task_url(self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None)
-            self._stopper.adopt(record)
-            shared = shared_files(self.files, inputs, record, self.aws_conn_id)
-            found = BatchContext(connection, inputs, shared, record, store, parts, lander, own)
-            self._batch = BatchWorker(job, found)
-            if self._is_killed:
-                self._batch.stop()
-            try:
-                waiting = self._batch.run(waits=self._waits_here, limit=limit, must_look=must_look)
-            finally:
-                if self._batch.has_stopped_all:
-                    self._stopper.settle()
-            if waiting is not None:
-                notes = notes_of(job, inputs, record) if waiting.lost else None
-                self._defer(waiting, context, inputs.fingerprint, notes)
-            return self._finish(found, manifest, self._batch.fatal, ti.max_tries, task_try)
-
-    def _job(self, ti: Any, *, project_id: str | None) -> BatchSettings:
-        from airflow_provider_wiro.batch.settings import BatchSettings
-        from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
-
-        return BatchSettings(
-            model=self.model,
-            project_id=project_id,
-            callback_url=self.callback_url,
-            wiro_conn_id=self.wiro_conn_id,
-            max_active=self.max_active,
-            fails_fast=self.on_item_failure == "fail",
-            max_item_retries=self.max_item_retries,
-            poll_interval=self.poll_interval,
-            timeout_seconds=self.timeout,
-            watch=self.watch,
-            cancel_on_kill=self.cancel_on_kill,
-            cancel_on_timeout=self.cancel_on_timeout,
-            resubmits_orphans=self.on_orphaned_intent == "resubmit",
-            min_outputs=self.min_outputs,
-            try_number=ti.try_number,
-            log=self.log,
-            random=random.random,
-            now=SteadyClock().timestamp,
-            lost_run_patience=lost_run_patience_seconds(),
-            defer_after_seconds=self.defer_after,
-            shortest_deferral_seconds=shortest_deferral_seconds(),
-            aws_conn_id=self.aws_conn_id,
-            include_links=self.include_links,
-        )
-
-    def _journal(self, store: Journal | None) -> Journal | None:
-        if store is not None:
-            return store
-        if self.deferrable:
-            raise WiroUsageError(
-                "A deferrable batch needs a place for its journal: set state_path or [wiro] state_path, or "
-                "use Airflow 3.3, which has a task state store."
-            )
-        self.log.warning(
-            "This Airflow has no task state store (3.3+) and no [wiro] state_path is set, so nothing "
-            "remembers this batch if its worker dies: a retry would pay for all of it again."
-        )
-        return None
-
-    def _lander(self, ti: Any) -> ItemTransfer | None:
-        if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
-            return None
-        from airflow_provider_wiro.batch.landing import ItemTransfer
-        from airflow_provider_wiro.landing.s3.destination import S3Settings
-
-        settings = S3Settings(
-            s3_bucket=self.s3_bucket,
-            s3_key=self.s3_key,
-            replace=self.replace,
-            aws_conn_id=self.aws_conn_id,
-            verify=self.verify,
-            encrypt=self.encrypt,
-            acl_policy=self.acl_policy,
-            extra_args=self.extra_args,
-            tags=self.tags,
-            max_concurrency=self.max_concurrency,
-            part_size=self.part_size,
-            require_size=self.require_size,
-        )
-        return ItemTransfer(settings, self.hook, self.model, ti)
-
-    def _defer(
-        self, waiting: DeferralRequest, context: Context, fingerprint: str, notes: LostRunDigests | None
-    ) -> None:
-        """
-        Wait without a worker.
-
-        :param notes: of the lost Runs, by which the trigger finds their tasks.
-        """
-        from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
-        from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
-        from airflow_provider_wiro.triggers.packed_tasks import MOST_CHARACTERS, fitting, pack
-        from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
-
-        now = time.time()
-        tasks = fitting(list(zip(waiting.wiro_task_ids, waiting.started_at, strict=True)))
-        left_out = len(waiting.wiro_task_ids) - len(tasks)
-        self.log.info("%s Deferring until some have ended.", waiting.progress)
-        latest = waiting.wake_at or now + self.timeout
-        if left_out:
-            latest = min(latest, now + _LEFT_OUT_SECONDS)
-            self.log.warning(
-                "The ids of %d of them don't fit into the trigger's row in Airflow's database. They are "
-                "polled every %.0f s, and a user who marks the task meanwhile leaves them running.",
-                left_out,
-                _LEFT_OUT_SECONDS,
-            )
-        self._check_killed()
-        before = BeforeDeferral.of(waiting.wiro_task_ids)
-        note_before_deferral(context, before, fingerprint)
-        self.defer(
-            trigger=WiroBatchTrigger(
-                wiro_task_ids=[wiro_task_id for wiro_task_id, _ in tasks],
-                started_at=[started_at for _, started_at in tasks],
-                wiro_conn_id=self.wiro_conn_id,
-                wake_at=latest,
-                poll_interval=self.poll_interval,
-                watch=self.watch,
-                cancel_on_kill=self.cancel_on_kill,
-                try_number=context["ti"].try_number,
-                lost=waiting.lost,
-                lost_runs=None if notes is None else notes.to_json(MOST_CHARACTERS - len(pack(tasks))),
-            ),
-            method_name="execute_complete",
-            kwargs={
-                "fingerprint": fingerprint,
-                "limit": waiting.limit,
-                "looks_at_all": left_out > 0,
-                "before": before.to_json(),
-            },
-            timeout=longest_deferral(datetime.fromtimestamp(latest, tz=UTC)),
-        )
-
-    def _finish(
-        self,
-        found: BatchContext,
-        manifest: str,
-        fatal: Exception | None,
-        lifetime: int,
-        task_try: TaskTry,
-    ) -> BatchSummary:
-        """Write the manifest; return the summary, or raise what the batch has come to."""
-        from airflow_provider_wiro.batch.item_log import with_input
-        from airflow_provider_wiro.batch.results.shards import write_manifest
-        from airflow_provider_wiro.batch.state import entries
-        from airflow_provider_wiro.batch.state.items import ItemState
-
-        record = found.record
-
-        def check() -> None:
-            self._check_killed()
-            if found.store is not None:
-                found.store.check()  # a later try, if there is one, knows more
-
-        try:
-            failures = write_manifest(
-                manifest, record, found.parts, check, own=found.own, include_links=self.include_links
-            )
-        except WiroError as error:
-            if fatal is None:
-                raise
-            self.log.warning("%s", error)
-            raise fatal from error
-        self.log.info("The results are in %s.", manifest)
-        if fatal is not None:
-            raise fatal
-        failed = record.count(ItemState.FAILED)
-        if failed and self.on_item_failure == "fail":
-            kind = AirflowException if record.may_retry else AirflowFailException
-            shown = found.inputs.shown
-            lines = [f"item {item}: {with_input(error, shown(item))}" for item, error in failures]
-            raise kind(_failure(record.total, failed, lines, manifest))
-        succeeded = record.count(ItemState.DONE)
-        if not record.is_over:
-            # A bug of ours. What is lost by saying so is a retry; by a summary, the items.
-            raise AirflowException(
-                f"Only {succeeded + failed:,} of {record.total:,} items are over, though nothing is left to "
-                "do. A retry goes on with the others."
-            )
-        summary: BatchSummary = {
-            "model": self.model,
-            "total": record.total,
-            "succeeded": succeeded,
-            "failed": failed,
-            "cost_usd": record.costs.total_usd,
-            "known_cost_usd": record.costs.known_usd,
-            "unknown_costs": record.costs.unknown,
-            **({} if found.lander is None else {"total_bytes": record.total_bytes}),
-            "manifest_uri": manifest,
-        }
-        if found.store is not None:
-            found.store.append([entries.result_returned(lifetime, summary, task_try)])
-        found.parts.delete(record.named_shards)
-        return summary
-
     def on_kill(self) -> None:
-        """
-        Have everything stopped. Airflow calls this in a signal handler, and execution goes on afterwards.
-
-        It wakes the batch's loop, which stops the Wiro tasks within the seconds that are left. Where the loop
-        doesn't run, the tasks that the journal names are stopped from here.
-        """
-        self._is_killed = True
-        if self._batch is not None and not self._batch.is_over:
-            self._batch.stop()
-        elif self._batch is None or not self._batch.has_stopped_all:
-            self._stopper.kill()
-
-    def _check_killed(self) -> None:
-        if self._is_killed:
-            raise TaskStoppedError
-
-
-def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:
-    first = "\n".join(lines)
-    return (
-        f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
-    )
+        """Stop everything. Airflow calls this in a signal handler, after which execution continues."""
+        self._stopper.kill()

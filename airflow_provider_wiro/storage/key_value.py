@@ -78,7 +78,7 @@ class TaskStateKeys:
         if not isinstance(found, str):
             raise WiroOrphanedRunError(
                 f"Expected a text at {self.describe(key)}, found {str(found)[:200]!r}. It should say what "
-                "was started, so look in the dashboard at wiro.ai before you delete it."
+                "was started, so check the dashboard at wiro.ai before you delete it."
             )
         return found
 

@@ -33,7 +33,7 @@ def test_an_item_goes_from_its_intent_over_its_task_to_its_end() -> None:
     found = record()
     for entry in (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7)):
         found.apply(entry)
-        states.append(found.state(0))
+        states.append(found.item_state(0))
 
     assert states == [ItemState.INTENDED, ItemState.RUNNING, ItemState.DONE]
     assert (found.result_location(0), found.costs.total_usd, found.total_bytes, found.attempts) == (
@@ -74,7 +74,7 @@ def test_a_run_that_succeeded_in_vain_is_on_the_bill_in_this_try_and_in_the_next
 
     for try_number, state in ((1, ItemState.FAILED), (2, ItemState.PENDING)):
         found = record(*STARTED, in_vain, *second, for_good, try_number=try_number)
-        assert (found.state(0), found.costs.total_usd) == (state, "0.3")
+        assert (found.item_state(0), found.costs.total_usd) == (state, "0.3")
     unknown = record(*STARTED, entries.item_retried(0, 1, is_billed=True))
     assert list(unknown.costs.unknown_ids) == ["2221"]
 
@@ -90,20 +90,20 @@ def test_a_journal_of_the_version_before_is_read_as_it_was() -> None:
 def test_a_failure_whose_result_is_lost_keeps_its_task() -> None:
     kept = entries.item_failed(0, (4, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1")
     found = record(*STARTED, kept, existing_shards={3})
-    assert (found.state(0), found.attempts[0].wiro_task_id) == (ItemState.RUNNING, "2221")
+    assert (found.item_state(0), found.attempts[0].wiro_task_id) == (ItemState.RUNNING, "2221")
     assert found.costs.total_usd == "0"
 
 
 def test_a_run_that_was_not_started_leaves_its_item_as_it_was() -> None:
     found = record(entries.run_intended(0, ATTEMPT), entries.run_not_started(0))
 
-    assert (found.state(0), found.runs_sent(0), found.attempts) == (ItemState.PENDING, 0, {})
+    assert (found.item_state(0), found.runs_sent(0), found.attempts) == (ItemState.PENDING, 0, {})
 
 
 def test_failures_count_for_the_try_they_happened_in() -> None:
     journal = (*STARTED, entries.item_retried(0, 1))
 
-    assert (record(*journal).failures(0), record(*journal).state(0)) == (1, ItemState.PENDING)
+    assert (record(*journal).failures(0), record(*journal).item_state(0)) == (1, ItemState.PENDING)
     assert record(*journal, try_number=2).failures(0) == 0
     assert record(*journal, try_number=2).runs_sent(0) == 1
 
@@ -111,9 +111,9 @@ def test_failures_count_for_the_try_they_happened_in() -> None:
 def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
     journal = (*STARTED, entries.item_failed(0, (1, 0), 1, may_retry=True))
 
-    assert record(*journal).state(0) is ItemState.FAILED
+    assert record(*journal).item_state(0) is ItemState.FAILED
     assert record(*journal).may_retry
-    assert record(*journal, try_number=2).state(0) is ItemState.PENDING
+    assert record(*journal, try_number=2).item_state(0) is ItemState.PENDING
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_ag
         entries.item_failed(0, (1, 0), 1, may_retry=False, keeps_task=True, is_billed=True, cost="0.1"),
     )
 
-    assert record(*whole).state(0) is ItemState.FAILED
+    assert record(*whole).item_state(0) is ItemState.FAILED
     assert record(*whole).costs.total_usd == "0.1"
     again = record(*whole, try_number=2)
-    assert (again.state(0), again.costs.total_usd) == (state, "0")
+    assert (again.item_state(0), again.costs.total_usd) == (state, "0")
     assert again.attempts[0].fingerprint == "digest"
 
 
@@ -141,9 +141,9 @@ def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
 
     found = record(*journal, existing_shards={3})
 
-    assert (found.state(0), found.costs.total_usd) == (ItemState.RUNNING, "0")
+    assert (found.item_state(0), found.costs.total_usd) == (ItemState.RUNNING, "0")
     assert found.attempts[0].wiro_task_id == "2221"
-    assert record(*journal, existing_shards={4}).state(0) is ItemState.DONE
+    assert record(*journal, existing_shards={4}).item_state(0) is ItemState.DONE
 
 
 def test_a_task_that_is_followed_again_has_its_time_anew() -> None:

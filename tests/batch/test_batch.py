@@ -337,7 +337,7 @@ def test_the_limit_of_the_account_is_found_and_kept_to(
         assert summary["succeeded"] == 20
         assert small.counts.tasks_started == 20
         assert small.counts.requests["Run"] < 60
-        assert "Going on with 3 at once." in work.log
+        assert "Continuing with 3 at once." in work.log
 
 
 # Lost answers.

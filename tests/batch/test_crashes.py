@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_provider_wiro.batch import execution
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.emulator import Fault
@@ -57,10 +58,10 @@ def test_a_batch_is_not_over_while_it_writes_down_what_became_of_a_lost_run(
     work.leave_journal(work.journal_lines[: [entry["what"] for entry in work.entries].index("id")])
     started = BatchRecorder.started
 
-    async def started_last(ledger: BatchRecorder, item: int, wiro_task_id: str) -> None:
-        await started(ledger, item, wiro_task_id)
+    async def started_last(recorder: BatchRecorder, item: int, wiro_task_id: str) -> None:
+        await started(recorder, item, wiro_task_id)
         for _ in range(1000):
-            if len(ledger._ended) + ledger.record.count(ItemState.DONE) == item:
+            if len(recorder._ended) + recorder.state.count(ItemState.DONE) == item:
                 break
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)  # until that is noticed
@@ -158,12 +159,14 @@ def test_tasks_that_no_item_follows_any_more_are_named(work: BatchWork) -> None:
     assert work.started == {"robot 0": 1, "robot 1": 1, "corrected": 1}
 
 
-def test_results_that_a_crash_took_along_are_read_from_wiro_again(work: BatchWork) -> None:
+def test_results_that_a_crash_lost_are_read_from_wiro_again(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs = prompts(5)
-    operator = work.operator(inputs)
-    operator._finish = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        operator.execute(work.context)
+    with monkeypatch.context() as patch:
+        patch.setattr(execution, "return_result", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            work.run(inputs)
     for part in work.folder.rglob("*.parts/*/*.jsonl"):
         part.unlink()
     work.retry()

@@ -43,7 +43,7 @@ def test_the_state_is_the_one_that_the_earlier_version_left(tmp_path: Path) -> N
     for entry in others:
         state.apply(entry)
 
-    found = [state.state(item) for item in range(4)]
+    found = [state.item_state(item) for item in range(4)]
     assert found == [ItemState.DONE, ItemState.RUNNING, ItemState.INTENDED, ItemState.PENDING]
     assert state.attempts[1].wiro_task_id == "2222"
     assert (state.result_location(0), state.costs.total_usd) == ((7, 0), "0.04")

@@ -79,7 +79,7 @@ def test_what_is_no_list_of_items_is_an_error(given: Any, message: str) -> None:
 
 
 def test_a_line_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.batch.inputs.items.MAX_LINE_BYTES", 100)
+    monkeypatch.setattr("airflow_provider_wiro.batch.inputs.json_lines.MAX_LINE_BYTES", 100)
     path = tmp_path / "inputs.jsonl"
     path.write_text('{"a": 1}\n' + json.dumps({"a": "x" * 200}))
     with pytest.raises(WiroUsageError, match=r"Line 2 of .* has more than 100 bytes"):

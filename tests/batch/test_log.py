@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.batch import item_log
-from airflow_provider_wiro.batch.item_log import INPUT_CHARACTERS, ItemLog, shown_input
-from airflow_provider_wiro.batch.progress import Progress, RunTimes
+from airflow_provider_wiro.batch import log as batch_log
+from airflow_provider_wiro.batch.inputs.shown_input import MOST_CHARACTERS, shown_input
+from airflow_provider_wiro.batch.log import ItemLog, Progress, RunTimes
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
 
 
-def ledger(total: int) -> Any:
-    return SimpleNamespace(record=BatchState(total, try_number=1), unkept=[])
+def recorder_of(total: int) -> Any:
+    return SimpleNamespace(state=BatchState(total, try_number=1), unkept=[])
 
 
 def ended(seconds: float) -> Any:
@@ -78,7 +78,7 @@ def test_an_earlier_try_is_named_where_there_was_one(work: BatchWork) -> None:
 
 @pytest.mark.parametrize("hours", [1, 10])
 def test_the_log_of_a_long_batch_stays_short(hours: int) -> None:
-    task_log, found = FakeLog(), ledger(10_000)
+    task_log, found = FakeLog(), recorder_of(10_000)
     progress = Progress(found, task_log, 0.0, RunTimes())
     for second in range(hours * 3600):
         if second % (hours * 36) == 0:
@@ -89,13 +89,13 @@ def test_the_log_of_a_long_batch_stays_short(hours: int) -> None:
 
 
 def test_of_thousands_of_failures_the_first_are_logged() -> None:
-    task_log, found = FakeLog(), ledger(10_000)
+    task_log, found = FakeLog(), recorder_of(10_000)
     inputs: Any = SimpleNamespace(name="Item {}".format, shown=str)
     for log in (ItemLog(task_log, inputs, found), ItemLog(task_log, inputs, found)):  # as after a deferral
         for item in range(500):
             log.failed(item, ValueError("the model failed"))
-            found.record.apply(entries.run_intended(item, Attempt("digest", Sending(1_795_756_205.0), 1)))
-            found.record.apply(entries.item_failed(item, (1, item), 1, may_retry=True))
+            found.state.apply(entries.run_intended(item, Attempt("digest", Sending(1_795_756_205.0), 1)))
+            found.state.apply(entries.item_failed(item, (1, item), 1, may_retry=True))
             log.is_run_again(item, ValueError("the model failed"))
 
     assert 20 < len(task_log.lines) <= 63
@@ -117,7 +117,7 @@ def test_the_time_that_is_left_goes_by_how_long_runs_take_and_how_many_run_at_on
 def test_the_time_that_is_left_is_said_as_people_do(left: float, shown: str) -> None:
     times = RunTimes()
     times.note(ended(2 * left))
-    progress = Progress(ledger(1), FakeLog(), 0.0, times)
+    progress = Progress(recorder_of(1), FakeLog(), 0.0, times)
 
     assert progress.line(running=1) == f"0 of 1 done, 0 failed, 1 running, 0 USD so far, about {shown} left."
 
@@ -131,7 +131,7 @@ def test_the_time_that_is_left_is_said_as_people_do(left: float, shown: str) -> 
     ],
 )
 def test_an_input_is_shown_in_at_most_two_hundred_characters(given: Any) -> None:
-    assert len(shown_input(given)) <= INPUT_CHARACTERS == 200
+    assert len(shown_input(given)) <= MOST_CHARACTERS == 200
 
 
 def test_no_secret_and_no_control_character_of_an_input_is_shown() -> None:
@@ -152,9 +152,9 @@ def test_no_secret_and_no_control_character_of_an_input_is_shown() -> None:
 
 
 def test_kinds_are_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(item_log, "LOGGED_OF_A_KIND", 1)
+    monkeypatch.setattr(batch_log, "LOGGED_OF_A_KIND", 1)
     task_log = FakeLog()
-    log = ItemLog(task_log, SimpleNamespace(name=str, shown=str), ledger(3))  # type: ignore[arg-type]
+    log = ItemLog(task_log, SimpleNamespace(name=str, shown=str), recorder_of(3))  # type: ignore[arg-type]
     for item in range(3):
         log.warn(item, "a warning")
     log.is_run_again(0, ValueError("why"))

@@ -66,11 +66,11 @@ def test_an_item_that_is_lost_while_anothers_files_are_read_is_looked_for_as_wel
     work.wiro.inject(Fault("server_error", endpoint="Run", status=502), Fault("drop_after", endpoint="Run"))
     sent_files = run_sender.RunSender.sent_files
 
-    async def until_both_are_lost(submitter: run_sender.RunSender, item: Any) -> Any:
+    async def until_both_are_lost(sender: run_sender.RunSender, item: Any) -> Any:
         async with asyncio.timeout(20):
             while not all(f"Item {number}: The run was sent" in work.log for number in (0, 1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        return await sent_files(submitter, item)
+        return await sent_files(sender, item)
 
     monkeypatch.setattr(run_sender.RunSender, "sent_files", until_both_are_lost)
 
@@ -124,9 +124,9 @@ def test_a_task_that_may_be_an_earlier_sendings_is_reported_and_left_alone(
     inputs = prompts(3)
     started = BatchRecorder.started
 
-    async def and_the_first_one_too(ledger: BatchRecorder, item: int, wiro_task_id: str) -> None:
-        await started(ledger, item, wiro_task_id)
-        if ledger.record.lost_sendings.get(item):
+    async def and_the_first_one_too(recorder: BatchRecorder, item: int, wiro_task_id: str) -> None:
+        await started(recorder, item, wiro_task_id)
+        if recorder.state.lost_sendings.get(item):
             monkeypatch.setattr(BatchRecorder, "started", started)
             import asyncio
 

@@ -136,7 +136,7 @@ def test_a_deadline_that_passed_while_deferred_is_dealt_with_at_once_and_not_def
 def test_inputs_that_change_while_a_batch_is_deferred_are_an_error_and_not_paid_for(work: BatchWork) -> None:
     deferred = work.defer(prompts(3))
 
-    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+    with pytest.raises(AirflowFailException, match="Inputs changed during the deferral"):
         work.resume(deferred, prompts(4))
     assert len(work.wiro.tasks) == 3
 
@@ -150,7 +150,7 @@ def test_inputs_that_changed_before_airflow_failed_the_deferral_are_the_same_err
     work.defer(prompts(3))
     operator = work.operator(prompts(4))
 
-    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+    with pytest.raises(AirflowFailException, match="Inputs changed during the deferral"):
         operator.resume_execution("__fail__", {"error": "Trigger failure"}, work.context)
     assert (len(work.wiro.tasks), work.wiro.counts.tasks_stopped) == (3, 3)
 
@@ -315,7 +315,7 @@ def test_changed_inputs_and_a_missing_journal_are_both_reported_and_what_runs_is
     deferred = work.defer(prompts(3))
     work.remove_journal()
 
-    with pytest.raises(AirflowFailException, match=r"finds none in .* The inputs are others than before"):
+    with pytest.raises(AirflowFailException, match=r"finds none in .* Inputs changed during the deferral"):
         work.resume(deferred, prompts(4), event=end_of())
 
     assert (len(work.wiro.tasks), work.wiro.counts.tasks_stopped) == (3, 3)

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES
 from airflow_provider_wiro.batch import late_costs, worker
 from airflow_provider_wiro.batch.journal.interface import to_line
-from airflow_provider_wiro.batch.results import shards as results
+from airflow_provider_wiro.batch.results import manifest
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.emulator.http import task_json as emulated
 from tests.batch.batch_work import prompts
@@ -163,15 +163,15 @@ def test_an_answer_too_large_to_be_read_fails_its_item_alone_and_is_not_paid_for
 def test_large_results_are_put_into_the_manifest_a_few_at_a_time(
     work: BatchWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "WINDOW_BYTES", 2000)
+    monkeypatch.setattr(manifest, "WINDOW_BYTES", 2000)
     held: list[int] = []
-    lines = results._lines
+    lines = manifest._lines
 
     def watched(items: range, record: Any, found: dict[int, bytes]) -> Any:
         held.append(sum(map(len, found.values())))
         return lines(items, record, found)
 
-    monkeypatch.setattr(results, "_lines", watched)
+    monkeypatch.setattr(manifest, "_lines", watched)
 
     work.run(prompts(40))
 

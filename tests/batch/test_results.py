@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch.results.shards import ResultShards, item_result, write_manifest
+from airflow_provider_wiro.batch.results.item_result import item_result
+from airflow_provider_wiro.batch.results.manifest import write_manifest
+from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
@@ -52,15 +54,15 @@ def test_two_deployments_that_try_one_place_at_once_both_find_it_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = ResultShards(str(tmp_path)), ResultShards(str(tmp_path))
-    read = type(first._place).read
+    read = type(first._folder).read
 
     def read_late(place: Any, name: str) -> bytes | None:
-        if place is first._place:
-            second.try_place(FakeLog())
+        if place is first._folder:
+            second.try_storage(FakeLog())
         return read(place, name)
 
-    monkeypatch.setattr(type(first._place), "read", read_late)
-    first.try_place(FakeLog())
+    monkeypatch.setattr(type(first._folder), "read", read_late)
+    first.try_storage(FakeLog())
 
     assert not list(tmp_path.iterdir())
 

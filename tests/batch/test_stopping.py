@@ -272,5 +272,5 @@ def test_what_is_not_known_after_a_kill_is_said_in_one_line(
     killed_when(work, lambda: "The run was sent" in work.log, prompts(1))
 
     [said] = [line for line in work.log.lines if "no answer yet" in line]
-    assert "1 Runs have no answer yet" in said
-    assert "If the Airflow task is tried again, that try goes on by the journal." in said
+    assert "1 Runs have no response yet" in said
+    assert "If the Airflow task is tried again, that try continues by the journal." in said

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_wiro.batch.results.shards import ResultShards, item_result
+from airflow_provider_wiro.batch.results.item_result import item_result
+from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.batch_work import prompts
 from tests.batch.test_landing import manifest_in

@@ -9,10 +9,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
-from airflow_provider_wiro.batch import runner, submission
+from airflow_provider_wiro.batch import runner, submission, summary
 from airflow_provider_wiro.batch.journal import recorder
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.results import shards as results
 from airflow_provider_wiro.batch.run_sender import RunSender
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.recovery.sending import CUT_OFF_PATIENCE_SECONDS
@@ -44,13 +43,13 @@ def retries_at(
     send = RunSender.send
     sent = 0
 
-    async def interrupted(submitter: RunSender, *arguments: Any) -> Any:
+    async def interrupted(sender: RunSender, *arguments: Any) -> Any:
         nonlocal sent
         sent += 1
         if sent == run:
             # To its end, though the one who waits for it here may be left.
             await asyncio.to_thread(lambda: returned.append(second.execute(context)))
-        return await send(submitter, *arguments)
+        return await send(sender, *arguments)
 
     monkeypatch.setattr(RunSender, "send", interrupted)
     return returned
@@ -95,7 +94,7 @@ def test_a_try_that_was_overtaken_while_its_run_was_on_its_way_says_so_at_once(
     monkeypatch.setattr(recorder.BatchRecorder, "started", late)
     with pytest.raises(JournalFencedError):
         work.run(inputs, max_active=1)
-    assert "is written down with the next entry" not in work.log
+    assert "is recorded with the next entry" not in work.log
     work.retry()
 
     assert work.run(inputs)["succeeded"] == 2
@@ -107,18 +106,18 @@ def test_an_overtaken_try_leaves_the_manifest_to_the_later_one(
 ) -> None:
     """It was done with everything but the manifest when the later try began."""
     inputs = prompts(3)
-    write = results.write_manifest
+    write = summary.write_manifest
     first = work.operator(inputs, **settings)
     context = work.context
 
     def late(*arguments: Any, **how: Any) -> Any:
-        monkeypatch.setattr(results, "write_manifest", write)
+        monkeypatch.setattr(summary, "write_manifest", write)
         work.retry()
         assert work.run(inputs, **settings)["succeeded"] == 3
         (work.folder / "manifest.jsonl").write_text("of the later try\n")
         return write(*arguments, **how)
 
-    monkeypatch.setattr(results, "write_manifest", late)
+    monkeypatch.setattr(summary, "write_manifest", late)
 
     with pytest.raises(JournalFencedError) as failure:
         first.execute(context)
@@ -139,7 +138,7 @@ def test_an_overtaken_try_that_is_killed_stops_nothing(
     check_killed = runner.BatchRunner._check_owner
 
     async def be_overtaken(self: Any) -> None:
-        if len(work.wiro.tasks) == 3 and len(self._following.watched) == 3:
+        if len(work.wiro.tasks) == 3 and len(self._follower.watched) == 3:
             monkeypatch.setattr(runner.BatchRunner, "_check_owner", check_killed)
             store = operator._open_journal(work.context)
             assert store is not None

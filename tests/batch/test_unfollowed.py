@@ -44,7 +44,7 @@ def test_inputs_that_were_replaced_while_deferred_stop_all_runs(
 ) -> None:
     event = {"status": "success", "ended": [], "try_number": 1}
 
-    with pytest.raises(AirflowFailException, match="The inputs are others than before the deferral"):
+    with pytest.raises(AirflowFailException, match="Inputs changed during the deferral"):
         work.resume(deferred, prompts(4), event)
 
     assert statuses(work) == [CANCELLED] * 3
@@ -182,7 +182,7 @@ def test_a_kill_before_the_journal_is_open_leaves_alone_what_a_later_try_has_sen
         operator.execute(work.context)
 
     assert CANCELLED not in statuses(work)
-    assert "A later try goes on with this batch." in work.log
+    assert "A later try continues this batch." in work.log
 
 
 def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: BatchWork) -> None:
@@ -191,10 +191,10 @@ def test_a_lost_run_whose_inputs_are_others_now_is_reported_with_its_time(work: 
     list(journal.read())
     journal.append([entries.run_intended(1, Attempt("digest", Sending(1_764_212_400.0, "1"), 1))])
 
-    with pytest.raises(AirflowFailException, match="The inputs are others"):
+    with pytest.raises(AirflowFailException, match="Inputs changed"):
         work.resume(deferred, prompts(3), {"status": "success", "ended": [], "try_number": 1})
 
-    assert "others now: item 1 at 2025-11-27 03:00:00 UTC. Look in the dashboard" in work.log
+    assert "changed: item 1 at 2025-11-27 03:00:00 UTC. Check the dashboard" in work.log
 
 
 @pytest.mark.usefixtures("deferred")

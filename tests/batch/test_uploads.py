@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.batch import upload_progress
+from airflow_provider_wiro.batch import run_sender
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.lost_runs import strays as stray_runs
+from airflow_provider_wiro.batch.run_sender import Upload
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState
 from airflow_provider_wiro.batch.state.items import Attempt
-from airflow_provider_wiro.batch.upload_progress import Upload
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.recovery.sending import Loss, Sending
@@ -40,8 +40,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         pieces.append(time.monotonic())
 
     monkeypatch.setattr(Upload, "note_piece", late)
-    monkeypatch.setattr(upload_progress, "_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(upload_progress, "UPLOAD_NOTE_SECONDS", 0.05)
+    monkeypatch.setattr(run_sender, "_UPLOAD_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(run_sender, "UPLOAD_NOTE_SECONDS", 0.05)
     return pieces
 
 

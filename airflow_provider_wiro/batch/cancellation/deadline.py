@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Airflow kills the process 5 s after telling it to stop; what is written down afterwards has to fit in, too.
+#: Airflow kills the process 5 s after asking it to stop; the last journal entries have to fit in, too.
 _SECONDS = 4.0
-#: The last request of a stop begins within this.
+#: The last request that stops a task is sent within this.
 _PATIENCE_SECONDS = 3.3
-#: Of that, how long it may take to ask whether the batch is still this process's, how long answers of Runs
-#: are waited for, and how long their tasks are looked for in Wiro's list.
+#: Of that, how long it may take to check whether this process still owns the journal, how long responses to
+#: Runs are waited for, and how long their tasks are searched for in Wiro's list.
 _OWNER_SECONDS = 0.5
 _ANSWER_SECONDS = 1.8
 _SEARCH_SECONDS = 0.7
@@ -29,9 +29,9 @@ _UNHURRIED_SEARCH_SECONDS = 20.0
 
 class StopDeadline:
     """
-    How much time is left, asked for again and again: a kill can come while a stop is under way.
+    How much time is left, computed each time: a kill can come while a stop is under way.
 
-    :param killed_at: returns when the kill came, by the monotonic clock; None if none has.
+    :param killed_at: returns when the kill came, by the monotonic clock; None if there was none.
     """
 
     def __init__(self, killed_at: Callable[[], float | None]) -> None:
@@ -41,7 +41,7 @@ class StopDeadline:
     @classmethod
     def beginning_now(cls, *, is_urgent: bool) -> StopDeadline:
         """
-        Return how much time a stop has that begins now.
+        Return the deadline of a stop that starts now.
 
         :param is_urgent: Airflow kills the process in a few seconds.
         """
@@ -55,27 +55,27 @@ class StopDeadline:
 
     @property
     def left_seconds(self) -> float:
-        """Until everything has to be done."""
+        """How many seconds are left for everything."""
         return self._left(_SECONDS, 2 * _UNHURRIED_SECONDS)
 
     @property
     def waits_for_answers(self) -> bool:
-        """Whether there is time to wait for answers of Runs before their tasks are looked for."""
+        """Whether there is time to wait for responses to Runs before their tasks are searched for."""
         return self._left(_ANSWER_SECONDS, _UNHURRIED_SECONDS) > 0
 
     @property
     def stop_patience_seconds(self) -> float:
-        """Within which the last request of a stop is to begin."""
+        """Within how many seconds the last request that stops a task has to be sent."""
         return max(0.0, self._left(_PATIENCE_SECONDS, 2 * _UNHURRIED_SECONDS))
 
     @property
     def owner_seconds(self) -> float:
-        """How long it may take to ask whether the batch is still this process's."""
+        """How many seconds the check for the journal's owner may take."""
         return _OWNER_SECONDS if self.is_urgent else _UNHURRIED_OWNER_SECONDS
 
     @property
     def search_seconds(self) -> float:
-        """How long Wiro's list may be searched."""
+        """How many seconds the search in Wiro's list may take."""
         return _SEARCH_SECONDS if self.is_urgent else _UNHURRIED_SEARCH_SECONDS
 
     def _left(self, urgent: float, unhurried: float) -> float:
@@ -87,12 +87,12 @@ class StopDeadline:
 
 def within(seconds: float, work: Callable[[], T]) -> T:
     """
-    Return what a function that blocks returns, if it does so in time. Also for a signal handler.
+    Return what a blocking function returns, if it does so in time. Also for a signal handler.
 
-    In a thread of its own: what the handler has interrupted may hold a lock that the function waits for.
+    The function runs in a thread: the code that the handler interrupts may hold a lock that it waits for.
 
-    :raises TimeoutError: it didn't; it is left to itself.
-    :raises Exception: what it has raised.
+    :raises TimeoutError: it didn't; its thread is abandoned.
+    :raises Exception: what it raised.
     """
     returned: list[T] = []
     raised: list[BaseException] = []
@@ -110,5 +110,5 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     if raised:
         raise raised[0]
     if not returned:
-        raise TimeoutError(f"no answer within {seconds:.1f} s")
+        raise TimeoutError(f"no result within {seconds:.1f} s")
     return returned[0]

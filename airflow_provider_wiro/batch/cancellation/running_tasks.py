@@ -1,4 +1,4 @@
-"""What a batch runs, as far as its journal can be read: to be stopped when the batch can't go on."""
+"""The tasks that a batch runs, read from its state, or from a journal that may be damaged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunningTasks:
     :ivar ids: their ids.
     :ivar unknown: the sendings that may have started tasks which are not known.
     :ivar known_ids: all tasks that are known to be the batch's.
-    :ivar latest_try: of the Airflow task, that has sent one of its Runs.
+    :ivar latest_try: the latest try of the Airflow task that sent one of its Runs.
     """
 
     def __init__(
@@ -46,38 +46,38 @@ class RunningTasks:
         return sum(sending.is_latest for sending in self.unknown)
 
     @classmethod
-    def of_record(cls, record: BatchState) -> RunningTasks:
+    def of_record(cls, state: BatchState) -> RunningTasks:
         """Return the tasks of the items that are not over."""
-        if record.result_returned is not None:
+        if state.result_returned is not None:
             return cls([])
-        ids = [attempt.wiro_task_id for attempt in record.attempts.values()]
+        ids = [attempt.wiro_task_id for attempt in state.attempts.values()]
         known = [wiro_task_id for wiro_task_id in ids if wiro_task_id is not None]
-        return cls(known, unknown_sendings(record), record.known_ids, record.latest_try)
+        return cls(known, unknown_sendings(state), state.known_ids, state.latest_try)
 
     @classmethod
-    def of_journal(cls, store: Journal, *, try_number: int) -> RunningTasks:
+    def of_journal(cls, journal: Journal, *, try_number: int) -> RunningTasks:
         """
         Return the tasks of the items that are not over, by a journal that may be damaged.
 
-        The journal isn't taken over by that: a batch that is at work with it goes on.
+        No process is fenced by that: a batch that writes the journal continues.
 
         :raises WiroRecordError: it can't be read at the moment.
         """
-        record = BatchState(0, try_number=try_number)
-        # An id without its intent, which stood in a line that can't be read.
+        state = BatchState(0, try_number=try_number)
+        # Ids without their intents, which are in lines that can't be read.
         orphans: dict[object, str] = {}
-        for entry in store.salvage():
+        for entry in journal.salvage():
             if entry.get("what") == "batch":
-                record = BatchState(_total(entry), try_number=try_number)
+                state = BatchState(_total(entry), try_number=try_number)
                 continue
-            if not record.total:
-                record = BatchState(_MOST_ITEMS, try_number=try_number)
+            if not state.total:
+                state = BatchState(_MOST_ITEMS, try_number=try_number)
             try:
-                record.apply(entry)
+                state.apply(entry)
             except WiroOrphanedRunError:
                 if entry.get("what") == "id" and isinstance(entry.get("id"), str):
                     orphans[entry.get("item")] = entry["id"]
-        found = cls.of_record(record)
+        found = cls.of_record(state)
         found.ids += [id_ for id_ in orphans.values() if id_ not in found.ids]
         return found
 

@@ -1,8 +1,8 @@
 """
-Stopping everything that a batch runs, in the few seconds that Airflow leaves a dying task.
+Stops all tasks of a batch, in the few seconds that Airflow leaves a task that it stops.
 
-Its tasks are those that are known, those whose Run is answered only now, and those of Runs whose answers were
-lost, as far as Wiro's list certainly shows them. What is not known at the end is logged.
+These are the tasks that are known, those whose Run gets its response only now, and those of Runs whose
+responses were lost, as far as Wiro's list certainly shows them. What isn't known at the end is logged.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.follower import RunFollower
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
-    from airflow_provider_wiro.batch.settings import Log
+    from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 _SLICE_SECONDS = 0.1
 
 
 async def stop_all(
-    going: ItemQueue, following: RunFollower, settler: LostRunResolver, hurry: StopDeadline
+    queue: ItemQueue, follower: RunFollower, resolver: LostRunResolver, deadline: StopDeadline
 ) -> None:
     """
-    Stop all tasks at once. What can't be stopped is logged; a retry finds it by the journal.
+    Stop all tasks at once. What can't be stopped is logged; a retry finds it in the journal.
 
-    Where a later try has taken the journal over, it follows the tasks, and nothing is stopped.
+    If a later try owns the journal, it follows the tasks, and nothing is stopped.
     """
-    job, record = going.job, going.record
-    if await going.ledger.is_overtaken(hurry.owner_seconds):
-        job.log.warning("A later try goes on with this batch. Its Wiro tasks are left to that one.")
+    settings, state = queue.settings, queue.state
+    if await queue.recorder.is_fenced(deadline.owner_seconds):
+        settings.log.warning("A later try continues this batch. Its Wiro tasks are left to that one.")
         return
-    if not job.cancel_on_kill:
-        job.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(going.active))
+    if not settings.cancel_on_kill:
+        settings.log.info("%d Wiro tasks are left running (cancel_on_kill=False).", len(queue.active))
     search: asyncio.Task[FoundTasks] | None = None
-    found = FoundTasks() if not job.cancel_on_kill else None
-    async with WiroAsyncHook(job.wiro_conn_id) as hook:
-        stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
-        while hurry.left_seconds > 0:
-            # Left running, they are not stopped; but answers that are on their way are worth waiting for.
-            for item in going.active if job.cancel_on_kill else ():
-                attempt = record.attempts.get(item)
+    found = FoundTasks() if not settings.cancel_on_kill else None
+    async with WiroAsyncHook(settings.wiro_conn_id) as hook:
+        stops = MassStop(hook, patience_seconds=deadline.stop_patience_seconds)
+        while deadline.left_seconds > 0:
+            # Also if they are left running, responses to Runs in flight are worth waiting for.
+            for item in queue.active if settings.cancel_on_kill else ():
+                attempt = state.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
-                    stops.add(attempt.wiro_task_id, is_running=item in following.seen_running)
-            waits = settler.on_their_way > 0 and (hurry.is_urgent or hurry.waits_for_answers)
-            if found is None and search is None and not (settler.on_their_way and hurry.waits_for_answers):
-                search = asyncio.create_task(_search(hook, going, settler, hurry))
+                    stops.add(attempt.wiro_task_id, is_running=item in follower.seen_running)
+            waits = resolver.in_flight > 0 and (deadline.is_urgent or deadline.waits_for_answers)
+            if found is None and search is None and not (resolver.in_flight and deadline.waits_for_answers):
+                search = asyncio.create_task(_search(hook, queue, resolver, deadline))
             if found is None and search is not None and search.done():
                 found = search.result()
                 for wiro_task_id in found.ids:
@@ -72,24 +72,24 @@ async def stop_all(
         await stops.leave()
     found = found or FoundTasks()
     _report(
-        stops, job.log, found, unknown=len(unknown_items(record) - found.settled), may_be_tried_again=True
+        stops, settings.log, found, unknown=len(unknown_items(state) - found.settled), may_be_tried_again=True
     )
 
 
 async def _search(
-    hook: WiroAsyncHook, going: ItemQueue, settler: LostRunResolver, hurry: StopDeadline
+    hook: WiroAsyncHook, queue: ItemQueue, resolver: LostRunResolver, deadline: StopDeadline
 ) -> FoundTasks:
     lost = [
-        (sent, await settler.lost_run(number, sent.item, sent.sending))
-        for number, sent in enumerate(unknown_sendings(going.record))
+        (sent, await resolver.lost_run(number, sent.item, sent.sending))
+        for number, sent in enumerate(unknown_sendings(queue.state))
     ]
     return await find_tasks(
         hook,
         lost,
-        going.record.known_ids,
-        going.job.log,
-        patience_seconds=going.job.lost_run_patience,
-        seconds=hurry.search_seconds,
+        queue.state.known_ids,
+        queue.settings.log,
+        patience_seconds=queue.settings.lost_run_patience,
+        seconds=deadline.search_seconds,
     )
 
 
@@ -101,32 +101,32 @@ def stop_known(
     *,
     search: Callable[[WiroAsyncHook], Awaitable[FoundTasks]],
     unknown: set[int],
-    hurry: StopDeadline,
+    deadline: StopDeadline,
 ) -> None:
     """
-    Stop tasks where no batch is at work, on an event loop of its own. Also from a signal handler.
+    Stop tasks while no batch is at work, on an event loop of its own. Also from a signal handler.
 
     :param tasks: id → whether it was seen after it left the queue.
-    :param search: looks for the tasks of Runs that were lost.
+    :param search: searches for the tasks of lost Runs.
     :param unknown: items whose Run may have started a task which is not known.
     """
 
     async def stop() -> tuple[MassStop, FoundTasks]:
         know_connection(wiro_conn_id, connection)
         async with WiroAsyncHook(wiro_conn_id) as hook:
-            stops = MassStop(hook, patience_seconds=hurry.stop_patience_seconds)
+            stops = MassStop(hook, patience_seconds=deadline.stop_patience_seconds)
             for wiro_task_id, is_running in tasks.items():
                 stops.add(wiro_task_id, is_running=is_running)
             found = await search(hook)
             for wiro_task_id in found.ids:
                 stops.add(wiro_task_id, is_running=True)
-            await stops.wait(hurry.left_seconds)
+            await stops.wait(deadline.left_seconds)
             await stops.leave()
             return stops, found
 
     stops, found = asyncio.run(stop())
     left = len(unknown - found.settled)
-    _report(stops, log, found, unknown=left, may_be_tried_again=hurry.is_urgent)
+    _report(stops, log, found, unknown=left, may_be_tried_again=deadline.is_urgent)
 
 
 def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_be_tried_again: bool) -> None:
@@ -134,13 +134,15 @@ def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_b
     Log what was done, and what was not.
 
     :param unknown: Runs that may have started tasks which are not known.
-    :param may_be_tried_again: a later try may come, and would go on by the journal.
+    :param may_be_tried_again: a later try may come, and would continue from the journal.
     """
     if stops.stopped:
         log.info("Stopped %d Wiro tasks.", stops.stopped)
     stops.report(log.warning)
     later = (
-        " If the Airflow task is tried again, that try goes on by the journal." if may_be_tried_again else ""
+        " If the Airflow task is tried again, that try continues by the journal."
+        if may_be_tried_again
+        else ""
     )
     if stops.problems:
         log.warning(
@@ -148,14 +150,14 @@ def _report(stops: MassStop, log: Log, found: FoundTasks, *, unknown: int, may_b
         )
     if found.doubtful_ids:
         log.warning(
-            "A Run whose answer was lost may have started one of these Wiro tasks: %s. None of them was "
-            "stopped, for they may be others'. Look at them in the dashboard at wiro.ai.",
+            "A Run whose response was lost may have started one of these Wiro tasks: %s. None of them was "
+            "stopped, since they may not be this batch's. Check them in the dashboard at wiro.ai.",
             ", ".join(found.doubtful_ids),
         )
     if unknown:
         log.warning(
-            "%d Runs have no answer yet, so that it is not known which tasks to stop: they may run, and be "
-            "billed. Look in the dashboard at wiro.ai.%s",
+            "%d Runs have no response yet, so it isn't known which tasks to stop: they may run, and be "
+            "billed. Check the dashboard at wiro.ai.%s",
             unknown,
             later,
         )

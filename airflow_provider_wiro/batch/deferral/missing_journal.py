@@ -1,8 +1,8 @@
 """
-A batch that resumes after a deferral and finds no journal: nothing is submitted, and what runs is stopped.
+Fails a batch that resumes after a deferral and finds no journal: its tasks are stopped, nothing is submitted.
 
-The part before the deferral has written the journal. Where it is missing, this part reads another place, or
-somebody has deleted it. To begin again would pay for every item once more, after each deferral.
+The part before the deferral wrote a journal. If it is missing, this part reads another place, or somebody
+deleted it. To start from the beginning would pay for every item again, after each deferral.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.transport.connection import WiroConnection
 
-#: Where a journal was looked for if there is no place for one.
+#: Named as the place of a missing journal if none is configured.
 NO_PLACE = "any place: neither state_path nor [wiro] state_path is set"
-#: So many ids are handed over a deferral: Airflow keeps them in a column of 64 KB on MySQL.
+#: How many ids are handed over a deferral: on MySQL, Airflow keeps them in a column of 64 KB.
 MOST_IDS = 500
 _MOST_NAMED = 100
 _PATIENCE_SECONDS = 60.0
@@ -35,9 +35,9 @@ _PATIENCE_SECONDS = 60.0
 @dataclass(frozen=True)
 class BeforeDeferral:
     """
-    What a part of a batch knows of the part before its deferral, without the journal.
+    What is known of a batch before its deferral, without the journal.
 
-    :ivar wiro_task_ids: the Wiro tasks that were in flight, the first of them if there were many.
+    :ivar wiro_task_ids: the Wiro tasks that were in flight; the first of them if there were many.
     :ivar total: how many there were; None if it isn't known.
     :ivar host: the machine that wrote the journal; None if it isn't known.
     """
@@ -52,13 +52,13 @@ class BeforeDeferral:
         return cls(list(wiro_task_ids[:MOST_IDS]), len(wiro_task_ids), platform.node())
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as Airflow keeps it, in plain text."""
+        """Return it as Airflow stores it, in plain text."""
         return {"wiro_task_ids": list(self.wiro_task_ids), "total": self.total, "host": self.host}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None, ended: Sequence[str]) -> BeforeDeferral:
         """
-        Read what was handed over, None by a version before this one.
+        Read what was handed over; the version before handed over None.
 
         :param ended: the tasks that the trigger's event names.
         """
@@ -69,9 +69,7 @@ class BeforeDeferral:
 
 def missing_place(journal: Journal | None) -> str | None:
     """
-    Return where a journal was looked for and is missing; None if there is one.
-
-    It is not taken over by that.
+    Return where a journal is missing; None if there is one. No process is fenced.
 
     :raises WiroRecordError: it can't be read.
     """
@@ -81,21 +79,21 @@ def missing_place(journal: Journal | None) -> str | None:
 
 
 def fail_without_journal(
-    job: BatchSettings, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
+    settings: BatchSettings, connection: WiroConnection, before: BeforeDeferral, where: str, *, also: str = ""
 ) -> WiroOrphanedRunError:
     """
     Stop the tasks that were in flight, as far as they are known, and return the error to raise.
 
-    :param where: the journal was looked for.
-    :param also: what is wrong besides.
+    :param where: the journal should be.
+    :param also: what else is wrong.
     """
     ids = before.wiro_task_ids
-    job.log.warning(
+    settings.log.warning(
         "The batch's journal is missing. Wiro tasks in flight: %s.", ", ".join(ids) or "not known here"
     )
-    if not job.cancel_on_kill:
+    if not settings.cancel_on_kill:
         done = "They are left running (cancel_on_kill=False)."
-    elif failures := asyncio.run(_stop(job, connection, ids)):
+    elif failures := asyncio.run(_stop(settings, connection, ids)):
         done = f"Of these, {len(failures):,} could not be stopped: {_named(list(failures))}."
     else:
         done = "Those that still ran were stopped."
@@ -109,21 +107,21 @@ def fail_without_journal(
     return WiroOrphanedRunError(
         f"This batch's journal was written{writer} before the deferral, and host {host!r} finds none in "
         f"{where}. Nothing was submitted. {known} Set [wiro] state_path, or state_path=, to a place that all "
-        "workers share. Look in the dashboard at wiro.ai what was paid for: a Clear runs all items again."
+        "workers share. Check in the dashboard at wiro.ai what was paid for: a Clear runs all items again."
         + (f" {also}" if also else "")
     )
 
 
 def unseen_tries(where: str) -> WiroOrphanedRunError:
     """
-    Return the error of a retry on a machine where no earlier try of the batch was.
+    Return the error of a retry on a machine where no earlier try of the batch ran.
 
-    :param where: its journal was looked for.
+    :param where: its journal should be.
     """
     return WiroOrphanedRunError(
         f"This is a retry, and no try of this batch before was on host {platform.node()!r}: there is no "
         f"journal in {where}. One on another machine may have paid for items, so that nothing was submitted. "
-        "Set [wiro] state_path, or state_path=, to a place that all machines share. Look in the dashboard at "
+        "Set [wiro] state_path, or state_path=, to a place that all machines share. Check the dashboard at "
         "wiro.ai: a Clear, or on_orphaned_intent='resubmit', runs all items."
     )
 
@@ -133,14 +131,14 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_MOST_NAMED]) + (f" and {rest:,} more (see the log)" if rest > 0 else "")
 
 
-async def _stop(job: BatchSettings, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
+async def _stop(settings: BatchSettings, connection: WiroConnection, ids: Sequence[str]) -> dict[str, str]:
     """Stop the tasks that haven't ended; return why some could not be stopped."""
-    know_connection(job.wiro_conn_id, connection)
-    async with WiroAsyncHook(job.wiro_conn_id) as hook:
+    know_connection(settings.wiro_conn_id, connection)
+    async with WiroAsyncHook(settings.wiro_conn_id) as hook:
         stops = MassStop(hook, patience_seconds=_PATIENCE_SECONDS)
         for wiro_task_id in ids:
             stops.add(wiro_task_id, is_running=True)  # since the deferral, most have left the queue
         await stops.wait(2 * _PATIENCE_SECONDS)
         await stops.leave()
-        stops.report(job.log.warning)
+        stops.report(settings.log.warning)
         return stops.problems

@@ -1,31 +1,34 @@
 """
-What a batch is waiting for, as an XCom of its own: for a deferral that Airflow ends itself.
+An XCom with what a batch waits for, for a deferral that Airflow ends itself.
 
-It then resumes the task with an error in place of what the task was handed over, and the trigger is gone. If
-the journal is missing as well, the XCom still names the Wiro tasks that were in flight; and it tells whether
-the inputs are still those from before the deferral.
+Airflow then resumes the task with an error in place of what it was handed over, and the trigger is gone. If
+the journal is missing as well, the XCom still names the Wiro tasks that were in flight; and it shows whether
+the inputs changed during the deferral.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.providers.common.compat.sdk import Context
 
 IN_FLIGHT_KEY = "wiro_batch_in_flight"
 
 
-def note_before_deferral(context: Context, before: BeforeDeferral, fingerprint: str) -> None:
+def note_before_deferral(context: Context, handed_over: Mapping[str, Any]) -> None:
     """
     Keep what the batch waits for.
 
-    :param fingerprint: of its inputs.
+    :param handed_over: the keyword arguments of ``execute_complete``.
     """
     ti = context["ti"]
-    noted = {**before.to_json(), "fingerprint": fingerprint, "try_number": ti.try_number}
+    fingerprint = handed_over["fingerprint"]
+    noted = {**handed_over["before"], "fingerprint": fingerprint, "try_number": ti.try_number}
     ti.xcom_push(key=IN_FLIGHT_KEY, value=noted)
 
 

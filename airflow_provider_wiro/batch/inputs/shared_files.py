@@ -1,10 +1,9 @@
-"""The input files of a batch, looked at before its first Run; a batch that continues may have lost some."""
+"""Reads the files that all items share, before the first Run; a batch that continues may have lost some."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.preflight.storage_probe import has_started_nothing
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.input_files.resolve import resolve_files
 
@@ -17,23 +16,23 @@ if TYPE_CHECKING:
 
 
 def shared_files(
-    files: Mapping[str, Any] | None, inputs: Inputs, record: BatchState, aws_conn_id: str | None
+    files: Mapping[str, Any] | None, inputs: Inputs, state: BatchState, aws_conn_id: str | None
 ) -> Mapping[str, Sequence[FileValue]]:
     """
-    Return the files of all items, looked at once.
+    Return the files of all items, read once.
 
-    Where the batch begins, all local files have to be there. Where it continues, what runs is followed
-    without them: an item whose file is gone fails when it would be sent.
+    When a batch starts, all local files have to exist. When it continues, its tasks are followed without
+    them: an item whose file is missing fails when it is sent.
 
     :param files: file parameter → source or sources of all items.
     :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
-    :raises WiroConnectionError: an object store can't be asked, and nothing was started yet.
+    :raises WiroConnectionError: an object store can't be reached, and nothing was started yet.
     """
-    if has_started_nothing(record):
+    if state.has_sent_nothing:
         inputs.check_files()
         return resolve_files(files, aws_conn_id)
     try:
         return resolve_files(files, aws_conn_id)
     except WiroError:
-        return {}  # looked at again for each item that is still to be sent
+        return {}  # read again for each item that is still to be sent

@@ -1,4 +1,4 @@
-"""The journal as the event loop writes it: what comes while a write is under way goes out in the next one."""
+"""Writes a journal from the event loop: entries that come during a write go out together in the next one."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ class GroupCommit:
     """
     Writes entries in groups, in their order.
 
-    :param store: None keeps nothing.
-    :param executor: with one thread, for nothing that blocks may happen on the loop.
+    :param journal: None keeps nothing.
+    :param executor: one thread, since the loop must not block.
     """
 
-    def __init__(self, store: Journal | None, executor: Executor) -> None:
-        self._store = store
+    def __init__(self, journal: Journal | None, executor: Executor) -> None:
+        self._journal = journal
         self._executor = executor
         self._noted: list[Entry] = []
         self._waiting: list[tuple[list[Entry], asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, *entries: Entry) -> None:
-        """Take entries that go out with the next write, and stay until they could be written."""
-        if self._store is not None:
+        """Add entries to the next write that succeeds."""
+        if self._journal is not None:
             self._noted.extend(entries)
 
     async def write(self, *entries: Entry) -> None:
         """
-        Return when entries, and all that was noted before, are durable.
+        Return when entries, and all that were noted before, are durable.
 
-        :raises WiroRecordError: they may not be kept. Of these nothing is tried again.
+        :raises WiroRecordError: they may not be kept, and are not written again.
         """
-        if self._store is None:
+        if self._journal is None:
             return
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((list(entries), durable))
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all(self._store))
+            self._writing = asyncio.create_task(self._write_all(self._journal))
         await durable
 
     async def check(self) -> None:
         """
-        Return if the journal still is this process's.
+        Return if this process owns the journal.
 
-        :raises OvertakenError: another process has taken it over.
-        :raises WiroRecordError: it can't be told.
+        :raises JournalFencedError: another one does.
+        :raises WiroRecordError: it isn't known.
         """
-        if self._store is not None:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self._store.check)
+        if self._journal is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._journal.check)
 
-    async def _write_all(self, store: Journal) -> None:
+    async def _write_all(self, journal: Journal) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
             noted, self._noted = self._noted, []
@@ -67,12 +67,12 @@ class GroupCommit:
             failure: Exception | None = None
             try:
                 if entries:
-                    await loop.run_in_executor(self._executor, store.append, entries)
+                    await loop.run_in_executor(self._executor, journal.append, entries)
             except WiroError as error:
                 self._noted = [*noted, *self._noted]
                 failure = error
             for _, durable in group:
-                if durable.done():  # whoever waited was cancelled
+                if durable.done():  # its waiter was cancelled
                     continue
                 if failure is None:
                     durable.set_result(None)

@@ -81,7 +81,7 @@ class _Journals:
     """
     The journals of one task instance, of this DAG run and of others with its id: a folder for each.
 
-    :param location: the path or URI that the names of the task instance's files begin with.
+    :param location: the path or URI that the names of the task instance's files start with.
     :param own: how they are put into S3.
     """
 

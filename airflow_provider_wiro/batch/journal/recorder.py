@@ -1,4 +1,4 @@
-"""The record of a batch, its journal and its results, kept in step."""
+"""Records what happens to items: in the state, in the journal, and in the results, kept in step."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
-    from airflow_provider_wiro.batch.results.shards import Result, ResultShards
+    from airflow_provider_wiro.batch.results.item_result import Result
+    from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.state.entries import Entry
     from airflow_provider_wiro.batch.state.items import Attempt
 
-#: Results are kept together: so many at most, so many bytes, or what has come in so many seconds. Those that
-#: a crash takes along are read from Wiro again; the ids are safe.
+#: A shard is written when it has this many results or bytes, or after this many seconds. Results that a crash
+#: loses are read from Wiro again; the ids are in the journal.
 PART_RESULTS = 100
 PART_BYTES = 1024 * 1024
 PART_SECONDS = 5.0
-#: How often is asked whether another process has taken the journal over, so that an overtaken try doesn't
-#: wait in vain. Before a Run that is sent late it is asked anyway.
+#: How often to check whether this process still owns the journal, so that a fenced try doesn't wait in vain.
+#: Before a Run that is sent late it is checked anyway.
 CHECK_SECONDS = 5.0
 
 
@@ -42,33 +43,33 @@ class _Ended:
 
 class BatchRecorder:
     """
-    Notes what happens to items.
+    Records what happens to items.
 
-    :param executor: for what blocks; one thread, the journal's.
+    :param executor: one thread, the journal's, for calls that block.
     """
 
     def __init__(
         self,
-        job: BatchSettings,
-        record: BatchState,
+        settings: BatchSettings,
+        state: BatchState,
         journal: GroupCommit,
-        parts: ResultShards,
+        shards: ResultShards,
         executor: Executor,
     ) -> None:
-        self.record = record
-        self._job = job
+        self.state = state
+        self._settings = settings
         self._journal = journal
-        self._parts = parts
+        self._shards = shards
         self._executor = executor
         self._ended: list[_Ended] = []
         self._ended_bytes = 0
         self._keep_by: float | None = None
         self._keeping = asyncio.Lock()
-        self._check_at = job.now() + CHECK_SECONDS
+        self._check_at = settings.now() + CHECK_SECONDS
 
     @property
     def unkept(self) -> list[Result]:
-        """Results that are not in the record yet."""
+        """Results that are not in the state yet."""
         return [ended.result for ended in self._ended]
 
     async def intend(self, item: int, attempt: Attempt) -> None:
@@ -79,36 +80,38 @@ class BatchRecorder:
         """
         entry = entries.run_intended(item, attempt)
         await self._journal.write(entry)
-        self.record.apply(entry)
+        self.state.apply(entry)
 
     async def renew(self, item: int, attempt: Attempt) -> None:
         """
-        Return when it is durable that a Run leaves only now, and thereby certain that it may.
+        Return when it is durable that a Run is sent only now, by which this process still owns the journal.
 
-        :raises OvertakenError: another process goes on with the batch; nothing may be sent.
+        :raises JournalFencedError: another process continues the batch; nothing may be sent.
         :raises WiroRecordError: it can't be kept, so nothing may be sent.
         """
         entry = entries.run_leaving(item, attempt)
         await self._journal.write(entry)
-        self.record.apply(entry)
+        self.state.apply(entry)
 
     async def started(self, item: int, wiro_task_id: str) -> None:
         """
-        Note the task of a Run. It is running by now, so failing would lose more than it saves.
+        Record the task of a Run. It is running by now, so failing would lose more than it saves.
 
-        :raises OvertakenError: another process goes on with the batch; it finds the task in Wiro's list.
+        :raises JournalFencedError: another process continues the batch; it finds the task in Wiro's list.
         """
-        self.note(entries.run_accepted(item, wiro_task_id, self._job.now()))
+        self.note(entries.run_accepted(item, wiro_task_id, self._settings.now()))
         try:
             await self._journal.write()
         except JournalFencedError:
             raise
         except WiroRecordError as error:
-            self._job.log.warning("%s Wiro task %s is written down with the next entry.", error, wiro_task_id)
+            self._settings.log.warning(
+                "%s Wiro task %s is recorded with the next entry.", error, wiro_task_id
+            )
 
     def note(self, entry: Entry) -> None:
-        """Note what needs not be durable before anything else happens."""
-        self.record.apply(entry)
+        """Record what needn't be durable before anything else happens."""
+        self.state.apply(entry)
         self._journal.note(entry)
 
     async def end(
@@ -121,58 +124,58 @@ class BatchRecorder:
         is_billed: bool = False,
     ) -> None:
         """
-        Note the result of an item that is over.
+        Record the result of an item that is over.
 
-        :param may_retry: of a failed one that another try may help.
-        :param keeps_task: of a failed one whose task the next try is to look at.
-        :param is_billed: of a failed one whose run succeeded.
-        :raises WiroRecordError: results may not be kept. The items count as running.
+        :param may_retry: it failed, and another try may help.
+        :param keeps_task: it failed, and the next try continues with its task.
+        :param is_billed: it failed although its run succeeded.
+        :raises WiroRecordError: results may not be kept. Their items count as running.
         """
         self._ended.append(_Ended(item, result, may_retry, keeps_task, is_billed))
         self._ended_bytes += len(json.dumps(result))
         if self._keep_by is None:
-            self._keep_by = self._job.now() + PART_SECONDS
+            self._keep_by = self._settings.now() + PART_SECONDS
         if len(self._ended) >= PART_RESULTS or self._ended_bytes >= PART_BYTES:
             await self.keep()
 
     async def check_if_due(self) -> None:
         """
-        Ask now and then whether the journal still is this process's, which a write would show as well.
+        Check from time to time whether this process still owns the journal, as each write does.
 
-        :raises OvertakenError: another process has taken it over.
+        :raises JournalFencedError: another process owns it.
         """
-        if self._job.now() < self._check_at:
+        if self._settings.now() < self._check_at:
             return
         try:
             await self._journal.check()
         except JournalFencedError:
             raise
-        except WiroRecordError as error:  # whose Runs would need it says so
-            self._job.log.warning("%s", error)
-        self._check_at = self._job.now() + CHECK_SECONDS
+        except WiroRecordError as error:  # a write that needs it reports that
+            self._settings.log.warning("%s", error)
+        self._check_at = self._settings.now() + CHECK_SECONDS
 
-    async def is_overtaken(self, seconds: float) -> bool:
+    async def is_fenced(self, seconds: float) -> bool:
         """
-        Whether another process has certainly taken the journal over.
+        Whether another process certainly owns the journal.
 
-        :param seconds: how long it may take to find out; what isn't known by then is no.
+        :param seconds: how long the check may take; False if it isn't known by then.
         """
         try:
             await asyncio.wait_for(self._journal.check(), seconds)
         except JournalFencedError:
             return True
         except (WiroRecordError, TimeoutError) as error:
-            self._job.log.warning("It can't be told whether a later try goes on with this batch: %r", error)
+            self._settings.log.warning("It isn't known whether a later try continues this batch: %r", error)
         return False
 
     async def keep_if_due(self) -> None:
-        """Keep the results that have waited long enough."""
-        if self._keep_by is not None and self._job.now() >= self._keep_by:
+        """Write the results that have waited long enough."""
+        if self._keep_by is not None and self._settings.now() >= self._keep_by:
             await self.keep()
 
     async def keep(self) -> None:
         """
-        Make everything durable.
+        Make everything that was recorded durable.
 
         :raises WiroRecordError: it may not be kept.
         """
@@ -180,10 +183,10 @@ class BatchRecorder:
             ended, self._ended = self._ended, []
             self._ended_bytes, self._keep_by = 0, None
             if ended:
-                number = self._parts.take_number()
+                number = self._shards.take_number()
                 results = [one.result for one in ended]
                 await asyncio.get_running_loop().run_in_executor(
-                    self._executor, self._parts.write, number, results
+                    self._executor, self._shards.write, number, results
                 )
                 for row, one in enumerate(ended):
                     self.note(self._entry(one, (number, row)))
@@ -198,7 +201,7 @@ class BatchRecorder:
         return entries.item_failed(
             ended.item,
             place,
-            self._job.try_number,
+            self._settings.try_number,
             may_retry=ended.may_retry,
             keeps_task=ended.keeps_task,
             is_billed=ended.is_billed,

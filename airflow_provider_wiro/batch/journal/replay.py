@@ -6,10 +6,10 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.preflight.store_refusals import refusals
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
-    from airflow_provider_wiro.batch.settings import Log
     from airflow_provider_wiro.batch.state.entries import Entry
     from airflow_provider_wiro.exceptions import WiroError
+    from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.state_files.task_try import TaskTry
 
 _IDS_PER_ENTRY = 1000
@@ -115,7 +115,7 @@ def _log_left_running(earlier: BatchState, fresh: BatchState, log: Log) -> None:
     left = [
         attempt.wiro_task_id
         for item, attempt in sorted(earlier.attempts.items())
-        if earlier.state(item) is ItemState.RUNNING
+        if earlier.item_state(item) is ItemState.RUNNING
         and attempt.wiro_task_id is not None
         and attempt.wiro_task_id not in followed
     ]
@@ -151,7 +151,7 @@ def _carry_over(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
 
 def _continued_items(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
     candidates: dict[str, list[int]] = defaultdict(list)
-    for item in sorted(earlier.attempts, key=lambda item: _preference(earlier.state(item))):
+    for item in sorted(earlier.attempts, key=lambda item: _preference(earlier.item_state(item))):
         candidates[earlier.attempts[item].fingerprint].append(item)
     for number, fingerprint in enumerate(inputs.fingerprints()):
         if not candidates[fingerprint]:
@@ -161,7 +161,7 @@ def _continued_items(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
         yield entries.run_intended(number, attempt)
         if attempt.wiro_task_id is not None:
             yield entries.run_accepted(number, attempt.wiro_task_id, attempt.accepted_at)
-        if item in earlier.endings and earlier.state(item) is not ItemState.RUNNING:
+        if item in earlier.endings and earlier.item_state(item) is not ItemState.RUNNING:
             yield {**earlier.endings[item], "item": number}
 
 

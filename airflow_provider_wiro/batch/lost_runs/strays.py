@@ -1,4 +1,4 @@
-"""After the end of items that were sent again: whether earlier sendings have started tasks after all."""
+"""Finds tasks that earlier sendings of an item have started after all, once the item is over."""
 
 from __future__ import annotations
 
@@ -20,46 +20,46 @@ _OWN_IDS = 3
 
 class StrayRuns:
     """
-    Looks, once for each item that is over, for tasks of its earlier sendings; stops and reports them.
+    Searches, once for each item that is over, for tasks of its earlier sendings; stops and reports them.
 
-    It looks only while no Run is in flight or looked for: a task that isn't known could be that one's.
+    It searches only while no Run is in flight or lost: an unknown task could be that one's.
     """
 
-    def __init__(self, going: ItemQueue, hook: StoppableHook, settler: LostRunResolver) -> None:
-        self._going = going
-        self._record = going.record
+    def __init__(self, queue: ItemQueue, hook: StoppableHook, resolver: LostRunResolver) -> None:
+        self._queue = queue
+        self._state = queue.state
         self._hook = hook
-        self._settler = settler
-        self._looking = asyncio.Lock()
+        self._resolver = resolver
+        self._checking = asyncio.Lock()
 
     @property
     def is_due(self) -> bool:
-        """Whether there is something to look for, and now is a time for it."""
-        is_quiet = not self._settler.on_their_way and not self._settler.items
-        return is_quiet and not self._looking.locked() and bool(self._over())
+        """Whether there is something to search for, and this is a time for it."""
+        is_quiet = not self._resolver.in_flight and not self._resolver.items
+        return is_quiet and not self._checking.locked() and bool(self._over())
 
     def _over(self) -> list[int]:
         states = {ItemState.DONE, ItemState.FAILED}
-        return [item for item in self._record.lost_sendings if self._record.state(item) in states]
+        return [item for item in self._state.lost_sendings if self._state.item_state(item) in states]
 
-    async def look(self) -> None:
-        """Look for the tasks of all that are over. Fails nothing."""
-        async with self._looking:
+    async def check(self) -> None:
+        """Search for the tasks of all items that are over. Fails nothing."""
+        async with self._checking:
             for item in self._over():
-                self._settler.is_exclusive = True
+                self._resolver.is_exclusive = True
                 try:
-                    await self._look(item)
+                    await self._check(item)
                 finally:
-                    self._settler.is_exclusive = False
-                self._going.ledger.note(entries.strays_checked(item))
-        self._going.wake()
+                    self._resolver.is_exclusive = False
+                self._queue.recorder.note(entries.strays_checked(item))
+        self._queue.wake()
 
-    async def _look(self, item: int) -> None:
-        log, name = self._going.job.log, self._going.inputs.name(item)
+    async def _check(self, item: int) -> None:
+        log, name = self._queue.settings.log, self._queue.inputs.name(item)
         try:
             earlier = [
-                await self._settler.lost_run(number, item, sending)
-                for number, sending in enumerate(self._record.lost_sendings.get(item, ()))
+                await self._resolver.lost_run(number, item, sending)
+                for number, sending in enumerate(self._state.lost_sendings.get(item, ()))
             ]
             if not earlier:
                 return
@@ -67,16 +67,16 @@ class StrayRuns:
                 lambda outside: find_strays(
                     outside,
                     earlier,
-                    self._record.known_ids,
-                    own_ids=self._record.known_ids.latest(_OWN_IDS),
-                    patience_seconds=self._going.job.lost_run_patience,
-                    resent_after=self._record.resent_after.get(item),
+                    self._state.known_ids,
+                    own_ids=self._state.known_ids.latest(_OWN_IDS),
+                    patience_seconds=self._queue.settings.lost_run_patience,
+                    resent_after=self._state.resent_after.get(item),
                 )
             )
         except WiroError as error:
             log.warning("%s", unknown_strays_warning(name, error))
             return
         for wiro_task_id, usd in billed(found):
-            self._going.ledger.note(entries.task_billed(wiro_task_id, usd))
+            self._queue.recorder.note(entries.task_billed(wiro_task_id, usd))
         for warning in stray_warnings(found, name):
             log.warning("%s", warning)

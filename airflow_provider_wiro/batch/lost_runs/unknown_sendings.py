@@ -1,4 +1,4 @@
-"""Runs of a batch of which no task is known: looked for once more when the batch is stopped."""
+"""Runs of a batch whose task isn't known, and the search for their tasks when the batch is stopped."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_provider_wiro.batch.inputs.items import Inputs, Item
-    from airflow_provider_wiro.batch.settings import BatchSettings, Log
+    from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
     from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
     from airflow_provider_wiro.input_files.sent_files import Digests, SentFiles
     from airflow_provider_wiro.recovery.sending import Sending
+    from airflow_provider_wiro.redaction.loggers import Log
 
-#: Of the tasks that are known, this many are asked for whose ours are.
+#: How many known tasks are read to learn who starts this project's tasks.
 OWN_IDS = 3
-#: As many tasks a trigger may know that are not the lost Runs'.
+#: How many tasks that aren't the lost Runs' a trigger may know.
 _MOST_NOTED_IDS = 500
 
 
 @dataclass(frozen=True)
 class FoundTasks:
     """
-    What a search has brought.
+    The result of a search.
 
     :ivar ids: tasks that certainly are the batch's.
     :ivar doubtful_ids: tasks that may be.
-    :ivar settled: items whose task is among ``ids``, or whose Run has certainly started none.
+    :ivar settled: items whose task is among ``ids``, or whose Run certainly started none.
     """
 
     ids: tuple[str, ...] = ()
@@ -51,7 +52,7 @@ class UnknownSending:
 
     :ivar fingerprint: of the item's inputs; empty if it is not known.
     :ivar digests: of the files that were sent, as far as they are known.
-    :ivar is_latest: it is not one that was taken for not started, after which the item was sent again.
+    :ivar is_latest: it isn't one that was considered not started, after which the item was sent again.
     """
 
     item: int
@@ -61,28 +62,28 @@ class UnknownSending:
     is_latest: bool = True
 
 
-def unknown_sendings(record: BatchState) -> list[UnknownSending]:
+def unknown_sendings(state: BatchState) -> list[UnknownSending]:
     """Return the sendings that may have started a task which is not known."""
     latest = [
         UnknownSending(item, attempt.sending, attempt.fingerprint, attempt.files)
-        for item, attempt in record.attempts.items()
+        for item, attempt in state.attempts.items()
         if attempt.wiro_task_id is None
     ]
     earlier = [
         UnknownSending(item, sending, is_latest=False)
-        for item, sendings in record.lost_sendings.items()
+        for item, sendings in state.lost_sendings.items()
         for sending in sendings
     ]
     return latest + earlier
 
 
-def unknown_items(record: BatchState) -> set[int]:
-    """Return the items whose latest Run was sent, or is about to be, and has no task that is known."""
-    return {item for item, attempt in record.attempts.items() if attempt.wiro_task_id is None}
+def unknown_items(state: BatchState) -> set[int]:
+    """Return the items whose latest Run was sent, or is about to be, and whose task isn't known."""
+    return {item for item, attempt in state.attempts.items() if attempt.wiro_task_id is None}
 
 
 def lost_run(
-    job: BatchSettings,
+    settings: BatchSettings,
     inputs: Inputs,
     number: int,
     spec: Item,
@@ -91,31 +92,31 @@ def lost_run(
     digests: Digests,
 ) -> LostRun:
     """
-    Return a sending of an item, to be looked for.
+    Return a sending of an item, to search for.
 
-    :param number: what it is called in the findings.
-    :param files: of the item, as far as they are there.
+    :param number: identifies it in the findings.
+    :param files: of the item, as far as they exist.
     :param digests: of the files that were sent, as far as they are known.
     """
     files = with_digests(files, digests)
     return LostRun(
         number,
-        job.model,
+        settings.model,
         spec.parameters,
         inputs.fingerprint_of(spec),
         sending,
         files,
-        job.project_id,
+        settings.project_id,
     )
 
 
 def describe(
-    job: BatchSettings, inputs: Inputs, unknown: Iterable[UnknownSending]
+    settings: BatchSettings, inputs: Inputs, unknown: Iterable[UnknownSending]
 ) -> list[tuple[UnknownSending, LostRun]]:
     """
-    Return sendings as Runs to be looked for, as far as the inputs still tell what they have sent.
+    Return sendings as Runs to search for, as far as the inputs still show what was sent.
 
-    Blocks: files are looked at.
+    Blocks: files are read.
     """
     found = []
     for number, sent in enumerate(unknown):
@@ -124,26 +125,26 @@ def describe(
         spec = inputs[sent.item]
         if sent.fingerprint not in {"", inputs.fingerprint_of(spec)}:
             continue
-        files = files_as_far_as_known(spec.files, job.aws_conn_id)
-        found.append((sent, lost_run(job, inputs, number, spec, sent.sending, files, sent.digests)))
+        files = files_as_far_as_known(spec.files, settings.aws_conn_id)
+        found.append((sent, lost_run(settings, inputs, number, spec, sent.sending, files, sent.digests)))
     return found
 
 
-def notes_of(job: BatchSettings, inputs: Inputs, record: BatchState) -> LostRunDigests | None:
+def notes_of(settings: BatchSettings, inputs: Inputs, state: BatchState) -> LostRunDigests | None:
     """
     Return the lost Runs of a batch as its trigger may know them.
 
     :return: None if there are none, or if too many tasks were started since to name them all.
     """
-    latest = [sent for sent in unknown_sendings(record) if sent.is_latest]
-    runs = [run for _, run in describe(job, inputs, latest)]
+    latest = [sent for sent in unknown_sendings(state) if sent.is_latest]
+    runs = [run for _, run in describe(settings, inputs, latest)]
     newest = [run.sending.newest_before or "" for run in runs]
     oldest = min((int(one) for one in newest if one.isdecimal()), default=0)
-    known = record.known_ids.latest(_MOST_NOTED_IDS + 1)
+    known = state.known_ids.latest(_MOST_NOTED_IDS + 1)
     since = [wiro_task_id for wiro_task_id in known if int(wiro_task_id) > oldest]
     if not runs or len(since) > _MOST_NOTED_IDS:
         return None
-    return LostRunDigests(tuple(runs), tuple(reversed(since or known[:OWN_IDS])), job.lost_run_patience)
+    return LostRunDigests(tuple(runs), tuple(reversed(since or known[:OWN_IDS])), settings.lost_run_patience)
 
 
 async def find_tasks(
@@ -156,9 +157,9 @@ async def find_tasks(
     seconds: float,
 ) -> FoundTasks:
     """
-    Look once for the tasks of Runs, for as long as there is time.
+    Search once for the tasks of Runs, for as long as there is time.
 
-    :param lost: each sending, and what it is as a Run, with a number of its own.
+    :param lost: each sending, and the Run to search for, with a unique number.
     :param known_ids: tasks that are known to be other runs.
     :param patience_seconds: ``[wiro] lost_run_patience``.
     :param seconds: how long it may take.
@@ -185,7 +186,7 @@ async def find_tasks(
         return FoundTasks()
     settled = {*found.tasks, *found.not_started}
     sendings = {run.item: run.sending for run in runs}
-    # What came later than right after the sending may as well be an equal run of another Airflow task.
+    # A task that came later than right after the sending may be an equal run of another Airflow task.
     certain = {id_: sendings[item].was_right_before(found.seen[id_]) for item, id_ in found.tasks.items()}
     doubtful = [id_ for ids in found.doubts.values() for id_ in ids]
     return FoundTasks(

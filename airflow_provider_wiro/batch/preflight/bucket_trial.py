@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.preflight.store_refusals import refusals
+from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS, model_folder
 from airflow_provider_wiro.landing.provenance import tagging_header

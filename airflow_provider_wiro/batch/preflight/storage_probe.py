@@ -1,4 +1,4 @@
-"""What is tried before the first Run of a batch, so that nothing is paid for whose result can't be kept."""
+"""Tries the storage of a batch before its first Run, so that nothing is paid for that can't be kept."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.preflight.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
-from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.results.shards import ResultShards
-    from airflow_provider_wiro.batch.settings import Log
-    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.landing.s3.destination import S3Destination
-
-
-def has_started_nothing(record: BatchState) -> bool:
-    """Whether no Run was sent yet. What runs already is followed, whatever has become of its places."""
-    return record.count(ItemState.PENDING) == record.total and not record.known_ids.largest
+    from airflow_provider_wiro.redaction.loggers import Log
 
 
 def try_outputs(items: int, s3_key: str, model: str, destination: S3Destination) -> None:
@@ -35,7 +28,7 @@ def try_outputs(items: int, s3_key: str, model: str, destination: S3Destination)
     try_put(destination, model)
 
 
-def try_places(parts: ResultShards, manifest: str, log: Log) -> None:
+def try_storage(shards: ResultShards, manifest: str, log: Log) -> None:
     """
     Try the folders of the results and the manifest. The journal's is tried by starting the journal.
 
@@ -48,4 +41,4 @@ def try_places(parts: ResultShards, manifest: str, log: Log) -> None:
         raise WiroUsageError(
             f"Expected manifest_uri to name a file, found a folder: {manifest}. Nothing was submitted."
         )
-    parts.try_place(log)
+    shards.try_storage(log)

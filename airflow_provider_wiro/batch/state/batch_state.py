@@ -67,7 +67,7 @@ class BatchState:
         self._counts = Counter({ItemState.PENDING: total})
         self.costs = BatchCosts()
 
-    def state(self, item: int) -> ItemState:
+    def item_state(self, item: int) -> ItemState:
         """Return how far an item is."""
         return ItemState(self._states[item])
 
@@ -95,6 +95,11 @@ class BatchState:
     def is_over(self) -> bool:
         """Whether every item is done or failed permanently."""
         return self._counts[ItemState.DONE] + self._counts[ItemState.FAILED] == self.total
+
+    @property
+    def has_sent_nothing(self) -> bool:
+        """Whether no Run was sent yet."""
+        return self._counts[ItemState.PENDING] == self.total and not self.known_ids.largest
 
     def apply(self, entry: Mapping[str, Any], where: str | None = None) -> None:
         """

@@ -18,7 +18,7 @@ class ItemState(IntEnum):
     INTENDED = 1  # its Run may have been sent; the task isn't known
     RUNNING = 2  # its task is known
     DONE = 3
-    FAILED = 4  # for good, in this try of the Airflow task
+    FAILED = 4  # permanently, in this try of the Airflow task
 
 
 @dataclass(slots=True)

@@ -1,0 +1,43 @@
+"""What the parts of a batch work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_wiro.api.parameters import FileValue
+    from airflow_provider_wiro.batch.inputs.items import Inputs
+    from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.results.shards import ResultShards
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
+    from airflow_provider_wiro.transport.connection import WiroConnection
+
+
+@dataclass(frozen=True)
+class BatchContext:
+    """
+    A batch, opened where Airflow may be asked: in the main thread, before the event loop runs.
+
+    :ivar shared: the files of all items, read once.
+    :ivar journal: None keeps nothing.
+    :ivar transfer: lands outputs; None lands nothing.
+    :ivar manifest: its path or URI.
+    :ivar own: how the manifest is put into S3.
+    """
+
+    settings: BatchSettings
+    connection: WiroConnection
+    inputs: Inputs
+    shared: Mapping[str, Sequence[FileValue]]
+    state: BatchState
+    journal: Journal | None
+    shards: ResultShards
+    transfer: ItemTransfer | None
+    manifest: str
+    own: OwnObjects

@@ -1,0 +1,287 @@
+"""A batch in one try of its Airflow task, or in the part of one before or after a deferral."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.batch.context import BatchContext
+from airflow_provider_wiro.batch.deferral.missing_journal import (
+    NO_PLACE,
+    fail_without_journal,
+    missing_place,
+    unseen_tries,
+)
+from airflow_provider_wiro.batch.deferral.request import deferral_arguments
+from airflow_provider_wiro.batch.inputs.items import Inputs
+from airflow_provider_wiro.batch.inputs.shared_files import shared_files
+from airflow_provider_wiro.batch.journal.replay import replay
+from airflow_provider_wiro.batch.landing import ItemTransfer
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
+from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
+from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+from airflow_provider_wiro.batch.results.shards import ResultShards
+from airflow_provider_wiro.batch.summary import return_result
+from airflow_provider_wiro.batch.worker import BatchWorker
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.state_files.try_trace import open_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
+    from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
+    from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
+    from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.summary import BatchSummary
+    from airflow_provider_wiro.exceptions import WiroError
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.landing.s3.destination import S3Settings
+    from airflow_provider_wiro.state_files.task_try import TaskTry
+    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    What the operator was given to run.
+
+    :ivar inputs: a list of dicts, or the path or URI of a file of JSON Lines.
+    :ivar parameters: of all items.
+    :ivar files: of all items.
+    :ivar trust: what items that come as data may name; None: the DAG file lists the items.
+    """
+
+    inputs: Any
+    parameters: Mapping[str, Any] | None
+    files: Mapping[str, Any] | None
+    trust: DataTrust | None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """
+    Where the operator keeps journal, results and outputs.
+
+    :ivar state_path: for the journal, see :func:`~airflow_provider_wiro.batch.journal.location.open_journal`.
+    :ivar manifest_uri: None: the default.
+    :ivar manifest_template: the same as the DAG file has it, None if that isn't known.
+    :ivar s3: where outputs land; None: nowhere.
+    :ivar own: how the batch's own objects are put into S3.
+    """
+
+    state_path: str | None
+    manifest_uri: str | None
+    manifest_template: str | None
+    s3: S3Settings | None
+    own: OwnObjects
+
+
+@dataclass(frozen=True)
+class Resumption:
+    """
+    What the part of a try after a deferral knows of the part before it.
+
+    :ivar fingerprint: of the inputs.
+    :ivar limit: how many runs may be in flight, as learned from Wiro's refusals.
+    :ivar must_poll: the tasks to read before anything is waited for; None: all.
+    :ivar before: what is known without the journal; None: nothing was deferred.
+    """
+
+    fingerprint: str | None = None
+    limit: int | None = None
+    must_poll: Sequence[str] | None = None
+    before: BeforeDeferral | None = None
+
+
+class BatchExecution:
+    """
+    Opens a batch, works on it, and returns its result, or what to defer with.
+
+    :param hook: whose connection Airflow was asked for.
+    :param stopper: has been given the journal.
+    :param on_ready: called before the first Run.
+    """
+
+    def __init__(
+        self,
+        settings: BatchSettings,
+        sources: Sources,
+        destination: Destination,
+        hook: WiroHook,
+        stopper: BatchStopper,
+        context: Context,
+        task_try: TaskTry,
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._destination = destination
+        self._hook = hook
+        self._stopper = stopper
+        self._context = context
+        self._task_try = task_try
+        self._on_ready = on_ready
+
+    def run(
+        self, journal: Journal | None, resumption: Resumption, *, waits: bool
+    ) -> BatchSummary | dict[str, Any]:
+        """
+        Do what can be done now.
+
+        :param waits: see :meth:`BatchWorker.run`.
+        :return: the summary; or the arguments of ``BaseOperator.defer``, which are those with a ``trigger``.
+        """
+        settings, context, log = self._settings, self._context, self._settings.log
+        with ExitStack() as opened:
+            trace = open_trace(
+                context, state_path=self._destination.state_path, retries=self._task_try.retries or 0
+            )
+            if not trace.is_missing:
+                trace.leave()  # before the inputs are read: a try that fails by them starts nothing
+            inputs = opened.enter_context(self._inputs())
+            opened.enter_context(self._stopper.describing(settings, inputs))
+            self._check_unchanged(inputs, journal, resumption)
+            transfer, own = self._transfer(), self._destination.own
+            if transfer is not None:
+                opened.enter_context(transfer)
+                own = transfer.own_objects
+            manifest = self._manifest(transfer)
+            shards = ResultShards(shards_uri(context, manifest), own)
+            self._stopper.check()  # fetching the inputs can take long
+            missing = self._missing_journal_error(resumption, is_unseen=trace.is_missing)
+            if journal is None:
+                if missing is not None:
+                    raise missing(NO_PLACE)
+                self._check_may_do_without_journal()
+            state, summary = replay(
+                journal,
+                inputs,
+                task_try=self._task_try,
+                max_tries=context["ti"].max_tries,
+                existing_shards=shards.numbers,
+                log=log,
+                missing=missing,
+                is_resumed=resumption.before is not None,
+            )
+            trace.leave()
+            if summary is not None:
+                log.info("The batch was done before; its result is returned again.")
+                return dict(summary)
+            if state.has_sent_nothing:
+                if transfer is not None:
+                    try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
+                try_storage(shards, manifest, log)
+                count, most = f"{len(inputs):,}", settings.max_active
+                log.info("Running %s items of %s, at most %d at once.", count, settings.model, most)
+            self._on_ready()
+            self._stopper.adopt(state)
+            shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
+            return self._work(
+                BatchContext(
+                    settings,
+                    self._hook.connection,
+                    inputs,
+                    shared,
+                    state,
+                    journal,
+                    shards,
+                    transfer,
+                    manifest,
+                    own,
+                ),
+                resumption,
+                waits=waits,
+            )
+
+    def _work(
+        self, batch: BatchContext, resumption: Resumption, *, waits: bool
+    ) -> BatchSummary | dict[str, Any]:
+        worker = BatchWorker(batch)
+        with self._stopper.working(worker):
+            request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        if request is not None:
+            notes = notes_of(self._settings, batch.inputs, batch.state) if request.lost else None
+            arguments = deferral_arguments(request, self._settings, batch.inputs.fingerprint, notes)
+            self._stopper.check()
+            return arguments
+        max_tries = self._context["ti"].max_tries
+        return return_result(batch, worker.fatal, max_tries, self._task_try, self._stopper.check)
+
+    def _inputs(self) -> Inputs:
+        sources, settings = self._sources, self._settings
+        inputs = Inputs(
+            sources.inputs,
+            model=settings.model,
+            parameters=sources.parameters,
+            files=sources.files,
+            project_id=settings.project_id,
+            trust=sources.trust,
+            keeps_bad=not settings.fails_fast,
+            aws_conn_id=settings.aws_conn_id,
+        )
+        if not len(inputs):
+            settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
+        return inputs
+
+    def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
+        if resumption.fingerprint in {None, inputs.fingerprint}:
+            return
+        changed = (
+            "Inputs changed during the deferral, so finished items can't be matched. Templates of inputs, "
+            "parameters and files must not change within one run."
+        )
+        if resumption.before is not None and (where := missing_place(journal)) is not None:
+            raise fail_without_journal(
+                self._settings, self._hook.connection, resumption.before, where, also=changed
+            )
+        raise WiroUsageError(changed)
+
+    def _transfer(self) -> ItemTransfer | None:
+        if self._destination.s3 is None:
+            return None
+        return ItemTransfer(self._destination.s3, self._hook, self._settings.model, self._context["ti"])
+
+    def _manifest(self, transfer: ItemTransfer | None) -> str:
+        destination = self._destination
+        manifest = manifest_uri(
+            self._context,
+            destination.manifest_uri,
+            bucket=transfer.bucket if transfer else None,
+            aws_conn_id=self._settings.aws_conn_id,
+            state_path=destination.state_path,
+        )
+        if destination.manifest_uri:
+            check_manifest(manifest, destination.manifest_template, self._sources.inputs)
+        if transfer is not None:
+            transfer.manifest = manifest
+        return manifest
+
+    def _check_may_do_without_journal(self) -> None:
+        if self._settings.is_deferrable:
+            raise WiroUsageError(
+                "A deferrable batch needs a place for its journal: set state_path or [wiro] state_path, or "
+                "use Airflow 3.3, which has a task state store."
+            )
+        self._settings.log.warning(
+            "This Airflow has no task state store (3.3+) and no [wiro] state_path is set, so nothing "
+            "remembers this batch if its worker dies: a retry would pay for all of it again."
+        )
+
+    def _missing_journal_error(
+        self, resumption: Resumption, *, is_unseen: bool
+    ) -> Callable[[str], WiroError] | None:
+        """
+        Return what makes the error for a missing journal; None if a new one may be started.
+
+        :param is_unseen: this is a retry, and no earlier try left a trace on this machine.
+        """
+        if resumption.before is not None:
+            return partial(fail_without_journal, self._settings, self._hook.connection, resumption.before)
+        return unseen_tries if is_unseen and not self._settings.resubmits_orphans else None

@@ -1,0 +1,96 @@
+"""The result of a batch that is over: its manifest, and the summary that its Airflow task returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_wiro.batch.inputs.shown_input import with_input
+from airflow_provider_wiro.batch.results.manifest import write_manifest
+from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.exceptions import WiroError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_wiro.batch.context import BatchContext
+    from airflow_provider_wiro.state_files.task_try import TaskTry
+
+#: What a batch returns.
+BatchSummary = dict[str, Any]
+
+
+def return_result(
+    batch: BatchContext,
+    fatal: Exception | None,
+    max_tries: int,
+    task_try: TaskTry,
+    check_killed: Callable[[], None],
+) -> BatchSummary:
+    """
+    Write the manifest, and return the summary; or raise why the batch failed.
+
+    :param fatal: what ended the whole batch.
+    :param max_tries: Airflow's, of the task instance.
+    :param check_killed: raises if the Airflow task was stopped.
+    """
+    state, settings = batch.state, batch.settings
+
+    def check() -> None:
+        check_killed()
+        if batch.journal is not None:
+            batch.journal.check()  # a later try, if there is one, knows more
+
+    try:
+        failures = write_manifest(
+            batch.manifest,
+            state,
+            batch.shards,
+            check,
+            own=batch.own,
+            include_links=settings.include_links,
+        )
+    except WiroError as error:
+        if fatal is None:
+            raise
+        settings.log.warning("%s", error)
+        raise fatal from error
+    settings.log.info("The results are in %s.", batch.manifest)
+    if fatal is not None:
+        raise fatal
+    failed = state.count(ItemState.FAILED)
+    if failed and settings.fails_fast:
+        kind = AirflowException if state.may_retry else AirflowFailException
+        lines = [f"item {item}: {with_input(error, batch.inputs.shown(item))}" for item, error in failures]
+        raise kind(_failure(state.total, failed, lines, batch.manifest))
+    succeeded = state.count(ItemState.DONE)
+    if not state.is_over:
+        # Should not happen. Failing costs a retry; a summary would drop items silently.
+        raise AirflowException(
+            f"Only {succeeded + failed:,} of {state.total:,} items are over, though nothing is left to do. A "
+            "retry continues with the others."
+        )
+    summary: BatchSummary = {
+        "model": settings.model,
+        "total": state.total,
+        "succeeded": succeeded,
+        "failed": failed,
+        "cost_usd": state.costs.total_usd,
+        "known_cost_usd": state.costs.known_usd,
+        "unknown_costs": state.costs.unknown,
+        **({} if batch.transfer is None else {"total_bytes": state.total_bytes}),
+        "manifest_uri": batch.manifest,
+    }
+    if batch.journal is not None:
+        batch.journal.append([entries.result_returned(max_tries, summary, task_try)])
+    batch.shards.delete(state.named_shards)
+    return summary
+
+
+def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:
+    first = "\n".join(lines)
+    return (
+        f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
+    )
