@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.loaders
 import pytest
@@ -26,10 +26,19 @@ __all__ = ["_short_pauses", "cdn", "connect", "no_repeats", "server", "twin"]
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_boto3() -> Iterator[None]:
-    """Read boto3's description of S3 once and not for each client: a fifth of a second each."""
+    """Read boto3's description of S3 once and not for each client, of which a test makes three."""
+    read, loader, models = botocore.loaders.JSONFileLoader, botocore.loaders.Loader, {}
+    load = loader.load_service_model
+
+    def load_once(one: Any, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        names = (service_name, type_name, api_version)
+        if names not in models:
+            models[names] = load(one, *names)
+        return models[names]
+
     with pytest.MonkeyPatch.context() as patch:
-        loader = botocore.loaders.JSONFileLoader
-        patch.setattr(loader, "load_file", staticmethod(functools.cache(loader().load_file)))
+        patch.setattr(read, "load_file", staticmethod(functools.cache(read().load_file)))
+        patch.setattr(loader, "load_service_model", load_once)
         yield
 
 
