@@ -130,6 +130,8 @@ class PollScheduler:
         requests: list[PollRequest] = []
         together: list[TaskWatch] = []
         for watch in taken:
+            if self._waits_for_message(watch, now):
+                continue
             by_detail = watch.wants_detail or watch.polling.is_over(now)
             if by_detail or not (self._list.is_open(now) and watch.position.is_listed(now)):
                 requests.append(DetailRequest(watch))
@@ -150,6 +152,16 @@ class PollScheduler:
             for watch in (request.watch,) if isinstance(request, DetailRequest) else request.wanted:
                 watch.in_flight = True
         return requests
+
+    def _waits_for_message(self, watch: TaskWatch, now: datetime) -> bool:
+        """Extend the pause of a task whose first messages have arrived since it was planned."""
+        if not (watch.can_wait and self._is_pushed(watch.wiro_task_id)):
+            return False
+        since_seen = (now - watch.last_seen_at).total_seconds()
+        pause = self._intervals.longest_pause(watch.polling, now) - since_seen
+        if pause > 0:
+            self._schedule(watch, now, pause)
+        return pause > 0
 
     def _audit(self, together: list[TaskWatch], now: datetime) -> Iterable[DetailRequest]:
         """Take out one of the watches now and then, to be polled by Detail."""
@@ -208,7 +220,7 @@ class PollScheduler:
         self._failing.discard(watch)
         if watch.polling.is_over(now):
             return [*updates, self._time_out(watch)]
-        self._schedule(watch, now, self._pause(watch, now))
+        self._schedule_usual(watch, now)
         return updates
 
     def on_page(
@@ -244,7 +256,7 @@ class PollScheduler:
             else:
                 updates += watch.on_seen(task, now)
                 self._failing.discard(watch)
-                self._schedule(watch, now, self._pause(watch, now, tasks_on_page=len(known)))
+                self._schedule_usual(watch, now, tasks_on_page=len(known))
         for watch in result.missing:
             self._return(watch, now)
         return updates
@@ -323,7 +335,13 @@ class PollScheduler:
         if watch.is_active:
             self._schedule(watch, now, max(pause, (watch.due_at - now).total_seconds()))
 
+    def _schedule_usual(self, watch: TaskWatch, now: datetime, *, tasks_on_page: int = 0) -> None:
+        can_wait = not watch.poll_again
+        self._schedule(watch, now, self._pause(watch, now, tasks_on_page=tasks_on_page))
+        watch.can_wait = can_wait
+
     def _schedule(self, watch: TaskWatch, now: datetime, pause: float) -> None:
+        watch.can_wait = False
         if watch.poll_again:
             watch.poll_again, pause = False, 0.0
         watch.planned_at = now

@@ -97,8 +97,9 @@ class TaskLogger:
         # Over the WebSocket task_error is a line on stderr, and says nothing about the task's state.
         if message.status in KNOWN_STATUSES and message.status != TaskStatus.ERROR:
             self._log_status(message.status)
-        if message.progress is not None:
-            self.on_progress(message.progress, now)
+        progress = message.progress
+        if progress is not None:
+            self.on_progress(progress, now)
 
     def _log_status(self, status: str) -> None:
         if status != self._last_status:

@@ -82,6 +82,8 @@ class TaskWatch:
     :ivar failures: how many Details in a row failed since it was last seen.
     :ivar in_flight: a request about it is in flight.
     :ivar poll_again: a message came meanwhile, so that the response may be older than the message.
+    :ivar can_wait: the pause before the next poll is a usual one, of a task that push didn't work for: if it
+        works by then, the pause is extended.
     :ivar is_active: False once the wait is over.
     :ivar needs_detail: something says that the task has ended; only Detail is believed.
     :ivar detail_next: the next poll is by Detail: a page of the list is not worth it.
@@ -103,6 +105,7 @@ class TaskWatch:
     failures: int = 0
     in_flight: bool = False
     poll_again: bool = False
+    can_wait: bool = False
     is_active: bool = True
     needs_detail: bool = False
     detail_next: bool = False

@@ -67,7 +67,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def started(trigger: WiroTaskTrigger) -> asyncio.Task[Any]:
-    """Run a trigger as the triggerer does, and return once it has looked at its task."""
+    """Run a trigger as the triggerer does, and return once it has polled its task."""
     running = asyncio.create_task(one_event(trigger))
     await until(lambda: trigger._is_running is not None)
     return running

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def runs(count: int, *, within: float = 5.0, shortest: float = 60.0, longest: float = 100.0) -> list[Run]:
-    """Tasks that begin within some seconds and take a time between two."""
+    """Tasks that start within some seconds and last between the shortest and the longest time."""
     chance = random.Random(3)
     starts = sorted(chance.random() * within for _ in range(count))
     return [
@@ -700,3 +700,18 @@ def test_half_a_second_without_the_list_costs_next_to_nothing(error: WiroError) 
     )
 
     assert sim.requests_per_task <= 1.6
+
+
+def test_a_task_whose_messages_have_begun_to_arrive_is_polled_after_the_longest_pause() -> None:
+    pushed: set[str] = set()
+    scheduler = PollScheduler(lambda: 0.5, pushed.__contains__)
+    scheduler.add("2221", Polling(NOON), patience_seconds=100, is_seen=True, now=NOON)
+    [request] = scheduler.due_requests(_at(2.0))
+    scheduler.on_task(request, Task("2221", "task_start"), _at(2.0))
+    assert scheduler.next_due_at() == _at(3.0)
+    pushed.add("2221")
+
+    assert scheduler.due_requests(_at(3.0)) == []
+    assert scheduler.next_due_at() == _at(2.0 + 27.0)
+    scheduler.poll_now(["2221"], _at(4.0))
+    assert len(scheduler.due_requests(_at(4.0))) == 1

@@ -42,7 +42,7 @@ def stop(wiro: WiroEmulator, wiro_task_id: str) -> None:
 
 
 def watching(wiro_task_id: str, **settings: Any) -> asyncio.Task[Task]:
-    """Follow a task by looking at it every twentieth of a second."""
+    """Follow a task by polling it every twentieth of a second."""
     polling = Polling(datetime.now(UTC), settings.pop("deadline", None), 0.05)
     return asyncio.create_task(
         watch_task("wiro_default", wiro_task_id, polling, **{"watch": "poll", **settings})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_wiro.api.decoding.fields import number, text
@@ -79,12 +79,18 @@ class PushMessage:
 
     :ivar status: the message's type; may be one that this package doesn't know.
     :ivar terminal: whether the message says so; only today's dialect does.
+    :ivar output: what a ``task_output`` holds.
     """
 
     wiro_task_id: str
     status: str
-    progress: Progress | None = None
     terminal: bool = False
+    output: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the model is, None if it doesn't say. Read here: most messages are never logged."""
+        return None if self.output is None else Progress.from_wire(self.output)
 
     @property
     def is_end(self) -> bool:
@@ -124,8 +130,8 @@ def read_message(frame: str, ids_by_token: Mapping[str, str], ids: Container[str
     return PushMessage(
         wiro_task_id,
         status,
-        Progress.from_wire(output) if isinstance(output, Mapping) else None,
         terminal=item.get("terminal") is True,
+        output=output if isinstance(output, Mapping) else None,
     )
 
 

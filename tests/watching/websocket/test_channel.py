@@ -97,7 +97,7 @@ async def following() -> AsyncIterator[Following]:
 
 
 class FakeSocket:
-    """A WebSocket server that notes the registrations and answers each as the test says."""
+    """A WebSocket server that records the registrations and answers each as the test says."""
 
     url = ""
 
@@ -476,7 +476,7 @@ class TestWhatGoesWrong:
             assert len(one.messages) == 1
 
     async def test_a_long_message_does_not_end_the_connection(self, fake: FakeSocket) -> None:
-        """The snapshots of long answers have more than a megabyte."""
+        """The snapshots of long texts have more than a megabyte."""
 
         async def answer(socket: web.WebSocketResponse, connection: int, token: str) -> None:
             snapshot = {"type": "task_output", "id": token[-1], "message": {"raw": "字" * 2**21}}

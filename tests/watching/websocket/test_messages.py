@@ -50,6 +50,7 @@ class TestMessages:
     def test_the_two_ends_are_ends(self, end: str) -> None:
         message = read(said(end, [{"url": "https://cdn1.wiro.ai/0.png"}]))
         assert message == PushMessage("2221", end)
+        assert message.progress is None
         assert message.is_end
 
     @pytest.mark.parametrize("status", ["task_error", "task_end", "task_error_full", "task_warp"])
@@ -107,7 +108,9 @@ class TestMessages:
 
     @pytest.mark.parametrize("progress", ["Generating …", 7, None, [], [IMAGE], {}])
     def test_an_output_without_progress_is_an_ordinary_message(self, progress: object) -> None:
-        assert read(said("task_output", progress)) == PushMessage("2221", "task_output")
+        message = read(said("task_output", progress))
+        assert message == PushMessage("2221", "task_output")
+        assert message.progress is None
 
     def test_the_token_names_the_task_whatever_the_id_says(self) -> None:
         message = read({"type": "task_start", "id": "9999", "tasktoken": TOKEN})
@@ -159,6 +162,7 @@ class TestMessages:
         message = read(frame)
         assert message is None or message.wiro_task_id == "2221"
         assert TOKEN not in repr(message)
+        assert message is None or TOKEN not in repr(message.progress)
 
 
 def said_today(kind: str, message: Any = None, **more: Any) -> dict[str, Any]:
