@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 _KILL_TIMEOUT_SECONDS = 1.5
 _KILL_PATIENCE_SECONDS = 3.3
 #: Of that, how long a Run's response is waited for, and how long its task is searched for in Wiro's list.
-_KILL_ANSWER_SECONDS = 2.0
+_KILL_RESPONSE_SECONDS = 2.0
 _KILL_SEARCH_SECONDS = 0.7
 #: How long reading the record, for whether a later try follows the task, may take: in a kill, and elsewhere.
 _KILL_RECORD_SECONDS = 1.0
 _RECORD_SECONDS = 10.0
 #: How long a Run's response is waited for where nothing kills the process, as after `execution_timeout`.
-_LATE_ANSWER_SECONDS = 60.0
+_LATE_RESPONSE_SECONDS = 60.0
 #: The same for a stop or a search; and how long each of their requests may take.
 _STOP_PATIENCE_SECONDS = 20.0
 _STOP_TIMEOUT_SECONDS = 10.0
@@ -156,9 +156,9 @@ class RunStopper:
                 self._log.warning(
                     "Interrupted while a Run is in flight. Waiting up to %.0f s for its response, since its "
                     "Wiro task can be stopped only then.",
-                    _LATE_ANSWER_SECONDS,
+                    _LATE_RESPONSE_SECONDS,
                 )
-            flight.wait(_LATE_ANSWER_SECONDS)
+            flight.wait(_LATE_RESPONSE_SECONDS)
             if flight.started is not None:
                 self.set_target(flight.started.wiro_task_id, hook)
                 if self._is_killed:
@@ -251,7 +251,7 @@ class RunStopper:
         if hook is None:
             return None  # nothing was started
         if flight is not None:
-            flight.wait(_KILL_ANSWER_SECONDS if for_kill else 0.0)
+            flight.wait(_KILL_RESPONSE_SECONDS if for_kill else 0.0)
             if flight.started is not None:
                 return flight.started.wiro_task_id, hook
             if flight.is_over and not isinstance(flight.error, WiroLostRunError):

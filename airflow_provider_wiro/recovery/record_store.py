@@ -17,7 +17,7 @@ from airflow_provider_wiro.exceptions import WiroError, WiroOrphanedRunError, Wi
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.state_files.dag_run import DagRunStart, find_earlier, start_of
 from airflow_provider_wiro.state_files.folder import find_state_folder, local_path, remove_with_trace
-from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
+from airflow_provider_wiro.state_files.retention import RetainedFile, retained_folder_uri
 from airflow_provider_wiro.state_files.task_try import TaskTry, WrittenBy
 from airflow_provider_wiro.storage.key_value import TaskStateKeys
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
@@ -53,7 +53,7 @@ def open_record_store(context: Context, *, state_path: str | None = None) -> Rec
         return None
     return FileRecordStore(
         f"{folder.location(context)}{_SUFFIX}",
-        open_spent=lambda: SpentState(open_folder(spent_folder_uri(folder)), context),
+        open_retained=lambda: RetainedFile(open_folder(retained_folder_uri(folder)), context),
         start=start_of(context),
     )
 
@@ -148,7 +148,7 @@ class FileRecordStore(_TextRecordStore):
 
     :param uri: a path or URI that ends in ``.json``, in a folder as
         :func:`~airflow_provider_wiro.storage.open_folder.open_folder` takes it.
-    :param open_spent: opens the place of such a record; None keeps it where it is.
+    :param open_retained: opens the place of such a record; None keeps it where it is.
     :param start: of the DAG run whose record it is, which the file's name gets.
     """
 
@@ -156,14 +156,14 @@ class FileRecordStore(_TextRecordStore):
         self,
         uri: str,
         *,
-        open_spent: Callable[[], SpentState] | None = None,
+        open_retained: Callable[[], RetainedFile] | None = None,
         start: DagRunStart = _UNKNOWN_START,
     ) -> None:
         self._folder_uri, name = split_uri(uri)
         self._stem = name.removesuffix(_SUFFIX)
         self._name = f"{self._stem}{start.label}{_SUFFIX}"
         self._start = start
-        self._open_spent = open_spent
+        self._open_retained = open_retained
 
     @property
     def _location(self) -> str:
@@ -174,13 +174,13 @@ class FileRecordStore(_TextRecordStore):
         return open_folder(self._folder_uri)
 
     @cached_property
-    def _spent(self) -> SpentState | None:
-        return None if self._open_spent is None else self._open_spent()
+    def _retained(self) -> RetainedFile | None:
+        return None if self._open_retained is None else self._open_retained()
 
     def _get(self) -> bytes | None:
         if (body := self._folder.read(self._name)) is not None:
             return body
-        if self._spent is not None and (body := self._spent.get()) is not None:
+        if self._retained is not None and (body := self._retained.get()) is not None:
             return body
 
         def written(name: str) -> WrittenBy | None:
@@ -194,10 +194,10 @@ class FileRecordStore(_TextRecordStore):
         return self._folder.read(earlier)
 
     def _put(self, text: str, *, is_consumed: bool) -> None:
-        if not is_consumed or self._spent is None:
+        if not is_consumed or self._retained is None:
             self._folder.write(self._name, text.encode())
             return
-        self._spent.put(text.encode())
+        self._retained.put(text.encode())
         if (file := local_path(self._location)) is None:
             self._delete()
         else:

@@ -13,7 +13,7 @@ import hashlib
 import random
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.state_files.dag_run import start_of
 from airflow_provider_wiro.state_files.folder import instance_key
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.state_files.folder import StateFolder
+    from airflow_provider_wiro.storage.folder import Folder
 
 #: Beside the folders of DAGs, none of which can have this name.
 _FOLDER = "~spent"
@@ -37,27 +38,11 @@ CLEANING_CHANCE = 0.05
 _REMOVED_AT_ONCE = 200
 
 
-class Folder(Protocol):
-    """A folder of small files."""
-
-    def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, None if there certainly is none."""
-
-    def write(self, name: str, body: bytes) -> None:
-        """Put a file in place of the one before."""
-
-    def delete(self, name: str) -> None:
-        """Delete a file, if it is there."""
-
-    def names(self, most: int | None = None) -> set[str]:
-        """Return the names of the files; at most ``most``, the first by name where the store sorts them."""
-
-
-class SpentState:
+class RetainedFile:
     """
     One task instance's file in the folder of those whose result was returned.
 
-    :param folder: the one of :func:`spent_folder_uri`.
+    :param folder: the one of :func:`retained_folder_uri`.
     :param now: Unix time in seconds.
     :param random: from 0 to 1; below ``CLEANING_CHANCE`` a move looks for expired files.
     """
@@ -109,7 +94,7 @@ class SpentState:
             pass
 
 
-def spent_folder_uri(folder: StateFolder) -> str:
+def retained_folder_uri(folder: StateFolder) -> str:
     """Return the folder of the files that are kept only for retries."""
     return f"{folder.uri}/{_FOLDER}"
 

@@ -284,8 +284,8 @@ def test_a_kill_waits_for_the_response_of_a_run_within_its_seconds(wiro: WiroEmu
 
 @pytest.fixture
 def _short_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_stopper, "_KILL_ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(run_stopper, "_LATE_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(run_stopper, "_KILL_RESPONSE_SECONDS", 0.1)
+    monkeypatch.setattr(run_stopper, "_LATE_RESPONSE_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("_short_of_time")

@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_wiro.recovery.record_store import (
     open_record_store,
 )
-from airflow_provider_wiro.state_files.retention import SpentState
+from airflow_provider_wiro.state_files.retention import RetainedFile
 from tests.operators.fakes import FakeTi
 from tests.recovery.records import RECORD, context
 
@@ -31,8 +31,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1795420800.0
-        monkeypatch.setitem(SpentState.__init__.__kwdefaults__, "now", lambda: self.now)
-        monkeypatch.setitem(SpentState.__init__.__kwdefaults__, "random", lambda: 0.0)
+        monkeypatch.setitem(RetainedFile.__init__.__kwdefaults__, "now", lambda: self.now)
+        monkeypatch.setitem(RetainedFile.__init__.__kwdefaults__, "random", lambda: 0.0)
 
 
 @pytest.fixture

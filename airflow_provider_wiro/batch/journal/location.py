@@ -18,7 +18,7 @@ from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.state_files.dag_run import find_earlier, start_of
 from airflow_provider_wiro.state_files.folder import find_state_folder, local_path, remove_with_trace
-from airflow_provider_wiro.state_files.retention import SpentState, spent_folder_uri
+from airflow_provider_wiro.state_files.retention import RetainedFile, retained_folder_uri
 from airflow_provider_wiro.storage.open_folder import open_folder
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def open_journal(
     if folder is None:
         return None
     journals = _Journals(folder.location(context), own)
-    spent = SpentState(open_folder(spent_folder_uri(folder), own), context)
+    spent = RetainedFile(open_folder(retained_folder_uri(folder), own), context)
     try:
         name = _own_or_earlier(journals, start_of(context), spent)
     except WiroError:
@@ -68,7 +68,7 @@ def open_journal(
     )
 
 
-def _own_or_earlier(journals: _Journals, start: DagRunStart, spent: SpentState) -> str:
+def _own_or_earlier(journals: _Journals, start: DagRunStart, spent: RetainedFile) -> str:
     """Return the name of the DAG run's journal; if it has none, the one to create."""
     own = f"{journals.stem}{start.label}{_SUFFIX}"
     if journals.has(own):

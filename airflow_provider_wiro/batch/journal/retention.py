@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.earlier_file import EarlierFile
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.state.entries import Entry
-    from airflow_provider_wiro.state_files.retention import SpentState
+    from airflow_provider_wiro.state_files.retention import RetainedFile
 
 log = plain_logger(__name__)
 
@@ -35,7 +35,7 @@ class ExpiringJournal:
     def __init__(
         self,
         journal: Journal,
-        spent: SpentState,
+        spent: RetainedFile,
         discard: Callable[[], None],
         earlier_file: EarlierFile | None = None,
     ) -> None:
