@@ -1,4 +1,4 @@
-"""Refuses, before the first Run, that outputs, the manifest and the inputs of a batch overwrite each other."""
+"""Refuses, before the first Run, that outputs, manifest and inputs of a batch overwrite each other."""
 
 from __future__ import annotations
 
