@@ -1,9 +1,9 @@
 """
-What the items of a batch may name where they come as data: from a file, from another task, by mapping.
+What items may name that come as data: from a file, from another task, by mapping.
 
 A file of inputs is often written by someone who may not read the worker's disk, use its connections, or
-spend from its projects. So such an item names URLs and objects that the operator's own connection reads, and
-nothing else, unless the DAG allows it. Items that the DAG file itself lists are the word of its author.
+spend from its projects. So such an item may name URLs and objects that the operator's own connection reads,
+and nothing else, unless the DAG allows it. Items that the DAG file lists are trusted like the DAG file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_provider_wiro.input_files.resolve import flattened
 from airflow_provider_wiro.input_files.stored_file import with_connection
 from airflow_provider_wiro.storage.location import parse_location
 
-#: Parameters that every model takes, and that say who is billed and who gets the result.
+#: Parameters of every model that say who is billed and who gets the result.
 _OF_THE_RUN = frozenset({"callbackurl", "projectid"})
 _S3_SCHEMES = frozenset({"s3", "s3a", "s3n"})
 _WEB_SCHEMES = ("http://", "https://", "data:")

@@ -1,4 +1,4 @@
-"""Whether a batch's inputs are the word of its DAG's author or data, and what data may name."""
+"""Checks of a batch operator's arguments when its DAG is parsed, and whether its inputs are data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def are_listed(inputs: Any) -> bool:
     Whether a DAG file lists the items itself.
 
     A template, a path and another task's output are known only when the task runs: they are data. So is a
-    list with one of them in the place of an item.
+    list with one of them in place of an item.
 
     :param inputs: as the DAG file has them, before they are rendered.
     """
@@ -32,10 +32,10 @@ def are_listed(inputs: Any) -> bool:
 
 def check_places(inputs: Any, manifest_uri: Any, s3_key: Any) -> None:
     """
-    Check where a DAG file has a batch read and write, as far as no template hides it.
+    Check where a batch reads and writes, as far as no template hides it.
 
     :param s3_key: None where no outputs are landed.
-    :raises WiroUsageError: a path is relative, or outputs of two items could have one key.
+    :raises WiroUsageError: a path is relative, or outputs of two items could get the same key.
     """
     for argument, place in (("inputs", inputs), ("manifest_uri", manifest_uri)):
         is_place = isinstance(place, str | os.PathLike) and not is_known_later(place)
@@ -82,7 +82,7 @@ def data_trust(
     connections: Sequence[str],
     parameters: Sequence[str],
 ) -> DataTrust | None:
-    """Return what the items may name, None if that is anything: the DAG file lists them."""
+    """Return what the items may name; None, which is anything, if the DAG file lists them."""
     if is_listed:
         return None
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust

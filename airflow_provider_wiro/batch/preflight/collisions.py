@@ -1,4 +1,4 @@
-"""Places that must not meet: outputs of two items, the manifest, the inputs. Refused before the first Run."""
+"""Refuses, before the first Run, that outputs, manifest and inputs of a batch overwrite each other."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.plan import PlannedObject
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-#: What is one item's own: its number, and the number of its Wiro task.
+#: Placeholders that differ from item to item.
 _OF_ITEM = frozenset({"item", "wiro_task_id"})
-#: What a model chooses: it can hold what would stand beside it.
+#: Placeholders whose text the model chooses: it can contain what is beside it.
 _FREE_TEXT = frozenset({"name", "stem", "suffix"})
 
 
 def check_item_keys(s3_key: str, items: int) -> None:
     """
-    Refuse a template by which outputs of two items can meet in one key.
+    Refuse a template by which outputs of two items can get the same key.
 
     :param s3_key: rendered by Jinja; a key or an ``s3://`` URL.
     :param items: how many there are.
-    :raises WiroUsageError: nothing in it is one item's own, or what is can't be told from what is beside it:
-        ``{item}{index}`` is 111 for item 1 and for item 11.
+    :raises WiroUsageError: no placeholder differs from item to item, or none is separated from its
+        neighbours: ``{item}{index}`` is 111 for item 1 and for item 11.
     """
     key = s3_key.partition("://")[2].partition("/")[2] if "://" in s3_key else s3_key
     if items < 2 or any(map(_is_of_one_item, key.split("/"))):
@@ -54,7 +54,7 @@ def _is_of_one_item(segment: str) -> bool:
     for position, name in enumerate(names):
         before, after = names[:position], names[position + 1 :]
         if after[:1] == ["suffix"] and not literals[position + 1]:
-            after = after[1:]  # it begins with a dot, which no number has
+            after = after[1:]  # it starts with a dot, which no number has
             is_apart = True
         else:
             is_apart = not after or _separates(literals[position + 1], after[0])
@@ -72,12 +72,12 @@ def _separates(literal: str, neighbour: str) -> bool:
 
 def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:
     """
-    Refuse a manifest in a place that a templated piece chose, or in the place of the inputs.
+    Refuse a manifest in a folder that a templated piece chose, or in place of the inputs.
 
-    :param manifest: where it is to be: a path or URI.
+    :param manifest: its path or URI.
     :param template: the same as the DAG file has it, None if not known.
     :param inputs: a path or URI, or the items themselves.
-    :raises WiroUsageError: it is outside of the template's fixed folder, or would replace the inputs.
+    :raises WiroUsageError: it is outside the template's fixed folder, or would replace the inputs.
     """
     location = parse_target(manifest, "manifest_uri")
     if isinstance(inputs, str | os.PathLike) and identity_of(os.fspath(inputs).strip()) == location.identity:
@@ -91,7 +91,7 @@ def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:
 
 def refuse_manifests_place(landings: Sequence[PlannedObject], bucket: str, manifest: str | None) -> None:
     """
-    Refuse outputs of an item one of which would land in the place of the batch's manifest.
+    Refuse an item's outputs if one would overwrite the batch's manifest.
 
     :param bucket: of the outputs.
     :param manifest: its path or URI, None if not known.

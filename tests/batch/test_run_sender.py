@@ -19,7 +19,7 @@ from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from tests.batch.batch_work import prompts
-from tests.batch.test_lost_items import edits
+from tests.batch.lost_runs.test_resolver import edits
 from tests.operators.fakes import CANCELLED
 
 if TYPE_CHECKING:

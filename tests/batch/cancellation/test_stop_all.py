@@ -260,7 +260,7 @@ def test_a_kill_finds_the_task_of_a_run_whose_answer_is_lost_or_late_in_wiros_li
     killed_when(work, lambda: len(work.wiro.tasks) == 2, prompts(2), max_active=2)
 
     assert [task.status for task in work.wiro.tasks] == [CANCELLED] * 2, work.log.lines
-    assert "no answer yet" not in work.log
+    assert "no response yet" not in work.log
 
 
 def test_what_is_not_known_after_a_kill_is_said_in_one_line(
@@ -271,6 +271,6 @@ def test_what_is_not_known_after_a_kill_is_said_in_one_line(
 
     killed_when(work, lambda: "The run was sent" in work.log, prompts(1))
 
-    [said] = [line for line in work.log.lines if "no answer yet" in line]
+    [said] = [line for line in work.log.lines if "no response yet" in line]
     assert "1 Runs have no response yet" in said
     assert "If the Airflow task is tried again, that try continues by the journal." in said
