@@ -39,7 +39,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name)
-def test_a_folder_can_be_looked_through(folder: Path) -> None:
+def test_a_folder_has_few_modules(folder: Path) -> None:
     files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
     assert len(files) <= MOST_FILES, files
 

@@ -80,7 +80,7 @@ def test_each_part_is_valid_by_airflows_stricter_schema(part: str) -> None:
     jsonschema.validate(found, expected)
 
 
-def test_every_module_and_class_it_names_is_there() -> None:
+def test_every_module_and_class_in_the_provider_info_exists() -> None:
     named = [name for name in strings(get_provider_info()) if name.startswith("airflow_provider_wiro.")]
 
     assert len(named) >= 7
@@ -92,7 +92,7 @@ def test_every_module_and_class_it_names_is_there() -> None:
             import_module(name)
 
 
-def test_it_is_plain_json_and_costs_no_import() -> None:
+def test_the_provider_info_is_plain_json_and_imports_nothing_heavy() -> None:
     assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
     code = (
         "import sys; from airflow_provider_wiro.get_provider_info import get_provider_info as info; info();"
@@ -112,7 +112,7 @@ def test_the_hook_is_what_the_connection_type_says() -> None:
     assert connection_type["hook-class-name"] == f"{WiroHook.__module__}.{WiroHook.__qualname__}"
 
 
-def test_the_hooks_form_and_the_metadatas_say_the_same() -> None:
+def test_the_hooks_form_and_the_metadata_are_the_same() -> None:
     [connection_type] = get_provider_info()["connection-types"]
     behaviour = connection_type["ui-field-behaviour"]
 
@@ -200,12 +200,12 @@ HTTP_AND_S3 = {"boto3", "botocore", "requests", "requests_toolbelt", "urllib3", 
         "triggers.wiro",
     ],
 )
-def test_importing_brings_no_http_library_and_no_boto3(module: str) -> None:
+def test_importing_an_operator_loads_no_http_library_and_no_boto3(module: str) -> None:
     assert not HTTP_AND_S3 & {name.partition(".")[0] for name in brought_by(module)}
 
 
 @pytest.mark.parametrize("module", ["operators.wiro", "operators.wiro_batch", "sensors.wiro"])
-def test_what_only_a_running_task_needs_is_imported_by_it_alone(module: str) -> None:
+def test_modules_that_only_a_running_task_needs_are_not_imported_earlier(module: str) -> None:
     brought = brought_by(module)
 
     for needless in (

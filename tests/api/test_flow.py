@@ -52,7 +52,7 @@ STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
 TOO_MANY = answered(429, b"", retry_after="20")
 
 
-def test_a_call_that_works_is_sent_once_without_a_pause() -> None:
+def test_a_successful_call_is_sent_once_without_a_pause() -> None:
     transport = FakeTransport(detail("task_start"))
 
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
@@ -161,7 +161,7 @@ def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> No
 
 
 @pytest.mark.parametrize("outcome", LOST[:12])
-def test_every_other_call_is_sent_again_through_the_same(outcome: Outcome) -> None:
+def test_every_other_call_is_repeated_after_the_same_failures(outcome: Outcome) -> None:
     transport = FakeTransport(outcome, outcome, detail("task_start"))
 
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
@@ -187,7 +187,7 @@ def test_a_status_that_does_not_say_what_became_of_a_run_leaves_it_lost(status: 
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 499, 504, 522])
-def test_any_other_call_rides_it_out(status: int) -> None:
+def test_any_other_call_is_repeated_after_such_a_status(status: int) -> None:
     transport = FakeTransport(answered(status), answered(status), detail("task_start"))
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
 
@@ -207,7 +207,7 @@ CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
         (endpoints.get_model("a/b"), {"tool": [{"slugowner": "a", "slugproject": "b"}]}),
     ],
 )
-def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
+def test_a_repeatable_call_is_repeated_after_an_error_without_a_reason(
     api_call: ApiCall[Any], success: dict[str, Any]
 ) -> None:
     transport = FakeTransport(refused(0, "Something went wrong."), ok(**success))
@@ -254,7 +254,7 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
     ],
 )
 @pytest.mark.parametrize("api_call", [RUN, DETAIL], ids=["Run", "Detail"])
-def test_what_a_repeat_cannot_help_is_sent_once(
+def test_a_call_that_a_repeat_cannot_help_is_sent_once(
     api_call: endpoints.ApiCall[object], outcome: Outcome, expected: type[WiroError]
 ) -> None:
     transport = FakeTransport(outcome)
@@ -305,7 +305,7 @@ def test_without_patience_there_is_one_try() -> None:
     assert len(transport.sends) == 1
 
 
-def test_an_error_the_caller_waits_for_itself_is_raised_at_once() -> None:
+def test_an_error_that_the_caller_handles_is_raised_at_once() -> None:
     transport = FakeTransport(refused(96))
     with pytest.raises(WiroConcurrencyLimitError):
         transport.drive(call(RUN, transport.outside, gives_up_on=(WiroConcurrencyLimitError,)))
@@ -344,7 +344,7 @@ def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within
     assert transport.sent_at == [0, 45]
 
 
-def test_a_pause_beyond_patience_is_not_begun() -> None:
+def test_no_pause_exceeds_the_patience() -> None:
     transport = FakeTransport(answered(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
         transport.drive(call(DETAIL, transport.outside, patience_seconds=19))
@@ -376,7 +376,7 @@ def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
     assert other.pauses == []
 
 
-def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
+def test_a_deadline_ends_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     transport = FakeTransport(detail("task_start"))
     transport.outside.gate.close(600)
 
@@ -386,7 +386,7 @@ def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     assert transport.sends == []
 
 
-def test_without_a_deadline_patience_cuts_it() -> None:
+def test_without_a_deadline_patience_ends_the_wait_for_the_gate() -> None:
     transport = FakeTransport(STARTED)
     transport.outside.gate.close(50)
 
@@ -397,7 +397,7 @@ def test_without_a_deadline_patience_cuts_it() -> None:
 
 
 @pytest.mark.parametrize("api_call", [DETAIL, RUN])
-def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
+def test_a_call_is_made_although_another_was_asked_to_wait_for_a_day(
     api_call: endpoints.ApiCall[object],
 ) -> None:
     transport = FakeTransport(detail("task_start") if api_call is DETAIL else STARTED)
@@ -409,7 +409,7 @@ def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
     assert transport.sent_at == [45]
 
 
-def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:
+def test_with_a_deadline_a_call_waits_for_rate_limits_whatever_its_patience() -> None:
     transport = FakeTransport(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
     deadline = NOON + timedelta(seconds=90)
 

@@ -66,7 +66,7 @@ def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: A
     assert [path for path in transport.paths if path.startswith("Run/")] == ["Run/wiro/no-such-model"]
 
 
-def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_given() -> None:
+def test_a_model_unknown_in_both_forms_is_refused_under_the_given_name() -> None:
     transport = FakeTransport(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
 
     with pytest.raises(WiroNotFoundError) as raised:
@@ -95,7 +95,7 @@ def test_no_other_refusal_repeats_a_run(refusal: ApiResponse) -> None:
 
 
 @pytest.mark.parametrize("lost", [CUT_OFF, HTML_502, refused(1, "slug-owner-project-not-exist", status=502)])
-def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
+def test_a_lost_run_is_not_repeated_in_the_other_form(
     lost: ApiResponse | RequestFailure,
 ) -> None:
     transport = FakeTransport(lost, STARTED)
@@ -105,7 +105,7 @@ def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
     assert len(transport.sends) == 1
 
 
-def test_the_second_form_is_lost_like_any_run() -> None:
+def test_a_run_in_the_other_form_can_be_lost_like_any_run() -> None:
     transport = FakeTransport(UNKNOWN, CUT_OFF, STARTED)
 
     with pytest.raises(WiroLostRunError):
@@ -126,7 +126,7 @@ def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> N
     ]
 
 
-def test_who_sends_many_learns_the_form_that_is_known() -> None:
+def test_a_batch_is_notified_of_the_form_that_wiro_knows() -> None:
     learned: list[str] = []
     transport = FakeTransport(UNKNOWN, LOGO)
 

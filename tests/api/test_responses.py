@@ -169,7 +169,7 @@ def test_code_words_and_status_are_read_together(
         (96, "limit", WiroConcurrencyLimitError),
     ],
 )
-def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
+def test_a_vague_error_about_a_call_that_only_names_tasks_is_temporary(
     code: int, message: str, expected: type[WiroApiError]
 ) -> None:
     with pytest.raises(WiroApiError) as raised:
@@ -177,7 +177,7 @@ def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
     assert type(raised.value) is expected
 
 
-def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_are_not_known() -> None:
+def test_what_may_be_another_tasks_token_is_masked_if_the_parameters_are_unknown() -> None:
     with pytest.raises(WiroApiError) as raised:
         read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
     assert str(raised.value).endswith("Request parameter missing near *** (HTTP 200, code 0).")
@@ -185,21 +185,21 @@ def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_ar
 
 @pytest.mark.parametrize("body", [HTML, b"Forbidden", b"<html>nginx"])
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 418])
-def test_of_a_request_that_only_names_tasks_a_proxys_page_may_pass(status: int, body: bytes) -> None:
+def test_a_proxys_page_for_a_call_that_only_names_tasks_is_temporary(status: int, body: bytes) -> None:
     with pytest.raises(WiroServerError, match=f"HTTP {status}"):
         read(answered(status, body), only_names_tasks=True)
 
 
 @pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "no"}]}])
 @pytest.mark.parametrize("status", [401, 403])
-def test_credentials_that_wiro_refuses_are_refused_for_these_too(status: int, body: object) -> None:
+def test_refused_credentials_are_permanent_for_calls_that_only_name_tasks(status: int, body: object) -> None:
     with pytest.raises(WiroAuthenticationError):
         read(answered(status, body), only_names_tasks=True)
     with pytest.raises(WiroAuthenticationError):
         read(answered(401, HTML), only_names_tasks=True)
 
 
-def test_several_errors_and_bare_strings_are_all_told() -> None:
+def test_several_errors_and_bare_strings_are_all_reported() -> None:
     errors = ["first", {"code": "97", "message": "no balance"}, None, {"message": None}, 7]
     error = _error(answered(200, {"result": False, "errors": errors}))
 
@@ -208,7 +208,7 @@ def test_several_errors_and_bare_strings_are_all_told() -> None:
 
 
 @pytest.mark.parametrize("errors", ["quota gone", ["quota gone"], [{"message": "quota gone"}]])
-def test_a_refusal_without_a_code_tells_its_words(errors: object) -> None:
+def test_a_refusal_without_a_code_quotes_its_words(errors: object) -> None:
     for envelope in ({"result": False, "errors": errors}, {"errors": errors}):
         error = _error(answered(200, envelope))
         assert type(error) is WiroApiError
@@ -242,7 +242,7 @@ def test_a_refusal_without_a_reason_says_so() -> None:
         b'{"result": []}',
     ],
 )
-def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: bytes) -> None:
+def test_a_body_that_is_not_in_the_apis_form_is_neither_a_success_nor_a_refusal(body: bytes) -> None:
     error = _error(answered(200, body))
     assert type(error) is WiroResponseError
     assert "base URL" in str(error)
@@ -258,7 +258,7 @@ def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: byte
         (b"upstream\x1b[31m says \0no", "bytes that are not the API's JSON ('upstream?[31m says no')"),
     ],
 )
-def test_the_message_says_what_came_instead(body: bytes, expected: str) -> None:
+def test_the_message_describes_what_was_received(body: bytes, expected: str) -> None:
     assert expected in str(_error(answered(200, body)))
 
 
@@ -284,7 +284,7 @@ SECRETS = (KEY, SECRET, "f00dfeed" * 8)
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("padding", [0, 70, 75, 79, 190, 490, 495])
-def test_no_message_repeats_a_secret_not_even_where_it_is_cut(secret: str, padding: int) -> None:
+def test_no_message_repeats_a_secret_even_where_it_is_truncated(secret: str, padding: int) -> None:
     echo = "x" * padding + secret
     for answer in (
         refused(0, echo),
@@ -300,13 +300,13 @@ def test_no_message_repeats_a_secret_not_even_where_it_is_cut(secret: str, paddi
         assert secret[:6] not in message
 
 
-def test_a_secret_that_is_part_of_another_hides_all_of_both() -> None:
+def test_a_secret_that_is_part_of_another_is_masked_with_it() -> None:
     assert str(_error(refused(0, "got abcdef"), secrets=("bcd", "abcdef"))).endswith(
         "got *** (HTTP 200, code 0)."
     )
 
 
-def test_a_cut_answer_of_a_run_shows_the_task_id_but_not_its_token() -> None:
+def test_a_truncated_response_to_a_run_shows_the_task_id_but_not_its_token() -> None:
     body = f'{{"taskid": "2221", "socketaccesstoken": "{TOKEN}", "resu'.encode()
     for cut in range(len('{"taskid": "2221", "socketaccesstoken": "eDc'), len(body)):
         message = str(_error(answered(200, body[:cut])))
@@ -314,5 +314,5 @@ def test_a_cut_answer_of_a_run_shows_the_task_id_but_not_its_token() -> None:
         assert TOKEN[:3] not in message
 
 
-def test_an_answer_shows_no_body_in_its_repr() -> None:
+def test_a_response_shows_no_body_in_its_repr() -> None:
     assert "Gateway" not in repr(HTML_502)

@@ -94,7 +94,7 @@ def test_a_task_is_followed_to_its_end_and_each_poll_is_observed() -> None:
 
 
 @pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
-def test_every_end_is_returned_and_not_judged(status: str) -> None:
+def test_every_ended_task_is_returned_without_an_error(status: str) -> None:
     watch = Watch(FakeTransport(detail(status)))
     assert watch.wait().status == status
     assert watch.transport.pauses == []
@@ -115,7 +115,7 @@ def test_an_error_before_the_model_ran_is_followed_through_its_requeue() -> None
     assert watch.seen == ["task_error", "task_queue", "task_start", "task_postprocess_end"]
 
 
-def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
+def test_an_error_before_the_model_ran_that_stays_is_a_timeout_that_quotes_it() -> None:
     watch = Watch(FakeTransport(detail("task_error", debugerror="Traceback\nno machine")))
     with pytest.raises(WiroTaskTimeoutError, match=r"\(last status: task_error: no machine\)"):
         watch.wait(Polling(NOON, DEADLINE))
@@ -133,7 +133,7 @@ def test_a_fixed_interval_is_kept() -> None:
     assert watch.transport.sent_at == [0, 5, 10, 15]
 
 
-def test_a_day_is_polled_in_no_time_and_never_more_seldom_than_each_half_minute() -> None:
+def test_a_day_of_polling_never_pauses_for_more_than_half_a_minute() -> None:
     transport = _down(FakeTransport(chance=random.Random(23).random), 0, 0, ends_at=86_400)
     Watch(transport).wait()
 
@@ -207,7 +207,7 @@ def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
 
 @pytest.mark.parametrize("how", [HTML_502, CUT_OFF, NOT_SENT, answered(429), answered(200, b"<html>")])
 @pytest.mark.parametrize("begin", [0, 5, 1000])
-def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> None:
+def test_an_outage_of_four_minutes_is_tolerated(begin: float, how: Outcome) -> None:
     transport = _down(FakeTransport(), begin, begin + 240, how, ends_at=begin + 400)
     assert Watch(transport).wait().has_succeeded
 
@@ -238,13 +238,13 @@ def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up
 
 
 @pytest.mark.parametrize("interval", [200, 600, 3600])
-def test_a_single_poll_that_fails_is_ridden_out_however_seldom_polls_are(interval: float) -> None:
+def test_a_single_failed_poll_is_tolerated_however_rare_polls_are(interval: float) -> None:
     transport = _down(FakeTransport(), 1, interval + 1, ends_at=3 * interval)
     assert Watch(transport).wait(Polling(NOON, interval_seconds=interval)).has_succeeded
 
 
 @pytest.mark.parametrize("refusal", VAGUE)
-def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome) -> None:
+def test_an_error_without_a_reason_is_tolerated_like_a_5xx(refusal: Outcome) -> None:
     assert Watch(_down(FakeTransport(), 5, 240, refusal, ends_at=400)).wait().has_succeeded
 
     with pytest.raises(WiroConnectionError, match="Lost sight"):
@@ -261,7 +261,7 @@ def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome
         refused(97, "Only a team admin can perform this action"),
     ],
 )
-def test_an_error_with_a_reason_that_stays_ends_the_wait_at_once(refusal: Outcome) -> None:
+def test_a_permanent_error_ends_the_wait_at_once(refusal: Outcome) -> None:
     watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroApiError) as raised:
         watch.wait()
@@ -277,14 +277,14 @@ def test_patience_starts_again_with_each_poll_that_works() -> None:
     assert Watch(transport).wait().has_succeeded
 
 
-def test_polls_of_an_outage_are_not_repeated_within_one_poll() -> None:
+def test_a_failed_poll_is_not_repeated_at_once() -> None:
     transport = _down(FakeTransport(), 0, 20, ends_at=30)
     Watch(transport).wait(Polling(NOON, interval_seconds=10))
     assert transport.sent_at == [0, 10, 20, 30]
 
 
 @pytest.mark.parametrize("refusal", [answered(401), answered(403)])
-def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> None:
+def test_refused_credentials_end_the_wait_at_once(refusal: Outcome) -> None:
     watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroAuthenticationError):
         watch.wait()
@@ -319,7 +319,7 @@ def test_a_task_that_was_just_started_may_not_be_there_yet() -> None:
     assert watch.seen == ["task_start", "task_postprocess_end"]
 
 
-def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
+def test_after_half_a_minute_an_unknown_task_does_not_exist() -> None:
     watch = Watch(FakeTransport(NO_TASK_YET))
     with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         watch.wait()
@@ -331,7 +331,7 @@ def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
     assert old.transport.elapsed == 30, "one poll alone says nothing: the half minute counts from the first"
 
 
-def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
+def test_an_unknown_task_that_was_polled_before_is_tolerated_like_an_outage() -> None:
     once = Watch(FakeTransport(RUNNING, RUNNING, NO_TASK_YET, DONE))
     assert once.wait(Polling(NOON - timedelta(minutes=5))).has_succeeded
 
@@ -343,7 +343,7 @@ def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage
 
 @pytest.mark.parametrize("words", ["There is no task yet.", "task-not-founded", "task-not-exist"])
 @pytest.mark.parametrize("code", [0, 1, 42, None])
-def test_its_words_count_under_any_code(words: str, code: int | None) -> None:
+def test_the_words_for_an_unknown_task_count_under_any_code(words: str, code: int | None) -> None:
     errors: list[object] = [words] if code is None else [{"code": code, "message": words}]
     not_yet = answered(200, {"result": False, "errors": errors})
     watch = Watch(FakeTransport(not_yet, not_yet, DONE))
@@ -371,7 +371,7 @@ def test_a_clock_that_jumps_breaks_nothing(jump: timedelta) -> None:
     assert all(0 <= pause <= 30 for pause in transport.pauses)
 
 
-def test_a_wait_raises_nothing_but_wiro_errors_whatever_comes_between() -> None:
+def test_a_wait_raises_only_wiro_errors_whatever_happens() -> None:
     chance = random.Random(23)
     outcomes: list[Outcome] = [
         HTML_502,

@@ -57,7 +57,7 @@ def test_a_long_answer_of_an_llm_is_read(server: HostileServer, twin: Twin, text
     assert twin.get_task("2221").answer == text
 
 
-def test_one_that_is_larger_still_has_ended_and_is_paid(server: HostileServer, twin: Twin) -> None:
+def test_an_even_longer_answer_is_an_error_about_a_paid_task(server: HostileServer, twin: Twin) -> None:
     start = json.dumps(llm("x"))[:-4].encode()
     server.on(DETAIL, endless(head(200) + start + b', "pad": "', b"y" * 1024))
 
@@ -67,7 +67,9 @@ def test_one_that_is_larger_still_has_ended_and_is_paid(server: HostileServer, t
         twin.get_task("2221")
 
 
-def test_a_compressed_bomb_takes_no_more_than_a_large_answer(server: HostileServer, twin: Twin) -> None:
+def test_a_decompression_bomb_takes_no_more_memory_than_a_large_response(
+    server: HostileServer, twin: Twin
+) -> None:
     server.on(DETAIL, answer(gzip.compress(b'{"result": "' + b" " * 300_000_000), content_encoding="gzip"))
     tracemalloc.start()
     try:
@@ -79,7 +81,7 @@ def test_a_compressed_bomb_takes_no_more_than_a_large_answer(server: HostileServ
     assert peak < 48 * MIB
 
 
-def test_large_answers_are_read_one_at_a_time_and_small_ones_meanwhile(server: HostileServer) -> None:
+def test_large_responses_are_read_one_at_a_time_and_small_ones_meanwhile(server: HostileServer) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
     held = threading.Event()
 
@@ -113,7 +115,7 @@ def test_large_answers_are_read_one_at_a_time_and_small_ones_meanwhile(server: H
     assert order == ["first", "later", "later", "later"]
 
 
-def test_threads_read_large_answers_one_at_a_time_as_well(server: HostileServer) -> None:
+def test_threads_read_large_responses_one_at_a_time_as_well(server: HostileServer) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
     held, go_on = threading.Event(), threading.Event()
 
@@ -142,7 +144,7 @@ def test_threads_read_large_answers_one_at_a_time_as_well(server: HostileServer)
         assert [future.result(5) for future in (first, *rest)] == ["first", "later", "later"]
 
 
-def test_a_request_in_a_signal_handler_needs_no_turn_of_the_one_that_it_interrupts(
+def test_a_request_in_a_signal_handler_does_not_wait_for_the_one_it_interrupts(
     server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stop may look at its task by a Detail that is large as well."""
@@ -161,7 +163,7 @@ def test_a_request_in_a_signal_handler_needs_no_turn_of_the_one_that_it_interrup
     assert hook.get_task("2221").answer == answers[0] == "x" * MIB
 
 
-def test_the_wait_for_ones_turn_does_not_count_as_the_servers(server: HostileServer, connect: Any) -> None:
+def test_waiting_for_a_turn_does_not_count_for_the_timeout(server: HostileServer, connect: Any) -> None:
     """Each answer takes a second, and five of them one after the other more than one request may take."""
     connect(read_timeout=2, connect_timeout=0.1)  # 4.1 s for a request as a whole
     body = json.dumps(llm("x" * MIB)).encode()
@@ -181,7 +183,7 @@ def test_the_wait_for_ones_turn_does_not_count_as_the_servers(server: HostileSer
     assert all(task.answer for task in asyncio.run(world()))
 
 
-def test_the_connections_turn_is_given_back_when_its_answer_is_cut(server: HostileServer, twin: Twin) -> None:
+def test_a_truncated_response_releases_its_turn(server: HostileServer, twin: Twin) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
 
     def cut(wire: Wire) -> None:

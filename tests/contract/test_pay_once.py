@@ -85,7 +85,7 @@ LOST: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("fault", LOST)
-def test_a_run_whose_answer_is_lost_is_sent_exactly_once(
+def test_a_run_whose_response_is_lost_is_sent_exactly_once(
     server: HostileServer, twin: Twin, fault: str
 ) -> None:
     server.on(RUN, LOST[fault], STARTED)
@@ -122,7 +122,7 @@ TOO_SLOW: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("fault", TOO_SLOW)
-def test_a_run_whose_answer_is_too_slow_is_sent_exactly_once(
+def test_a_run_whose_response_is_too_slow_is_sent_exactly_once(
     server: HostileServer, connect: Connect, twin: Twin, fault: str
 ) -> None:
     connect(read_timeout=0.1, connect_timeout=0.2)
@@ -135,7 +135,7 @@ def test_a_run_whose_answer_is_too_slow_is_sent_exactly_once(
     assert len(server.requests) == 1
 
 
-def test_an_upload_that_nobody_reads_ends_in_time(
+def test_an_upload_that_the_server_does_not_read_times_out(
     server: HostileServer, connect: Connect, twin: Twin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow_provider_wiro.transport import connection
@@ -164,9 +164,7 @@ NOT_STARTED: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("refusal", NOT_STARTED)
-def test_a_run_that_was_refused_for_now_is_sent_again(
-    server: HostileServer, twin: Twin, refusal: str
-) -> None:
+def test_a_temporarily_refused_run_is_sent_again(server: HostileServer, twin: Twin, refusal: str) -> None:
     server.on(RUN, NOT_STARTED[refusal], NOT_STARTED[refusal], STARTED)
     assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
     assert len(server.requests) == 3
@@ -186,7 +184,7 @@ def test_a_run_that_was_refused_for_now_is_sent_again(
         (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no balance"}]}'), WiroBalanceError),
     ],
 )
-def test_a_run_that_was_refused_for_good_is_not_sent_again(
+def test_a_permanently_refused_run_is_not_sent_again(
     server: HostileServer, twin: Twin, refusal: Script, error: type[WiroError]
 ) -> None:
     server.on(RUN, refusal, STARTED)
@@ -212,7 +210,7 @@ def test_a_model_that_is_unknown_under_its_slug_is_run_once_under_the_other_form
     assert runs == [RUN, other, RUN, other]  # besides, the catalogue is asked for the nearest name
 
 
-def test_a_run_that_finds_the_door_shut_waits_for_it_to_open(connect: Connect, twin: Twin) -> None:
+def test_a_run_is_repeated_after_refused_connections(connect: Connect, twin: Twin) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     connect(host=f"http://127.0.0.1:{port}/v1")
@@ -234,7 +232,7 @@ def test_a_run_that_finds_the_door_shut_waits_for_it_to_open(connect: Connect, t
 
 @pytest.mark.usefixtures("no_repeats")
 @pytest.mark.parametrize("host", ["http://nosuchhost.invalid/v1", "http://127.0.0.1:1/v1"])
-def test_a_run_that_never_left_is_not_called_lost(connect: Connect, twin: Twin, host: str) -> None:
+def test_a_run_that_was_never_sent_is_not_lost(connect: Connect, twin: Twin, host: str) -> None:
     connect(host=host)
     with pytest.raises(WiroError) as caught:
         twin.run_model(MODEL, {"prompt": "x"})
@@ -303,7 +301,7 @@ def test_a_connection_dropped_before_it_was_used_is_no_lost_run_of_another_call(
     assert twin.get_task("7").id == "7"
 
 
-def test_an_answer_of_more_than_a_mebibyte_is_not_read_on(server: HostileServer, twin: Twin) -> None:
+def test_a_response_beyond_one_mebibyte_is_not_read_further(server: HostileServer, twin: Twin) -> None:
     import tracemalloc
 
     server.on(RUN, endless(head(200, content_type="application/json"), b" "))
@@ -317,7 +315,7 @@ def test_an_answer_of_more_than_a_mebibyte_is_not_read_on(server: HostileServer,
     assert peak < 12 * 1024 * 1024  # the server's own pieces included
 
 
-def test_a_compressed_bomb_stays_small(server: HostileServer, twin: Twin) -> None:
+def test_a_decompression_bomb_stays_small(server: HostileServer, twin: Twin) -> None:
     import gzip
     import tracemalloc
 

@@ -39,7 +39,7 @@ def assert_signed(request: Request) -> None:
     assert request.headers["x-signature"] == hmac_sha256(KEY, SECRET + nonce)
 
 
-def test_our_own_arithmetic_agrees_with_the_known_answer() -> None:
+def test_the_tests_own_signature_matches_the_known_one() -> None:
     known = "python3 -c \"import hmac;print(hmac.new(b'k-123', b's-4561734513809', 'sha256').hexdigest())\""
     assert known  # the contract's command printed the literal below
     assert (
@@ -111,7 +111,7 @@ def test_netrc_adds_no_credentials(
 @pytest.mark.usefixtures("no_repeats")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("target", ["/v1/elsewhere", "http://[::1", "//evil.invalid/", "caf\u00e9"])
-def test_the_api_never_redirects_us(server: HostileServer, twin: Twin, status: int, target: str) -> None:
+def test_redirects_are_not_followed(server: HostileServer, twin: Twin, status: int, target: str) -> None:
     server.on(DETAIL, redirect(target, status))
     with pytest.raises(WiroError, match=f"HTTP {status}"):
         twin.get_task("7")

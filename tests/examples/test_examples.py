@@ -79,7 +79,7 @@ def _path(dag_id: str) -> Path:
     return EXAMPLES / f"{dag_id}.py"
 
 
-def test_retro_cartoons_lands_two_verified_pictures(
+def test_retro_cartoons_transfers_two_verified_pictures(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_retro_cartoons"
@@ -111,7 +111,7 @@ def test_nightly_prompts_runs_one_wiro_task_for_each_prompt(
     assert len(bucket.objects()) == 3
 
 
-def test_image_to_image_sends_the_very_file(
+def test_image_to_image_sends_the_exact_file(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_image_to_image"
@@ -176,7 +176,7 @@ def test_shared_input_is_sent_once_and_used_by_every_run(
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
 
 
-def test_batch_runs_each_line_of_a_file_once_and_lands_its_picture(
+def test_batch_runs_each_line_of_a_file_once_and_transfers_its_picture(
     airflow_home: AirflowHome,
     wiro: WiroEmulator,
     bucket: Bucket,

@@ -49,7 +49,7 @@ def shown(status: str) -> dict[str, object]:
 
 
 @STEPS
-def test_a_wait_goes_on_to_the_end_of_the_task(server: HostileServer, twin: Twin, step: timedelta) -> None:
+def test_a_wait_continues_to_the_end_of_the_task(server: HostileServer, twin: Twin, step: timedelta) -> None:
     server.on(DETAIL, ok(shown("task_start")), ok(shown("task_end")), ok(shown("task_postprocess_end")))
 
     def observe(_: object) -> None:
@@ -74,7 +74,7 @@ def test_a_wait_ends_at_its_deadline(server: HostileServer, twin: Twin, step: ti
 
 
 @STEPS
-async def test_the_watcher_goes_on_and_keeps_deadlines(
+async def test_the_watcher_continues_and_keeps_deadlines(
     server: HostileServer, connect: object, step: timedelta
 ) -> None:
     server.on(DETAIL, ok(shown("task_start")))
@@ -97,7 +97,7 @@ async def test_the_watcher_goes_on_and_keeps_deadlines(
     assert 1.0 <= time.monotonic() - began_at < 20
 
 
-def test_a_rate_limit_lasts_as_long_as_it_was_asked_to(server: HostileServer, connect: object) -> None:
+def test_a_rate_limit_lasts_as_long_as_requested(server: HostileServer, connect: object) -> None:
     gate = flow_context.outside(WiroHook().connection).gate
     gate.close(5)
     WallClock.ahead = -HOUR

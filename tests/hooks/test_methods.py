@@ -160,7 +160,7 @@ def test_wait_for_task_gives_up_at_its_deadline(server: HostileServer, twin: Twi
         twin.wait_for_task("2221", deadline=datetime(2020, 1, 1, tzinfo=UTC))
 
 
-def test_wait_for_task_has_an_end_even_if_nobody_names_one(
+def test_wait_for_task_has_a_default_deadline(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert flow_context.DEFAULT_TIMEOUT_SECONDS == 3600
@@ -171,7 +171,7 @@ def test_wait_for_task_has_an_end_even_if_nobody_names_one(
 
 
 @pytest.mark.parametrize("patience", ["soon", "-1", "nan", "inf"])
-def test_a_patience_that_is_no_time_starts_nothing_and_keeps_nothing_from_being_stopped(
+def test_an_invalid_patience_starts_nothing_and_still_lets_tasks_be_stopped(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, patience: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", patience)
@@ -198,7 +198,7 @@ def test_cancel_and_kill_send_the_id(server: HostileServer, twin: Twin, method: 
         ("kill_task", KILL, "Task could not be killed: not running"),
     ],
 )
-def test_a_task_that_cannot_be_stopped_this_way_says_so(
+def test_a_task_that_cannot_be_stopped_this_way_is_an_error(
     server: HostileServer, twin: Twin, method: str, path: str, words: str
 ) -> None:
     server.on(path, refuse(1, words))
@@ -220,7 +220,7 @@ def test_stop_task_leaves_one_that_has_ended_as_it_is(server: HostileServer, twi
     assert twin.stop_task("2221").has_succeeded
 
 
-def test_stop_task_tries_again_while_the_task_moves(server: HostileServer, twin: Twin) -> None:
+def test_stop_task_is_retried_while_the_task_changes_its_state(server: HostileServer, twin: Twin) -> None:
     server.on(CANCEL, refuse(1, "Task is not in a cancellable state."))
     server.on(KILL, refuse(1, "Task could not be killed: no worker"), ok(tasklist=[task("task_cancel")]))
     server.on(DETAIL, ok(tasklist=[task("task_assign")]))
@@ -313,9 +313,7 @@ def test_a_bad_task_id_is_refused_before_anything_is_sent(
     assert server.connections == 0
 
 
-def test_an_answer_about_another_task_is_not_believed(
-    server: HostileServer, twin: Twin, no_repeats: None
-) -> None:
+def test_a_detail_of_another_task_is_refused(server: HostileServer, twin: Twin, no_repeats: None) -> None:
     server.on(DETAIL, ok(tasklist=[{**DONE, "id": "9"}]))
     with pytest.raises(Exception, match="another one"):
         twin.get_task("2221")

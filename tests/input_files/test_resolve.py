@@ -99,7 +99,7 @@ class Cut(io.BytesIO):
 
 
 @pytest.mark.parametrize("kind", list(TWINS))
-def test_each_kind_of_file_parameter_takes_files_from_everywhere(
+def test_each_kind_of_file_parameter_accepts_files_from_everywhere(
     monkeypatch: pytest.MonkeyPatch, put: Callable[[str, bytes], Any], kind: str
 ) -> None:
     one, two, three = BYTES, BYTES + b"2", BYTES[::-1]
@@ -130,7 +130,7 @@ def test_each_kind_of_file_parameter_takes_files_from_everywhere(
     assert (urls[2]["inputImageHumanUrl"], urls[2]["inputImageClothes"]) == (URL, URL)
 
 
-def test_a_file_is_opened_anew_for_every_try_and_its_length_is_announced(
+def test_a_file_is_opened_again_for_every_try_and_its_length_is_announced(
     server: HostileServer, twin: Twin, put: Callable[[str, bytes], Any]
 ) -> None:
     server.on(TOOL, refuse(1, "not there"))
@@ -224,7 +224,7 @@ def test_a_url_is_not_uploaded_since_wiro_fetches_it_itself(server: HostileServe
     assert server.connections == 0
 
 
-def test_what_is_not_in_an_object_store_is_the_users_error(bucket: Bucket) -> None:
+def test_an_object_that_does_not_exist_is_the_users_error(bucket: Bucket) -> None:
     bucket.put("folder/a.png", b"x")
     for uri in (bucket.uri("missing.png"), bucket.uri("folder"), "s3://aws_default@no-such-bucket/a.png"):
         with pytest.raises(WiroUsageError, match=r"found (none|a folder)"):
@@ -234,7 +234,7 @@ def test_what_is_not_in_an_object_store_is_the_users_error(bucket: Bucket) -> No
 # -- a store that fails
 
 
-def test_looking_at_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspecting_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = bucket.put("a.png", BYTES)
     resolve_file(uri)  # opens the store
     import s3fs
@@ -261,7 +261,7 @@ def test_looking_at_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest
         (RuntimeError("the store's own"), WiroConnectionError),
     ],
 )
-def test_only_what_may_pass_in_an_object_store_may_be_retried(
+def test_only_temporary_errors_of_an_object_store_may_be_retried(
     server: HostileServer, twin: Twin, error: Exception, expected: type[Exception]
 ) -> None:
     server.on(TOOL, refuse(1, "not there"))
@@ -272,7 +272,7 @@ def test_only_what_may_pass_in_an_object_store_may_be_retried(
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Connection reset by S3"), RuntimeError("it is away"), None])
-def test_a_file_that_breaks_off_while_it_is_sent_is_no_lost_run(
+def test_a_file_that_fails_while_it_is_sent_is_no_lost_run(
     server: HostileServer, twin: Twin, error: Exception | None
 ) -> None:
     """The body was never whole, so nothing was started: a retry may send another without paying twice."""
@@ -283,7 +283,7 @@ def test_a_file_that_breaks_off_while_it_is_sent_is_no_lost_run(
 
 
 @pytest.mark.parametrize("change", [b"", b"shorter", BYTES + b"longer"])
-def test_a_file_that_changed_since_it_was_looked_at_is_not_sent(
+def test_a_file_that_changed_since_its_inspection_is_not_sent(
     server: HostileServer, twin: Twin, put: Callable[[str, bytes], Any], change: bytes
 ) -> None:
     source = put("a.png", BYTES)
@@ -312,7 +312,7 @@ def test_an_object_that_was_replaced_by_one_of_the_same_size_is_another_file(buc
     assert first.identity == again.identity != other.identity
 
 
-def test_a_local_file_is_told_by_its_content(tmp_path: Path) -> None:
+def test_a_local_file_is_identified_by_its_content(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(BYTES)
     found = resolve_files({"x": [tmp_path / "a.png", tmp_path / "b.png"]})["x"]

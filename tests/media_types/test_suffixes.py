@@ -133,5 +133,5 @@ def test_each_suffix_leads_to_a_type_and_each_type_back_to_a_suffix_of_its_own()
         ("dr.miyazaki-san", False),
     ],
 )
-def test_a_suffix_is_told_from_a_dot_in_a_name(name: str, expected: bool) -> None:
+def test_a_suffix_is_distinguished_from_a_dot_in_a_name(name: str, expected: bool) -> None:
     assert has_suffix(name) is expected

@@ -28,7 +28,7 @@ TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
 pytestmark = pytest.mark.usefixtures("connect")
 
 
-async def test_a_slow_answer_keeps_nobody_else_waiting(server: HostileServer) -> None:
+async def test_a_slow_response_delays_no_other_request(server: HostileServer) -> None:
     others_went_on = threading.Event()
     server.on(DETAIL, once(others_went_on.wait, TASK))
 
@@ -93,7 +93,7 @@ async def test_nothing_is_left_open(server: HostileServer) -> None:
 
 
 @pytest.mark.parametrize("path", [DETAIL, "/v1/Run/o/m"])
-async def test_a_cancelled_request_is_dropped_and_the_hook_stays_usable(
+async def test_a_cancelled_request_is_aborted_and_the_hook_stays_usable(
     server: HostileServer, path: str
 ) -> None:
     server.on(DETAIL, *([silence] if path == DETAIL else []), TASK).on("/v1/Run/o/m", silence)
@@ -118,7 +118,7 @@ async def test_a_cancelled_wait_sends_nothing_more(server: HostileServer) -> Non
     assert len(server.requests) == 1
 
 
-async def test_a_timeout_around_a_call_is_felt_at_once(server: HostileServer, connect: Connect) -> None:
+async def test_a_timeout_around_a_call_takes_effect_at_once(server: HostileServer, connect: Connect) -> None:
     connect(read_timeout=30)
     server.on(DETAIL, silence)
     async with WiroAsyncHook() as hook:

@@ -156,7 +156,7 @@ def test_every_extra_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         (DEFAULT, "WSS://socket.test", "WSS://socket.test"),
     ],
 )
-def test_a_token_goes_to_wiros_socket_only_beside_wiros_own_api_or_where_it_was_told_to(
+def test_a_token_is_sent_to_wiros_socket_only_with_wiros_own_api_or_if_configured(
     monkeypatch: pytest.MonkeyPatch, host: str | None, websocket_url: str | None, push_url: str | None
 ) -> None:
     extra = {"websocket_url": websocket_url}
@@ -238,7 +238,7 @@ def test_a_public_host_without_tls_is_refused_unless_it_is_allowed(
 
 @pytest.mark.parametrize("is_socket", [False, True])
 @pytest.mark.parametrize("host", PRIVATE_HOSTS)
-def test_a_host_that_is_never_public_needs_no_tls_and_is_not_looked_up(
+def test_a_private_host_needs_no_tls_and_is_not_resolved(
     monkeypatch: pytest.MonkeyPatch, host: str, is_socket: bool
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -341,7 +341,7 @@ def test_a_trailing_slash_makes_no_double_slash(server: HostileServer, connect: 
 # -- proxies: the hostile server plays one
 
 
-def test_the_proxy_of_the_connection_goes_before_that_of_the_environment(
+def test_the_connections_proxy_takes_precedence_over_the_environments(
     server: HostileServer, cdn: HostileServer, connect: Connect, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -362,7 +362,7 @@ def test_the_proxy_of_the_environment_is_used(
     assert twin.get_task("7").id == "7"
 
 
-def test_no_proxy_of_the_environment_is_heeded(
+def test_no_proxy_in_the_environment_is_respected(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -403,9 +403,7 @@ def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
 
 
 @pytest.mark.usefixtures("no_repeats")
-def test_a_run_that_the_proxy_did_not_let_through_is_not_lost(
-    cdn: HostileServer, connect: Connect, twin: Twin
-) -> None:
+def test_a_run_that_the_proxy_refused_is_not_lost(cdn: HostileServer, connect: Connect, twin: Twin) -> None:
     cdn.on("wiro.test:443", answer(b"", 407))
     connect(host="https://wiro.test/v1", proxy=f"http://127.0.0.1:{cdn.port}")
     with pytest.raises(WiroConnectionError):
@@ -461,7 +459,7 @@ def tls_server(certificate: Path) -> Iterator[HostileServer]:
     running.stop()
 
 
-def test_a_certificate_nobody_vouches_for_gets_no_run_and_loses_none(
+def test_an_untrusted_certificate_gets_no_run_and_loses_none(
     tls_server: HostileServer, connect: Connect, twin: Twin, no_repeats: None
 ) -> None:
     connect(host=tls_server.base_url)

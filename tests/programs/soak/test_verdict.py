@@ -33,7 +33,7 @@ def problems(outcomes: list[Outcome], *tasks: dict[str, Any], **counts: int) -> 
     return " | ".join(broken_promises(outcomes, Seen({**COUNTS, **counts}, tasks), runs=1))
 
 
-def test_a_run_that_failed_and_was_begun_again_keeps_every_promise() -> None:
+def test_a_run_that_failed_and_was_retried_keeps_every_promise() -> None:
     first, second = task(1, "a", is_well=False), task(2, "a", begun=6)
     assert problems([Outcome("a", "2")], first, second) == ""
 
@@ -41,7 +41,7 @@ def test_a_run_that_failed_and_was_begun_again_keeps_every_promise() -> None:
 DOUBT = "The response to a Run was lost. These tasks may be it, and Wiro's list doesn't show which: 1, 2."
 
 
-def test_a_doubt_that_names_the_task_is_for_a_person_to_settle() -> None:
+def test_an_unclear_run_whose_error_names_the_task_is_left_to_a_person() -> None:
     assert problems([Outcome("a", None, DOUBT)], task(1, "a")) == ""
     assert problems([Outcome("a", None, DOUBT)]) == ""
     assert "doesn't name task 12" in problems([Outcome("a", None, DOUBT)], task(12, "a"))
@@ -60,14 +60,14 @@ def test_a_doubt_that_names_the_task_is_for_a_person_to_settle() -> None:
         ([Outcome("a", "2")], [task(1, "a", is_well=False), task(2, "a", begun=4)], "beside a live one"),
     ],
 )
-def test_what_was_lost_paid_twice_or_told_wrongly_is_said(
+def test_a_lost_or_doubly_paid_or_wrongly_reported_run_is_found(
     outcomes: list[Outcome], tasks: list[dict[str, Any]], said: str
 ) -> None:
     assert said in problems(outcomes, *tasks)
 
 
 @pytest.mark.parametrize("what", list(COUNTS))
-def test_what_is_left_behind_at_wiro_is_said(what: str) -> None:
+def test_a_task_left_behind_at_wiro_is_found(what: str) -> None:
     assert "expected 0, found" in problems([Outcome("a", "1")], task(1, "a"), **{what: 3})
 
 
@@ -75,11 +75,11 @@ def samples(start: int, end: int) -> list[dict[str, float]]:
     return [{"bytes": (start + (end - start) * step / 99) * MIB} for step in range(100)]
 
 
-def test_a_process_that_warms_up_and_stays_is_flat() -> None:
+def test_a_process_whose_memory_levels_off_is_accepted() -> None:
     assert not list(leaks([*samples(50, 120)[::4], *samples(120, 122)], {"before": 9, "after": 9}))
 
 
-def test_memory_and_descriptors_that_grow_are_said() -> None:
+def test_growing_memory_and_descriptors_are_found() -> None:
     assert [problem.split(":")[0] for problem in leaks(samples(100, 160), {"before": 9, "after": 10})] == [
         "file descriptors",
         "memory",
