@@ -1,4 +1,4 @@
-"""Each Wiro error reaches Airflow as what it is: final, or worth another try."""
+"""Each Wiro error becomes an Airflow failure: permanent, or retried."""
 
 from __future__ import annotations
 

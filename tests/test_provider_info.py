@@ -1,4 +1,4 @@
-"""What Airflow asks the provider, checked against Airflow's own schemas; and what importing it costs."""
+"""The provider info, checked against Airflow's own schemas, and the cost of importing the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AIRFLOW = Path(airflow.__file__).parent
 PACKAGE = Path(airflow_provider_wiro.__file__).parent
-#: What Airflow 3.3 brings no more; the environments of `make test-matrix` for 2.11 and 3.0 have them.
+#: Not installed with Airflow 3.3; the environments of `make test-matrix` for 2.11 and 3.0 have them.
 needs_old_form = pytest.mark.skipif(
     not (find_spec("wtforms") and find_spec("flask_appbuilder")),
     reason="wtforms and flask_appbuilder are not installed (they are with Airflow 2.11)",
@@ -74,7 +74,7 @@ def test_each_part_is_valid_by_airflows_stricter_schema(part: str) -> None:
     whole = schema("provider.yaml.schema.json")
     expected = {**whole["properties"][part], "definitions": whole.get("definitions", {})}
     found = get_provider_info()[part]
-    if part == "integrations":  # what only documentation is made of
+    if part == "integrations":  # used by the documentation only
         found = [{**item, "external-doc-url": item["external-doc-url"]} for item in found]
 
     jsonschema.validate(found, expected)
@@ -160,7 +160,7 @@ def test_every_module_imports_without_a_warning() -> None:
         if path.name not in {"__init__.py", "__main__.py"}
     )
     assert len(modules) > 40
-    # Airflow and its libraries come first: their warnings are not ours.
+    # Airflow and its libraries are imported first, since they warn, too.
     code = (
         "import airflow.providers.common.compat.sdk, airflow.triggers.base, importlib, warnings\n"
         "import airflow.providers.amazon.aws.hooks.s3, aiohttp.web, requests_toolbelt\n"
@@ -173,7 +173,9 @@ def test_every_module_imports_without_a_warning() -> None:
 
 
 def brought_by(module: str) -> set[str]:
-    """Return the modules that importing one of ours adds to what Airflow has loaded for any DAG file."""
+    """
+    Return the modules that importing one of this package loads beyond those that Airflow loads for any DAG.
+    """
     code = (
         "import sys\n"
         "from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, XCom, DAG, conf\n"

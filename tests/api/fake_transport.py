@@ -20,7 +20,7 @@ T = TypeVar("T")
 KEY, SECRET, TOKEN = "k-7f3c9a51e2", "s-c04d8b96aa", "eDcCtoken5a1f0"
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
-#: For properties: enough to find what a table forgot, few enough to stay fast.
+#: Examples of property tests: enough to find what a table misses, few enough to stay fast.
 quick = settings(max_examples=60)
 
 Outcome = ApiResponse | RequestFailure
@@ -33,8 +33,8 @@ class FakeTransport:
 
     :param answers: the responses, in order; the last one repeats for ever. Or a function of what is sent.
     :param host: of the connection's base URL.
-    :param digests: URL, or name of a file that is sent → its SHA-256.
-    :param chance: what every random number is, or a function that draws one.
+    :param digests: URL, or name of a sent file → its SHA-256.
+    :param chance: the random number, or a function that returns one.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class FakeTransport:
             gate=gate or RateGate(lambda: self.elapsed),
             host=host,
         )
-        #: URL, or name of a file that is sent → its digest.
+        #: URL, or name of a sent file → its digest.
         self.digests = dict(digests or {})
         self.digested: list[str] = []
 

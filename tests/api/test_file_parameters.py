@@ -1,4 +1,4 @@
-"""How files are sent: each kind of parameter in its way."""
+"""How files are sent for each kind of parameter."""
 
 from __future__ import annotations
 

@@ -238,7 +238,7 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
         assert transport.sends[0].needs_fresh_connection is fresh
 
 
-# How long to go on
+# How long to repeat
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever a server or a proxy answers: every endpoint returns a value or raises a Wiro error."""
+"""Whatever a server or a proxy returns, every endpoint returns a value or raises a Wiro error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of Python among a model's parameters: sent as JSON has them, or refused with what to write."""
+"""Python values among a model's parameters: sent as JSON, or refused with advice what to write."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_numbers_of_a_database_and_outputs_of_mapped_tasks_are_sent(given: Any, 
 def test_a_run_has_the_same_digest_in_either_form() -> None:
     assert fingerprint("a/b", {"x": Decimal("4.0")}, {}) == fingerprint("a/b", {"x": 4.0}, {})
     assert fingerprint("a/b", {"x": UserList([1])}, {}) == fingerprint("a/b", {"x": [1]}, {})
-    # What was sent before stays as it is: a retry recognises the record of the version before by this.
+    # Unchanged since the previous version: a retry recognises its record by this.
     assert fingerprint("a/b", {"x": (1, 2), "y": {"z": 1.5}}, {"f": []}, "7") == (
         "5bb922879fc199ba7a31b21a310006c479115006705d25b70e808ed1a765efcb"
     )

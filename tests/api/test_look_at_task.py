@@ -1,4 +1,4 @@
-"""conversations.look_at_task: one poll of a task that is known to be there, with a paid task's patience."""
+"""operations.look_at_task: one poll of a task that is known to exist, through outages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name that Wiro doesn't know: the error says which model may be meant."""
+"""The error for an unknown model suggests similar names."""
 
 from __future__ import annotations
 

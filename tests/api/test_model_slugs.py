@@ -1,4 +1,4 @@
-"""A model is found under either form of its slug, and a Run is repeated for this one refusal only."""
+"""A model is found under either form of its slug; a Run is repeated only after that one refusal."""
 
 from __future__ import annotations
 

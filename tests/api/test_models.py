@@ -12,7 +12,7 @@ from airflow_provider_wiro.api.models import Output, StartedRun, Task, TaskStatu
 from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.fake_transport import TOKEN, quick
 
-#: Task/Detail's sample in the reference, as it stands there.
+#: The sample of Task/Detail in Wiro's reference.
 SAMPLE: dict[str, Any] = {
     "id": "2221",
     "uuid": "15bce51f-442f-4f44-a71d-13c6374a62bd",

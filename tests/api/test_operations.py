@@ -147,7 +147,7 @@ def test_without_a_token_nothing_is_deleted() -> None:
     assert transport.paths == ["Task/Detail"]
 
 
-# Trying a connection
+# Testing a connection
 
 
 @pytest.mark.parametrize("answer", [ok(tasklist=[]), ok(), NO_TASK_YET])

@@ -1,4 +1,4 @@
-"""Of a Detail that is too large to be read, its beginning still shows how the task is."""
+"""The beginning of a Detail that is too large to read whole still shows the task's status."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
             task_from_beginning("2221", body)
 
 
-# -- which call may bring how much
+# -- how large each call's response may be
 
 
 def ask(call: Any, *answers: ApiResponse) -> Any:
@@ -101,7 +101,7 @@ def ask(call: Any, *answers: ApiResponse) -> Any:
 
 
 def padded(size: int, **fields: Any) -> ApiResponse:
-    """Return an answer of exactly this size, its padding last."""
+    """Return a response of exactly this size, padded at its end."""
     shown = json.dumps({"result": True, "taskid": "2221", "tasklist": [{**SAMPLE, "pexit": "0"}], **fields})
     body = shown[:-1].encode() + b', "pad": "'
     return ApiResponse(200, {}, body + b"x" * (size - len(body) - 2) + b'"}')
@@ -158,10 +158,10 @@ LISTED = {"id": "2221", "status": "task_postprocess_end", "pexit": "0"}
 
 
 def large_and_shy() -> ApiResponse:
-    """Return a Detail whose status comes after more than is read."""
+    """Return a Detail whose status stands beyond what is read."""
     task = {"id": "2221", "debugoutput": "x" * LARGE_BODY_BYTES, **LISTED}
     whole = ok(tasklist=[task])
-    return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a shell stops
+    return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a transport stops reading
 
 
 def test_if_the_beginning_lacks_the_status_the_list_is_requested_once() -> None:

@@ -57,7 +57,7 @@ def test_a_clock_before_the_start_counts_as_no_age() -> None:
 
 
 def _polls(run_seconds: float, chance: random.Random) -> tuple[int, float]:
-    """Return how many polls it takes to see the end of a task, and how late it is seen."""
+    """Return how many polls a task takes, and how late its end is detected."""
     age, polls = 0.0, 0
     while True:
         age += Polling(NOON).pause_seconds(_after(age), chance.random())

@@ -100,7 +100,7 @@ def test_a_run_that_never_left_has_not_started() -> None:
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0

@@ -1,4 +1,4 @@
-"""conversations.stop_task: cancel or kill, whichever the task's state asks for."""
+"""operations.stop_task: cancel or kill, as the task's state requires."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Wiro:
         self.statuses = list(statuses)
 
     def __call__(self, send: Send) -> Outcome:
-        """Answer one request; the task moves on after each."""
+        """Respond to one request; the task advances after each."""
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if send.path == DETAIL:
             return detail(status)

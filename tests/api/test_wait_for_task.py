@@ -1,4 +1,4 @@
-"""conversations.wait_for_task: following a task to its end."""
+"""operations.wait_for_task: following a task to its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.api.fake_transport import (
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
-#: What says that something failed and not what.
+#: An error without a reason.
 VAGUE = [
     refused(0, "Something went wrong."),
     refused(0, "Something went wrong.", status=400),
@@ -74,7 +74,7 @@ class Watch:
 def _down(
     transport: FakeTransport, start: float, end: float, how: Outcome = HTML_502, ends_at: float = 10**6
 ) -> FakeTransport:
-    """Let a world's task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
+    """Let the task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
 
     def answer(_: object) -> Outcome:
         if start <= transport.elapsed < end:
@@ -224,7 +224,7 @@ def test_one_of_six_minutes_fails_with_the_error_of_the_last_poll(begin: float) 
 
 @pytest.mark.parametrize("begin", [0, 50])
 def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up(begin: float) -> None:
-    """A frozen VM: the poll on its way fails after an hour, and Wiro was up all the time."""
+    """A frozen VM: the poll in flight fails after an hour, although Wiro was up all the time."""
     transport = FakeTransport()
 
     def answer(_: object) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a batch knows of its items, made of entries: the same live as read again."""
+"""The state of a batch, built from journal entries: the same live as replayed."""
 
 from __future__ import annotations
 

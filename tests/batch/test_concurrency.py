@@ -1,4 +1,4 @@
-"""How many runs are in flight at once; the clock is handed in."""
+"""The limit of runs in flight; the clock is an argument."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_probe_that_is_refused_lowers_it_again() -> None:
 
 
 def test_many_refusals_at_once_leave_the_slots_that_were_taken() -> None:
-    """Eight were sent, two had run before, three of the eight are taken: five of them are refused."""
+    """Eight were sent while two ran; Wiro accepts three of the eight and refuses five."""
     found = limit()
     for others in (9, 8, 7, 6, 5):
         found.refused(others, NOW)
@@ -95,7 +95,7 @@ def test_with_no_run_in_flight_it_waits_longer_and_longer() -> None:
 
 
 def test_the_limit_from_before_a_deferral_is_kept_and_raised_for_the_time_since() -> None:
-    """A part that only fills what has become free lives for a second: it would never raise it otherwise."""
+    """Between two deferrals it only fills free slots, for a second: otherwise the limit would never rise."""
     found = limit(20, current=4)
 
     assert found.allows(5, NOW)

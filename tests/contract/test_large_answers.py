@@ -1,4 +1,4 @@
-"""What was paid for can be read: answers up to 16 MiB, and yet memory goes by one of them and not by all."""
+"""Responses of up to 16 MiB are read, and memory grows with one of them, not with all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 
 def llm(answer_text: str, **fields: Any) -> dict[str, Any]:
-    """Return an LLM's task, its answer as often in it as Wiro has it."""
+    """Return an LLM's task, with its answer repeated as often as Wiro does."""
     content = {
         "prompt": "p",
         "raw": f"<think>hm</think>{answer_text}",
@@ -86,7 +86,7 @@ def test_large_responses_are_read_one_at_a_time_and_small_ones_meanwhile(server:
     held = threading.Event()
 
     def stall(wire: Wire) -> None:
-        """Send more than flows freely, and no more of it for now."""
+        """Send more than a small response, and then wait."""
         wire.send(head(200, content_length=len(body)) + body[: 2 * MIB])
         held.set()
         wire.wait(3)
@@ -147,7 +147,7 @@ def test_threads_read_large_responses_one_at_a_time_as_well(server: HostileServe
 def test_a_request_in_a_signal_handler_does_not_wait_for_the_one_it_interrupts(
     server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stop may look at its task by a Detail that is large as well."""
+    """A stop's request may need the turn for a large Detail, too."""
     body = json.dumps(llm("x" * MIB)).encode()
     server.on(DETAIL, answer(body))
     hook = WiroHook()
@@ -164,7 +164,7 @@ def test_a_request_in_a_signal_handler_does_not_wait_for_the_one_it_interrupts(
 
 
 def test_waiting_for_a_turn_does_not_count_for_the_timeout(server: HostileServer, connect: Any) -> None:
-    """Each answer takes a second, and five of them one after the other more than one request may take."""
+    """Each response takes a second, and five in sequence take longer than one request may."""
     connect(read_timeout=2, connect_timeout=0.1)  # 4.1 s for a request as a whole
     body = json.dumps(llm("x" * MIB)).encode()
 

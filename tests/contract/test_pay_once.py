@@ -1,4 +1,4 @@
-"""A Run whose fate is unknown is sent once. One that certainly started nothing is sent again."""
+"""A Run that may have started a task is sent once. One that certainly started nothing is sent again."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_run_whose_response_is_lost_is_sent_exactly_once(
     with pytest.raises(WiroLostRunError) as lost:
         twin.run_model(MODEL, {"prompt": "x"})
     assert len(server.requests) == 1
-    # Only what was cut before any byte of an answer is taken for not started after a minute.
+    # Only a connection closed before any byte of a response counts as "not started" after a minute.
     assert lost.value.was_cut_off is (fault in {"reset after the request", "closed after the request"})
 
 
@@ -150,7 +150,7 @@ def test_an_upload_that_the_server_does_not_read_times_out(
         twin.run_model(MODEL, {}, {"inputImage": str(file)})
     assert time.monotonic() - began < 5
     assert len(server.to(RUN)) == 1
-    server.stop()  # asyncio keeps what it could not send, and the socket with it, until the peer is gone
+    server.stop()  # asyncio keeps unsent bytes, and the socket, until the peer has closed
     twin.settle()
 
 
@@ -207,7 +207,7 @@ def test_a_model_that_is_unknown_under_its_slug_is_run_once_under_the_other_form
         twin.run_model(MODEL, {"prompt": "x"})
 
     runs = [request.path for request in server.requests if "/Run/" in request.path]
-    assert runs == [RUN, other, RUN, other]  # besides, the catalogue is asked for the nearest name
+    assert runs == [RUN, other, RUN, other]  # the catalogue is also searched for similar names
 
 
 def test_a_run_is_repeated_after_refused_connections(connect: Connect, twin: Twin) -> None:

@@ -1,4 +1,4 @@
-"""Each request proves who we are, and nothing else ever shows it."""
+"""Each request is authenticated, and credentials appear nowhere else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TASK = {"id": "7", "status": "task_start"}
 
 
 def hmac_sha256(key: str, message: str) -> str:
-    """RFC 2104 spelled out, so that no library of the package under test vouches for itself."""
+    """RFC 2104 spelled out, so that the test doesn't rely on the library that the package uses."""
     padded = key.encode().ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded) + message.encode()).digest()
     return hashlib.sha256(bytes(byte ^ 0x5C for byte in padded) + inner).hexdigest()

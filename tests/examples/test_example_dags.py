@@ -1,4 +1,4 @@
-"""Each example has a description, and retries: no passing fault of Airflow loses a run that is paid for."""
+"""Each example has a description, and retries: no temporary failure of Airflow loses a paid run."""
 
 from __future__ import annotations
 

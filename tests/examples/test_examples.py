@@ -25,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Bucket:
-    """What the examples left in S3."""
+    """The objects that the examples wrote to S3."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -59,7 +59,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    # moto keeps its buckets in this process, for all servers: each test gets one of its own.
+    # All moto servers of a process share their buckets: each test gets its own bucket.
     name = f"wiro-{uuid.uuid4()}"
     monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
     client = boto3.client(

@@ -1,4 +1,4 @@
-"""A wall clock that is set while something waits: it delays nothing and ends nothing early."""
+"""Setting the wall clock during a wait neither delays it nor ends it early."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_the_watcher_continues_and_keeps_deadlines(
     before = watch(flow_context.now() + timedelta(seconds=1))
     await asyncio.sleep(0.3)
     assert WallClock.ahead == step
-    after = watch(flow_context.now() + timedelta(seconds=1))  # a watch that begins by the clock as it is then
+    after = watch(flow_context.now() + timedelta(seconds=1))  # a watch that starts by the clock's new time
     for wait in (before, after):
         with pytest.raises(WiroTaskTimeoutError):
             await wait

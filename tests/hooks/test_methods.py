@@ -1,4 +1,4 @@
-"""Every method of both hooks, on the wire: what is sent, and what is made of the answer."""
+"""Every method of both hooks: what is sent, and how the response is read."""
 
 from __future__ import annotations
 

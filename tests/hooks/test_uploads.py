@@ -1,4 +1,4 @@
-"""Files arrive as they are and are never held in memory; bad ones are refused before any request."""
+"""Files are sent unchanged and never held in memory; bad ones are refused before any request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `data:` URI is decoded as browsers do, or refused in a message that a person can read."""
+"""A `data:` URI is decoded as in browsers, or refused with a readable message."""
 
 from __future__ import annotations
 

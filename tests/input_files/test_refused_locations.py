@@ -1,4 +1,4 @@
-"""An input file is the one that its path or URI shows, or it is refused."""
+"""A path or URI that could mean another file is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file is what the user named, wherever it is kept: looked at before anything is sent, sent as it was."""
+"""A user's files, wherever they are stored: inspected before anything is sent, and sent unchanged."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Cut(io.BytesIO):
         return super().read(size)
 
 
-# -- every kind of parameter, every kind of place, against the emulator
+# -- every kind of parameter and of source, against the emulator
 
 
 @pytest.mark.parametrize("kind", list(TWINS))
@@ -189,7 +189,7 @@ def test_a_kind_of_file_that_wiro_does_not_store_is_refused_before_the_upload(
     server: HostileServer, twin: Twin, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).write_bytes(b"x")
-    if name == "a.png.":  # what is sent is cleaned
+    if name == "a.png.":  # the sent name is cleaned
         server.on(UPLOAD, STORED)
         assert twin.upload_file(tmp_path / name).id == "f1"
         return
@@ -275,11 +275,14 @@ def test_only_temporary_errors_of_an_object_store_may_be_retried(
 def test_a_file_that_fails_while_it_is_sent_is_no_lost_run(
     server: HostileServer, twin: Twin, error: Exception | None
 ) -> None:
-    """The body was never whole, so nothing was started: a retry may send another without paying twice."""
+    """The body was incomplete, so nothing was started: a retry pays only once."""
     server.on(TOOL, refuse(1, "not there")).on(RUN, ok(taskid="1"))
     with pytest.raises(WiroConnectionError, match=r"fake://bucket/a\.png"):
         twin.run_model("o/m", {}, {"inputImage": Fake(body=lambda: Cut(error))})
-    assert [request.body_sha256 for request in server.to(RUN)] in ([], [""])  # it never arrived whole
+    assert [request.body_sha256 for request in server.to(RUN)] in (
+        [],
+        [""],
+    )  # it was never received completely
 
 
 @pytest.mark.parametrize("change", [b"", b"shorter", BYTES + b"longer"])
@@ -298,7 +301,7 @@ def test_a_file_that_changed_since_its_inspection_is_not_sent(
     assert [request.body_sha256 for request in server.to(RUN)] in ([], [""])
 
 
-# -- what tells one content from another
+# -- what distinguishes one content from another
 
 
 def test_an_object_that_was_replaced_by_one_of_the_same_size_is_another_file(bucket: Bucket) -> None:

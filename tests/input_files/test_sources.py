@@ -1,4 +1,4 @@
-"""`files=` takes what other tasks return, and `data:` URIs; what can't be right is said briefly."""
+"""`files=` accepts results of other tasks and `data:` URIs; bad values are refused briefly."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_connection_can_be_another_one(bucket: Bucket, monkeypatch: pytest.M
     )
     bucket.put("a.png", PNG)
     assert read(content(f"s3://{BUCKET}/a.png", aws_conn_id="shop")) == PNG
-    assert read(content(f"s3://shop@{BUCKET}/a.png")) == PNG  # the URI's own goes first
+    assert read(content(f"s3://shop@{BUCKET}/a.png")) == PNG  # the URI's own connection takes precedence
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_batchs_items_are_accepted_and_transferred_files_take_precedence_over_
     assert urls({**item, "files": []}) == [f"{CDN}0.png"]
 
 
-# -- a retry knows its run again
+# -- a retry recognises its run
 
 
 def run_of(given: Any) -> str:
@@ -203,7 +203,7 @@ def test_a_data_uri_is_identified_by_its_content(given: Any, tmp_path: Path) -> 
 
 
 def test_runs_recorded_by_an_earlier_version_are_recognized() -> None:
-    """Fingerprints that records hold since before summaries and connections were understood."""
+    """Fingerprints in records from before summaries and connections were supported."""
     one = f"{CDN}0.png?sig=1"
     assert (
         run_of({"index": 0, "name": "0.png", "url": one})
@@ -227,7 +227,7 @@ def test_a_data_uri_is_sent_as_a_file(server: HostileServer, twin: Twin, given: 
     server.on("/v1/Tool/Detail", refuse(1, "not there"))
     server.on("/v1/Run/o/m", refuse(96, "limit"), ok(taskid="1"))
     twin.run_model("o/m", {}, {"inputImage": given})
-    for request in server.to("/v1/Run/o/m"):  # each try begins at the first byte
+    for request in server.to("/v1/Run/o/m"):  # each try starts at the first byte
         (part,) = request.parts[:1]
         assert (part.name, part.filename, part.body) == ("inputImage", "file.png", PNG)
         assert int(request.headers["content-length"]) == request.body_size
@@ -255,7 +255,7 @@ def test_a_data_uris_type_is_its_stated_one_or_else_that_of_its_bytes(uri: str, 
     assert (file.name, file.content_type) == (name, kind)
 
 
-# -- types and names of what is sent
+# -- types and names of sent files
 
 
 @pytest.mark.parametrize(

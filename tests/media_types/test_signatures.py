@@ -1,4 +1,4 @@
-"""A file's first bytes say what it is, where they leave no doubt."""
+"""A file's media type is detected from its first bytes where they leave no doubt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def packed(*entries: tuple[str, str], compression: int = zipfile.ZIP_DEFLATED) -
 
 
 def office(kind: str, folder: str) -> bytes:
-    """An Office file as Word writes it: the list of its parts is first and compressed, the parts are late."""
+    """An Office file as Word writes it: first the compressed list of its parts, the parts far behind."""
     parts = f'<Types><Override ContentType="{OFFICE}.{kind}.main+xml"/></Types>'
     filler = "".join(f"{number:08x}" for number in range(7919, 79190, 7))
     return packed(("[Content_Types].xml", parts), ("_rels/.rels", filler), (f"{folder}/x.xml", "x"))

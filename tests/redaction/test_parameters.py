@@ -1,4 +1,4 @@
-"""The token of an earlier task is found wherever it stands, and guessed where nothing is known."""
+"""Secrets among parameters are found wherever they stand, and guessed if parameters are unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that somebody else wrote forges no log line, recolours no terminal and folds no log view."""
+"""Foreign text forges no log line, recolours no terminal and folds no log view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_wiro.redaction.loggers import PlainLogs, make_plain, plain
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
 from airflow_provider_wiro.watching.task_log import TaskLogger
 
-#: One of each kind that must not come through.
+#: One of each kind of character that must be escaped.
 HOSTILE = "".join(
     map(chr, [*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
@@ -67,7 +67,7 @@ def test_values_are_made_plain_with_their_names() -> None:
     assert plain_values({"a\n": ["\r", 1, None, ("\t",)]}) == {r"a\n": [r"\r", 1, None, [r"\t"]]}
 
 
-# Where it reaches a person.
+# Where people read it.
 
 
 @pytest.mark.parametrize("kind", [WiroError, WiroApiError])
@@ -201,7 +201,7 @@ def test_the_lines_of_an_operator_with_structlog_are_plain(monkeypatch: pytest.M
     adder = structlog.processors.CallsiteParameterAdder(
         [structlog.processors.CallsiteParameter.FILENAME], additional_ignores=["airflow."]
     )
-    # What is configured when a line is written counts, not when the logger was made.
+    # The configuration at the time of a line counts, not that at the logger's creation.
     logger = operator.log
     structlog.configure(
         processors=[structlog.processors.add_log_level, adder, structlog.processors.format_exc_info, keep]

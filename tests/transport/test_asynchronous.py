@@ -1,4 +1,4 @@
-"""What only the asynchronous hook has to promise: it shares its loop, and leaves nothing behind."""
+"""Promises of the asynchronous hook alone: it never blocks its event loop, and leaves nothing open."""
 
 from __future__ import annotations
 

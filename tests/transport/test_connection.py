@@ -1,4 +1,4 @@
-"""A connection is read in every form Airflow stores it in, and a bad one is refused in words that help."""
+"""A connection is read in every form in which Airflow stores it; a bad one is refused with advice."""
 
 from __future__ import annotations
 
@@ -471,7 +471,7 @@ def test_an_untrusted_certificate_gets_no_run_and_loses_none(
 
 @pytest.fixture
 def other_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a company's machine has in its environment, and what must not go before the connection."""
+    """Proxy and CA settings of a company's machine, which must not override the connection."""
     import certifi
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
