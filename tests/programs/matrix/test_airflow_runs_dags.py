@@ -1,4 +1,4 @@
-"""Each environment of the matrix runs a DAG: so what fails elsewhere is the provider, not the environment."""
+"""Each environment of the matrix runs a DAG without the provider: other failures are the provider's."""
 
 from __future__ import annotations
 

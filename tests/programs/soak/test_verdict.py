@@ -17,15 +17,15 @@ COUNTS = {
 MIB = 1024 * 1024
 
 
-def task(number: int, prompt: str, *, is_well: bool = True, begun: float = 0.0) -> dict[str, Any]:
+def task(number: int, prompt: str, *, is_well: bool = True, started_at: float = 0.0) -> dict[str, Any]:
     return {
         "id": str(number),
         "parameters": {"prompt": prompt},
         "status": "task_postprocess_end",
         "exit_code": "0" if is_well else "1",
         "is_terminal": True,
-        "created_at": begun,
-        "history": [("task_queue", begun), ("task_postprocess_end", begun + 5)],
+        "created_at": started_at,
+        "history": [("task_queue", started_at), ("task_postprocess_end", started_at + 5)],
     }
 
 
@@ -34,7 +34,7 @@ def problems(outcomes: list[Outcome], *tasks: dict[str, Any], **counts: int) -> 
 
 
 def test_a_run_that_failed_and_was_retried_keeps_every_promise() -> None:
-    first, second = task(1, "a", is_well=False), task(2, "a", begun=6)
+    first, second = task(1, "a", is_well=False), task(2, "a", started_at=6)
     assert problems([Outcome("a", "2")], first, second) == ""
 
 
@@ -50,14 +50,14 @@ def test_an_unclear_run_whose_error_names_the_task_is_left_to_a_person() -> None
 @pytest.mark.parametrize(
     ("outcomes", "tasks", "said"),
     [
-        ([], [task(1, "a")], "1 runs were begun, and 0 have ended"),
+        ([], [task(1, "a")], "1 runs were started, and 0 have ended"),
         ([Outcome("a", "1")], [], "no Wiro task for: a"),
         ([Outcome("a", "1")], [task(1, "a"), task(2, "b")], "Wiro tasks of nobody: b"),
-        ([Outcome("a", "2")], [task(1, "a"), task(2, "a", begun=6)], "task 1 had succeeded"),
+        ([Outcome("a", "2")], [task(1, "a"), task(2, "a", started_at=6)], "task 1 had succeeded"),
         ([Outcome("a", None)], [task(1, "a")], "failed for its user, while task 1 succeeded"),
         ([Outcome("a", "1")], [task(1, "a", is_well=False)], "succeeded with task 1, while the last one"),
         ([Outcome("a", None)], [task(1, "a", is_well=False)], "given up after a single failure"),
-        ([Outcome("a", "2")], [task(1, "a", is_well=False), task(2, "a", begun=4)], "beside a live one"),
+        ([Outcome("a", "2")], [task(1, "a", is_well=False), task(2, "a", started_at=4)], "beside a live one"),
     ],
 )
 def test_a_lost_or_doubly_paid_or_wrongly_reported_run_is_found(

@@ -19,7 +19,7 @@ from tests.programs.system.servers import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Says that it is there, leaves its session's process group with a child, and waits.
+# Prints that it is ready, moves a child into a process group of its own, and waits.
 SERVES = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=0)
