@@ -42,7 +42,7 @@ def test_an_outage_is_tolerated_for_the_patience_and_no_longer(how: Outcome) -> 
         assert patience <= transport.elapsed <= patience + 31
 
 
-def test_a_deadline_ends_it_sooner_as_a_timeout_so_that_the_task_gets_stopped() -> None:
+def test_a_deadline_in_an_outage_is_a_timeout_so_that_the_task_gets_stopped() -> None:
     transport = FakeTransport(HTML_502)
     with pytest.raises(WiroTaskTimeoutError, match="2221 did not end before its deadline"):
         transport.drive(look_at_task("2221", transport.outside, deadline=NOON + timedelta(seconds=40)))
