@@ -98,25 +98,27 @@ class FakeTransport:
                 self.now += timedelta(seconds=step.seconds)
 
 
-def ok(**fields: Any) -> ApiResponse:
-    return answered(200, {"result": True, "errors": [], **fields})
+def success(**fields: Any) -> ApiResponse:
+    return http_response(200, {"result": True, "errors": [], **fields})
 
 
 def refused(code: object, message: str = "no", *, status: int = 200) -> ApiResponse:
-    return answered(status, {"result": False, "errors": [{"code": code, "message": message}]})
+    return http_response(status, {"result": False, "errors": [{"code": code, "message": message}]})
 
 
-def answered(status: int, body: object = b"", **headers: str) -> ApiResponse:
+def http_response(status: int, body: object = b"", **headers: str) -> ApiResponse:
     """``retry_after="5"`` becomes the header ``retry-after: 5``; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
 def detail(status: str, **fields: Any) -> ApiResponse:
-    return ok(total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}])
+    return success(
+        total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}]
+    )
 
 
-HTML_502 = answered(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
+HTML_502 = http_response(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
 NOT_SENT = RequestFailure("connection refused", was_sent=False)
 CUT_OFF = RequestFailure("connection reset", was_sent=True)
 NO_TASK_YET = refused(1, "There is no task yet.")

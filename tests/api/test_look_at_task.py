@@ -20,15 +20,15 @@ from tests.api.fake_transport import (
     NOON,
     FakeTransport,
     Outcome,
-    answered,
     detail,
+    http_response,
     refused,
 )
 
 RUNNING = detail("task_start")
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), refused(0, "Something went wrong.")])
+@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, http_response(429), refused(0, "Something went wrong.")])
 def test_an_outage_is_tolerated_for_the_patience_and_no_longer(how: Outcome) -> None:
     transport = FakeTransport(lambda _: RUNNING if transport.elapsed >= 90 else how)
     assert (
@@ -111,7 +111,7 @@ def test_a_process_that_was_suspended_for_an_hour_polls_again() -> None:
 
 
 def test_refused_credentials_end_it_at_once() -> None:
-    transport = FakeTransport(answered(401))
+    transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
         transport.drive(look_at_task("2221", transport.outside))
     assert len(transport.sends) == 1

@@ -10,14 +10,14 @@ import pytest
 from airflow_provider_wiro.api import model_slugs, operations
 from airflow_provider_wiro.api.model_slugs import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
-from tests.api.fake_transport import HTML_502, FakeTransport, ok, refused
+from tests.api.fake_transport import HTML_502, FakeTransport, refused, success
 
 SLUGS = [
     model["model"].strip()
     for model in json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
 ] + ["retroAIx/Retro-Cartoons"]
 UNKNOWN = refused(1, "slug-owner-project-not-exist")
-RETRO = ok(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
+RETRO = success(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
 
 
 def error_for(transport: FakeTransport, model: str) -> str:
@@ -27,7 +27,7 @@ def error_for(transport: FakeTransport, model: str) -> str:
 
 
 def test_the_nearest_model_is_named() -> None:
-    transport = FakeTransport(UNKNOWN, UNKNOWN, RETRO, ok(tool=[]))
+    transport = FakeTransport(UNKNOWN, UNKNOWN, RETRO, success(tool=[]))
 
     assert error_for(transport, "retroAIx/Retro-Cartoonz") == (
         "Wiro has no model 'retroAIx/Retro-Cartoonz'; did you mean 'retroAIx/Retro-Cartoons'?"

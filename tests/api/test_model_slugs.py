@@ -16,16 +16,16 @@ from airflow_provider_wiro.exceptions import (
     WiroModelNotFoundError,
     WiroNotFoundError,
 )
-from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, FakeTransport, answered, ok, refused
+from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, FakeTransport, http_response, refused, success
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.api.retry import RequestFailure
 
 CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
-STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
 UNKNOWN = refused(1, "slug-owner-project-not-exist")
-LOGO = ok(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
+LOGO = success(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
 
 
 def run(transport: FakeTransport, model: str) -> str:
@@ -51,13 +51,15 @@ def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
     broken: dict[str, Any] = {"slugowner": None}
     other = {"slugowner": "wiro", "slugproject": "Animated Logos"}
     logo = {"slugowner": "wiro ", "slugproject": " Animated Logo"}
-    transport = FakeTransport(UNKNOWN, ok(tool=[broken, other, logo]), STARTED)
+    transport = FakeTransport(UNKNOWN, success(tool=[broken, other, logo]), STARTED)
 
     assert run(transport, "wiro/animated-logo") == "2221"
     assert transport.paths == ["Run/wiro/animated-logo", "Tool/List", "Run/wiro/Animated%20Logo"]
 
 
-@pytest.mark.parametrize("catalogue", [ok(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")])
+@pytest.mark.parametrize(
+    "catalogue", [success(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")]
+)
 def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: ApiResponse) -> None:
     transport = FakeTransport(UNKNOWN, catalogue)
 
@@ -82,7 +84,7 @@ def test_a_model_unknown_in_both_forms_is_refused_under_the_given_name() -> None
         refused(1, "There is no task yet."),
         refused(0, "slug-owner-project-not-exist"),
         refused(97, "Insufficient balance"),
-        answered(404, b"slug-owner-project-not-exist"),
+        http_response(404, b"slug-owner-project-not-exist"),
         refused(1, "slug-owner-project-not-exist", status=401),
     ],
 )
@@ -113,7 +115,7 @@ def test_a_run_in_the_other_form_can_be_lost_like_any_run() -> None:
     assert len(transport.sends) == 2
 
 
-@pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), ok(tool=[])])
+@pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), success(tool=[])])
 def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
     transport = FakeTransport(unknown, LOGO)
 

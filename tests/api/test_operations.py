@@ -24,15 +24,15 @@ from tests.api.fake_transport import (
     NO_TASK_YET,
     TOKEN,
     FakeTransport,
-    answered,
     detail,
-    ok,
+    http_response,
     refused,
+    success,
 )
 
-STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
 CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))
-TOOL = ok(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combinefileinput"}]}]}])
+TOOL = success(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combinefileinput"}]}]}])
 
 
 # Starting
@@ -62,15 +62,15 @@ def test_a_run_with_files_first_requests_the_models_parameters() -> None:
 @pytest.mark.parametrize(
     "unknown",
     [
-        ok(tool=[]),
+        success(tool=[]),
         refused(1, "slug-owner-project-not-exist"),
-        answered(404),
-        answered(413, b"<html>too large"),
-        answered(403, b"<html>denied"),
+        http_response(404),
+        http_response(413, b"<html>too large"),
+        http_response(403, b"<html>denied"),
         refused(0, "Something went wrong."),
         refused(0, "You don't have any permission for this action."),
         HTML_502,
-        answered(200, b"<html>welcome"),
+        http_response(200, b"<html>welcome"),
     ],
 )
 def test_if_the_models_parameters_are_unavailable_files_are_sent_in_the_usual_form(unknown: object) -> None:
@@ -87,7 +87,7 @@ def test_the_request_for_the_model_is_repeated_and_the_run_is_not() -> None:
 
 
 def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
-    transport = FakeTransport(answered(401))
+    transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
         transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.paths == ["Tool/Detail"]
@@ -133,7 +133,7 @@ def test_a_run_waits_for_a_free_slot_unless_the_caller_does() -> None:
 
 
 def test_deleting_a_tasks_files_requests_its_token_first() -> None:
-    transport = FakeTransport(detail("task_postprocess_end"), ok())
+    transport = FakeTransport(detail("task_postprocess_end"), success())
     transport.drive(operations.delete_task_files(transport.outside, "2221"))
 
     assert transport.paths == ["Task/Detail", "Task/InputOutputDelete"]
@@ -150,7 +150,7 @@ def test_without_a_token_nothing_is_deleted() -> None:
 # Testing a connection
 
 
-@pytest.mark.parametrize("answer", [ok(tasklist=[]), ok(), NO_TASK_YET])
+@pytest.mark.parametrize("answer", [success(tasklist=[]), success(), NO_TASK_YET])
 def test_a_connection_works_if_wiro_accepts_it_even_without_any_task(answer: object) -> None:
     transport = FakeTransport(answer)  # type: ignore[arg-type]
     message = transport.drive(operations.try_connection(transport.outside))
@@ -160,7 +160,7 @@ def test_a_connection_works_if_wiro_accepts_it_even_without_any_task(answer: obj
 
 
 def test_a_connection_test_reports_the_mode() -> None:
-    transport = FakeTransport(ok(), credentials=Credentials(KEY))
+    transport = FakeTransport(success(), credentials=Credentials(KEY))
     message = transport.drive(operations.try_connection(transport.outside))
     assert message == "Wiro accepts the connection (API key only mode)."
 
@@ -169,9 +169,9 @@ def test_a_connection_test_reports_the_mode() -> None:
     ("answer", "expected"),
     [
         (refused(0, "Project authorization is not valid.", status=401), WiroAuthenticationError),
-        (answered(404), WiroNotFoundError),
-        (answered(404, b"<html>nginx"), WiroServerError),
-        (answered(200, b"<html>welcome"), WiroResponseError),
+        (http_response(404), WiroNotFoundError),
+        (http_response(404, b"<html>nginx"), WiroServerError),
+        (http_response(200, b"<html>welcome"), WiroResponseError),
         (HTML_502, WiroServerError),
     ],
 )

@@ -23,7 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroTaskFailedError,
 )
-from tests.api.fake_transport import HTML_502, FakeTransport, detail, ok
+from tests.api.fake_transport import HTML_502, FakeTransport, detail, success
 from tests.api.test_models import SAMPLE
 
 ENDED = "Wiro task 2221 has ended and is paid; its response has more than 16 MiB"
@@ -160,21 +160,23 @@ LISTED = {"id": "2221", "status": "task_postprocess_end", "pexit": "0"}
 def large_and_shy() -> ApiResponse:
     """Return a Detail whose status stands beyond what is read."""
     task = {"id": "2221", "debugoutput": "x" * LARGE_BODY_BYTES, **LISTED}
-    whole = ok(tasklist=[task])
+    whole = success(tasklist=[task])
     return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a transport stops reading
 
 
 def test_if_the_beginning_lacks_the_status_the_list_is_requested_once() -> None:
     others = [{"id": "2223", "status": "task_start"}, {"id": "2222", "status": "task_cancel"}]
     for listed, status in (("task_start", "task_start"), ("task_cancel", "task_cancel")):
-        answers = (large_and_shy(), ok(tasklist=[*others, {**LISTED, "status": listed}]))
+        answers = (large_and_shy(), success(tasklist=[*others, {**LISTED, "status": listed}]))
         assert ask(endpoints.get_task("2221"), *answers).status == status
     with pytest.raises(WiroAnswerTooLargeError, match=ENDED) as caught:
-        ask(endpoints.get_task("2221"), large_and_shy(), ok(tasklist=[*others, LISTED]))
+        ask(endpoints.get_task("2221"), large_and_shy(), success(tasklist=[*others, LISTED]))
     assert caught.value.has_ended
 
 
-@pytest.mark.parametrize("listed", [ok(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"])
+@pytest.mark.parametrize(
+    "listed", [success(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"]
+)
 def test_the_error_says_so_if_the_list_does_not_show_the_status_either(listed: ApiResponse) -> None:
     transport = FakeTransport(large_and_shy(), listed)
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:

@@ -26,10 +26,10 @@ from tests.api.fake_transport import (
     NOT_SENT,
     FakeTransport,
     Outcome,
-    answered,
     detail,
-    ok,
+    http_response,
     refused,
+    success,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is
 
 
 def test_a_stop_that_wiro_accepts_without_showing_the_task_counts() -> None:
-    transport = FakeTransport(ok())
+    transport = FakeTransport(success())
     assert transport.drive(stop_task("2221", transport.outside)) is None
 
 
@@ -219,7 +219,7 @@ def test_a_stop_does_not_wait_for_other_calls_rate_limit() -> None:
 
 
 def test_a_rate_limited_stop_waits_as_requested_within_its_patience() -> None:
-    transport = FakeTransport(answered(429, b"", retry_after="10"), STOPPED)
+    transport = FakeTransport(http_response(429, b"", retry_after="10"), STOPPED)
     transport.drive(stop_task("2221", transport.outside))
     assert transport.sent_at == [0, 10]
 
@@ -229,19 +229,19 @@ def test_a_rate_limited_stop_waits_as_requested_within_its_patience() -> None:
 def test_a_stop_asked_to_wait_longer_than_its_patience_tries_anyway() -> None:
     """Each minute of a task costs money, and the limit can be over sooner."""
     transport = FakeTransport(
-        answered(429, b"", retry_after="86400"), answered(429, b"", retry_after="86400"), STOPPED
+        http_response(429, b"", retry_after="86400"), http_response(429, b"", retry_after="86400"), STOPPED
     )
     transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
     assert transport.elapsed <= 3.3
 
-    transport = FakeTransport(answered(429, b"", retry_after="86400"))
+    transport = FakeTransport(http_response(429, b"", retry_after="86400"))
     with pytest.raises(WiroRateLimitError, match="may still run"):
         transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
     assert transport.elapsed == 60
     assert len(transport.sends) <= 20
 
 
-@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
+@pytest.mark.parametrize("refusal", [http_response(401), http_response(403)])
 def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) -> None:
     transport = FakeTransport(refusal)
     with pytest.raises(WiroAuthenticationError):

@@ -27,8 +27,8 @@ from tests.api.fake_transport import (
     NOT_SENT,
     FakeTransport,
     Outcome,
-    answered,
     detail,
+    http_response,
     refused,
 )
 
@@ -40,13 +40,13 @@ VAGUE = [
     refused(0, "Something went wrong."),
     refused(0, "Something went wrong.", status=400),
     refused(42, "oops"),
-    answered(200, {"result": False, "errors": ["Something went wrong."]}),
-    answered(200, {"result": False}),
-    answered(408),
-    answered(409),
-    answered(425),
-    answered(499),
-    answered(521),
+    http_response(200, {"result": False, "errors": ["Something went wrong."]}),
+    http_response(200, {"result": False}),
+    http_response(408),
+    http_response(409),
+    http_response(425),
+    http_response(499),
+    http_response(521),
 ]
 RUNNING, DONE = detail("task_start"), detail("task_postprocess_end", pexit="0")
 DEADLINE = NOON + timedelta(seconds=100)
@@ -186,7 +186,9 @@ def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_poll() -> Non
     assert Watch(transport).wait(Polling(NOON, DEADLINE)).has_succeeded
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), answered(429, b"", retry_after="3600")])
+@pytest.mark.parametrize(
+    "how", [HTML_502, CUT_OFF, http_response(429), http_response(429, b"", retry_after="3600")]
+)
 def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
     how: Outcome,
 ) -> None:
@@ -205,7 +207,9 @@ def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
 # Outages
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, NOT_SENT, answered(429), answered(200, b"<html>")])
+@pytest.mark.parametrize(
+    "how", [HTML_502, CUT_OFF, NOT_SENT, http_response(429), http_response(200, b"<html>")]
+)
 @pytest.mark.parametrize("begin", [0, 5, 1000])
 def test_an_outage_of_four_minutes_is_tolerated(begin: float, how: Outcome) -> None:
     transport = _down(FakeTransport(), begin, begin + 240, how, ends_at=begin + 400)
@@ -283,7 +287,7 @@ def test_a_failed_poll_is_not_repeated_at_once() -> None:
     assert transport.sent_at == [0, 10, 20, 30]
 
 
-@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
+@pytest.mark.parametrize("refusal", [http_response(401), http_response(403)])
 def test_refused_credentials_end_the_wait_at_once(refusal: Outcome) -> None:
     watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroAuthenticationError):
@@ -292,7 +296,7 @@ def test_refused_credentials_end_the_wait_at_once(refusal: Outcome) -> None:
 
 
 def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
-    day = answered(429, b"", retry_after="86400")
+    day = http_response(429, b"", retry_after="86400")
     ends_meanwhile = FakeTransport(day, DONE)
     assert Watch(ends_meanwhile).wait(Polling(NOON, DEADLINE)).has_succeeded
     assert ends_meanwhile.sent_at == [0, 45]
@@ -305,7 +309,7 @@ def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
 
 
 def test_a_rate_limit_is_waited_out_before_the_next_poll() -> None:
-    watch = Watch(FakeTransport(answered(429, b"", retry_after="45"), DONE))
+    watch = Watch(FakeTransport(http_response(429, b"", retry_after="45"), DONE))
     watch.wait(Polling(NOON, DEADLINE))
     assert watch.transport.sent_at == [0, 45]
 
@@ -345,7 +349,7 @@ def test_an_unknown_task_that_was_polled_before_is_tolerated_like_an_outage() ->
 @pytest.mark.parametrize("code", [0, 1, 42, None])
 def test_the_words_for_an_unknown_task_count_under_any_code(words: str, code: int | None) -> None:
     errors: list[object] = [words] if code is None else [{"code": code, "message": words}]
-    not_yet = answered(200, {"result": False, "errors": errors})
+    not_yet = http_response(200, {"result": False, "errors": errors})
     watch = Watch(FakeTransport(not_yet, not_yet, DONE))
     assert watch.wait().has_succeeded
 
@@ -377,11 +381,11 @@ def test_a_wait_raises_only_wiro_errors_whatever_happens() -> None:
         HTML_502,
         CUT_OFF,
         NOT_SENT,
-        answered(429),
+        http_response(429),
         NO_TASK_YET,
         RUNNING,
         RUNNING,
-        answered(200, b""),
+        http_response(200, b""),
     ]
     for _ in range(50):
         transport = FakeTransport(lambda _: chance.choice(outcomes), chance=chance.random)

@@ -22,20 +22,20 @@ def head(status: int = 200, **headers: object) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def answer(body: bytes, status: int = 200, **headers: object) -> Script:
+def respond(body: bytes, status: int = 200, **headers: object) -> Script:
     """Respond correctly; the connection stays open."""
     return raw(head(status, content_length=len(body), **headers), body, then_close=False)
 
 
-def ok(fields: Mapping[str, Any] | None = None, /, **more: Any) -> Script:
+def success(fields: Mapping[str, Any] | None = None, /, **more: Any) -> Script:
     """Respond with success, in Wiro's envelope."""
-    return answer(json.dumps({"result": True, "errors": [], **(fields or {}), **more}).encode())
+    return respond(json.dumps({"result": True, "errors": [], **(fields or {}), **more}).encode())
 
 
 def refuse(code: object, message: str, status: int = 200, **headers: object) -> Script:
     """Refuse, in Wiro's envelope."""
     body = {"result": False, "errors": [{"code": code, "message": message}]}
-    return answer(json.dumps(body).encode(), status, **headers)
+    return respond(json.dumps(body).encode(), status, **headers)
 
 
 def raw(
@@ -56,7 +56,7 @@ def raw(
     return script
 
 
-def hang_up(wire: Wire) -> None:
+def close_connection(wire: Wire) -> None:
     """Close the connection without a response."""
     wire.close()
 
@@ -66,7 +66,7 @@ def reset(wire: Wire) -> None:
     wire.reset()
 
 
-def silence(wire: Wire) -> None:
+def never_respond(wire: Wire) -> None:
     """Never respond."""
     wire.wait(60)
 
@@ -79,7 +79,7 @@ def leave_unread(wire: Wire) -> None:
 leave_unread.is_before_body = True  # type: ignore[attr-defined]
 
 
-def answer_before_body(script: Script) -> Script:
+def respond_before_body(script: Script) -> Script:
     """Respond as soon as the headers are read, and close."""
 
     def early(wire: Wire) -> None:
@@ -90,7 +90,7 @@ def answer_before_body(script: Script) -> Script:
     return early
 
 
-def late(seconds: float, script: Script) -> Script:
+def delayed(seconds: float, script: Script) -> Script:
     """Play a script after a delay."""
 
     def waiting(wire: Wire) -> None:
@@ -100,7 +100,7 @@ def late(seconds: float, script: Script) -> Script:
     return waiting
 
 
-def once(wait: Callable[[float], object], script: Script) -> Script:
+def after_event(wait: Callable[[float], object], script: Script) -> Script:
     """
     Play a script once ``wait`` of a threading.Event or Barrier returns; close the connection if it doesn't.
     """
@@ -157,7 +157,7 @@ def until_close(body: bytes, **headers: object) -> Script:
 
 def gzipped(body: bytes, **headers: object) -> Script:
     """Respond compressed, although not requested."""
-    return answer(gzip_format.compress(body), content_encoding="gzip", **headers)
+    return respond(gzip_format.compress(body), content_encoding="gzip", **headers)
 
 
 def endless(start: bytes, piece: bytes) -> Script:
@@ -200,10 +200,10 @@ def trickling(start: bytes, piece: bytes, end: bytes, *, seconds: float = 4.0) -
 
 def redirect(to: str, status: int = 302, **headers: object) -> Script:
     """Redirect."""
-    return answer(b"", status, location=to, **headers)
+    return respond(b"", status, location=to, **headers)
 
 
-def wanted_range(wire: Wire, size: int) -> tuple[int, int] | None:
+def requested_range(wire: Wire, size: int) -> tuple[int, int] | None:
     """Return the requested range, its end exclusive; None: the whole file."""
     header = wire.request.headers.get("range", "") if wire.request else ""
     if not header:
@@ -220,7 +220,7 @@ def ranged(body: bytes, *, etag: str = '"v1"', cut_after: int | None = None, **h
     """
 
     def script(wire: Wire) -> None:
-        wanted = wanted_range(wire, len(body))
+        wanted = requested_range(wire, len(body))
         asked_etag = wire.request.headers.get("if-range", etag) if wire.request else etag
         more: dict[str, object] = {"etag": etag} if etag else {}
         more |= headers
@@ -241,7 +241,7 @@ def ranged(body: bytes, *, etag: str = '"v1"', cut_after: int | None = None, **h
     return script
 
 
-def lying(body: bytes, content_range: str, *, sent: int | None = None, etag: str = '"v1"') -> Script:
+def wrong_range(body: bytes, content_range: str, *, sent: int | None = None, etag: str = '"v1"') -> Script:
     """
     Respond to any range request with 206 and this Content-Range, otherwise correctly.
 
@@ -250,7 +250,7 @@ def lying(body: bytes, content_range: str, *, sent: int | None = None, etag: str
     """
 
     def script(wire: Wire) -> None:
-        first, stop = wanted_range(wire, len(body)) or (0, len(body))
+        first, stop = requested_range(wire, len(body)) or (0, len(body))
         shown = content_range.format(first=first, last=stop - 1, size=len(body))
         count = stop - first if sent is None else sent
         piece = (body[first:] + body)[:count]

@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from airflow_provider_wiro.transport.response_body import ResponseBody
-from tests.contract.scripts import answer, endless, head, ok
+from tests.contract.scripts import endless, head, respond, success
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer, Wire
@@ -50,9 +50,9 @@ def test_a_long_answer_of_an_llm_is_read(server: HostileServer, twin: Twin, text
     body = json.dumps(llm(text, parameters={"prompt": text})).encode()
     assert len(body) > MIB
     if encoding == "gzip":
-        server.on(DETAIL, answer(gzip.compress(body, 1), content_encoding="gzip"))
+        server.on(DETAIL, respond(gzip.compress(body, 1), content_encoding="gzip"))
     else:
-        server.on(DETAIL, answer(body))
+        server.on(DETAIL, respond(body))
 
     assert twin.get_task("2221").answer == text
 
@@ -70,7 +70,7 @@ def test_an_even_longer_answer_is_an_error_about_a_paid_task(server: HostileServ
 def test_a_decompression_bomb_takes_no_more_memory_than_a_large_response(
     server: HostileServer, twin: Twin
 ) -> None:
-    server.on(DETAIL, answer(gzip.compress(b'{"result": "' + b" " * 300_000_000), content_encoding="gzip"))
+    server.on(DETAIL, respond(gzip.compress(b'{"result": "' + b" " * 300_000_000), content_encoding="gzip"))
     tracemalloc.start()
     try:
         with pytest.raises(WiroAnswerTooLargeError):
@@ -92,8 +92,8 @@ def test_large_responses_are_read_one_at_a_time_and_small_ones_meanwhile(server:
         wire.wait(3)
         wire.send(body[2 * MIB :])
 
-    server.on(DETAIL, stall, answer(body), answer(body), answer(body))
-    server.on("/v1/Task/List", ok(tasklist=[]))
+    server.on(DETAIL, stall, respond(body), respond(body), respond(body))
+    server.on("/v1/Task/List", success(tasklist=[]))
     order: list[str] = []
 
     async def look(hook: WiroAsyncHook, name: str) -> None:
@@ -125,8 +125,8 @@ def test_threads_read_large_responses_one_at_a_time_as_well(server: HostileServe
         go_on.wait(5)
         wire.send(body[2 * MIB :])
 
-    server.on(DETAIL, stall, answer(body))
-    server.on("/v1/Task/List", ok(tasklist=[]))
+    server.on(DETAIL, stall, respond(body))
+    server.on("/v1/Task/List", success(tasklist=[]))
 
     def look(name: str) -> str:
         assert WiroHook().get_task("2221").answer
@@ -149,7 +149,7 @@ def test_a_request_in_a_signal_handler_does_not_wait_for_the_one_it_interrupts(
 ) -> None:
     """A stop's request may need the turn for a large Detail, too."""
     body = json.dumps(llm("x" * MIB)).encode()
-    server.on(DETAIL, answer(body))
+    server.on(DETAIL, respond(body))
     hook = WiroHook()
     stopping = hook.for_stopping(5)
     take_turn, answers = ResponseBody.take_turn, []
@@ -190,7 +190,7 @@ def test_a_truncated_response_releases_its_turn(server: HostileServer, twin: Twi
         wire.send(head(200, content_length=len(body)) + body[: 2 * MIB])
         wire.close()
 
-    server.on(DETAIL, cut, answer(body))
+    server.on(DETAIL, cut, respond(body))
     with pytest.raises(WiroConnectionError):
         twin.get_task("2221")
     assert twin.get_task("2221").answer

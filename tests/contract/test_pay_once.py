@@ -19,21 +19,21 @@ from airflow_provider_wiro.exceptions import (
 )
 from tests.contract.hostile import HostileServer, wait_until
 from tests.contract.scripts import (
-    answer,
     chunked,
+    close_connection,
+    delayed,
     drip,
     endless,
     gzipped,
-    hang_up,
     head,
-    late,
     leave_unread,
-    ok,
+    never_respond,
     raw,
     redirect,
     refuse,
     reset,
-    silence,
+    respond,
+    success,
     then_close,
     then_drop_next,
     trickling,
@@ -49,35 +49,35 @@ if TYPE_CHECKING:
 
 RUN = "/v1/Run/retroAIx/Retro-Cartoons"
 MODEL = "retroAIx/Retro-Cartoons"
-STARTED = ok(taskid="2221", socketaccesstoken="tok-1")
+STARTED = success(taskid="2221", socketaccesstoken="tok-1")
 STARTED_BODY = b'{"errors": [], "taskid": "2221", "socketaccesstoken": "tok-1", "result": true}'
 GARBAGE = b"\xff\xfe\x00 garbage"
 
 LOST: dict[str, Script] = {
     "reset after the request": reset,
-    "closed after the request": hang_up,
+    "closed after the request": close_connection,
     "half a status line": raw(b"HTTP/1.1 2"),
     "half the headers": raw(b"HTTP/1.1 200 OK\r\nContent-Le"),
     "garbage instead of a status line": raw(GARBAGE + b"\r\n\r\n"),
     "a protocol nobody speaks": raw(b"HTTP/9.7 200 OK\r\n\r\n{}"),
     "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
     "one header without end": endless(b"HTTP/1.1 200 OK\r\nX: ", b"y"),
-    "truncated JSON, length kept": answer(STARTED_BODY[:-5]),
+    "truncated JSON, length kept": respond(STARTED_BODY[:-5]),
     "truncated JSON, length not kept": truncated(STARTED_BODY[:-5]),
     "the last chunk missing": chunked(STARTED_BODY[:20], is_complete=False),
     "a body without end": endless(head(200), b"{"),
     "a compressed body without end": raw(head(200, content_encoding="gzip"), b"\x1f\x8b garbage"),
-    "a web page": answer(b"<!DOCTYPE html><html>", content_type="text/html"),
-    "not UTF-8": answer(GARBAGE),
-    "nothing": answer(b""),
-    "JSON, but not an object": answer(b"[1, 2, 3]"),
-    "JSON without a result": answer(b'{"taskid": "5"}'),
-    "success without an id": ok(),
-    "success with a strange id": ok(taskid={"a": 1}),
-    "deep JSON": answer(b"[" * 100_000),
+    "a web page": respond(b"<!DOCTYPE html><html>", content_type="text/html"),
+    "not UTF-8": respond(GARBAGE),
+    "nothing": respond(b""),
+    "JSON, but not an object": respond(b"[1, 2, 3]"),
+    "JSON without a result": respond(b'{"taskid": "5"}'),
+    "success without an id": success(),
+    "success with a strange id": success(taskid={"a": 1}),
+    "deep JSON": respond(b"[" * 100_000),
     "HTTP 500": refuse(0, "server error", 500),
-    "HTTP 502 and a web page": answer(b"<html>Bad Gateway</html>", 502),
-    "HTTP 504, empty": answer(b"", 504),
+    "HTTP 502 and a web page": respond(b"<html>Bad Gateway</html>", 502),
+    "HTTP 504, empty": respond(b"", 504),
     "a redirect": redirect("/v1/elsewhere"),
     "a redirect with a body without end": endless(head(307, location="/x"), b"z"),
     "no content": raw(head(204), then_close=False),
@@ -97,8 +97,8 @@ def test_a_run_whose_response_is_lost_is_sent_exactly_once(
 
 
 TOO_SLOW: dict[str, Script] = {
-    "silence": silence,
-    "half an answer, then silence": raw(b"HTTP/1.1 200 OK\r\n", then=silence),
+    "silence": never_respond,
+    "half an answer, then silence": raw(b"HTTP/1.1 200 OK\r\n", then=never_respond),
     # aiohttp 3.14.5 waits for ever, whatever its sock_read, if a bad chunk comes in a segment of its own.
     "a chunk that is none": raw(
         head(200, transfer_encoding="chunked"), b"xyz\r\n", seconds_between=0.02, then_close=False
@@ -157,7 +157,7 @@ def test_an_upload_that_the_server_does_not_read_times_out(
 NOT_STARTED: dict[str, Script] = {
     "HTTP 429": refuse(0, "slow down", 429),
     "HTTP 429, Retry-After 0": refuse(0, "slow down", 429, retry_after=0),
-    "HTTP 503 from the gateway": answer(b"<html>unavailable", 503),
+    "HTTP 503 from the gateway": respond(b"<html>unavailable", 503),
     "code 96": refuse(96, "concurrent limit"),
     "code 96 as text": refuse("96", "concurrent limit"),
 }
@@ -180,7 +180,7 @@ def test_a_temporarily_refused_run_is_sent_again(server: HostileServer, twin: Tw
         (refuse(0, "signature", 403), WiroAuthenticationError),
         (refuse(1, "tool-not-accessible"), WiroNotFoundError),
         (refuse(97, "Insufficient balance"), WiroBalanceError),
-        (answer(b'{"result": false, "errors": ["bad"]}'), WiroError),
+        (respond(b'{"result": false, "errors": ["bad"]}'), WiroError),
         (gzipped(b'{"result": false, "errors": [{"code": 97, "message": "no balance"}]}'), WiroBalanceError),
     ],
 )
@@ -245,7 +245,7 @@ def test_a_stale_connection_never_makes_a_run_ambiguous(
     server: HostileServer, twin: Twin, ending: Any
 ) -> None:
     task = {"id": "7", "status": "task_start"}
-    server.on("/v1/Task/Detail", ending(ok(tasklist=[task]))).on(RUN, STARTED)
+    server.on("/v1/Task/Detail", ending(success(tasklist=[task]))).on(RUN, STARTED)
     twin.get_task("7")
     assert twin.run_model(MODEL, {"prompt": "x"}).wiro_task_id == "2221"
     (run,) = server.to(RUN)
@@ -263,14 +263,14 @@ def test_two_runs_never_share_a_connection(server: HostileServer, twin: Twin) ->
 @pytest.mark.parametrize("ending", [then_close, then_drop_next])
 def test_other_calls_survive_a_stale_connection(server: HostileServer, twin: Twin, ending: Any) -> None:
     task = {"id": "7", "status": "task_start"}
-    server.on("/v1/Task/Detail", ending(ok(tasklist=[task])), ok(tasklist=[task]))
+    server.on("/v1/Task/Detail", ending(success(tasklist=[task])), success(tasklist=[task]))
     assert twin.get_task("7").id == "7"
     assert wait_until(lambda: len(server.requests) == 1)
     assert twin.get_task("7").id == "7"
 
 
 def test_polls_share_one_connection(server: HostileServer, twin: Twin) -> None:
-    server.on("/v1/Task/Detail", ok(tasklist=[{"id": "7", "status": "task_start"}]))
+    server.on("/v1/Task/Detail", success(tasklist=[{"id": "7", "status": "task_start"}]))
     for _ in range(5):
         twin.get_task("7")
     assert server.connections == 1
@@ -279,7 +279,7 @@ def test_polls_share_one_connection(server: HostileServer, twin: Twin) -> None:
 PASSING: dict[str, Script] = {
     **{name: script for name, script in LOST.items() if "id" not in name},
     "HTTP 429": refuse(0, "slow down", 429),
-    "HTTP 503": answer(b"", 503),
+    "HTTP 503": respond(b"", 503),
 }
 
 
@@ -288,7 +288,10 @@ def test_a_call_that_costs_nothing_is_repeated_until_it_works(
     server: HostileServer, twin: Twin, fault: str
 ) -> None:
     server.on(
-        "/v1/Task/Detail", PASSING[fault], PASSING[fault], ok(tasklist=[{"id": "7", "status": "task_end"}])
+        "/v1/Task/Detail",
+        PASSING[fault],
+        PASSING[fault],
+        success(tasklist=[{"id": "7", "status": "task_end"}]),
     )
     assert twin.get_task("7").status == "task_end"
     assert len(server.requests) == 3
@@ -297,7 +300,9 @@ def test_a_call_that_costs_nothing_is_repeated_until_it_works(
 def test_a_connection_dropped_before_it_was_used_is_no_lost_run_of_another_call(
     server: HostileServer, twin: Twin
 ) -> None:
-    server.greet(reset, hang_up).on("/v1/Task/Detail", late(0.01, ok(tasklist=[{"id": "7", "status": "x"}])))
+    server.greet(reset, close_connection).on(
+        "/v1/Task/Detail", delayed(0.01, success(tasklist=[{"id": "7", "status": "x"}]))
+    )
     assert twin.get_task("7").id == "7"
 
 
@@ -320,7 +325,7 @@ def test_a_decompression_bomb_stays_small(server: HostileServer, twin: Twin) -> 
     import tracemalloc
 
     bomb = gzip.compress(b" " * 100_000_000)
-    server.on(RUN, answer(bomb, content_encoding="gzip"))
+    server.on(RUN, respond(bomb, content_encoding="gzip"))
     tracemalloc.start()
     try:
         with pytest.raises(WiroLostRunError):

@@ -14,7 +14,7 @@ from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.watching.watcher import watch_task
-from tests.contract.scripts import ok
+from tests.contract.scripts import success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,12 @@ def shown(status: str) -> dict[str, object]:
 
 @STEPS
 def test_a_wait_continues_to_the_end_of_the_task(server: HostileServer, twin: Twin, step: timedelta) -> None:
-    server.on(DETAIL, ok(shown("task_start")), ok(shown("task_end")), ok(shown("task_postprocess_end")))
+    server.on(
+        DETAIL,
+        success(shown("task_start")),
+        success(shown("task_end")),
+        success(shown("task_postprocess_end")),
+    )
 
     def observe(_: object) -> None:
         WallClock.ahead = step
@@ -62,7 +67,7 @@ def test_a_wait_continues_to_the_end_of_the_task(server: HostileServer, twin: Tw
 
 @STEPS
 def test_a_wait_ends_at_its_deadline(server: HostileServer, twin: Twin, step: timedelta) -> None:
-    server.on(DETAIL, ok(shown("task_start")))
+    server.on(DETAIL, success(shown("task_start")))
 
     def observe(_: object) -> None:
         WallClock.ahead = step
@@ -77,7 +82,7 @@ def test_a_wait_ends_at_its_deadline(server: HostileServer, twin: Twin, step: ti
 async def test_the_watcher_continues_and_keeps_deadlines(
     server: HostileServer, connect: object, step: timedelta
 ) -> None:
-    server.on(DETAIL, ok(shown("task_start")))
+    server.on(DETAIL, success(shown("task_start")))
 
     def observe(_: object) -> None:
         WallClock.ahead = step

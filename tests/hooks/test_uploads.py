@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.airflow_home import ROOT
-from tests.contract.scripts import answer_before_body, ok, refuse, reset
+from tests.contract.scripts import refuse, reset, respond_before_body, success
 from tests.contract.twins import TWINS, sha256
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tests.contract.twins import Twin
 
 RUN, TOOL, UPLOAD = "/v1/Run/o/m", "/v1/Tool/Detail", "/v1/File/Upload"
-STARTED = ok(taskid="1")
+STARTED = success(taskid="1")
 BYTES = bytes(range(256)) * 1000 + b"--boundary\r\n\r\n\0"
 
 
 def model(kind: str, name: str = "inputImage") -> Any:
-    return ok(
+    return success(
         tool=[{"slugowner": "o", "slugproject": "m", "parameters": [{"items": [{"id": name, "type": kind}]}]}]
     )
 
@@ -124,7 +124,7 @@ def test_upload_file_is_repeated_after_a_lost_response(
     server: HostileServer, twin: Twin, image: Path
 ) -> None:
     stored = {"id": "f1", "name": "image.png", "size": "256014", "url": "https://files.test/f1"}
-    server.on(UPLOAD, reset, ok(list=[stored]))
+    server.on(UPLOAD, reset, success(list=[stored]))
     assert twin.upload_file(image, folder_id="d1").url == "https://files.test/f1"
     for request in server.requests:
         assert parts_sent(request.parts) == [("folderid", None, b"d1"), ("file", "image.png", BYTES)]
@@ -135,7 +135,7 @@ def test_a_response_before_the_body_was_read_is_understood(
 ) -> None:
     big = tmp_path / "big.png"
     big.write_bytes(b"\0" * 5_000_000)
-    server.on(UPLOAD, answer_before_body(refuse(0, "too large", 413)))
+    server.on(UPLOAD, respond_before_body(refuse(0, "too large", 413)))
     with pytest.raises(Exception, match=r"too large|No response"):
         twin.upload_file(big)
 
@@ -188,7 +188,7 @@ def test_an_unreadable_file_is_the_users_error_and_no_run_is_lost(
 
 
 def test_a_file_of_the_largest_size_is_taken(server: HostileServer, twin: Twin, tmp_path: Path) -> None:
-    server.on(UPLOAD, ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    server.on(UPLOAD, success(list=[{"id": "1", "url": "https://files.test/1"}]))
     assert twin.upload_file(_sparse(tmp_path / "max.mp4", MAX_FILE_BYTES)).id == "1"
     assert server.requests[0].body_size > MAX_FILE_BYTES
 
@@ -199,7 +199,7 @@ def test_a_file_of_100_mb_costs_no_memory(server: HostileServer, tmp_path: Path,
     warm_up = tmp_path / "small.mp4"
     warm_up.write_bytes(b"x" * 1_000_000)
     file = _sparse(tmp_path / "big.mp4", MAX_FILE_BYTES)
-    server.on(UPLOAD, ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    server.on(UPLOAD, success(list=[{"id": "1", "url": "https://files.test/1"}]))
     program = f"""
 import json, resource, sys
 from tests.contract.twins import TWINS

@@ -16,7 +16,7 @@ from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve_file, resolve_files
 from tests.airflow_home import ROOT
-from tests.contract.scripts import ok, refuse
+from tests.contract.scripts import refuse, success
 from tests.contract.twins import TWINS
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, storage_path
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RUN, TOOL, UPLOAD = "/v1/Run/o/m", "/v1/Tool/Detail", "/v1/File/Upload"
 BYTES = bytes(range(256)) * 5000 + b"--boundary\r\n\r\n\0"
 URL = "https://x.test/a.png"
-STORED = ok(list=[{"id": "f1", "name": "a.png", "url": "https://files.test/f1"}])
+STORED = success(list=[{"id": "f1", "name": "a.png", "url": "https://files.test/f1"}])
 
 
 def sha256(data: bytes) -> str:
@@ -134,7 +134,7 @@ def test_a_file_is_opened_again_for_every_try_and_its_length_is_announced(
     server: HostileServer, twin: Twin, put: Callable[[str, bytes], Any]
 ) -> None:
     server.on(TOOL, refuse(1, "not there"))
-    server.on(RUN, refuse(0, "slow down", 429), refuse(96, "limit"), ok(taskid="1"))
+    server.on(RUN, refuse(0, "slow down", 429), refuse(96, "limit"), success(taskid="1"))
     twin.run_model("o/m", {}, {"inputImage": put("a.png", BYTES)})
     assert [request.parts[0].body == BYTES for request in server.to(RUN)] == [True] * 3
     for request in server.to(RUN):
@@ -213,7 +213,7 @@ def test_a_run_takes_kinds_of_files_that_file_upload_does_not(
     server: HostileServer, twin: Twin, tmp_path: Path
 ) -> None:
     (tmp_path / "model.glb").write_bytes(b"x")
-    server.on(TOOL, refuse(1, "not there")).on(RUN, ok(taskid="1"))
+    server.on(TOOL, refuse(1, "not there")).on(RUN, success(taskid="1"))
     twin.run_model("o/m", {}, {"inputMesh": tmp_path / "model.glb"})
     assert server.to(RUN)[0].parts[0].filename == "model.glb"
 
@@ -276,7 +276,7 @@ def test_a_file_that_fails_while_it_is_sent_is_no_lost_run(
     server: HostileServer, twin: Twin, error: Exception | None
 ) -> None:
     """The body was incomplete, so nothing was started: a retry pays only once."""
-    server.on(TOOL, refuse(1, "not there")).on(RUN, ok(taskid="1"))
+    server.on(TOOL, refuse(1, "not there")).on(RUN, success(taskid="1"))
     with pytest.raises(WiroConnectionError, match=r"fake://bucket/a\.png"):
         twin.run_model("o/m", {}, {"inputImage": Fake(body=lambda: Cut(error))})
     assert [request.body_sha256 for request in server.to(RUN)] in (
@@ -295,7 +295,7 @@ def test_a_file_that_changed_since_its_inspection_is_not_sent(
         put("a.png", change)
         refuse(1, "not there")(wire)
 
-    server.on(TOOL, changing).on(RUN, ok(taskid="1"))
+    server.on(TOOL, changing).on(RUN, success(taskid="1"))
     with pytest.raises(WiroConnectionError, match="is being changed"):
         twin.run_model("o/m", {}, {"inputImage": source})
     assert [request.body_sha256 for request in server.to(RUN)] in ([], [""])

@@ -19,7 +19,7 @@ from airflow_provider_wiro.input_files.sources import flattened, is_local_path, 
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.run.prepared_run import prepare_run
 from airflow_provider_wiro.state_files.task_try import TaskTry
-from tests.contract.scripts import ok, refuse
+from tests.contract.scripts import refuse, success
 from tests.input_files.object_storage import BUCKET, Bucket, storage_path
 from tests.input_files.test_resolve import Fake
 
@@ -84,8 +84,8 @@ def test_an_llms_answer_beside_a_picture_is_no_file() -> None:
 
 def test_a_single_file_parameter_needs_exactly_one_output(server: HostileServer, twin: Twin) -> None:
     item = {"id": "inputImage", "type": "fileinput"}
-    server.on("/v1/Tool/Detail", ok(tool=[{"parameters": [{"title": "x", "items": [item]}]}]))
-    server.on("/v1/Run/o/m", ok(taskid="1"))
+    server.on("/v1/Tool/Detail", success(tool=[{"parameters": [{"title": "x", "items": [item]}]}]))
+    server.on("/v1/Run/o/m", success(taskid="1"))
     with pytest.raises(WiroUsageError, match=r"'inputImage' takes one file, found 2\. Choose one") as caught:
         twin.run_model("o/m", {}, {"inputImage": summary("0.png", "1.png")})
     assert len(str(caught.value)) < 200
@@ -225,7 +225,7 @@ def test_an_objects_identity_is_its_uri_whatever_connection_reads_it(bucket: Buc
 @pytest.mark.parametrize("given", [DATA, f"\n {DATA}"])
 def test_a_data_uri_is_sent_as_a_file(server: HostileServer, twin: Twin, given: Any) -> None:
     server.on("/v1/Tool/Detail", refuse(1, "not there"))
-    server.on("/v1/Run/o/m", refuse(96, "limit"), ok(taskid="1"))
+    server.on("/v1/Run/o/m", refuse(96, "limit"), success(taskid="1"))
     twin.run_model("o/m", {}, {"inputImage": given})
     for request in server.to("/v1/Run/o/m"):  # each try starts at the first byte
         (part,) = request.parts[:1]

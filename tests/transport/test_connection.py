@@ -16,7 +16,7 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transport.connection import WiroConnection
 from tests.contract.fixtures import KEY, SECRET
 from tests.contract.hostile import HostileServer
-from tests.contract.scripts import answer, hang_up, ok, reset
+from tests.contract.scripts import close_connection, reset, respond, success
 
 if TYPE_CHECKING:
     import socket
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.contract.twins import Twin
 
 DETAIL = "/v1/Task/Detail"
-TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
+TASK = success(tasklist=[{"id": "7", "status": "task_start"}])
 DEFAULT = "https://api.wiro.ai/v1"
 
 
@@ -372,7 +372,7 @@ def test_no_proxy_in_the_environment_is_respected(
 
 
 @pytest.mark.usefixtures("no_repeats")
-@pytest.mark.parametrize("script", [answer(b"", 407), hang_up])
+@pytest.mark.parametrize("script", [respond(b"", 407), close_connection])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_the_password_of_a_proxy_never_shows(
     cdn: HostileServer,
@@ -390,7 +390,7 @@ def test_the_password_of_a_proxy_never_shows(
     assert "pr0xy-pass" not in str(caught.value) + repr(caught.value.__cause__) + caplog.text
 
 
-@pytest.mark.parametrize("script", [hang_up, reset])
+@pytest.mark.parametrize("script", [close_connection, reset])
 def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
     cdn: HostileServer, connect: Connect, twin: Twin, script: Any
 ) -> None:
@@ -404,7 +404,7 @@ def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
 
 @pytest.mark.usefixtures("no_repeats")
 def test_a_run_that_the_proxy_refused_is_not_lost(cdn: HostileServer, connect: Connect, twin: Twin) -> None:
-    cdn.on("wiro.test:443", answer(b"", 407))
+    cdn.on("wiro.test:443", respond(b"", 407))
     connect(host="https://wiro.test/v1", proxy=f"http://127.0.0.1:{cdn.port}")
     with pytest.raises(WiroConnectionError):
         twin.run_model("o/m", {})
