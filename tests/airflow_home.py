@@ -1,5 +1,5 @@
 """
-Running a DAG for real inside pytest: a throw-away AIRFLOW_HOME and Airflow's own `dag.test()`.
+Runs DAGs inside pytest: with a temporary AIRFLOW_HOME and Airflow's own `dag.test()`.
 
 `dag.test()` runs deferrals (the trigger inline) and retries, on every supported Airflow. It can't show kills,
 masking or the triggerer's capacity; `tests.programs.system` is there for those.
@@ -32,7 +32,7 @@ def isolate_airflow() -> Path:
     Point this process and its children at a fresh AIRFLOW_HOME below .cache/ and return it.
 
     Airflow reads its configuration when it is first imported, so this must come before. Whatever the
-    machine's environment says about Airflow, its connections or AWS is taken out: tests bring their own.
+    machine's environment says about Airflow, its connections or AWS is removed: tests set their own.
     """
     for name in list(os.environ):
         if name.startswith(("AIRFLOW", "_AIRFLOW", "AWS_")):
@@ -55,7 +55,7 @@ def isolate_airflow() -> Path:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What is left of a DAG run. Tasks are named `task_id`, mapped ones `task_id[index]`."""
+    """The result of a DAG run. Tasks are named `task_id`, mapped ones `task_id[index]`."""
 
     run_id: str
     state: str
@@ -80,7 +80,7 @@ class AirflowHome:
         return self.path / "dags"
 
     def migrate(self) -> None:
-        """Make the database: in a process of its own, because the warnings of the migrations aren't ours."""
+        """Create the database, in a process of its own, since the migrations warn."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "db", "migrate"],
             stdin=subprocess.DEVNULL,
@@ -97,12 +97,12 @@ class AirflowHome:
         self, path: Path, dag_id: str, conf: dict[str, Any] | None = None, date: datetime | None = None
     ) -> FinishedRun:
         """
-        Run one DAG of the file `path` to its end and return what is left of the run.
+        Run one DAG of the file `path` to its end and return its result.
 
         With a date, a DAG run of that date is deleted and created again, as by `airflow dags test DAG DATE`.
 
-        The file is copied into an otherwise empty DAGs folder: Airflow 3 runs only what it can find there,
-        and reads all of it for each run.
+        The file is copied into an otherwise empty DAGs folder: Airflow 3 runs only DAGs that it finds there,
+        and parses the whole folder for each run.
         """
         for old in self.dags.iterdir():
             shutil.rmtree(old) if old.is_dir() else old.unlink()

@@ -1,4 +1,4 @@
-"""Set up before anything of Airflow is imported; fixtures that more than one folder of tests needs."""
+"""Isolates Airflow before it is imported; fixtures for several folders of tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MASKERS = (
     "airflow.sdk._shared.secrets_masker.secrets_masker",
 )
 
-# A test that is slow for once says something of the machine, not of what is promised.
+# A slow run says something about the machine, not about the promise.
 settings.register_profile(
     "untimed", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -34,7 +34,7 @@ settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:
-    """Keep collections of garbage from visiting the half million objects of Airflow and of all tests."""
+    """Keep the garbage collector from visiting the half million objects of Airflow and all tests."""
     gc.collect()
     gc.freeze()
 
@@ -42,9 +42,10 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _forget_masked_secrets() -> Iterator[None]:
     """
-    Airflow's masker keeps every secret of a process, and compiles a pattern of them all for each new one.
+    Reset Airflow's masker, which keeps every secret of a process and compiles all into one pattern again and
+    again.
 
-    Thousands of tests bring some each, so the last ones would pay for all before them.
+    Thousands of tests add some each, and would get slower and slower.
     """
     yield
     for name in _MASKERS:
@@ -58,9 +59,9 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    In tests that run a whole Airflow, let Airflow warn about itself, but not our package about anything.
+    In tests that run a whole Airflow, allow Airflow's own warnings, but none of this package.
 
-    Five Airflows with the libraries of their time bring hundreds of warnings that nobody here can act on.
+    Five Airflows with their libraries raise hundreds of warnings that this project can't fix.
     """
     for item in items:
         if item.get_closest_marker("airflow"):
@@ -72,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def airflow_home() -> AirflowHome:
-    """Return this session's Airflow with its database made (3 to 10 s, paid once and only when asked for)."""
+    """Return this session's Airflow with a migrated database (3 to 10 s, once, and only if used)."""
     home = AirflowHome(_HOME)
     home.migrate()
     return home

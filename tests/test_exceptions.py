@@ -45,7 +45,7 @@ def test_the_docstring_says_of_each_error_whether_a_retry_may_help() -> None:
 
 
 @pytest.mark.parametrize("error_class", ERRORS)
-def test_every_error_survives_the_way_into_another_process(error_class: type[WiroError]) -> None:
+def test_every_error_can_be_pickled(error_class: type[WiroError]) -> None:
     if issubclass(error_class, WiroTaskError):
         error: WiroError = error_class("what happened", wiro_task_id="2221")
     elif issubclass(error_class, WiroApiError):

@@ -1,4 +1,4 @@
-"""Each Wiro error reaches Airflow as what it is: final, or worth another try."""
+"""Each Wiro error becomes an Airflow failure: permanent, or retried."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_no_error_class_is_forgotten_here() -> None:
 
 
 @pytest.mark.parametrize("kind", FINAL)
-def test_what_a_retry_cannot_mend_fails_at_once_and_says_what_to_do(kind: type[WiroError]) -> None:
+def test_a_permanent_error_fails_at_once_with_advice(kind: type[WiroError]) -> None:
     with pytest.raises(AirflowFailException) as caught, airflow_failures():
         raise made(kind)
     assert str(caught.value).startswith("the words")
@@ -101,7 +101,7 @@ def test_what_a_retry_cannot_mend_fails_at_once_and_says_what_to_do(kind: type[W
 
 
 @pytest.mark.parametrize("kind", PASSING)
-def test_what_may_pass_is_left_to_airflows_retries(kind: type[WiroError]) -> None:
+def test_a_temporary_error_is_left_to_airflows_retries(kind: type[WiroError]) -> None:
     error = made(kind)
     with pytest.raises(kind) as caught, airflow_failures():
         raise error
@@ -109,14 +109,14 @@ def test_what_may_pass_is_left_to_airflows_retries(kind: type[WiroError]) -> Non
     assert not isinstance(caught.value, AirflowFailException)
 
 
-def test_other_errors_and_none_pass_through() -> None:
+def test_other_errors_and_success_pass_through() -> None:
     with pytest.raises(ZeroDivisionError), airflow_failures():
         _ = 1 / 0
     with airflow_failures():
         pass
 
 
-def test_what_is_too_large_for_the_server_has_no_parameters_to_correct() -> None:
+def test_a_request_that_is_too_large_gets_advice_about_size() -> None:
     error = WiroValidationError("Wiro refused the call (HTTP 413): a web page ('<html>')", http_status=413)
     with pytest.raises(AirflowFailException) as caught, airflow_failures():
         raise error
@@ -124,7 +124,7 @@ def test_what_is_too_large_for_the_server_has_no_parameters_to_correct() -> None
     assert "parameters" not in str(caught.value)
 
 
-def test_a_parameter_that_wiro_misses_may_be_one_that_is_optional() -> None:
+def test_a_missing_parameter_may_be_an_optional_one() -> None:
     words = "Wiro refused the call (HTTP 200, code 0): Request parameter [multiPrompt] required"
     with pytest.raises(AirflowFailException) as caught, airflow_failures():
         raise WiroValidationError(words)

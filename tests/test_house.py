@@ -1,4 +1,4 @@
-"""The rules of the house that a linter doesn't know: folders, docstrings, constructors, words."""
+"""Rules of this project that no linter knows: folders, docstrings, constructors, words."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PACKAGE = ROOT / "airflow_provider_wiro"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted({module.parent for module in MODULES})
 
-#: More files than this are no folder that a person can look through.
+#: Nobody finds a module in a folder with more files.
 MOST_FILES = 15
-#: A class that is given more than this knows too many others.
+#: A class with more constructor arguments knows too many others.
 MOST_COLLABORATORS = 8
 
-#: Whose constructors take what a user writes in a DAG file, or what Airflow stores.
+#: Classes whose constructors take a user's arguments from a DAG file, or what Airflow stores.
 AIRFLOW_CLASSES = re.compile(r"(Operator|Sensor|Trigger|Hook)$")
 
-#: Words that this project once used in a sense of its own; the field has better ones (see CONTRIBUTING.md).
+#: Words that this project once used in its own sense; the field has better ones (see CONTRIBUTING.md).
 HOUSE_WORDS = re.compile(
     r"\b(told|tells|telling|hears|heard|hearing|whoever|lest|so many|of ours|in hand|anew)\b|"
     r"\b(goes|going) on\b",
@@ -39,7 +39,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=name)
-def test_a_folder_can_be_looked_through(folder: Path) -> None:
+def test_a_folder_has_few_modules(folder: Path) -> None:
     files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
     assert len(files) <= MOST_FILES, files
 

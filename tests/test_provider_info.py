@@ -1,4 +1,4 @@
-"""What Airflow asks the provider, checked against Airflow's own schemas; and what importing it costs."""
+"""The provider info, checked against Airflow's own schemas, and the cost of importing the package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AIRFLOW = Path(airflow.__file__).parent
 PACKAGE = Path(airflow_provider_wiro.__file__).parent
-#: What Airflow 3.3 brings no more; the environments of `make test-matrix` for 2.11 and 3.0 have them.
+#: Not installed with Airflow 3.3; the environments of `make test-matrix` for 2.11 and 3.0 have them.
 needs_old_form = pytest.mark.skipif(
     not (find_spec("wtforms") and find_spec("flask_appbuilder")),
     reason="wtforms and flask_appbuilder are not installed (they are with Airflow 2.11)",
@@ -74,13 +74,13 @@ def test_each_part_is_valid_by_airflows_stricter_schema(part: str) -> None:
     whole = schema("provider.yaml.schema.json")
     expected = {**whole["properties"][part], "definitions": whole.get("definitions", {})}
     found = get_provider_info()[part]
-    if part == "integrations":  # what only documentation is made of
+    if part == "integrations":  # used by the documentation only
         found = [{**item, "external-doc-url": item["external-doc-url"]} for item in found]
 
     jsonschema.validate(found, expected)
 
 
-def test_every_module_and_class_it_names_is_there() -> None:
+def test_every_module_and_class_in_the_provider_info_exists() -> None:
     named = [name for name in strings(get_provider_info()) if name.startswith("airflow_provider_wiro.")]
 
     assert len(named) >= 7
@@ -92,7 +92,7 @@ def test_every_module_and_class_it_names_is_there() -> None:
             import_module(name)
 
 
-def test_it_is_plain_json_and_costs_no_import() -> None:
+def test_the_provider_info_is_plain_json_and_imports_nothing_heavy() -> None:
     assert json.loads(json.dumps(get_provider_info())) == get_provider_info()
     code = (
         "import sys; from airflow_provider_wiro.get_provider_info import get_provider_info as info; info();"
@@ -112,7 +112,7 @@ def test_the_hook_is_what_the_connection_type_says() -> None:
     assert connection_type["hook-class-name"] == f"{WiroHook.__module__}.{WiroHook.__qualname__}"
 
 
-def test_the_hooks_form_and_the_metadatas_say_the_same() -> None:
+def test_the_hooks_form_and_the_metadata_are_the_same() -> None:
     [connection_type] = get_provider_info()["connection-types"]
     behaviour = connection_type["ui-field-behaviour"]
 
@@ -160,7 +160,7 @@ def test_every_module_imports_without_a_warning() -> None:
         if path.name not in {"__init__.py", "__main__.py"}
     )
     assert len(modules) > 40
-    # Airflow and its libraries come first: their warnings are not ours.
+    # Airflow and its libraries are imported first, since they warn, too.
     code = (
         "import airflow.providers.common.compat.sdk, airflow.triggers.base, importlib, warnings\n"
         "import airflow.providers.amazon.aws.hooks.s3, aiohttp.web, requests_toolbelt\n"
@@ -173,7 +173,9 @@ def test_every_module_imports_without_a_warning() -> None:
 
 
 def brought_by(module: str) -> set[str]:
-    """Return the modules that importing one of ours adds to what Airflow has loaded for any DAG file."""
+    """
+    Return the modules that importing one of this package loads beyond those that Airflow loads for any DAG.
+    """
     code = (
         "import sys\n"
         "from airflow.providers.common.compat.sdk import BaseHook, BaseOperator, XCom, DAG, conf\n"
@@ -200,12 +202,12 @@ HTTP_AND_S3 = {"boto3", "botocore", "requests", "requests_toolbelt", "urllib3", 
         "triggers.wiro",
     ],
 )
-def test_importing_brings_no_http_library_and_no_boto3(module: str) -> None:
+def test_importing_an_operator_loads_no_http_library_and_no_boto3(module: str) -> None:
     assert not HTTP_AND_S3 & {name.partition(".")[0] for name in brought_by(module)}
 
 
 @pytest.mark.parametrize("module", ["operators.wiro", "operators.wiro_batch", "sensors.wiro"])
-def test_what_only_a_running_task_needs_is_imported_by_it_alone(module: str) -> None:
+def test_modules_that_only_a_running_task_needs_are_not_imported_earlier(module: str) -> None:
     brought = brought_by(module)
 
     for needless in (

@@ -70,14 +70,14 @@ class Polling:
         """Return the seconds until the deadline, infinity without one."""
         return math.inf if self.deadline is None else max(0.0, (self.deadline - now).total_seconds())
 
-    def not_yet_seconds_left(self, now: datetime, began_at: datetime) -> float:
+    def not_yet_seconds_left(self, now: datetime, first_poll_at: datetime) -> float:
         """
         Return for how many more seconds an unknown id may belong to a task that is too new to be known.
 
-        :param began_at: when this wait started to poll. A retry more than half a minute after the task's
+        :param first_poll_at: when this wait started to poll. A retry more than half a minute after the task's
             start then doesn't trust its first poll alone.
         """
-        passed = (now - max(self.started_at, began_at)).total_seconds()
+        passed = (now - max(self.started_at, first_poll_at)).total_seconds()
         return max(0.0, NOT_YET_SECONDS - max(0.0, passed))
 
     def is_over(self, now: datetime) -> bool:

@@ -158,10 +158,10 @@ async def _request(
 async def _paused(limit: asyncio.Timeout) -> AsyncIterator[None]:
     """Stop the time limit while this context is open: nothing is read meanwhile."""
     loop = asyncio.get_running_loop()
-    until, began_at = limit.when(), loop.time()
+    until, started_at = limit.when(), loop.time()
     limit.reschedule(None)
     yield
-    limit.reschedule(None if until is None else until + loop.time() - began_at)
+    limit.reschedule(None if until is None else until + loop.time() - started_at)
 
 
 def exact_url(url: str) -> URL | str:

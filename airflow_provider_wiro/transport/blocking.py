@@ -154,7 +154,7 @@ def _was_cut_off(error: BaseException) -> bool:
         return False
     found = [cause for cause in causes(error) if isinstance(cause, OSError | http.client.HTTPException)]
     return any(
-        isinstance(cause, ConnectionError) and not isinstance(cause, deadline.CutInsideHeaderError)
+        isinstance(cause, ConnectionError) and not isinstance(cause, deadline.TruncatedHeaderError)
         for cause in found
     )
 

@@ -38,7 +38,7 @@ _MAX_UNREADABLE = 100
 _MAX_LINE = 65_536
 
 
-class CutInsideHeaderError(http.client.RemoteDisconnected):
+class TruncatedHeaderError(http.client.RemoteDisconnected):
     """The connection was closed after the first bytes of a response, before the end of its header section."""
 
 
@@ -94,11 +94,11 @@ def allow_read(response: requests.Response, seconds: float) -> None:
 @contextmanager
 def paused(response: requests.Response) -> Iterator[None]:
     """Stop the response's deadline while this context is open: nothing is read meanwhile."""
-    began_at = time.monotonic()
+    started_at = time.monotonic()
     yield
     original = response.raw._original_response
     if isinstance(original, _BoundedResponse):
-        original.reads.until += time.monotonic() - began_at
+        original.reads.until += time.monotonic() - started_at
 
 
 def _bounded(adapter: BoundedAdapter) -> type:
@@ -144,7 +144,7 @@ class _BoundedResponse(http.client.HTTPResponse):
         self._head.has_ended = True
         if self.reads.has_ended:  # nothing beyond the header section has been read, so it was truncated
             self.close()
-            raise CutInsideHeaderError("The connection ended inside the header of the response.")
+            raise TruncatedHeaderError("The connection ended inside the header of the response.")
         # urllib3 would log a warning about a malformed header, with the URL and thus an output's signature.
         self.msg.defects.clear()
         self.msg.set_payload("")

@@ -1,1 +1,1 @@
-"""The API floor: what is sent, what an answer means, how long to wait. No network, no clock, no sleep."""
+"""Tests of ``api``: what is sent, what a response means, how long to wait. No network, clock or sleep."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 KEY, SECRET, TOKEN = "k-7f3c9a51e2", "s-c04d8b96aa", "eDcCtoken5a1f0"
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
-#: For properties: enough to find what a table forgot, few enough to stay fast.
+#: Examples of property tests: enough to find what a table misses, few enough to stay fast.
 quick = settings(max_examples=60)
 
 Outcome = ApiResponse | RequestFailure
@@ -33,8 +33,8 @@ class FakeTransport:
 
     :param answers: the responses, in order; the last one repeats for ever. Or a function of what is sent.
     :param host: of the connection's base URL.
-    :param digests: URL, or name of a file that is sent → its SHA-256.
-    :param chance: what every random number is, or a function that draws one.
+    :param digests: URL, or name of a sent file → its SHA-256.
+    :param chance: the random number, or a function that returns one.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class FakeTransport:
             gate=gate or RateGate(lambda: self.elapsed),
             host=host,
         )
-        #: URL, or name of a file that is sent → its digest.
+        #: URL, or name of a sent file → its digest.
         self.digests = dict(digests or {})
         self.digested: list[str] = []
 
@@ -98,25 +98,27 @@ class FakeTransport:
                 self.now += timedelta(seconds=step.seconds)
 
 
-def ok(**fields: Any) -> ApiResponse:
-    return answered(200, {"result": True, "errors": [], **fields})
+def success(**fields: Any) -> ApiResponse:
+    return http_response(200, {"result": True, "errors": [], **fields})
 
 
 def refused(code: object, message: str = "no", *, status: int = 200) -> ApiResponse:
-    return answered(status, {"result": False, "errors": [{"code": code, "message": message}]})
+    return http_response(status, {"result": False, "errors": [{"code": code, "message": message}]})
 
 
-def answered(status: int, body: object = b"", **headers: str) -> ApiResponse:
+def http_response(status: int, body: object = b"", **headers: str) -> ApiResponse:
     """``retry_after="5"`` becomes the header ``retry-after: 5``; a body that is not bytes becomes JSON."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw)
 
 
 def detail(status: str, **fields: Any) -> ApiResponse:
-    return ok(total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}])
+    return success(
+        total="1", tasklist=[{"id": "2221", "status": status, "socketaccesstoken": TOKEN, **fields}]
+    )
 
 
-HTML_502 = answered(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
+HTML_502 = http_response(502, b"<html><body>Bad Gateway</body></html>", content_type="text/html")
 NOT_SENT = RequestFailure("connection refused", was_sent=False)
 CUT_OFF = RequestFailure("connection reset", was_sent=True)
 NO_TASK_YET = refused(1, "There is no task yet.")

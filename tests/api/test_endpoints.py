@@ -67,7 +67,7 @@ def test_detail_asks_for_one_task_by_its_id_and_can_be_repeated() -> None:
     )
 
 
-def test_a_detail_that_names_no_id_is_believed() -> None:
+def test_a_detail_without_an_id_is_accepted() -> None:
     for nameless in ({"status": "task_start"}, {"id": None, "status": "task_start"}):
         assert endpoints.get_task("2221").read({"tasklist": [nameless]}) == Task(
             "2221", "task_start", shows_parameters=False
@@ -82,14 +82,14 @@ def test_a_detail_about_another_task_is_refused() -> None:
 
 
 @pytest.mark.parametrize("tasklist", [None, [], {}, "x", [None], [[]]])
-def test_a_detail_without_a_task_is_no_answer(tasklist: object) -> None:
+def test_a_detail_without_a_task_is_an_error(tasklist: object) -> None:
     for envelope in ({"tasklist": tasklist}, {}):
         with pytest.raises(WiroResponseError, match="Asked for Wiro task 2221, the response held no task"):
             endpoints.get_task("2221").read(envelope)
 
 
 @pytest.mark.parametrize("bad", ["", " ", None, "None", True, [], {"id": 1}, "a b", "a\nb", "x" * 201])
-def test_what_is_no_task_id_is_not_sent_anywhere(bad: Any) -> None:
+def test_an_invalid_task_id_is_not_sent(bad: Any) -> None:
     for endpoint in (endpoints.get_task, endpoints.cancel_task, endpoints.kill_task):
         with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task"):
             endpoint(bad)
@@ -110,7 +110,7 @@ def test_list_asks_for_the_latest_tasks() -> None:
     }
 
 
-def test_a_list_leaves_out_what_is_no_task() -> None:
+def test_a_list_omits_items_that_are_no_tasks() -> None:
     read = endpoints.list_tasks().read
     assert read({"tasklist": [TASK, None, "x", {}]}) == (
         Task("2221", "task_start", token=TOKEN, shows_parameters=False),
@@ -138,7 +138,7 @@ def test_a_stop_sends_the_id_and_returns_the_task_if_it_is_shown(endpoint: Any, 
     assert call.read({"tasklist": []}) is call.read({}) is None
 
 
-def test_deleting_a_tasks_files_sends_its_token_and_shows_it_to_nobody() -> None:
+def test_deleting_a_tasks_files_sends_its_token_and_never_shows_it() -> None:
     call = endpoints.delete_task_files(TOKEN)
 
     assert _sent(call) == ("Task/InputOutputDelete", {"tasktoken": TOKEN})
@@ -166,7 +166,7 @@ def test_an_uploaded_file_has_a_url() -> None:
 
 
 @pytest.mark.parametrize("files", [None, [], [{}], [{"url": None}], ["x"]])
-def test_an_upload_without_a_url_is_no_answer(files: object) -> None:
+def test_an_upload_without_a_url_is_an_error(files: object) -> None:
     with pytest.raises(WiroResponseError, match="no URL for it"):
         endpoints.upload_file(FILE).read({"list": files})
 
@@ -203,13 +203,13 @@ def test_the_catalogue_is_asked_for_in_pages() -> None:
     }
 
 
-def test_whatever_is_searched_for_the_body_is_something_that_can_be_sent() -> None:
+def test_any_search_text_gives_a_body_that_can_be_sent() -> None:
     body = endpoints.list_models(search="\ud800\0ü").body.json
     assert body is not None
     assert body.isascii()
 
 
-def test_a_page_of_the_catalogue_leaves_out_what_is_no_model() -> None:
+def test_a_page_of_the_catalogue_omits_items_that_are_no_models() -> None:
     read = endpoints.list_models().read
     assert [model.title for model in read({"tool": [{"title": "Retro"}, None]})] == ["Retro"]
     assert read({}) == ()

@@ -1,4 +1,4 @@
-"""How files are sent: each kind of parameter in its way."""
+"""How files are sent for each kind of parameter."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_urls_alone_are_sent_as_json_as_their_kind_asks(
     assert _json(run_body({}, {"inputImage": files}, _known(kind))) == sent
 
 
-def test_a_url_of_one_parameter_travels_beside_the_content_of_another() -> None:
+def test_a_url_of_one_parameter_is_sent_beside_the_content_of_another() -> None:
     known = [ModelParameter("inputImage", "fileinput"), ModelParameter("inputMask", "fileinput")]
     assert run_body({"steps": 4}, {"inputImage": [URL], "inputMask": [CAT]}, known).form == (
         ("steps", "4"),
@@ -95,7 +95,7 @@ def test_a_url_of_one_parameter_travels_beside_the_content_of_another() -> None:
     )
 
 
-def test_the_urls_of_a_multifileinput_beside_the_content_of_another_have_their_empty_partner() -> None:
+def test_urls_of_a_multifileinput_beside_another_files_content_have_the_empty_field() -> None:
     known = [ModelParameter("inputImage", "fileinput"), ModelParameter("inputDocs", "multifileinput")]
     assert run_body({}, {"inputImage": [CAT], "inputDocs": [URL, OTHER]}, known).form == (
         ("inputImage", CAT),
@@ -107,7 +107,7 @@ def test_the_urls_of_a_multifileinput_beside_the_content_of_another_have_their_e
 
 @pytest.mark.parametrize("kind", ["fileinput", "multifileinput"])
 @pytest.mark.parametrize(("given", "partner"), [("inputDocs", "inputDocsUrl"), ("inputDocsUrl", "inputDocs")])
-def test_so_have_urls_that_are_given_among_the_parameters(kind: str, given: str, partner: str) -> None:
+def test_urls_in_the_parameters_have_the_empty_field_too(kind: str, given: str, partner: str) -> None:
     known = [ModelParameter("inputImage", "combinefileinput"), ModelParameter("inputDocs", kind)]
     assert run_body({given: URL.url}, {"inputImage": [CAT]}, known).form == (
         (given, URL.url),
@@ -116,7 +116,7 @@ def test_so_have_urls_that_are_given_among_the_parameters(kind: str, given: str,
     )
 
 
-def test_a_list_of_objects_travels_as_one_field_of_json_text_beside_a_file() -> None:
+def test_beside_a_file_a_list_of_objects_is_one_field_of_json_text() -> None:
     messages = [{"role": "user", "content": "İyi günler"}, {"role": "assistant", "content": [1, None]}]
     form = run_body({"messages": messages, "tools": [], "tags": ["a", "b"]}, {"inputImage": [CAT]}).form
 
@@ -140,7 +140,7 @@ def test_without_knowing_the_model_one_file_is_a_fileinput_and_several_a_multifi
 
 
 @pytest.mark.parametrize("kind", ["imageinput", "fileInput", ""])
-def test_a_parameter_of_a_kind_that_is_not_known_gets_a_file_in_the_usual_form(kind: str) -> None:
+def test_a_file_for_a_parameter_of_an_unknown_kind_is_sent_in_the_usual_form(kind: str) -> None:
     known = (ModelParameter("inputVideo", kind), ModelParameter("prompt", "textarea"))
     assert run_body({}, {"inputVideo": [CAT]}, known).form == (("inputVideo", CAT), ("inputVideoUrl", ""))
     with pytest.raises(WiroUsageError, match=r"no file parameter 'prompt'. Its file parameters: inputVideo"):
@@ -160,12 +160,12 @@ def test_a_parameter_called_nothing_but_url_keeps_its_name() -> None:
     assert run_body({}, {"Url": [CAT, DOG]}).form == (("Url", CAT), ("Url", DOG), ("UrlUrl", ""))
 
 
-def test_a_file_parameter_that_is_really_called_so_is_taken_by_its_name() -> None:
+def test_a_file_parameter_whose_name_ends_in_url_is_found() -> None:
     known = _known("combinefileinput", "inputImageUrl")
     assert run_body({}, {"inputImageUrl": [CAT]}, known).form == (("inputImageUrl", CAT),)
 
 
-def test_a_file_takes_the_place_of_a_parameter_of_its_name() -> None:
+def test_a_file_replaces_a_parameter_of_its_name() -> None:
     parameters = {"inputImage": "old", "inputImageUrl": "https://old.example", "steps": 4}
     assert run_body(parameters, {"inputImage": [CAT]}).form == (
         ("steps", "4"),
@@ -181,12 +181,12 @@ def test_a_parameter_without_files_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("kind", ["imageinput", "filesinput", "multiselectfile", "", "json"])
-def test_a_parameter_of_an_unknown_kind_gets_its_files_in_the_usual_form(kind: str) -> None:
+def test_several_files_for_a_parameter_of_an_unknown_kind_are_sent_in_the_usual_form(kind: str) -> None:
     for files in ([CAT], [URL], [CAT, URL]):
         assert run_body({}, {"inputImage": files}, _known(kind)) == run_body({}, {"inputImage": files})  # type: ignore[dict-item]
 
 
-def test_a_kind_is_known_however_it_is_written() -> None:
+def test_a_kind_is_recognized_in_any_case() -> None:
     files = {"inputImage": [URL]}
     assert run_body({}, files, _known("combineFileInput")) == run_body({}, files, _known("combinefileinput"))
 
@@ -209,7 +209,7 @@ def test_a_file_parameter_given_under_both_its_names_is_refused() -> None:
         run_body({}, {"inputImage": [CAT], "inputImageUrl": [URL]})
 
 
-def test_a_url_with_a_comma_does_not_travel_in_a_list_of_urls() -> None:
+def test_a_url_with_a_comma_is_refused_in_a_list_of_urls() -> None:
     comma = FileUrl("https://a.example/1,2.png")
     with pytest.raises(WiroUsageError, match="%2C"):
         run_body({}, {"inputImage": [comma, URL]}, _known("multifileinput"))

@@ -37,10 +37,10 @@ from tests.api.fake_transport import (
     TOKEN,
     FakeTransport,
     Outcome,
-    answered,
     detail,
-    ok,
+    http_response,
     refused,
+    success,
 )
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 DETAIL = endpoints.get_task("2221")
 RUN = endpoints.run_model("a/b", {"prompt": "x"}, {})
-STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
-TOO_MANY = answered(429, b"", retry_after="20")
+STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
+TOO_MANY = http_response(429, b"", retry_after="20")
 
 
-def test_a_call_that_works_is_sent_once_without_a_pause() -> None:
+def test_a_successful_call_is_sent_once_without_a_pause() -> None:
     transport = FakeTransport(detail("task_start"))
 
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
@@ -81,7 +81,7 @@ def test_key_only_mode_signs_nothing() -> None:
 
 
 def test_no_repr_of_a_request_shows_a_secret() -> None:
-    transport = FakeTransport(ok())
+    transport = FakeTransport(success())
     transport.drive(call(endpoints.delete_task_files(TOKEN), transport.outside))
 
     shown = repr(transport.sends[0]) + repr(transport.outside)
@@ -96,7 +96,7 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
         words = f"bad signature {send.headers['x-signature']} by {KEY} with {SECRET} for {send.body.json}"
         if form == "json":
             return refused(0, words, status=status)
-        return answered(status, f"<html>{words}</html>".encode())
+        return http_response(status, f"<html>{words}</html>".encode())
 
     for api_call in (RUN, endpoints.delete_task_files(TOKEN)):
         transport = FakeTransport(echo)
@@ -115,10 +115,10 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
     "outcome",
     [
         NOT_SENT,
-        answered(429),
+        http_response(429),
         refused(96),
         refused("96"),
-        answered(503, b"<html>busy"),
+        http_response(503, b"<html>busy"),
         refused(0, status=503),
     ],
 )
@@ -131,22 +131,22 @@ def test_a_run_that_certainly_did_not_start_is_sent_again(outcome: Outcome) -> N
 
 LOST: list[Outcome] = [
     CUT_OFF,
-    answered(500, b""),
+    http_response(500, b""),
     refused(0, "database is gone", status=500),
     HTML_502,
-    answered(504, b"<html>timeout"),
-    answered(520, b""),
-    answered(200, b"<html>hello"),
-    answered(200, b""),
-    answered(200, b'{"result": true, "taskid": "22'),
-    answered(200, b"x" * (MAX_BODY_BYTES + 1)),
-    answered(200, {"taskid": "2221"}),
-    answered(200, {"result": None, "taskid": "2221"}),
-    answered(200, []),
-    answered(302, b""),
-    ok(),
-    ok(taskid=None),
-    ok(taskid=""),
+    http_response(504, b"<html>timeout"),
+    http_response(520, b""),
+    http_response(200, b"<html>hello"),
+    http_response(200, b""),
+    http_response(200, b'{"result": true, "taskid": "22'),
+    http_response(200, b"x" * (MAX_BODY_BYTES + 1)),
+    http_response(200, {"taskid": "2221"}),
+    http_response(200, {"result": None, "taskid": "2221"}),
+    http_response(200, []),
+    http_response(302, b""),
+    success(),
+    success(taskid=None),
+    success(taskid=""),
 ]
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> No
 
 
 @pytest.mark.parametrize("outcome", LOST[:12])
-def test_every_other_call_is_sent_again_through_the_same(outcome: Outcome) -> None:
+def test_every_other_call_is_repeated_after_the_same_failures(outcome: Outcome) -> None:
     transport = FakeTransport(outcome, outcome, detail("task_start"))
 
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
@@ -169,7 +169,7 @@ def test_every_other_call_is_sent_again_through_the_same(outcome: Outcome) -> No
 
 
 def test_a_run_lost_at_its_second_try_is_lost() -> None:
-    transport = FakeTransport(answered(503), CUT_OFF, STARTED)
+    transport = FakeTransport(http_response(503), CUT_OFF, STARTED)
     with pytest.raises(WiroLostRunError):
         transport.drive(call(RUN, transport.outside))
     assert len(transport.sends) == 2
@@ -180,15 +180,15 @@ def test_a_run_lost_at_its_second_try_is_lost() -> None:
 )
 @pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "Timeout"}]}])
 def test_a_status_that_does_not_say_what_became_of_a_run_leaves_it_lost(status: int, body: object) -> None:
-    transport = FakeTransport(answered(status, body))
+    transport = FakeTransport(http_response(status, body))
     with pytest.raises(WiroLostRunError):
         transport.drive(call(RUN, transport.outside))
     assert len(transport.sends) == 1
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 499, 504, 522])
-def test_any_other_call_rides_it_out(status: int) -> None:
-    transport = FakeTransport(answered(status), answered(status), detail("task_start"))
+def test_any_other_call_is_repeated_after_such_a_status(status: int) -> None:
+    transport = FakeTransport(http_response(status), http_response(status), detail("task_start"))
     assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
 
 
@@ -196,7 +196,7 @@ CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
 
 
 @pytest.mark.parametrize(
-    ("api_call", "success"),
+    ("api_call", "fields"),
     [
         (DETAIL, {"tasklist": [{"id": "2221", "status": "task_start"}]}),
         (endpoints.list_tasks(), {"tasklist": []}),
@@ -207,10 +207,10 @@ CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
         (endpoints.get_model("a/b"), {"tool": [{"slugowner": "a", "slugproject": "b"}]}),
     ],
 )
-def test_an_error_without_a_reason_passes_for_what_can_be_repeated(
-    api_call: ApiCall[Any], success: dict[str, Any]
+def test_a_repeatable_call_is_repeated_after_an_error_without_a_reason(
+    api_call: ApiCall[Any], fields: dict[str, Any]
 ) -> None:
-    transport = FakeTransport(refused(0, "Something went wrong."), ok(**success))
+    transport = FakeTransport(refused(0, "Something went wrong."), success(**fields))
     transport.drive(call(api_call, transport.outside))
     assert len(transport.sends) == 2
 
@@ -238,7 +238,7 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
         assert transport.sends[0].needs_fresh_connection is fresh
 
 
-# How long to go on
+# How long to repeat
 
 
 @pytest.mark.parametrize(
@@ -248,13 +248,13 @@ def test_only_a_run_asks_for_a_fresh_connection() -> None:
         (refused(97, "Insufficient balance"), WiroBalanceError),
         (refused(97, "Only a team admin can perform this action"), WiroPermissionError),
         (NO_TASK_YET, WiroNotFoundError),
-        (answered(401), WiroAuthenticationError),
-        (answered(403), WiroAuthenticationError),
-        (answered(404), WiroNotFoundError),
+        (http_response(401), WiroAuthenticationError),
+        (http_response(403), WiroAuthenticationError),
+        (http_response(404), WiroNotFoundError),
     ],
 )
 @pytest.mark.parametrize("api_call", [RUN, DETAIL], ids=["Run", "Detail"])
-def test_what_a_repeat_cannot_help_is_sent_once(
+def test_a_call_that_a_repeat_cannot_help_is_sent_once(
     api_call: endpoints.ApiCall[object], outcome: Outcome, expected: type[WiroError]
 ) -> None:
     transport = FakeTransport(outcome)
@@ -270,8 +270,8 @@ def test_what_a_repeat_cannot_help_is_sent_once(
         (HTML_502, WiroServerError),
         (NOT_SENT, WiroConnectionError),
         (CUT_OFF, WiroConnectionError),
-        (answered(200, b""), WiroResponseError),
-        (answered(429), WiroRateLimitError),
+        (http_response(200, b""), WiroResponseError),
+        (http_response(429), WiroRateLimitError),
         (refused(96), WiroConcurrencyLimitError),
     ],
 )
@@ -305,7 +305,7 @@ def test_without_patience_there_is_one_try() -> None:
     assert len(transport.sends) == 1
 
 
-def test_an_error_the_caller_waits_for_itself_is_raised_at_once() -> None:
+def test_an_error_that_the_caller_handles_is_raised_at_once() -> None:
     transport = FakeTransport(refused(96))
     with pytest.raises(WiroConcurrencyLimitError):
         transport.drive(call(RUN, transport.outside, gives_up_on=(WiroConcurrencyLimitError,)))
@@ -322,7 +322,7 @@ def test_pauses_stay_within_the_bounds_of_the_backoff() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status: int) -> None:
     for asked, pauses in (("20", [20.0]), ("Mon, 23 Nov 2026 12:00:20 GMT", [20.0]), ("0", [0.75])):
-        transport = FakeTransport(answered(status, b"", retry_after=asked), detail("task_start"))
+        transport = FakeTransport(http_response(status, b"", retry_after=asked), detail("task_start"))
         transport.drive(call(DETAIL, transport.outside))
         assert transport.pauses == pauses
 
@@ -332,7 +332,7 @@ def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status:
 def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within_it(
     status: int, asked: str
 ) -> None:
-    busy = answered(status, b"", retry_after=asked)
+    busy = http_response(status, b"", retry_after=asked)
     for api_call, then in ((DETAIL, detail("task_start")), (RUN, STARTED)):
         transport = FakeTransport(busy, then)
         transport.drive(call(api_call, transport.outside))
@@ -344,8 +344,8 @@ def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within
     assert transport.sent_at == [0, 45]
 
 
-def test_a_pause_beyond_patience_is_not_begun() -> None:
-    transport = FakeTransport(answered(503, b"", retry_after="20"), detail("task_start"))
+def test_no_pause_exceeds_the_patience() -> None:
+    transport = FakeTransport(http_response(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
         transport.drive(call(DETAIL, transport.outside, patience_seconds=19))
     assert transport.pauses == []
@@ -365,7 +365,7 @@ def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
     assert other.sent_at == [20.0]
 
 
-@pytest.mark.parametrize("outcome", [answered(503, b"", retry_after="20"), refused(96), HTML_502])
+@pytest.mark.parametrize("outcome", [http_response(503, b"", retry_after="20"), refused(96), HTML_502])
 def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
     other = FakeTransport(detail("task_start"))
     hit = FakeTransport(outcome, gate=other.outside.gate)
@@ -376,7 +376,7 @@ def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
     assert other.pauses == []
 
 
-def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
+def test_a_deadline_ends_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     transport = FakeTransport(detail("task_start"))
     transport.outside.gate.close(600)
 
@@ -386,7 +386,7 @@ def test_a_deadline_cuts_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     assert transport.sends == []
 
 
-def test_without_a_deadline_patience_cuts_it() -> None:
+def test_without_a_deadline_patience_ends_the_wait_for_the_gate() -> None:
     transport = FakeTransport(STARTED)
     transport.outside.gate.close(50)
 
@@ -397,11 +397,11 @@ def test_without_a_deadline_patience_cuts_it() -> None:
 
 
 @pytest.mark.parametrize("api_call", [DETAIL, RUN])
-def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
+def test_a_call_is_made_although_another_was_asked_to_wait_for_a_day(
     api_call: endpoints.ApiCall[object],
 ) -> None:
     transport = FakeTransport(detail("task_start") if api_call is DETAIL else STARTED)
-    hit = FakeTransport(answered(429, b"", retry_after="86400"), gate=transport.outside.gate)
+    hit = FakeTransport(http_response(429, b"", retry_after="86400"), gate=transport.outside.gate)
     with pytest.raises(WiroRateLimitError):
         hit.drive(call(DETAIL, hit.outside))
 
@@ -409,7 +409,7 @@ def test_a_call_is_made_although_another_was_told_to_wait_for_a_day(
     assert transport.sent_at == [45]
 
 
-def test_with_a_deadline_rate_limits_are_waited_out_whatever_the_patience() -> None:
+def test_with_a_deadline_a_call_waits_for_rate_limits_whatever_its_patience() -> None:
     transport = FakeTransport(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
     deadline = NOON + timedelta(seconds=90)
 

@@ -1,4 +1,4 @@
-"""Whatever a server or a proxy answers: every endpoint returns a value or raises a Wiro error."""
+"""Whatever a server or a proxy returns, every endpoint returns a value or raises a Wiro error."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _STATUSES = st.sampled_from([200, 400, 401, 403, 404, 429, 500, 503]) | st.integ
 @example(status=500, headers={}, body=json.dumps({"errors": ["word " * 150] * 50}).encode())
 @example(status=200, headers={}, body=b'{"result": true, "tasklist": [{"id": 1e999}]}')
 @example(status=429, headers={"retry-after": "9" * 5000}, body=b"")
-def test_no_answer_does_worse_than_a_wiro_error(
+def test_any_response_raises_at_worst_a_wiro_error(
     api_call: ApiCall[Any], status: int, headers: dict[str, str], body: bytes
 ) -> None:
     transport = FakeTransport(ApiResponse(status, headers, body))
@@ -86,7 +86,7 @@ def test_no_answer_does_worse_than_a_wiro_error(
 @pytest.mark.parametrize("api_call", CALLS, ids=lambda api_call: api_call.path)
 @quick
 @given(status=_STATUSES, before=st.binary(max_size=600), after=st.binary(max_size=20), form=st.integers(0, 3))
-def test_no_message_repeats_what_is_secret_wherever_the_server_echoes_it(
+def test_no_message_repeats_a_secret_wherever_the_server_echoes_it(
     api_call: ApiCall[Any], status: int, before: bytes, after: bytes, form: int
 ) -> None:
     def echo(send: Send) -> ApiResponse:

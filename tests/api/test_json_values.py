@@ -1,4 +1,4 @@
-"""Values of Python among a model's parameters: sent as JSON has them, or refused with what to write."""
+"""Python values among a model's parameters: sent as JSON, or refused with advice what to write."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def test_numbers_of_a_database_and_outputs_of_mapped_tasks_are_sent(given: Any, 
     assert run_body({"x": given}, {}).json == run_body({"x": sent}, {}).json
 
 
-def test_a_run_is_told_by_the_same_digest_in_either_form() -> None:
+def test_a_run_has_the_same_digest_in_either_form() -> None:
     assert fingerprint("a/b", {"x": Decimal("4.0")}, {}) == fingerprint("a/b", {"x": 4.0}, {})
     assert fingerprint("a/b", {"x": UserList([1])}, {}) == fingerprint("a/b", {"x": [1]}, {})
-    # What was sent before stays as it is: a retry recognises the record of the version before by this.
+    # Unchanged since the previous version: a retry recognises its record by this.
     assert fingerprint("a/b", {"x": (1, 2), "y": {"z": 1.5}}, {"f": []}, "7") == (
         "5bb922879fc199ba7a31b21a310006c479115006705d25b70e808ed1a765efcb"
     )
 
 
-def test_values_that_json_has_stay_the_very_same() -> None:
+def test_values_that_json_has_are_returned_unchanged() -> None:
     value = {"a": [1, 2.5, True, None, "ü"]}
     assert json_value("x", value) is value
 
@@ -66,7 +66,7 @@ def test_values_that_json_has_stay_the_very_same() -> None:
         (object(), "found object"),
     ],
 )
-def test_what_json_lacks_is_refused_with_what_to_write_instead(value: Any, words: str) -> None:
+def test_a_value_that_json_lacks_is_refused_with_advice_what_to_write(value: Any, words: str) -> None:
     with pytest.raises(WiroUsageError, match=words) as caught:
         json_value("mask", value)
     assert str(caught.value).startswith("Parameter 'mask' can't be sent: ")
@@ -85,6 +85,6 @@ def test_json_text_of_parameters_is_read() -> None:
 
 
 @pytest.mark.parametrize("given", ['{"prompt": ', "a robot", "[1]", [1], 7])
-def test_other_text_is_refused_with_its_beginning(given: object) -> None:
+def test_other_text_is_refused_and_quoted(given: object) -> None:
     with pytest.raises(WiroUsageError, match=r"or its JSON text, found .*tojson"):
         clean_parameters(given)

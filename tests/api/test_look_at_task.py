@@ -1,4 +1,4 @@
-"""conversations.look_at_task: one poll of a task that is known to be there, with a paid task's patience."""
+"""operations.look_at_task: one poll of a task that is known to exist, through outages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.api.fake_transport import (
     NOON,
     FakeTransport,
     Outcome,
-    answered,
     detail,
+    http_response,
     refused,
 )
 
 RUNNING = detail("task_start")
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), refused(0, "Something went wrong.")])
-def test_an_outage_is_ridden_out_for_the_patience_and_no_longer(how: Outcome) -> None:
+@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, http_response(429), refused(0, "Something went wrong.")])
+def test_an_outage_is_tolerated_for_the_patience_and_no_longer(how: Outcome) -> None:
     transport = FakeTransport(lambda _: RUNNING if transport.elapsed >= 90 else how)
     assert (
         transport.drive(look_at_task("2221", transport.outside, patience_seconds=100)).status == "task_start"
@@ -42,14 +42,14 @@ def test_an_outage_is_ridden_out_for_the_patience_and_no_longer(how: Outcome) ->
         assert patience <= transport.elapsed <= patience + 31
 
 
-def test_a_deadline_ends_it_sooner_as_a_timeout_so_that_the_task_gets_stopped() -> None:
+def test_a_deadline_in_an_outage_is_a_timeout_so_that_the_task_gets_stopped() -> None:
     transport = FakeTransport(HTML_502)
     with pytest.raises(WiroTaskTimeoutError, match="2221 did not end before its deadline"):
         transport.drive(look_at_task("2221", transport.outside, deadline=NOON + timedelta(seconds=40)))
     assert transport.elapsed == 40
 
 
-def test_after_the_deadline_it_is_polled_once_all_the_same() -> None:
+def test_after_the_deadline_the_task_is_still_polled_once() -> None:
     past = NOON - timedelta(hours=1)
     transport = FakeTransport(RUNNING)
     assert transport.drive(look_at_task("2221", transport.outside, deadline=past)).status == "task_start"
@@ -79,7 +79,7 @@ def test_one_poll_alone_does_not_prove_that_a_task_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("patience", [0.0, 5.0])
-def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> None:
+def test_the_half_minute_for_new_tasks_does_not_depend_on_the_patience(patience: float) -> None:
     transport = FakeTransport(lambda _: RUNNING if transport.elapsed >= 29 else NO_TASK_YET)
     assert (
         transport.drive(look_at_task("2221", transport.outside, patience_seconds=patience)).status
@@ -92,7 +92,7 @@ def test_the_half_minute_does_not_depend_on_the_patience(patience: float) -> Non
     assert transport.elapsed == 30
 
 
-def test_waiting_for_a_task_to_be_known_leaves_the_whole_patience_for_an_outage() -> None:
+def test_waiting_for_a_new_task_leaves_the_whole_patience_for_an_outage() -> None:
     transport = FakeTransport(lambda _: NO_TASK_YET if transport.elapsed < 25 else HTML_502)
     with pytest.raises(WiroConnectionError, match="Lost sight"):
         transport.drive(look_at_task("2221", transport.outside, patience_seconds=60))
@@ -110,8 +110,8 @@ def test_a_process_that_was_suspended_for_an_hour_polls_again() -> None:
     assert transport.drive(look_at_task("2221", transport.outside)).status == "task_start"
 
 
-def test_credentials_that_are_refused_end_it_at_once() -> None:
-    transport = FakeTransport(answered(401))
+def test_refused_credentials_end_it_at_once() -> None:
+    transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
         transport.drive(look_at_task("2221", transport.outside))
     assert len(transport.sends) == 1

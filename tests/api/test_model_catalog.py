@@ -27,7 +27,7 @@ def _defaults(model: dict[str, Any]) -> dict[str, Any]:
     return {parameter["id"]: parameter["default"] for parameter in model["parameters"]}
 
 
-def test_the_catalog_is_whole() -> None:
+def test_the_catalog_is_complete() -> None:
     assert len(CATALOG) == 200
 
 
@@ -52,7 +52,7 @@ TAKES_A_FILE = [
 ]
 
 
-def test_a_file_for_any_input_of_any_model_is_sent_under_its_name_and_its_url_under_the_other() -> None:
+def test_a_file_for_any_models_input_goes_under_its_name_and_a_url_under_its_url_name() -> None:
     assert len(TAKES_A_FILE) > 150
     for model, name in TAKES_A_FILE:
         others = [(key, value) for key, value in _defaults(model).items() if key != name]
@@ -69,7 +69,7 @@ def test_a_file_for_any_input_of_any_model_is_sent_under_its_name_and_its_url_un
         }
 
 
-def test_several_files_for_any_input_of_any_model_have_the_empty_field_for_urls_beside_them() -> None:
+def test_several_files_for_any_models_input_have_the_empty_url_field_beside_them() -> None:
     for model, name in TAKES_A_FILE:
         file = name.removesuffix("Url")
         pair = ModelParameter(file, "multifileinput")

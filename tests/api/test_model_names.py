@@ -1,4 +1,4 @@
-"""A name that Wiro doesn't know: the error says which model may be meant."""
+"""The error for an unknown model suggests similar names."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from airflow_provider_wiro.api import model_slugs, operations
 from airflow_provider_wiro.api.model_slugs import nearest
 from airflow_provider_wiro.exceptions import WiroModelNotFoundError
-from tests.api.fake_transport import HTML_502, FakeTransport, ok, refused
+from tests.api.fake_transport import HTML_502, FakeTransport, refused, success
 
 SLUGS = [
     model["model"].strip()
     for model in json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
 ] + ["retroAIx/Retro-Cartoons"]
 UNKNOWN = refused(1, "slug-owner-project-not-exist")
-RETRO = ok(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
+RETRO = success(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}])
 
 
 def error_for(transport: FakeTransport, model: str) -> str:
@@ -27,7 +27,7 @@ def error_for(transport: FakeTransport, model: str) -> str:
 
 
 def test_the_nearest_model_is_named() -> None:
-    transport = FakeTransport(UNKNOWN, UNKNOWN, RETRO, ok(tool=[]))
+    transport = FakeTransport(UNKNOWN, UNKNOWN, RETRO, success(tool=[]))
 
     assert error_for(transport, "retroAIx/Retro-Cartoonz") == (
         "Wiro has no model 'retroAIx/Retro-Cartoonz'; did you mean 'retroAIx/Retro-Cartoons'?"
@@ -37,14 +37,14 @@ def test_the_nearest_model_is_named() -> None:
     assert words["search"] == "Retro Cartoonz"
 
 
-def test_a_catalogue_that_does_not_answer_costs_only_the_hint() -> None:
+def test_an_unavailable_catalogue_costs_only_the_hint() -> None:
     transport = FakeTransport(UNKNOWN, UNKNOWN, HTML_502, HTML_502)
 
     assert error_for(transport, "retroAIx/Retro-Cartoonz") == "Wiro has no model 'retroAIx/Retro-Cartoonz'."
     assert len(transport.sends) == 4
 
 
-def test_a_model_that_is_asked_for_gets_the_same_error() -> None:
+def test_a_request_for_a_model_gets_the_same_error() -> None:
     transport = FakeTransport(
         refused(1, "tool-not-accessible"), refused(1, "tool-not-accessible"), RETRO, RETRO
     )
@@ -62,10 +62,10 @@ def test_a_model_that_is_asked_for_gets_the_same_error() -> None:
         ("wiro/Animated-Logos", "wiro/Animated Logo"),
     ],
 )
-def test_typing_errors_of_every_kind_find_their_model_among_all(given: str, meant: str) -> None:
+def test_typing_errors_of_every_kind_find_their_model(given: str, meant: str) -> None:
     assert nearest(given, [*SLUGS, "wiro/Animated Logo"])[0] == meant
 
 
 @pytest.mark.parametrize("given", ["nope/nothing", "me/my-cat-pictures"])
-def test_what_is_like_no_model_gets_no_hint(given: str) -> None:
+def test_a_name_unlike_any_model_gets_no_hint(given: str) -> None:
     assert nearest(given, SLUGS) == []

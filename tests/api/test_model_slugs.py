@@ -1,4 +1,4 @@
-"""A model is found under either form of its slug, and a Run is repeated for this one refusal only."""
+"""A model is found under either form of its slug; a Run is repeated only after that one refusal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from airflow_provider_wiro.exceptions import (
     WiroModelNotFoundError,
     WiroNotFoundError,
 )
-from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, FakeTransport, answered, ok, refused
+from tests.api.fake_transport import CUT_OFF, HTML_502, TOKEN, FakeTransport, http_response, refused, success
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import ApiResponse
     from airflow_provider_wiro.api.retry import RequestFailure
 
 CATALOG: list[dict[str, Any]] = json.loads((Path(__file__).parent / "data/model-catalog.json").read_text())
-STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
 UNKNOWN = refused(1, "slug-owner-project-not-exist")
-LOGO = ok(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
+LOGO = success(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "parameters": None}])
 
 
 def run(transport: FakeTransport, model: str) -> str:
@@ -51,13 +51,15 @@ def test_a_clean_slug_is_tried_as_the_catalogue_shows_it() -> None:
     broken: dict[str, Any] = {"slugowner": None}
     other = {"slugowner": "wiro", "slugproject": "Animated Logos"}
     logo = {"slugowner": "wiro ", "slugproject": " Animated Logo"}
-    transport = FakeTransport(UNKNOWN, ok(tool=[broken, other, logo]), STARTED)
+    transport = FakeTransport(UNKNOWN, success(tool=[broken, other, logo]), STARTED)
 
     assert run(transport, "wiro/animated-logo") == "2221"
     assert transport.paths == ["Run/wiro/animated-logo", "Tool/List", "Run/wiro/Animated%20Logo"]
 
 
-@pytest.mark.parametrize("catalogue", [ok(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")])
+@pytest.mark.parametrize(
+    "catalogue", [success(tool=[]), UNKNOWN, refused(0, "Request parameter [x] required")]
+)
 def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: ApiResponse) -> None:
     transport = FakeTransport(UNKNOWN, catalogue)
 
@@ -66,7 +68,7 @@ def test_a_clean_slug_that_the_catalogue_does_not_show_is_sent_once(catalogue: A
     assert [path for path in transport.paths if path.startswith("Run/")] == ["Run/wiro/no-such-model"]
 
 
-def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_given() -> None:
+def test_a_model_unknown_in_both_forms_is_refused_under_the_given_name() -> None:
     transport = FakeTransport(UNKNOWN, refused(1, "slug-owner-project-not-exist, second"))
 
     with pytest.raises(WiroNotFoundError) as raised:
@@ -82,7 +84,7 @@ def test_a_model_that_there_is_in_neither_form_is_refused_by_the_name_that_was_g
         refused(1, "There is no task yet."),
         refused(0, "slug-owner-project-not-exist"),
         refused(97, "Insufficient balance"),
-        answered(404, b"slug-owner-project-not-exist"),
+        http_response(404, b"slug-owner-project-not-exist"),
         refused(1, "slug-owner-project-not-exist", status=401),
     ],
 )
@@ -95,7 +97,7 @@ def test_no_other_refusal_repeats_a_run(refusal: ApiResponse) -> None:
 
 
 @pytest.mark.parametrize("lost", [CUT_OFF, HTML_502, refused(1, "slug-owner-project-not-exist", status=502)])
-def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
+def test_a_lost_run_is_not_repeated_in_the_other_form(
     lost: ApiResponse | RequestFailure,
 ) -> None:
     transport = FakeTransport(lost, STARTED)
@@ -105,7 +107,7 @@ def test_a_run_whose_fate_is_unknown_is_not_repeated_in_another_form(
     assert len(transport.sends) == 1
 
 
-def test_the_second_form_is_lost_like_any_run() -> None:
+def test_a_run_in_the_other_form_can_be_lost_like_any_run() -> None:
     transport = FakeTransport(UNKNOWN, CUT_OFF, STARTED)
 
     with pytest.raises(WiroLostRunError):
@@ -113,7 +115,7 @@ def test_the_second_form_is_lost_like_any_run() -> None:
     assert len(transport.sends) == 2
 
 
-@pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), ok(tool=[])])
+@pytest.mark.parametrize("unknown", [UNKNOWN, refused(1, "tool-not-accessible"), success(tool=[])])
 def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
     transport = FakeTransport(unknown, LOGO)
 
@@ -126,7 +128,7 @@ def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> N
     ]
 
 
-def test_who_sends_many_learns_the_form_that_is_known() -> None:
+def test_a_batch_is_notified_of_the_form_that_wiro_knows() -> None:
     learned: list[str] = []
     transport = FakeTransport(UNKNOWN, LOGO)
 

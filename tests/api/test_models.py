@@ -12,7 +12,7 @@ from airflow_provider_wiro.api.models import Output, StartedRun, Task, TaskStatu
 from tests.api.decoding.test_fields import JSON_VALUES
 from tests.api.fake_transport import TOKEN, quick
 
-#: Task/Detail's sample in the reference, as it stands there.
+#: The sample of Task/Detail in Wiro's reference.
 SAMPLE: dict[str, Any] = {
     "id": "2221",
     "uuid": "15bce51f-442f-4f44-a71d-13c6374a62bd",
@@ -46,7 +46,7 @@ def _task(**fields: Any) -> Task:
     return Task.from_wire({**SAMPLE, **fields})
 
 
-def test_the_references_own_sample_is_read() -> None:
+def test_the_sample_of_wiros_reference_is_read() -> None:
     task = _task()
 
     assert task.id == "2221"
@@ -89,7 +89,7 @@ def test_times_of_zero_mean_not_yet() -> None:
     assert (task.started_at, task.ended_at, task.queue_seconds) == (None, None, None)
 
 
-def test_the_queue_never_took_less_than_no_time() -> None:
+def test_queue_time_is_never_negative() -> None:
     assert _task(createtime="1734513809", starttime="1734513807").queue_seconds == 0.0
 
 
@@ -118,7 +118,7 @@ def test_an_error_before_the_model_ran_is_a_running_status_with_a_reason() -> No
 
 
 @pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
-def test_two_statuses_are_terminal_and_only_one_can_be_a_success(status: str) -> None:
+def test_two_statuses_are_terminal_and_one_of_them_can_be_a_success(status: str) -> None:
     task = _task(status=status, pexit="0")
     assert task.is_terminal
     assert task.has_succeeded is (status == "task_postprocess_end")
@@ -160,7 +160,7 @@ def test_an_empty_answer_falls_back_to_what_the_model_printed() -> None:
     assert _task(outputs=[{"contenttype": "raw", "content": {}}], debugoutput="merged").answer == "merged"
 
 
-def test_the_last_error_lines_are_ten_and_none_is_endless() -> None:
+def test_there_are_at_most_ten_last_error_lines_of_bounded_length() -> None:
     stderr = "\n".join(f"line {number}" for number in range(30)) + "\n" + "x" * 9000 + "\n\n"
     lines = _task(debugerror=stderr, debugoutput="ignored").last_error_lines.splitlines()
 
@@ -268,7 +268,7 @@ def test_no_json_in_any_field_breaks_a_model_or_a_file(item: dict[str, Any]) -> 
     UploadedFile.from_wire(item)
 
 
-def test_the_names_that_some_kits_use_are_read_as_well() -> None:
+def test_names_that_some_client_libraries_use_are_read_as_well() -> None:
     named = {name: value for name, value in SAMPLE.items() if name not in {"id", "outputs"}}
     task = Task.from_wire({**named, "taskid": 2221, "output": SAMPLE["outputs"]})
 
@@ -282,18 +282,18 @@ def test_parameters_may_come_as_json_text(given: object) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["0", 0, "0.00", "", None, "-1", "large"])
-def test_a_size_of_zero_tells_nothing(unknown: object) -> None:
+def test_a_size_of_zero_is_unknown(unknown: object) -> None:
     output = {"name": "0.png", "contenttype": "image/png", "url": "https://x/0.png", "size": unknown}
     assert _task(outputs=[output]).outputs[0].size is None
 
 
 @pytest.mark.parametrize("unknown", ["0", 0, "0.000", "", None])
-def test_a_success_that_costs_nothing_has_a_cost_that_is_not_known_yet(unknown: object) -> None:
+def test_a_zero_cost_of_a_success_is_not_known_yet(unknown: object) -> None:
     assert _task(totalcost=unknown).cost_usd is None
     assert _task(status="task_output", totalcost=unknown).cost_usd is None
 
 
-def test_what_is_not_billed_costs_zero_and_what_was_killed_may_be_charged_yet() -> None:
+def test_an_unbilled_task_costs_zero_and_a_killed_one_may_still_be_charged() -> None:
     assert _task(pexit="1", totalcost="0").cost_usd == "0"
     assert _task(status="task_cancel", starttime="0", totalcost="0").cost_usd == "0"
     assert _task(status="task_cancel", totalcost="0").cost_usd is None
@@ -309,7 +309,7 @@ def test_parameters_that_are_no_object_are_none(parameters: object) -> None:
     assert Task.from_wire({"id": "1", "parameters": parameters}).parameters == {}
 
 
-def test_what_the_model_printed_shows_no_token() -> None:
+def test_the_models_printed_output_shows_no_token() -> None:
     task = Task.from_wire(
         {
             "id": "1",
@@ -334,5 +334,5 @@ def test_what_the_model_printed_shows_no_token() -> None:
         ("task_cancel", None, "cancelled"),
     ],
 )
-def test_the_state_says_the_status_in_a_word(status: str, exit_code: str | None, state: str) -> None:
+def test_the_state_is_a_plain_word_for_the_status(status: str, exit_code: str | None, state: str) -> None:
     assert Task(id="1", status=status, exit_code=exit_code).state == state

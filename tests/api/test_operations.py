@@ -24,15 +24,15 @@ from tests.api.fake_transport import (
     NO_TASK_YET,
     TOKEN,
     FakeTransport,
-    answered,
     detail,
-    ok,
+    http_response,
     refused,
+    success,
 )
 
-STARTED = ok(taskid="2221", socketaccesstoken=TOKEN)
+STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
 CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))
-TOOL = ok(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combinefileinput"}]}]}])
+TOOL = success(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combinefileinput"}]}]}])
 
 
 # Starting
@@ -46,7 +46,7 @@ def test_a_run_without_files_is_one_request() -> None:
     assert transport.paths == ["Run/a/b"]
 
 
-def test_a_run_with_files_first_asks_the_model_how_it_takes_them() -> None:
+def test_a_run_with_files_first_requests_the_models_parameters() -> None:
     transport = FakeTransport(TOOL, STARTED)
     files = {"inputImage": [CAT, FileUrl("https://a.example/1.png")]}
     transport.drive(operations.run_model(transport.outside, "a/b", {"steps": 4}, files))
@@ -62,24 +62,24 @@ def test_a_run_with_files_first_asks_the_model_how_it_takes_them() -> None:
 @pytest.mark.parametrize(
     "unknown",
     [
-        ok(tool=[]),
+        success(tool=[]),
         refused(1, "slug-owner-project-not-exist"),
-        answered(404),
-        answered(413, b"<html>too large"),
-        answered(403, b"<html>denied"),
+        http_response(404),
+        http_response(413, b"<html>too large"),
+        http_response(403, b"<html>denied"),
         refused(0, "Something went wrong."),
         refused(0, "You don't have any permission for this action."),
         HTML_502,
-        answered(200, b"<html>welcome"),
+        http_response(200, b"<html>welcome"),
     ],
 )
-def test_a_model_whose_parameters_cannot_be_had_gets_its_files_in_the_usual_form(unknown: object) -> None:
+def test_if_the_models_parameters_are_unavailable_files_are_sent_in_the_usual_form(unknown: object) -> None:
     transport = FakeTransport(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
     transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
 
 
-def test_asking_about_the_model_is_repeated_and_the_run_is_not() -> None:
+def test_the_request_for_the_model_is_repeated_and_the_run_is_not() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, TOOL, CUT_OFF)
     with pytest.raises(WiroLostRunError):
         transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
@@ -87,13 +87,13 @@ def test_asking_about_the_model_is_repeated_and_the_run_is_not() -> None:
 
 
 def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
-    transport = FakeTransport(answered(401))
+    transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
         transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.paths == ["Tool/Detail"]
 
 
-def test_a_single_stumble_of_tool_detail_is_ridden_out() -> None:
+def test_a_single_failure_of_tool_detail_is_tolerated() -> None:
     transport = FakeTransport(refused(0, "Something went wrong."), TOOL, STARTED)
     transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.sends[-1].body.form == (("inputImage", CAT),)
@@ -119,7 +119,7 @@ def test_a_run_names_its_callback_and_its_project() -> None:
     }
 
 
-def test_a_full_account_is_waited_for_unless_the_caller_has_a_better_way() -> None:
+def test_a_run_waits_for_a_free_slot_unless_the_caller_does() -> None:
     transport = FakeTransport(refused(96), refused(96), STARTED)
     assert transport.drive(operations.run_model(transport.outside, "a/b", {}, {})).wiro_task_id == "2221"
 
@@ -132,8 +132,8 @@ def test_a_full_account_is_waited_for_unless_the_caller_has_a_better_way() -> No
 # Deleting files
 
 
-def test_deleting_a_tasks_files_finds_out_its_token_first() -> None:
-    transport = FakeTransport(detail("task_postprocess_end"), ok())
+def test_deleting_a_tasks_files_requests_its_token_first() -> None:
+    transport = FakeTransport(detail("task_postprocess_end"), success())
     transport.drive(operations.delete_task_files(transport.outside, "2221"))
 
     assert transport.paths == ["Task/Detail", "Task/InputOutputDelete"]
@@ -147,11 +147,11 @@ def test_without_a_token_nothing_is_deleted() -> None:
     assert transport.paths == ["Task/Detail"]
 
 
-# Trying a connection
+# Testing a connection
 
 
-@pytest.mark.parametrize("answer", [ok(tasklist=[]), ok(), NO_TASK_YET])
-def test_a_connection_works_when_wiro_lets_us_in_even_if_there_is_no_task_yet(answer: object) -> None:
+@pytest.mark.parametrize("answer", [success(tasklist=[]), success(), NO_TASK_YET])
+def test_a_connection_works_if_wiro_accepts_it_even_without_any_task(answer: object) -> None:
     transport = FakeTransport(answer)  # type: ignore[arg-type]
     message = transport.drive(operations.try_connection(transport.outside))
 
@@ -159,8 +159,8 @@ def test_a_connection_works_when_wiro_lets_us_in_even_if_there_is_no_task_yet(an
     assert transport.paths == ["Task/List"]
 
 
-def test_it_says_which_mode_it_used() -> None:
-    transport = FakeTransport(ok(), credentials=Credentials(KEY))
+def test_a_connection_test_reports_the_mode() -> None:
+    transport = FakeTransport(success(), credentials=Credentials(KEY))
     message = transport.drive(operations.try_connection(transport.outside))
     assert message == "Wiro accepts the connection (API key only mode)."
 
@@ -169,15 +169,13 @@ def test_it_says_which_mode_it_used() -> None:
     ("answer", "expected"),
     [
         (refused(0, "Project authorization is not valid.", status=401), WiroAuthenticationError),
-        (answered(404), WiroNotFoundError),
-        (answered(404, b"<html>nginx"), WiroServerError),
-        (answered(200, b"<html>welcome"), WiroResponseError),
+        (http_response(404), WiroNotFoundError),
+        (http_response(404, b"<html>nginx"), WiroServerError),
+        (http_response(200, b"<html>welcome"), WiroResponseError),
         (HTML_502, WiroServerError),
     ],
 )
-def test_a_connection_that_does_not_work_is_tried_once_and_not_called_good(
-    answer: object, expected: type[Exception]
-) -> None:
+def test_a_broken_connection_is_tried_once_and_is_an_error(answer: object, expected: type[Exception]) -> None:
     transport = FakeTransport(answer)  # type: ignore[arg-type]
     with pytest.raises(expected):
         transport.drive(operations.try_connection(transport.outside))

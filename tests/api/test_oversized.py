@@ -1,4 +1,4 @@
-"""Of a Detail that is too large to be read, its beginning still shows how the task is."""
+"""The beginning of a Detail that is too large to read whole still shows the task's status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_wiro.exceptions import (
     WiroResponseError,
     WiroTaskFailedError,
 )
-from tests.api.fake_transport import HTML_502, FakeTransport, detail, ok
+from tests.api.fake_transport import HTML_502, FakeTransport, detail, success
 from tests.api.test_models import SAMPLE
 
 ENDED = "Wiro task 2221 has ended and is paid; its response has more than 16 MiB"
@@ -38,7 +38,7 @@ def beginning(cut: int | None = None, **fields: Any) -> bytes:
     ]
 
 
-def test_one_that_has_succeeded_is_paid_and_its_error_says_so() -> None:
+def test_the_error_for_a_succeeded_task_says_that_it_is_paid() -> None:
     for pexit in ({}, {"pexit": "0"}):
         with pytest.raises(WiroAnswerTooLargeError, match=ENDED) as caught:
             task_from_beginning("2221", beginning(**pexit))
@@ -47,12 +47,12 @@ def test_one_that_has_succeeded_is_paid_and_its_error_says_so() -> None:
 
 
 @pytest.mark.parametrize("status", ["task_queue", "task_start", "task_output", "task_end", "task_dreaming"])
-def test_one_that_runs_is_followed_on(status: str) -> None:
+def test_a_running_task_is_followed_further(status: str) -> None:
     task = task_from_beginning("2221", beginning(status=status))
     assert (task.id, task.status, task.is_terminal) == ("2221", status, False)
 
 
-def test_one_that_was_cancelled_or_has_failed_ends_as_that() -> None:
+def test_a_cancelled_or_failed_task_ends_as_such() -> None:
     assert task_from_beginning("2221", beginning(status="task_cancel")).is_cancelled
     fields = {name: value for name, value in SAMPLE.items() if name != "outputs"}
     body = json.dumps({"tasklist": [{**fields, "pexit": "1", "outputs": []}]}).encode()[:-1]
@@ -60,28 +60,28 @@ def test_one_that_was_cancelled_or_has_failed_ends_as_that() -> None:
         check_success(task_from_beginning("2221", body))
 
 
-def test_what_is_cut_off_before_the_status_is_not_guessed() -> None:
+def test_a_response_truncated_before_the_status_is_an_error() -> None:
     status_at = beginning().index(b'"status": "task_postprocess_end"')
     for cut in (status_at, status_at + 12, 80, 10, 0):
         with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN):
             task_from_beginning("2221", beginning(cut))
 
 
-def test_a_status_inside_of_something_else_is_not_the_tasks() -> None:
+def test_a_status_inside_another_value_is_not_the_tasks() -> None:
     inner = {"status": "task_cancel", "tasklist": [{"status": "task_cancel"}]}
     body = json.dumps({"status": "task_cancel", "other": [inner], "tasklist": [{"id": "2221", "x": inner}]})
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN):
         task_from_beginning("2221", body.encode())
 
 
-def test_an_answer_about_another_task_is_not_about_this_one() -> None:
+def test_a_response_about_another_task_is_refused() -> None:
     with pytest.raises(WiroResponseError, match="about another one") as caught:
         task_from_beginning("7", beginning(status="task_start"))
     assert caught.value.may_retry
 
 
 @given(st.binary(max_size=300))
-def test_whatever_comes_leads_to_a_clear_error_or_a_task(body: bytes) -> None:
+def test_any_response_gives_a_task_or_a_clear_error(body: bytes) -> None:
     with suppress(WiroResponseError):
         assert task_from_beginning("2221", body).id == "2221"
 
@@ -92,7 +92,7 @@ def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
             task_from_beginning("2221", body)
 
 
-# -- which call may bring how much
+# -- how large each call's response may be
 
 
 def ask(call: Any, *answers: ApiResponse) -> Any:
@@ -101,7 +101,7 @@ def ask(call: Any, *answers: ApiResponse) -> Any:
 
 
 def padded(size: int, **fields: Any) -> ApiResponse:
-    """Return an answer of exactly this size, its padding last."""
+    """Return a response of exactly this size, padded at its end."""
     shown = json.dumps({"result": True, "taskid": "2221", "tasklist": [{**SAMPLE, "pexit": "0"}], **fields})
     body = shown[:-1].encode() + b', "pad": "'
     return ApiResponse(200, {}, body + b"x" * (size - len(body) - 2) + b'"}')
@@ -126,12 +126,12 @@ def test_tasks_and_models_may_take_16_mib_and_all_else_1(call: Any, limit: int) 
         ask(call, padded(limit + 1, **tool))
 
 
-def test_a_run_whose_answer_is_too_large_is_a_lost_one() -> None:
+def test_a_run_whose_response_is_too_large_is_lost() -> None:
     with pytest.raises(WiroLostRunError, match="1048576"):
         ask(endpoints.run_model("a/b", {}, {}), padded(MAX_BODY_BYTES + 1))
 
 
-def test_what_is_too_large_and_no_json_may_pass() -> None:
+def test_a_large_response_that_is_no_json_is_temporary() -> None:
     page = b"<html>" + b" " * LARGE_BODY_BYTES
     whole = padded(MAX_BODY_BYTES * 2)
     assert ask(
@@ -139,7 +139,7 @@ def test_what_is_too_large_and_no_json_may_pass() -> None:
     ).has_succeeded
 
 
-def test_a_task_is_followed_through_answers_that_are_too_large_to_its_paid_end() -> None:
+def test_a_task_is_followed_through_oversized_responses_to_its_end() -> None:
     def oversized(**fields: Any) -> ApiResponse:
         return ApiResponse(200, {}, beginning(**fields).ljust(LARGE_BODY_BYTES + 1))
 
@@ -158,24 +158,26 @@ LISTED = {"id": "2221", "status": "task_postprocess_end", "pexit": "0"}
 
 
 def large_and_shy() -> ApiResponse:
-    """Return a Detail whose status comes after more than is read."""
+    """Return a Detail whose status stands beyond what is read."""
     task = {"id": "2221", "debugoutput": "x" * LARGE_BODY_BYTES, **LISTED}
-    whole = ok(tasklist=[task])
-    return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a shell stops
+    whole = success(tasklist=[task])
+    return replace(whole, body=whole.body[: LARGE_BODY_BYTES + 1])  # where a transport stops reading
 
 
-def test_where_the_beginning_does_not_show_the_status_the_list_is_asked_once() -> None:
+def test_if_the_beginning_lacks_the_status_the_list_is_requested_once() -> None:
     others = [{"id": "2223", "status": "task_start"}, {"id": "2222", "status": "task_cancel"}]
     for listed, status in (("task_start", "task_start"), ("task_cancel", "task_cancel")):
-        answers = (large_and_shy(), ok(tasklist=[*others, {**LISTED, "status": listed}]))
+        answers = (large_and_shy(), success(tasklist=[*others, {**LISTED, "status": listed}]))
         assert ask(endpoints.get_task("2221"), *answers).status == status
     with pytest.raises(WiroAnswerTooLargeError, match=ENDED) as caught:
-        ask(endpoints.get_task("2221"), large_and_shy(), ok(tasklist=[*others, LISTED]))
+        ask(endpoints.get_task("2221"), large_and_shy(), success(tasklist=[*others, LISTED]))
     assert caught.value.has_ended
 
 
-@pytest.mark.parametrize("listed", [ok(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"])
-def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: ApiResponse) -> None:
+@pytest.mark.parametrize(
+    "listed", [success(tasklist=[]), HTML_502, large_and_shy()], ids=["none", "502", "large"]
+)
+def test_the_error_says_so_if_the_list_does_not_show_the_status_either(listed: ApiResponse) -> None:
     transport = FakeTransport(large_and_shy(), listed)
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:
         transport.drive(flow.call(endpoints.get_task("2221"), transport.outside))
@@ -183,7 +185,7 @@ def test_what_the_list_does_not_show_either_is_said_not_to_be_shown(listed: ApiR
     assert transport.paths == ["Task/Detail", "Task/List"]
 
 
-def test_a_stop_whose_answer_is_too_large_is_looked_after() -> None:
+def test_a_stop_whose_response_is_too_large_is_checked() -> None:
     transport = FakeTransport(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
     stopped = transport.drive(operations.stop_task("2221", transport.outside))
     assert stopped is not None

@@ -81,7 +81,7 @@ def test_a_slug_is_stripped_encoded_and_keeps_its_case(model: str, path: str) ->
         "owner/" + "m" * 201,
     ],
 )
-def test_what_is_no_slug_is_refused_and_the_message_shows_a_good_one(bad: object) -> None:
+def test_an_invalid_slug_is_refused_and_the_message_shows_a_valid_one(bad: object) -> None:
     with pytest.raises(WiroUsageError, match="`owner/model`, such as 'retroAIx/Retro-Cartoons'") as refused:
         split_slug(bad)
     assert len(str(refused.value)) < 1500
@@ -227,7 +227,7 @@ def test_beside_a_file_the_parameters_are_form_fields() -> None:
     )
 
 
-def test_a_body_shows_nothing_of_itself_in_its_repr() -> None:
+def test_a_body_shows_no_content_in_its_repr() -> None:
     assert repr(run_body({"prompt": "hush"}, {})) == "Body()"
 
 

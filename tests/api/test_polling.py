@@ -57,7 +57,7 @@ def test_a_clock_before_the_start_counts_as_no_age() -> None:
 
 
 def _polls(run_seconds: float, chance: random.Random) -> tuple[int, float]:
-    """Return how many polls it takes to see the end of a task, and how late it is seen."""
+    """Return how many polls a task takes, and how late its end is detected."""
     age, polls = 0.0, 0
     while True:
         age += Polling(NOON).pause_seconds(_after(age), chance.random())
@@ -66,7 +66,7 @@ def _polls(run_seconds: float, chance: random.Random) -> tuple[int, float]:
             return polls, age - run_seconds
 
 
-def test_the_end_is_seen_a_tenth_of_the_run_time_late_on_average() -> None:
+def test_the_end_is_detected_on_average_a_tenth_of_the_run_time_late() -> None:
     chance = random.Random(20261123)
     shares = []
     for _ in range(1500):
@@ -78,7 +78,7 @@ def test_the_end_is_seen_a_tenth_of_the_run_time_late_on_average() -> None:
     assert sorted(shares)[len(shares) // 2] <= 0.10
 
 
-def test_a_task_of_a_minute_takes_about_twenty_polls_and_one_of_an_hour_not_200() -> None:
+def test_a_task_of_a_minute_takes_about_20_polls_and_one_of_an_hour_less_than_200() -> None:
     chance = random.Random(20261123)
     assert max(_polls(60, chance)[0] for _ in range(200)) <= 25
     assert max(_polls(3600, chance)[0] for _ in range(50)) <= 170
@@ -100,6 +100,6 @@ def test_anything_else_is_no_poll_interval(bad: Any) -> None:
 @pytest.mark.parametrize(
     ("attempt", "least", "most"), [(1, 2.5, 5.0), (2, 5.0, 10.0), (5, 30.0, 60.0), (10_000, 30.0, 60.0)]
 )
-def test_a_slot_is_asked_for_less_and_less_often(attempt: int, least: float, most: float) -> None:
+def test_pauses_between_tries_for_a_slot_grow(attempt: int, least: float, most: float) -> None:
     assert slot_pause_seconds(attempt, 0.0) == least
     assert slot_pause_seconds(attempt, 1.0) == most

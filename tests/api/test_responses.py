@@ -17,7 +17,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
-from tests.api.fake_transport import HTML_502, KEY, SECRET, TOKEN, answered, refused
+from tests.api.fake_transport import HTML_502, KEY, SECRET, TOKEN, http_response, refused
 
 HTML = b"<!DOCTYPE html><html><body>Sorry</body></html>"
 
@@ -30,12 +30,12 @@ def _error(answer: ApiResponse, **secrets: tuple[str, ...]) -> WiroError:
 
 @pytest.mark.parametrize("yes", [True, "true", "True", 1, "1"])
 def test_a_success_is_the_envelope_itself(yes: object) -> None:
-    assert read(answered(200, {"result": yes, "taskid": "2221"})) == {"result": yes, "taskid": "2221"}
+    assert read(http_response(200, {"result": yes, "taskid": "2221"})) == {"result": yes, "taskid": "2221"}
 
 
 def test_a_success_may_have_errors_that_are_empty_null_or_missing() -> None:
     for envelope in ({"result": True, "errors": []}, {"result": True, "errors": None}, {"result": True}):
-        assert read(answered(200, envelope)) == envelope
+        assert read(http_response(200, envelope)) == envelope
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_each_code_has_its_error_whether_it_is_a_number_or_text(
 def test_each_status_has_its_error_whatever_the_body(status: int, expected: type[WiroApiError]) -> None:
     bodies = (b"", b"  ", HTML, b"[]", b"null", b'{"result": false}', b'{"err', b"x" * (MAX_BODY_BYTES + 1))
     for body in bodies:
-        error = _error(answered(status, body))
+        error = _error(http_response(status, body))
         assert type(error) is expected
         assert error.http_status == status
 
@@ -169,7 +169,7 @@ def test_code_words_and_status_are_read_together(
         (96, "limit", WiroConcurrencyLimitError),
     ],
 )
-def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
+def test_a_vague_error_about_a_call_that_only_names_tasks_is_temporary(
     code: int, message: str, expected: type[WiroApiError]
 ) -> None:
     with pytest.raises(WiroApiError) as raised:
@@ -177,7 +177,7 @@ def test_of_a_request_that_only_names_tasks_a_vague_error_is_the_servers_own(
     assert type(raised.value) is expected
 
 
-def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_are_not_known() -> None:
+def test_what_may_be_another_tasks_token_is_masked_if_the_parameters_are_unknown() -> None:
     with pytest.raises(WiroApiError) as raised:
         read(refused(0, "Request parameter missing near PREVTOK4f7b2c9d8e"), only_names_tasks=True)
     assert str(raised.value).endswith("Request parameter missing near *** (HTTP 200, code 0).")
@@ -185,38 +185,38 @@ def test_what_can_be_the_token_of_another_task_is_hidden_where_the_parameters_ar
 
 @pytest.mark.parametrize("body", [HTML, b"Forbidden", b"<html>nginx"])
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 418])
-def test_of_a_request_that_only_names_tasks_a_proxys_page_may_pass(status: int, body: bytes) -> None:
+def test_a_proxys_page_for_a_call_that_only_names_tasks_is_temporary(status: int, body: bytes) -> None:
     with pytest.raises(WiroServerError, match=f"HTTP {status}"):
-        read(answered(status, body), only_names_tasks=True)
+        read(http_response(status, body), only_names_tasks=True)
 
 
 @pytest.mark.parametrize("body", [b"", {"result": False, "errors": [{"code": 0, "message": "no"}]}])
 @pytest.mark.parametrize("status", [401, 403])
-def test_credentials_that_wiro_refuses_are_refused_for_these_too(status: int, body: object) -> None:
+def test_refused_credentials_are_permanent_for_calls_that_only_name_tasks(status: int, body: object) -> None:
     with pytest.raises(WiroAuthenticationError):
-        read(answered(status, body), only_names_tasks=True)
+        read(http_response(status, body), only_names_tasks=True)
     with pytest.raises(WiroAuthenticationError):
-        read(answered(401, HTML), only_names_tasks=True)
+        read(http_response(401, HTML), only_names_tasks=True)
 
 
-def test_several_errors_and_bare_strings_are_all_told() -> None:
+def test_several_errors_and_bare_strings_are_all_reported() -> None:
     errors = ["first", {"code": "97", "message": "no balance"}, None, {"message": None}, 7]
-    error = _error(answered(200, {"result": False, "errors": errors}))
+    error = _error(http_response(200, {"result": False, "errors": errors}))
 
     assert type(error) is WiroBalanceError
     assert str(error) == "Wiro refused the call: first; no balance; 7 (HTTP 200, code 97)."
 
 
 @pytest.mark.parametrize("errors", ["quota gone", ["quota gone"], [{"message": "quota gone"}]])
-def test_a_refusal_without_a_code_tells_its_words(errors: object) -> None:
+def test_a_refusal_without_a_code_quotes_its_words(errors: object) -> None:
     for envelope in ({"result": False, "errors": errors}, {"errors": errors}):
-        error = _error(answered(200, envelope))
+        error = _error(http_response(200, envelope))
         assert type(error) is WiroApiError
         assert str(error) == "Wiro refused the call: quota gone (HTTP 200)."
 
 
 def test_a_refusal_without_a_reason_says_so() -> None:
-    error = _error(answered(200, {"result": False}))
+    error = _error(http_response(200, {"result": False}))
     assert str(error) == "Wiro refused the call: no reason given (HTTP 200)."
 
 
@@ -242,8 +242,8 @@ def test_a_refusal_without_a_reason_says_so() -> None:
         b'{"result": []}',
     ],
 )
-def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: bytes) -> None:
-    error = _error(answered(200, body))
+def test_a_body_that_is_not_in_the_apis_form_is_neither_a_success_nor_a_refusal(body: bytes) -> None:
+    error = _error(http_response(200, body))
     assert type(error) is WiroResponseError
     assert "base URL" in str(error)
     assert len(str(error)) < 400
@@ -258,23 +258,23 @@ def test_what_is_not_the_apis_form_is_neither_a_success_nor_a_refusal(body: byte
         (b"upstream\x1b[31m says \0no", "bytes that are not the API's JSON ('upstream?[31m says no')"),
     ],
 )
-def test_the_message_says_what_came_instead(body: bytes, expected: str) -> None:
-    assert expected in str(_error(answered(200, body)))
+def test_the_message_describes_what_was_received(body: bytes, expected: str) -> None:
+    assert expected in str(_error(http_response(200, body)))
 
 
 def test_a_body_over_the_cap_is_refused_and_one_at_the_cap_is_read() -> None:
     envelope = b'{"result": true, "pad": "%s"}'
     at_the_cap = envelope % (b"x" * (MAX_BODY_BYTES - len(envelope) + 2))
     assert len(at_the_cap) == MAX_BODY_BYTES
-    assert read(answered(200, at_the_cap))["result"] is True
+    assert read(http_response(200, at_the_cap))["result"] is True
 
-    error = _error(answered(200, at_the_cap + b" "))
+    error = _error(http_response(200, at_the_cap + b" "))
     assert str(error) == "Wiro's API answered more than 1048576 bytes; the rest was not read."
 
 
 @pytest.mark.parametrize("status", [100, 301, 302, 304, 308])
 def test_a_redirect_or_another_odd_status_points_at_the_base_url(status: int) -> None:
-    error = _error(answered(status))
+    error = _error(http_response(status))
     assert type(error) is WiroResponseError
     assert "Check the base URL" in str(error)
 
@@ -284,35 +284,35 @@ SECRETS = (KEY, SECRET, "f00dfeed" * 8)
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("padding", [0, 70, 75, 79, 190, 490, 495])
-def test_no_message_repeats_a_secret_not_even_where_it_is_cut(secret: str, padding: int) -> None:
+def test_no_message_repeats_a_secret_even_where_it_is_truncated(secret: str, padding: int) -> None:
     echo = "x" * padding + secret
     for answer in (
         refused(0, echo),
         refused(0, echo, status=401),
-        answered(200, {"result": False, "errors": [echo]}),
-        answered(403, f"<html>{echo}</html>".encode()),
-        answered(200, f"<html>{echo}</html>".encode()),
-        answered(500, echo.encode()),
-        answered(200, f'{{"result": tru {echo}'.encode()),
+        http_response(200, {"result": False, "errors": [echo]}),
+        http_response(403, f"<html>{echo}</html>".encode()),
+        http_response(200, f"<html>{echo}</html>".encode()),
+        http_response(500, echo.encode()),
+        http_response(200, f'{{"result": tru {echo}'.encode()),
     ):
         message = str(_error(answer, secrets=SECRETS))
         assert secret not in message
         assert secret[:6] not in message
 
 
-def test_a_secret_that_is_part_of_another_hides_all_of_both() -> None:
+def test_a_secret_that_is_part_of_another_is_masked_with_it() -> None:
     assert str(_error(refused(0, "got abcdef"), secrets=("bcd", "abcdef"))).endswith(
         "got *** (HTTP 200, code 0)."
     )
 
 
-def test_a_cut_answer_of_a_run_shows_the_task_id_but_not_its_token() -> None:
+def test_a_truncated_response_to_a_run_shows_the_task_id_but_not_its_token() -> None:
     body = f'{{"taskid": "2221", "socketaccesstoken": "{TOKEN}", "resu'.encode()
     for cut in range(len('{"taskid": "2221", "socketaccesstoken": "eDc'), len(body)):
-        message = str(_error(answered(200, body[:cut])))
+        message = str(_error(http_response(200, body[:cut])))
         assert "2221" in message
         assert TOKEN[:3] not in message
 
 
-def test_an_answer_shows_no_body_in_its_repr() -> None:
+def test_a_response_shows_no_body_in_its_repr() -> None:
     assert "Gateway" not in repr(HTML_502)

@@ -77,7 +77,7 @@ def test_pauses_double_up_to_half_a_minute_and_spread(attempt: int, least: float
         WiroServerError("", http_status=503),
     ],
 )
-def test_a_run_that_was_refused_in_so_many_words_has_not_started(error: WiroServerError) -> None:
+def test_a_run_that_was_explicitly_refused_has_not_started(error: WiroServerError) -> None:
     assert certainly_not_started(error, was_sent=True)
 
 
@@ -91,7 +91,7 @@ def test_a_run_that_was_refused_in_so_many_words_has_not_started(error: WiroServ
         WiroConnectionError("timeout"),
     ],
 )
-def test_any_other_end_of_a_run_that_was_sent_leaves_it_open(error: WiroServerError) -> None:
+def test_any_other_failure_of_a_sent_run_leaves_open_whether_it_started(error: WiroServerError) -> None:
     assert not certainly_not_started(error, was_sent=True)
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_never_left_has_not_started() -> None:
 
 
 class Clock:
-    """Seconds that a test sets."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -133,13 +133,13 @@ def test_a_shorter_wait_does_not_open_a_gate_early() -> None:
 
 
 @pytest.mark.parametrize("asked", [61.0, 86_400.0, 999_999_999.0])
-def test_no_server_holds_back_the_other_calls_for_more_than_a_minute(asked: float) -> None:
+def test_no_server_delays_the_other_calls_for_more_than_a_minute(asked: float) -> None:
     gate = RateGate(Clock())
     gate.close(asked)
     assert gate.wait_seconds() == 45.0
 
 
-def test_what_must_not_wait_bypasses_a_closed_gate_and_leaves_it_closed() -> None:
+def test_an_urgent_call_bypasses_a_closed_gate_and_leaves_it_closed() -> None:
     gate = RateGate(Clock())
     gate.close(10)
 

@@ -15,7 +15,7 @@ from tests.api.fake_transport import TOKEN, quick
 from tests.api.test_models import SAMPLE, TASK_FIELDS
 
 
-def test_the_run_summary_is_the_one_promised() -> None:
+def test_the_run_summary_has_the_documented_form() -> None:
     task = Task.from_wire({**SAMPLE, "totalcost": "0.00351"})
 
     assert run_summary(task, model="retroAIx/Retro-Cartoons") == {
@@ -40,7 +40,7 @@ def test_the_run_summary_is_the_one_promised() -> None:
     }
 
 
-def test_what_a_task_does_not_tell_is_null() -> None:
+def test_unknown_values_of_a_task_are_null() -> None:
     task = Task("2221", "task_postprocess_end", outputs=(Output(0, "", "", None, None),))
 
     assert run_summary(task) == {
@@ -57,13 +57,13 @@ def test_what_a_task_does_not_tell_is_null() -> None:
     }
 
 
-def test_the_model_is_named_as_the_user_named_it_else_as_wiro_does() -> None:
+def test_the_model_has_the_users_name_or_else_wiros() -> None:
     task = Task("2221", "task_end", model="retroaix/retro-cartoons")
     assert run_summary(task, model="retroAIx/Retro-Cartoons")["model"] == "retroAIx/Retro-Cartoons"
     assert run_summary(task)["model"] == "retroaix/retro-cartoons"
 
 
-def test_the_summary_of_a_run_just_accepted_has_the_same_form() -> None:
+def test_the_summary_of_a_just_accepted_run_has_the_same_form() -> None:
     summary = accepted_summary("2221", "a/b")
 
     assert list(summary) == list(run_summary(Task("2221", "task_queue")))
@@ -113,7 +113,7 @@ def test_a_cancelled_task_is_no_failure_of_the_model() -> None:
         ),
     ],
 )
-def test_a_failure_says_how_it_ended_and_what_the_model_said_last(
+def test_a_failure_reports_how_the_task_ended_and_the_models_last_lines(
     fields: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(WiroTaskFailedError) as raised:
@@ -136,7 +136,7 @@ def test_an_id_or_a_run_summary_names_the_task(handed_on: object) -> None:
         ({"x" * 5000: 1}, "found a dict of 'xxx"),
     ],
 )
-def test_of_a_dict_that_is_no_run_summary_it_is_said_what_is_in_it(odd: object, expected: str) -> None:
+def test_a_dict_that_is_no_run_summary_is_described(odd: object, expected: str) -> None:
     with pytest.raises(
         WiroUsageError, match="Expected the id of a Wiro task, such as '2221', or a run"
     ) as raised:
@@ -146,6 +146,6 @@ def test_of_a_dict_that_is_no_run_summary_it_is_said_what_is_in_it(odd: object, 
 
 
 @pytest.mark.parametrize("odd", [None, "", "None", {"wiro_task_id": None}, [], ["2221"], True, "a b"])
-def test_anything_else_is_refused_and_the_message_says_what_was_expected(odd: object) -> None:
+def test_anything_else_is_refused_and_the_message_says_what_is_expected(odd: object) -> None:
     with pytest.raises(WiroUsageError, match="Expected the id of a Wiro task, such as '2221', found"):
         task_id_of(odd)

@@ -25,7 +25,7 @@ def test_key_only_mode_sends_the_key_and_nothing_else() -> None:
     assert Credentials("k-123").headers(1734513809) == {"x-api-key": "k-123"}
 
 
-def test_the_mode_is_told_in_words() -> None:
+def test_the_mode_has_a_name() -> None:
     assert Credentials("k", "s").mode == "signature"
     assert Credentials("k").mode == "API key only"
 

@@ -1,4 +1,4 @@
-"""conversations.stop_task: cancel or kill, whichever the task's state asks for."""
+"""operations.stop_task: cancel or kill, as the task's state requires."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from tests.api.fake_transport import (
     NOT_SENT,
     FakeTransport,
     Outcome,
-    answered,
     detail,
-    ok,
+    http_response,
     refused,
+    success,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Wiro:
         self.statuses = list(statuses)
 
     def __call__(self, send: Send) -> Outcome:
-        """Answer one request; the task moves on after each."""
+        """Respond to one request; the task advances after each."""
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if send.path == DETAIL:
             return detail(status)
@@ -77,13 +77,13 @@ def test_a_running_task_is_killed_when_it_cannot_be_cancelled() -> None:
     assert transport.pauses == []
 
 
-def test_a_task_known_to_run_is_killed_first() -> None:
+def test_a_task_that_is_known_to_run_is_killed_first() -> None:
     transport = FakeTransport(Wiro("task_start"))
     transport.drive(stop_task("2221", transport.outside, is_running=True))
     assert transport.paths == [KILL]
 
 
-def test_a_task_wrongly_taken_for_running_is_cancelled_all_the_same() -> None:
+def test_a_queued_task_taken_for_running_is_cancelled() -> None:
     transport = FakeTransport(Wiro("task_queue"))
     transport.drive(stop_task("2221", transport.outside, is_running=True))
     assert transport.paths == [KILL, CANCEL]
@@ -95,20 +95,20 @@ def test_a_task_that_starts_between_the_two_calls_is_killed() -> None:
     assert transport.paths == [CANCEL, KILL]
 
 
-def test_a_task_between_two_states_is_tried_again_until_it_stops() -> None:
+def test_a_stop_is_retried_while_the_task_is_between_two_states() -> None:
     transport = FakeTransport(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
     transport.drive(stop_task("2221", transport.outside))
     assert transport.paths == [CANCEL, KILL, DETAIL, KILL]
     assert transport.pauses == [0.375]
 
 
-def test_a_task_that_waits_for_a_requeue_is_killed_like_any_that_runs() -> None:
+def test_a_task_that_waits_for_a_requeue_is_killed_like_a_running_one() -> None:
     transport = FakeTransport(Wiro("task_error"))
     transport.drive(stop_task("2221", transport.outside))
     assert transport.paths == [CANCEL, KILL]
 
 
-def test_the_seconds_of_a_kill_have_room_for_several_tries_of_both_calls() -> None:
+def test_several_tries_of_both_calls_fit_into_the_seconds_of_a_kill() -> None:
     """Between accept and assign neither works; here that ends after 3 s."""
 
     def answer(send: Send) -> Outcome:
@@ -124,14 +124,14 @@ def test_the_seconds_of_a_kill_have_room_for_several_tries_of_both_calls() -> No
     assert transport.elapsed <= 3.3
 
 
-def test_a_task_in_the_gap_that_ends_by_itself_is_left_as_it_is() -> None:
+def test_a_task_that_ends_by_itself_between_tries_is_left_as_it_is() -> None:
     transport = FakeTransport(Wiro(*["task_accept"] * 9, "task_postprocess_end"))
     task = transport.drive(stop_task("2221", transport.outside))
     assert task is not None
     assert task.status == "task_postprocess_end"
 
 
-def test_a_task_that_went_back_to_the_queue_is_cancelled_first() -> None:
+def test_a_task_that_returned_to_the_queue_is_cancelled_first() -> None:
     transport = FakeTransport(Wiro("task_accept", "task_accept", "task_queue"))
     transport.drive(stop_task("2221", transport.outside, is_running=True))
     assert transport.paths == [KILL, CANCEL, DETAIL, CANCEL]
@@ -148,12 +148,12 @@ def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is
     assert sorted(transport.paths) == [CANCEL, DETAIL, KILL]
 
 
-def test_a_stop_that_is_accepted_without_showing_the_task_is_believed() -> None:
-    transport = FakeTransport(ok())
+def test_a_stop_that_wiro_accepts_without_showing_the_task_counts() -> None:
+    transport = FakeTransport(success())
     assert transport.drive(stop_task("2221", transport.outside)) is None
 
 
-def test_a_task_that_will_not_stop_is_given_up_on_after_patience_and_said_to_run_on() -> None:
+def test_a_stop_gives_up_after_its_patience_and_reports_that_the_task_may_still_run() -> None:
     transport = FakeTransport(Wiro("task_accept"))
     with pytest.raises(WiroNotStoppableError) as raised:
         transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
@@ -169,7 +169,7 @@ def test_a_task_that_will_not_stop_is_given_up_on_after_patience_and_said_to_run
     "refusal",
     [refused(1, "tool-not-accessible"), refused(0, "Something went wrong."), refused(0, "invalid")],
 )
-def test_no_refusal_is_for_good_while_the_task_is_alive(refusal: Outcome) -> None:
+def test_no_refusal_is_final_while_the_task_runs(refusal: Outcome) -> None:
     def answer(send: Send) -> Outcome:
         if send.path == DETAIL:
             return detail("task_assign")
@@ -185,14 +185,14 @@ def test_no_refusal_is_for_good_while_the_task_is_alive(refusal: Outcome) -> Non
 
 @pytest.mark.parametrize("outcome", [HTML_502, CUT_OFF, NOT_SENT])
 @pytest.mark.parametrize("patience", [0, 4, 60])
-def test_an_outage_is_given_up_on_after_patience_in_all(outcome: Outcome, patience: float) -> None:
+def test_an_outage_ends_a_stop_after_its_total_patience(outcome: Outcome, patience: float) -> None:
     transport = FakeTransport(outcome)
     with pytest.raises((WiroServerError, WiroConnectionError)):
         transport.drive(stop_task("2221", transport.outside, patience_seconds=patience))
     assert transport.elapsed <= patience
 
 
-def test_patience_is_not_counted_anew_for_each_request() -> None:
+def test_patience_does_not_restart_with_each_request() -> None:
     def answer(send: Send) -> Outcome:
         """Cancel comes back after 2 s, in time; Kill stays down."""
         return NOT_CANCELLABLE if send.path == CANCEL and transport.elapsed >= 2 else HTML_502
@@ -205,43 +205,43 @@ def test_patience_is_not_counted_anew_for_each_request() -> None:
     assert transport.elapsed <= 4
 
 
-def test_a_stop_rides_out_a_short_outage() -> None:
+def test_a_stop_survives_a_short_outage() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, NOT_CANCELLABLE, HTML_502, STOPPED)
     transport.drive(stop_task("2221", transport.outside))
     assert transport.paths == [CANCEL] * 3 + [KILL] * 2
 
 
-def test_a_stop_does_not_wait_for_the_rate_limit_that_other_calls_ran_into() -> None:
+def test_a_stop_does_not_wait_for_other_calls_rate_limit() -> None:
     transport = FakeTransport(Wiro("task_queue"))
     transport.outside.gate.close(600)
     transport.drive(stop_task("2221", transport.outside))
     assert transport.sent_at == [0]
 
 
-def test_a_stop_that_is_itself_limited_waits_as_asked_within_its_patience() -> None:
-    transport = FakeTransport(answered(429, b"", retry_after="10"), STOPPED)
+def test_a_rate_limited_stop_waits_as_requested_within_its_patience() -> None:
+    transport = FakeTransport(http_response(429, b"", retry_after="10"), STOPPED)
     transport.drive(stop_task("2221", transport.outside))
     assert transport.sent_at == [0, 10]
 
     assert transport.outside.gate.wait_seconds() == 0.0
 
 
-def test_one_that_is_told_to_wait_longer_than_its_patience_tries_all_the_same() -> None:
+def test_a_stop_asked_to_wait_longer_than_its_patience_tries_anyway() -> None:
     """Each minute of a task costs money, and the limit can be over sooner."""
     transport = FakeTransport(
-        answered(429, b"", retry_after="86400"), answered(429, b"", retry_after="86400"), STOPPED
+        http_response(429, b"", retry_after="86400"), http_response(429, b"", retry_after="86400"), STOPPED
     )
     transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
     assert transport.elapsed <= 3.3
 
-    transport = FakeTransport(answered(429, b"", retry_after="86400"))
+    transport = FakeTransport(http_response(429, b"", retry_after="86400"))
     with pytest.raises(WiroRateLimitError, match="may still run"):
         transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
     assert transport.elapsed == 60
     assert len(transport.sends) <= 20
 
 
-@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
+@pytest.mark.parametrize("refusal", [http_response(401), http_response(403)])
 def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) -> None:
     transport = FakeTransport(refusal)
     with pytest.raises(WiroAuthenticationError):
@@ -257,7 +257,7 @@ def test_a_task_that_does_not_exist_is_an_error_after_half_a_minute() -> None:
     assert transport.paths[:3] == [CANCEL, KILL, DETAIL]
 
 
-def test_one_that_was_started_a_moment_ago_is_stopped_as_soon_as_it_is_known() -> None:
+def test_a_task_that_was_just_started_is_stopped_as_soon_as_wiro_knows_it() -> None:
     transport = FakeTransport(*[NO_TASK_YET] * 4, STOPPED)
     transport.drive(stop_task("2221", transport.outside))
     assert transport.paths == [CANCEL, KILL, DETAIL, CANCEL, KILL]

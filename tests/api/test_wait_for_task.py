@@ -1,4 +1,4 @@
-"""conversations.wait_for_task: following a task to its end."""
+"""operations.wait_for_task: following a task to its end."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from tests.api.fake_transport import (
     NOT_SENT,
     FakeTransport,
     Outcome,
-    answered,
     detail,
+    http_response,
     refused,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
-#: What says that something failed and not what.
+#: An error without a reason.
 VAGUE = [
     refused(0, "Something went wrong."),
     refused(0, "Something went wrong.", status=400),
     refused(42, "oops"),
-    answered(200, {"result": False, "errors": ["Something went wrong."]}),
-    answered(200, {"result": False}),
-    answered(408),
-    answered(409),
-    answered(425),
-    answered(499),
-    answered(521),
+    http_response(200, {"result": False, "errors": ["Something went wrong."]}),
+    http_response(200, {"result": False}),
+    http_response(408),
+    http_response(409),
+    http_response(425),
+    http_response(499),
+    http_response(521),
 ]
 RUNNING, DONE = detail("task_start"), detail("task_postprocess_end", pexit="0")
 DEADLINE = NOON + timedelta(seconds=100)
@@ -74,7 +74,7 @@ class Watch:
 def _down(
     transport: FakeTransport, start: float, end: float, how: Outcome = HTML_502, ends_at: float = 10**6
 ) -> FakeTransport:
-    """Let a world's task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
+    """Let the task run until ``ends_at``, and fail each poll from ``start`` to ``end``."""
 
     def answer(_: object) -> Outcome:
         if start <= transport.elapsed < end:
@@ -94,7 +94,7 @@ def test_a_task_is_followed_to_its_end_and_each_poll_is_observed() -> None:
 
 
 @pytest.mark.parametrize("status", ["task_postprocess_end", "task_cancel"])
-def test_every_end_is_returned_and_not_judged(status: str) -> None:
+def test_every_ended_task_is_returned_without_an_error(status: str) -> None:
     watch = Watch(FakeTransport(detail(status)))
     assert watch.wait().status == status
     assert watch.transport.pauses == []
@@ -115,7 +115,7 @@ def test_an_error_before_the_model_ran_is_followed_through_its_requeue() -> None
     assert watch.seen == ["task_error", "task_queue", "task_start", "task_postprocess_end"]
 
 
-def test_one_that_never_recovers_is_a_timeout_that_quotes_it() -> None:
+def test_an_error_before_the_model_ran_that_stays_is_a_timeout_that_quotes_it() -> None:
     watch = Watch(FakeTransport(detail("task_error", debugerror="Traceback\nno machine")))
     with pytest.raises(WiroTaskTimeoutError, match=r"\(last status: task_error: no machine\)"):
         watch.wait(Polling(NOON, DEADLINE))
@@ -133,7 +133,7 @@ def test_a_fixed_interval_is_kept() -> None:
     assert watch.transport.sent_at == [0, 5, 10, 15]
 
 
-def test_a_day_is_polled_in_no_time_and_never_more_seldom_than_each_half_minute() -> None:
+def test_a_day_of_polling_never_pauses_for_more_than_half_a_minute() -> None:
     transport = _down(FakeTransport(chance=random.Random(23).random), 0, 0, ends_at=86_400)
     Watch(transport).wait()
 
@@ -186,7 +186,9 @@ def test_a_poll_that_took_until_after_the_deadline_is_not_the_last_poll() -> Non
     assert Watch(transport).wait(Polling(NOON, DEADLINE)).has_succeeded
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, answered(429), answered(429, b"", retry_after="3600")])
+@pytest.mark.parametrize(
+    "how", [HTML_502, CUT_OFF, http_response(429), http_response(429, b"", retry_after="3600")]
+)
 def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
     how: Outcome,
 ) -> None:
@@ -205,9 +207,11 @@ def test_a_deadline_during_an_outage_is_a_timeout_so_that_the_task_gets_stopped(
 # Outages
 
 
-@pytest.mark.parametrize("how", [HTML_502, CUT_OFF, NOT_SENT, answered(429), answered(200, b"<html>")])
+@pytest.mark.parametrize(
+    "how", [HTML_502, CUT_OFF, NOT_SENT, http_response(429), http_response(200, b"<html>")]
+)
 @pytest.mark.parametrize("begin", [0, 5, 1000])
-def test_an_outage_of_four_minutes_is_ridden_out(begin: float, how: Outcome) -> None:
+def test_an_outage_of_four_minutes_is_tolerated(begin: float, how: Outcome) -> None:
     transport = _down(FakeTransport(), begin, begin + 240, how, ends_at=begin + 400)
     assert Watch(transport).wait().has_succeeded
 
@@ -224,7 +228,7 @@ def test_one_of_six_minutes_fails_with_the_error_of_the_last_poll(begin: float) 
 
 @pytest.mark.parametrize("begin", [0, 50])
 def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up(begin: float) -> None:
-    """A frozen VM: the poll on its way fails after an hour, and Wiro was up all the time."""
+    """A frozen VM: the poll in flight fails after an hour, although Wiro was up all the time."""
     transport = FakeTransport()
 
     def answer(_: object) -> Outcome:
@@ -238,13 +242,13 @@ def test_a_process_that_was_suspended_for_an_hour_polls_again_before_it_gives_up
 
 
 @pytest.mark.parametrize("interval", [200, 600, 3600])
-def test_a_single_poll_that_fails_is_ridden_out_however_seldom_polls_are(interval: float) -> None:
+def test_a_single_failed_poll_is_tolerated_however_rare_polls_are(interval: float) -> None:
     transport = _down(FakeTransport(), 1, interval + 1, ends_at=3 * interval)
     assert Watch(transport).wait(Polling(NOON, interval_seconds=interval)).has_succeeded
 
 
 @pytest.mark.parametrize("refusal", VAGUE)
-def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome) -> None:
+def test_an_error_without_a_reason_is_tolerated_like_a_5xx(refusal: Outcome) -> None:
     assert Watch(_down(FakeTransport(), 5, 240, refusal, ends_at=400)).wait().has_succeeded
 
     with pytest.raises(WiroConnectionError, match="Lost sight"):
@@ -261,7 +265,7 @@ def test_an_error_that_gives_no_reason_is_ridden_out_like_a_5xx(refusal: Outcome
         refused(97, "Only a team admin can perform this action"),
     ],
 )
-def test_an_error_with_a_reason_that_stays_ends_the_wait_at_once(refusal: Outcome) -> None:
+def test_a_permanent_error_ends_the_wait_at_once(refusal: Outcome) -> None:
     watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroApiError) as raised:
         watch.wait()
@@ -277,14 +281,14 @@ def test_patience_starts_again_with_each_poll_that_works() -> None:
     assert Watch(transport).wait().has_succeeded
 
 
-def test_polls_of_an_outage_are_not_repeated_within_one_poll() -> None:
+def test_a_failed_poll_is_not_repeated_at_once() -> None:
     transport = _down(FakeTransport(), 0, 20, ends_at=30)
     Watch(transport).wait(Polling(NOON, interval_seconds=10))
     assert transport.sent_at == [0, 10, 20, 30]
 
 
-@pytest.mark.parametrize("refusal", [answered(401), answered(403)])
-def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> None:
+@pytest.mark.parametrize("refusal", [http_response(401), http_response(403)])
+def test_refused_credentials_end_the_wait_at_once(refusal: Outcome) -> None:
     watch = Watch(FakeTransport(RUNNING, refusal))
     with pytest.raises(WiroAuthenticationError):
         watch.wait()
@@ -292,7 +296,7 @@ def test_credentials_that_are_refused_end_the_wait_at_once(refusal: Outcome) -> 
 
 
 def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
-    day = answered(429, b"", retry_after="86400")
+    day = http_response(429, b"", retry_after="86400")
     ends_meanwhile = FakeTransport(day, DONE)
     assert Watch(ends_meanwhile).wait(Polling(NOON, DEADLINE)).has_succeeded
     assert ends_meanwhile.sent_at == [0, 45]
@@ -305,7 +309,7 @@ def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
 
 
 def test_a_rate_limit_is_waited_out_before_the_next_poll() -> None:
-    watch = Watch(FakeTransport(answered(429, b"", retry_after="45"), DONE))
+    watch = Watch(FakeTransport(http_response(429, b"", retry_after="45"), DONE))
     watch.wait(Polling(NOON, DEADLINE))
     assert watch.transport.sent_at == [0, 45]
 
@@ -319,7 +323,7 @@ def test_a_task_that_was_just_started_may_not_be_there_yet() -> None:
     assert watch.seen == ["task_start", "task_postprocess_end"]
 
 
-def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
+def test_after_half_a_minute_an_unknown_task_does_not_exist() -> None:
     watch = Watch(FakeTransport(NO_TASK_YET))
     with pytest.raises(WiroNotFoundError, match="Wiro doesn't know task 2221"):
         watch.wait()
@@ -331,7 +335,7 @@ def test_after_half_a_minute_a_task_that_is_not_there_does_not_exist() -> None:
     assert old.transport.elapsed == 30, "one poll alone says nothing: the half minute counts from the first"
 
 
-def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage() -> None:
+def test_an_unknown_task_that_was_polled_before_is_tolerated_like_an_outage() -> None:
     once = Watch(FakeTransport(RUNNING, RUNNING, NO_TASK_YET, DONE))
     assert once.wait(Polling(NOON - timedelta(minutes=5))).has_succeeded
 
@@ -343,9 +347,9 @@ def test_a_task_that_was_seen_and_is_then_not_there_is_ridden_out_like_an_outage
 
 @pytest.mark.parametrize("words", ["There is no task yet.", "task-not-founded", "task-not-exist"])
 @pytest.mark.parametrize("code", [0, 1, 42, None])
-def test_its_words_count_under_any_code(words: str, code: int | None) -> None:
+def test_the_words_for_an_unknown_task_count_under_any_code(words: str, code: int | None) -> None:
     errors: list[object] = [words] if code is None else [{"code": code, "message": words}]
-    not_yet = answered(200, {"result": False, "errors": errors})
+    not_yet = http_response(200, {"result": False, "errors": errors})
     watch = Watch(FakeTransport(not_yet, not_yet, DONE))
     assert watch.wait().has_succeeded
 
@@ -371,17 +375,17 @@ def test_a_clock_that_jumps_breaks_nothing(jump: timedelta) -> None:
     assert all(0 <= pause <= 30 for pause in transport.pauses)
 
 
-def test_a_wait_raises_nothing_but_wiro_errors_whatever_comes_between() -> None:
+def test_a_wait_raises_only_wiro_errors_whatever_happens() -> None:
     chance = random.Random(23)
     outcomes: list[Outcome] = [
         HTML_502,
         CUT_OFF,
         NOT_SENT,
-        answered(429),
+        http_response(429),
         NO_TASK_YET,
         RUNNING,
         RUNNING,
-        answered(200, b""),
+        http_response(200, b""),
     ]
     for _ in range(50):
         transport = FakeTransport(lambda _: chance.choice(outcomes), chance=chance.random)

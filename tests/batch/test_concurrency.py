@@ -1,4 +1,4 @@
-"""How many runs are in flight at once; the clock is handed in."""
+"""The limit of runs in flight; the clock is an argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_without_a_refusal_the_limit_is_the_users() -> None:
     assert not limit(20).allows(20, NOW)
 
 
-def test_a_refusal_lowers_it_to_what_is_on_its_way() -> None:
+def test_a_refusal_lowers_the_limit_to_the_runs_in_flight() -> None:
     found = limit()
     found.refused(5, NOW)
 
@@ -28,7 +28,7 @@ def test_a_refusal_lowers_it_to_what_is_on_its_way() -> None:
     assert found.allows(4, NOW)
 
 
-def test_time_without_a_refusal_raises_it_by_steps_that_double_to_the_users_and_never_above() -> None:
+def test_time_without_a_refusal_raises_the_limit_in_doubling_steps_to_the_users() -> None:
     found = limit(20)
     found.refused(5, NOW)
     for step, raised in enumerate([6, 8, 12, 20, 20], 1):
@@ -69,8 +69,8 @@ def test_a_probe_that_is_refused_lowers_it_again() -> None:
     assert found.next_change_at(5) == NOW + 2 * RAISE_AFTER_SECONDS
 
 
-def test_many_refusals_at_once_leave_what_was_taken() -> None:
-    """Eight were sent, two had run before, three of the eight are taken: five of them are refused."""
+def test_many_refusals_at_once_leave_the_slots_that_were_taken() -> None:
+    """Eight were sent while two ran; Wiro accepts three of the eight and refuses five."""
     found = limit()
     for others in (9, 8, 7, 6, 5):
         found.refused(others, NOW)
@@ -78,7 +78,7 @@ def test_many_refusals_at_once_leave_what_was_taken() -> None:
     assert found.current == 5
 
 
-def test_where_nothing_runs_no_end_frees_a_slot_so_it_waits_longer_and_longer() -> None:
+def test_with_no_run_in_flight_it_waits_longer_and_longer() -> None:
     found = limit()
     moments = []
     now = NOW
@@ -94,8 +94,8 @@ def test_where_nothing_runs_no_end_frees_a_slot_so_it_waits_longer_and_longer() 
     assert (found.next_change_at(0) or 0) - now == 5
 
 
-def test_what_an_earlier_part_has_learned_is_taken_over_and_raised_since_it_was_deferred() -> None:
-    """A part that only fills what has become free lives for a second: it would never raise it otherwise."""
+def test_the_limit_from_before_a_deferral_is_kept_and_raised_for_the_time_since() -> None:
+    """Between two deferrals it only fills free slots, for a second: otherwise the limit would never rise."""
     found = limit(20, current=4)
 
     assert found.allows(5, NOW)
@@ -106,7 +106,7 @@ def test_what_an_earlier_part_has_learned_is_taken_over_and_raised_since_it_was_
 
 @given(st.lists(st.tuples(st.sampled_from(["refuse", "accept", "wait"]), st.integers(0, 30)), max_size=60))
 @quick
-def test_whatever_happens_it_stays_between_one_and_the_users(steps: list[tuple[str, int]]) -> None:
+def test_the_limit_always_stays_between_one_and_the_users(steps: list[tuple[str, int]]) -> None:
     found, now = limit(10), NOW
     for what, number in steps:
         if what == "refuse":

@@ -1,1 +1,1 @@
-"""A server that keeps to HTTP and to the contract only when it is told to, and what must survive it."""
+"""A server that violates HTTP and the API on request, and what must survive it."""

@@ -22,14 +22,14 @@ Connect = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once, and not for long: nobody here tests how long a pause is."""
+    """Repeat at once, and not for long: these tests don't measure pauses."""
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.002)
     monkeypatch.setattr(ranges, "PATIENCE_SECONDS", 1.5)
 
 
 @pytest.fixture
 def no_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each call once, so that its first failure shows."""
+    """Make each call once, so that its first failure is raised."""
     monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.0)
 
 
@@ -41,7 +41,7 @@ def server() -> Iterator[HostileServer]:
 
 @pytest.fixture
 def cdn() -> Iterator[HostileServer]:
-    """Another one, playing the CDN."""
+    """Another hostile server, playing the CDN."""
     yield from _running()
 
 

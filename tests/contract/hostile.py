@@ -1,5 +1,5 @@
 """
-An HTTP server on raw sockets that does to each request what its script says: answer, lie, drip, or vanish.
+An HTTP server on raw sockets that treats each request as its script says: respond, lie, trickle, or vanish.
 
 Written from the contract and from RFC 9112, sharing no code with the package or its emulator. A script is a
 function of a :class:`Wire`; :mod:`tests.contract.scripts` has the common ones.
@@ -26,7 +26,7 @@ Script = Callable[["Wire"], None]
 
 @dataclass
 class Request:
-    """What arrived. ``connection`` counts the server's connections from 1."""
+    """A received request. ``connection`` counts the server's connections from 1."""
 
     connection: int
     method: str
@@ -76,7 +76,7 @@ class Gone(Exception):  # noqa: N818 no error, only the end of a script
 
 @dataclass
 class Wire:
-    """One connection, as a script sees it."""
+    """One connection, for a script to act on."""
 
     socket: socket.socket
     serial: int
@@ -92,13 +92,13 @@ class Wire:
             raise Gone from error
 
     def close(self) -> None:
-        """Close in good order (FIN)."""
+        """Close the connection with FIN."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         raise Gone
 
     def reset(self) -> None:
-        """Close with a reset (RST)."""
+        """Close the connection with RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
         raise Gone
@@ -199,17 +199,19 @@ class HostileServer:
         return f"{self.origin}/v1"
 
     def on(self, path: str, *scripts: Script) -> Self:
-        """Play these for the requests to a path, in turn; the last one also for all further ones."""
+        """
+        Play these scripts for the requests to a path, in turn; the last one also for all further requests.
+        """
         self._scripts[path] = list(scripts)
         return self
 
     def greet(self, *scripts: Script) -> Self:
-        """Play these on the next new connections, before anything is read of them."""
+        """Play these scripts on the next new connections, before anything is read from them."""
         self._greetings.extend(scripts)
         return self
 
     def to(self, path: str) -> list[Request]:
-        """Return the requests that came to a path."""
+        """Return the requests received for a path."""
         with self._lock:
             return [request for request in self.requests if request.path == path]
 
@@ -286,7 +288,7 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Wait for what another thread does; returns whether it did."""
+    """Wait until another thread makes this true; return whether it did in time."""
     until = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > until:

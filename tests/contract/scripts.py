@@ -1,4 +1,4 @@
-"""What the hostile server can do to a request."""
+"""Scripts for the hostile server: what it does with a request."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ ENOUGH_BYTES = 64 * 1024 * 1024
 
 
 def head(status: int = 200, **headers: object) -> bytes:
-    """Return the head of an answer; ``content_type=…`` becomes ``content-type``."""
+    """Return the status line and headers of a response; ``content_type=…`` becomes ``content-type``."""
     lines = [f"HTTP/1.1 {status} Whatever"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def answer(body: bytes, status: int = 200, **headers: object) -> Script:
-    """Answer in good order; the connection stays open."""
+def respond(body: bytes, status: int = 200, **headers: object) -> Script:
+    """Respond correctly; the connection stays open."""
     return raw(head(status, content_length=len(body), **headers), body, then_close=False)
 
 
-def ok(fields: Mapping[str, Any] | None = None, /, **more: Any) -> Script:
-    """Succeed."""
-    return answer(json.dumps({"result": True, "errors": [], **(fields or {}), **more}).encode())
+def success(fields: Mapping[str, Any] | None = None, /, **more: Any) -> Script:
+    """Respond with success, in Wiro's envelope."""
+    return respond(json.dumps({"result": True, "errors": [], **(fields or {}), **more}).encode())
 
 
 def refuse(code: object, message: str, status: int = 200, **headers: object) -> Script:
-    """Say no, in Wiro's envelope."""
+    """Refuse, in Wiro's envelope."""
     body = {"result": False, "errors": [{"code": code, "message": message}]}
-    return answer(json.dumps(body).encode(), status, **headers)
+    return respond(json.dumps(body).encode(), status, **headers)
 
 
 def raw(
     *pieces: bytes, then_close: bool = True, then: Script | None = None, seconds_between: float = 0.0
 ) -> Script:
-    """Send just these bytes."""
+    """Send exactly these bytes."""
 
     def script(wire: Wire) -> None:
         for piece in pieces:
@@ -56,31 +56,31 @@ def raw(
     return script
 
 
-def hang_up(wire: Wire) -> None:
-    """Close without an answer."""
+def close_connection(wire: Wire) -> None:
+    """Close the connection without a response."""
     wire.close()
 
 
 def reset(wire: Wire) -> None:
-    """Reset the connection without an answer."""
+    """Reset the connection without a response."""
     wire.reset()
 
 
-def silence(wire: Wire) -> None:
-    """Never answer."""
+def never_respond(wire: Wire) -> None:
+    """Never respond."""
     wire.wait(60)
 
 
 def leave_unread(wire: Wire) -> None:
-    """Read the head and never the body, nor answer."""
+    """Read the headers, but never the body, and never respond."""
     wire.wait(60)
 
 
 leave_unread.is_before_body = True  # type: ignore[attr-defined]
 
 
-def answer_before_body(script: Script) -> Script:
-    """Answer as soon as the head is there, and close."""
+def respond_before_body(script: Script) -> Script:
+    """Respond as soon as the headers are read, and close."""
 
     def early(wire: Wire) -> None:
         script(wire)
@@ -90,8 +90,8 @@ def answer_before_body(script: Script) -> Script:
     return early
 
 
-def late(seconds: float, script: Script) -> Script:
-    """Play a script after a while."""
+def delayed(seconds: float, script: Script) -> Script:
+    """Play a script after a delay."""
 
     def waiting(wire: Wire) -> None:
         wire.wait(seconds)
@@ -100,8 +100,10 @@ def late(seconds: float, script: Script) -> Script:
     return waiting
 
 
-def once(wait: Callable[[float], object], script: Script) -> Script:
-    """Play a script when something has happened: ``wait`` of a threading.Event or Barrier. Else hang up."""
+def after_event(wait: Callable[[float], object], script: Script) -> Script:
+    """
+    Play a script once ``wait`` of a threading.Event or Barrier returns; close the connection if it doesn't.
+    """
 
     def waiting(wire: Wire) -> None:
         try:
@@ -116,7 +118,7 @@ def once(wait: Callable[[float], object], script: Script) -> Script:
 
 
 def then_close(script: Script) -> Script:
-    """Answer as if the connection stayed open, and close it."""
+    """Respond as if the connection stayed open, and close it."""
 
     def closing(wire: Wire) -> None:
         script(wire)
@@ -126,7 +128,7 @@ def then_close(script: Script) -> Script:
 
 
 def then_drop_next(script: Script) -> Script:
-    """Answer, and drop the connection the moment the next request arrives on it."""
+    """Respond, and reset the connection when the next request arrives on it."""
 
     def dropping(wire: Wire) -> None:
         script(wire)
@@ -137,29 +139,29 @@ def then_drop_next(script: Script) -> Script:
 
 
 def truncated(body: bytes, *, missing: int = 10, status: int = 200, **headers: object) -> Script:
-    """Announce more bytes than come."""
+    """Announce more bytes than are sent."""
     return raw(head(status, content_length=len(body) + missing, **headers), body)
 
 
 def chunked(*pieces: bytes, is_complete: bool = True, **headers: object) -> Script:
-    """Answer in chunks, the last one left out if not complete."""
+    """Respond in chunks, without the last one if not complete."""
     chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces]
     end = [b"0\r\n\r\n"] if is_complete else []
     return raw(head(200, transfer_encoding="chunked", **headers), *chunks, *end, then_close=not is_complete)
 
 
 def until_close(body: bytes, **headers: object) -> Script:
-    """Answer without any length; the end of the connection is the end of the body."""
+    """Respond without a length: the body ends with the connection."""
     return raw(head(200, connection="close", **headers), body)
 
 
 def gzipped(body: bytes, **headers: object) -> Script:
-    """Answer compressed, though nobody asked for it."""
-    return answer(gzip_format.compress(body), content_encoding="gzip", **headers)
+    """Respond compressed, although not requested."""
+    return respond(gzip_format.compress(body), content_encoding="gzip", **headers)
 
 
 def endless(start: bytes, piece: bytes) -> Script:
-    """Send a start, and then the same bytes again and again, until 64 MiB or the client has had enough."""
+    """Send a start, and then the same bytes repeatedly, up to 64 MiB or until the client closes."""
 
     def script(wire: Wire) -> None:
         wire.send(start)
@@ -172,7 +174,7 @@ def endless(start: bytes, piece: bytes) -> Script:
 
 
 def drip(start: bytes, piece: bytes, seconds_between: float) -> Script:
-    """Send a start, and then a piece now and then, for ever."""
+    """Send a start, and then a piece at each interval, for ever."""
 
     def script(wire: Wire) -> None:
         wire.send(start)
@@ -184,7 +186,7 @@ def drip(start: bytes, piece: bytes, seconds_between: float) -> Script:
 
 
 def trickling(start: bytes, piece: bytes, end: bytes, *, seconds: float = 4.0) -> Script:
-    """Send a start, the same piece again and again for a while, and then a good end, for who has waited."""
+    """Send a start, the same piece repeatedly for a while, and then a correct end."""
 
     def script(wire: Wire) -> None:
         wire.send(start)
@@ -198,11 +200,11 @@ def trickling(start: bytes, piece: bytes, end: bytes, *, seconds: float = 4.0) -
 
 def redirect(to: str, status: int = 302, **headers: object) -> Script:
     """Redirect."""
-    return answer(b"", status, location=to, **headers)
+    return respond(b"", status, location=to, **headers)
 
 
-def wanted_range(wire: Wire, size: int) -> tuple[int, int] | None:
-    """Return the bytes that the request asks for, from and up to without; None: all of them."""
+def requested_range(wire: Wire, size: int) -> tuple[int, int] | None:
+    """Return the requested range, its end exclusive; None: the whole file."""
     header = wire.request.headers.get("range", "") if wire.request else ""
     if not header:
         return None
@@ -212,13 +214,13 @@ def wanted_range(wire: Wire, size: int) -> tuple[int, int] | None:
 
 def ranged(body: bytes, *, etag: str = '"v1"', cut_after: int | None = None, **headers: object) -> Script:
     """
-    Serve a file in parts, as RFC 9110 has it: If-Range with another ETag gets all of it.
+    Serve range requests as in RFC 9110: If-Range with another ETag gets the whole file.
 
-    :param cut_after: close the connection after so many bytes of this one answer.
+    :param cut_after: close the connection after this many bytes of the body.
     """
 
     def script(wire: Wire) -> None:
-        wanted = wanted_range(wire, len(body))
+        wanted = requested_range(wire, len(body))
         asked_etag = wire.request.headers.get("if-range", etag) if wire.request else etag
         more: dict[str, object] = {"etag": etag} if etag else {}
         more |= headers
@@ -239,16 +241,16 @@ def ranged(body: bytes, *, etag: str = '"v1"', cut_after: int | None = None, **h
     return script
 
 
-def lying(body: bytes, content_range: str, *, sent: int | None = None, etag: str = '"v1"') -> Script:
+def wrong_range(body: bytes, content_range: str, *, sent: int | None = None, etag: str = '"v1"') -> Script:
     """
-    Answer any request for a part with 206 and this Content-Range, in good order otherwise.
+    Respond to any range request with 206 and this Content-Range, otherwise correctly.
 
-    :param content_range: ``{first}``, ``{last}`` and ``{size}`` are what they should be.
-    :param sent: how many bytes to send; default: as many as were asked for.
+    :param content_range: ``{first}``, ``{last}`` and ``{size}`` are replaced by the correct numbers.
+    :param sent: how many bytes to send; default: as many as requested.
     """
 
     def script(wire: Wire) -> None:
-        first, stop = wanted_range(wire, len(body)) or (0, len(body))
+        first, stop = requested_range(wire, len(body)) or (0, len(body))
         shown = content_range.format(first=first, last=stop - 1, size=len(body))
         count = stop - first if sent is None else sent
         piece = (body[first:] + body)[:count]

@@ -1,4 +1,4 @@
-"""What was paid for can be read: answers up to 16 MiB, and yet memory goes by one of them and not by all."""
+"""Responses of up to 16 MiB are read, and memory grows with one of them, not with all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
 from airflow_provider_wiro.transport.response_body import ResponseBody
-from tests.contract.scripts import answer, endless, head, ok
+from tests.contract.scripts import endless, head, respond, success
 
 if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer, Wire
@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 
 
 def llm(answer_text: str, **fields: Any) -> dict[str, Any]:
-    """Return an LLM's task, its answer as often in it as Wiro has it."""
+    """Return an LLM's task, with its answer repeated as often as Wiro does."""
     content = {
         "prompt": "p",
         "raw": f"<think>hm</think>{answer_text}",
@@ -50,14 +50,14 @@ def test_a_long_answer_of_an_llm_is_read(server: HostileServer, twin: Twin, text
     body = json.dumps(llm(text, parameters={"prompt": text})).encode()
     assert len(body) > MIB
     if encoding == "gzip":
-        server.on(DETAIL, answer(gzip.compress(body, 1), content_encoding="gzip"))
+        server.on(DETAIL, respond(gzip.compress(body, 1), content_encoding="gzip"))
     else:
-        server.on(DETAIL, answer(body))
+        server.on(DETAIL, respond(body))
 
     assert twin.get_task("2221").answer == text
 
 
-def test_one_that_is_larger_still_has_ended_and_is_paid(server: HostileServer, twin: Twin) -> None:
+def test_an_even_longer_answer_is_an_error_about_a_paid_task(server: HostileServer, twin: Twin) -> None:
     start = json.dumps(llm("x"))[:-4].encode()
     server.on(DETAIL, endless(head(200) + start + b', "pad": "', b"y" * 1024))
 
@@ -67,8 +67,10 @@ def test_one_that_is_larger_still_has_ended_and_is_paid(server: HostileServer, t
         twin.get_task("2221")
 
 
-def test_a_compressed_bomb_takes_no_more_than_a_large_answer(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, answer(gzip.compress(b'{"result": "' + b" " * 300_000_000), content_encoding="gzip"))
+def test_a_decompression_bomb_takes_no_more_memory_than_a_large_response(
+    server: HostileServer, twin: Twin
+) -> None:
+    server.on(DETAIL, respond(gzip.compress(b'{"result": "' + b" " * 300_000_000), content_encoding="gzip"))
     tracemalloc.start()
     try:
         with pytest.raises(WiroAnswerTooLargeError):
@@ -79,19 +81,19 @@ def test_a_compressed_bomb_takes_no_more_than_a_large_answer(server: HostileServ
     assert peak < 48 * MIB
 
 
-def test_large_answers_are_read_one_at_a_time_and_small_ones_meanwhile(server: HostileServer) -> None:
+def test_large_responses_are_read_one_at_a_time_and_small_ones_meanwhile(server: HostileServer) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
     held = threading.Event()
 
     def stall(wire: Wire) -> None:
-        """Send more than flows freely, and no more of it for now."""
+        """Send more than a small response, and then wait."""
         wire.send(head(200, content_length=len(body)) + body[: 2 * MIB])
         held.set()
         wire.wait(3)
         wire.send(body[2 * MIB :])
 
-    server.on(DETAIL, stall, answer(body), answer(body), answer(body))
-    server.on("/v1/Task/List", ok(tasklist=[]))
+    server.on(DETAIL, stall, respond(body), respond(body), respond(body))
+    server.on("/v1/Task/List", success(tasklist=[]))
     order: list[str] = []
 
     async def look(hook: WiroAsyncHook, name: str) -> None:
@@ -113,7 +115,7 @@ def test_large_answers_are_read_one_at_a_time_and_small_ones_meanwhile(server: H
     assert order == ["first", "later", "later", "later"]
 
 
-def test_threads_read_large_answers_one_at_a_time_as_well(server: HostileServer) -> None:
+def test_threads_read_large_responses_one_at_a_time_as_well(server: HostileServer) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
     held, go_on = threading.Event(), threading.Event()
 
@@ -123,8 +125,8 @@ def test_threads_read_large_answers_one_at_a_time_as_well(server: HostileServer)
         go_on.wait(5)
         wire.send(body[2 * MIB :])
 
-    server.on(DETAIL, stall, answer(body))
-    server.on("/v1/Task/List", ok(tasklist=[]))
+    server.on(DETAIL, stall, respond(body))
+    server.on("/v1/Task/List", success(tasklist=[]))
 
     def look(name: str) -> str:
         assert WiroHook().get_task("2221").answer
@@ -142,12 +144,12 @@ def test_threads_read_large_answers_one_at_a_time_as_well(server: HostileServer)
         assert [future.result(5) for future in (first, *rest)] == ["first", "later", "later"]
 
 
-def test_a_request_in_a_signal_handler_needs_no_turn_of_the_one_that_it_interrupts(
+def test_a_request_in_a_signal_handler_does_not_wait_for_the_one_it_interrupts(
     server: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stop may look at its task by a Detail that is large as well."""
+    """A stop's request may need the turn for a large Detail, too."""
     body = json.dumps(llm("x" * MIB)).encode()
-    server.on(DETAIL, answer(body))
+    server.on(DETAIL, respond(body))
     hook = WiroHook()
     stopping = hook.for_stopping(5)
     take_turn, answers = ResponseBody.take_turn, []
@@ -161,8 +163,8 @@ def test_a_request_in_a_signal_handler_needs_no_turn_of_the_one_that_it_interrup
     assert hook.get_task("2221").answer == answers[0] == "x" * MIB
 
 
-def test_the_wait_for_ones_turn_does_not_count_as_the_servers(server: HostileServer, connect: Any) -> None:
-    """Each answer takes a second, and five of them one after the other more than one request may take."""
+def test_waiting_for_a_turn_does_not_count_for_the_timeout(server: HostileServer, connect: Any) -> None:
+    """Each response takes a second, and five in sequence take longer than one request may."""
     connect(read_timeout=2, connect_timeout=0.1)  # 4.1 s for a request as a whole
     body = json.dumps(llm("x" * MIB)).encode()
 
@@ -181,14 +183,14 @@ def test_the_wait_for_ones_turn_does_not_count_as_the_servers(server: HostileSer
     assert all(task.answer for task in asyncio.run(world()))
 
 
-def test_the_connections_turn_is_given_back_when_its_answer_is_cut(server: HostileServer, twin: Twin) -> None:
+def test_a_truncated_response_releases_its_turn(server: HostileServer, twin: Twin) -> None:
     body = json.dumps(llm("x" * MIB)).encode()
 
     def cut(wire: Wire) -> None:
         wire.send(head(200, content_length=len(body)) + body[: 2 * MIB])
         wire.close()
 
-    server.on(DETAIL, cut, answer(body))
+    server.on(DETAIL, cut, respond(body))
     with pytest.raises(WiroConnectionError):
         twin.get_task("2221")
     assert twin.get_task("2221").answer

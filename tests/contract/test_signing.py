@@ -1,4 +1,4 @@
-"""Each request proves who we are, and nothing else ever shows it."""
+"""Each request is authenticated, and credentials appear nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_wiro.exceptions import WiroError
 from tests.contract.fixtures import KEY, SECRET, Connect
-from tests.contract.scripts import answer, ok, raw, redirect, refuse, reset
+from tests.contract.scripts import raw, redirect, refuse, reset, respond, success
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ TASK = {"id": "7", "status": "task_start"}
 
 
 def hmac_sha256(key: str, message: str) -> str:
-    """RFC 2104 spelled out, so that no library of the package under test vouches for itself."""
+    """RFC 2104 spelled out, so that the test doesn't rely on the library that the package uses."""
     padded = key.encode().ljust(64, b"\0")
     inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded) + message.encode()).digest()
     return hashlib.sha256(bytes(byte ^ 0x5C for byte in padded) + inner).hexdigest()
@@ -39,7 +39,7 @@ def assert_signed(request: Request) -> None:
     assert request.headers["x-signature"] == hmac_sha256(KEY, SECRET + nonce)
 
 
-def test_our_own_arithmetic_agrees_with_the_known_answer() -> None:
+def test_the_tests_own_signature_matches_the_known_one() -> None:
     known = "python3 -c \"import hmac;print(hmac.new(b'k-123', b's-4561734513809', 'sha256').hexdigest())\""
     assert known  # the contract's command printed the literal below
     assert (
@@ -49,7 +49,7 @@ def test_our_own_arithmetic_agrees_with_the_known_answer() -> None:
 
 
 def test_every_request_is_a_signed_post(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(tasklist=[TASK])).on("/v1/Run/o/m", ok(taskid="7"))
+    server.on(DETAIL, success(tasklist=[TASK])).on("/v1/Run/o/m", success(taskid="7"))
     twin.get_task("7")
     twin.run_model("o/m", {"prompt": "x"})
     assert [request.method for request in server.requests] == ["POST", "POST"]
@@ -59,7 +59,12 @@ def test_every_request_is_a_signed_post(server: HostileServer, twin: Twin) -> No
 
 def test_each_repeat_of_a_request_has_its_own_nonce(server: HostileServer, twin: Twin) -> None:
     server.on(
-        DETAIL, reset, raw(b""), answer(b"<html>", 502), refuse(0, "slow down", 429), ok(tasklist=[TASK])
+        DETAIL,
+        reset,
+        raw(b""),
+        respond(b"<html>", 502),
+        refuse(0, "slow down", 429),
+        success(tasklist=[TASK]),
     )
     assert twin.get_task("7").id == "7"
     assert len({request.headers["x-nonce"] for request in server.requests}) == len(server.requests) == 5
@@ -68,7 +73,7 @@ def test_each_repeat_of_a_request_has_its_own_nonce(server: HostileServer, twin:
 
 
 def test_two_thousand_requests_in_a_burst_have_two_thousand_nonces(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(tasklist=[TASK]))
+    server.on(DETAIL, success(tasklist=[TASK]))
     if twin.kind == "asynchronous":
         import asyncio
 
@@ -87,7 +92,7 @@ def test_in_api_key_only_mode_the_key_goes_alone(
     server: HostileServer, connect: Connect, twin: Twin, login: str, password: str
 ) -> None:
     connect(login=login, password=password)
-    server.on(DETAIL, ok(tasklist=[TASK]))
+    server.on(DETAIL, success(tasklist=[TASK]))
     twin.get_task("7")
     (request,) = server.requests
     assert request.headers["x-api-key"] == KEY
@@ -103,7 +108,7 @@ def test_netrc_adds_no_credentials(
     netrc.chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(netrc))
-    server.on(DETAIL, ok(tasklist=[TASK]))
+    server.on(DETAIL, success(tasklist=[TASK]))
     twin.get_task("7")
     assert "authorization" not in server.requests[0].headers
 
@@ -111,7 +116,7 @@ def test_netrc_adds_no_credentials(
 @pytest.mark.usefixtures("no_repeats")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("target", ["/v1/elsewhere", "http://[::1", "//evil.invalid/", "caf\u00e9"])
-def test_the_api_never_redirects_us(server: HostileServer, twin: Twin, status: int, target: str) -> None:
+def test_redirects_are_not_followed(server: HostileServer, twin: Twin, status: int, target: str) -> None:
     server.on(DETAIL, redirect(target, status))
     with pytest.raises(WiroError, match=f"HTTP {status}"):
         twin.get_task("7")
@@ -131,11 +136,11 @@ ECHO = b'{"result": false, "errors": [{"code": 0, "message": "bad: %s %s"}]}' % 
         reset,
         raw(b""),
         raw(b"garbage\r\n\r\n"),
-        answer(ECHO, 401),
-        answer(ECHO, 500),
-        answer(ECHO),
-        answer(b"<html>" + KEY.encode(), 502),
-        answer(KEY.encode() + b" is no JSON"),
+        respond(ECHO, 401),
+        respond(ECHO, 500),
+        respond(ECHO),
+        respond(b"<html>" + KEY.encode(), 502),
+        respond(KEY.encode() + b" is no JSON"),
         redirect(f"http://127.0.0.1:1/{KEY}"),
     ],
 )
@@ -157,7 +162,7 @@ def test_time_plays_no_part_in_the_nonce(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: 1734513809.0)
-    server.on(DETAIL, ok(tasklist=[TASK]))
+    server.on(DETAIL, success(tasklist=[TASK]))
     twin.get_task("7")
     twin.get_task("7")
     first, second = (request.headers["x-nonce"] for request in server.requests)

@@ -1,5 +1,5 @@
 """
-The blocking and the asynchronous hook behind one face, so that each promise is written once and kept twice.
+The blocking and the asynchronous hook behind one interface, so that one test covers both.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 class Twin:
     """
-    Any method of a hook, called and waited for: ``twin.get_task("1")``.
+    Calls any method of either hook, and waits for its result: ``twin.get_task("1")``.
 
-    Between two calls nothing runs on the asynchronous hook's loop, as little as in a trigger that sleeps.
+    Between two calls nothing runs on the asynchronous hook's loop, as in a trigger that sleeps.
     """
 
     kind = ""
@@ -36,11 +36,11 @@ class Twin:
         raise NotImplementedError
 
     def fetch_over(self, connection: WiroConnection, output: Output) -> bytes:
-        """Read an output to its end, over a connection that is in no Airflow."""
+        """Read an output to its end, over a connection that Airflow doesn't have."""
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Let what is left on a loop come to rest."""
+        """Let callbacks that are left on the event loop run."""
 
     def close(self) -> None:
         raise NotImplementedError

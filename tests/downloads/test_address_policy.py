@@ -37,13 +37,13 @@ def fetch_async(found: Output, where: WiroConnection) -> None:
 
 
 @pytest.mark.parametrize("fetched_by", [fetch, fetch_async])
-def test_plain_http_to_a_public_host_is_refused_before_anything_is_asked(fetched_by: Any) -> None:
+def test_plain_http_to_a_public_host_is_refused_before_any_request(fetched_by: Any) -> None:
     with pytest.raises(WiroOutputRefusedError, match=r"https:// link .*cdn1\.wiro\.ai.*allow_insecure"):
         fetched_by(output("http://cdn1.wiro.ai/a/0.png?sig=s3cret"), connection())
 
 
 @pytest.mark.parametrize("fetched_by", [fetch, fetch_async])
-def test_it_is_tried_where_the_connection_allows_it(fetched_by: Any) -> None:
+def test_plain_http_is_used_where_the_connection_allows_it(fetched_by: Any) -> None:
     with pytest.raises(WiroOutputError) as caught:
         fetched_by(output("http://8.8.8.8.nip.invalid./0.png"), connection(allow_insecure=True))
     assert not isinstance(caught.value, WiroOutputRefusedError)
@@ -52,5 +52,5 @@ def test_it_is_tried_where_the_connection_allows_it(fetched_by: Any) -> None:
 @pytest.mark.parametrize(
     "url", ["https://cdn1.wiro.ai/0.png", "HTTPS://8.8.8.8/", "http://127.0.0.1:9/0.png"]
 )
-def test_what_is_safe_passes(url: str) -> None:
+def test_tls_and_private_hosts_are_accepted(url: str) -> None:
     AddressPolicy(connection()).check_tls(output(url), url)

@@ -26,18 +26,18 @@ from airflow_provider_wiro.input_files import digests
 from airflow_provider_wiro.transport.connection import WiroConnection
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
-    answer,
     chunked,
+    close_connection,
+    delayed,
     drip,
     endless,
     gzipped,
-    hang_up,
     head,
-    late,
+    never_respond,
     raw,
     redirect,
     reset,
-    silence,
+    respond,
     trickling,
     truncated,
     until_close,
@@ -65,13 +65,13 @@ def at(cdn: HostileServer, *scripts: Script, **more: Any) -> Output:
 
 
 GOOD: dict[str, Script] = {
-    "with its length": answer(PNG, content_type="image/png"),
+    "with its length": respond(PNG, content_type="image/png"),
     "in chunks": chunked(PNG[:10], PNG[10:11], PNG[11:]),
     "until the connection closes": until_close(PNG),
     "in two pieces with a rest between": raw(
         head(200, content_length=len(PNG)) + PNG[:1000], PNG[1000:], seconds_between=0.05
     ),
-    "with no content type": answer(PNG),
+    "with no content type": respond(PNG),
 }  # fmt: skip
 
 
@@ -92,46 +92,46 @@ def test_pieces_of_any_size_make_the_same_file(cdn: HostileServer, twin: Twin, p
 
 
 def test_an_empty_output_is_empty(cdn: HostileServer, twin: Twin) -> None:
-    assert twin.fetch(at(cdn, answer(b""), size=0)) == b""
+    assert twin.fetch(at(cdn, respond(b""), size=0)) == b""
 
 
 def test_a_url_is_sent_as_it_is(cdn: HostileServer, twin: Twin) -> None:
     target = "/a%2Bb%20c/@/%C3%BC;v=1/0.png?sig=a%2Bb%3D%26%2F&x=%40"
-    cdn.on(target, answer(PNG))
+    cdn.on(target, respond(PNG))
     assert twin.fetch(output(cdn.origin + target)) == PNG
 
 
 def test_a_url_with_letters_beyond_ascii_is_encoded(cdn: HostileServer, twin: Twin) -> None:
-    cdn.on("/%C3%BC/0.png", answer(PNG))
+    cdn.on("/%C3%BC/0.png", respond(PNG))
     assert twin.fetch(output(f"{cdn.origin}/ü/0.png")) == PNG
 
 
 REFUSED: dict[str, Script] = {
-    "a shorter file": answer(PNG[:-1]),
-    "a longer file": answer(PNG + b"!"),
+    "a shorter file": respond(PNG[:-1]),
+    "a longer file": respond(PNG + b"!"),
     "a shorter file in chunks": chunked(PNG[:-1]),
     "a longer file in chunks": chunked(PNG, b"!"),
     "a longer file until close": until_close(PNG + b"!"),
     "a body without end": endless(head(200), b"x"),
-    "a web page": answer(b"<html>gone</html>", content_type="text/html; charset=utf-8"),
-    "a web page of the right size": answer(b"h" * len(PNG), content_type="TEXT/HTML"),
+    "a web page": respond(b"<html>gone</html>", content_type="text/html; charset=utf-8"),
+    "a web page of the right size": respond(b"h" * len(PNG), content_type="TEXT/HTML"),
     "gzip": gzipped(PNG, content_type="image/png"),
-    "brotli": answer(PNG, content_encoding="br"),
+    "brotli": respond(PNG, content_encoding="br"),
 }
 UNAVAILABLE: dict[str, Script] = {
     "truncated": truncated(PNG[:-10]),
     "truncated chunks": chunked(PNG[:1000], is_complete=False),
     "a chunk that is none": raw(head(200, transfer_encoding="chunked"), b"zz\r\n", seconds_between=0.02),
     "a reset in the middle": raw(head(200, content_length=len(PNG)), PNG[:500], then=reset),
-    "HTTP 403": answer(b"<html>expired", 403, content_type="text/html"),
-    "HTTP 404": answer(b"", 404),
-    "HTTP 410": answer(b"", 410),
-    "HTTP 500": answer(b"", 500),
-    "HTTP 206": answer(PNG, 206),
+    "HTTP 403": respond(b"<html>expired", 403, content_type="text/html"),
+    "HTTP 404": respond(b"", 404),
+    "HTTP 410": respond(b"", 410),
+    "HTTP 500": respond(b"", 500),
+    "HTTP 206": respond(PNG, 206),
     "HTTP 204": raw(head(204), then_close=False),
     "HTTP 304": raw(head(304), then_close=False),
     "reset": reset,
-    "closed": hang_up,
+    "closed": close_connection,
     "garbage": raw(b"\xff\xff\xff\r\n\r\n"),
     "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
 }  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_cdn_that_goes_idle_is_left(cdn: HostileServer, connect: Connect, twin
 
     def start_and_stall(wire: Any) -> None:
         wire.send(start)
-        silence(wire)
+        never_respond(wire)
 
     with pytest.raises(WiroOutputUnavailableError):
         twin.fetch(at(cdn, start_and_stall))
@@ -204,15 +204,15 @@ NAMELESS = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nno header\r\n\r\n" % len(P
 @pytest.mark.parametrize(
     "fault",
     [
-        hang_up,
+        close_connection,
         reset,
         raw(b"garbage\r\n\r\n"),
         raw(HEAD[:-9]),
-        raw(NAMELESS[:-9], then=silence),
-        silence,
+        raw(NAMELESS[:-9], then=never_respond),
+        never_respond,
         truncated(PNG[:99]),
         chunked(PNG[:99], is_complete=False),
-        answer(b"", 403),
+        respond(b"", 403),
         redirect("ftp://user:s3cret@a.example/?s3cret"),
         redirect("http://user:s3cret@[/?s3cret"),
         redirect("http://user:s3cret@a.example:99999/"),
@@ -360,7 +360,7 @@ def test_no_log_of_a_library_shows_where_a_signed_link_or_its_redirect_leads(
     cdn: HostileServer, twin: Twin, caplog: pytest.LogCaptureFixture
 ) -> None:
     cdn.on(SIGNED, redirect("/there?X-Amz-Signature=s3cret-too"))
-    cdn.on("/there?X-Amz-Signature=s3cret-too", answer(PNG))
+    cdn.on("/there?X-Amz-Signature=s3cret-too", respond(PNG))
     with caplog.at_level(logging.DEBUG):
         assert twin.fetch(output(cdn.origin + SIGNED)) == PNG
     assert_secret(None, caplog)
@@ -382,7 +382,7 @@ def test_what_is_no_url_to_the_library_is_refused_for_good(twin: Twin, url: str)
 
 
 def test_an_announced_web_page_may_be_one(cdn: HostileServer, twin: Twin) -> None:
-    page = answer(PNG, content_type="text/html")
+    page = respond(PNG, content_type="text/html")
     assert twin.fetch(at(cdn, page, content_type="text/html")) == PNG
     assert twin.fetch(at(cdn, page, content_type="", name="page.html")) == PNG
 
@@ -404,7 +404,7 @@ def test_an_output_without_a_url_says_so(cdn: HostileServer, twin: Twin) -> None
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_are_followed(cdn: HostileServer, twin: Twin, status: int) -> None:
-    cdn.on("/there", answer(PNG))
+    cdn.on("/there", respond(PNG))
     assert twin.fetch(at(cdn, redirect("/there", status))) == PNG
 
 
@@ -424,7 +424,7 @@ def test_a_redirect_to_anything_but_http_is_refused(cdn: HostileServer, twin: Tw
 
 
 def test_the_body_of_a_redirect_is_not_read(cdn: HostileServer, twin: Twin) -> None:
-    cdn.on("/there", answer(PNG))
+    cdn.on("/there", respond(PNG))
     sent = 0
 
     def redirect_for_ever(wire: Any) -> None:
@@ -566,13 +566,13 @@ def test_through_a_proxy_names_are_judged(
         with pytest.raises(WiroOutputRefusedError, match="not a public address"):
             twin.fetch_over(proxied, output(url))
     assert cdn.requests == []
-    cdn.on("http://cdn1.wiro.test/0.png", answer(PNG))
+    cdn.on("http://cdn1.wiro.test/0.png", respond(PNG))
     assert twin.fetch_over(proxied, output("http://cdn1.wiro.test/0.png")) == PNG
 
 
 def test_a_private_base_url_may_have_private_outputs(cdn: HostileServer, twin: Twin) -> None:
-    assert twin.fetch(at(cdn, late(0.01, answer(PNG)))) == PNG
-    cdn.on("/local", answer(PNG))
+    assert twin.fetch(at(cdn, delayed(0.01, respond(PNG)))) == PNG
+    cdn.on("/local", respond(PNG))
     assert twin.fetch(output(f"http://localhost:{cdn.port}/local")) == PNG
 
 

@@ -1,4 +1,4 @@
-"""Each example has a description, and retries: no passing fault of Airflow loses a run that is paid for."""
+"""Each example has a description, and retries: no temporary failure of Airflow loses a paid run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def example_dag(path: Path) -> Any:
 
 
 @examples
-def test_every_task_of_an_example_is_tried_thrice_and_says_why(path: Path) -> None:
+def test_every_task_of_an_example_has_two_retries_and_a_reason(path: Path) -> None:
     dag = example_dag(path)
 
     assert {task.task_id: task.retries for task in dag.tasks} == dict.fromkeys(dag.task_ids, 2)

@@ -25,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Bucket:
-    """What the examples left in S3."""
+    """The objects that the examples wrote to S3."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -59,7 +59,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    # moto keeps its buckets in this process, for all servers: each test gets one of its own.
+    # All moto servers of a process share their buckets: each test gets its own bucket.
     name = f"wiro-{uuid.uuid4()}"
     monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
     client = boto3.client(
@@ -79,7 +79,7 @@ def _path(dag_id: str) -> Path:
     return EXAMPLES / f"{dag_id}.py"
 
 
-def test_retro_cartoons_lands_two_verified_pictures(
+def test_retro_cartoons_transfers_two_verified_pictures(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_retro_cartoons"
@@ -111,7 +111,7 @@ def test_nightly_prompts_runs_one_wiro_task_for_each_prompt(
     assert len(bucket.objects()) == 3
 
 
-def test_image_to_image_sends_the_very_file(
+def test_image_to_image_sends_the_exact_file(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_image_to_image"
@@ -176,7 +176,7 @@ def test_shared_input_is_sent_once_and_used_by_every_run(
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
 
 
-def test_batch_runs_each_line_of_a_file_once_and_lands_its_picture(
+def test_batch_runs_each_line_of_a_file_once_and_transfers_its_picture(
     airflow_home: AirflowHome,
     wiro: WiroEmulator,
     bucket: Bucket,

@@ -1,1 +1,1 @@
-"""What the hooks promise, over real sockets."""
+"""Tests of the hooks, over real sockets."""

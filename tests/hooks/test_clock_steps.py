@@ -1,4 +1,4 @@
-"""A wall clock that is set while something waits: it delays nothing and ends nothing early."""
+"""Setting the wall clock during a wait neither delays it nor ends it early."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_wiro.exceptions import WiroTaskTimeoutError
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.watching.watcher import watch_task
-from tests.contract.scripts import ok
+from tests.contract.scripts import success
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,13 @@ def shown(status: str) -> dict[str, object]:
 
 
 @STEPS
-def test_a_wait_goes_on_to_the_end_of_the_task(server: HostileServer, twin: Twin, step: timedelta) -> None:
-    server.on(DETAIL, ok(shown("task_start")), ok(shown("task_end")), ok(shown("task_postprocess_end")))
+def test_a_wait_continues_to_the_end_of_the_task(server: HostileServer, twin: Twin, step: timedelta) -> None:
+    server.on(
+        DETAIL,
+        success(shown("task_start")),
+        success(shown("task_end")),
+        success(shown("task_postprocess_end")),
+    )
 
     def observe(_: object) -> None:
         WallClock.ahead = step
@@ -62,7 +67,7 @@ def test_a_wait_goes_on_to_the_end_of_the_task(server: HostileServer, twin: Twin
 
 @STEPS
 def test_a_wait_ends_at_its_deadline(server: HostileServer, twin: Twin, step: timedelta) -> None:
-    server.on(DETAIL, ok(shown("task_start")))
+    server.on(DETAIL, success(shown("task_start")))
 
     def observe(_: object) -> None:
         WallClock.ahead = step
@@ -74,10 +79,10 @@ def test_a_wait_ends_at_its_deadline(server: HostileServer, twin: Twin, step: ti
 
 
 @STEPS
-async def test_the_watcher_goes_on_and_keeps_deadlines(
+async def test_the_watcher_continues_and_keeps_deadlines(
     server: HostileServer, connect: object, step: timedelta
 ) -> None:
-    server.on(DETAIL, ok(shown("task_start")))
+    server.on(DETAIL, success(shown("task_start")))
 
     def observe(_: object) -> None:
         WallClock.ahead = step
@@ -90,14 +95,14 @@ async def test_the_watcher_goes_on_and_keeps_deadlines(
     before = watch(flow_context.now() + timedelta(seconds=1))
     await asyncio.sleep(0.3)
     assert WallClock.ahead == step
-    after = watch(flow_context.now() + timedelta(seconds=1))  # a watch that begins by the clock as it is then
+    after = watch(flow_context.now() + timedelta(seconds=1))  # a watch that starts by the clock's new time
     for wait in (before, after):
         with pytest.raises(WiroTaskTimeoutError):
             await wait
     assert 1.0 <= time.monotonic() - began_at < 20
 
 
-def test_a_rate_limit_lasts_as_long_as_it_was_asked_to(server: HostileServer, connect: object) -> None:
+def test_a_rate_limit_lasts_as_long_as_requested(server: HostileServer, connect: object) -> None:
     gate = flow_context.outside(WiroHook().connection).gate
     gate.close(5)
     WallClock.ahead = -HOUR

@@ -1,4 +1,4 @@
-"""Every method of both hooks, on the wire: what is sent, and what is made of the answer."""
+"""Every method of both hooks: what is sent, and how the response is read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook, WiroHook
-from tests.contract.scripts import answer, ok, refuse, reset
+from tests.contract.scripts import refuse, reset, respond, success
 
 if TYPE_CHECKING:
     from tests.contract.fixtures import Connect
@@ -61,7 +61,7 @@ def test_both_hooks_have_the_same_methods() -> None:
 def test_run_model_posts_json_to_the_encoded_slug(
     server: HostileServer, twin: Twin, slug: str, path: str
 ) -> None:
-    server.on(path, ok(taskid=2221, socketaccesstoken="tok-1"))
+    server.on(path, success(taskid=2221, socketaccesstoken="tok-1"))
     started = twin.run_model(
         slug,
         {"prompt": "çizgi", "samples": 4, "scale": "4", "seed": None},
@@ -78,7 +78,7 @@ def test_run_model_posts_json_to_the_encoded_slug(
 
 
 def test_a_prompt_of_three_megabytes_is_sent_without_a_warning(server: HostileServer, twin: Twin) -> None:
-    server.on("/v1/Run/o/m", ok(taskid="1"))
+    server.on("/v1/Run/o/m", success(taskid="1"))
     twin.run_model("o/m", {"prompt": "ş" * 1_500_000})
     assert server.requests[0].json == {"prompt": "ş" * 1_500_000}
 
@@ -96,7 +96,7 @@ def test_the_connections_project_is_billed_unless_another_is_named(
     server: HostileServer, connect: Connect, twin: Twin
 ) -> None:
     connect(project_id="from-connection")
-    server.on("/v1/Run/o/m", ok(taskid="1"))
+    server.on("/v1/Run/o/m", success(taskid="1"))
     twin.run_model("o/m")
     twin.run_model("o/m", project_id="named")
     assert [request.json for request in server.requests] == [
@@ -106,7 +106,7 @@ def test_the_connections_project_is_billed_unless_another_is_named(
 
 
 def test_get_task_reads_what_the_contract_shows(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(total="1", tasklist=[DONE]))
+    server.on(DETAIL, success(total="1", tasklist=[DONE]))
     found = twin.get_task(" 2221 ")
     assert server.requests[0].json == {"taskid": "2221"}
     assert (found.id, found.has_succeeded, found.cost_usd, found.elapsed_seconds) == (
@@ -126,7 +126,7 @@ def test_get_task_says_when_there_is_none(server: HostileServer, twin: Twin) -> 
 
 
 def test_list_tasks_asks_for_the_latest(server: HostileServer, twin: Twin) -> None:
-    server.on("/v1/Task/List", ok(tasklist=[task("task_start"), {"id": "1"}, None, "junk"]))
+    server.on("/v1/Task/List", success(tasklist=[task("task_start"), {"id": "1"}, None, "junk"]))
     found = twin.list_tasks(limit=2, model_name="m")
     assert server.requests[0].json == {
         "type": "model", "sort": "id", "order": "DESC", "start": "0", "limit": "2", "modelName": "m"
@@ -139,12 +139,12 @@ def test_wait_for_task_follows_it_through_faults_and_unknown_statuses(
 ) -> None:
     server.on(
         DETAIL,
-        ok(tasklist=[task("task_queue")]),
+        success(tasklist=[task("task_queue")]),
         reset,
-        ok(tasklist=[task("task_of_the_future")]),
-        answer(b"<html>", 502),
-        ok(tasklist=[task("task_end")]),
-        ok(tasklist=[DONE]),
+        success(tasklist=[task("task_of_the_future")]),
+        respond(b"<html>", 502),
+        success(tasklist=[task("task_end")]),
+        success(tasklist=[DONE]),
     )
     seen: list[str] = []
     ended = twin.wait_for_task("2221", poll_interval=0.005, observe=lambda one: seen.append(one.status))
@@ -153,25 +153,25 @@ def test_wait_for_task_follows_it_through_faults_and_unknown_statuses(
 
 
 def test_wait_for_task_gives_up_at_its_deadline(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(tasklist=[task("task_start")]))
+    server.on(DETAIL, success(tasklist=[task("task_start")]))
     with pytest.raises(WiroTaskTimeoutError, match="task_start"):
         twin.wait_for_task("2221", timeout=0.05, poll_interval=0.01)
     with pytest.raises(WiroTaskTimeoutError):
         twin.wait_for_task("2221", deadline=datetime(2020, 1, 1, tzinfo=UTC))
 
 
-def test_wait_for_task_has_an_end_even_if_nobody_names_one(
+def test_wait_for_task_has_a_default_deadline(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert flow_context.DEFAULT_TIMEOUT_SECONDS == 3600
     monkeypatch.setattr(flow_context, "DEFAULT_TIMEOUT_SECONDS", 0.05)
-    server.on(DETAIL, ok(tasklist=[task("task_start")]))
+    server.on(DETAIL, success(tasklist=[task("task_start")]))
     with pytest.raises(WiroTaskTimeoutError, match="task_start"):
         twin.wait_for_task("2221", poll_interval=0.01)
 
 
 @pytest.mark.parametrize("patience", ["soon", "-1", "nan", "inf"])
-def test_a_patience_that_is_no_time_starts_nothing_and_keeps_nothing_from_being_stopped(
+def test_an_invalid_patience_starts_nothing_and_still_lets_tasks_be_stopped(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, patience: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__POLL_PATIENCE", patience)
@@ -180,13 +180,13 @@ def test_a_patience_that_is_no_time_starts_nothing_and_keeps_nothing_from_being_
             twin.run_model("wiro/model", {})
     assert server.requests == []
 
-    server.on(CANCEL, ok(tasklist=[task("task_cancel")]))
+    server.on(CANCEL, success(tasklist=[task("task_cancel")]))
     assert twin.cancel_task("2221").is_cancelled
 
 
 @pytest.mark.parametrize(("method", "path"), [("cancel_task", CANCEL), ("kill_task", KILL)])
 def test_cancel_and_kill_send_the_id(server: HostileServer, twin: Twin, method: str, path: str) -> None:
-    server.on(path, ok(tasklist=[task("task_cancel")]))
+    server.on(path, success(tasklist=[task("task_cancel")]))
     assert getattr(twin, method)("2221").is_cancelled
     assert server.requests[0].json == {"taskid": "2221"}
 
@@ -198,7 +198,7 @@ def test_cancel_and_kill_send_the_id(server: HostileServer, twin: Twin, method: 
         ("kill_task", KILL, "Task could not be killed: not running"),
     ],
 )
-def test_a_task_that_cannot_be_stopped_this_way_says_so(
+def test_a_task_that_cannot_be_stopped_this_way_is_an_error(
     server: HostileServer, twin: Twin, method: str, path: str, words: str
 ) -> None:
     server.on(path, refuse(1, words))
@@ -208,7 +208,7 @@ def test_a_task_that_cannot_be_stopped_this_way_says_so(
 
 def test_stop_task_kills_what_it_cannot_cancel(server: HostileServer, twin: Twin) -> None:
     server.on(CANCEL, refuse(1, "Task is not in a cancellable state.")).on(
-        KILL, ok(tasklist=[task("task_cancel")])
+        KILL, success(tasklist=[task("task_cancel")])
     )
     assert twin.stop_task("2221").is_cancelled
     assert [request.path for request in server.requests] == [CANCEL, KILL]
@@ -216,19 +216,19 @@ def test_stop_task_kills_what_it_cannot_cancel(server: HostileServer, twin: Twin
 
 def test_stop_task_leaves_one_that_has_ended_as_it_is(server: HostileServer, twin: Twin) -> None:
     server.on(CANCEL, refuse(1, "Task is not in a cancellable state."))
-    server.on(KILL, refuse(1, "Task could not be killed: ended")).on(DETAIL, ok(tasklist=[DONE]))
+    server.on(KILL, refuse(1, "Task could not be killed: ended")).on(DETAIL, success(tasklist=[DONE]))
     assert twin.stop_task("2221").has_succeeded
 
 
-def test_stop_task_tries_again_while_the_task_moves(server: HostileServer, twin: Twin) -> None:
+def test_stop_task_is_retried_while_the_task_changes_its_state(server: HostileServer, twin: Twin) -> None:
     server.on(CANCEL, refuse(1, "Task is not in a cancellable state."))
-    server.on(KILL, refuse(1, "Task could not be killed: no worker"), ok(tasklist=[task("task_cancel")]))
-    server.on(DETAIL, ok(tasklist=[task("task_assign")]))
+    server.on(KILL, refuse(1, "Task could not be killed: no worker"), success(tasklist=[task("task_cancel")]))
+    server.on(DETAIL, success(tasklist=[task("task_assign")]))
     assert twin.stop_task("2221").is_cancelled
 
 
 def test_delete_task_files_sends_the_token_that_detail_shows(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(tasklist=[DONE])).on("/v1/Task/InputOutputDelete", ok())
+    server.on(DETAIL, success(tasklist=[DONE])).on("/v1/Task/InputOutputDelete", success())
     twin.delete_task_files("2221")
     assert server.to("/v1/Task/InputOutputDelete")[0].json == {"tasktoken": "tok-1"}
 
@@ -248,7 +248,7 @@ MODEL = {
 
 
 def test_get_model_reads_parameters_and_prices(server: HostileServer, twin: Twin) -> None:
-    server.on("/v1/Tool/Detail", ok(tool=[MODEL]))
+    server.on("/v1/Tool/Detail", success(tool=[MODEL]))
     model = twin.get_model("retroAIx/Retro-Cartoons")
     assert server.requests[0].json == {"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}
     assert [(one.id, one.kind, one.required) for one in model.parameters] == [
@@ -258,7 +258,7 @@ def test_get_model_reads_parameters_and_prices(server: HostileServer, twin: Twin
 
 
 def test_list_models_asks_for_a_page(server: HostileServer, twin: Twin) -> None:
-    server.on("/v1/Tool/List", ok(total=1, tool=[MODEL]))
+    server.on("/v1/Tool/List", success(total=1, tool=[MODEL]))
     (model,) = twin.list_models(search="cartoon", categories=["lora-sdxl"], start=20, limit=10)
     sent = server.requests[0].json
     assert (sent["search"], sent["categories"], sent["start"], sent["limit"]) == (
@@ -270,7 +270,7 @@ def test_list_models_asks_for_a_page(server: HostileServer, twin: Twin) -> None:
     assert model.clean_slug == "retroaix/retro-cartoons"
 
 
-@pytest.mark.parametrize("script", [ok(tasklist=[]), refuse(1, "There is no task yet.")])
+@pytest.mark.parametrize("script", [success(tasklist=[]), refuse(1, "There is no task yet.")])
 def test_test_connection_makes_one_free_call_and_names_the_mode(
     server: HostileServer, connect: Connect, twin: Twin, script: Any
 ) -> None:
@@ -283,7 +283,7 @@ def test_test_connection_makes_one_free_call_and_names_the_mode(
     ("script", "words"),
     [
         (refuse(0, "Project authorization is not valid.", 401), "Project authorization is not valid"),
-        (answer(b"<!DOCTYPE html><p>hello", 200), "web page"),
+        (respond(b"<!DOCTYPE html><p>hello", 200), "web page"),
         (reset, "No response"),
     ],
 )
@@ -313,16 +313,14 @@ def test_a_bad_task_id_is_refused_before_anything_is_sent(
     assert server.connections == 0
 
 
-def test_an_answer_about_another_task_is_not_believed(
-    server: HostileServer, twin: Twin, no_repeats: None
-) -> None:
-    server.on(DETAIL, ok(tasklist=[{**DONE, "id": "9"}]))
+def test_a_detail_of_another_task_is_refused(server: HostileServer, twin: Twin, no_repeats: None) -> None:
+    server.on(DETAIL, success(tasklist=[{**DONE, "id": "9"}]))
     with pytest.raises(Exception, match="another one"):
         twin.get_task("2221")
 
 
 def test_a_closed_hook_opens_again(server: HostileServer, twin: Twin) -> None:
-    server.on(DETAIL, ok(tasklist=[DONE]))
+    server.on(DETAIL, success(tasklist=[DONE]))
     twin.get_task("2221")
     if twin.kind == "blocking":
         twin.hook.close()

@@ -1,4 +1,4 @@
-"""Files arrive as they are and are never held in memory; bad ones are refused before any request."""
+"""Files are sent unchanged and never held in memory; bad ones are refused before any request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.airflow_home import ROOT
-from tests.contract.scripts import answer_before_body, ok, refuse, reset
+from tests.contract.scripts import refuse, reset, respond_before_body, success
 from tests.contract.twins import TWINS, sha256
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tests.contract.twins import Twin
 
 RUN, TOOL, UPLOAD = "/v1/Run/o/m", "/v1/Tool/Detail", "/v1/File/Upload"
-STARTED = ok(taskid="1")
+STARTED = success(taskid="1")
 BYTES = bytes(range(256)) * 1000 + b"--boundary\r\n\r\n\0"
 
 
 def model(kind: str, name: str = "inputImage") -> Any:
-    return ok(
+    return success(
         tool=[{"slugowner": "o", "slugproject": "m", "parameters": [{"items": [{"id": name, "type": kind}]}]}]
     )
 
@@ -60,7 +60,9 @@ def test_a_local_file_arrives_byte_by_byte(server: HostileServer, twin: Twin, im
     assert request.parts[3].headers["content-type"] == "image/png"
 
 
-def test_files_and_urls_of_a_list_keep_their_way(server: HostileServer, twin: Twin, image: Path) -> None:
+def test_files_and_urls_in_a_list_are_sent_each_in_its_way(
+    server: HostileServer, twin: Twin, image: Path
+) -> None:
     files = {"inputImage": [image, "https://x.test/a.png", str(image), " https://x.test/b.png "]}
     server.on(TOOL, model("multifileinput"), model("combinefileinput")).on(RUN, STARTED)
     twin.run_model("o/m", {}, files)
@@ -79,7 +81,7 @@ def test_files_and_urls_of_a_list_keep_their_way(server: HostileServer, twin: Tw
     ]
 
 
-def test_urls_alone_go_as_json(server: HostileServer, twin: Twin) -> None:
+def test_urls_alone_are_sent_as_json(server: HostileServer, twin: Twin) -> None:
     server.on(TOOL, model("fileinput"), model("combinefileinput")).on(RUN, STARTED)
     twin.run_model("o/m", {"prompt": "x"}, {"inputImage": "https://x.test/a.png"})
     twin.run_model("o/m", {"prompt": "x"}, {"inputImage": ["https://x.test/a.png"]})
@@ -89,7 +91,7 @@ def test_urls_alone_go_as_json(server: HostileServer, twin: Twin) -> None:
     ]
 
 
-def test_the_name_of_a_file_goes_as_it_is_but_harmless(
+def test_a_files_name_is_sent_unchanged_but_harmless(
     server: HostileServer, twin: Twin, tmp_path: Path
 ) -> None:
     for name in ("gün doğdu.png", 'a"b;c.png', "%41.png"):
@@ -101,7 +103,7 @@ def test_the_name_of_a_file_goes_as_it_is_but_harmless(
 
 
 @pytest.mark.parametrize("parameter", ["input image", "inputs[0]", "görsel"])
-def test_the_name_of_a_parameter_goes_as_it_is(
+def test_a_parameters_name_is_sent_unchanged(
     server: HostileServer, twin: Twin, image: Path, parameter: str
 ) -> None:
     server.on(TOOL, refuse(1, "not there")).on(RUN, STARTED)
@@ -118,20 +120,22 @@ def test_a_file_is_sent_from_its_beginning_at_every_try(
     assert [request.parts[0].body for request in server.to(RUN)] == [BYTES] * 3
 
 
-def test_upload_file_is_repeated_after_a_lost_answer(server: HostileServer, twin: Twin, image: Path) -> None:
+def test_upload_file_is_repeated_after_a_lost_response(
+    server: HostileServer, twin: Twin, image: Path
+) -> None:
     stored = {"id": "f1", "name": "image.png", "size": "256014", "url": "https://files.test/f1"}
-    server.on(UPLOAD, reset, ok(list=[stored]))
+    server.on(UPLOAD, reset, success(list=[stored]))
     assert twin.upload_file(image, folder_id="d1").url == "https://files.test/f1"
     for request in server.requests:
         assert parts_sent(request.parts) == [("folderid", None, b"d1"), ("file", "image.png", BYTES)]
 
 
-def test_an_answer_before_the_body_was_read_is_understood(
+def test_a_response_before_the_body_was_read_is_understood(
     server: HostileServer, twin: Twin, tmp_path: Path, no_repeats: None
 ) -> None:
     big = tmp_path / "big.png"
     big.write_bytes(b"\0" * 5_000_000)
-    server.on(UPLOAD, answer_before_body(refuse(0, "too large", 413)))
+    server.on(UPLOAD, respond_before_body(refuse(0, "too large", 413)))
     with pytest.raises(Exception, match=r"too large|No response"):
         twin.upload_file(big)
 
@@ -170,7 +174,7 @@ def test_bad_files_are_refused_before_any_request(server: HostileServer, twin: T
     assert server.connections == 0
 
 
-def test_a_file_that_cannot_be_read_is_the_users_error_and_nothing_is_lost(
+def test_an_unreadable_file_is_the_users_error_and_no_run_is_lost(
     server: HostileServer, twin: Twin, image: Path
 ) -> None:
     def remove(wire: Any) -> None:
@@ -184,7 +188,7 @@ def test_a_file_that_cannot_be_read_is_the_users_error_and_nothing_is_lost(
 
 
 def test_a_file_of_the_largest_size_is_taken(server: HostileServer, twin: Twin, tmp_path: Path) -> None:
-    server.on(UPLOAD, ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    server.on(UPLOAD, success(list=[{"id": "1", "url": "https://files.test/1"}]))
     assert twin.upload_file(_sparse(tmp_path / "max.mp4", MAX_FILE_BYTES)).id == "1"
     assert server.requests[0].body_size > MAX_FILE_BYTES
 
@@ -195,7 +199,7 @@ def test_a_file_of_100_mb_costs_no_memory(server: HostileServer, tmp_path: Path,
     warm_up = tmp_path / "small.mp4"
     warm_up.write_bytes(b"x" * 1_000_000)
     file = _sparse(tmp_path / "big.mp4", MAX_FILE_BYTES)
-    server.on(UPLOAD, ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    server.on(UPLOAD, success(list=[{"id": "1", "url": "https://files.test/1"}]))
     program = f"""
 import json, resource, sys
 from tests.contract.twins import TWINS

@@ -1,4 +1,4 @@
-"""Object stores for the tests: one in memory, and S3 from moto over HTTP, as Airflow's ObjectStoragePath."""
+"""Object stores for tests: one in memory, and moto's S3 over HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BUCKET = "inputs"
 
-#: For the program of a child process. Not `ru_maxrss`: that begins with the peak of the process it came from.
+#: For a child process. Not `ru_maxrss`: that starts with the peak of the parent process.
 PEAK = """
 def peak_kib():
     with open("/proc/self/status") as status:
@@ -31,7 +31,7 @@ def storage_path(uri: str) -> Any:
 
 
 def attach_memory() -> None:
-    """Let `memory://` be a store: no provider registers it."""
+    """Register `memory://` as a store: no provider does."""
     from fsspec.implementations.memory import MemoryFileSystem
 
     try:
@@ -44,7 +44,7 @@ def attach_memory() -> None:
 
 
 class Bucket:
-    """A bucket on a moto server, and what was asked of the server."""
+    """A bucket on a moto server, and the requests that the server received."""
 
     def __init__(self, endpoint_url: str) -> None:
         self.client: Any = boto3.client(
@@ -77,7 +77,9 @@ class Bucket:
 
 
 def forget_stores() -> None:
-    """Make Airflow open each store anew: it caches them by connection id, and a test's server is its own."""
+    """
+    Make Airflow open each store again: it caches them by connection id, and each test has its own server.
+    """
     import fsspec
 
     try:
@@ -90,7 +92,7 @@ def forget_stores() -> None:
 
 @functools.cache
 def _server() -> str:
-    """Return the address of a moto server, which lasts as long as this process."""
+    """Return the URL of a moto server, which runs as long as this process."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

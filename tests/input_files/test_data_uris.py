@@ -1,4 +1,4 @@
-"""A `data:` URI is decoded as browsers do, or refused in a message that a person can read."""
+"""A `data:` URI is decoded as in browsers, or refused with a readable message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_text_and_missing_types_are_read_too(uri: str, kind: str, content: bytes
         f"data:image/png;base64,{BASE64[:50]}…(cut)",
     ],
 )
-def test_what_can_not_be_decoded_is_refused_in_few_words(uri: str) -> None:
+def test_an_undecodable_uri_is_refused_in_few_words(uri: str) -> None:
     with pytest.raises(WiroUsageError, match="data:") as caught:
         decode_data_uri(uri, MOST)
     assert len(str(caught.value)) < 200

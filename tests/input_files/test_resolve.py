@@ -1,4 +1,4 @@
-"""A file is what the user named, wherever it is kept: looked at before anything is sent, sent as it was."""
+"""A user's files, wherever they are stored: inspected before anything is sent, and sent unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve_file, resolve_files
 from tests.airflow_home import ROOT
-from tests.contract.scripts import ok, refuse
+from tests.contract.scripts import refuse, success
 from tests.contract.twins import TWINS
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, storage_path
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RUN, TOOL, UPLOAD = "/v1/Run/o/m", "/v1/Tool/Detail", "/v1/File/Upload"
 BYTES = bytes(range(256)) * 5000 + b"--boundary\r\n\r\n\0"
 URL = "https://x.test/a.png"
-STORED = ok(list=[{"id": "f1", "name": "a.png", "url": "https://files.test/f1"}])
+STORED = success(list=[{"id": "f1", "name": "a.png", "url": "https://files.test/f1"}])
 
 
 def sha256(data: bytes) -> str:
@@ -95,11 +95,11 @@ class Cut(io.BytesIO):
         return super().read(size)
 
 
-# -- every kind of parameter, every kind of place, against the emulator
+# -- every kind of parameter and of source, against the emulator
 
 
 @pytest.mark.parametrize("kind", list(TWINS))
-def test_each_kind_of_file_parameter_takes_files_from_everywhere(
+def test_each_kind_of_file_parameter_accepts_files_from_everywhere(
     monkeypatch: pytest.MonkeyPatch, put: Callable[[str, bytes], Any], kind: str
 ) -> None:
     one, two, three = BYTES, BYTES + b"2", BYTES[::-1]
@@ -130,11 +130,11 @@ def test_each_kind_of_file_parameter_takes_files_from_everywhere(
     assert (urls[2]["inputImageHumanUrl"], urls[2]["inputImageClothes"]) == (URL, URL)
 
 
-def test_a_file_is_opened_anew_for_every_try_and_its_length_is_announced(
+def test_a_file_is_opened_again_for_every_try_and_its_length_is_announced(
     server: HostileServer, twin: Twin, put: Callable[[str, bytes], Any]
 ) -> None:
     server.on(TOOL, refuse(1, "not there"))
-    server.on(RUN, refuse(0, "slow down", 429), refuse(96, "limit"), ok(taskid="1"))
+    server.on(RUN, refuse(0, "slow down", 429), refuse(96, "limit"), success(taskid="1"))
     twin.run_model("o/m", {}, {"inputImage": put("a.png", BYTES)})
     assert [request.parts[0].body == BYTES for request in server.to(RUN)] == [True] * 3
     for request in server.to(RUN):
@@ -189,7 +189,7 @@ def test_a_kind_of_file_that_wiro_does_not_store_is_refused_before_the_upload(
     server: HostileServer, twin: Twin, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).write_bytes(b"x")
-    if name == "a.png.":  # what is sent is cleaned
+    if name == "a.png.":  # the sent name is cleaned
         server.on(UPLOAD, STORED)
         assert twin.upload_file(tmp_path / name).id == "f1"
         return
@@ -213,7 +213,7 @@ def test_a_run_takes_kinds_of_files_that_file_upload_does_not(
     server: HostileServer, twin: Twin, tmp_path: Path
 ) -> None:
     (tmp_path / "model.glb").write_bytes(b"x")
-    server.on(TOOL, refuse(1, "not there")).on(RUN, ok(taskid="1"))
+    server.on(TOOL, refuse(1, "not there")).on(RUN, success(taskid="1"))
     twin.run_model("o/m", {}, {"inputMesh": tmp_path / "model.glb"})
     assert server.to(RUN)[0].parts[0].filename == "model.glb"
 
@@ -224,7 +224,7 @@ def test_a_url_is_not_uploaded_since_wiro_fetches_it_itself(server: HostileServe
     assert server.connections == 0
 
 
-def test_what_is_not_in_an_object_store_is_the_users_error(bucket: Bucket) -> None:
+def test_an_object_that_does_not_exist_is_the_users_error(bucket: Bucket) -> None:
     bucket.put("folder/a.png", b"x")
     for uri in (bucket.uri("missing.png"), bucket.uri("folder"), "s3://aws_default@no-such-bucket/a.png"):
         with pytest.raises(WiroUsageError, match=r"found (none|a folder)"):
@@ -234,7 +234,7 @@ def test_what_is_not_in_an_object_store_is_the_users_error(bucket: Bucket) -> No
 # -- a store that fails
 
 
-def test_looking_at_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspecting_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = bucket.put("a.png", BYTES)
     resolve_file(uri)  # opens the store
     import s3fs
@@ -261,7 +261,7 @@ def test_looking_at_a_file_costs_one_request(bucket: Bucket, monkeypatch: pytest
         (RuntimeError("the store's own"), WiroConnectionError),
     ],
 )
-def test_only_what_may_pass_in_an_object_store_may_be_retried(
+def test_only_temporary_errors_of_an_object_store_may_be_retried(
     server: HostileServer, twin: Twin, error: Exception, expected: type[Exception]
 ) -> None:
     server.on(TOOL, refuse(1, "not there"))
@@ -272,18 +272,21 @@ def test_only_what_may_pass_in_an_object_store_may_be_retried(
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Connection reset by S3"), RuntimeError("it is away"), None])
-def test_a_file_that_breaks_off_while_it_is_sent_is_no_lost_run(
+def test_a_file_that_fails_while_it_is_sent_is_no_lost_run(
     server: HostileServer, twin: Twin, error: Exception | None
 ) -> None:
-    """The body was never whole, so nothing was started: a retry may send another without paying twice."""
-    server.on(TOOL, refuse(1, "not there")).on(RUN, ok(taskid="1"))
+    """The body was incomplete, so nothing was started: a retry pays only once."""
+    server.on(TOOL, refuse(1, "not there")).on(RUN, success(taskid="1"))
     with pytest.raises(WiroConnectionError, match=r"fake://bucket/a\.png"):
         twin.run_model("o/m", {}, {"inputImage": Fake(body=lambda: Cut(error))})
-    assert [request.body_sha256 for request in server.to(RUN)] in ([], [""])  # it never arrived whole
+    assert [request.body_sha256 for request in server.to(RUN)] in (
+        [],
+        [""],
+    )  # it was never received completely
 
 
 @pytest.mark.parametrize("change", [b"", b"shorter", BYTES + b"longer"])
-def test_a_file_that_changed_since_it_was_looked_at_is_not_sent(
+def test_a_file_that_changed_since_its_inspection_is_not_sent(
     server: HostileServer, twin: Twin, put: Callable[[str, bytes], Any], change: bytes
 ) -> None:
     source = put("a.png", BYTES)
@@ -292,13 +295,13 @@ def test_a_file_that_changed_since_it_was_looked_at_is_not_sent(
         put("a.png", change)
         refuse(1, "not there")(wire)
 
-    server.on(TOOL, changing).on(RUN, ok(taskid="1"))
+    server.on(TOOL, changing).on(RUN, success(taskid="1"))
     with pytest.raises(WiroConnectionError, match="is being changed"):
         twin.run_model("o/m", {}, {"inputImage": source})
     assert [request.body_sha256 for request in server.to(RUN)] in ([], [""])
 
 
-# -- what tells one content from another
+# -- what distinguishes one content from another
 
 
 def test_an_object_that_was_replaced_by_one_of_the_same_size_is_another_file(bucket: Bucket) -> None:
@@ -312,7 +315,7 @@ def test_an_object_that_was_replaced_by_one_of_the_same_size_is_another_file(buc
     assert first.identity == again.identity != other.identity
 
 
-def test_a_local_file_is_told_by_its_content(tmp_path: Path) -> None:
+def test_a_local_file_is_identified_by_its_content(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(BYTES)
     found = resolve_files({"x": [tmp_path / "a.png", tmp_path / "b.png"]})["x"]

@@ -1,4 +1,4 @@
-"""`files=` takes what other tasks return, and `data:` URIs; what can't be right is said briefly."""
+"""`files=` accepts results of other tasks and `data:` URIs; bad values are refused briefly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_wiro.input_files.sources import flattened, is_local_path, 
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 from airflow_provider_wiro.run.prepared_run import prepare_run
 from airflow_provider_wiro.state_files.task_try import TaskTry
-from tests.contract.scripts import ok, refuse
+from tests.contract.scripts import refuse, success
 from tests.input_files.object_storage import BUCKET, Bucket, storage_path
 from tests.input_files.test_resolve import Fake
 
@@ -82,10 +82,10 @@ def test_an_llms_answer_beside_a_picture_is_no_file() -> None:
     assert urls(given) == [f"{CDN}0.png"]
 
 
-def test_a_single_file_parameter_wants_exactly_one_output(server: HostileServer, twin: Twin) -> None:
+def test_a_single_file_parameter_needs_exactly_one_output(server: HostileServer, twin: Twin) -> None:
     item = {"id": "inputImage", "type": "fileinput"}
-    server.on("/v1/Tool/Detail", ok(tool=[{"parameters": [{"title": "x", "items": [item]}]}]))
-    server.on("/v1/Run/o/m", ok(taskid="1"))
+    server.on("/v1/Tool/Detail", success(tool=[{"parameters": [{"title": "x", "items": [item]}]}]))
+    server.on("/v1/Run/o/m", success(taskid="1"))
     with pytest.raises(WiroUsageError, match=r"'inputImage' takes one file, found 2\. Choose one") as caught:
         twin.run_model("o/m", {}, {"inputImage": summary("0.png", "1.png")})
     assert len(str(caught.value)) < 200
@@ -119,7 +119,7 @@ def test_a_result_without_files_says_why(given: Any, says: str) -> None:
     assert str(caught.value).startswith("File parameter 'inputImage': ")
 
 
-def test_a_landed_file_is_read_by_the_connection_it_was_landed_with(bucket: Bucket) -> None:
+def test_a_transferred_file_is_read_with_the_connection_that_wrote_it(bucket: Bucket) -> None:
     bucket.put("wiro/2221/0-0.png", PNG)
     uri = f"s3://{BUCKET}/wiro/2221/0-0.png"  # as WiroToS3Operator returns it: without a connection
     for given in (uri, f" {uri}\n", {"uri": uri, "name": "0.png"}, landed(uri), [landed(uri)]):
@@ -137,7 +137,7 @@ def test_the_connection_can_be_another_one(bucket: Bucket, monkeypatch: pytest.M
     )
     bucket.put("a.png", PNG)
     assert read(content(f"s3://{BUCKET}/a.png", aws_conn_id="shop")) == PNG
-    assert read(content(f"s3://shop@{BUCKET}/a.png")) == PNG  # the URI's own goes first
+    assert read(content(f"s3://shop@{BUCKET}/a.png")) == PNG  # the URI's own connection takes precedence
 
 
 @pytest.mark.parametrize(
@@ -151,18 +151,18 @@ def test_what_another_task_returned_names_no_file_of_this_machine(uri: Any) -> N
 @pytest.mark.parametrize(
     "path", ["/etc/passwd", "etc/passwd", "file:///etc/passwd", "", pathlib.Path("/etc/passwd")]
 )
-def test_nor_does_a_list_in_its_result(path: Any) -> None:
+def test_a_list_in_another_tasks_result_names_no_file_of_this_machine(path: Any) -> None:
     for listed in ([path], [[path]], ["https://x.test/a.png", path]):
         with pytest.raises(WiroUsageError, match="in an object store"):
             resolve_files({"x": {"files": listed}})
 
 
-def test_a_list_of_links_in_its_result_is_taken() -> None:
+def test_a_list_of_links_in_another_tasks_result_is_accepted() -> None:
     links = ["https://x.test/a.png", "https://x.test/b.png"]
     assert urls({"files": links}) == links
 
 
-def test_a_batchs_items_are_taken_too_and_what_has_landed_goes_before_links() -> None:
+def test_a_batchs_items_are_accepted_and_transferred_files_take_precedence_over_links() -> None:
     item = {"item": 0, "status": "succeeded", **summary("0.png")}
     assert urls([item, item]) == [f"{CDN}0.png"] * 2
     assert (
@@ -171,7 +171,7 @@ def test_a_batchs_items_are_taken_too_and_what_has_landed_goes_before_links() ->
     assert urls({**item, "files": []}) == [f"{CDN}0.png"]
 
 
-# -- a retry knows its run again
+# -- a retry recognises its run
 
 
 def run_of(given: Any) -> str:
@@ -184,7 +184,7 @@ def wanted(files: Mapping[str, Any]) -> Any:
     ).wanted
 
 
-def test_a_link_that_was_signed_anew_is_the_same_file() -> None:
+def test_a_link_that_was_signed_again_is_the_same_file() -> None:
     first, again = (summary("0.png", query=f"?sig={n}") for n in (1, 2))
     assert run_of(first) == run_of(again)
     assert wanted({"x": first}).references == wanted({"x": again}).references
@@ -195,15 +195,15 @@ def test_a_link_that_was_signed_anew_is_the_same_file() -> None:
 
 
 @pytest.mark.parametrize("given", [DATA, f" {DATA}"])
-def test_a_data_uri_is_told_by_its_content(given: Any, tmp_path: Path) -> None:
+def test_a_data_uri_is_identified_by_its_content(given: Any, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     assert run_of(given) == run_of(tmp_path / "a.png") != run_of(DATA[:-8])
     assert wanted({"x": given}).references == wanted({"x": given}).references
     assert wanted({"x": given}).files["x"][0].sha256 is not None
 
 
-def test_runs_that_an_earlier_version_recorded_are_known_again() -> None:
-    """Fingerprints that records hold since before summaries and connections were understood."""
+def test_runs_recorded_by_an_earlier_version_are_recognized() -> None:
+    """Fingerprints in records from before summaries and connections were supported."""
     one = f"{CDN}0.png?sig=1"
     assert (
         run_of({"index": 0, "name": "0.png", "url": one})
@@ -214,7 +214,7 @@ def test_runs_that_an_earlier_version_recorded_are_known_again() -> None:
     assert reference_of({"url": one}) == one
 
 
-def test_an_objects_identity_is_its_own_uri_whatever_connection_reads_it(bucket: Bucket) -> None:
+def test_an_objects_identity_is_its_uri_whatever_connection_reads_it(bucket: Bucket) -> None:
     bucket.put("a.png", PNG)
     assert content(f"s3://{BUCKET}/a.png").identity.startswith(f"s3://{BUCKET}/a.png (")
 
@@ -225,9 +225,9 @@ def test_an_objects_identity_is_its_own_uri_whatever_connection_reads_it(bucket:
 @pytest.mark.parametrize("given", [DATA, f"\n {DATA}"])
 def test_a_data_uri_is_sent_as_a_file(server: HostileServer, twin: Twin, given: Any) -> None:
     server.on("/v1/Tool/Detail", refuse(1, "not there"))
-    server.on("/v1/Run/o/m", refuse(96, "limit"), ok(taskid="1"))
+    server.on("/v1/Run/o/m", refuse(96, "limit"), success(taskid="1"))
     twin.run_model("o/m", {}, {"inputImage": given})
-    for request in server.to("/v1/Run/o/m"):  # each try begins at the first byte
+    for request in server.to("/v1/Run/o/m"):  # each try starts at the first byte
         (part,) = request.parts[:1]
         assert (part.name, part.filename, part.body) == ("inputImage", "file.png", PNG)
         assert int(request.headers["content-length"]) == request.body_size
@@ -250,12 +250,12 @@ def test_four_megabytes_of_data_uri_are_sent() -> None:
         (DATA.replace("image/png", "application/x-mine"), "file", "application/x-mine"),
     ],
 )
-def test_a_data_uris_type_is_what_it_says_else_what_it_is(uri: str, name: str, kind: str) -> None:
+def test_a_data_uris_type_is_its_stated_one_or_else_that_of_its_bytes(uri: str, name: str, kind: str) -> None:
     file = content(uri)
     assert (file.name, file.content_type) == (name, kind)
 
 
-# -- types and names of what is sent
+# -- types and names of sent files
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_data_uris_type_is_what_it_says_else_what_it_is(uri: str, name: str, k
         ("a.png", b"\xff\xd8\xff\xe0", "a.png", "image/png"),  # the suffix is the user's word
     ],
 )
-def test_a_file_is_sent_as_what_its_suffix_says_else_what_it_is(
+def test_a_files_type_is_that_of_its_suffix_or_else_of_its_bytes(
     tmp_path: Path, name: str, body: bytes, sent: str, kind: str
 ) -> None:
     (tmp_path / name).write_bytes(body)
@@ -281,7 +281,7 @@ def test_a_file_is_sent_as_what_its_suffix_says_else_what_it_is(
     assert (file.name, file.content_type, read(file)) == (sent, kind, body)
 
 
-def test_an_object_without_a_suffix_is_known_by_its_bytes_else_by_its_store(bucket: Bucket) -> None:
+def test_an_object_without_a_suffix_has_the_type_of_its_bytes_or_else_the_stores(bucket: Bucket) -> None:
     bucket.put("output", PNG)
     bucket.client.put_object(Bucket=BUCKET, Key="table", Body=b"a,b", ContentType="text/csv; charset=utf-8")
     bucket.put("thing", b"x")
@@ -293,7 +293,7 @@ def test_an_object_without_a_suffix_is_known_by_its_bytes_else_by_its_store(buck
     ]
 
 
-def test_a_beginning_that_can_not_be_read_may_be_read_by_a_retry() -> None:
+def test_an_unreadable_beginning_may_be_retried() -> None:
     fake = Fake(on_open=TimeoutError())
     fake.name = "noext"
     with pytest.raises(WiroConnectionError, match=r"File parameter 'x': Can't read fake://bucket"):
@@ -303,7 +303,7 @@ def test_a_beginning_that_can_not_be_read_may_be_read_by_a_retry() -> None:
 # -- uploads
 
 
-def test_uploads_take_data_uris_and_what_has_landed(bucket: Bucket, tmp_path: Path) -> None:
+def test_uploads_accept_data_uris_and_transferred_files(bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("a.png", PNG)
     (tmp_path / "noext").write_bytes(PNG)
     for given in (
@@ -363,7 +363,9 @@ class Operator:
     ],
     ids=lambda value: f"{type(value).__name__} {str(value)[:20]!r}",
 )
-def test_what_is_no_file_is_refused_by_its_parameter_and_in_few_words(given: Any, bucket: Bucket) -> None:
+def test_a_value_that_is_no_file_is_refused_with_its_parameter_in_few_words(
+    given: Any, bucket: Bucket
+) -> None:
     name = "inputImage"
     for files in ({name: given}, {name: ["https://x.test/a.png", given]}):
         with pytest.raises(WiroUsageError) as caught:
@@ -375,12 +377,12 @@ def test_what_is_no_file_is_refused_by_its_parameter_and_in_few_words(given: Any
         assert "secret" not in message
 
 
-def test_an_operator_in_place_of_its_result_is_told_what_to_write() -> None:
+def test_an_operator_in_place_of_its_result_is_refused_with_advice() -> None:
     with pytest.raises(WiroUsageError, match=r"found Operator\. Write `generate\.output`"):
         resolve_files({"x": Operator()})
 
 
-def test_what_fails_while_it_is_read_names_its_parameter_too(tmp_path: Path) -> None:
+def test_an_error_while_reading_names_the_parameter_too(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     (file,) = resolve_files({"inputImage": tmp_path / "a.png"})["inputImage"]
     assert isinstance(file, FileContent)
@@ -400,10 +402,10 @@ def test_what_fails_while_it_is_read_names_its_parameter_too(tmp_path: Path) -> 
         ({"url": "a.png"}, False),
     ],
 )
-def test_a_local_path_is_told_from_everything_else(given: Any, expected: bool) -> None:
+def test_a_local_path_is_distinguished_from_everything_else(given: Any, expected: bool) -> None:
     assert is_local_path(given) is expected
 
 
-def test_no_source_is_shown_with_more_than_a_line_of_it() -> None:
+def test_no_message_shows_more_than_a_line_of_a_source() -> None:
     for source in (LONG, pathlib.Path(LONG), LONG.encode(), f"data:,{LONG}", f"https://{LONG}", {LONG: 1}, 7):
         assert len(shown(source)) <= 203

@@ -24,7 +24,7 @@ def test_a_task_of_the_real_wiro_is_shown_on_its_models_page() -> None:
     assert url == "https://wiro.ai/models/retroAIx/Retro-Cartoons#task-2221"
 
 
-def test_a_model_with_spaces_and_none_at_all() -> None:
+def test_the_link_of_a_model_with_spaces_and_of_no_model() -> None:
     assert task_url(REAL, " wiro/Animated Logo ", "7") == "https://wiro.ai/models/wiro/Animated%20Logo#task-7"
     assert task_url(REAL, None, "7") == "https://wiro.ai/#task-7"
 
@@ -76,7 +76,7 @@ def test_what_is_pushed_is_what_the_button_shows(monkeypatch: pytest.MonkeyPatch
         WiroTaskSensor(task_id="wait", wiro_task_id="7", wiro_conn_id="not_there"),
     ],
 )
-def test_a_try_that_submits_nothing_asks_for_no_xcom_that_airflow_would_miss(
+def test_a_try_that_submits_nothing_reads_no_missing_xcom(
     operator: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Missing:

@@ -1,4 +1,4 @@
-"""A file's first bytes say what it is, where they leave no doubt."""
+"""A file's media type is detected from its first bytes where they leave no doubt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def packed(*entries: tuple[str, str], compression: int = zipfile.ZIP_DEFLATED) -
 
 
 def office(kind: str, folder: str) -> bytes:
-    """An Office file as Word writes it: the list of its parts is first and compressed, the parts are late."""
+    """An Office file as Word writes it: first the compressed list of its parts, the parts far behind."""
     parts = f'<Types><Override ContentType="{OFFICE}.{kind}.main+xml"/></Types>'
     filler = "".join(f"{number:08x}" for number in range(7919, 79190, 7))
     return packed(("[Content_Types].xml", parts), ("_rels/.rels", filler), (f"{folder}/x.xml", "x"))
@@ -85,7 +85,7 @@ EBML = b"\x1aE\xdf\xa3\xa3B\x86\x81\1B\xf7\x81\1B\xf2\x81\4B\xf3\x81\x08B\x82\x8
         (b"\x1f\x8b\x08\0", "application/gzip"),
     ],
 )
-def test_a_file_is_what_its_first_bytes_are(head: bytes, kind: str) -> None:
+def test_a_files_type_is_that_of_its_first_bytes(head: bytes, kind: str) -> None:
     assert type_of_bytes(head) == kind
     assert type_of_bytes((head + bytes(HEAD_BYTES))[:HEAD_BYTES]) == kind
 
@@ -110,11 +110,11 @@ def test_a_file_is_what_its_first_bytes_are(head: bytes, kind: str) -> None:
         bytes(range(256)) * 16,
     ],
 )
-def test_bytes_that_leave_a_doubt_are_nothing(head: bytes) -> None:
+def test_ambiguous_bytes_have_no_type(head: bytes) -> None:
     assert type_of_bytes(head) is None
 
 
-def test_a_file_cut_anywhere_in_its_beginning_raises_nothing() -> None:
+def test_a_file_truncated_anywhere_raises_nothing() -> None:
     for head in (
         office("wordprocessingml.document", "word"),
         iso(b"mif1", b"avif"),

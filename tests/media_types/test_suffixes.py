@@ -111,9 +111,9 @@ def test_a_type_has_one_usual_suffix(kind: str | None, suffix: str) -> None:
 def test_each_suffix_leads_to_a_type_and_each_type_back_to_a_suffix_of_its_own() -> None:
     for kind, names in suffixes._SUFFIXES.items():
         for suffix in names:
-            assert type_of_name(f"a.{suffix}") == kind  # none stands twice
+            assert type_of_name(f"a.{suffix}") == kind  # no suffix appears twice
         assert says_nothing(kind) or suffix_of_type(kind) == f".{names[0]}"
-        assert plain_type(kind) == kind  # a usual spelling is nobody's other name
+        assert plain_type(kind) == kind  # a usual spelling is no alias
     for other, kind in suffixes._OTHER_NAMES.items():
         assert suffix_of_type(other) == suffix_of_type(kind) != ""
 
@@ -133,5 +133,5 @@ def test_each_suffix_leads_to_a_type_and_each_type_back_to_a_suffix_of_its_own()
         ("dr.miyazaki-san", False),
     ],
 )
-def test_a_suffix_is_told_from_a_dot_in_a_name(name: str, expected: bool) -> None:
+def test_a_suffix_is_distinguished_from_a_dot_in_a_name(name: str, expected: bool) -> None:
     assert has_suffix(name) is expected

@@ -1,1 +1,1 @@
-"""Programs that start real servers, each run by a make target of its own; tests/README.md lists them."""
+"""Programs that start real servers, each run by its own make target."""

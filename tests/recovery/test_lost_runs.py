@@ -21,7 +21,7 @@ from airflow_provider_wiro.recovery.resume import RunSpec, find_lost_run_now
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from airflow_provider_wiro.state_files.task_try import TaskTry
-from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, FakeTransport, ok, quick, refused
+from tests.api.fake_transport import HTML_502, NO_TASK_YET, NOON, FakeTransport, quick, refused, success
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -68,9 +68,9 @@ def found(
         if send.path == "Task/List":
             start, limit = int(body["start"]), min(int(body["limit"]), most_a_page)
             listed = sorted(tasks, key=lambda one: -int(one["id"]))[start : start + limit]
-            return _as_read(ok(tasklist=listed)) if listed else NO_TASK_YET
+            return _as_read(success(tasklist=listed)) if listed else NO_TASK_YET
         wanted = body["taskid"]
-        return _as_read(ok(tasklist=[one for one in tasks if one["id"] == wanted]))
+        return _as_read(success(tasklist=[one for one in tasks if one["id"] == wanted]))
 
     transport = FakeTransport(answer)
     return transport.drive(find_lost(transport.outside, runs, known))
@@ -127,7 +127,7 @@ def test_a_newest_task_too_large_to_be_read_is_the_newest_all_the_same() -> None
     def answer(send: Any) -> Any:
         body = json.loads(send.body.json)
         start = int(body["start"])
-        return _as_read(ok(tasklist=tasks[start : start + int(body["limit"])]))
+        return _as_read(success(tasklist=tasks[start : start + int(body["limit"])]))
 
     transport = FakeTransport(answer)
     assert transport.drive(ask_baseline(transport.outside)).newest == "103"
@@ -192,7 +192,7 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
     def answer(send: Any) -> Any:
         tasks.insert(0, task(200 + len(tasks), B))
         start = int(json.loads(send.body.json)["start"])
-        return ok(tasklist=tasks[start : start + 2]) if tasks[start:] else NO_TASK_YET
+        return success(tasklist=tasks[start : start + 2]) if tasks[start:] else NO_TASK_YET
 
     transport = FakeTransport(answer)
 
@@ -202,7 +202,7 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (ok(tasklist=[task(102, B)]), "same tasks on each page"),
+        (success(tasklist=[task(102, B)]), "same tasks on each page"),
         (refused(1, "no such page", status=404), "no such page"),
     ],
     ids=["not paged", "not offered"],
@@ -227,7 +227,7 @@ def test_a_wiro_that_cannot_be_asked_is_no_doubt(answer: Any) -> None:
 def test_a_listed_task_that_has_no_detail_is_a_doubt() -> None:
     def answer(send: Any) -> Any:
         if send.path == "Task/List" and json.loads(send.body.json)["start"] == "0":
-            return ok(tasklist=[task(101, None)])
+            return success(tasklist=[task(101, None)])
         return NO_TASK_YET
 
     transport = FakeTransport(answer)
@@ -236,7 +236,7 @@ def test_a_listed_task_that_has_no_detail_is_a_doubt() -> None:
 
 
 def test_a_list_that_is_not_newest_first_cannot_be_searched() -> None:
-    transport = FakeTransport(ok(tasklist=[task(101, A), task(102, A)]))
+    transport = FakeTransport(success(tasklist=[task(101, A), task(102, A)]))
 
     with pytest.raises(WiroOrphanedRunError, match="not newest first"):
         transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
@@ -395,7 +395,7 @@ def by_files(
     listed = task(101, {**A, **shown})
     transport = FakeTransport(
         lambda send: (
-            ok(tasklist=[listed])
+            success(tasklist=[listed])
             if send.path == "Task/Detail" or json.loads(send.body.json)["start"] == "0"
             else NO_TASK_YET
         ),
@@ -462,7 +462,9 @@ def test_a_task_is_a_runs_only_if_its_files_are(
 def test_each_file_is_fetched_once_however_many_runs_ask_for_it() -> None:
     tasks = [task(number, {**A, "inputImage": OWN}) for number in (101, 102, 103)]
     transport = FakeTransport(
-        lambda send: ok(tasklist=tasks[::-1]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET,
+        lambda send: (
+            success(tasklist=tasks[::-1]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
+        ),
         digests={OWN: DOG},
     )
     runs = [lost(item, A, files={"inputImage": [SentFile(sha256=one)]}) for item, one in enumerate("abc")]
@@ -499,8 +501,8 @@ def test_a_teammates_task_is_never_adopted_where_wiro_shows_its_owner(
     def answer(send: Any) -> Any:
         body = json.loads(send.body.json)
         if send.path == "Task/Detail":
-            return ok(tasklist=[one for one in known if one["id"] == body["taskid"]])
-        return ok(tasklist=[task(101, A, **candidate)]) if body["start"] == "0" else NO_TASK_YET
+            return success(tasklist=[one for one in known if one["id"] == body["taskid"]])
+        return success(tasklist=[task(101, A, **candidate)]) if body["start"] == "0" else NO_TASK_YET
 
     transport = FakeTransport(answer)
     own_ids = [one["id"] for one in known]
@@ -540,8 +542,8 @@ def test_a_search_for_a_kill_finds_the_one_certain_task_and_waits_for_nothing() 
         def answer(send: Any, tasks: Any = tasks) -> Any:
             body = json.loads(send.body.json)
             if send.path == "Task/Detail":
-                return ok(tasklist=[one for one in tasks if one["id"] == body["taskid"]])
-            return ok(tasklist=tasks) if body["start"] == "0" and tasks else NO_TASK_YET
+                return success(tasklist=[one for one in tasks if one["id"] == body["taskid"]])
+            return success(tasklist=tasks) if body["start"] == "0" and tasks else NO_TASK_YET
 
         transport = FakeTransport(answer)
         assert transport.drive(find_lost_run_now(transport.outside, record, wanted)) == expected
@@ -554,7 +556,7 @@ def test_a_run_of_another_project_is_certain_only_in_a_list_that_shows_that_proj
         listed = task(101, B, projectid=shown)
         transport = FakeTransport(
             lambda send, listed=listed: (
-                ok(tasklist=[listed]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
+                success(tasklist=[listed]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
             )
         )
         transport.now += timedelta(seconds=601)

@@ -1,4 +1,4 @@
-"""The token of an earlier task is found wherever it stands, and guessed where nothing is known."""
+"""Secrets among parameters are found wherever they stand, and guessed if parameters are unknown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOKEN = "PREVTOK4f7b2c9d8e"
         {"options": [{"previousTaskToken": [None, {"a": TOKEN}]}]},
     ],
 )
-def test_it_is_found_wherever_it_stands(parameters: dict[str, Any]) -> None:
+def test_a_secret_is_found_wherever_it_stands(parameters: dict[str, Any]) -> None:
     assert secret_values(parameters) == (TOKEN,)
 
 
@@ -114,7 +114,7 @@ BASIC = base64.b64encode(f"bob:{SECRET}".encode()).decode()
         {"url": f"https://api.telegram.org/bot{SECRET}/sendMessage"},
     ],
 )
-def test_a_secret_is_found_in_every_dress(parameters: dict[str, Any]) -> None:
+def test_a_secret_is_found_in_every_form(parameters: dict[str, Any]) -> None:
     shown = repr(parameters)
     for secret in secret_values(parameters):
         shown = shown.replace(secret, "***")
@@ -152,12 +152,12 @@ def test_a_number_is_a_secret_as_well(parameters: dict[str, Any], found: tuple[s
         "rk_test_abcdefghijklmnopqrstuv1",
     ],
 )
-def test_keys_of_known_makers_are_found_by_their_look(key: str) -> None:
+def test_keys_of_known_vendors_are_found_by_their_form(key: str) -> None:
     assert key in secret_values({"note": f"use {key}."})
     assert key not in json.dumps(masked({"note": f"use {key}."}))
 
 
-def test_a_secret_is_hidden_as_json_and_logs_write_it() -> None:
+def test_a_secret_is_masked_in_the_forms_of_json_and_logs() -> None:
     found = secret_values({"password": 'ab"cd\n01234567'})
     assert {'ab"cd\n01234567', 'ab\\"cd\\n01234567', "01234567"} <= set(found)
 
@@ -199,11 +199,11 @@ def test_a_secret_number_becomes_text_which_airflow_can_mask_and_nothing_else_ch
         {"auth": "basic", "secret": None, "passwords": [], "tokens": ""},
     ],
 )
-def test_nothing_is_masked_that_only_sounds_like_it(parameters: dict[str, Any]) -> None:
+def test_nothing_is_masked_that_only_sounds_like_a_secret(parameters: dict[str, Any]) -> None:
     assert secret_values(parameters) == ()
 
 
-def test_of_all_real_models_parameters_only_the_one_that_is_a_secret_is_masked() -> None:
+def test_of_all_real_models_parameters_only_the_secret_one_is_masked() -> None:
     catalog = json.loads((Path(__file__).parents[1] / "api/data/model-catalog.json").read_text())
     parameters = [parameter for model in catalog for parameter in model["parameters"]]
     assert len(catalog) == 200
@@ -235,7 +235,7 @@ def test_a_hostile_text_is_searched_in_no_time() -> None:
     assert time.process_time() - began < 5
 
 
-def test_parameters_nested_without_end_are_no_trap() -> None:
+def test_parameters_that_contain_themselves_are_handled() -> None:
     value: Any = {"previousTaskToken": TOKEN}
     for _ in range(5000):
         value = [value]
@@ -243,7 +243,7 @@ def test_parameters_nested_without_end_are_no_trap() -> None:
 
 
 @pytest.mark.parametrize("parameters", [None, "", "no JSON"])
-def test_where_wiro_shows_no_parameters_its_error_lines_show_nothing_like_a_token(parameters: object) -> None:
+def test_without_parameters_nothing_like_a_token_is_shown_in_error_lines(parameters: object) -> None:
     wire = {
         "id": "1",
         "status": "task_error",
@@ -264,5 +264,5 @@ def test_where_wiro_shows_no_parameters_its_error_lines_show_nothing_like_a_toke
         "a" * 40,
     ],
 )
-def test_ordinary_words_stay(words: str) -> None:
+def test_ordinary_words_are_not_masked(words: str) -> None:
     assert without_likely_tokens(words) == words

@@ -1,4 +1,4 @@
-"""Text that somebody else wrote forges no log line, recolours no terminal and folds no log view."""
+"""Foreign text forges no log line, recolours no terminal and folds no log view."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_wiro.redaction.loggers import PlainLogs, make_plain, plain
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
 from airflow_provider_wiro.watching.task_log import TaskLogger
 
-#: One of each kind that must not come through.
+#: One of each kind of character that must be escaped.
 HOSTILE = "".join(
     map(chr, [*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
@@ -25,7 +25,7 @@ FORGED = "bad\n[2026-11-27T00:00:00] {taskinstance.py:1} INFO - Marking task as 
 
 
 @pytest.mark.parametrize("character", [*HOSTILE, "\ud800", "\ufeff", "\u061c", "\u200e", "\U000e0041"])
-def test_what_cannot_be_seen_becomes_visible(character: str) -> None:
+def test_invisible_characters_become_visible(character: str) -> None:
     shown = plain(f"a{character}b")
 
     assert shown.isprintable()
@@ -34,7 +34,7 @@ def test_what_cannot_be_seen_becomes_visible(character: str) -> None:
     assert plain(shown) == shown
 
 
-def test_it_reads_as_in_python() -> None:
+def test_escapes_are_those_of_python() -> None:
     assert plain("a\n\r\t\0\x1b\x85\u2028\u202e\ud800\U000e0041") == (
         r"a\n\r\t\x00\x1b\x85\u2028\u202e\ud800\U000e0041"
     )
@@ -49,7 +49,7 @@ def test_ordinary_text_of_any_language_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["::group::", "::endgroup::", "##[group]", "##[endgroup]", "::GROUP::"])
-def test_a_command_of_the_log_view_is_none_any_more(word: str) -> None:
+def test_a_command_of_the_log_view_is_disarmed(word: str) -> None:
     shown = plain(f"x {word} y")
 
     assert word not in shown
@@ -57,7 +57,7 @@ def test_a_command_of_the_log_view_is_none_any_more(word: str) -> None:
     assert plain(shown) == shown
 
 
-def test_long_text_is_cut_and_its_length_told() -> None:
+def test_long_text_is_truncated_and_its_length_shown() -> None:
     assert plain("x" * 50, 10) == "xxxxxxxxxx… (50 characters)"
     assert plain("x" * 10, 10) == "x" * 10
     assert len(plain("\n" * 10, 10)) < 40
@@ -67,7 +67,7 @@ def test_values_are_made_plain_with_their_names() -> None:
     assert plain_values({"a\n": ["\r", 1, None, ("\t",)]}) == {r"a\n": [r"\r", 1, None, [r"\t"]]}
 
 
-# Where it reaches a person.
+# Where people read it.
 
 
 @pytest.mark.parametrize("kind", [WiroError, WiroApiError])
@@ -75,7 +75,7 @@ def test_every_error_of_this_package_is_one_line(kind: type[WiroError]) -> None:
     assert str(kind(FORGED)).isprintable()
 
 
-def test_the_models_last_lines_stand_beside_each_other() -> None:
+def test_the_models_last_lines_are_joined_in_one_line() -> None:
     wire = {"id": "1", "status": "task_postprocess_end", "pexit": "1", "debugerror": FORGED + "\n::group::x"}
 
     with pytest.raises(WiroTaskFailedError) as failure:
@@ -86,7 +86,7 @@ def test_the_models_last_lines_stand_beside_each_other() -> None:
     assert "::group::" not in str(failure.value)
 
 
-def test_names_in_a_summary_are_plain_and_an_answer_is_as_it_was_written() -> None:
+def test_names_in_a_summary_are_plain_and_an_answer_is_unchanged() -> None:
     answer = "line 1\nline 2\u2028\tend"
     task = Task.from_wire(
         {
@@ -113,7 +113,7 @@ def test_names_in_a_summary_are_plain_and_an_answer_is_as_it_was_written() -> No
     assert len(summary["outputs"][1]["name"]) < 1100
 
 
-def test_the_life_of_a_task_is_narrated_in_plain_lines() -> None:
+def test_the_log_of_a_tasks_life_has_plain_lines() -> None:
     lines: list[str] = []
     narrator = TaskLogger("1", lines.append, lines.append)
     hostile = "\x1b[1;31m\u202eno machine ::group::x\u2028"
@@ -177,7 +177,7 @@ class _Plain(PlainLogs, BaseOperator):
     pass
 
 
-def test_so_are_those_of_an_operator_with_a_logger_of_the_standard_library(
+def test_the_lines_of_an_operator_with_a_standard_logger_are_plain(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -186,7 +186,7 @@ def test_so_are_those_of_an_operator_with_a_logger_of_the_standard_library(
     _assert_all_plain(caplog.messages, caplog.text)
 
 
-def test_so_are_those_of_an_operator_with_structlog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lines_of_an_operator_with_structlog_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     structlog = pytest.importorskip("structlog")
     if isinstance(BaseOperator(task_id="x").log, logging.Logger):
         pytest.skip("this Airflow logs with the standard library")
@@ -201,7 +201,7 @@ def test_so_are_those_of_an_operator_with_structlog(monkeypatch: pytest.MonkeyPa
     adder = structlog.processors.CallsiteParameterAdder(
         [structlog.processors.CallsiteParameter.FILENAME], additional_ignores=["airflow."]
     )
-    # What is configured when a line is written counts, not when the logger was made.
+    # The configuration at the time of a line counts, not that at the logger's creation.
     logger = operator.log
     structlog.configure(
         processors=[structlog.processors.add_log_level, adder, structlog.processors.format_exc_info, keep]
@@ -235,14 +235,14 @@ def test_a_librarys_error_that_leaves_an_operator_is_plain_with_its_causes() -> 
     assert str(failure.value.__cause__).isprintable()
 
 
-def test_so_is_a_permanent_one() -> None:
+def test_a_permanent_error_that_leaves_an_operator_is_plain() -> None:
     with pytest.raises(AirflowFailException) as failure, airflow_failures():
         raise WiroApiError(FORGED)
 
     assert str(failure.value).isprintable()
 
 
-def test_errors_that_cause_each_other_are_no_trap() -> None:
+def test_errors_that_cause_each_other_end_no_loop() -> None:
     one, other = ValueError("a\n"), ValueError("b\n")
     one.__cause__, other.__context__ = other, one
 

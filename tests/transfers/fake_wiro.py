@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
-from tests.contract.scripts import answer, ok
+from tests.contract.scripts import respond, success
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Wiro:
     def file(self, body: bytes, script: Script | None = None, **more: Any) -> dict[str, Any]:
         """Put a file on the CDN and return it as an output."""
         path = f"/f/{len(self._cdn._scripts)}/0.png"
-        self._cdn.on(path, script or answer(body, content_type="image/png"))
+        self._cdn.on(path, script or respond(body, content_type="image/png"))
         url = self._cdn.origin + path
         return {"name": "0.png", "contenttype": "image/png", "size": str(len(body)), "url": url, **more}
 
@@ -69,4 +69,4 @@ class Wiro:
             "outputs": outputs,
             **more,
         }
-        self._server.on(DETAIL, ok(tasklist=[task]))
+        self._server.on(DETAIL, success(tasklist=[task]))

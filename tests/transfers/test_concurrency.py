@@ -15,7 +15,7 @@ from airflow_provider_wiro.landing import workers
 from airflow_provider_wiro.landing.workers import WorkerPool
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
-from tests.contract.scripts import answer, drip, head, ranged, silence, wanted_range
+from tests.contract.scripts import drip, head, never_respond, ranged, requested_range, respond
 from tests.transfers.fake_wiro import BIG, MIB, PNG, TaskInstance, transfer
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -38,7 +38,7 @@ def test_several_outputs_are_fetched_at_once_and_reported_in_order(wiro: Wiro, s
 
     def together(wire: Any) -> None:
         four.wait()
-        answer(PNG)(wire)
+        respond(PNG)(wire)
 
     wiro.shows(*(wiro.file(PNG, together, name=f"{number}.png") for number in range(8)))
     names = [file["name"] for file in transfer()["files"]]
@@ -63,7 +63,7 @@ def test_many_small_outputs_cost_two_connections_to_the_cdn_with_two_threads(
 
 
 def test_a_refused_output_does_not_stop_those_in_flight(wiro: Wiro, s3: S3) -> None:
-    wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG, answer(PNG + b"!")))
+    wiro.shows(wiro.file(BIG, ranged(BIG)), wiro.file(PNG, respond(PNG + b"!")))
     with pytest.raises(AirflowFailException, match="the CDN announces"):
         transfer()
     assert s3.keys == ["wiro/2221/0-0.png"]
@@ -101,12 +101,12 @@ def test_on_kill_ends_all_parts_at_once_and_leaves_nothing(wiro: Wiro, s3: S3, s
     stalled = threading.Event()
 
     def stalling(wire: Any) -> None:
-        wanted = wanted_range(wire, len(BIG))
+        wanted = requested_range(wire, len(BIG))
         if wanted is None or wanted[0] != stall_at:
             ranged(BIG)(wire)
             return
         stalled.set()
-        silence(wire)
+        never_respond(wire)
 
     wiro.shows(wiro.file(BIG, stalling), wiro.file(BIG, drip(head(200, content_length=len(BIG)), b"x", 0.01)))
     operator, caught, worker = running()
@@ -128,7 +128,7 @@ def test_on_kill_in_a_signal_handler_ends_the_main_threads_wait(wiro: Wiro, s3: 
     def stall(wire: Any) -> None:
         wire.send(head(200, content_length=len(BIG)) + BIG[: 9 * MIB])
         stalled.set()
-        silence(wire)
+        never_respond(wire)
 
     wiro.shows(wiro.file(BIG, stall))
     operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
@@ -181,7 +181,7 @@ def test_an_airflow_timeout_stops_all_threads_and_leaves_nothing(wiro: Wiro, s3:
     def stall(wire: Any) -> None:
         wire.send(head(200, content_length=len(BIG)) + BIG[: 9 * MIB])
         stalled.set()
-        silence(wire)
+        never_respond(wire)
 
     def timed_out(self: WorkerPool[Any, Any]) -> None:
         one.append(self)

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from tests.contract.scripts import answer, ok, refuse, reset
+from tests.contract.scripts import refuse, reset, respond, success
 from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3_calls import Calls, land
 
@@ -50,7 +50,7 @@ def test_wiros_files_are_deleted_once_everything_is_there(wiro: Wiro, s3: S3, se
 
     def delete(wire: Any) -> None:
         there.append(s3.keys)
-        ok()(wire)
+        success()(wire)
 
     server.on(DELETE, delete)
     wiro.shows(wiro.file(PNG), wiro.file(BIG), LLM, socketaccesstoken=TOKEN)
@@ -78,7 +78,7 @@ def test_nothing_is_deleted_while_anything_is_missing(
             arguments["Body"] = b"half"
 
     Calls(monkeypatch).before = fail
-    script = answer(b"", 404) if fails == "an output" else None
+    script = respond(b"", 404) if fails == "an output" else None
     wiro.shows(wiro.file(PNG), wiro.file(PNG, script), socketaccesstoken=TOKEN)
     with pytest.raises((WiroOutputUnavailableError, RuntimeError)):
         land(delete_after=True, manifest=True)
@@ -86,7 +86,7 @@ def test_nothing_is_deleted_while_anything_is_missing(
 
 
 @pytest.mark.usefixtures("no_repeats")
-@pytest.mark.parametrize("script", [reset, answer(b"", 502)])
+@pytest.mark.parametrize("script", [reset, respond(b"", 502)])
 def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again(
     wiro: Wiro, s3: S3, server: HostileServer, cdn: HostileServer, script: Script
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again
     assert TOKEN not in str(caught.value)
     assert s3.get("wiro/2221/0-0.png") == PNG
     cdn.requests.clear()
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     (file,) = land(delete_after=True)["files"]
     assert file["skipped"]
     assert cdn.requests == []
@@ -109,7 +109,7 @@ def test_a_deletion_that_fails_says_that_the_outputs_are_safe_and_is_tried_again
 @pytest.mark.parametrize(
     ("script", "advice"),
     [
-        (answer(b"", 403), r"an empty body \(HTTP 403, .*\)\. Check the Wiro connection: .* IP address\."),
+        (respond(b"", 403), r"an empty body \(HTTP 403, .*\)\. Check the Wiro connection: .* IP address\."),
         (
             refuse(0, "Project authorization is not valid.", 401),
             r"not valid \(HTTP 401, .*\)\. Check the Wiro conn.*",
@@ -127,12 +127,12 @@ def test_a_deletion_that_no_retry_mends_fails_for_good_and_says_what_to_do(
         land(delete_after=True)
     assert TOKEN not in str(caught.value)
     assert s3.get("wiro/2221/0-0.png") == PNG
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     assert land(delete_after=True)["files"][0]["skipped"]
 
 
 def test_files_that_are_gone_already_are_no_error(wiro: Wiro, s3: S3, server: HostileServer) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN)
     land(delete_after=True)
     land(delete_after=True)
@@ -142,7 +142,7 @@ def test_files_that_are_gone_already_are_no_error(wiro: Wiro, s3: S3, server: Ho
 def test_a_try_after_the_deletion_finds_by_the_summary_what_landed(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     outputs = [wiro.file(PNG), wiro.file(BIG), LLM]
     wiro.shows(*outputs, socketaccesstoken=TOKEN)
     first = land(summary_of(*outputs), delete_after=True)
@@ -156,7 +156,7 @@ def test_a_try_after_the_deletion_finds_by_the_summary_what_landed(
 def test_a_try_after_the_deletion_finds_by_the_manifest_what_landed(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(wiro.file(PNG), wiro.file(BIG), LLM, socketaccesstoken=TOKEN)
     first = land(delete_after=True, manifest=True)
     before = s3.get("wiro/2221/manifest.json")
@@ -175,7 +175,7 @@ def test_what_is_neither_at_wiro_nor_in_s3_is_an_error(wiro: Wiro, s3: S3) -> No
 def test_without_summary_and_manifest_it_is_said_that_nothing_is_known(
     wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(socketaccesstoken=TOKEN)
     assert land(delete_after=True)["files"] == []
     assert "has landed and deleted them" in caplog.text
@@ -188,7 +188,7 @@ UPLOAD = "https://cdn1.wiro.ai/abc/robot.png"
 def test_a_file_that_other_runs_may_need_is_not_deleted_and_the_outputs_land_all_the_same(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(
         wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImage": "", "inputImageUrl": UPLOAD}
     )
@@ -214,7 +214,7 @@ def test_the_output_of_another_task_on_the_same_cdn_is_not_deleted(
 def test_it_is_deleted_where_the_dags_author_says_that_no_other_run_needs_it(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImageUrl": UPLOAD})
     land(delete_after=True, delete_shared_inputs=True)
     assert deletions(server) == [{"tasktoken": TOKEN}]
@@ -232,7 +232,7 @@ def test_it_is_deleted_where_the_dags_author_says_that_no_other_run_needs_it(
 def test_a_run_without_inputs_at_wiro_is_deleted(
     wiro: Wiro, s3: S3, server: HostileServer, parameters: dict[str, Any]
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters=parameters)
     land(delete_after=True)
     assert deletions(server) == [{"tasktoken": TOKEN}]
@@ -241,7 +241,7 @@ def test_a_run_without_inputs_at_wiro_is_deleted(
 def test_an_upload_in_the_field_of_a_file_is_not_taken_for_the_runs_own(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(
         wiro.file(PNG), socketaccesstoken=TOKEN, parameters={"inputImage": [UPLOAD], "inputImageUrl": ""}
     )
@@ -254,7 +254,7 @@ def test_an_upload_in_the_field_of_a_file_is_not_taken_for_the_runs_own(
 def test_nothing_is_deleted_where_wiro_does_not_show_the_parameters(
     wiro: Wiro, s3: S3, server: HostileServer, parameters: Any
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows(wiro.file(PNG), socketaccesstoken=TOKEN, parameters=parameters)
     with pytest.raises(AirflowFailException, match="doesn't show the parameters"):
         land(delete_after=True)
@@ -266,7 +266,7 @@ def test_nothing_is_deleted_where_wiro_does_not_show_the_parameters(
 def test_a_picture_is_fetched_before_it_is_deleted_whatever_stands_beside_its_url(
     wiro: Wiro, s3: S3, server: HostileServer
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows({**wiro.file(PNG), "content": {}}, socketaccesstoken=TOKEN)
     land(delete_after=True)
     assert s3.get("wiro/2221/0-0.png") == PNG
@@ -276,7 +276,7 @@ def test_a_picture_is_fetched_before_it_is_deleted_whatever_stands_beside_its_ur
 def test_an_llms_answer_that_wiro_shows_empty_is_not_deleted(
     wiro: Wiro, s3: S3, server: HostileServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.on(DELETE, ok())
+    server.on(DELETE, success())
     wiro.shows({"contenttype": "raw", "content": None}, debugoutput="", socketaccesstoken=TOKEN)
     with pytest.raises(AirflowFailException, match="is empty"):
         land(delete_after=True)

@@ -14,8 +14,8 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
 )
 from tests.contract.scripts import (
-    answer,
     chunked,
+    respond,
     truncated,
 )
 from tests.transfers.fake_wiro import BIG, LLM, PNG, transfer
@@ -220,7 +220,7 @@ def test_with_replace_it_is_overwritten(wiro: Wiro, s3: S3) -> None:
     assert s3.get("wiro/2221/0-0.png") == PNG
 
 
-@pytest.mark.parametrize("script", [truncated(PNG[:-5]), chunked(PNG + b"!"), answer(b"", 404)])
+@pytest.mark.parametrize("script", [truncated(PNG[:-5]), chunked(PNG + b"!"), respond(b"", 404)])
 def test_with_replace_a_failed_transfer_leaves_the_old_object(wiro: Wiro, s3: S3, script: Script) -> None:
     s3.put("wiro/2221/0-0.png", b"old")
     wiro.shows(wiro.file(PNG, script))

@@ -20,7 +20,7 @@ import pytest
 from airflow_provider_wiro.downloads import ranges
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.airflow_home import ROOT
-from tests.contract.scripts import ranged, wanted_range
+from tests.contract.scripts import ranged, requested_range
 from tests.transfers.fake_wiro import BIG, MIB, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -146,7 +146,7 @@ class Stalling:
         whole = ranged(body)
 
         def script(wire: Any) -> None:
-            if wanted_range(wire, len(body)) == (8 * MIB, 16 * MIB) and not self.has_stalled.is_set():
+            if requested_range(wire, len(body)) == (8 * MIB, 16 * MIB) and not self.has_stalled.is_set():
                 self.has_stalled.set()
                 assert self.goes_on.wait(20)
             whole(wire)

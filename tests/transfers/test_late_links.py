@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
-from tests.contract.scripts import answer, ok, refuse
+from tests.contract.scripts import refuse, respond, success
 from tests.transfers.fake_wiro import BIG, DETAIL, LLM, PNG, TaskInstance, transfer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def move(request: pytest.FixtureRequest, s3: S3, tmp_path: Path) -> Transfer:
 def shown(server: HostileServer, *looks: list[Any], **more: Any) -> None:
     """Have Detail show these outputs, one list after the other."""
     task = {"id": "2221", "status": "task_postprocess_end", "pexit": "0", "totalcost": "0.01", **more}
-    server.on(DETAIL, *(ok(tasklist=[{**task, "outputs": outputs}]) for outputs in looks))
+    server.on(DETAIL, *(success(tasklist=[{**task, "outputs": outputs}]) for outputs in looks))
 
 
 @pytest.mark.parametrize("missing", ["", None])
@@ -66,10 +66,10 @@ def test_a_link_that_is_empty_at_first_is_waited_for(
 def test_a_link_that_is_404_though_detail_shows_it_is_waited_for(
     wiro: Wiro, server: HostileServer, move: Transfer
 ) -> None:
-    not_yet: list[Script] = [answer(b"", 404)] * 4
+    not_yet: list[Script] = [respond(b"", 404)] * 4
     file = wiro.file(PNG)
     path = file["url"].partition("/f/")[2]
-    wiro._cdn.on(f"/f/{path}", *not_yet, answer(PNG, content_type="image/png"))
+    wiro._cdn.on(f"/f/{path}", *not_yet, respond(PNG, content_type="image/png"))
     shown(server, [file])
 
     assert move()[1] == [PNG]
@@ -83,7 +83,7 @@ def test_a_link_that_is_404_though_detail_shows_it_is_waited_for(
 def test_what_never_comes_is_a_passing_error(
     wiro: Wiro, server: HostileServer, move: Transfer, url: str | None, expected: str
 ) -> None:
-    file = wiro.file(PNG, answer(b"", 404))
+    file = wiro.file(PNG, respond(b"", 404))
     shown(server, [file if url is None else {**file, "url": url}])
 
     with pytest.raises(WiroOutputUnavailableError, match=expected):
@@ -101,7 +101,7 @@ def test_an_expired_link_is_renewed_although_wiro_shows_no_outputs_for_a_moment(
     wiro: Wiro, server: HostileServer, move: Transfer
 ) -> None:
     file = wiro.file(PNG)
-    shown(server, [wiro.file(PNG, answer(b"", 403), name=file["name"])], [], [file])
+    shown(server, [wiro.file(PNG, respond(b"", 403), name=file["name"])], [], [file])
     assert move()[1] == [PNG]
 
 
@@ -152,8 +152,8 @@ def test_a_cost_that_is_not_known_at_first_is_asked_for_once_more(
     task = {"id": "2221", "status": "task_postprocess_end", "pexit": "0", "outputs": [wiro.file(PNG)]}
     server.on(
         DETAIL,
-        ok(tasklist=[{**task, "totalcost": unknown}]),
-        ok(tasklist=[{**task, "totalcost": "0.0035", "outputs": []}]),
+        success(tasklist=[{**task, "totalcost": unknown}]),
+        success(tasklist=[{**task, "totalcost": "0.0035", "outputs": []}]),
     )
     landed = transfer(manifest=True)
     described = json.loads(s3.get("wiro/2221/manifest.json"))
@@ -169,7 +169,7 @@ def test_a_cost_that_cannot_be_asked_for_fails_no_transfer(
     wiro: Wiro, server: HostileServer, move: Transfer
 ) -> None:
     task = {"id": "2221", "status": "task_postprocess_end", "pexit": "0", "outputs": [wiro.file(PNG)]}
-    server.on(DETAIL, ok(tasklist=[task]), refuse(1, "There is no task yet."))
+    server.on(DETAIL, success(tasklist=[task]), refuse(1, "There is no task yet."))
     landed, bodies = move()
     assert (landed["cost_usd"], bodies) == (None, [PNG])
 

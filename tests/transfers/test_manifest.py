@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
-from tests.contract.scripts import answer
+from tests.contract.scripts import respond
 from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import TASK_INSTANCE, Calls, land
@@ -157,7 +157,7 @@ def test_an_output_that_is_called_like_it_is_refused_before_anything_moves(wiro:
 
 
 def test_it_is_written_only_when_everything_else_is_there(wiro: Wiro, s3: S3) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(PNG, answer(b"", 404)))
+    wiro.shows(wiro.file(PNG), wiro.file(PNG, respond(b"", 404)))
     with pytest.raises(WiroOutputUnavailableError):
         land(manifest=True)
     assert MANIFEST not in s3.keys
@@ -233,7 +233,7 @@ def test_something_else_in_its_place_is_not_overwritten(
 def test_another_tasks_manifest_that_came_meanwhile_is_not_overwritten(wiro: Wiro, s3: S3) -> None:
     def meanwhile(wire: Any) -> None:
         s3.put("about.json", b"theirs")
-        answer(PNG, content_type="image/png")(wire)
+        respond(PNG, content_type="image/png")(wire)
 
     wiro.shows(wiro.file(PNG, meanwhile))
     with pytest.raises(AirflowFailException, match="is not the manifest"):

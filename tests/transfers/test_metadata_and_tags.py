@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.exceptions import WiroUsageError
 from tests.contract.fixtures import KEY as API_KEY
 from tests.contract.fixtures import SECRET
-from tests.contract.scripts import answer
+from tests.contract.scripts import respond
 from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -200,7 +200,7 @@ def test_a_web_page_that_calls_itself_a_picture_leaves_nothing(
     wiro: Wiro, s3: S3, padding: int, given: dict[str, str]
 ) -> None:
     page = b"<!DOCTYPE html><html><body>This link has expired.</body></html>".ljust(padding)
-    wiro.shows(wiro.file(page, answer(page, content_type="image/png")))
+    wiro.shows(wiro.file(page, respond(page, content_type="image/png")))
     with pytest.raises(AirflowFailException, match="found a web page"):
         land(extra_args=given)
     assert s3.keys == s3.open_uploads == []

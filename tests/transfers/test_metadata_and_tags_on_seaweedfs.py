@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from tests.contract.scripts import answer
+from tests.contract.scripts import respond
 from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -79,7 +79,7 @@ def test_a_second_run_costs_one_head_an_object(
 def test_an_object_that_came_meanwhile_is_not_overwritten(wiro: Wiro, client: Any, body: bytes) -> None:
     def meanwhile(wire: Any) -> None:
         client.put_object(Bucket=BUCKET, Key=KEY, Body=b"theirs")
-        answer(body, content_type="image/png")(wire)
+        respond(body, content_type="image/png")(wire)
 
     wiro.shows(wiro.file(body, meanwhile))
     with pytest.raises(AirflowFailException, match="is there already"):

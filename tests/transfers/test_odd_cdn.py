@@ -12,15 +12,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.downloads import range_reader
 from tests.contract.scripts import (
-    answer,
     chunked,
     head,
-    lying,
+    never_respond,
     ranged,
     raw,
-    silence,
+    requested_range,
+    respond,
     until_close,
-    wanted_range,
+    wrong_range,
 )
 from tests.transfers.fake_wiro import BIG, MIB, PNG, transfer
 from tests.transfers.s3_calls import land
@@ -45,7 +45,7 @@ def assert_landed(landed: dict[str, Any], s3: S3, body: bytes) -> None:
 
 def parts_or(whole: Script, part: Script) -> Script:
     """Play one script for requests of a range, another for all of the file."""
-    return lambda wire: (part if wanted_range(wire, 10**12) else whole)(wire)
+    return lambda wire: (part if requested_range(wire, 10**12) else whole)(wire)
 
 
 # -- a body in chunks that broke off, and goes on in parts
@@ -60,7 +60,7 @@ def test_a_part_that_is_shorter_than_asked_for_is_no_end_of_the_file(
     third = len(PNG) // 3 + 1
 
     def further(wire: Any) -> None:
-        start, _ = wanted_range(wire, len(PNG)) or (0, 0)
+        start, _ = requested_range(wire, len(PNG)) or (0, 0)
         piece = PNG[start : start + third]
         length = {"content_length": len(piece)} if states_length else {"connection": "close"}
         content_range = f"bytes {start}-{start + len(piece) - 1}/{len(PNG)}"
@@ -114,7 +114,7 @@ def test_a_transfer_coding_that_cannot_be_undone_is_refused(wiro: Wiro, s3: S3, 
 def test_where_parts_come_wrong_the_file_comes_as_one_stream(
     wiro: Wiro, s3: S3, size: str | None, content_range: str
 ) -> None:
-    script = parts_or(answer(BIG, etag='"v1"'), lying(BIG, content_range, sent=8 * MIB))
+    script = parts_or(respond(BIG, etag='"v1"'), wrong_range(BIG, content_range, sent=8 * MIB))
     wiro.shows(wiro.file(BIG, script, size=size))
     assert_landed(transfer(), s3, BIG)
 
@@ -138,7 +138,7 @@ def test_a_connection_that_stays_open_behind_the_last_byte_holds_nothing_up(
     """Wiro states the size, and the CDN neither that nor an end."""
     monkeypatch.setattr(range_reader, "_END_SECONDS", 0.1)
     began = time.monotonic()
-    wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=silence)))
+    wiro.shows(wiro.file(PNG, raw(head(200), PNG, then_close=False, then=never_respond)))
     assert_landed(transfer(), s3, PNG)
     assert time.monotonic() - began < 10
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
-from tests.contract.scripts import answer
+from tests.contract.scripts import respond
 from tests.transfers.fake_wiro import BIG, LLM, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
@@ -37,7 +37,7 @@ def meanwhile(s3: S3, body: bytes, theirs: bytes, **more: Any) -> Script:
 
     def script(wire: Any) -> None:
         s3.put(KEY, theirs, **more)
-        answer(body, content_type="image/png")(wire)
+        respond(body, content_type="image/png")(wire)
 
     return script
 

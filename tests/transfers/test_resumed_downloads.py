@@ -16,23 +16,23 @@ from airflow_provider_wiro.downloads import checks as download_checks
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
-    answer,
     chunked,
     drip,
     endless,
     gzipped,
     head,
-    lying,
-    ok,
+    never_respond,
     ranged,
     raw,
     redirect,
+    requested_range,
     reset,
-    silence,
+    respond,
+    success,
     trickling,
     truncated,
     until_close,
-    wanted_range,
+    wrong_range,
 )
 from tests.transfers.fake_wiro import BIG, DETAIL, MIB, PNG, transfer
 
@@ -77,7 +77,7 @@ def at_range(start: int, *faults: Script, else_: Script) -> Script:
     left, lock = list(faults), threading.Lock()
 
     def script(wire: Any) -> None:
-        wanted = wanted_range(wire, 10**12)
+        wanted = requested_range(wire, 10**12)
         with lock:
             mine = left.pop(0) if left and wanted is not None and wanted[0] == start else else_
         mine(wire)
@@ -183,7 +183,7 @@ def test_a_date_that_is_a_strong_validator_holds_parts_together(
     changed = "Sat, 01 Aug 2026 10:00:00 GMT"
 
     def dated(wire: Any) -> None:
-        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+        first, stop = requested_range(wire, len(BIG)) or (0, len(BIG))
         shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
         date = {"last_modified": changed, "date": "Sun, 02 Aug 2026 10:00:00 GMT"}
         wire.send(head(206, content_length=stop - first, content_range=shown, **date) + BIG[first:stop])
@@ -206,7 +206,7 @@ def test_parts_that_are_always_shorter_than_asked_for_need_a_validator_or_one_st
     wiro: Wiro, s3: S3, cdn: HostileServer
 ) -> None:
     def at_most(wire: Any) -> None:
-        wanted = wanted_range(wire, len(PNG))
+        wanted = requested_range(wire, len(PNG))
         stop = min(wanted[1], wanted[0] + 1000) if wanted else len(PNG)
         first = wanted[0] if wanted else 0
         shown = {"content_range": f"bytes {first}-{stop - 1}/{len(PNG)}"} if wanted else {}
@@ -247,7 +247,7 @@ def test_a_body_of_unstated_length_is_refused_where_a_size_is_required(
     assert s3.keys == s3.open_uploads == []
 
 
-@pytest.mark.parametrize("script", [answer, chunked, ranged, until_close])
+@pytest.mark.parametrize("script", [respond, chunked, ranged, until_close])
 def test_a_body_whose_length_wiro_or_the_cdn_states_is_verified(
     wiro: Wiro, s3: S3, caplog: pytest.LogCaptureFixture, script: Any
 ) -> None:
@@ -262,7 +262,7 @@ def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_
     wiro: Wiro, s3: S3, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download_checks, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
-    for script in (ranged(BIG), answer(BIG)):
+    for script in (ranged(BIG), respond(BIG)):
         wiro.shows(wiro.file(BIG, script, size=None))
         with pytest.raises(AirflowFailException, match=r"larger than 10485760.*announces 17825795"):
             transfer()
@@ -313,7 +313,7 @@ def test_a_connection_that_breaks_before_the_body_is_made_again(
     assert_landed(transfer(), s3, BIG)
 
 
-@pytest.mark.parametrize("whole", [answer(BIG), chunked(BIG[:MIB], BIG[MIB:]), until_close(BIG)])
+@pytest.mark.parametrize("whole", [respond(BIG), chunked(BIG[:MIB], BIG[MIB:]), until_close(BIG)])
 def test_without_ranges_a_cut_restarts_the_download(wiro: Wiro, s3: S3, whole: Script) -> None:
     first = truncated(BIG[: 9 * MIB], missing=len(BIG) - 9 * MIB)
     wiro.shows(wiro.file(BIG, plays(first, whole)))
@@ -346,7 +346,7 @@ def test_a_connection_that_goes_idle_is_replaced_by_another(
         shown = f"bytes {8 * MIB}-{16 * MIB - 1}/{len(BIG)}"
         wire.send(head(206, content_length=8 * MIB, content_range=shown, etag='"v1"'))
         wire.send(BIG[:MIB])
-        silence(wire)
+        never_respond(wire)
 
     wiro.shows(wiro.file(BIG, at_range(8 * MIB, falls_silent, else_=ranged(BIG))))
     assert_landed(transfer(), s3, BIG)
@@ -416,7 +416,7 @@ def test_parts_that_are_shorter_than_asked_for_are_gone_on_from(
     """RFC 9110 §15.3.7: a server may send fewer bytes than it was asked for."""
 
     def at_most(wire: Any) -> None:
-        first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+        first, stop = requested_range(wire, len(BIG)) or (0, len(BIG))
         stop = min(stop, first + limit)
         shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
         wire.send(head(206, content_length=stop - first, content_range=shown, etag='"v1"') + BIG[first:stop])
@@ -428,7 +428,7 @@ def test_parts_that_are_shorter_than_asked_for_are_gone_on_from(
 
 def test_all_of_a_file_may_come_as_its_only_part(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
     shown = f"bytes 0-{len(PNG) - 1}/{len(PNG)}"
-    wiro.shows(wiro.file(PNG, answer(PNG, 206, content_range=shown)))
+    wiro.shows(wiro.file(PNG, respond(PNG, 206, content_range=shown)))
     assert_landed(transfer(), s3, PNG)
     assert asked(cdn) == ["all"]
 
@@ -438,7 +438,7 @@ def test_all_of_a_file_may_come_as_its_only_part(wiro: Wiro, s3: S3, cdn: Hostil
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_what_may_pass_is_waited_for(wiro: Wiro, s3: S3, status: int) -> None:
-    busy = answer(b"<html>busy", status, content_type="text/html")
+    busy = respond(b"<html>busy", status, content_type="text/html")
     wiro.shows(wiro.file(BIG, plays(busy, at_range(8 * MIB, busy, busy, else_=ranged(BIG)))))
     assert_landed(transfer(), s3, BIG)
 
@@ -450,12 +450,12 @@ def test_what_the_cdn_asks_to_wait_is_waited(wiro: Wiro, s3: S3, monkeypatch: py
         "airflow_provider_wiro.downloads.downloader.Downloader.pause",
         lambda self, seconds: waited.append(seconds),
     )
-    wiro.shows(wiro.file(PNG, plays(answer(b"", 429, retry_after=3), answer(PNG))))
+    wiro.shows(wiro.file(PNG, plays(respond(b"", 429, retry_after=3), respond(PNG))))
     assert_landed(transfer(), s3, PNG)
     assert waited == [3.0]
 
 
-@pytest.mark.parametrize("fault", [answer(b"", 503), answer(b"", 429, retry_after=3600), reset])
+@pytest.mark.parametrize("fault", [respond(b"", 503), respond(b"", 429, retry_after=3600), reset])
 def test_patience_ends_and_nothing_is_left(wiro: Wiro, s3: S3, fault: Script) -> None:
     wiro.shows(wiro.file(BIG, at_range(8 * MIB, *[fault] * 10_000, else_=ranged(BIG))))
     began = time.monotonic()
@@ -490,7 +490,7 @@ def test_a_body_that_drips_is_given_up(wiro: Wiro, s3: S3) -> None:
 def test_an_expired_link_is_renewed_with_the_tasks_detail(
     wiro: Wiro, s3: S3, server: HostileServer, cdn: HostileServer, status: int
 ) -> None:
-    stale = wiro.file(BIG, at_range(8 * MIB, *[answer(b"", status)] * 9, else_=ranged(BIG)))
+    stale = wiro.file(BIG, at_range(8 * MIB, *[respond(b"", status)] * 9, else_=ranged(BIG)))
     fresh = wiro.file(BIG, ranged(BIG))
     renews(wiro, server, [stale], [fresh])
     assert_landed(transfer(), s3, BIG)
@@ -499,7 +499,7 @@ def test_an_expired_link_is_renewed_with_the_tasks_detail(
 
 
 def test_one_request_renews_the_links_of_all_outputs(wiro: Wiro, s3: S3, server: HostileServer) -> None:
-    stale = [wiro.file(PNG, answer(b"", 403)) for _ in range(20)]
+    stale = [wiro.file(PNG, respond(b"", 403)) for _ in range(20)]
     fresh = [wiro.file(PNG) for _ in range(20)]
     renews(wiro, server, stale, fresh)
     assert len(transfer()["files"]) == 20
@@ -509,7 +509,7 @@ def test_one_request_renews_the_links_of_all_outputs(wiro: Wiro, s3: S3, server:
 
 
 def test_a_link_that_stays_expired_is_not_renewed_for_ever(wiro: Wiro, s3: S3, server: HostileServer) -> None:
-    wiro.shows(wiro.file(PNG, answer(b"", 403)))
+    wiro.shows(wiro.file(PNG, respond(b"", 403)))
     with pytest.raises(WiroOutputUnavailableError, match="expired"):
         transfer()
     assert len(server.to(DETAIL)) == 2
@@ -520,7 +520,7 @@ def test_a_link_that_stays_expired_is_not_renewed_for_ever(wiro: Wiro, s3: S3, s
 def test_a_renewed_link_to_another_file_is_refused(
     wiro: Wiro, s3: S3, server: HostileServer, change: dict[str, str]
 ) -> None:
-    renews(wiro, server, [wiro.file(PNG, answer(b"", 403))], [{**wiro.file(PNG), **change}])
+    renews(wiro, server, [wiro.file(PNG, respond(b"", 403))], [{**wiro.file(PNG), **change}])
     with pytest.raises(AirflowFailException, match="no fresh one"):
         transfer()
     assert s3.keys == []
@@ -537,24 +537,24 @@ def renews(wiro: Wiro, server: HostileServer, stale: list[Any], fresh: list[Any]
             "totalcost": "1",
             "outputs": shown,
         }
-        scripts.append(ok(tasklist=[task]))
+        scripts.append(success(tasklist=[task]))
     server.on(DETAIL, *scripts)
 
 
 # -- lies
 
 LIES: dict[str, Script] = {
-    "another range": lying(BIG, "bytes 1-{last}/{size}"),
-    "a shorter range": lying(BIG, "bytes {first}-100/{size}"),
-    "a longer range": lying(BIG, "bytes {first}-99999999/{size}"),
-    "another size of the whole": lying(BIG, "bytes {first}-{last}/99999999"),
-    "a negative range": lying(BIG, "bytes {first}--1/{size}"),
-    "a huge number": lying(BIG, "bytes {first}-" + "9" * 40 + "/{size}"),
-    "another unit": lying(BIG, "octets {first}-{last}/{size}"),
-    "nonsense": lying(BIG, "nonsense"),
-    "no range": lying(BIG, ""),
-    "more bytes than asked for": lying(BIG, "bytes {first}-{last}/{size}", sent=9 * MIB),
-    "fewer bytes than asked for": lying(BIG, "bytes {first}-{last}/{size}", sent=7),
+    "another range": wrong_range(BIG, "bytes 1-{last}/{size}"),
+    "a shorter range": wrong_range(BIG, "bytes {first}-100/{size}"),
+    "a longer range": wrong_range(BIG, "bytes {first}-99999999/{size}"),
+    "another size of the whole": wrong_range(BIG, "bytes {first}-{last}/99999999"),
+    "a negative range": wrong_range(BIG, "bytes {first}--1/{size}"),
+    "a huge number": wrong_range(BIG, "bytes {first}-" + "9" * 40 + "/{size}"),
+    "another unit": wrong_range(BIG, "octets {first}-{last}/{size}"),
+    "nonsense": wrong_range(BIG, "nonsense"),
+    "no range": wrong_range(BIG, ""),
+    "more bytes than asked for": wrong_range(BIG, "bytes {first}-{last}/{size}", sent=9 * MIB),
+    "fewer bytes than asked for": wrong_range(BIG, "bytes {first}-{last}/{size}", sent=7),
     "a web page as a part": ranged(BIG, content_type="text/html"),
     "a compressed part": ranged(BIG, content_encoding="gzip"),
 }
@@ -562,7 +562,7 @@ LIES: dict[str, Script] = {
 
 def more_in_chunks(wire: Any) -> None:
     """Answer with the right Content-Range and a byte too many, in chunks so that no length tells."""
-    first, stop = wanted_range(wire, len(BIG)) or (0, len(BIG))
+    first, stop = requested_range(wire, len(BIG)) or (0, len(BIG))
     part = BIG[first:stop] + b"!"
     shown = f"bytes {first}-{stop - 1}/{len(BIG)}"
     top = head(206, transfer_encoding="chunked", content_range=shown, etag='"v1"')
@@ -590,7 +590,7 @@ def test_a_cdn_that_lies_about_a_part_is_caught(wiro: Wiro, s3: S3, lie: str, st
 
 def test_all_instead_of_a_part_is_taken_from_the_beginning(wiro: Wiro, s3: S3, cdn: HostileServer) -> None:
     """A CDN that serves parts, and then doesn't: one stream does as well."""
-    wiro.shows(wiro.file(BIG, at_range(8 * MIB, answer(BIG, etag='"v1"'), else_=ranged(BIG))))
+    wiro.shows(wiro.file(BIG, at_range(8 * MIB, respond(BIG, etag='"v1"'), else_=ranged(BIG))))
     assert_landed(transfer(), s3, BIG)
     assert asked(cdn)[-1] == "all"
 
@@ -681,7 +681,7 @@ def test_a_redirect_inside_is_refused_whenever_it_comes(
             "at once": inward,
             "at the second part": second,
             "after a cut": cut,
-            "after a renewal": answer(b"", 403),
+            "after a renewal": respond(b"", 403),
         }[when]
         renews(wiro, server, [wiro.file(BIG, first)], [wiro.file(BIG, inward)])
         with pytest.raises(AirflowFailException, match="not a public address"):
@@ -698,7 +698,7 @@ def test_a_renewed_link_inside_is_refused(
     inside = HostileServer("::1").on("/secret", ranged(BIG))
     try:
         behave_as_outside(monkeypatch)
-        stale = wiro.file(BIG, at_range(8 * MIB, *[answer(b"", 403)] * 9, else_=ranged(BIG)))
+        stale = wiro.file(BIG, at_range(8 * MIB, *[respond(b"", 403)] * 9, else_=ranged(BIG)))
         renews(wiro, server, [stale], [{**stale, "url": f"{inside.origin}/secret"}])
         with pytest.raises(AirflowFailException, match="not a public address"):
             transfer()

@@ -17,7 +17,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
-from tests.contract.scripts import answer, ranged
+from tests.contract.scripts import ranged, respond
 from tests.transfers.fake_wiro import BIG, MIB, PNG, transfer
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls
@@ -156,7 +156,7 @@ def test_wrong_keys_store_nothing(
 
 
 def test_an_output_that_breaks_off_leaves_no_object_and_no_parts(wiro: Wiro, bucket: Bucket) -> None:
-    wiro.shows(wiro.file(BIG, ranged(BIG[: 12 * MIB]), size=None), wiro.file(BIG, answer(b"", 503)))
+    wiro.shows(wiro.file(BIG, ranged(BIG[: 12 * MIB]), size=None), wiro.file(BIG, respond(b"", 503)))
     with pytest.raises(WiroOutputUnavailableError):
         transfer()
     assert "wiro/2221/1-0.png" not in bucket.keys

@@ -24,7 +24,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.airflow_home import ROOT
-from tests.contract.scripts import answer, chunked, endless, head, redirect, reset, silence, truncated
+from tests.contract.scripts import chunked, endless, head, never_respond, redirect, reset, respond, truncated
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
 from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG, TaskInstance
 
@@ -160,7 +160,7 @@ def test_several_outputs_are_fetched_at_once_and_reported_in_order(wiro: Wiro, s
 
     def together(wire: Any) -> None:
         three.wait()
-        answer(PNG)(wire)
+        respond(PNG)(wire)
 
     wiro.shows(*(wiro.file(PNG, together, name=f"{number}.png") for number in range(6)))
     files = transfer(store.uri(KEY), max_concurrency=3)["files"]
@@ -173,13 +173,13 @@ def test_one_that_fails_does_not_hinder_those_under_way(wiro: Wiro, store: Store
 
     def fail(wire: Any) -> None:
         assert begun.wait(10)
-        answer(b"", 404)(wire)
+        respond(b"", 404)(wire)
         failed.set()
 
     def after(wire: Any) -> None:
         begun.set()
         assert failed.wait(10)
-        answer(PNG)(wire)
+        respond(PNG)(wire)
 
     wiro.shows(wiro.file(PNG, fail), wiro.file(PNG, after), wiro.file(PNG), wiro.file(PNG))
     with pytest.raises((AirflowFailException, WiroOutputUnavailableError), match="404"):
@@ -288,17 +288,17 @@ def test_a_directory_in_the_way_is_left_alone(wiro: Wiro, tmp_path: Path) -> Non
 # -- faults
 
 FOR_GOOD: dict[str, Script] = {
-    "a shorter file": answer(BIG[:-1]),
+    "a shorter file": respond(BIG[:-1]),
     "a longer file in chunks": chunked(BIG + b"!"),
     "a file that never ends": endless(head(200), b"x"),
-    "a web page": answer(b"<html>", content_type="text/html"),
+    "a web page": respond(b"<html>", content_type="text/html"),
     "a redirect to a file": redirect("file:///etc/passwd"),
 }
 FOR_NOW: dict[str, Script] = {
     "cut at its beginning": truncated(BIG[:10], missing=len(BIG) - 10),
     "cut after some blocks": truncated(BIG[: 16 * MIB], missing=len(BIG) - 16 * MIB),
     "reset": reset,
-    "an expired link": answer(b"", 403),
+    "an expired link": respond(b"", 403),
 }
 
 
@@ -538,7 +538,7 @@ def test_on_kill_ends_even_a_transfer_that_has_stalled(wiro: Wiro, store: Store,
     def stall(wire: Any) -> None:
         wire.send(head(200, content_length=len(BIG)) + BIG[:sent_bytes])
         stalled.set()
-        silence(wire)
+        never_respond(wire)
 
     wiro.shows(wiro.file(BIG, stall))
     task = operator(store.uri(KEY))

@@ -18,18 +18,18 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.contract.hostile import wait_until
 from tests.contract.scripts import (
-    answer,
     chunked,
+    delayed,
     endless,
     gzipped,
     head,
-    late,
-    ok,
+    never_respond,
     raw,
     redirect,
     refuse,
     reset,
-    silence,
+    respond,
+    success,
     truncated,
 )
 from tests.transfers.fake_wiro import BIG, DETAIL, LLM, MIB, PNG, TaskInstance, transfer
@@ -141,11 +141,11 @@ def test_only_a_well_formed_content_type_becomes_a_header(
 # -- faults of the CDN
 
 FOR_GOOD: dict[str, Script] = {
-    "a shorter file": answer(BIG[:-1]),
-    "a longer file": answer(BIG + b"!"),
+    "a shorter file": respond(BIG[:-1]),
+    "a longer file": respond(BIG + b"!"),
     "a longer file in chunks": chunked(BIG + b"!"),
     "a file that never ends": endless(head(200), b"x"),
-    "a web page": answer(b"<html>", content_type="text/html"),
+    "a web page": respond(b"<html>", content_type="text/html"),
     "gzip": gzipped(BIG),
     "a redirect to a file": redirect("file:///etc/passwd"),
 }
@@ -155,8 +155,8 @@ FOR_NOW: dict[str, Script] = {
     "cut at the end of a part": truncated(BIG[: 16 * MIB], missing=len(BIG) - 16 * MIB),
     "the last chunk missing": chunked(BIG[: 12 * MIB], is_complete=False),
     "reset": reset,
-    "an expired link": answer(b"", 403),
-    "a server error": answer(b"", 500),
+    "an expired link": respond(b"", 403),
+    "a server error": respond(b"", 500),
 }
 
 
@@ -238,7 +238,7 @@ def test_an_output_inside_the_network_is_refused_when_wiro_is_outside(
     connect(host="http://wiro.test/v1", proxy=server.origin)  # the API seems public; its proxy is ours
     output = wiro.file(PNG)
     task = {"id": "2221", "status": "task_postprocess_end", "outputs": [output]}
-    server.on("http://wiro.test/v1/Task/Detail", ok(tasklist=[task]))
+    server.on("http://wiro.test/v1/Task/Detail", success(tasklist=[task]))
     with pytest.raises(AirflowFailException, match="not a public address"):
         transfer()
     assert cdn.connections == 0
@@ -303,7 +303,7 @@ def test_a_task_that_failed_fails_for_good_since_no_retry_here_runs_it_again(
 
 @pytest.mark.usefixtures("no_repeats")
 @pytest.mark.parametrize(
-    "script", [reset, answer(b"<html>", 502), refuse(0, "slow down", 429, retry_after=0)]
+    "script", [reset, respond(b"<html>", 502), refuse(0, "slow down", 429, retry_after=0)]
 )
 def test_when_wiro_is_away_a_retry_may_help(server: HostileServer, s3: S3, script: Script) -> None:
     server.on(DETAIL, script)
@@ -329,7 +329,7 @@ def test_on_kill_ends_even_a_transfer_that_has_stalled(
     def stall(wire: Any) -> None:
         wire.send(head(200, content_length=len(BIG)) + BIG[:sent_bytes])
         stalled.set()
-        silence(wire)
+        never_respond(wire)
 
     wiro.shows(wiro.file(BIG, stall))
     operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
@@ -360,7 +360,7 @@ def test_after_on_kill_nothing_more_is_started(wiro: Wiro, s3: S3, cdn: HostileS
 
     def kill_first(wire: Any) -> None:
         operator.on_kill()
-        late(0.01, answer(PNG))(wire)
+        delayed(0.01, respond(PNG))(wire)
 
     wiro.shows(wiro.file(PNG, kill_first), wiro.file(PNG))
     with pytest.raises(AirflowException, match="was stopped"):

@@ -1,4 +1,4 @@
-"""What only the asynchronous hook has to promise: it shares its loop, and leaves nothing behind."""
+"""Promises of the asynchronous hook alone: it never blocks its event loop, and leaves nothing open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from tests.contract.hostile import wait_until
-from tests.contract.scripts import ok, once, silence
+from tests.contract.scripts import after_event, never_respond, success
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from tests.contract.hostile import HostileServer
 
 DETAIL = "/v1/Task/Detail"
-TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
+TASK = success(tasklist=[{"id": "7", "status": "task_start"}])
 
 pytestmark = pytest.mark.usefixtures("connect")
 
 
-async def test_a_slow_answer_keeps_nobody_else_waiting(server: HostileServer) -> None:
+async def test_a_slow_response_delays_no_other_request(server: HostileServer) -> None:
     others_went_on = threading.Event()
-    server.on(DETAIL, once(others_went_on.wait, TASK))
+    server.on(DETAIL, after_event(others_went_on.wait, TASK))
 
     async def others() -> None:
         await asyncio.to_thread(wait_until, lambda: bool(server.to(DETAIL)))
@@ -57,7 +57,7 @@ async def test_a_file_is_opened_and_read_off_the_loop(
     file = tmp_path / "big.mp4"
     file.write_bytes(b"\0" * 1_000_000)
     monkeypatch.setattr(type(file), "open", observed)
-    server.on("/v1/File/Upload", ok(list=[{"id": "1", "url": "https://files.test/1"}]))
+    server.on("/v1/File/Upload", success(list=[{"id": "1", "url": "https://files.test/1"}]))
     async with WiroAsyncHook() as hook:
         await hook.upload_file(file)
 
@@ -68,7 +68,7 @@ async def test_a_file_is_opened_and_read_off_the_loop(
 
 async def test_slow_requests_run_side_by_side(server: HostileServer) -> None:
     all_are_there = threading.Barrier(10)
-    server.on(DETAIL, once(all_are_there.wait, TASK))
+    server.on(DETAIL, after_event(all_are_there.wait, TASK))
     async with WiroAsyncHook() as hook:
         await asyncio.gather(*(hook.get_task("7") for _ in range(all_are_there.parties)))
 
@@ -80,7 +80,7 @@ async def test_two_tasks_on_a_fresh_hook_share_one_session() -> None:
 
 
 async def test_nothing_is_left_open(server: HostileServer) -> None:
-    server.on(DETAIL, TASK).on("/v1/Run/o/m", ok(taskid="1"))
+    server.on(DETAIL, TASK).on("/v1/Run/o/m", success(taskid="1"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         async with WiroAsyncHook() as hook:
@@ -93,10 +93,10 @@ async def test_nothing_is_left_open(server: HostileServer) -> None:
 
 
 @pytest.mark.parametrize("path", [DETAIL, "/v1/Run/o/m"])
-async def test_a_cancelled_request_is_dropped_and_the_hook_stays_usable(
+async def test_a_cancelled_request_is_aborted_and_the_hook_stays_usable(
     server: HostileServer, path: str
 ) -> None:
-    server.on(DETAIL, *([silence] if path == DETAIL else []), TASK).on("/v1/Run/o/m", silence)
+    server.on(DETAIL, *([never_respond] if path == DETAIL else []), TASK).on("/v1/Run/o/m", never_respond)
     async with WiroAsyncHook() as hook:
         request = asyncio.create_task(hook.get_task("7") if path == DETAIL else hook.run_model("o/m"))  # type: ignore[arg-type]
         assert await asyncio.to_thread(wait_until, lambda: bool(server.to(path)))
@@ -118,9 +118,9 @@ async def test_a_cancelled_wait_sends_nothing_more(server: HostileServer) -> Non
     assert len(server.requests) == 1
 
 
-async def test_a_timeout_around_a_call_is_felt_at_once(server: HostileServer, connect: Connect) -> None:
+async def test_a_timeout_around_a_call_takes_effect_at_once(server: HostileServer, connect: Connect) -> None:
     connect(read_timeout=30)
-    server.on(DETAIL, silence)
+    server.on(DETAIL, never_respond)
     async with WiroAsyncHook() as hook:
         began = time.perf_counter()
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""A connection is read in every form Airflow stores it in, and a bad one is refused in words that help."""
+"""A connection is read in every form in which Airflow stores it; a bad one is refused with advice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transport.connection import WiroConnection
 from tests.contract.fixtures import KEY, SECRET
 from tests.contract.hostile import HostileServer
-from tests.contract.scripts import answer, hang_up, ok, reset
+from tests.contract.scripts import close_connection, reset, respond, success
 
 if TYPE_CHECKING:
     import socket
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.contract.twins import Twin
 
 DETAIL = "/v1/Task/Detail"
-TASK = ok(tasklist=[{"id": "7", "status": "task_start"}])
+TASK = success(tasklist=[{"id": "7", "status": "task_start"}])
 DEFAULT = "https://api.wiro.ai/v1"
 
 
@@ -156,7 +156,7 @@ def test_every_extra_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         (DEFAULT, "WSS://socket.test", "WSS://socket.test"),
     ],
 )
-def test_a_token_goes_to_wiros_socket_only_beside_wiros_own_api_or_where_it_was_told_to(
+def test_a_token_is_sent_to_wiros_socket_only_with_wiros_own_api_or_if_configured(
     monkeypatch: pytest.MonkeyPatch, host: str | None, websocket_url: str | None, push_url: str | None
 ) -> None:
     extra = {"websocket_url": websocket_url}
@@ -238,7 +238,7 @@ def test_a_public_host_without_tls_is_refused_unless_it_is_allowed(
 
 @pytest.mark.parametrize("is_socket", [False, True])
 @pytest.mark.parametrize("host", PRIVATE_HOSTS)
-def test_a_host_that_is_never_public_needs_no_tls_and_is_not_looked_up(
+def test_a_private_host_needs_no_tls_and_is_not_resolved(
     monkeypatch: pytest.MonkeyPatch, host: str, is_socket: bool
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -341,7 +341,7 @@ def test_a_trailing_slash_makes_no_double_slash(server: HostileServer, connect: 
 # -- proxies: the hostile server plays one
 
 
-def test_the_proxy_of_the_connection_goes_before_that_of_the_environment(
+def test_the_connections_proxy_takes_precedence_over_the_environments(
     server: HostileServer, cdn: HostileServer, connect: Connect, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -362,7 +362,7 @@ def test_the_proxy_of_the_environment_is_used(
     assert twin.get_task("7").id == "7"
 
 
-def test_no_proxy_of_the_environment_is_heeded(
+def test_no_proxy_in_the_environment_is_respected(
     server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -372,7 +372,7 @@ def test_no_proxy_of_the_environment_is_heeded(
 
 
 @pytest.mark.usefixtures("no_repeats")
-@pytest.mark.parametrize("script", [answer(b"", 407), hang_up])
+@pytest.mark.parametrize("script", [respond(b"", 407), close_connection])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_the_password_of_a_proxy_never_shows(
     cdn: HostileServer,
@@ -390,7 +390,7 @@ def test_the_password_of_a_proxy_never_shows(
     assert "pr0xy-pass" not in str(caught.value) + repr(caught.value.__cause__) + caplog.text
 
 
-@pytest.mark.parametrize("script", [hang_up, reset])
+@pytest.mark.parametrize("script", [close_connection, reset])
 def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
     cdn: HostileServer, connect: Connect, twin: Twin, script: Any
 ) -> None:
@@ -403,10 +403,8 @@ def test_a_run_that_is_cut_off_behind_a_proxy_is_sent_exactly_once(
 
 
 @pytest.mark.usefixtures("no_repeats")
-def test_a_run_that_the_proxy_did_not_let_through_is_not_lost(
-    cdn: HostileServer, connect: Connect, twin: Twin
-) -> None:
-    cdn.on("wiro.test:443", answer(b"", 407))
+def test_a_run_that_the_proxy_refused_is_not_lost(cdn: HostileServer, connect: Connect, twin: Twin) -> None:
+    cdn.on("wiro.test:443", respond(b"", 407))
     connect(host="https://wiro.test/v1", proxy=f"http://127.0.0.1:{cdn.port}")
     with pytest.raises(WiroConnectionError):
         twin.run_model("o/m", {})
@@ -461,7 +459,7 @@ def tls_server(certificate: Path) -> Iterator[HostileServer]:
     running.stop()
 
 
-def test_a_certificate_nobody_vouches_for_gets_no_run_and_loses_none(
+def test_an_untrusted_certificate_gets_no_run_and_loses_none(
     tls_server: HostileServer, connect: Connect, twin: Twin, no_repeats: None
 ) -> None:
     connect(host=tls_server.base_url)
@@ -473,7 +471,7 @@ def test_a_certificate_nobody_vouches_for_gets_no_run_and_loses_none(
 
 @pytest.fixture
 def other_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a company's machine has in its environment, and what must not go before the connection."""
+    """Proxy and CA settings of a company's machine, which must not override the connection."""
     import certifi
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())

@@ -1,4 +1,4 @@
-"""JSON of any depth is read as Python's own parser reads it where that can."""
+"""JSON of any depth is read; where Python's own parser can read it, the result is the same."""
 
 from __future__ import annotations
 

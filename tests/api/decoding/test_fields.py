@@ -21,7 +21,7 @@ JSON_VALUES = st.recursive(
     [("6.0000", 6.0), ("6", 6.0), (6, 6.0), (" 6 ", 6.0), (0, 0.0), ("-1", -1.0)]
     + [(nothing, None) for nothing in ("", None, "NaN", "inf", 1e400, True, [], {}, "six", "6 s")],
 )
-def test_a_number_may_come_as_text_and_what_is_none_is_none(value: object, read: float | None) -> None:
+def test_a_number_may_come_as_text_and_anything_else_is_none(value: object, read: float | None) -> None:
     assert fields.number(value) == read
 
 
@@ -82,7 +82,7 @@ def test_a_list_may_come_as_json_inside_text(value: object, read: list[str]) -> 
     assert fields.json_list(value) == read
 
 
-def test_text_is_such_that_databases_and_utf_8_take_it() -> None:
+def test_text_can_be_stored_in_databases_and_encoded_as_utf_8() -> None:
     assert fields.text("a\0b\ud800c") == "ab?c"
 
 

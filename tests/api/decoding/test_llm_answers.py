@@ -48,7 +48,7 @@ def _task(content: object, **fields: Any) -> Task:
         ({}, []),
     ],
 )
-def test_the_parts_of_an_answer_are_found_in_whatever_form(content: Any, parts: list[str]) -> None:
+def test_the_parts_of_an_answer_are_found_in_every_form(content: Any, parts: list[str]) -> None:
     assert answer_parts(content) == parts
 
 
@@ -85,7 +85,7 @@ def test_the_content_of_an_answer_may_be_an_object_json_text_plain_text_or_null(
     assert run_summary(task)["text"] == text
 
 
-def test_an_object_that_is_the_answer_itself_is_read_as_json_where_the_model_printed_nothing() -> None:
+def test_an_object_that_is_the_answer_itself_is_its_json_if_nothing_was_printed() -> None:
     assert _task({"title": "Hi", "score": 3}).answer == '{"title": "Hi", "score": 3}'
     assert _task({"title": "Hi"}, debugoutput="Title: Hi").answer == "Title: Hi"
 
@@ -93,7 +93,7 @@ def test_an_object_that_is_the_answer_itself_is_read_as_json_where_the_model_pri
 @pytest.mark.parametrize(
     "content", [None, "", "a caption", '{"answer": "x"}', {}, {"prompt": "x"}, {"answer": ["x"]}, ["x"]]
 )
-def test_a_file_is_no_answer_whatever_stands_beside_its_link(content: object) -> None:
+def test_a_file_is_no_answer_whatever_other_content_it_has(content: object) -> None:
     item = {"content": content}
     for content_type in ("image/png", "", "raw", "text/plain"):
         assert content_of(item, content_type=content_type, has_url=True) is None
@@ -110,7 +110,7 @@ def test_an_empty_answer_is_a_success_with_a_warning() -> None:
     assert not _task({"segments": [{"type": "function_call", "name": "f"}]}).has_empty_answer
 
 
-def test_a_file_without_a_link_awaits_one_and_an_answer_has_none_by_nature() -> None:
+def test_a_file_without_a_link_awaits_one_and_an_answer_does_not() -> None:
     item = {"name": "0.png", "contenttype": "image/png", "url": ""}
     task = Task.from_wire({**SAMPLE, "outputs": [item]})
 
@@ -120,7 +120,7 @@ def test_a_file_without_a_link_awaits_one_and_an_answer_has_none_by_nature() -> 
 
 
 @pytest.mark.parametrize("name", ["finishreason", "finish_reason"])
-def test_the_finish_reason_and_the_usage_are_told(name: str) -> None:
+def test_the_finish_reason_and_the_usage_are_reported(name: str) -> None:
     usage = {"input_tokens": 84, "output_tokens": "21", "total_tokens": 105, "input_details": {"cached": 3}}
     task = _task({"segments": SEGMENTS, name: "stop", "usage": usage})
 
@@ -131,7 +131,7 @@ def test_the_finish_reason_and_the_usage_are_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("usage", [None, {}, "odd", {"input_tokens": None}, {"output_tokens": "many"}])
-def test_what_is_not_known_of_the_usage_is_null(usage: object) -> None:
+def test_unknown_parts_of_the_usage_are_null(usage: object) -> None:
     assert run_summary(_task({"usage": usage}))["usage"] is None
     partly = run_summary(_task({"usage": {"input_tokens": 5, "output_tokens": -1}}))["usage"]
     assert partly == {"input_tokens": 5, "output_tokens": None, "total_tokens": None}
@@ -141,7 +141,7 @@ def test_what_is_not_known_of_the_usage_is_null(usage: object) -> None:
     ("reason", "why"),
     [("length", "limit of output tokens"), ("content_filter", "content filter"), ("error", "with an error")],
 )
-def test_an_answer_that_is_not_whole_is_a_success_with_a_warning(reason: str, why: str) -> None:
+def test_an_incomplete_answer_is_a_success_with_a_warning(reason: str, why: str) -> None:
     task = _task({"segments": SEGMENTS, "finishreason": reason})
 
     assert task.has_succeeded
@@ -156,7 +156,7 @@ def test_other_finish_reasons_are_no_reason_to_warn(reason: object) -> None:
     assert success_warnings(_task({"answer": "x", "finishreason": reason})) == []
 
 
-def test_of_two_answers_the_one_that_is_not_whole_counts() -> None:
+def test_of_two_answers_the_incomplete_one_counts() -> None:
     outputs = [
         {
             "contenttype": "raw",
@@ -178,7 +178,7 @@ def test_of_two_answers_the_one_that_is_not_whole_counts() -> None:
         st.sampled_from(["segments", "answer", "raw", "message", "content", "usage"]), JSON_VALUES
     )
 )
-def test_whatever_comes_as_content_is_read_without_an_error(content: dict[str, Any]) -> None:
+def test_no_content_raises_an_error(content: dict[str, Any]) -> None:
     task = _task(content, debugoutput="printed")
     summary = json.loads(json.dumps(run_summary(task)))
     assert isinstance(summary["text"], str)

@@ -1,4 +1,4 @@
-"""What a batch knows of its items, made of entries: the same live as read again."""
+"""The state of a batch, built from journal entries: the same live as replayed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_failures_count_for_the_try_they_happened_in() -> None:
     assert record(*journal, try_number=2).runs_sent(0) == 1
 
 
-def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
+def test_a_permanently_failed_item_is_pending_again_in_the_next_try() -> None:
     journal = (*STARTED, entries.item_failed(0, (1, 0), 1, may_retry=True))
 
     assert record(*journal).item_state(0) is ItemState.FAILED
@@ -121,7 +121,7 @@ def test_what_failed_for_good_is_pending_again_in_the_next_try() -> None:
     [(STARTED, ItemState.RUNNING), (STARTED[:1], ItemState.INTENDED)],
     ids=["its task", "its lost run"],
 )
-def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_again(
+def test_the_next_try_polls_a_paid_task_again_and_starts_no_other(
     journal: tuple[dict[str, Any], ...], state: ItemState
 ) -> None:
     whole = (
@@ -136,7 +136,7 @@ def test_what_was_paid_for_is_looked_at_again_by_the_next_try_and_not_started_ag
     assert again.attempts[0].fingerprint == "digest"
 
 
-def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
+def test_an_item_whose_result_is_lost_is_polled_again() -> None:
     journal = (*STARTED, entries.item_done(0, (4, 2), cost="0.5", size=7))
 
     found = record(*journal, existing_shards={3})
@@ -146,10 +146,11 @@ def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
     assert record(*journal, existing_shards={4}).item_state(0) is ItemState.DONE
 
 
-def test_a_task_that_is_followed_again_has_its_time_anew() -> None:
+def test_a_task_that_is_followed_again_has_its_full_timeout() -> None:
     found = record(*STARTED, entries.timeout_restarted(0, 5000.0), try_number=3)
 
-    assert (found.attempts[0].intended_at, found.attempts[0].try_number) == (5000.0, 3)
+    attempt = found.attempts[0]
+    assert (attempt.sending.intended_at, attempt.try_number) == (5000.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_task_that_is_followed_again_has_its_time_anew() -> None:
     ],
     ids=repr,
 )
-def test_an_entry_that_is_none_of_ours_is_an_error(entry: dict[str, Any]) -> None:
+def test_an_unknown_entry_is_an_error(entry: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError, match="Expected an entry of a batch's journal"):
         record(STARTED[0], entry)
 
@@ -186,13 +187,13 @@ def test_an_entry_that_is_none_of_ours_is_an_error(entry: dict[str, Any]) -> Non
     ],
     ids=repr,
 )
-def test_a_journal_that_begins_with_something_else_is_an_error(entry: dict[str, Any]) -> None:
+def test_a_journal_with_another_first_entry_is_an_error(entry: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError):
         read_begin(entry)
     assert read_begin(entries.batch_started("digest", 3)) == ("digest", 3)
 
 
-def test_ids_are_known_again_in_any_order_and_form() -> None:
+def test_ids_are_recognized_in_any_order_and_form() -> None:
     given = ["10", "2", "9223372036854775807", "99999999999999999999", "007", "a-1", "²", "2", "10", "0"]
     ids = TaskIdSet()
     for id_ in given:
@@ -205,7 +206,7 @@ def test_ids_are_known_again_in_any_order_and_form() -> None:
     assert TaskIdSet().largest is None
 
 
-def test_ten_thousand_items_that_are_over_take_a_few_bytes_each() -> None:
+def test_ten_thousand_finished_items_take_a_few_bytes_each() -> None:
     import sys
     import tracemalloc
 

@@ -1,1 +1,1 @@
-"""Speed and memory, each against a yardstick measured in the same run: `make bench`."""
+"""Speed and memory, each compared with a baseline from the same run: `make bench`."""

@@ -1,4 +1,4 @@
-"""What importing an operator costs a DAG file, on top of `from airflow.sdk import DAG`, with bytecode."""
+"""How long importing an operator takes, beyond `from airflow.sdk import DAG`, with bytecode."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _ROUNDS = 7
 _PROGRAM = """
 import time
 from airflow.sdk import DAG
-began = time.perf_counter()
+started_at = time.perf_counter()
 import {module}
-print((time.perf_counter() - began) * 1000)
+print((time.perf_counter() - started_at) * 1000)
 """
 
 MODULES = {
@@ -26,12 +26,12 @@ MODULES = {
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which bytecode is kept: the first of the rounds writes what is missing."""
+    """Return an environment in which bytecode is kept: the first round writes it."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def measure(module: str) -> float:
-    """Return milliseconds, the median of several fresh processes."""
+    """Return the median milliseconds of several fresh processes."""
     times = []
     for _ in range(_ROUNDS):
         program = _PROGRAM.format(module=module)

@@ -1,4 +1,4 @@
-"""The yardstick: the trigger one writes first. A session of its own, and one Detail every five seconds."""
+"""The baseline: a simple trigger with its own session, which requests Detail every five seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POLL_SECONDS = 5.0
 
 
 class NaiveWiroTrigger(BaseTrigger):
-    """Waits for a Wiro task; knows no faults and no rate limits."""
+    """Waits for a Wiro task; handles no faults and no rate limits."""
 
     def __init__(self, wiro_task_id: str, wiro_conn_id: str = "wiro_default") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How much processor time servers have used, read from /proc by the trees of their processes."""
+"""Processor time of servers and their child processes, read from /proc."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def of_one(pid: int) -> float:
 
 
 def of_children(pid: int) -> float:
-    """Return the seconds of all that a process has started, ended ones included, and what those started."""
+    """Return the seconds of all descendants of a process, ended ones included."""
     stats = {}
     children = defaultdict(list)
     for entry in Path("/proc").glob("[0-9]*/stat"):

@@ -33,7 +33,7 @@ _PARTS = ("scheduler", "workers", "triggerer", "API server", "database")
 
 @dataclass(frozen=True)
 class Measured:
-    """What so many runs took."""
+    """The measured cost of a number of runs."""
 
     runs: int
     seconds: float
@@ -42,7 +42,7 @@ class Measured:
 
 
 def main() -> None:
-    """Print a table. MAPPED=1000 and BATCH=1000 are how many runs there are; it compares by run."""
+    """Print a table. MAPPED=1000 and BATCH=1000 set the numbers of runs; costs are compared per run."""
     runs = ROOT / ".cache" / "bench"
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=runs) as scratch:
@@ -66,7 +66,7 @@ def _measure(folder: Path) -> None:
         stack = AirflowStack(folder / "airflow", DAGS, environment=settings)
         with stack.running(_say):
             stack.api.wait_for_dag("mapped", timeout_seconds=180)
-            # What a process imports with its first task is not the first way's.
+            # Otherwise the first way would pay for the imports of a process's first task.
             _until_over(stack, "warm_up")
             meter = _Meter(stack, postgres)
             rest = meter.over(lambda: time.sleep(_IDLE_SECONDS))
@@ -108,9 +108,9 @@ class _Meter:
 
 def _run(stack: AirflowStack, emulator: Emulator, meter: _Meter, dag_id: str, runs: int) -> Measured:
     before = control(emulator.page, "counts")["counts"]
-    began = time.monotonic()
+    started_at = time.monotonic()
     cpu = meter.over(lambda: _until_over(stack, dag_id))
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_at
     after = control(emulator.page, "counts")["counts"]
     started = after["tasks_started"] - before["tasks_started"]
     if started != runs or after["tasks_active"]:

@@ -1,8 +1,8 @@
 """
-Thousands of triggers in flight on one event loop, against the trigger one writes first.
+Thousands of triggers in flight on one event loop, compared with a simple trigger.
 
-The ways of one size run at the same time, each with an emulator and a process of its own, so that what else
-this machine does hits them all alike.
+The ways of one size run at the same time, each with its own emulator and process, so that other load on this
+machine affects all alike.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SIZES = (100, 1_000, 5_000, 10_000)
-#: Way → what it is. All but the naive one are WiroTaskTrigger(watch=way).
+#: Way → description. All but the naive one are WiroTaskTrigger(watch=way).
 WAYS = {
     "naive": "naive: Detail each 5 s",
     "poll": 'watch="poll"',
@@ -83,7 +83,7 @@ def _measure(way: str, size: int, folder: Path) -> dict[str, Any]:
         measured["problems"] |= Counter(errors).most_common(3)
         return {
             **measured,
-            # Without the question's own.
+            # Without this request.
             "sockets": most_sockets - 1,
             "emulator_cpu": processor_time.of_one(emulator.pid) / measured["seconds"],
         }

@@ -1,5 +1,5 @@
 """
-Many triggers on one event loop, as in a triggerer, in a process of its own: writes what they took as JSON.
+Many triggers on one event loop, as in a triggerer, in a process of its own: writes the measured cost as JSON.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 _BEAT_SECONDS = 0.01
 _BASELINE_SECONDS = 5.0
-#: A triggerer takes them up at about this pace.
+#: A triggerer starts triggers at about this rate.
 _TRIGGERS_A_SECOND = 2_000
 _TOGETHER = 20
-#: A trigger that has said nothing so long after the last task's end is lost.
+#: A trigger without an event this long after the last task's end is lost.
 _PATIENCE_SECONDS = 60.0
 RUN_SECONDS = (60.0, 100.0)
 
 
 @dataclass
 class Heartbeat:
-    """A coroutine that sleeps 10 ms and looks how late it wakes: what every other coroutine would feel."""
+    """A coroutine that sleeps 10 ms and measures how late it wakes, as every other coroutine would."""
 
     late: list[float] = field(default_factory=list)
 
     async def run(self) -> None:
         while True:
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             await asyncio.sleep(_BEAT_SECONDS)
-            self.late.append(time.perf_counter() - began - _BEAT_SECONDS)
+            self.late.append(time.perf_counter() - started_at - _BEAT_SECONDS)
 
     def to_json(self) -> dict[str, float]:
         late = sorted(self.late)
@@ -54,7 +54,7 @@ class Heartbeat:
 
 @dataclass
 class Run:
-    """What became of one trigger."""
+    """The outcome of one trigger."""
 
     wiro_task_id: str
     events: list[tuple[float, Any]] = field(default_factory=list)
@@ -82,7 +82,7 @@ async def _consume(way: str, run: Run, started_at: float) -> None:
 
 
 async def _follow(way: str, count: int, page: str) -> tuple[list[Run], dict[str, Any]]:
-    """Put so many tasks in flight and follow each with a trigger; return what became of them and the cost."""
+    """Start tasks, and follow each with a trigger; return the outcomes and the cost."""
     await _warm_up(way, page)
     asked_before = Counter(control(page, "counts")["counts"]["requests"])
     heartbeat = Heartbeat()
@@ -93,15 +93,15 @@ async def _follow(way: str, count: int, page: str) -> tuple[list[Run], dict[str,
     gc.collect()
     idle, heartbeat.late = heartbeat.to_json(), []
     idle_bytes = _resident_bytes()
-    cpu, began = time.process_time(), time.perf_counter()
+    cpu, clock_start = time.process_time(), time.perf_counter()
     runs = [Run(task_id) for task_id in ids]
     consumers = []
     for number, run in enumerate(runs):
         consumers.append(asyncio.create_task(_consume(way, run, started_at)))
         if not number % _TOGETHER:
-            await asyncio.sleep(max(0.0, number / _TRIGGERS_A_SECOND - (time.perf_counter() - began)))
+            await asyncio.sleep(max(0.0, number / _TRIGGERS_A_SECOND - (time.perf_counter() - clock_start)))
     _, lost = await asyncio.wait(consumers, timeout=max(RUN_SECONDS) + _PATIENCE_SECONDS)
-    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    seconds, cpu = time.perf_counter() - clock_start, time.process_time() - cpu
     for consumer in lost:
         consumer.cancel()
     await asyncio.gather(*consumers, return_exceptions=True)
@@ -119,7 +119,7 @@ async def _follow(way: str, count: int, page: str) -> tuple[list[Run], dict[str,
 
 
 async def _warm_up(way: str, page: str) -> None:
-    """Follow one short task, so that imports are paid before, as in a triggerer that runs for days."""
+    """Follow one short task, so that everything is imported, as in a triggerer that runs for days."""
     [wiro_task_id] = control(page, "tasks", _tasks([2.0]))["task_ids"]
     await _consume(way, Run(wiro_task_id), time.time())
 
@@ -139,9 +139,9 @@ def _resident_bytes() -> int:
 
 
 def control(page: str, what: str, body: Any = None) -> Any:
-    """Ask the emulator's own endpoints."""
+    """Read the emulator's own endpoints."""
     data = None if body is None else json.dumps(body).encode()
-    # The scheme is ours.
+    # The scheme is a constant.
     request = urllib.request.Request(f"{page}__emulator__/{what}", data=data)  # noqa: S310
     with DIRECT.open(request, timeout=60) as answer:
         return json.load(answer)

@@ -1,7 +1,8 @@
 """
 How much longer than a run of 5 seconds its Airflow task takes: blocking, with `defer_after`, and deferred.
 
-On a real Airflow (LocalExecutor, SQLite); blocking is the yardstick. RUNS=5 is how many there are of each.
+On a real Airflow (LocalExecutor, SQLite); blocking is the baseline. RUNS=5 sets the number of runs of each
+way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.programs.system.emulator import Emulator
 DAGS = Path(__file__).resolve().parent / "short_dags"
 WAYS = ("blocking", "defer_after", "deferred")
 RUN_SECONDS = 5.0
-#: What the Retro Cartoons model takes on the emulator's clock.
+#: How long the Retro Cartoons model takes on the emulator's clock.
 _MODEL_SECONDS = 8.0
 _PATIENCE_SECONDS = 180.0
 
@@ -49,7 +50,7 @@ def _measure(folder: Path, runs: int) -> dict[str, list[float]]:
         with stack.running(_say):
             stack.api.wait_for_dag(WAYS[-1], timeout_seconds=180)
             for way in WAYS:
-                _seconds_beyond(stack, way)  # what a process imports with its first task is not a way's
+                _seconds_beyond(stack, way)  # otherwise the first way would pay for imports
             return {way: [_seconds_beyond(stack, way) for _ in range(runs)] for way in WAYS}
 
 
@@ -63,9 +64,9 @@ def _seconds_beyond(stack: AirflowStack, dag_id: str) -> float:
     if state != "success":
         raise RuntimeError(f"{dag_id} ended as {state}")
     [instance] = stack.api.task_instances(dag_id, run_id)
-    began, ended = (datetime.fromisoformat(instance[field]) for field in ("start_date", "end_date"))
-    _say(f"{dag_id}: {(ended - began).total_seconds():.1f} s")
-    return (ended - began).total_seconds() - RUN_SECONDS
+    started_at, ended = (datetime.fromisoformat(instance[field]) for field in ("start_date", "end_date"))
+    _say(f"{dag_id}: {(ended - started_at).total_seconds():.1f} s")
+    return (ended - started_at).total_seconds() - RUN_SECONDS
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,7 @@
 """
-Outputs from the CDN into S3: ours against what one writes by hand, HttpToS3Operator, and the raw limits.
+Transfers from the CDN into S3: WiroToS3Operator, plain boto3, HttpToS3Operator, and the raw limits.
 
-The ways take turns, so that what else this machine does hits them all alike.
+The ways take turns, so that other load on this machine affects all alike.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from tests.programs.system.servers import DIRECT, clean_environment
 
 MIB = 1024 * 1024
 _ROUNDS = 3
-#: Told apart at a glance, and HttpToS3Operator takes long.
-_ONCE = frozenset({"ours_again", "http_to_s3", "discard"})
+#: One round is enough: they differ clearly, and HttpToS3Operator takes long.
+_ONCE = frozenset({"wiro_to_s3_again", "http_to_s3", "discard"})
 
 
 @dataclass(frozen=True)
 class Load:
-    """So many outputs of one Wiro task, of so many bytes each."""
+    """A number of outputs of one Wiro task, with their size in bytes."""
 
     count: int
     size: int
-    ways: tuple[str, ...] = ("ours", "ours_again", "plain", "http_to_s3", "discard", "put")
-    #: HttpToS3Operator opens all its connections anew for each file: of many it gets a few, counted up.
+    ways: tuple[str, ...] = ("wiro_to_s3", "wiro_to_s3_again", "plain", "http_to_s3", "discard", "put")
+    #: HttpToS3Operator opens its connections for each file: it gets a fraction of many files, extrapolated.
     share_of_http_to_s3: int = 1
-    #: What the CDN gives to one connection; None: all it can.
+    #: The CDN's limit per connection; None: no limit.
     cdn_bytes_per_second: int | None = None
 
     def __str__(self) -> str:
@@ -48,16 +48,16 @@ class Load:
 
 LOADS = (
     Load(1, 1024 * MIB),
-    # Nobody's network is loopback: what Amazon says to expect of one connection to S3 (its "Performance
-    # design patterns": one concurrent request for each 85 to 90 MB/s).
+    # Real networks are slower than loopback: the rate of one connection to S3 by Amazon's "Performance
+    # design patterns" (one concurrent request for each 85 to 90 MB/s).
     Load(1, 1024 * MIB, cdn_bytes_per_second=90_000_000),
     Load(64, 16 * MIB, share_of_http_to_s3=4),
     Load(500, 200 * 1024, share_of_http_to_s3=25),
 )
 
 _MEANINGS = {
-    "ours": "WiroToS3Operator",
-    "ours_again": "WiroToS3Operator, all there already",
+    "wiro_to_s3": "WiroToS3Operator",
+    "wiro_to_s3_again": "WiroToS3Operator, all there already",
     "plain": "requests stream -> upload_fileobj",
     "http_to_s3": "HttpToS3Operator",
     "discard": "raw limit: read and discarded, 4 threads",
@@ -98,7 +98,7 @@ def _measure(load: Load, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _generate(emulator: Emulator, load: Load, environment: dict[str, str]) -> dict[str, Any]:
-    """Run a model whose task has the load's outputs; return its id and their addresses."""
+    """Run a model whose task has the load's outputs; return its id and their URLs."""
     fault = {"kind": "big_output", "bytes": load.size, "outputs": load.count}
     _control(emulator, "faults", fault)
     program = (
@@ -141,7 +141,7 @@ def _run(
 
 
 def _wait_for_rest() -> None:
-    """Let what the last way has written reach the disk, or the next one would wait for it."""
+    """Flush the last way's writes to the disk, so that the next way doesn't wait for them."""
     subprocess.run(["sync"], check=True)  # noqa: S607
     time.sleep(0.2)
 

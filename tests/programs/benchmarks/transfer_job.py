@@ -1,5 +1,5 @@
 """
-One transfer in a process of its own, so that its peak memory is its own: prints what it took as JSON.
+One transfer in a process of its own, to measure its peak memory: prints the cost as JSON.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _PART_BYTES = 8 * 1024 * 1024
 _THREADS = 4
 
 
-def ours(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
-    """WiroToS3Operator, as Airflow would run it."""
+def wiro_to_s3(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """WiroToS3Operator, as Airflow runs it."""
     from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 
     WiroToS3Operator(
@@ -28,13 +28,13 @@ def ours(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
     ).execute(CONTEXT)  # type: ignore[arg-type]
 
 
-def ours_again(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
-    """WiroToS3Operator, when everything is there already."""
-    ours(urls, size, wiro_task_id, prefix.replace("ours_again", "ours"))
+def wiro_to_s3_again(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
+    """WiroToS3Operator, when all objects exist already."""
+    wiro_to_s3(urls, size, wiro_task_id, prefix.replace("wiro_to_s3_again", "wiro_to_s3"))
 
 
 def plain(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
-    """What one writes by hand: a `requests` stream into boto3's `upload_fileobj`, one after the other."""
+    """Plain code: a `requests` stream into boto3's `upload_fileobj`, one after the other."""
     import requests
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -63,7 +63,7 @@ def http_to_s3(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> No
 
 
 def discard(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
-    """The raw limit of the way in: the same bytes read and thrown away, by several threads."""
+    """The raw limit of downloads: the same bytes, read and discarded by several threads."""
     import requests
 
     def read(mine: list[str]) -> None:
@@ -78,7 +78,7 @@ def discard(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
 
 
 def put(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
-    """The raw limit of the way out: as many bytes put from memory, by several threads."""
+    """The raw limit of uploads: as many bytes, put from memory by several threads."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     client = S3Hook().get_conn()
@@ -104,8 +104,8 @@ def put(urls: list[str], size: int, wiro_task_id: str, prefix: str) -> None:
 
 
 WAYS = {
-    "ours": ours,
-    "ours_again": ours_again,
+    "wiro_to_s3": wiro_to_s3,
+    "wiro_to_s3_again": wiro_to_s3_again,
     "plain": plain,
     "http_to_s3": http_to_s3,
     "discard": discard,
@@ -133,7 +133,7 @@ def _count_s3_requests() -> list[int]:
 
 
 def main() -> None:
-    """Import all that any way needs, note the idle memory, then run the one that was asked for."""
+    """Import what any way needs, note the idle memory, then run the requested way."""
     job = json.loads(sys.argv[1])
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
@@ -143,9 +143,9 @@ def main() -> None:
     S3Hook().get_conn().list_buckets()
     requests = _count_s3_requests()
     idle = _resident_bytes()
-    used, began = time.process_time(), time.perf_counter()
+    used, started_at = time.process_time(), time.perf_counter()
     WAYS[job["way"]](job["urls"], job["size"], job["wiro_task_id"], job["prefix"])
-    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    seconds, cpu = time.perf_counter() - started_at, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
         json.dumps(

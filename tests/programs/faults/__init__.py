@@ -1,6 +1,6 @@
 """
-`make test-faults`: real processes are killed, frozen and cut off, and what became of the money is counted.
+`make test-faults`: kills, freezes and disconnects real processes, and counts what was paid.
 
-Nothing here trusts the provider's own word. Each scenario has a Wiro emulator of its own, and what counts is
-what that one saw: tasks started, stopped, finished, still alive.
+Nothing here relies on what the provider reports. Each scenario has its own Wiro emulator, whose record
+counts: tasks started, stopped, finished, still alive.
 """

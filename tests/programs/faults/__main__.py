@@ -1,5 +1,5 @@
 """
-`make test-faults`: kill, freeze and cut off real processes, and count at the server what became of it.
+`make test-faults`: kill, freeze and disconnect real processes, and count the consequences at the server.
 
 SCENARIO=name (or names as arguments) runs only those. When a promise broke, logs stay in `.cache/faults`, and
 `.cache/faults/broken` names the scenarios for another attempt.
@@ -58,17 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
     SCRATCH.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
     home.chmod(0o755)  # PostgreSQL runs as a user of its own
-    began = time.monotonic()
+    started_at = time.monotonic()
     results: list[Result] = []
     try:
         with stopping_on_signals():
-            run(names, home, results, _logger(began))
+            run(names, home, results, _logger(started_at))
     except KeyboardInterrupt:
         print("\nStopped; every server is down.", flush=True)
         return 130
     except (ServerError, AirflowAPIError) as error:
         print(f"\nA server failed: {error}", file=sys.stderr, flush=True)
-    print(f"\nWhat was counted, {time.monotonic() - began:.0f} s in all:")
+    print(f"\nWhat was counted, {time.monotonic() - started_at:.0f} s in all:")
     for result in results:
         print(result.line)
     held = {result.name for result in results if result.problem is None}
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(names: Collection[str], home: Path, results: list[Result], log: Callable[[str], None]) -> None:
-    """Run the named scenarios; results come in as they are known."""
+    """Run the named scenarios, and add each result once it is known."""
     together, alone, slowed, spread = (
         [it for it in scenarios if it.name in names]
         for scenarios in (
@@ -112,7 +112,7 @@ def on_a_single_machine(
     log: Callable[[str], None],
 ) -> None:
     log("a single machine: LocalExecutor, one triggerer, PostgreSQL")
-    # Not SQLite: with fifteen tasks at once it says "database is locked", and the noise would be Airflow's.
+    # Not SQLite: with fifteen tasks at once Airflow itself fails with "database is locked".
     with running_postgres(home) as postgres:
         environment = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": postgres.address, **settings}
         stack = AirflowStack(home / "airflow", DAGS, environment=environment)
@@ -141,12 +141,12 @@ def on_many_workers(
             log("stopping this Airflow")
 
 
-def _logger(began: float) -> Callable[[str], None]:
+def _logger(started_at: float) -> Callable[[str], None]:
     lock = threading.Lock()
 
     def log(line: str) -> None:
         with lock:
-            print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
+            print(f"[{time.monotonic() - started_at:6.1f} s] {line}", flush=True)
 
     return log
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from tests.programs.faults.scenario_context import ScenarioContext
 
 ITEMS, MAX_ACTIVE = 40, 10
-#: Airflow itself needs up to 5 s to notice a user's click; more is granted to machines with two busy cores.
+#: Airflow itself needs up to 5 s to notice a user's click; two busy cores need more.
 STOP_SECONDS = 30.0
 
 
 def batch_killed(context: ScenarioContext) -> None:
-    """The process dies in the middle: the retry follows what runs, and runs only what is missing."""
+    """The process dies in the middle: the retry follows the runs in flight, and starts only missing ones."""
     run = context.trigger()
     context.wait_until_wiro(
         "a part is done", lambda seen: seen.started >= ITEMS // 2 and seen.running > 0, within_seconds=180
@@ -51,7 +51,7 @@ def _mark_failed(context: ScenarioContext, *, is_deferred: bool) -> None:
 
 
 def batch_marked_failed(context: ScenarioContext) -> None:
-    """A user marks a batch failed that waits in a worker: what runs is stopped, and nothing more begins."""
+    """A user marks a batch failed that waits in a worker: its runs are stopped, and none is started."""
     _mark_failed(context, is_deferred=False)
 
 

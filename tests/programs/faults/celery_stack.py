@@ -1,4 +1,4 @@
-"""An Airflow for many machines, on one: CeleryExecutor, two workers, two triggerers."""
+"""An Airflow as on several machines, on one: CeleryExecutor, two workers, two triggerers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LoggedServer(Server):
     """
     A part of Airflow that is ready once its log says so, each time it is started.
 
-    Airflow's health page tells only whether any triggerer is alive, and nothing of workers.
+    Airflow's health page only shows whether any triggerer is alive, and no workers.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """
-PostgreSQL and Redis of our own, from Debian's packages, on free loopback ports.
+Temporary PostgreSQL and Redis servers from Debian's packages, on free loopback ports.
 
-Nothing of a server that the machine may run already is touched: own data, own port, own password.
+Servers that the machine already runs are not touched: these have their own data, port and password.
 """
 
 from __future__ import annotations
@@ -69,13 +69,13 @@ def _program(name: str) -> str:
 
 
 class Postgres(Server):
-    """One throw-away PostgreSQL with one database."""
+    """A temporary PostgreSQL with one database."""
 
     def __init__(self, folder: Path, *, log: Path) -> None:
         self.folder = folder
         self.password = secrets.token_hex(16)
         self.port = free_port()
-        # What a crash would lose is thrown away anyway.
+        # The data is temporary, so a crash may lose it.
         options = {
             "listen_addresses": HOST,
             "port": self.port,
@@ -107,7 +107,7 @@ class Postgres(Server):
         super().launch()
 
     def ask_to_stop(self) -> None:
-        # SIGTERM would wait for every client to leave; and its children have left the session we could kill.
+        # SIGTERM would wait for every client, and its children have left the session that could be killed.
         if self.is_running:
             os.kill(self.pid, signal.SIGINT)
 
@@ -134,7 +134,7 @@ class Postgres(Server):
 
 
 def _as_postgres() -> Sequence[str]:
-    """Return what makes a command run as PostgreSQL's user, nothing unless we are root."""
+    """Return the prefix that runs a command as PostgreSQL's user; empty unless this process is root's."""
     if os.geteuid() != 0:
         return ()
     return ("setpriv", f"--reuid={_POSTGRES_USER}", f"--regid={_POSTGRES_USER}", "--init-groups")
@@ -154,7 +154,7 @@ def running_postgres(home: Path) -> Iterator[Postgres]:
 
 
 class Redis(Server):
-    """One throw-away Redis, in memory only."""
+    """A temporary Redis, in memory only."""
 
     def __init__(self, *, log: Path) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""A gateway between Airflow and Wiro, which can hold a Run back on its way whatever becomes of its sender."""
+"""A gateway between Airflow and Wiro, which can hold back a Run even if its sender dies."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PIECE_BYTES = 64 * 1024
 
 class Gateway:
     """
-    Passes bytes on in both directions; Runs are held until `release`, but for the first few.
+    Passes on bytes in both directions, but holds Runs, except the first few, until `release`.
 
-    A Run comes as the first request of a fresh connection, so the first bytes tell.
+    A Run is the first request of a fresh connection, so the first bytes identify it.
     """
 
     def __init__(self, page: str, *, runs_let_through: int = 0) -> None:
@@ -60,7 +60,7 @@ class Gateway:
                 threading.Thread(target=self._serve, args=(sender,), daemon=True).start()
 
     def _serve(self, sender: socket.socket) -> None:
-        # Either end may be gone at any time: that is what this is about.
+        # Either end may be gone at any time: that is its purpose.
         with sender, contextlib.suppress(OSError):
             first = sender.recv(_PIECE_BYTES)
             if first.startswith(_RUN):

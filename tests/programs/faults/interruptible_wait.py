@@ -14,7 +14,7 @@ _STOPPED = threading.Event()
 
 
 class BrokenPromiseError(Exception):
-    """Something did not happen, or happened that must not."""
+    """An expected event did not happen, or a forbidden one did."""
 
 
 class StoppedError(Exception):
@@ -22,7 +22,7 @@ class StoppedError(Exception):
 
 
 def stop_waiting() -> None:
-    """End every wait there is, now and later."""
+    """End every wait, current and future."""
     _STOPPED.set()
 
 
@@ -32,10 +32,10 @@ def pause(seconds: float) -> None:
 
 
 def wait_for(what: str, is_so: Callable[[], Any], *, within_seconds: float) -> float:
-    """Wait until it is so, and return how many seconds that took."""
-    began = time.monotonic()
+    """Wait until the condition holds, and return how many seconds that took."""
+    started_at = time.monotonic()
     while not is_so():
-        if time.monotonic() - began > within_seconds:
+        if time.monotonic() - started_at > within_seconds:
             raise BrokenPromiseError(f"after {within_seconds:.0f} s still not so: {what}")
         pause(_POLL_SECONDS)
-    return time.monotonic() - began
+    return time.monotonic() - started_at

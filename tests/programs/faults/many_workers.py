@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 RUNS = 60
 MOVED = 6
-#: What Airflow writes into a task's log when a triggerer begins with its trigger, whose id it names.
+#: Airflow's log line when a triggerer starts a task's trigger, with its id.
 STARTING = re.compile(r"\(ID (\d+)\) starting")
 BATCH_ITEMS, BATCH_ACTIVE = 24, 6
-#: From here on Airflow gives a triggerer's work to another one.
+#: After this Airflow gives a triggerer's triggers to another one.
 TRIGGERER_SILENT_SECONDS = 20
 SETTINGS = {
     # A Run that a killed worker may have sent is awaited this long before it is sent again: ten minutes.
@@ -49,15 +49,15 @@ def _trigger_logs(context: ScenarioContext) -> dict[str, str]:
 
 
 def _times_said(context: ScenarioContext, words: str) -> int:
-    """Return how often the task logs hold some words of Airflow: that a scenario has met what it is about."""
+    """Count words of Airflow in the task logs: whether the scenario's fault has happened."""
     return sum(text.count(words) for text in _trigger_logs(context).values())
 
 
 def _started_triggers(context: ScenarioContext) -> set[tuple[str, str]]:
     """
-    Return which triggers which triggerer has begun with, as pairs of a log's path and a trigger's id.
+    Return which triggerer has started which triggers, as pairs of a log's path and a trigger's id.
 
-    The next trigger of a triggerer overwrites its log of the task, so that counting lines shows nothing.
+    The next trigger of a triggerer overwrites its log of the task, so lines can't be counted.
     """
     return {
         (path, found) for path, text in _trigger_logs(context).items() for found in STARTING.findall(text)
@@ -65,7 +65,7 @@ def _started_triggers(context: ScenarioContext) -> set[tuple[str, str]]:
 
 
 def many_workers(context: ScenarioContext) -> None:
-    """Sixty mapped runs while a worker and a triggerer are killed with all they do, and come back."""
+    """Sixty mapped runs while a worker and a triggerer are killed and started again."""
     stack = _celery(context)
     context.trigger()
     context.wait_until_wiro("a third is started", lambda seen: seen.started >= RUNS // 3, within_seconds=240)
@@ -89,15 +89,15 @@ def many_workers(context: ScenarioContext) -> None:
 
 def triggerer_moved(context: ScenarioContext) -> None:
     """
-    A triggerer falls silent, its triggers move to the other one, and it wakes up again.
+    A triggerer freezes, its triggers move to the other one, and it wakes up again.
 
-    It then finds triggers that are its no longer, and cancels them just as if a user had stopped their tasks.
+    It then cancels the triggers that it has lost, just as if a user had stopped their tasks.
     """
     stack = _celery(context)
     run = context.trigger()
     context.wait_until_followed(run)
     silent = stack.triggerer, stack.second_triggerer
-    # Which of the two has the triggers is Airflow's choice, so one after the other falls silent.
+    # Airflow chooses which of the two has the triggers, so one after the other is frozen.
     for server in silent:
         signal_session(server, signal.SIGSTOP)
         try:
@@ -114,10 +114,10 @@ def triggerer_moved(context: ScenarioContext) -> None:
 
 def batch_triggerer_moved(context: ScenarioContext) -> None:
     """
-    A triggerer falls silent, and wakes up while the batch that it followed runs in a worker.
+    A triggerer freezes, and wakes up while the batch that it followed runs in a worker.
 
-    Meanwhile the other one has taken the trigger over, and fired it. The Airflow task is running, then, which
-    is no sign of a user's will: none of its Wiro tasks may be stopped.
+    Meanwhile the other one has taken over the trigger, and fired it. The Airflow task then runs, which no
+    user has requested: none of its Wiro tasks may be stopped.
     """
     stack = _celery(context)
     first, second = stack.triggerer, stack.second_triggerer

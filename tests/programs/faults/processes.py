@@ -1,4 +1,4 @@
-"""Finding and killing single processes: of a task, of its worker, of a server without its children."""
+"""Finds and kills single processes: a task's, its worker's, a server's without its children."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.programs.system.servers import Server
 
 
-class NotOursError(Exception):
-    """A pid does not belong to a server that this process started: it is left alone."""
+class ForeignProcessError(Exception):
+    """A process is not a child of a server that this program started, and is not killed."""
 
 
 def parent_of(pid: int) -> int:
@@ -27,26 +27,28 @@ def parent_of(pid: int) -> int:
 
 def kill_task(pid: int, servers: Iterable[Server], *, with_worker: bool = False) -> None:
     """
-    End a task's process with SIGKILL, or the worker that watches over it first, and then the task.
+    Kill a task's process with SIGKILL, or first its worker and then the task's process.
 
     The pid comes from Airflow's database, so it is checked to live in the session of one of `servers`.
     """
     if not any(pid in session_members(server.pid) for server in servers):
-        raise NotOursError(f"process {pid} is not in a session of {[server.name for server in servers]}")
+        raise ForeignProcessError(
+            f"process {pid} is not in a session of {[server.name for server in servers]}"
+        )
     if with_worker:
         os.kill(parent_of(pid), signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
 
 
 def signal_session(server: Server, number: signal.Signals) -> None:
-    """Send a signal to every process of a server's session: SIGSTOP freezes it whole, SIGCONT thaws it."""
+    """Send a signal to every process of a server's session: SIGSTOP freezes it, SIGCONT resumes it."""
     for pid in session_members(server.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
 def kill_session(session: int) -> None:
-    """End what is left of a session whose leader is gone."""
+    """Kill the rest of a session whose leader is gone."""
     for pid in session_members(session):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A scenario, and running several at the same time on one Airflow."""
+"""A scenario, and functions to run several at the same time on one Airflow."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Scenario:
     """
-    One thing that goes wrong.
+    One fault, and what must hold despite it.
 
-    :ivar act: does it, and raises BrokenPromiseError if a promise didn't hold.
+    :ivar act: causes the fault, and raises BrokenPromiseError if a promise didn't hold.
     :ivar model_seconds: how long the model takes at the emulator.
     :ivar wiro_options: the emulator's options.
     """
@@ -42,7 +42,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a scenario: one line of the summary."""
+    """The result of a scenario: one line of the summary."""
 
     name: str
     seconds: float
@@ -58,7 +58,7 @@ class Result:
 
 def perform(scenario: Scenario, stack: AirflowStack, home: Path, log: Callable[[str], None]) -> Result:
     """Run one scenario with an emulator of its own, and count."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     context: ScenarioContext | None = None
     counted, problem = "nothing was counted", None
     wiro = Wiro(*scenario.wiro_options, log=home / "wiro" / f"{scenario.name}.log", speed=scenario.speed)
@@ -74,9 +74,9 @@ def perform(scenario: Scenario, stack: AirflowStack, home: Path, log: Callable[[
                 counted = context.counted()
     except StoppedError:
         raise
-    except Exception as error:  # whatever it is, the other scenarios go on
+    except Exception as error:  # whatever it is, the other scenarios continue
         problem = f"{type(error).__name__}: {error}"
-    result = Result(scenario.name, time.monotonic() - began, counted, problem)
+    result = Result(scenario.name, time.monotonic() - started_at, counted, problem)
     log(result.line)
     return result
 
@@ -99,7 +99,7 @@ def perform_together(
 def perform_one_by_one(
     scenarios: Sequence[Scenario], stack: AirflowStack, home: Path, log: Callable[[str], None]
 ) -> list[Result]:
-    """Run scenarios that take a part of Airflow away; what one that broke left down is started again."""
+    """Run scenarios that stop a part of Airflow; parts that a failed one left down are started again."""
     results = []
     for scenario in scenarios:
         for server in stack.servers:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 TASK = "run"
 _SLOW_POLL_SECONDS = 1.5
-#: A killed part of Airflow, or two busy cores, may keep the API server from answering for a while.
+#: A killed part of Airflow, or two busy cores, may delay the API server's responses.
 _API_PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Expected:
     """
-    What must be true in the end.
+    What must hold at the end.
 
     :ivar states: Airflow's task instances by state.
     :ivar billed: Wiro tasks that succeeded; by default one for each successful Airflow task.
@@ -78,9 +78,10 @@ class ScenarioContext:
 
     def wait_until_followed(self, *runs: Run) -> None:
         """
-        Wait until the runs are deferred and the triggerer follows their Wiro tasks: has looked, and listens.
+        Wait until the runs are deferred and the triggerer follows their Wiro tasks: it has polled, and
+        listens.
 
-        A user who stops a task before its trigger runs is another story: Airflow drops such a trigger.
+        A task that a user stops before its trigger runs is another case: Airflow drops its trigger.
         """
         for run in runs:
             run.wait_for_state("deferred")
@@ -93,7 +94,7 @@ class ScenarioContext:
         """
         Make the Airflow connection that leads to this scenario's Wiro, in the database, as users do.
 
-        `through` is the host and port of a gateway on the way.
+        `through` is the host and port of a gateway in between.
         """
         found = json.loads(self.wiro.airflow_connection())
         if through:
@@ -103,7 +104,7 @@ class ScenarioContext:
         self.is_connected = True
 
     def counted(self) -> str:
-        """Return the summary of this scenario: what Wiro has seen, how Airflow ended, and the notes."""
+        """Return the summary of this scenario: Wiro's record, Airflow's end states, and the notes."""
         seen = self.wiro.seen()
         states: Counter[str] = sum((run.states() for run in self.runs), Counter())
         requests = seen.requests("Task/Cancel", "Task/Kill")

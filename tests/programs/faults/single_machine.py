@@ -16,8 +16,8 @@ from tests.programs.system.servers import session_members
 if TYPE_CHECKING:
     from tests.programs.faults.scenario_context import Run, ScenarioContext
 
-#: How soon a Wiro task must be stopped after a user's click. Airflow itself needs up to 5 s to notice; more
-#: is granted to machines with two busy cores.
+#: How soon a Wiro task must be stopped after a user's click. Airflow itself needs up to 5 s to notice; two
+#: busy cores need more.
 STOP_SECONDS_DEFERRED = 20.0
 STOP_SECONDS_BLOCKING = 25.0
 OUTAGE_SECONDS = 60.0
@@ -59,7 +59,7 @@ def _check_intent_only(run: Run) -> None:
 
 
 def _killed_before_record(context: ScenarioContext, *, with_worker: bool) -> None:
-    """Wiro has started the task, and the process dies before the answer with the id arrives."""
+    """Wiro has started the task, and the process dies before it receives the response with the id."""
     context.wiro.arm({"kind": "slow", "endpoint": "Run", "delay_seconds": 600})
     run = context.trigger()
     context.wait_until_wiro("Run was carried out", lambda seen: seen.started == 1, within_seconds=120)
@@ -70,7 +70,7 @@ def _killed_before_record(context: ScenarioContext, *, with_worker: bool) -> Non
 
 
 def killed_before_record(context: ScenarioContext) -> None:
-    """Only the task's process dies: its supervisor sees that at once."""
+    """Only the task's process dies: its supervisor notices at once."""
     _killed_before_record(context, with_worker=False)
 
 
@@ -80,7 +80,9 @@ def killed_worker_before_record(context: ScenarioContext) -> None:
 
 
 def _killed_in_flight(context: ScenarioContext, gateway: Gateway) -> None:
-    """Kill the process while Run is on the wire, and let it arrive only after the retry has begun to look."""
+    """
+    Kill the process while Run is in flight, and let Run arrive only after the retry has started its search.
+    """
     with gateway:
         context.connect(through=gateway.address)
         run = context.trigger()
@@ -96,21 +98,21 @@ def _killed_in_flight(context: ScenarioContext, gateway: Gateway) -> None:
 
 
 def killed_in_flight(context: ScenarioContext) -> None:
-    """The process dies while Run is on the wire."""
+    """The process dies while Run is in flight."""
     _killed_in_flight(context, Gateway(context.wiro.page))
 
 
 def killed_after_rate_limit(context: ScenarioContext) -> None:
-    """The same, with a Run that was sent long after the intent, since Wiro had asked to wait with it."""
+    """The same, with a Run that was sent long after the intent, because of Wiro's rate limit."""
     context.wiro.arm({"kind": "rate_limit", "endpoint": "Run", "retry_after": 40})
     _killed_in_flight(context, Gateway(context.wiro.page, runs_let_through=1))
 
 
 def killed_in_doubt(context: ScenarioContext) -> None:
     """
-    The same at a Wiro that had answered nothing before either: which task is the run's can't be told.
+    The same at a Wiro that had not responded before either: it isn't known which task is the run's.
 
-    That is for a person to decide, who is told the task's id; a second one is not started.
+    The error names the task, for a person to decide; a second one is not started.
     """
     context.wiro.freeze()
     run = context.trigger()
@@ -127,14 +129,14 @@ def killed_in_doubt(context: ScenarioContext) -> None:
 
 
 def answer_lost(context: ScenarioContext) -> None:
-    """Wiro starts the task and the connection breaks before the answer."""
+    """Wiro starts the task, and the connection breaks before the response."""
     context.wiro.arm({"kind": "drop_after", "endpoint": "Run"})
     context.trigger()
     context.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
 
 
 def request_lost(context: ScenarioContext) -> None:
-    """The connection breaks before Wiro starts anything: the same sight, and a Run must be sent again."""
+    """The connection breaks before Wiro starts anything: it looks the same, but Run must be sent again."""
     context.wiro.arm({"kind": "drop_before", "endpoint": "Run"})
     context.trigger()
     context.finish(Expected(started=1, states=ONE_SUCCESS, most_tries=1))
@@ -194,14 +196,18 @@ def mark_failed_blocking(context: ScenarioContext) -> None:
 
 
 def clear_deferred(context: ScenarioContext) -> None:
-    """A user clears a deferred task: its Wiro task is followed on, or stopped before another is paid for."""
+    """
+    A user clears a deferred task: its Wiro task is followed further, or stopped before another is paid for.
+    """
     run = _begin(context)
     context.wait_until_followed(run)
     run.clear()
     pause(3)
     run.wait_until_over(240)
     seen = context.wiro.seen()
-    context.note("the new try followed it on" if seen.started == 1 else "it was stopped, and one begun anew")
+    context.note(
+        "the new try followed it on" if seen.started == 1 else "it was stopped, and another was started"
+    )
     context.finish(Expected(started=seen.started, stopped=seen.started - 1, states=ONE_SUCCESS))
     if seen.started > 2:
         raise BrokenPromiseError(f"one Clear started {seen.started - 1} more Wiro tasks")
@@ -223,9 +229,8 @@ def account_limit(context: ScenarioContext) -> None:
     """
     Six runs on an account that may have two at once.
 
-    They begin after the rush of the other scenarios: a scheduler that lags by more than a deferral lasts
-    takes the end of a task's first part for its failure (Airflow 3.3.2, "state attribute is queued"), and
-    uses up a retry of its own accord.
+    They start after the other scenarios: a scheduler that lags by more than a deferral takes the deferral's
+    end for the task's failure (Airflow 3.3.2, "state attribute is queued"), and uses up a retry.
     """
     pause(AFTER_THE_RUSH_SECONDS)
     context.trigger()
@@ -241,7 +246,7 @@ def _outage(context: ScenarioContext) -> None:
 
 
 def outage_frozen(context: ScenarioContext) -> None:
-    """Wiro accepts connections and answers nothing for a minute."""
+    """Wiro accepts connections, but doesn't respond for a minute."""
     _outage(context)
     context.wiro.freeze()
     context.say("frozen")
@@ -252,7 +257,7 @@ def outage_frozen(context: ScenarioContext) -> None:
 
 
 def outage_errors(context: ScenarioContext) -> None:
-    """Wiro's gateway answers 502 with HTML for half a minute, and drops connections for another half."""
+    """Wiro's gateway returns 502 with HTML for half a minute, and drops connections for another half."""
     _outage(context)
     for fault in ({"kind": "server_error", "status": 502, "body": "html"}, {"kind": "drop_before"}):
         context.wiro.disarm()
@@ -265,11 +270,11 @@ def outage_errors(context: ScenarioContext) -> None:
 
 def triggerer_killed(context: ScenarioContext) -> None:
     """
-    The triggerer is killed and comes back, then is restarted as a deploy does it: nothing is stopped by that.
+    The triggerer is killed and started again, then restarted as in a deployment: that stops no task.
 
-    While it is away a user marks another deferred task failed. Airflow 3.3.2 then may drop that one's trigger
-    before any triggerer runs it, and no code of the provider's is asked: such a Wiro task runs to its end and
-    is billed, which is told and not judged.
+    While it is down a user marks another deferred task failed. Airflow 3.3.2 then may drop that one's trigger
+    before any triggerer runs it, and no code of the provider is called: such a Wiro task runs to its end and
+    is billed, which is reported, but no failure.
     """
     followed = _begin(context)
     marked = _begin(context, f"{context.name}_marked")
@@ -293,7 +298,7 @@ def triggerer_killed(context: ScenarioContext) -> None:
 
 
 def scheduler_killed(context: ScenarioContext) -> None:
-    """The scheduler dies with all its workers, and comes back."""
+    """The scheduler dies with all its workers, and is started again."""
     _outage(context)
     _wait_for_id(context.runs[0])
     context.stack.scheduler.kill()
@@ -306,10 +311,10 @@ def scheduler_killed(context: ScenarioContext) -> None:
 
 def scheduler_alone_killed(context: ScenarioContext) -> None:
     """
-    The scheduler dies and comes back, while its old workers live on with their tasks.
+    The scheduler dies and is started again, while its old workers and their tasks live on.
 
-    Airflow starts the blocking task again and ends its old process the way a user's click does, so that the
-    Wiro task is stopped under the new try, which begins another: one is paid for, never two alive.
+    Airflow starts the blocking task again and ends its old process as after a user's click. That stops the
+    Wiro task under the new try, which starts another: one is paid for, and two never run at once.
     """
     _outage(context)
     _wait_for_id(context.runs[0])
@@ -334,7 +339,7 @@ def scheduler_alone_killed(context: ScenarioContext) -> None:
     context.finish(Expected(started=2 + stopped, stopped=min(stopped, 1), states={"success": 2}))
 
 
-#: These leave Airflow itself alone, so that they run at the same time.
+#: These don't disturb Airflow itself, so they run at the same time.
 SIDE_BY_SIDE = (
     Scenario("killed_before_record", killed_before_record),
     Scenario("killed_worker_before_record", killed_worker_before_record),
@@ -355,7 +360,7 @@ SIDE_BY_SIDE = (
     Scenario("outage_frozen", outage_frozen, model_seconds=100),
     Scenario("outage_errors", outage_errors, model_seconds=100),
 )
-#: These take a part of Airflow away, so that each has it for itself.
+#: These stop a part of Airflow, so they run one after the other.
 ONE_BY_ONE = (
     Scenario("triggerer_killed", triggerer_killed, model_seconds=80),
     Scenario("scheduler_killed", scheduler_killed, model_seconds=45),

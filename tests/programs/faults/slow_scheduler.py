@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 RUNS = 60
 BUSY_LOOPS = 2
-#: No limit is lowered: a scheduler that lags by 20 s would count as dead on the other single machine.
+#: Airflow's own limits: with those of the other stack a scheduler that lags by 20 s would count as dead.
 SETTINGS = {"AIRFLOW__CORE__PARALLELISM": "16"}
 
 
 @contextlib.contextmanager
 def busy_cores(loops: int) -> Iterator[None]:
-    """Keep cores busy with processes of our own, ended by their pids."""
+    """Keep cores busy with child processes, which are ended by their pids."""
     with contextlib.ExitStack() as cleanup:
         for _ in range(loops):
             busy = subprocess.Popen(
@@ -39,8 +39,8 @@ def short_deferrals(context: ScenarioContext) -> None:
     """
     Sixty deferred runs of 2 to 4 seconds, without a retry, while every core is busy with something else.
 
-    A deferral that is shorter than the scheduler's lag is taken for the task's end: the task fails after its
-    run was paid for. Without the provider's shortest deferral, two to six of the sixty do (3.3.2).
+    If a deferral is shorter than the scheduler's lag, Airflow fails the task although its run was paid for.
+    Without the provider's shortest deferral, two to six of the sixty fail (3.3.2).
     """
     context.stack.api.wait_for_dag(context.name, timeout_seconds=120)
     with busy_cores(BUSY_LOOPS):

@@ -1,4 +1,4 @@
-"""What goes wrong while outputs are on their way into S3."""
+"""What goes wrong while outputs are transferred into S3."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 BUCKET = "outputs"
 MIB = 1024 * 1024
 OUTPUTS, OUTPUT_BYTES = 6, 20 * MIB
-#: Each output has three. With four threads one has landed by then, and since this is no multiple of three,
-#: another is under way.
+#: Each output has three. With four threads one is complete by then, and since this is no multiple of three,
+#: another is in flight.
 PARTS_SERVED = 14
 #: Four a second.
 _STILL_LOOKS = 12
@@ -31,9 +31,9 @@ _STILL_LOOKS = 12
 
 def transfer_killed(context: ScenarioContext) -> None:
     """
-    The process dies in the middle of a transfer: some outputs have landed, of others there are some parts.
+    The process dies in the middle of a transfer: some outputs are complete, others have some parts.
 
-    The second try sends only what is missing, and no part of the first is left in the bucket.
+    The second try transfers only what is missing, and no part of the first is left in the bucket.
     """
     context.stack.api.wait_for_dag(context.name, timeout_seconds=180)
     folder = context.wiro.log.parents[1] / "s3"
@@ -51,7 +51,7 @@ def transfer_killed(context: ScenarioContext) -> None:
             {"kind": "slow", "endpoint": "cdn", "delay_seconds": 600, "skip": PARTS_SERVED, "times": None},
         )
         run = context.trigger()
-        # The first to fire is the one that made the outputs large.
+        # The fault that fires first is the one that makes the outputs large.
         context.wait_until_wiro("the CDN stalls", lambda seen: seen.faults_fired > 1, within_seconds=180)
         landed, under_way = _when_all_is_still(s3)
         kill_task(_instance(run, "land")["pid"], context.stack.servers)
@@ -67,7 +67,7 @@ def transfer_killed(context: ScenarioContext) -> None:
 
 
 def _when_all_is_still(s3: S3Client) -> tuple[dict[str, str], dict[str, int]]:
-    """Return what has landed and how many parts of what is under way, once that doesn't change any more."""
+    """Return the complete objects and the number of parts in flight, once both have stopped changing."""
     seen: list[tuple[dict[str, str], dict[str, int]]] = []
 
     def is_still() -> bool:
@@ -93,7 +93,7 @@ def _check(s3: S3Client, run: Run, landed: dict[str, str], served: int) -> None:
         )
         if wanted != seen
     ]
-    # What a stalled connection still sends when its fault is disarmed is nobody's second transfer.
+    # A stalled connection that sends its rest when its fault is disarmed is no second transfer.
     if not missing <= served < missing + OUTPUT_BYTES:
         wrong.append(f"bytes that the second try fetched: expected {missing}, found {served}")
     if wrong:

@@ -1,4 +1,4 @@
-"""One scenario's Wiro: an emulator in a process of its own, which can be asked, sabotaged and frozen."""
+"""One scenario's Wiro: an emulator in its own process, to query, to arm with faults and to freeze."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEFORE_ASSIGN = frozenset({"task_queue", "task_accept", "task_preprocess_start",
 
 @dataclass(frozen=True)
 class Seen:
-    """What the emulator has seen so far."""
+    """The emulator's record so far."""
 
     counts: dict[str, Any]
     tasks: tuple[dict[str, Any], ...]
@@ -38,12 +38,12 @@ class Seen:
 
     @property
     def succeeded(self) -> int:
-        """Tasks that ended well: those that Wiro bills."""
+        """Tasks that succeeded: those that Wiro bills."""
         return sum(it["status"] == "task_postprocess_end" and it["exit_code"] == "0" for it in self.tasks)
 
     @property
     def running(self) -> int:
-        """Tasks that a worker of Wiro's has and that have not ended: those that Task/Kill reaches."""
+        """Tasks that run on one of Wiro's workers: those that Task/Kill can stop."""
         return sum(not it["is_terminal"] and it["status"] not in BEFORE_ASSIGN for it in self.tasks)
 
     @property
@@ -51,7 +51,7 @@ class Seen:
         return sum(self.counts["faults_fired"].values())
 
     def requests(self, *endpoints: str) -> int:
-        """How many requests there were to some endpoints: `Run`, `Task/Kill`, …"""
+        """How many requests some endpoints received: `Run`, `Task/Kill`, …"""
         return sum(self.counts["requests"].get(endpoint, 0) for endpoint in endpoints)
 
     @property
@@ -80,21 +80,21 @@ def _ended_at(task: dict[str, Any]) -> float:
 
 
 class Wiro(Emulator):
-    """One emulator; stopping it works while it is frozen, too."""
+    """An emulator process, which can be stopped even while it is frozen."""
 
     def seen(self) -> Seen:
         found = self._control("GET", "state")
         return Seen(found["counts"], tuple(found["tasks"]))
 
     def arm(self, *faults: dict[str, Any]) -> None:
-        """Arm faults, each as the emulator's control endpoint takes it."""
+        """Arm faults, in the form of the emulator's control endpoint."""
         self._control("POST", "faults", list(faults))
 
     def disarm(self) -> None:
         self._control("DELETE", "faults")
 
     def freeze(self) -> None:
-        """Stop it in its tracks: connections are accepted by the kernel, and nothing is answered."""
+        """Freeze it: the kernel accepts connections, but nothing responds."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -102,7 +102,7 @@ class Wiro(Emulator):
 
     def _control(self, method: str, what: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        # The scheme is ours.
+        # The scheme is a constant.
         request = urllib.request.Request(  # noqa: S310
             f"{self.page}__emulator__/{what}", data=data, method=method
         )

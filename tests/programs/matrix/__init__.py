@@ -1,1 +1,3 @@
-"""Every Airflow that is promised to work: a lock file for each, the command that runs them, a proof."""
+"""
+Every supported Airflow: a lock file for each, the command that tests them, and a test of each environment.
+"""

@@ -1,8 +1,8 @@
 """
-`make test-matrix` and `make lock`: each promised Airflow in an environment of its own.
+`make test-matrix` and `make lock`: each supported Airflow in its own environment.
 
 Needs nothing but the standard library and uv (its path in UV): it runs before anything else is installed.
-The environments hold the libraries of that Airflow's time: today's newest break 3.2.2 and 3.0.6.
+Each environment has the libraries of its Airflow's time: today's newest break 3.2.2 and 3.0.6.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 UV = os.environ.get("UV", str(ROOT / ".cache" / "uv" / "bin" / "uv"))
-# moto is a tool here, not what is tested, and 5.2 is the first that the tests are written for; what it needs
-# comes along. Everything else keeps to the date, pytest and its plugins included.
+# moto is a tool, not tested itself; the tests need 5.2, with its dependencies. Everything else keeps to the
+# date, pytest and its plugins included.
 TOOLS_NEWEST = {"moto": "2026-11-20", "py-partiql-parser": "2026-11-20"}
 
 
 @dataclass(frozen=True)
 class Release:
-    """One Airflow, the Pythons it runs on, and the date from which on newer libraries are not taken."""
+    """One Airflow, the Pythons it runs on, and the date after which newer libraries are excluded."""
 
     airflow: str
     libraries_of: str
     newest_python: tuple[int, int] = (3, 13)
-    # Exceptions: package -> (version, a date on which it was there).
+    # Exceptions: package -> (version, a date on which it existed).
     raised: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -39,7 +39,7 @@ class Release:
 
     @property
     def python(self) -> str:
-        """What uv is to look for: the Python that runs this, or else any that this Airflow runs on."""
+        """The Python for uv to find: the one that runs this, or else any that this Airflow supports."""
         if sys.version_info[:2] <= self.newest_python:
             return sys.executable
         return f">=3.11,<3.{self.newest_python[1] + 1}"
@@ -55,7 +55,7 @@ RELEASES = (
         "3.0.6",
         "2025-09-05",
         newest_python=(3, 12),
-        # Of its time is 1.7.3, which has no `compat.sdk`; the package asks for this one at least, so this
+        # 1.7.3 is of its time, but has no `compat.sdk`; the package requires at least this one, so this
         # environment tests that floor.
         raised={"apache-airflow-providers-common-compat": ("1.12.0", "2026-03-18")},
     ),
@@ -76,14 +76,14 @@ def make_lock(release: Release) -> None:
         command += ["--exclude-newer-package", f"{name}={date}"]
     command += ["--generate-hashes", "--no-emit-index-url", "--no-annotate"]
     command += ["--custom-compile-command", "make lock", "--output-file", str(release.lock)]
-    # An existing file would be a preference: the lock is made anew from the dates.
+    # An existing file would be a preference: the lock is written from the dates alone.
     release.lock.unlink(missing_ok=True)
     subprocess.run(command, input="\n".join(exact), text=True, cwd=ROOT, check=True)
     print(f"{release.lock.relative_to(ROOT)} written", flush=True)
 
 
 def install(release: Release) -> None:
-    """Bring the release's environment to what its lock says; a second time that takes a second."""
+    """Install the release's locked packages; takes a second if they are installed."""
     python = release.environment / "bin" / "python"
     stamp = release.environment / "installed"
     wanted = release.lock.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + release.python.encode()
@@ -101,14 +101,14 @@ def install(release: Release) -> None:
 
 
 def run_tests(release: Release, pytest_arguments: list[str]) -> None:
-    """Run everything that is marked `airflow` in the release's environment."""
+    """Run the tests marked `airflow` in the release's environment."""
     python = release.environment / "bin" / "python"
     command = [str(python), "-m", "pytest", "-n", "logical", "-m", "airflow", "tests", *pytest_arguments]
     subprocess.run(command, cwd=ROOT, env=clean_environment(), stdin=subprocess.DEVNULL, check=True)
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what makes Python skip its bytecode or look elsewhere for modules."""
+    """Return the environment without variables that make Python skip bytecode or search modules elsewhere."""
     disturbing = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     kept = {name: value for name, value in os.environ.items() if name not in disturbing}
     return kept | {"UV_PYTHON_DOWNLOADS": "never"}
@@ -120,7 +120,7 @@ def has_python(release: Release) -> bool:
 
 
 def try_release(release: Release, pytest_arguments: list[str]) -> str | None:
-    """Install and test one release; return what went wrong, or None."""
+    """Install and test one release; return the problem, or None."""
     try:
         install(release)
     except subprocess.CalledProcessError as error:
@@ -149,16 +149,16 @@ def main() -> int:
     summary, failures = [], 0
     for release in chosen:
         print(f"\n== Airflow {release.airflow}", flush=True)
-        began = time.monotonic()
+        started_at = time.monotonic()
         if has_python(release):
             problem = try_release(release, options.pytest.split())
             failures += problem is not None
         else:
             problem = f"NOT RUN: no Python {release.python} on this machine"
-            # A developer's machine may have one Python only; the place that decides must have what it takes.
+            # A developer's machine may have one Python only; CI must have all.
             failures += "CI" in os.environ
         summary.append(
-            f"Airflow {release.airflow:<8}{problem or 'passed':<8} {time.monotonic() - began:6.1f} s"
+            f"Airflow {release.airflow:<8}{problem or 'passed':<8} {time.monotonic() - started_at:6.1f} s"
         )
     print("\n== Summary\n" + "\n".join(summary), flush=True)
     return 1 if failures else 0

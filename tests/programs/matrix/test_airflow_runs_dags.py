@@ -1,4 +1,4 @@
-"""Each environment of the matrix runs a DAG: so what fails elsewhere is the provider, not the environment."""
+"""Each environment of the matrix runs a DAG without the provider: other failures are the provider's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.airflow
 DAG_FILE = Path(__file__).parent / "dags" / "deferring.py"
 
 
-def test_a_task_defers_fails_after_it_and_succeeds_at_its_retry(airflow_home: AirflowHome) -> None:
+def test_a_task_defers_and_then_fails_and_its_retry_succeeds(airflow_home: AirflowHome) -> None:
     run = airflow_home.run_dag(DAG_FILE, "deferring", conf={"asked": "for"})
 
     assert run.state == "success"
@@ -22,7 +22,7 @@ def test_a_task_defers_fails_after_it_and_succeeds_at_its_retry(airflow_home: Ai
     assert run.returned("wait") == {"attempt": 2, "event": True, "conf": {"asked": "for"}}
 
 
-def test_a_second_run_in_the_same_process_starts_from_nothing(airflow_home: AirflowHome) -> None:
+def test_a_second_run_in_the_same_process_starts_from_scratch(airflow_home: AirflowHome) -> None:
     first = airflow_home.run_dag(DAG_FILE, "deferring")
     second = airflow_home.run_dag(DAG_FILE, "deferring")
 

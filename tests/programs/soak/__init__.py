@@ -1,4 +1,4 @@
-"""Hours of work in minutes: thousands of runs while things go wrong all the time. Run it with `make soak`."""
+"""Thousands of runs under constant random faults, hours of work in minutes: `make soak`."""
 
 #: The exit code of a try that Airflow would repeat.
 RETRY = 75

@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 _RUNS_A_MINUTE = 100
 _ITEMS_OF_A_BATCH = 50
-#: Share of the time in which runs begin; the rest is for those that wait out a lost answer.
-_SHARE_OF_BEGINNINGS = 0.8
+#: Share of the time in which runs start; in the rest lost Runs are resolved.
+_SHARE_OF_STARTS = 0.8
 _SECONDS_BETWEEN_FAULTS = 1.0
 _SPEED = 4
 _MAX_ACTIVE = 14
 _KILLS_OF_A_BATCH = 3
 _LONGEST_TRY_SECONDS = 300
-#: The first lines of what Python says of an error that nobody caught, or that a log shows.
+#: The first lines of Python's reports of errors that were not caught, or that a log shows.
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|exception was never retrieved|never awaited")
 
 
 class SoakError(Exception):
-    """A part of the soak has ended as it must not."""
+    """A part of the soak test has ended wrongly."""
 
 
 def main() -> int:
@@ -75,7 +75,7 @@ def main() -> int:
 
 def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
     """Return the promises that didn't hold."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     options = ("--max-active", str(_MAX_ACTIVE))
     with Wiro(*options, log=folder / "emulator.log", speed=_SPEED) as wiro:
         connection = json.loads(wiro.airflow_connection())
@@ -84,18 +84,18 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
             "AIRFLOW_HOME": str(folder / "airflow"),
             "AIRFLOW_CONN_WIRO_DEFAULT": json.dumps(connection),
             "AIRFLOW__WIRO__LOST_RUN_PATIENCE": str(LOST_RUN_PATIENCE_SECONDS),
-            # Else glibc keeps a heap for each thread, and their slow filling looks like a leak.
+            # Otherwise glibc keeps a heap for each thread, and their slow growth looks like a leak.
             "MALLOC_ARENA_MAX": "2",
         }
-        beginnings = seconds * _SHARE_OF_BEGINNINGS
+        start_seconds = seconds * _SHARE_OF_STARTS
         in_batches = runs // 2
         with ThreadPoolExecutor() as pool:
             kills: list[str] = []
             parts = [
-                pool.submit(_singles, folder, runs - in_batches, beginnings, seed, environment),
-                pool.submit(_batches, folder, in_batches, beginnings, seed, environment, kills),
+                pool.submit(_singles, folder, runs - in_batches, start_seconds, seed, environment),
+                pool.submit(_batches, folder, in_batches, start_seconds, seed, environment, kills),
             ]
-            faults = pool.submit(_inject, wiro, RandomFaults(seed), beginnings)
+            faults = pool.submit(_inject, wiro, RandomFaults(seed), start_seconds)
             try:
                 outcomes = [outcome for part in parts for outcome in part.result()]
             finally:
@@ -107,7 +107,7 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
     succeeded = sum(outcome.wiro_task_id is not None for outcome in outcomes)
     faults = ", ".join(f"{kind} {count}" for kind, count in sorted(seen.counts["faults_fired"].items()))
     print(
-        f"{len(outcomes)} runs ended in {time.monotonic() - began:.0f} s: {succeeded} succeeded, "
+        f"{len(outcomes)} runs ended in {time.monotonic() - started_at:.0f} s: {succeeded} succeeded, "
         f"{len(outcomes) - succeeded} failed ({sum(outcome.is_doubt for outcome in outcomes)} in doubt); "
         f"{len(kills)} processes killed. Wiro saw {seen.started} tasks and "
         f"{sum(seen.counts['requests'].values())} requests, {seen.faults_fired} of them faulty: {faults}",
@@ -117,7 +117,7 @@ def soak(folder: Path, seconds: float, runs: int, seed: int) -> list[str]:
 
 
 def _inject(wiro: Wiro, faults: RandomFaults, seconds: float) -> None:
-    """Let things go wrong for so long."""
+    """Arm random faults for this many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         wiro.arm(faults.next())
@@ -140,11 +140,11 @@ def _batches(
     folder: Path, runs: int, seconds: float, seed: int, environment: Mapping[str, str], kills: list[str]
 ) -> list[Outcome]:
     dice = random.Random(seed)
-    began = time.monotonic()
+    started_at = time.monotonic()
     sizes = [min(_ITEMS_OF_A_BATCH, runs - first) for first in range(0, runs, _ITEMS_OF_A_BATCH)]
     outcomes = []
     for number, size in enumerate(sizes):
-        due = began + seconds * number / len(sizes)
+        due = started_at + seconds * number / len(sizes)
         pause(max(0.0, due - time.monotonic()))
         outcomes += _batch(folder, f"batch {number}", size, dice, environment, kills)
     return outcomes
@@ -158,7 +158,7 @@ def _batch(
     environment: Mapping[str, str],
     kills: list[str],
 ) -> list[Outcome]:
-    """Run a batch until it is over, and kill its first tries."""
+    """Run a batch to its end, and kill its first tries."""
     prompts = [f"{name} item {number}" for number in range(size)]
     inputs = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts)
     (folder / f"{name}.inputs.jsonl").write_text(inputs)
@@ -167,7 +167,7 @@ def _batch(
     code: int | None = RETRY
     while code == RETRY or code is None:
         try_number += 1
-        # Some are killed before the first Run, some between two, some when all is nearly done.
+        # Some are killed before the first Run, some between two, some near the end.
         lives = dice.uniform(2, 12) if try_number <= _KILLS_OF_A_BATCH else _LONGEST_TRY_SECONDS
         arguments = [str(folder), name, str(try_number), way]
         code = _run_job("batch_job", arguments, folder / f"{name}.log", environment, kill_after=lives)
@@ -200,10 +200,10 @@ def _run_job(
         process = subprocess.Popen(
             command, env=dict(environment), cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
         )
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
         while (code := process.poll()) is None:
-            if kill_after is not None and time.monotonic() - began > kill_after:
+            if kill_after is not None and time.monotonic() - started_at > kill_after:
                 return None
             pause(0.1)
         return code

@@ -61,7 +61,7 @@ def main() -> None:
     except AirflowFailException:
         raise
     except Exception as error:
-        # In one line: a traceback in the log is one that the provider let slip.
+        # In one line: any traceback in the log is a bug of the provider.
         print("This try failed:", traceback.format_exception_only(error)[-1].strip(), flush=True)
         sys.exit(RETRY)
     (Path(folder) / f"{name}.summary.json").write_text(json.dumps(summary))

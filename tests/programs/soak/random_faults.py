@@ -6,15 +6,15 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-#: The connection's read timeout: an answer that is slower is a lost one.
+#: The connection's read timeout: a slower response is a lost one.
 READ_TIMEOUT_SECONDS = 4
-#: How long a lost Run is looked for: longer than any fault here keeps the emulator from carrying one out.
+#: How long a lost Run is searched for: longer than any fault here delays a Run in the emulator.
 LOST_RUN_PATIENCE_SECONDS = 30
 
-#: Not `parameters`: of a task that is shown without them nobody can tell whose it is, and a lost answer is
-#: then a doubt that a person has to settle, as promised.
+#: Not `parameters`: a task that is shown without them can't be matched, and a lost response then leaves the
+#: decision to a person, as promised.
 _MISSING = ("pexit", "uuid", "elapsedseconds", "totalcost", "createtime", "endtime", "size")
-#: No traceback, since one in a log is what the soak looks for.
+#: No traceback, since the soak test searches the logs for tracebacks.
 _LAST_WORDS = "CUDA out of memory."
 _CALLS = ("Run", "Run", "Task/Detail", "Task/Detail", "Task/List", "Task/List", "socket", "*")
 
@@ -29,7 +29,7 @@ class RandomFaults:
         self._random = random.Random(self.seed)
 
     def next(self) -> dict[str, Any]:
-        """Return a fault, as the emulator's control endpoint takes it."""
+        """Return a fault, in the form of the emulator's control endpoint."""
         return self._random.choice((self._call, self._call, self._call, self._task))()
 
     def seconds_to_next(self, mean: float) -> float:
@@ -53,7 +53,7 @@ class RandomFaults:
         return {**kind, "endpoint": dice.choice(_CALLS), "times": dice.choice((1, 1, 1, 2, 5))}
 
     def _task(self) -> dict[str, Any]:
-        """Return a fault of the next task that is started."""
+        """Return a fault of the next task to start."""
         return self._random.choice(
             (
                 {"kind": "exit_code", "debug_error": _LAST_WORDS},

@@ -2,7 +2,7 @@
 Single durable runs, one after the other and many at once, in one process: operators in threads, as workers
 would have them, and all their triggers on one event loop, as a triggerer has them.
 
-Writes a line of JSON for each run that is over and, each second, one of what the process holds.
+Writes a line of JSON for each finished run and, each second, one with the process's memory and descriptors.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Worker:
 
 
 async def sample(samples: IO[str]) -> None:
-    """Note each second what this process holds."""
+    """Write this process's memory and descriptors each second."""
     while True:
         samples.write(json.dumps({"at": time.time(), **held()}) + "\n")
         samples.flush()
@@ -100,7 +100,7 @@ def held() -> dict[str, int]:
 
 
 async def soak(count: int, seconds: float, seed: int, folder: Path) -> None:
-    """Start so many runs at random moments of so many seconds, and see each to its end."""
+    """Start runs at random times within a number of seconds, and follow each to its end."""
     dice = random.Random(seed)
     moments = sorted(dice.uniform(0, seconds) for _ in range(count))
     with (
@@ -115,7 +115,7 @@ async def soak(count: int, seconds: float, seed: int, folder: Path) -> None:
             outcomes.write(json.dumps(await worker.run()) + "\n")
             outcomes.flush()
 
-        # What is opened once and stays is opened by the first two, one of each kind.
+        # The first two, one of each kind, open everything that stays open.
         moments[:2] = [0.0, 0.0]
         await asyncio.gather(begin(0), begin(1))
         before = held()["descriptors"]

@@ -1,4 +1,4 @@
-"""What must be true after a soak: by what the emulator saw, not by the provider's own word."""
+"""What must hold after a soak test, by the emulator's record and not by the provider's."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from tests.programs.faults.wiro import Seen
 
-#: Fewer samples of the memory say nothing about its slope.
+#: Fewer samples of the memory don't show a trend.
 _FEWEST_SAMPLES = 40
-#: What the allocator may keep beyond what it had when warm.
+#: How much the allocator may keep beyond the memory after the warm-up.
 _GROWTH_BYTES = 12 * 1024 * 1024
 _SHOWN = 5
 _DOUBT = re.compile("Wiro's list doesn't show which|its response is lost")
@@ -35,16 +35,16 @@ class Outcome:
     @property
     def is_doubt(self) -> bool:
         """
-        Whether it failed so that a person looks: an answer was lost, and Wiro's list, out of order at that
-        moment too, left open which task it was. Promised, as the other way out may pay twice.
+        Whether it failed for a person to decide: a response was lost, and Wiro's list, faulty at that moment
+        too, didn't show which task it was. That is as promised, since anything else may pay twice.
         """
         return self.wiro_task_id is None and _DOUBT.search(self.said) is not None
 
 
 def broken_promises(outcomes: Sequence[Outcome], seen: Seen, *, runs: int) -> Iterator[str]:
-    """Yield what was lost, paid twice or told wrongly."""
+    """Yield every run that was lost, paid twice or reported wrongly."""
     if len(outcomes) != runs:
-        yield f"{runs} runs were begun, and {len(outcomes)} have ended"
+        yield f"{runs} runs were started, and {len(outcomes)} have ended"
     tasks = _by_prompt(seen.tasks)
     yield from _some(
         "no Wiro task for", (it.prompt for it in outcomes if it.prompt not in tasks and not it.is_doubt)
@@ -67,7 +67,7 @@ def broken_promises(outcomes: Sequence[Outcome], seen: Seen, *, runs: int) -> It
         ("Wiro tasks started beside a live one of the same run", 0, seen.overlaps),
         ("nonces repeated", 0, seen.counts["nonces_repeated"]),
         ("requests with bad authentication", 0, seen.counts["auth_failures"]),
-        ("connections still open", 0, seen.counts["open_connections"] - 1),  # without the question's own
+        ("connections still open", 0, seen.counts["open_connections"] - 1),  # without this request
     ):
         if wanted != found:
             yield f"{what}: expected {wanted}, found {found}"
@@ -112,7 +112,7 @@ def _some(what: str, found: Iterator[str] | Sequence[str]) -> Iterator[str]:
 
 
 def leaks(samples: Sequence[Mapping[str, float]], descriptors: Mapping[str, int]) -> Iterator[str]:
-    """Yield what a process holds more of at its end than when it was warm."""
+    """Yield the resources that have grown since a process's warm-up."""
     if descriptors["after"] > descriptors["before"]:
         yield f"file descriptors: {descriptors['before']} before, {descriptors['after']} after"
     quarter = len(samples) // 4

@@ -1,5 +1,5 @@
 """
-Real servers on loopback: an Airflow, an S3 and the Wiro emulator, and what is shown and tested with them.
+Real servers on loopback (an Airflow, an S3 and the Wiro emulator), and the demo that uses them.
 
-Nothing here knows the provider's inside: it starts processes, talks to them over HTTP and stops them again.
+Nothing here depends on the provider's code: it starts processes, talks to them over HTTP and stops them.
 """

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.4
 
 
 class AirflowAPIError(Exception):
-    """Airflow refused a request, or something asked of it did not happen in time."""
+    """Airflow refused a request, or did not finish in time."""
 
 
 class AirflowAPI:
@@ -39,7 +39,7 @@ class AirflowAPI:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        # The scheme is ours.
+        # The scheme is a constant.
         request = urllib.request.Request(  # noqa: S310
             self.url + path, data=data, headers=headers, method=method
         )
@@ -62,7 +62,7 @@ class AirflowAPI:
             return {}
 
     def wait_for_dag(self, dag_id: str, *, timeout_seconds: float = 90) -> None:
-        """Wait until the DAG processor has read the DAG; when the time is up, say what it stumbled over."""
+        """Wait until the DAG processor has read the DAG; at the timeout raise with its import errors."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:

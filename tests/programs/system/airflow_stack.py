@@ -1,8 +1,8 @@
 """
-A real, throw-away Airflow 3: API server, scheduler (with its workers), DAG processor and triggerer.
+A real, temporary Airflow 3: API server, scheduler (with its workers), DAG processor and triggerer.
 
-Four processes that we own instead of `airflow standalone`, so that a test can take one of them away and
-bring it back: `stack.triggerer.kill()`, `stack.triggerer.start()`.
+Four child processes instead of `airflow standalone`, so that a test can stop one and start it again:
+`stack.triggerer.kill()`, `stack.triggerer.start()`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class AirflowStack:
 
     @contextlib.contextmanager
     def running(self, say: Callable[[str], None] = lambda line: None) -> Iterator[AirflowStack]:
-        """Make the database, bring all four processes up together, and stop them at the end."""
+        """Create the database, start all four processes together, and stop them at the end."""
         with contextlib.ExitStack() as cleanup:
             self.prepare()
             say("Airflow: database made")
@@ -118,7 +118,9 @@ class AirflowStack:
             yield self
 
     def stop(self) -> None:
-        """Stop all four, together and with little patience: an idle triggerer takes 12 s to end by itself."""
+        """
+        Stop all four together, with a short grace period: an idle triggerer takes 12 s to end by itself.
+        """
         deadline = time.monotonic() + _STOP_SECONDS
 
         def stop(server: Server) -> None:
@@ -145,7 +147,7 @@ class AirflowStack:
         state = self.api.health().get(part, {})
         if state.get("status") != "healthy":
             return False
-        # A heartbeat of the process that was killed before counts as healthy for half a minute more.
+        # The last heartbeat of a killed process counts as healthy for half a minute more.
         heartbeat = state.get(f"latest_{part}_heartbeat")
         return heartbeat is None or datetime.fromisoformat(heartbeat) >= server.launched_at
 

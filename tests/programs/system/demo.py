@@ -39,26 +39,26 @@ RUN_TIMEOUT_SECONDS = 15 * 60
 
 
 class DemoError(Exception):
-    """The demo can't go on, or did not end as it should; the message says what to do or where to look."""
+    """The demo can't continue, or failed; the message says what to do or where to look."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Prints lines with the seconds since the demo began."""
+    """Prints lines with the seconds since the demo's start."""
 
-    began: float
+    started_at: float
 
     def say(self, line: str) -> None:
-        print(f"[{time.monotonic() - self.began:6.1f} s] {line}", flush=True)
+        print(f"[{time.monotonic() - self.started_at:6.1f} s] {line}", flush=True)
 
 
 @dataclass(frozen=True)
-class Outside:
-    """What the tasks talk to: the environment for Airflow, the bucket, and what is ours to show."""
+class Services:
+    """The services that the tasks use: the environment for Airflow, the bucket, and the URLs to print."""
 
     environment: dict[str, str]
     bucket: str
-    bucket_is_ours: bool
+    is_own_bucket: bool
     addresses: tuple[str, ...]
 
     @property
@@ -94,34 +94,34 @@ def demonstrate(home: Path, dags_folder: Path, *, keep: bool, clock: Clock) -> N
     if not any(DAG_ID in file.read_text() for file in dags_folder.glob("*.py")):
         raise DemoError(f"no DAG {DAG_ID} in {dags_folder}")
     with contextlib.ExitStack() as cleanup:
-        outside = start_outside(home, cleanup, clock)
+        services = start_services(home, cleanup, clock)
         clock.say("Airflow: making its database, then starting four processes")
-        stack = AirflowStack(home / "airflow", dags_folder, environment=outside.environment)
+        stack = AirflowStack(home / "airflow", dags_folder, environment=services.environment)
         cleanup.enter_context(stack.running(clock.say))
         cleanup.callback(clock.say, "stopping everything")
         try:
-            run_dag(stack, outside, clock)
+            run_dag(stack, services, clock)
         except (DemoError, AirflowAPIError) as error:
-            # When a task failed, its own log has been printed; what Airflow's processes say is noise then.
+            # A failed task's own log has been printed; the logs of Airflow's processes would only distract.
             if isinstance(error, AirflowAPIError):
                 print_process_logs(stack.servers)
             if not keep:
                 raise
             clock.say(f"{error}; everything stays up")
         if keep:
-            stack.keep_connections(outside.connections)
+            stack.keep_connections(services.connections)
             print(f"\nAirflow      {stack.url}   login {USERNAME}, password {stack.password}")
             print(f"DAGs folder  {dags_folder.resolve()}")
             print(f"Shell        export AIRFLOW_HOME={stack.home}")
             print(f"             {Path(sys.executable).parent}/airflow dags list")
-            print("\n".join(outside.addresses))
+            print("\n".join(services.addresses))
             print("Ctrl-C stops everything.", flush=True)
             wait_for_interrupt(stack.servers)
     clock.say("all stopped")
 
 
-def start_outside(home: Path, cleanup: contextlib.ExitStack, clock: Clock) -> Outside:
-    """Start the emulator and the S3 server, each unless the environment names another one."""
+def start_services(home: Path, cleanup: contextlib.ExitStack, clock: Clock) -> Services:
+    """Start the emulator and the S3 server, unless the environment names others."""
     environment: dict[str, str] = {}
     addresses = []
     if wiro := os.environ.get(WIRO):
@@ -140,7 +140,7 @@ def start_outside(home: Path, cleanup: contextlib.ExitStack, clock: Clock) -> Ou
         environment |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         environment |= {AWS: aws, "WIRO_EXAMPLE_BUCKET": bucket}
         clock.say(f"S3: bucket {bucket} of {AWS}")
-        return Outside(environment, bucket, bucket_is_ours=False, addresses=tuple(addresses))
+        return Services(environment, bucket, is_own_bucket=False, addresses=tuple(addresses))
     s3 = cleanup.enter_context(
         running_seaweedfs(home / "s3", log=home / "seaweedfs.log", bucket=THROW_AWAY_BUCKET)
     )
@@ -150,10 +150,10 @@ def start_outside(home: Path, cleanup: contextlib.ExitStack, clock: Clock) -> Ou
         f"secret {s3.secret_key}"
     )
     clock.say(f"SeaweedFS (S3) is up (pid {s3.pid})")
-    return Outside(environment, THROW_AWAY_BUCKET, bucket_is_ours=True, addresses=tuple(addresses))
+    return Services(environment, THROW_AWAY_BUCKET, is_own_bucket=True, addresses=tuple(addresses))
 
 
-def run_dag(stack: AirflowStack, outside: Outside, clock: Clock) -> None:
+def run_dag(stack: AirflowStack, services: Services, clock: Clock) -> None:
     """Run the DAG to its end and print states, logs, the transfer's result and the bucket."""
     api = stack.api
     api.wait_for_dag(DAG_ID)
@@ -178,10 +178,10 @@ def run_dag(stack: AirflowStack, outside: Outside, clock: Clock) -> None:
     # The bucket is read with S3Hook through the same connection, so this process becomes one of Airflow's.
     os.environ.clear()
     os.environ.update(stack.environment | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"})
-    objects = print_bucket(outside.bucket, None if outside.bucket_is_ours else result["files"])
+    objects = print_bucket(services.bucket, None if services.is_own_bucket else result["files"])
     print(flush=True)
     if objects < 1:
-        raise DemoError(f"the run succeeded, and bucket {outside.bucket} is empty")
+        raise DemoError(f"the run succeeded, and bucket {services.bucket} is empty")
 
 
 def print_process_logs(servers: tuple[Server, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What the demo prints about a run: the lines of the task logs worth reading, and the bucket."""
+"""The demo's report of a run: the important lines of the task logs, and the bucket's objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_LINES = 60
 
 
 def print_task_log(task: str, records: Iterable[Mapping[str, Any]]) -> None:
-    """Print what the provider logged, and whatever was a warning or worse; Airflow's own talk stays out."""
+    """Print the provider's log lines, and all warnings and errors, but not Airflow's other lines."""
     print(f"\nFrom the log of {task}:")
     shown = [line for record in records if is_worth_reading(record) for line in lines_of(record)]
     for line in shown[:_MOST_LINES] or ["(nothing)"]:
@@ -41,10 +41,10 @@ def lines_of(record: Mapping[str, Any]) -> list[str]:
 
 def print_bucket(bucket: str, files: Sequence[Mapping[str, Any]] | None) -> int:
     """
-    Print key, size and content type of each object, asked of S3 itself, and return how many there are.
+    Print key, size and content type of each object, as S3 reports them, and return their number.
 
-    With `files` (the transfer's return value) only those are asked for: a bucket that isn't ours may hold
-    millions of others.
+    With `files` (the transfer's return value) only those are read: a user's bucket may hold millions of
+    others.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 

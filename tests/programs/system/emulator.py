@@ -35,7 +35,7 @@ class Emulator(Server):
         )
 
     def airflow_connection(self) -> str:
-        """Return what belongs into AIRFLOW_CONN_WIRO_DEFAULT; the emulator says it in its first lines."""
+        """Return the value of AIRFLOW_CONN_WIRO_DEFAULT, which the emulator prints in its first lines."""
         for line in reversed(self.log.read_text().splitlines()):
             if line.startswith(_CONNECTION):
                 return shlex.split(line.removeprefix(_CONNECTION))[0]

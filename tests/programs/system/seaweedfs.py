@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
-# Keys are made when they are first named (SSE-KMS).
+# Keys are created at first use (SSE-KMS).
 _CONFIG = {
     "kms": {
         "default_provider": "local",
@@ -33,7 +33,7 @@ _GRPC_OFFSET = 10_000
 
 
 class SeaweedFS(Server):
-    """One S3 server with fresh keys; other keys are refused. Its objects live below `folder`."""
+    """An S3 server with new keys; other keys are refused. Its objects are stored below `folder`."""
 
     def __init__(self, folder: Path, *, log: Path) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class SeaweedFS(Server):
         self.access_key, self.secret_key = secrets.token_hex(10), secrets.token_hex(20)
         s3, master, volume, filer = (free_port(_GRPC_OFFSET) for _ in range(4))
         self.endpoint = f"http://{HOST}:{s3}"
-        # Without keys in its environment it lets everybody in. `-ip.bind` because it listens on every
+        # Without keys in its environment it accepts everybody. `-ip.bind` because it listens on every
         # address otherwise; GOMEMLIMIT because the garbage collector else grows with the machine.
         environment = clean_environment() | {
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -92,7 +92,7 @@ class SeaweedFS(Server):
         return client
 
     def airflow_connection(self) -> str:
-        """Return what belongs into AIRFLOW_CONN_AWS_DEFAULT, so that S3Hook talks to this server."""
+        """Return the value of AIRFLOW_CONN_AWS_DEFAULT for this server."""
         return json.dumps(
             {
                 "conn_type": "aws",

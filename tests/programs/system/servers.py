@@ -1,9 +1,9 @@
 """
-Child processes that serve something on loopback: free ports, starting, waiting until healthy, stopping.
+Child processes that are servers on loopback: free ports, starting, waiting until healthy, stopping.
 
-Every server is the leader of a session of its own. Stopping goes by that session, never by name, so two runs
-on one machine can't hit each other, and parts that move to a process group of their own (the tasks of
-Airflow's executor do) are found as well.
+Every server is the leader of a session of its own. Stopping uses that session, never a name, so two runs on
+one machine don't disturb each other, and children in their own process group (such as the tasks of Airflow's
+executor) are found as well.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _KILL_TIMEOUT_SECONDS = 10
 _LOG_TAIL_LINES = 40
-# Proxies of the machine are for the world outside: a request to loopback never goes through one.
+# The machine's proxies are for external hosts: requests to loopback never use one.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class ServerError(Exception):
-    """A server did not come up, or went down by itself; the message ends with the end of its log."""
+    """A server did not start, or ended by itself; the message ends with the end of its log."""
 
 
 def free_port(*offsets: int) -> int:
@@ -56,7 +56,7 @@ def free_port(*offsets: int) -> int:
 
 
 def answers(url: str) -> bool:
-    """Return whether `url` answers at all with a status below 500."""
+    """Return whether `url` responds with a status below 500."""
     try:
         with DIRECT.open(url, timeout=2):
             return True
@@ -68,7 +68,7 @@ def answers(url: str) -> bool:
 
 def clean_environment(*, keep: Sequence[str] = ()) -> dict[str, str]:
     """
-    Return this process's environment without what would steer Airflow or boto3 from outside.
+    Return this process's environment without variables that configure Airflow or boto3.
 
     `keep` holds prefixes that stay nevertheless. Bytecode is written again: without it each Airflow process
     takes three times as long to start.
@@ -88,8 +88,8 @@ class Server:
     """
     One child process with its log file; a context manager that starts it, waits for it and stops it.
 
-    `is_ready` is asked every 0.1 s from `start` on, until it says yes. `start` can be called again after
-    `stop` or `kill`: the log goes on in the same file.
+    `is_ready` is called every 0.1 s from `start` on, until it returns True. `start` can be called again after
+    `stop` or `kill`: the log continues in the same file.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def launch(self) -> None:
-        """Start the process without waiting for it, so that several can come up at the same time."""
+        """Start the process without waiting for it, so that several can start at the same time."""
         if self.is_running:
             raise ServerError(f"{self.name} is running already (pid {self.pid})")
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ class Server:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until `is_ready` says yes; raise ServerError when the process ends or the time is up."""
+        """Wait until `is_ready` returns True; raise ServerError if the process ends or at the timeout."""
         deadline = time.monotonic() + self.timeout_seconds
         while not self.is_ready():
             if self._process is None or (exit_code := self._process.poll()) is not None:
@@ -157,13 +157,13 @@ class Server:
         return self
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM and don't wait, so that several can go down at the same time."""
-        # Only the leader is asked: it stops its own children in the order it wants.
+        """Send SIGTERM without waiting, so that several can stop at the same time."""
+        # Only to the leader: it stops its own children in its own order.
         if self._process is not None and self.is_running:
             self._process.terminate()
 
     def stop(self, *, grace_seconds: float = 10) -> None:
-        """Ask the server to end, and end what is left of its session after the grace period."""
+        """Stop the server, and kill the rest of its session after the grace period."""
         if self._process is None:
             return
         self.ask_to_stop()
@@ -171,14 +171,14 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_seconds)
         finally:
-            # Also when somebody is too impatient for the grace period and presses Ctrl-C again.
+            # Also when somebody presses Ctrl-C again during the grace period.
             self.kill()
 
     def kill(self) -> None:
-        """End the whole session with SIGKILL: what a machine that goes away looks like to the others."""
+        """Kill the whole session with SIGKILL, which to other servers looks like a lost machine."""
         if self._process is None:
             return
-        # Again and again, because a member may fork between the listing and its own end.
+        # Repeatedly, because a member may fork between the listing and its own end.
         deadline = time.monotonic() + _KILL_TIMEOUT_SECONDS
         while (members := session_members(self._process.pid)) and time.monotonic() < deadline:
             for pid in members:
@@ -189,7 +189,7 @@ class Server:
                 break
             time.sleep(0.01)
         self._process.wait()
-        # Its number may soon belong to somebody else.
+        # Its number may soon belong to another process.
         self._process = None
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
@@ -230,7 +230,7 @@ def stopping_on_signals() -> Iterator[None]:
     def interrupt(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    # SIGINT too: a shell script that starts us with `&` has it ignored.
+    # SIGINT too: it is ignored in a process that a shell script starts with `&`.
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:

@@ -19,7 +19,7 @@ from tests.programs.system.servers import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Says that it is there, leaves its session's process group with a child, and waits.
+# Prints that it is ready, moves a child into a process group of its own, and waits.
 SERVES = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=0)
@@ -83,14 +83,14 @@ def test_a_server_that_never_gets_ready_is_stopped_and_an_error(tmp_path: Path) 
     assert not silent.is_running
 
 
-def test_a_free_port_is_free_together_with_those_above_it() -> None:
+def test_a_free_port_and_those_above_it_are_free() -> None:
     port = free_port(10_000)
     with socket.socket() as first, socket.socket() as second:
         first.bind((HOST, port))
         second.bind((HOST, port + 10_000))
 
 
-def test_the_environment_of_a_server_is_free_of_what_would_steer_airflow(
+def test_a_servers_environment_has_no_airflow_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("AIRFLOW_CONN_WIRO_DEFAULT", "AIRFLOW__CORE__EXECUTOR", "AWS_PROFILE", "UNRELATED"):

@@ -24,7 +24,7 @@ from airflow_provider_wiro.watching.websocket import channel as channels
 from airflow_provider_wiro.watching.websocket import connection as connections
 from airflow_provider_wiro.watching.websocket import health
 from airflow_provider_wiro.watching.websocket.channel import PushChannel
-from tests.contract.scripts import head, raw, silence
+from tests.contract.scripts import head, never_respond, raw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -373,7 +373,7 @@ class TestWhatGoesWrong:
         assert not any(token in caplog.text for token in tokens.values())
 
     async def test_a_handshake_that_hangs_is_given_up(self, server: HostileServer, connect: Connect) -> None:
-        server.on("/socket", silence)
+        server.on("/socket", never_respond)
         connect(websocket_url=f"ws://127.0.0.1:{server.port}/socket", connect_timeout=0.1)
         async with following() as one:
             one.add("1")
@@ -653,7 +653,7 @@ class TestClosing:
     async def test_it_can_be_closed_while_it_connects_or_waits_and_takes_nothing_afterwards(
         self, server: HostileServer, connect: Connect
     ) -> None:
-        server.on("/socket", silence)
+        server.on("/socket", never_respond)
         connect(websocket_url=f"ws://127.0.0.1:{server.port}/socket", connect_timeout=30)
         async with following() as one:
             one.add("1")

@@ -1,4 +1,4 @@
-"""The DAGs of the benchmark of short runs: one run each, waited for in each of the three ways."""
+"""The DAGs of the benchmark of short runs: one run each, waiting in one of the three ways."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ for name, deferrable, retries in (
             retry_delay=timedelta(seconds=2),
         )
 
-# Many workers: no folder is theirs together, so that the manifest needs a place of its own.
+# Many workers share no folder, so the manifest needs its own location.
 with DAG(dag_id="batch_triggerer_moved", schedule=None, catchup=False, tags=["faults"]):
     WiroBatchRunOperator(
         task_id="run",

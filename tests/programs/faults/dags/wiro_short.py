@@ -11,7 +11,7 @@ MODELS = ("openai/gpt-5-nano", "resemble-ai/chatterbox-turbo", "retroAIx/Retro-C
 RUNS = 60
 
 with DAG(dag_id="short_deferrals", schedule=None, catchup=False, max_active_tasks=64, tags=["faults"]):
-    # No retry: what Airflow fails by mistake would hide behind one.
+    # No retry: it would hide a task that Airflow fails by mistake.
     WiroRunOperator.partial(
         task_id="run", wiro_conn_id="wiro_short_deferrals", deferrable=True, retries=0
     ).expand_kwargs(

@@ -1,4 +1,4 @@
-"""A DAG of Airflow's own parts only: what fails with it is not the provider's fault."""
+"""A DAG of Airflow's own parts only: its failure is not the provider's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class DefersAndFailsOnce(BaseOperator):
-    """Waits for a moment that has passed, deferred; fails at its first try after the wait."""
+    """Defers until a time in the past, and then fails at its first try."""
 
     def execute(self, context: Any) -> None:
         from airflow.triggers.testing import SuccessTrigger

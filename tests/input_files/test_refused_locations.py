@@ -1,4 +1,4 @@
-"""An input file is the one that its path or URI shows, or it is refused."""
+"""A path or URI that could mean another file is refused."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_relative_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "simplecache::file://{root}/cat.png",
     ],
 )
-def test_a_uri_that_its_store_would_read_as_another_place_is_refused(tmp_path: Path, uri: str) -> None:
+def test_a_uri_that_its_store_would_read_as_another_one_is_refused(tmp_path: Path, uri: str) -> None:
     attach_memory()
     (tmp_path / "cat.png").write_bytes(b"a cat")
     storage_path(f"memory://{tmp_path}/cat.png").write_bytes(b"a cat")
@@ -38,7 +38,7 @@ def test_a_uri_that_its_store_would_read_as_another_place_is_refused(tmp_path: P
         resolve_file(uri.format(root=tmp_path))
 
 
-def test_a_path_of_airflows_that_is_a_chain_is_refused(tmp_path: Path) -> None:
+def test_an_airflow_path_with_chained_protocols_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"a cat")
     # Airflow 3.1 and later would open cat.png; before, there is no file of this name.
     with pytest.raises(WiroUsageError, match=r"Expected a file (to name one place|at )"):
