@@ -93,7 +93,7 @@ class Digest:
 @dataclass(frozen=True)
 class FlowContext:
     """
-    What a flow needs from its surroundings: clock, randomness, credentials, rate limit.
+    What a flow needs from its calls: clock, randomness, credentials, rate limit.
 
     :ivar now: the time as an aware datetime, by a clock that nobody sets while the flow runs: deadlines are
         compared with it, and pauses are planned by it.
@@ -121,7 +121,7 @@ Flow = Generator[Step, ApiResponse | RequestFailure | str | None, T]
 
 
 def drive(
-    conversation: Flow[T],
+    flow: Flow[T],
     send: Callable[[Send], ApiResponse | RequestFailure],
     pause: Callable[[Pause], None],
     digest: Callable[[Digest], str | None],
@@ -130,7 +130,7 @@ def drive(
     outcome: ApiResponse | RequestFailure | str | None = None
     while True:
         try:
-            step = conversation.send(outcome)
+            step = flow.send(outcome)
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -147,7 +147,7 @@ def drive(
 
 def call(
     api_call: ApiCall[T],
-    outside: FlowContext,
+    context: FlowContext,
     *,
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
     deadline: datetime | None = None,
@@ -167,13 +167,13 @@ def call(
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
-    started_at = outside.now()
+    started_at = context.now()
     attempt = 0
     while True:
-        yield from _wait_for_gate(outside, deadline or started_at + timedelta(seconds=patience_seconds))
+        yield from _wait_for_gate(context, deadline or started_at + timedelta(seconds=patience_seconds))
         if before_send is not None:
             yield Confirm(before_send)
-        headers = outside.credentials.headers(outside.nonce())
+        headers = context.credentials.headers(context.nonce())
         outcome = yield Send(
             api_call.path,
             api_call.body,
@@ -185,13 +185,13 @@ def call(
             on_answer(outcome)
         try:
             return _read(
-                api_call, outcome, outside, secrets=(*headers.values(), outside.credentials.secret or "")
+                api_call, outcome, context, secrets=(*headers.values(), context.credentials.secret or "")
             )
         except WiroError as error:
             attempt += 1
             failure = error
         if isinstance(failure, WiroAnswerTooLargeError) and api_call.instead and not failure.has_ended:
-            return (yield from _ask_instead(api_call.instead(), outside, failure))
+            return (yield from _ask_instead(api_call.instead(), context, failure))
         sent = isinstance(outcome, ApiResponse) or (isinstance(outcome, RequestFailure) and outcome.was_sent)
         if not api_call.is_repeatable and not retry.certainly_not_started(failure, was_sent=sent):
             says_nothing = isinstance(failure, WiroServerError) and failure.http_status == 200
@@ -201,30 +201,30 @@ def call(
                 "bill it; look for it in the dashboard at wiro.ai before running it again.",
                 was_cut_off=isinstance(outcome, RequestFailure) and outcome.was_cut_off,
             ) from failure
-        pause = _pause_before_repeat(failure, outcome, attempt, outside)
+        pause = _pause_before_repeat(failure, outcome, attempt, context)
         if pause is None or isinstance(failure, gives_up_on):
             raise failure
         if isinstance(failure, WiroRateLimitError) and deadline is not None:
             continue  # the gate is closed now, and opens when Wiro allows
-        if (outside.now() - started_at).total_seconds() + pause > patience_seconds:
+        if (context.now() - started_at).total_seconds() + pause > patience_seconds:
             raise failure
         yield Pause(pause, str(failure))
 
 
-def _ask_instead(instead: ApiCall[T], outside: FlowContext, failure: WiroAnswerTooLargeError) -> Flow[T]:
+def _ask_instead(instead: ApiCall[T], context: FlowContext, failure: WiroAnswerTooLargeError) -> Flow[T]:
     """Make the call to use after a response that was too large; if it fails, raise the first failure."""
     try:
-        return (yield from call(instead, outside, patience_seconds=0))
+        return (yield from call(instead, context, patience_seconds=0))
     except WiroError as error:
         if isinstance(error, WiroAnswerTooLargeError) and error.has_ended:
             raise
         raise failure from None
 
 
-def _wait_for_gate(outside: FlowContext, deadline: datetime) -> Flow[None]:
+def _wait_for_gate(context: FlowContext, deadline: datetime) -> Flow[None]:
     """Wait while Wiro's rate limit asks this connection to; raises WiroRateLimitError at the deadline."""
-    while waiting := outside.gate.wait_seconds():
-        remaining = (deadline - outside.now()).total_seconds()
+    while waiting := context.gate.wait_seconds():
+        remaining = (deadline - context.now()).total_seconds()
         if remaining <= 0:
             raise WiroRateLimitError(
                 f"Wiro's rate limit asks to wait {waiting:.0f} s more, longer than this call may take.",
@@ -236,7 +236,7 @@ def _wait_for_gate(outside: FlowContext, deadline: datetime) -> Flow[None]:
 def _read(
     api_call: ApiCall[T],
     outcome: ApiResponse | RequestFailure | str | None,
-    outside: FlowContext,
+    context: FlowContext,
     *,
     secrets: tuple[str, ...],
 ) -> T:
@@ -247,25 +247,25 @@ def _read(
                 secrets=(*secrets, *api_call.secrets),
                 only_names_tasks=api_call.only_names_tasks,
                 max_body_bytes=api_call.max_body_bytes,
-                conn_id=outside.conn_id,
+                conn_id=context.conn_id,
             )
         except WiroNotFoundError as error:
             is_no_api = error.code is None and error.http_status == 404
             if api_call.wiro_task_id is None or is_no_api:
                 raise
-            raise unknown_task(api_call.wiro_task_id, outside.conn_id, error) from None
+            raise unknown_task(api_call.wiro_task_id, context.conn_id, error) from None
         except WiroAnswerTooLargeError:
             if api_call.read_beginning is None:
                 raise
             return api_call.read_beginning(outcome.body)
         return api_call.read(envelope)
-    raise _no_response(api_call.path, outcome if isinstance(outcome, RequestFailure) else None, outside)
+    raise _no_response(api_call.path, outcome if isinstance(outcome, RequestFailure) else None, context)
 
 
-def _no_response(path: str, outcome: RequestFailure | None, outside: FlowContext) -> WiroConnectionError:
+def _no_response(path: str, outcome: RequestFailure | None, context: FlowContext) -> WiroConnectionError:
     outcome = outcome or RequestFailure("the request was not made", was_sent=True)
-    address = f" at {outside.address}" if outside.address else ""
-    connection = f", connection {outside.conn_id!r}" if outside.conn_id else ""
+    address = f" at {context.address}" if context.address else ""
+    connection = f", connection {context.conn_id!r}" if context.conn_id else ""
     nothing_sent = "" if outcome.was_sent else " Nothing was sent."
     return WiroConnectionError(
         f"No response from Wiro's API{address} ({path}{connection}): {outcome.reason}.{nothing_sent}"
@@ -281,18 +281,18 @@ def unknown_task(wiro_task_id: str, conn_id: str, error: WiroNotFoundError) -> W
 
 
 def _pause_before_repeat(
-    failure: WiroError, outcome: ApiResponse | RequestFailure | str | None, attempt: int, outside: FlowContext
+    failure: WiroError, outcome: ApiResponse | RequestFailure | str | None, attempt: int, context: FlowContext
 ) -> float | None:
     """Return the seconds to wait before another try, None if another try can't help."""
     if not failure.may_retry:
         return None
     requested = (
-        retry.retry_after_seconds(outcome.headers, outside.now())
+        retry.retry_after_seconds(outcome.headers, context.now())
         if isinstance(outcome, ApiResponse)
         else None
     )
     requested = min(requested or 0.0, retry.LONGEST_ASKED_SECONDS)
-    pause = max(requested, retry.backoff_seconds(attempt, outside.random()))
+    pause = max(requested, retry.backoff_seconds(attempt, context.random()))
     if isinstance(failure, WiroRateLimitError):
-        outside.gate.close(pause)
+        context.gate.close(pause)
     return pause

@@ -44,7 +44,7 @@ _MOST_NAMED = 3
 def call_in_either_form(
     model: str,
     make_call: Callable[[str], ApiCall[T]],
-    outside: FlowContext,
+    context: FlowContext,
     *,
     learn: Callable[[str], None] = lambda _: None,
     **settings: Any,
@@ -60,31 +60,31 @@ def call_in_either_form(
     """
     first = make_call(model)
     try:
-        return (yield from call(first, outside, **settings))
+        return (yield from call(first, context, **settings))
     except WiroNotFoundError as error:
         # HTTP 404 without these words comes from a server that doesn't know the endpoint.
         if not _says_no_such_model(error) and (error.http_status == 404 or not first.is_repeatable):
             raise
         refusal = error
-    other = yield from _other_form(model, outside)
+    other = yield from _other_form(model, context)
     if other is not None:
         try:
-            found = yield from call(make_call(other), outside, **settings)
+            found = yield from call(make_call(other), context, **settings)
         except WiroNotFoundError:
             pass
         else:
             learn(other)
             return found
-    raise (yield from unknown_model(model, outside, refusal))
+    raise (yield from unknown_model(model, context, refusal))
 
 
-def get_model(model: str, outside: FlowContext) -> Flow[Model]:
+def get_model(model: str, context: FlowContext) -> Flow[Model]:
     """
     Return a model with its parameters and prices, whichever form its slug is given in.
 
     :raises WiroModelNotFoundError: there is none; names the nearest ones.
     """
-    return (yield from call_in_either_form(model, endpoints.get_model, outside))
+    return (yield from call_in_either_form(model, endpoints.get_model, context))
 
 
 def clean_slug(model: str) -> str:
@@ -98,7 +98,7 @@ def _says_no_such_model(error: WiroNotFoundError) -> bool:
     return error.code == 1 and _NO_SUCH_MODEL in str(error).lower()
 
 
-def _other_form(model: str, outside: FlowContext) -> Flow[str | None]:
+def _other_form(model: str, context: FlowContext) -> Flow[str | None]:
     """Return the clean form of a slug; of a clean one the form the catalogue shows, None if it shows none."""
     given = "/".join(split_slug(model))
     clean = clean_slug(given)
@@ -106,7 +106,7 @@ def _other_form(model: str, outside: FlowContext) -> Flow[str | None]:
         return clean
     words = given.partition("/")[2].replace("-", " ")
     try:
-        shown = yield from call(endpoints.list_models(search=words, limit=_SEARCHED), outside)
+        shown = yield from call(endpoints.list_models(search=words, limit=_SEARCHED), context)
     except WiroError:
         return None  # the first refusal says more than this error
     return next((found.slug for found in shown if found.slug != given and _has_form(found.slug, clean)), None)
@@ -120,7 +120,7 @@ def _has_form(slug: str, clean: str) -> bool:
 
 
 def unknown_model(
-    model: str, outside: FlowContext, refusal: WiroNotFoundError
+    model: str, context: FlowContext, refusal: WiroNotFoundError
 ) -> Flow[WiroModelNotFoundError]:
     """
     Return the error for a model that Wiro doesn't have; it names those with the nearest names.
@@ -138,11 +138,11 @@ def unknown_model(
         endpoints.list_models(search=words, limit=endpoints.MAX_PAGE),
     ):
         try:
-            found = yield from call(lookup, outside, patience_seconds=0)
+            found = yield from call(lookup, context, patience_seconds=0)
         except WiroError:
             continue  # the refusal says what matters, and a missing hint is no error
         slugs += [one.slug for one in found]
-    connection = f" (connection {outside.conn_id!r})" if outside.conn_id else ""
+    connection = f" (connection {context.conn_id!r})" if context.conn_id else ""
     near = nearest(given, slugs)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     return WiroModelNotFoundError(

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import endpoints, model_slugs, retry
 from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
-from airflow_provider_wiro.api.patience import PollPatience
-from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.polling import Polling, PollPatience
 from airflow_provider_wiro.api.stop_task import stop_task as stop_task
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def run_model(
-    outside: FlowContext,
+    context: FlowContext,
     model: str,
     parameters: Mapping[str, Any],
     files: Mapping[str, Sequence[FileValue]],
@@ -57,7 +56,7 @@ def run_model(
     known: tuple[ModelParameter, ...] = ()
     if files:
         try:
-            known = (yield from model_slugs.get_model(model, outside)).parameters
+            known = (yield from model_slugs.get_model(model, context)).parameters
         except WiroAuthenticationError:
             raise
         except WiroError:
@@ -71,37 +70,37 @@ def run_model(
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)
     return (
         yield from model_slugs.call_in_either_form(
-            model, run, outside, deadline=deadline, gives_up_on=gives_up_on, before_send=before_send
+            model, run, context, deadline=deadline, gives_up_on=gives_up_on, before_send=before_send
         )
     )
 
 
-def delete_task_files(outside: FlowContext, wiro_task_id: str) -> Flow[None]:
+def delete_task_files(context: FlowContext, wiro_task_id: str) -> Flow[None]:
     """
     Remove a finished task's inputs and outputs. The endpoint takes the task's token, which Detail shows.
     """
-    task = yield from call(endpoints.get_task(wiro_task_id), outside)
+    task = yield from call(endpoints.get_task(wiro_task_id), context)
     if task.token is None:
         raise WiroResponseError(
             f"Wiro shows no token for task {wiro_task_id}, so its files can't be deleted."
         )
-    yield from call(endpoints.delete_task_files(task.token), outside)
+    yield from call(endpoints.delete_task_files(task.token), context)
 
 
-def try_connection(outside: FlowContext) -> Flow[str]:
+def try_connection(context: FlowContext) -> Flow[str]:
     """Make a free signed call and return what it says about the connection; raises what a call raises."""
     try:
-        yield from call(endpoints.list_tasks(limit=1), outside, patience_seconds=0)
+        yield from call(endpoints.list_tasks(limit=1), context, patience_seconds=0)
     except WiroNotFoundError as error:
         # "There is no task yet." comes after authentication; HTTP 404 comes from a server that isn't Wiro's.
         if error.http_status == 404:
             raise
-    return f"Wiro accepts the connection ({outside.credentials.mode} mode)."
+    return f"Wiro accepts the connection ({context.credentials.mode} mode)."
 
 
 def look_at_task(
     wiro_task_id: str,
-    outside: FlowContext,
+    context: FlowContext,
     *,
     deadline: datetime | None = None,
     patience_seconds: float = retry.POLL_PATIENCE_SECONDS,
@@ -116,20 +115,20 @@ def look_at_task(
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't continue.
     """
-    started_at = outside.now()
+    started_at = context.now()
     polling = Polling(started_at, deadline)
     patience = PollPatience(patience_seconds, started_at)
     attempt = 0
     while True:
-        is_last_poll = polling.is_over(outside.now())
-        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_poll=is_last_poll)
+        is_last_poll = polling.is_over(context.now())
+        task = yield from _poll(wiro_task_id, context, polling, patience, is_last_poll=is_last_poll)
         if task is not None:
             return task
         if is_last_poll:
             raise out_of_time(wiro_task_id, UNKNOWN_STATUS)
         attempt += 1
-        now = outside.now()
-        pause = min(retry.backoff_seconds(attempt, outside.random()), polling.seconds_left(now))
+        now = context.now()
+        pause = min(retry.backoff_seconds(attempt, context.random()), polling.seconds_left(now))
         yield Pause(patience.cut(pause, polling, now), patience.failure)
 
 
@@ -143,7 +142,7 @@ def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
 
 def wait_for_task(
     wiro_task_id: str,
-    outside: FlowContext,
+    context: FlowContext,
     polling: Polling,
     *,
     observe: Callable[[Task], None],
@@ -162,13 +161,13 @@ def wait_for_task(
     :raises WiroConnectionError: patience is over; the task may still run.
     :raises WiroError: polling can't continue.
     """
-    patience = PollPatience(patience_seconds, outside.now())
+    patience = PollPatience(patience_seconds, context.now())
     last_status = UNKNOWN_STATUS
     if is_seen:
-        yield Pause(polling.pause_seconds(outside.now(), outside.random()))
+        yield Pause(polling.pause_seconds(context.now(), context.random()))
     while True:
-        is_last_poll = polling.is_over(outside.now())
-        task = yield from _poll(wiro_task_id, outside, polling, patience, is_last_poll=is_last_poll)
+        is_last_poll = polling.is_over(context.now())
+        task = yield from _poll(wiro_task_id, context, polling, patience, is_last_poll=is_last_poll)
         if task is not None:
             last_status = task.status_with_reason
             observe(task)
@@ -177,13 +176,13 @@ def wait_for_task(
         task = None  # a waiting frame would keep a whole Detail, which can be megabytes
         if is_last_poll:
             raise out_of_time(wiro_task_id, last_status)
-        now = outside.now()
-        pause = patience.cut(polling.pause_seconds(now, outside.random()), polling, now)
+        now = context.now()
+        pause = patience.cut(polling.pause_seconds(now, context.random()), polling, now)
         yield Pause(pause, patience.failure)
 
 
 def _poll(
-    wiro_task_id: str, outside: FlowContext, polling: Polling, patience: PollPatience, *, is_last_poll: bool
+    wiro_task_id: str, context: FlowContext, polling: Polling, patience: PollPatience, *, is_last_poll: bool
 ) -> Flow[Task | None]:
     """
     Poll once, and return the task, None if that failed for a temporary reason.
@@ -195,17 +194,17 @@ def _poll(
     """
     detail = endpoints.get_task(wiro_task_id)
     if is_last_poll:
-        poll = call(detail, replace(outside, gate=outside.gate.bypass()), patience_seconds=0)
+        poll = call(detail, replace(context, gate=context.gate.bypass()), patience_seconds=0)
     else:
-        poll = call(detail, outside, patience_seconds=0, deadline=polling.deadline)
+        poll = call(detail, context, patience_seconds=0, deadline=polling.deadline)
     try:
         task = yield from poll
     except WiroError as error:
-        end = patience.failed(wiro_task_id, error, polling, outside.now())
+        end = patience.failed(wiro_task_id, error, polling, context.now())
         if end is error:
             raise
         if end is not None:
             raise end from error
         return None
-    patience.succeeded(outside.now())
+    patience.succeeded(context.now())
     return task

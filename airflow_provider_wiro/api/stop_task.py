@@ -38,7 +38,7 @@ _LAST_TRY_SECONDS = 0.2
 
 def stop_task(
     wiro_task_id: str,
-    outside: FlowContext,
+    context: FlowContext,
     *,
     is_running: bool = False,
     patience_seconds: float = retry.CALL_PATIENCE_SECONDS,
@@ -57,20 +57,20 @@ def stop_task(
     :raises WiroNotFoundError: Wiro doesn't know the task, even half a minute after the first try.
     :raises WiroError: neither call was accepted before patience ended; the task may still run.
     """
-    started_at = outside.now()
+    started_at = context.now()
     last_status = UNKNOWN_STATUS
     tries = 0
 
     def patience_left() -> float:
-        return max(0.0, patience_seconds - (outside.now() - started_at).total_seconds())
+        return max(0.0, patience_seconds - (context.now() - started_at).total_seconds())
 
     def is_overdue() -> bool:
-        elapsed = (outside.now() - started_at).total_seconds()
+        elapsed = (context.now() - started_at).total_seconds()
         return tries > 0 and elapsed > patience_seconds + _LAST_TRY_SECONDS
 
     def request(api_call: ApiCall[T]) -> Flow[T]:
         # A stop doesn't wait for other calls' rate limit: each minute of a running task costs money.
-        unlimited = replace(outside, gate=outside.gate.bypass())
+        unlimited = replace(context, gate=context.gate.bypass())
         return (yield from call(api_call, unlimited, patience_seconds=patience_left()))
 
     cancel, kill = endpoints.cancel_task(wiro_task_id), endpoints.kill_task(wiro_task_id)
@@ -92,7 +92,7 @@ def stop_task(
             try:
                 task = yield from request(endpoints.get_task(wiro_task_id))
             except WiroError as error:
-                is_not_yet = (outside.now() - started_at).total_seconds() < min(
+                is_not_yet = (context.now() - started_at).total_seconds() < min(
                     NOT_YET_SECONDS, patience_seconds
                 )
                 if not error.may_retry and not (isinstance(error, WiroNotFoundError) and is_not_yet):
@@ -108,7 +108,7 @@ def stop_task(
             raise _gave_up(wiro_task_id, patience_seconds, last_status, failures)
         tries += 1
         pause = retry.backoff_seconds(
-            tries, outside.random(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+            tries, context.random(), first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
         )
         yield Pause(min(pause, left))
 

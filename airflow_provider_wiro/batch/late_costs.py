@@ -84,4 +84,4 @@ async def _read_details(hook: WiroAsyncHook, wanted: Collection[str], costs: dic
 
 
 async def _ask(hook: WiroAsyncHook, call: endpoints.ApiCall[T]) -> T:
-    return await hook.converse(lambda outside: flow.call(call, outside, patience_seconds=_PATIENCE_SECONDS))
+    return await hook.run_flow(lambda context: flow.call(call, context, patience_seconds=_PATIENCE_SECONDS))

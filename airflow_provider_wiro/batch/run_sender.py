@@ -186,7 +186,7 @@ class RunSender:
                 self._asked_at is None or now >= self._asked_at + _UNKNOWN_NEWEST_SECONDS
             )
             if is_new or is_due:
-                found = await self._hook.converse(ask_baseline)
+                found = await self._hook.run_flow(ask_baseline)
                 self._newest, self._asked_at = found.newest, now
                 self._note_time(found.wiro_at)
         latest, newest = self._state.known_ids.largest, self._newest
@@ -249,11 +249,11 @@ class RunSender:
         self._hook.check()
         dates = Dates()
         try:
-            return await self._hook.converse(
-                lambda outside: model_slugs.call_in_either_form(
+            return await self._hook.run_flow(
+                lambda context: model_slugs.call_in_either_form(
                     self._slug,
                     prepared.run,
-                    outside,
+                    context,
                     learn=self._learn_slug,
                     patience_seconds=_PATIENCE_SECONDS,
                     deadline=self._settings.wall(until),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE_SECONDS = 10.0
 
 
-def await_links(task: Task, outside: FlowContext, *, patience_seconds: float | None = None) -> Flow[Task]:
+def await_links(task: Task, context: FlowContext, *, patience_seconds: float | None = None) -> Flow[Task]:
     """
     Return a finished task as Detail shows it once each of its files has a link, or once patience is over.
 
@@ -27,16 +27,16 @@ def await_links(task: Task, outside: FlowContext, *, patience_seconds: float | N
     :param patience_seconds: default: a minute.
     """
     patience = ranges.PATIENCE_SECONDS if patience_seconds is None else patience_seconds
-    until = outside.now() + timedelta(seconds=patience)
+    until = context.now() + timedelta(seconds=patience)
     attempt = 0
     while awaits_links(task):
         attempt += 1
-        pause = retry.backoff_seconds(attempt, outside.random(), longest=_LONGEST_PAUSE_SECONDS)
-        if outside.now() + timedelta(seconds=pause) > until:
+        pause = retry.backoff_seconds(attempt, context.random(), longest=_LONGEST_PAUSE_SECONDS)
+        if context.now() + timedelta(seconds=pause) > until:
             break
         yield Pause(pause)
         try:
-            fresh = yield from call(endpoints.get_task(task.id), outside, patience_seconds=0)
+            fresh = yield from call(endpoints.get_task(task.id), context, patience_seconds=0)
         except WiroError:  # polled again after a pause, like a poll that shows no link
             continue
         if fresh.has_succeeded and len(fresh.outputs) >= len(task.outputs):

@@ -74,7 +74,7 @@ class SteadyClock:
         return ahead if abs(ahead) > _SMALLEST_STEP else timedelta(0)
 
 
-def outside(connection: WiroConnection) -> FlowContext:
+def new_context(connection: WiroConnection) -> FlowContext:
     """Return the context of a flow that starts now on this connection."""
     key = (connection.base_url, connection.credentials.key)
     return FlowContext(

@@ -176,9 +176,9 @@ class WiroHook(BaseHook):
         for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
             version_compat.mask_secret(secret)
         resolved = resolve_files(files, aws_conn_id)
-        return self.converse(
-            lambda outside: operations.run_model(
-                outside,
+        return self.run_flow(
+            lambda context: operations.run_model(
+                context,
                 model,
                 cleaned,
                 resolved,
@@ -201,9 +201,9 @@ class WiroHook(BaseHook):
         :raises WiroConnectionError: no poll worked for longer than ``[wiro] poll_patience``.
         """
         patience = flow_context.poll_patience_seconds()
-        return self.converse(
-            lambda outside: operations.look_at_task(
-                wiro_task_id, outside, deadline=deadline, patience_seconds=patience
+        return self.run_flow(
+            lambda context: operations.look_at_task(
+                wiro_task_id, context, deadline=deadline, patience_seconds=patience
             )
         )
 
@@ -239,10 +239,10 @@ class WiroHook(BaseHook):
         polling = flow_context.polling(
             timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
         )
-        return self.converse(
-            lambda outside: operations.wait_for_task(
+        return self.run_flow(
+            lambda context: operations.wait_for_task(
                 wiro_task_id,
-                outside,
+                context,
                 polling,
                 observe=observe,
                 is_seen=is_seen,
@@ -267,9 +267,9 @@ class WiroHook(BaseHook):
         :param is_running: it was last seen running, so start with the kill.
         :param patience_seconds: how long to try.
         """
-        return self.converse(
-            lambda outside: operations.stop_task(
-                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
+        return self.run_flow(
+            lambda context: operations.stop_task(
+                wiro_task_id, context, is_running=is_running, patience_seconds=patience_seconds
             )
         )
 
@@ -286,7 +286,7 @@ class WiroHook(BaseHook):
 
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
-        return self.converse(lambda outside: model_slugs.get_model(model, outside))
+        return self.run_flow(lambda context: model_slugs.get_model(model, context))
 
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
@@ -302,7 +302,7 @@ class WiroHook(BaseHook):
 
         An upload that the run got by its URL is deleted, too, even while other runs need it.
         """
-        self.converse(lambda outside: operations.delete_task_files(outside, wiro_task_id))
+        self.run_flow(lambda context: operations.delete_task_files(context, wiro_task_id))
 
     def open_output(self, output: Output) -> AbstractContextManager[OutputStream]:
         """
@@ -319,22 +319,22 @@ class WiroHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Make a free signed call; return whether it worked, and a sentence about it."""
         try:
-            accepted = self.converse(operations.try_connection)
+            accepted = self.run_flow(operations.try_connection)
             return True, " ".join((accepted, *self.connection.warnings))
         except WiroError as error:
             return False, explain(error)
 
     def _call(self, api_call: endpoints.ApiCall[T]) -> T:
-        return self.converse(lambda outside: flow.call(api_call, outside))
+        return self.run_flow(lambda context: flow.call(api_call, context))
 
-    def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
+    def run_flow(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """
         Run a flow until it returns, for operations without a method here.
 
         :param make_flow: makes the flow, see :mod:`airflow_provider_wiro.api.operations`.
         """
-        outside = flow_context.outside(self.connection)
-        return flow.drive(make_flow(outside), self._send, self._pause_between, self._digest)
+        context = flow_context.new_context(self.connection)
+        return flow.drive(make_flow(context), self._send, self._pause_between, self._digest)
 
     def _send(self, what: Send) -> ApiResponse | RequestFailure:
         from airflow_provider_wiro.transport import blocking

@@ -123,9 +123,9 @@ class WiroAsyncHook(BaseHook):
             await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files, aws_conn_id)
-        return await self.converse(
-            lambda outside: operations.run_model(
-                outside,
+        return await self.run_flow(
+            lambda context: operations.run_model(
+                context,
                 model,
                 cleaned,
                 resolved,
@@ -143,9 +143,9 @@ class WiroAsyncHook(BaseHook):
     ) -> Task:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.look_at_task`."""
         patience = flow_context.poll_patience_seconds()
-        return await self.converse(
-            lambda outside: operations.look_at_task(
-                wiro_task_id, outside, deadline=deadline, patience_seconds=patience
+        return await self.run_flow(
+            lambda context: operations.look_at_task(
+                wiro_task_id, context, deadline=deadline, patience_seconds=patience
             )
         )
 
@@ -170,10 +170,10 @@ class WiroAsyncHook(BaseHook):
         polling = flow_context.polling(
             timeout=timeout, deadline=deadline, poll_interval=poll_interval, started_at=started_at
         )
-        return await self.converse(
-            lambda outside: operations.wait_for_task(
+        return await self.run_flow(
+            lambda context: operations.wait_for_task(
                 wiro_task_id,
-                outside,
+                context,
                 polling,
                 observe=observe,
                 is_seen=is_seen,
@@ -193,9 +193,9 @@ class WiroAsyncHook(BaseHook):
         self, wiro_task_id: str, *, is_running: bool = False, patience_seconds: float = CALL_PATIENCE_SECONDS
     ) -> Task | None:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.stop_task`."""
-        return await self.converse(
-            lambda outside: operations.stop_task(
-                wiro_task_id, outside, is_running=is_running, patience_seconds=patience_seconds
+        return await self.run_flow(
+            lambda context: operations.stop_task(
+                wiro_task_id, context, is_running=is_running, patience_seconds=patience_seconds
             )
         )
 
@@ -210,7 +210,7 @@ class WiroAsyncHook(BaseHook):
 
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
-        return await self.converse(lambda outside: model_slugs.get_model(model, outside))
+        return await self.run_flow(lambda context: model_slugs.get_model(model, context))
 
     async def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
@@ -222,7 +222,7 @@ class WiroAsyncHook(BaseHook):
 
     async def delete_task_files(self, wiro_task_id: str) -> None:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.delete_task_files`."""
-        await self.converse(lambda outside: operations.delete_task_files(outside, wiro_task_id))
+        await self.run_flow(lambda context: operations.delete_task_files(context, wiro_task_id))
 
     @asynccontextmanager
     async def open_output(self, output: Output) -> AsyncIterator[AsyncOutputStream]:
@@ -238,24 +238,24 @@ class WiroAsyncHook(BaseHook):
     async def test_connection(self) -> tuple[bool, str]:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.test_connection`."""
         try:
-            accepted = await self.converse(operations.try_connection)
+            accepted = await self.run_flow(operations.try_connection)
             return True, " ".join((accepted, *(await self.get_wiro_connection()).warnings))
         except WiroError as error:
             return False, explain(error)
 
     async def _call(self, api_call: endpoints.ApiCall[T]) -> T:
-        return await self.converse(lambda outside: flow.call(api_call, outside))
+        return await self.run_flow(lambda context: flow.call(api_call, context))
 
-    async def converse(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
+    async def run_flow(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """Run a flow until it returns."""
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
-        conversation = make_flow(flow_context.outside(connection))
+        running = make_flow(flow_context.new_context(connection))
         outcome: ApiResponse | RequestFailure | str | None = None
         while True:
             try:
-                step = conversation.send(outcome)
+                step = running.send(outcome)
             except StopIteration as stop:
                 result: T = stop.value
                 return result

@@ -44,7 +44,7 @@ def finished_task(hook: WiroHook, given: Any) -> Task:
     require_success(task)
     # Before the keys are made from the names, which can be different until the links are there.
     patience = ranges.PATIENCE_SECONDS / 2
-    task = hook.converse(lambda outside: await_links(task, outside, patience_seconds=patience))
+    task = hook.run_flow(lambda context: await_links(task, context, patience_seconds=patience))
     for warning in answer_warnings(task):
         log.warning("%s", warning)
     return task
@@ -59,9 +59,9 @@ def with_cost(hook: WiroHook, task: Task) -> Task:
     if task.cost_usd is not None:
         return task
     try:
-        fresh = hook.converse(
-            lambda outside: flow.call(
-                endpoints.get_task(task.id), outside, patience_seconds=_COST_PATIENCE_SECONDS
+        fresh = hook.run_flow(
+            lambda context: flow.call(
+                endpoints.get_task(task.id), context, patience_seconds=_COST_PATIENCE_SECONDS
             )
         )
     except WiroError as error:

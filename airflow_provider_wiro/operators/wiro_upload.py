@@ -112,7 +112,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
 
         self._check_killed()
         call = endpoints.upload_file(content, folder_id=self.folder_id or None)
-        stored = self.hook.converse(partial(flow.call, call))
+        stored = self.hook.run_flow(partial(flow.call, call))
         self.log.info("Uploaded %s: %s bytes.", content.name, f"{content.size:,}")
         uploaded: dict[str, Any] = plain_values(
             {

@@ -77,7 +77,7 @@ class LaterTasks:
         return any(task.project_id == project_id for task in (*self.tasks, *self.earlier))
 
 
-def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
+def ask_baseline(context: FlowContext) -> Flow[Baseline]:
     """
     Return what Wiro has before a Run.
 
@@ -87,7 +87,7 @@ def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
     dates = Dates()
     try:
         page, limit = yield from _page(
-            outside,
+            context,
             0,
             min(_FEW, endpoints.MAX_PAGE),
             patience_seconds=BASELINE_PATIENCE_SECONDS,
@@ -98,7 +98,7 @@ def ask_baseline(outside: FlowContext) -> Flow[Baseline]:
     if page and limit == 1:
         # One task alone doesn't show the list's order.
         try:
-            second, _ = yield from _page(outside, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
+            second, _ = yield from _page(context, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
         except WiroError:
             return Baseline(None, dates.latest)
         page = (*page, *second)
@@ -128,7 +128,7 @@ class Dates:
 
 
 def tasks_since(
-    outside: FlowContext, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
+    context: FlowContext, was_before: Callable[[Task], bool], known_ids: Container[str], **settings: Any
 ) -> Flow[LaterTasks]:
     """
     Return the project's tasks that may have been started after a moment.
@@ -139,7 +139,7 @@ def tasks_since(
     :raises WiroOrphanedRunError: there are too many, or the list can't be searched.
     :raises WiroError: Wiro can't be asked at the moment, or not with this key.
     """
-    asked_at, wiro_now = outside.now().timestamp(), None
+    asked_at, wiro_now = context.now().timestamp(), None
     dates = Dates()
     found: dict[str, Task] = {}
     seen: set[str] = set()
@@ -147,14 +147,14 @@ def tasks_since(
     start, limit = 0, endpoints.MAX_PAGE
     for _ in range(MAX_PAGES):
         try:
-            page, limit = yield from _page(outside, start, limit, on_answer=dates.note, **settings)
+            page, limit = yield from _page(context, start, limit, on_answer=dates.note, **settings)
         except WiroError as error:
             if error.may_retry or isinstance(error, WiroAuthenticationError):
                 raise
             raise _unsearchable(f"can't be read: {error}") from error
         if start == 0 and dates.latest is not None:
             # The list is as old as the request; the response's date can be later.
-            took = outside.now().timestamp() - asked_at
+            took = context.now().timestamp() - asked_at
             wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_PAGE_SECONDS)
         # Only an empty page is the end. A short one can be all that Wiro returns at once.
         if not page:
@@ -199,7 +199,7 @@ def _unsearchable(why: str) -> WiroOrphanedRunError:
 
 
 def _page(
-    outside: FlowContext, start: int, limit: int, **settings: Any
+    context: FlowContext, start: int, limit: int, **settings: Any
 ) -> Flow[tuple[tuple[Task, ...], int]]:
     """
     Return a page of the list, empty after its end, and how many tasks were requested in the end.
@@ -216,7 +216,7 @@ def _page(
         if limit == 1:
             one_page = replace(one_page, read_beginning=listed_from_beginning)
         try:
-            page = yield from call(one_page, outside, gives_up_on=gives_up_on, **settings)
+            page = yield from call(one_page, context, gives_up_on=gives_up_on, **settings)
         except gives_up_on:
             limit //= 2
         except WiroNotFoundError as error:

@@ -153,9 +153,9 @@ class DurableRun:
     def _decide(self, record: RunRecord | None) -> ResumeDecision:
         """Return what to do about a record, once that is certain."""
         while True:
-            found = self._hook.converse(
-                lambda outside: resume(
-                    outside,
+            found = self._hook.run_flow(
+                lambda context: resume(
+                    context,
                     record,
                     self._wanted,
                     self._policy,
@@ -238,7 +238,7 @@ class DurableRun:
 
     def _next_sending(self) -> Sending:
         # Asked before the time is taken: it can take a while, and a lost run's time counts from the intent.
-        baseline = self._hook.converse(ask_baseline)
+        baseline = self._hook.run_flow(ask_baseline)
         return Sending(self._fence.now().timestamp(), baseline.newest, baseline.wiro_at)
 
     def _lost_sendings(self, earlier: RunRecord | None) -> tuple[Sending, ...]:
@@ -285,7 +285,7 @@ class DurableRun:
         if self._intent is None:
             raise AssertionError("only a Run with an intent can be lost")
         lost_at = self._fence.monotonic()
-        learned = self._hook.converse(lambda _: compute_digests(self._wanted.files))
+        learned = self._hook.run_flow(lambda _: compute_digests(self._wanted.files))
         self._wanted = replace(self._wanted, files=learned)
         record = self._intent.lose(
             lost, lost_at - self._sent_at, lost_at - self._last_byte_at, digests_of(learned)

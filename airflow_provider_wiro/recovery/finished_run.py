@@ -64,9 +64,9 @@ def stop_strays(
         run = wanted()
         earlier = earlier_sendings(record, run)
         known_ids = list(reversed(record.known_task_ids))
-        found = hook.converse(
-            lambda outside: find_strays(
-                outside,
+        found = hook.run_flow(
+            lambda context: find_strays(
+                context,
                 earlier,
                 known_ids,
                 own_ids=known_ids,

@@ -29,7 +29,7 @@ MOST_CHARACTERS = 40_000
 
 
 def find_to_stop(
-    outside: FlowContext,
+    context: FlowContext,
     runs: Sequence[LostRun],
     known_ids: Sequence[str],
     *,
@@ -50,7 +50,7 @@ def find_to_stop(
     """
     try:
         found = yield from find_lost(
-            outside,
+            context,
             runs,
             known_ids,
             own_ids=reversed(known_ids),

@@ -110,7 +110,7 @@ class Findings:
 
 
 def find_lost(
-    outside: FlowContext,
+    context: FlowContext,
     lost: Sequence[LostRun],
     known_ids: Container[str],
     *,
@@ -132,9 +132,9 @@ def find_lost(
     :raises WiroError: Wiro can't be asked.
     """
     settings = {} if call_patience_seconds is None else {"patience_seconds": call_patience_seconds}
-    search = _Search(outside, lost, patience_seconds, window_seconds)
+    search = _Search(context, lost, patience_seconds, window_seconds)
     oldest = _oldest([run.sending for run in lost])
-    listed = yield from tasks_since(outside, oldest.was_after, known_ids, **settings)
+    listed = yield from tasks_since(context, oldest.was_after, known_ids, **settings)
     yield from search.compare(listed, own_ids)
     findings = search.findings()
     for run in lost:
@@ -188,10 +188,10 @@ class _Search:
     """Collects, for each group of equal runs, the tasks that match and those that may."""
 
     def __init__(
-        self, outside: FlowContext, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
+        self, context: FlowContext, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
     ) -> None:
-        self._outside = outside
-        self._files = FileComparison(outside.host)
+        self._outside = context
+        self._files = FileComparison(context.host)
         self._windows = {
             run.item: max(
                 run.sending.latest_seconds(window_seconds) if window_seconds else 0.0,

@@ -52,12 +52,12 @@ def has_several_owners(tasks: Sequence[Task]) -> bool:
     return len({task.project_id for task in tasks if task.project_id is not None}) > 1
 
 
-def learn_owner(outside: FlowContext, own_ids: Iterable[str]) -> Flow[Owner]:
+def learn_owner(context: FlowContext, own_ids: Iterable[str]) -> Flow[Owner]:
     """Read the owner from tasks that this project started. Two have to agree about the person."""
     shown: list[Task] = []
     for wiro_task_id in own_ids:
         try:
-            shown.append((yield from call(endpoints.get_task(wiro_task_id), outside)))
+            shown.append((yield from call(endpoints.get_task(wiro_task_id), context)))
         except (WiroNotFoundError, WiroAnswerTooLargeError):
             continue
         if len(shown) == 2:

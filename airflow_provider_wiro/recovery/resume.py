@@ -115,7 +115,7 @@ class ResumeDecision:
 
 
 def resume(
-    outside: FlowContext,
+    context: FlowContext,
     record: RunRecord | None,
     wanted: RunSpec,
     policy: ResumePolicy,
@@ -135,30 +135,30 @@ def resume(
         return ResumeDecision(None, None, "there is no earlier run")
     if is_of_deleted_dag_run:
         what = "the record is of an earlier DAG run with the same id, which was deleted"
-        return (yield from _leave_stale(outside, record, what, policy))
+        return (yield from _leave_stale(context, record, what, policy))
     if record.is_consumed and was_cleared_since(record.written_by, wanted.task_try, wanted.max_tries):
         return ResumeDecision(None, None, "the earlier run's result was used, and the task was cleared since")
     if not wanted.is_run_of(record):
         what = "an earlier try's run had another model, parameters or files"
-        return (yield from _leave_stale(outside, record, what, policy))
+        return (yield from _leave_stale(context, record, what, policy))
     if record.wiro_task_id is None:
         return (
-            yield from resolve_lost_run(outside, record, wanted, resubmits_orphans=policy.resubmits_orphans)
+            yield from resolve_lost_run(context, record, wanted, resubmits_orphans=policy.resubmits_orphans)
         )
-    return (yield from _look_at_known(outside, record, record.wiro_task_id, wanted, policy))
+    return (yield from _look_at_known(context, record, record.wiro_task_id, wanted, policy))
 
 
 def _look_at_known(
-    outside: FlowContext, record: RunRecord, wiro_task_id: str, wanted: RunSpec, policy: ResumePolicy
+    context: FlowContext, record: RunRecord, wiro_task_id: str, wanted: RunSpec, policy: ResumePolicy
 ) -> Flow[ResumeDecision]:
     """Poll the recorded task once, and decide whether to follow it, return its result or start a new run."""
     limit = policy.timeout_seconds
     # A clock that was set back since would give the task more time.
-    started_at = min(record.sending.moment, outside.now())
+    started_at = min(record.sending.moment, context.now())
     try:
         task = yield from look_at_task(
             wiro_task_id,
-            outside,
+            context,
             deadline=None if limit is None else started_at + timedelta(seconds=limit),
             patience_seconds=policy.patience_seconds,
         )
@@ -182,7 +182,7 @@ def unknown_task(wiro_task_id: str) -> WiroOrphanedRunError:
 
 
 def _leave_stale(
-    outside: FlowContext, record: RunRecord, what: str, policy: ResumePolicy
+    context: FlowContext, record: RunRecord, what: str, policy: ResumePolicy
 ) -> Flow[ResumeDecision]:
     """
     Give up a record's task, which this try doesn't want: stop it, or leave it to end.
@@ -201,13 +201,13 @@ def _leave_stale(
             None, None, f"{what}; its response was lost, and if Wiro has started it, it is left to end"
         )
     if policy.stops_stale:
-        yield from stop_task(record.wiro_task_id, outside)
+        yield from stop_task(record.wiro_task_id, context)
         return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
     return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
 
 
 def resolve_lost_run(
-    outside: FlowContext, record: RunRecord, wanted: RunSpec, *, resubmits_orphans: bool = False
+    context: FlowContext, record: RunRecord, wanted: RunSpec, *, resubmits_orphans: bool = False
 ) -> Flow[ResumeDecision]:
     """
     Search once for the task of a Run whose response was lost, or whose sender died.
@@ -217,7 +217,7 @@ def resolve_lost_run(
     lost = "the response to an earlier Run was lost"
     try:
         found = yield from find_lost(
-            outside,
+            context,
             [lost_run(0, record.sending, record, wanted)],
             record.earlier_task_ids,
             own_ids=reversed(record.earlier_task_ids),
@@ -238,7 +238,7 @@ def resolve_lost_run(
 
 
 def find_lost_run_now(
-    outside: FlowContext, record: RunRecord, wanted: RunSpec, *, patience_seconds: float = 1.0
+    context: FlowContext, record: RunRecord, wanted: RunSpec, *, patience_seconds: float = 1.0
 ) -> Flow[str | None]:
     """
     Search once, without any wait, for the task of a Run that is in flight or lost: for a kill.
@@ -248,7 +248,7 @@ def find_lost_run_now(
     :raises WiroError: Wiro can't be asked.
     """
     found = yield from find_to_stop(
-        outside,
+        context,
         [lost_run(0, record.sending, record, wanted)],
         record.earlier_task_ids,
         patience_seconds=wanted.patience_seconds,

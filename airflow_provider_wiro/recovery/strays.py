@@ -37,7 +37,7 @@ class Strays:
 
 
 def find_strays(
-    outside: FlowContext,
+    context: FlowContext,
     earlier: Sequence[LostRun],
     known_ids: Container[str],
     *,
@@ -63,7 +63,7 @@ def find_strays(
     :raises WiroError: Wiro can't be asked.
     """
     found = yield from find_lost(
-        outside,
+        context,
         earlier,
         known_ids,
         own_ids=own_ids,
@@ -80,7 +80,7 @@ def find_strays(
         if wiro_task_id is None:
             uncertain.append(run)
             continue
-        task = yield from look_at_task(wiro_task_id, outside)
+        task = yield from look_at_task(wiro_task_id, context)
         is_early = patience_seconds < STRAY_WINDOW_SECONDS and run.sending.loss is not Loss.CUT_OFF
         if not (is_early or _was_there_before(run, task, next_baseline)):
             doubtful[task.id] = task
@@ -88,10 +88,10 @@ def find_strays(
         elif task.is_terminal:
             ended.append(task)
         else:
-            yield from stop_task(wiro_task_id, outside, is_running=not task.is_queued)
-            after = yield from look_at_task(wiro_task_id, outside)
+            yield from stop_task(wiro_task_id, context, is_running=not task.is_queued)
+            after = yield from look_at_task(wiro_task_id, context)
             (stopped if after.is_cancelled else ended).append(after)
-    open_until = _open_until(uncertain, outside.now(), patience_seconds)
+    open_until = _open_until(uncertain, context.now(), patience_seconds)
     return Strays(tuple(stopped), tuple(ended), tuple(doubtful.values()), open_until)
 
 

@@ -97,9 +97,9 @@ class Submitter:
             while_sending()
 
         def send() -> StartedRun:
-            return self.hook.converse(
-                lambda outside: operations.run_model(
-                    outside,
+            return self.hook.run_flow(
+                lambda context: operations.run_model(
+                    context,
                     run.wanted.model,
                     run.wanted.parameters,
                     fenced_files(run.files, confirm_upload),

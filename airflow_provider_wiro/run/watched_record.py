@@ -74,7 +74,7 @@ def _search(record: RunRecord, wanted: RunSpec) -> Search:
                 raise WiroConnectionError(f"it took more than {seconds:.1f} s.")
 
         hook.interrupted_by(check)
-        return hook.converse(lambda outside: _checked(find_lost_run_now(outside, record, wanted), check))
+        return hook.run_flow(lambda context: _checked(find_lost_run_now(context, record, wanted), check))
 
     return search
 

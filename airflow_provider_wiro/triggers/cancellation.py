@@ -155,7 +155,7 @@ async def _find_lost(hook: WiroAsyncHook, tasks: TasksToStop, log: Any) -> list[
     try:
         lost = LostRunDigests.from_json(tasks.lost_runs)
         async with asyncio.timeout(_STOP_PATIENCE_SECONDS):
-            found = await hook.converse(
+            found = await hook.run_flow(
                 lambda context: find_to_stop(
                     context,
                     lost.runs,

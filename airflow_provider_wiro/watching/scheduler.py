@@ -13,8 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.operations import out_of_time
-from airflow_provider_wiro.api.patience import PollPatience
-from airflow_provider_wiro.api.polling import SHORTEST_PAUSE_SECONDS
+from airflow_provider_wiro.api.polling import SHORTEST_PAUSE_SECONDS, PollPatience
 from airflow_provider_wiro.exceptions import WiroError, WiroRateLimitError
 from airflow_provider_wiro.watching.intervals import PollIntervals
 from airflow_provider_wiro.watching.task_list import ListScan, TaskList

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.api.patience import PollPatience
-    from airflow_provider_wiro.api.polling import Polling
+    from airflow_provider_wiro.api.polling import Polling, PollPatience
     from airflow_provider_wiro.exceptions import WiroError
 
 #: A watch may be polled this share of its pause early, together with others that are due.

@@ -224,7 +224,7 @@ class Watcher:
             await self._hook.close()
 
     async def _run(self) -> None:
-        gate = flow_context.outside(await self._hook.get_wiro_connection()).gate
+        gate = flow_context.new_context(await self._hook.get_wiro_connection()).gate
         while True:
             try:
                 now = self._now()
@@ -323,7 +323,7 @@ class Watcher:
             # One try: the scheduler knows when to try again, and what else to poll meanwhile.
             return flow.call(call, context, patience_seconds=0)
 
-        return await self._hook.converse(one_call)
+        return await self._hook.run_flow(one_call)
 
     def _is_pushed(self, wiro_task_id: str) -> bool:
         return self._subscriptions is not None and self._subscriptions.is_working(wiro_task_id)

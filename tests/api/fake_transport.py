@@ -52,7 +52,7 @@ class FakeTransport:
         self.pauses: list[float] = []
         self.answers = list(answers)
         nonces = count(173451380900001)
-        self.outside = FlowContext(
+        self.context = FlowContext(
             credentials=credentials or Credentials(KEY, SECRET),
             now=lambda: self.now,
             random=chance if callable(chance) else lambda: chance,

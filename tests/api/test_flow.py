@@ -55,7 +55,7 @@ TOO_MANY = http_response(429, b"", retry_after="20")
 def test_a_successful_call_is_sent_once_without_a_pause() -> None:
     transport = FakeTransport(detail("task_start"))
 
-    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
+    assert transport.drive(call(DETAIL, transport.context)).status == "task_start"
     assert transport.paths == ["Task/Detail"]
     assert transport.sends[0].body is DETAIL.body
     assert transport.pauses == []
@@ -66,8 +66,8 @@ def test_a_successful_call_is_sent_once_without_a_pause() -> None:
 
 def test_every_request_and_every_repeat_has_a_fresh_nonce_and_its_own_signature() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, NOT_SENT, detail("task_start"))
-    transport.drive(call(DETAIL, transport.outside))
-    transport.drive(call(DETAIL, transport.outside))
+    transport.drive(call(DETAIL, transport.context))
+    transport.drive(call(DETAIL, transport.context))
 
     assert len(transport.sends) == 5
     assert len({send.headers["x-nonce"] for send in transport.sends}) == 5
@@ -76,15 +76,15 @@ def test_every_request_and_every_repeat_has_a_fresh_nonce_and_its_own_signature(
 
 def test_key_only_mode_signs_nothing() -> None:
     transport = FakeTransport(detail("task_start"), credentials=Credentials(KEY))
-    transport.drive(call(DETAIL, transport.outside))
+    transport.drive(call(DETAIL, transport.context))
     assert transport.sends[0].headers == {"x-api-key": KEY}
 
 
 def test_no_repr_of_a_request_shows_a_secret() -> None:
     transport = FakeTransport(success())
-    transport.drive(call(endpoints.delete_task_files(TOKEN), transport.outside))
+    transport.drive(call(endpoints.delete_task_files(TOKEN), transport.context))
 
-    shown = repr(transport.sends[0]) + repr(transport.outside)
+    shown = repr(transport.sends[0]) + repr(transport.context)
     for secret in (KEY, SECRET, TOKEN, transport.sends[0].headers["x-signature"]):
         assert secret not in shown
 
@@ -101,7 +101,7 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
     for api_call in (RUN, endpoints.delete_task_files(TOKEN)):
         transport = FakeTransport(echo)
         with pytest.raises(WiroError) as raised:
-            transport.drive(call(api_call, transport.outside, patience_seconds=0))
+            transport.drive(call(api_call, transport.context, patience_seconds=0))
 
         message = str(raised.value) + str(raised.value.__cause__)
         for secret in (KEY, SECRET, TOKEN, transport.sends[0].headers["x-signature"]):
@@ -125,7 +125,7 @@ def test_no_message_shows_a_secret_that_the_server_echoes(status: int, form: str
 def test_a_run_that_certainly_did_not_start_is_sent_again(outcome: Outcome) -> None:
     transport = FakeTransport(outcome, outcome, STARTED)
 
-    assert transport.drive(call(RUN, transport.outside)).wiro_task_id == "2221"
+    assert transport.drive(call(RUN, transport.context)).wiro_task_id == "2221"
     assert transport.paths == ["Run/a/b"] * 3
 
 
@@ -155,7 +155,7 @@ def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> No
     transport = FakeTransport(outcome, STARTED)
 
     with pytest.raises(WiroLostRunError, match=r"Wiro may have started the task and bill it; look for it"):
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert transport.paths == ["Run/a/b"]
     assert transport.pauses == []
 
@@ -164,14 +164,14 @@ def test_a_run_that_may_have_started_is_never_sent_again(outcome: Outcome) -> No
 def test_every_other_call_is_repeated_after_the_same_failures(outcome: Outcome) -> None:
     transport = FakeTransport(outcome, outcome, detail("task_start"))
 
-    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
+    assert transport.drive(call(DETAIL, transport.context)).status == "task_start"
     assert len(transport.sends) == 3
 
 
 def test_a_run_lost_at_its_second_try_is_lost() -> None:
     transport = FakeTransport(http_response(503), CUT_OFF, STARTED)
     with pytest.raises(WiroLostRunError):
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert len(transport.sends) == 2
 
 
@@ -182,14 +182,14 @@ def test_a_run_lost_at_its_second_try_is_lost() -> None:
 def test_a_status_that_does_not_say_what_became_of_a_run_leaves_it_lost(status: int, body: object) -> None:
     transport = FakeTransport(http_response(status, body))
     with pytest.raises(WiroLostRunError):
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert len(transport.sends) == 1
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 499, 504, 522])
 def test_any_other_call_is_repeated_after_such_a_status(status: int) -> None:
     transport = FakeTransport(http_response(status), http_response(status), detail("task_start"))
-    assert transport.drive(call(DETAIL, transport.outside)).status == "task_start"
+    assert transport.drive(call(DETAIL, transport.context)).status == "task_start"
 
 
 CAT = FileContent("cat.png", "image/png", 3, lambda: BytesIO(b"cat"))
@@ -211,7 +211,7 @@ def test_a_repeatable_call_is_repeated_after_an_error_without_a_reason(
     api_call: ApiCall[Any], fields: dict[str, Any]
 ) -> None:
     transport = FakeTransport(refused(0, "Something went wrong."), success(**fields))
-    transport.drive(call(api_call, transport.outside))
+    transport.drive(call(api_call, transport.context))
     assert len(transport.sends) == 2
 
 
@@ -219,7 +219,7 @@ def test_an_error_without_a_reason_does_not_say_whether_a_run_was_started() -> N
     transport = FakeTransport(refused(0, "Something went wrong."))
     reason = r"doesn't say what became of it: .* Something went wrong \(HTTP 200, code 0\)\."
     with pytest.raises(WiroLostRunError, match=reason) as raised:
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert not raised.value.was_cut_off
     assert len(transport.sends) == 1
 
@@ -227,14 +227,14 @@ def test_an_error_without_a_reason_does_not_say_whether_a_run_was_started() -> N
 def test_a_lost_run_keeps_what_went_wrong_as_its_cause() -> None:
     transport = FakeTransport(CUT_OFF)
     with pytest.raises(WiroLostRunError, match="connection reset") as raised:
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert type(raised.value.__cause__) is WiroConnectionError
 
 
 def test_only_a_run_asks_for_a_fresh_connection() -> None:
     for api_call, answer, fresh in ((RUN, STARTED, True), (DETAIL, detail("task_start"), False)):
         transport = FakeTransport(answer)
-        transport.drive(call(api_call, transport.outside))
+        transport.drive(call(api_call, transport.context))
         assert transport.sends[0].needs_fresh_connection is fresh
 
 
@@ -259,7 +259,7 @@ def test_a_call_that_a_repeat_cannot_help_is_sent_once(
 ) -> None:
     transport = FakeTransport(outcome)
     with pytest.raises(expected):
-        transport.drive(call(api_call, transport.outside))
+        transport.drive(call(api_call, transport.context))
     assert len(transport.sends) == 1
     assert transport.pauses == []
 
@@ -281,7 +281,7 @@ def test_patience_is_counted_in_time_and_not_in_tries(
 ) -> None:
     transport = FakeTransport(outcome, chance=chance)
     with pytest.raises(expected):
-        transport.drive(call(DETAIL, transport.outside, patience_seconds=60))
+        transport.drive(call(DETAIL, transport.context, patience_seconds=60))
     assert 30 <= transport.elapsed <= 60
     assert 6 <= len(transport.sends) <= 9
 
@@ -294,28 +294,28 @@ def test_slow_failures_use_up_patience_too() -> None:
         return CUT_OFF
 
     with pytest.raises(WiroConnectionError):
-        transport.drive(call(DETAIL, transport.outside, patience_seconds=60))
+        transport.drive(call(DETAIL, transport.context, patience_seconds=60))
     assert len(transport.sends) == 2
 
 
 def test_without_patience_there_is_one_try() -> None:
     transport = FakeTransport(HTML_502)
     with pytest.raises(WiroServerError):
-        transport.drive(call(DETAIL, transport.outside, patience_seconds=0))
+        transport.drive(call(DETAIL, transport.context, patience_seconds=0))
     assert len(transport.sends) == 1
 
 
 def test_an_error_that_the_caller_handles_is_raised_at_once() -> None:
     transport = FakeTransport(refused(96))
     with pytest.raises(WiroConcurrencyLimitError):
-        transport.drive(call(RUN, transport.outside, gives_up_on=(WiroConcurrencyLimitError,)))
+        transport.drive(call(RUN, transport.context, gives_up_on=(WiroConcurrencyLimitError,)))
     assert len(transport.sends) == 1
 
 
 def test_pauses_stay_within_the_bounds_of_the_backoff() -> None:
     for chance, pauses in ((0.0, [0.5, 1.0, 2.0, 4.0]), (0.5, [0.75, 1.5, 3.0, 6.0])):
         transport = FakeTransport(HTML_502, HTML_502, HTML_502, HTML_502, detail("task_start"), chance=chance)
-        transport.drive(call(DETAIL, transport.outside))
+        transport.drive(call(DETAIL, transport.context))
         assert transport.pauses == pauses
 
 
@@ -323,7 +323,7 @@ def test_pauses_stay_within_the_bounds_of_the_backoff() -> None:
 def test_the_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one(status: int) -> None:
     for asked, pauses in (("20", [20.0]), ("Mon, 23 Nov 2026 12:00:20 GMT", [20.0]), ("0", [0.75])):
         transport = FakeTransport(http_response(status, b"", retry_after=asked), detail("task_start"))
-        transport.drive(call(DETAIL, transport.outside))
+        transport.drive(call(DETAIL, transport.context))
         assert transport.pauses == pauses
 
 
@@ -335,19 +335,19 @@ def test_a_server_that_asks_for_longer_than_patience_lasts_is_asked_again_within
     busy = http_response(status, b"", retry_after=asked)
     for api_call, then in ((DETAIL, detail("task_start")), (RUN, STARTED)):
         transport = FakeTransport(busy, then)
-        transport.drive(call(api_call, transport.outside))
+        transport.drive(call(api_call, transport.context))
         assert transport.sent_at == [0, 45]
 
     transport = FakeTransport(busy, busy, STARTED)
     with pytest.raises(WiroApiError):
-        transport.drive(call(RUN, transport.outside))
+        transport.drive(call(RUN, transport.context))
     assert transport.sent_at == [0, 45]
 
 
 def test_no_pause_exceeds_the_patience() -> None:
     transport = FakeTransport(http_response(503, b"", retry_after="20"), detail("task_start"))
     with pytest.raises(WiroServerError):
-        transport.drive(call(DETAIL, transport.outside, patience_seconds=19))
+        transport.drive(call(DETAIL, transport.context, patience_seconds=19))
     assert transport.pauses == []
 
 
@@ -356,11 +356,11 @@ def test_no_pause_exceeds_the_patience() -> None:
 
 def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
     other = FakeTransport(detail("task_start"))
-    hit = FakeTransport(TOO_MANY, gate=other.outside.gate)
+    hit = FakeTransport(TOO_MANY, gate=other.context.gate)
     with pytest.raises(WiroRateLimitError):
-        hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
+        hit.drive(call(DETAIL, hit.context, patience_seconds=0))
 
-    other.drive(call(DETAIL, other.outside))
+    other.drive(call(DETAIL, other.context))
     assert other.pauses == [20.0]
     assert other.sent_at == [20.0]
 
@@ -368,30 +368,30 @@ def test_a_429_makes_the_other_calls_of_the_connection_wait_as_well() -> None:
 @pytest.mark.parametrize("outcome", [http_response(503, b"", retry_after="20"), refused(96), HTML_502])
 def test_nothing_but_a_429_closes_the_gate(outcome: Outcome) -> None:
     other = FakeTransport(detail("task_start"))
-    hit = FakeTransport(outcome, gate=other.outside.gate)
+    hit = FakeTransport(outcome, gate=other.context.gate)
     with pytest.raises(WiroError):
-        hit.drive(call(DETAIL, hit.outside, patience_seconds=0))
+        hit.drive(call(DETAIL, hit.context, patience_seconds=0))
 
-    other.drive(call(DETAIL, other.outside))
+    other.drive(call(DETAIL, other.context))
     assert other.pauses == []
 
 
 def test_a_deadline_ends_the_wait_for_the_gate_and_nothing_is_sent() -> None:
     transport = FakeTransport(detail("task_start"))
-    transport.outside.gate.close(600)
+    transport.context.gate.close(600)
 
     with pytest.raises(WiroRateLimitError, match="asks to wait 15 s more"):
-        transport.drive(call(DETAIL, transport.outside, deadline=NOON + timedelta(seconds=30)))
+        transport.drive(call(DETAIL, transport.context, deadline=NOON + timedelta(seconds=30)))
     assert transport.elapsed == 30
     assert transport.sends == []
 
 
 def test_without_a_deadline_patience_ends_the_wait_for_the_gate() -> None:
     transport = FakeTransport(STARTED)
-    transport.outside.gate.close(50)
+    transport.context.gate.close(50)
 
     with pytest.raises(WiroRateLimitError):
-        transport.drive(call(RUN, transport.outside, patience_seconds=40))
+        transport.drive(call(RUN, transport.context, patience_seconds=40))
     assert transport.elapsed == 40
     assert transport.sends == []
 
@@ -401,11 +401,11 @@ def test_a_call_is_made_although_another_was_asked_to_wait_for_a_day(
     api_call: endpoints.ApiCall[object],
 ) -> None:
     transport = FakeTransport(detail("task_start") if api_call is DETAIL else STARTED)
-    hit = FakeTransport(http_response(429, b"", retry_after="86400"), gate=transport.outside.gate)
+    hit = FakeTransport(http_response(429, b"", retry_after="86400"), gate=transport.context.gate)
     with pytest.raises(WiroRateLimitError):
-        hit.drive(call(DETAIL, hit.outside))
+        hit.drive(call(DETAIL, hit.context))
 
-    transport.drive(call(api_call, transport.outside))
+    transport.drive(call(api_call, transport.context))
     assert transport.sent_at == [45]
 
 
@@ -413,7 +413,7 @@ def test_with_a_deadline_a_call_waits_for_rate_limits_whatever_its_patience() ->
     transport = FakeTransport(TOO_MANY, TOO_MANY, TOO_MANY, STARTED)
     deadline = NOON + timedelta(seconds=90)
 
-    transport.drive(call(RUN, transport.outside, patience_seconds=0, deadline=deadline))
+    transport.drive(call(RUN, transport.context, patience_seconds=0, deadline=deadline))
     assert transport.sent_at == [0, 20, 40, 60]
 
 
@@ -425,5 +425,5 @@ def test_a_clock_that_jumps_back_makes_a_call_longer_but_not_endless() -> None:
             transport.now -= timedelta(hours=1)
         return HTML_502 if len(transport.sends) < 6 else detail("task_start")
 
-    transport.drive(call(DETAIL, transport.outside))
+    transport.drive(call(DETAIL, transport.context))
     assert len(transport.sends) == 6

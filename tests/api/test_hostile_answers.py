@@ -76,7 +76,7 @@ def test_any_response_raises_at_worst_a_wiro_error(
     transport = FakeTransport(ApiResponse(status, headers, body))
     message = ""
     try:
-        transport.drive(call(api_call, transport.outside))
+        transport.drive(call(api_call, transport.context))
     except WiroError as error:
         message = str(error)
     assert len(message.encode()) < 5000
@@ -103,7 +103,7 @@ def test_no_message_repeats_a_secret_wherever_the_server_echoes_it(
     send_secrets = api_call.secrets
     transport = FakeTransport(echo)
     with pytest.raises(WiroError) as raised:
-        transport.drive(call(api_call, transport.outside, patience_seconds=0))
+        transport.drive(call(api_call, transport.context, patience_seconds=0))
 
     message = f"{raised.value} {raised.value!r} {raised.value.__cause__}"
     for secret in (KEY, SECRET, transport.sends[0].headers["x-signature"], *send_secrets):

@@ -22,7 +22,7 @@ RETRO = success(tool=[{"slugowner": "retroAIx", "slugproject": "Retro-Cartoons"}
 
 def error_for(transport: FakeTransport, model: str) -> str:
     with pytest.raises(WiroModelNotFoundError) as raised:
-        transport.drive(operations.run_model(transport.outside, model, {"prompt": "x"}, {}))
+        transport.drive(operations.run_model(transport.context, model, {"prompt": "x"}, {}))
     return str(raised.value)
 
 
@@ -50,7 +50,7 @@ def test_a_request_for_a_model_gets_the_same_error() -> None:
     )
 
     with pytest.raises(WiroModelNotFoundError, match="did you mean 'retroAIx/Retro-Cartoons'"):
-        transport.drive(model_slugs.get_model("retroAIx/Retro-Cartoon", transport.outside))
+        transport.drive(model_slugs.get_model("retroAIx/Retro-Cartoon", transport.context))
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ LOGO = success(tool=[{"slugowner": "wiro", "slugproject": "Animated Logo", "para
 
 
 def run(transport: FakeTransport, model: str) -> str:
-    return transport.drive(operations.run_model(transport.outside, model, {"prompt": "x"}, {})).wiro_task_id
+    return transport.drive(operations.run_model(transport.context, model, {"prompt": "x"}, {})).wiro_task_id
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_run_in_the_other_form_can_be_lost_like_any_run() -> None:
 def test_a_models_parameters_are_found_in_either_form(unknown: ApiResponse) -> None:
     transport = FakeTransport(unknown, LOGO)
 
-    model = transport.drive(model_slugs.get_model("wiro/Animated Logo", transport.outside))
+    model = transport.drive(model_slugs.get_model("wiro/Animated Logo", transport.context))
 
     assert model.slug == "wiro/Animated Logo"
     assert [json.loads(send.body.json or "") for send in transport.sends] == [
@@ -134,7 +134,7 @@ def test_a_batch_is_notified_of_the_form_that_wiro_knows() -> None:
 
     transport.drive(
         model_slugs.call_in_either_form(
-            "wiro/Animated Logo", model_slugs.endpoints.get_model, transport.outside, learn=learned.append
+            "wiro/Animated Logo", model_slugs.endpoints.get_model, transport.context, learn=learned.append
         )
     )
 

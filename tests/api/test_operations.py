@@ -40,7 +40,7 @@ TOOL = success(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "co
 
 def test_a_run_without_files_is_one_request() -> None:
     transport = FakeTransport(STARTED)
-    started = transport.drive(operations.run_model(transport.outside, "a/b", {"prompt": "x"}, {}))
+    started = transport.drive(operations.run_model(transport.context, "a/b", {"prompt": "x"}, {}))
 
     assert (started.wiro_task_id, started.token) == ("2221", TOKEN)
     assert transport.paths == ["Run/a/b"]
@@ -49,7 +49,7 @@ def test_a_run_without_files_is_one_request() -> None:
 def test_a_run_with_files_first_requests_the_models_parameters() -> None:
     transport = FakeTransport(TOOL, STARTED)
     files = {"inputImage": [CAT, FileUrl("https://a.example/1.png")]}
-    transport.drive(operations.run_model(transport.outside, "a/b", {"steps": 4}, files))
+    transport.drive(operations.run_model(transport.context, "a/b", {"steps": 4}, files))
 
     assert transport.paths == ["Tool/Detail", "Run/a/b"]
     assert transport.sends[1].body.form == (
@@ -75,34 +75,34 @@ def test_a_run_with_files_first_requests_the_models_parameters() -> None:
 )
 def test_if_the_models_parameters_are_unavailable_files_are_sent_in_the_usual_form(unknown: object) -> None:
     transport = FakeTransport(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
-    transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
 
 
 def test_the_request_for_the_model_is_repeated_and_the_run_is_not() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, TOOL, CUT_OFF)
     with pytest.raises(WiroLostRunError):
-        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+        transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.paths == ["Tool/Detail"] * 3 + ["Run/a/b"]
 
 
 def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
     transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
-        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+        transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.paths == ["Tool/Detail"]
 
 
 def test_a_single_failure_of_tool_detail_is_tolerated() -> None:
     transport = FakeTransport(refused(0, "Something went wrong."), TOOL, STARTED)
-    transport.drive(operations.run_model(transport.outside, "a/b", {}, {"inputImage": [CAT]}))
+    transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
     assert transport.sends[-1].body.form == (("inputImage", CAT),)
 
 
 def test_a_file_the_model_does_not_take_is_refused_before_the_run() -> None:
     transport = FakeTransport(TOOL, STARTED)
     with pytest.raises(WiroUsageError, match="no file parameter 'picture'"):
-        transport.drive(operations.run_model(transport.outside, "a/b", {}, {"picture": [CAT]}))
+        transport.drive(operations.run_model(transport.context, "a/b", {}, {"picture": [CAT]}))
     assert transport.paths == ["Tool/Detail"]
 
 
@@ -110,7 +110,7 @@ def test_a_run_names_its_callback_and_its_project() -> None:
     transport = FakeTransport(STARTED)
     transport.drive(
         operations.run_model(
-            transport.outside, "a/b", {}, {}, callback_url="https://me.example", project_id="p1"
+            transport.context, "a/b", {}, {}, callback_url="https://me.example", project_id="p1"
         )
     )
     assert json.loads(transport.sends[0].body.json or "") == {
@@ -121,11 +121,11 @@ def test_a_run_names_its_callback_and_its_project() -> None:
 
 def test_a_run_waits_for_a_free_slot_unless_the_caller_does() -> None:
     transport = FakeTransport(refused(96), refused(96), STARTED)
-    assert transport.drive(operations.run_model(transport.outside, "a/b", {}, {})).wiro_task_id == "2221"
+    assert transport.drive(operations.run_model(transport.context, "a/b", {}, {})).wiro_task_id == "2221"
 
     transport = FakeTransport(refused(96), STARTED)
     with pytest.raises(WiroConcurrencyLimitError):
-        transport.drive(operations.run_model(transport.outside, "a/b", {}, {}, waits_for_slot=False))
+        transport.drive(operations.run_model(transport.context, "a/b", {}, {}, waits_for_slot=False))
     assert len(transport.sends) == 1
 
 
@@ -134,7 +134,7 @@ def test_a_run_waits_for_a_free_slot_unless_the_caller_does() -> None:
 
 def test_deleting_a_tasks_files_requests_its_token_first() -> None:
     transport = FakeTransport(detail("task_postprocess_end"), success())
-    transport.drive(operations.delete_task_files(transport.outside, "2221"))
+    transport.drive(operations.delete_task_files(transport.context, "2221"))
 
     assert transport.paths == ["Task/Detail", "Task/InputOutputDelete"]
     assert json.loads(transport.sends[1].body.json or "") == {"tasktoken": TOKEN}
@@ -143,7 +143,7 @@ def test_deleting_a_tasks_files_requests_its_token_first() -> None:
 def test_without_a_token_nothing_is_deleted() -> None:
     transport = FakeTransport(detail("task_postprocess_end", socketaccesstoken=None))
     with pytest.raises(WiroResponseError, match="no token for task 2221"):
-        transport.drive(operations.delete_task_files(transport.outside, "2221"))
+        transport.drive(operations.delete_task_files(transport.context, "2221"))
     assert transport.paths == ["Task/Detail"]
 
 
@@ -153,7 +153,7 @@ def test_without_a_token_nothing_is_deleted() -> None:
 @pytest.mark.parametrize("answer", [success(tasklist=[]), success(), NO_TASK_YET])
 def test_a_connection_works_if_wiro_accepts_it_even_without_any_task(answer: object) -> None:
     transport = FakeTransport(answer)  # type: ignore[arg-type]
-    message = transport.drive(operations.try_connection(transport.outside))
+    message = transport.drive(operations.try_connection(transport.context))
 
     assert message == "Wiro accepts the connection (signature mode)."
     assert transport.paths == ["Task/List"]
@@ -161,7 +161,7 @@ def test_a_connection_works_if_wiro_accepts_it_even_without_any_task(answer: obj
 
 def test_a_connection_test_reports_the_mode() -> None:
     transport = FakeTransport(success(), credentials=Credentials(KEY))
-    message = transport.drive(operations.try_connection(transport.outside))
+    message = transport.drive(operations.try_connection(transport.context))
     assert message == "Wiro accepts the connection (API key only mode)."
 
 
@@ -178,5 +178,5 @@ def test_a_connection_test_reports_the_mode() -> None:
 def test_a_broken_connection_is_tried_once_and_is_an_error(answer: object, expected: type[Exception]) -> None:
     transport = FakeTransport(answer)  # type: ignore[arg-type]
     with pytest.raises(expected):
-        transport.drive(operations.try_connection(transport.outside))
+        transport.drive(operations.try_connection(transport.context))
     assert len(transport.sends) == 1

@@ -97,7 +97,7 @@ def test_a_deep_nest_and_a_long_text_take_no_time() -> None:
 
 def ask(call: Any, *answers: ApiResponse) -> Any:
     transport = FakeTransport(*answers)
-    return transport.drive(flow.call(call, transport.outside))
+    return transport.drive(flow.call(call, transport.context))
 
 
 def padded(size: int, **fields: Any) -> ApiResponse:
@@ -147,7 +147,7 @@ def test_a_task_is_followed_through_oversized_responses_to_its_end() -> None:
     polling = Polling(transport.now, transport.now + timedelta(hours=1))
     seen: list[str] = []
     follow = operations.wait_for_task(
-        "2221", transport.outside, polling, observe=lambda task: seen.append(task.status)
+        "2221", transport.context, polling, observe=lambda task: seen.append(task.status)
     )
     with pytest.raises(WiroAnswerTooLargeError, match=ENDED):
         transport.drive(follow)
@@ -180,14 +180,14 @@ def test_if_the_beginning_lacks_the_status_the_list_is_requested_once() -> None:
 def test_the_error_says_so_if_the_list_does_not_show_the_status_either(listed: ApiResponse) -> None:
     transport = FakeTransport(large_and_shy(), listed)
     with pytest.raises(WiroAnswerTooLargeError, match=UNKNOWN) as caught:
-        transport.drive(flow.call(endpoints.get_task("2221"), transport.outside))
+        transport.drive(flow.call(endpoints.get_task("2221"), transport.context))
     assert not caught.value.has_ended
     assert transport.paths == ["Task/Detail", "Task/List"]
 
 
 def test_a_stop_whose_response_is_too_large_is_checked() -> None:
     transport = FakeTransport(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
-    stopped = transport.drive(operations.stop_task("2221", transport.outside))
+    stopped = transport.drive(operations.stop_task("2221", transport.context))
     assert stopped is not None
     assert stopped.is_cancelled
     assert transport.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]

@@ -59,7 +59,7 @@ class Wiro:
 
 def test_a_queued_task_is_cancelled_and_nothing_else_is_sent() -> None:
     transport = FakeTransport(Wiro("task_queue"))
-    task = transport.drive(stop_task("2221", transport.outside))
+    task = transport.drive(stop_task("2221", transport.context))
 
     assert task is not None
     assert task.is_cancelled
@@ -69,7 +69,7 @@ def test_a_queued_task_is_cancelled_and_nothing_else_is_sent() -> None:
 
 def test_a_running_task_is_killed_when_it_cannot_be_cancelled() -> None:
     transport = FakeTransport(Wiro("task_start"))
-    task = transport.drive(stop_task("2221", transport.outside))
+    task = transport.drive(stop_task("2221", transport.context))
 
     assert task is not None
     assert task.is_cancelled
@@ -79,32 +79,32 @@ def test_a_running_task_is_killed_when_it_cannot_be_cancelled() -> None:
 
 def test_a_task_that_is_known_to_run_is_killed_first() -> None:
     transport = FakeTransport(Wiro("task_start"))
-    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    transport.drive(stop_task("2221", transport.context, is_running=True))
     assert transport.paths == [KILL]
 
 
 def test_a_queued_task_taken_for_running_is_cancelled() -> None:
     transport = FakeTransport(Wiro("task_queue"))
-    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    transport.drive(stop_task("2221", transport.context, is_running=True))
     assert transport.paths == [KILL, CANCEL]
 
 
 def test_a_task_that_starts_between_the_two_calls_is_killed() -> None:
     transport = FakeTransport(Wiro("task_assign", "task_start"))
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL, KILL]
 
 
 def test_a_stop_is_retried_while_the_task_is_between_two_states() -> None:
     transport = FakeTransport(Wiro("task_accept", "task_accept", "task_accept", "task_start"))
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL, KILL, DETAIL, KILL]
     assert transport.pauses == [0.375]
 
 
 def test_a_task_that_waits_for_a_requeue_is_killed_like_a_running_one() -> None:
     transport = FakeTransport(Wiro("task_error"))
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL, KILL]
 
 
@@ -119,21 +119,21 @@ def test_several_tries_of_both_calls_fit_into_the_seconds_of_a_kill() -> None:
         return STOPPED if transport.elapsed >= 3 else NOT_KILLABLE
 
     transport = FakeTransport(answer)
-    transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
+    transport.drive(stop_task("2221", transport.context, patience_seconds=3.3))
     assert transport.paths.count(KILL) == 5
     assert transport.elapsed <= 3.3
 
 
 def test_a_task_that_ends_by_itself_between_tries_is_left_as_it_is() -> None:
     transport = FakeTransport(Wiro(*["task_accept"] * 9, "task_postprocess_end"))
-    task = transport.drive(stop_task("2221", transport.outside))
+    task = transport.drive(stop_task("2221", transport.context))
     assert task is not None
     assert task.status == "task_postprocess_end"
 
 
 def test_a_task_that_returned_to_the_queue_is_cancelled_first() -> None:
     transport = FakeTransport(Wiro("task_accept", "task_accept", "task_queue"))
-    transport.drive(stop_task("2221", transport.outside, is_running=True))
+    transport.drive(stop_task("2221", transport.context, is_running=True))
     assert transport.paths == [KILL, CANCEL, DETAIL, CANCEL]
 
 
@@ -141,7 +141,7 @@ def test_a_task_that_returned_to_the_queue_is_cancelled_first() -> None:
 @pytest.mark.parametrize("is_running", [False, True])
 def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is_running: bool) -> None:
     transport = FakeTransport(Wiro(status))
-    task = transport.drive(stop_task("2221", transport.outside, is_running=is_running))
+    task = transport.drive(stop_task("2221", transport.context, is_running=is_running))
 
     assert task is not None
     assert task.status == status
@@ -150,13 +150,13 @@ def test_a_task_that_has_ended_is_left_as_it_is_without_an_error(status: str, is
 
 def test_a_stop_that_wiro_accepts_without_showing_the_task_counts() -> None:
     transport = FakeTransport(success())
-    assert transport.drive(stop_task("2221", transport.outside)) is None
+    assert transport.drive(stop_task("2221", transport.context)) is None
 
 
 def test_a_stop_gives_up_after_its_patience_and_reports_that_the_task_may_still_run() -> None:
     transport = FakeTransport(Wiro("task_accept"))
     with pytest.raises(WiroNotStoppableError) as raised:
-        transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
+        transport.drive(stop_task("2221", transport.context, patience_seconds=60))
     assert transport.elapsed == 60
     message = str(raised.value)
     assert "2221 may still run" in message
@@ -176,11 +176,11 @@ def test_no_refusal_is_final_while_the_task_runs(refusal: Outcome) -> None:
         return STOPPED if transport.elapsed > 20 else refusal
 
     transport = FakeTransport(answer)
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
 
     never = FakeTransport(lambda send: detail("task_assign") if send.path == DETAIL else refusal)
     with pytest.raises(WiroError, match="may still run"):
-        never.drive(stop_task("2221", never.outside))
+        never.drive(stop_task("2221", never.context))
 
 
 @pytest.mark.parametrize("outcome", [HTML_502, CUT_OFF, NOT_SENT])
@@ -188,7 +188,7 @@ def test_no_refusal_is_final_while_the_task_runs(refusal: Outcome) -> None:
 def test_an_outage_ends_a_stop_after_its_total_patience(outcome: Outcome, patience: float) -> None:
     transport = FakeTransport(outcome)
     with pytest.raises((WiroServerError, WiroConnectionError)):
-        transport.drive(stop_task("2221", transport.outside, patience_seconds=patience))
+        transport.drive(stop_task("2221", transport.context, patience_seconds=patience))
     assert transport.elapsed <= patience
 
 
@@ -199,7 +199,7 @@ def test_patience_does_not_restart_with_each_request() -> None:
 
     transport = FakeTransport(answer)
     with pytest.raises(WiroServerError):
-        transport.drive(stop_task("2221", transport.outside, patience_seconds=4))
+        transport.drive(stop_task("2221", transport.context, patience_seconds=4))
     assert transport.paths[:5] == [CANCEL] * 3 + [KILL] * 2
     assert set(transport.paths[5:]) == {KILL}
     assert transport.elapsed <= 4
@@ -207,23 +207,23 @@ def test_patience_does_not_restart_with_each_request() -> None:
 
 def test_a_stop_survives_a_short_outage() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, NOT_CANCELLABLE, HTML_502, STOPPED)
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL] * 3 + [KILL] * 2
 
 
 def test_a_stop_does_not_wait_for_other_calls_rate_limit() -> None:
     transport = FakeTransport(Wiro("task_queue"))
-    transport.outside.gate.close(600)
-    transport.drive(stop_task("2221", transport.outside))
+    transport.context.gate.close(600)
+    transport.drive(stop_task("2221", transport.context))
     assert transport.sent_at == [0]
 
 
 def test_a_rate_limited_stop_waits_as_requested_within_its_patience() -> None:
     transport = FakeTransport(http_response(429, b"", retry_after="10"), STOPPED)
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.sent_at == [0, 10]
 
-    assert transport.outside.gate.wait_seconds() == 0.0
+    assert transport.context.gate.wait_seconds() == 0.0
 
 
 def test_a_stop_asked_to_wait_longer_than_its_patience_tries_anyway() -> None:
@@ -231,12 +231,12 @@ def test_a_stop_asked_to_wait_longer_than_its_patience_tries_anyway() -> None:
     transport = FakeTransport(
         http_response(429, b"", retry_after="86400"), http_response(429, b"", retry_after="86400"), STOPPED
     )
-    transport.drive(stop_task("2221", transport.outside, patience_seconds=3.3))
+    transport.drive(stop_task("2221", transport.context, patience_seconds=3.3))
     assert transport.elapsed <= 3.3
 
     transport = FakeTransport(http_response(429, b"", retry_after="86400"))
     with pytest.raises(WiroRateLimitError, match="may still run"):
-        transport.drive(stop_task("2221", transport.outside, patience_seconds=60))
+        transport.drive(stop_task("2221", transport.context, patience_seconds=60))
     assert transport.elapsed == 60
     assert len(transport.sends) <= 20
 
@@ -245,19 +245,19 @@ def test_a_stop_asked_to_wait_longer_than_its_patience_tries_anyway() -> None:
 def test_credentials_that_are_refused_end_the_attempt_at_once(refusal: Outcome) -> None:
     transport = FakeTransport(refusal)
     with pytest.raises(WiroAuthenticationError):
-        transport.drive(stop_task("2221", transport.outside))
+        transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL]
 
 
 def test_a_task_that_does_not_exist_is_an_error_after_half_a_minute() -> None:
     transport = FakeTransport(NO_TASK_YET)
     with pytest.raises(WiroNotFoundError):
-        transport.drive(stop_task("2221", transport.outside))
+        transport.drive(stop_task("2221", transport.context))
     assert 30 <= transport.elapsed <= 40
     assert transport.paths[:3] == [CANCEL, KILL, DETAIL]
 
 
 def test_a_task_that_was_just_started_is_stopped_as_soon_as_wiro_knows_it() -> None:
     transport = FakeTransport(*[NO_TASK_YET] * 4, STOPPED)
-    transport.drive(stop_task("2221", transport.outside))
+    transport.drive(stop_task("2221", transport.context))
     assert transport.paths == [CANCEL, KILL, DETAIL, CANCEL, KILL]

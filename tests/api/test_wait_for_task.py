@@ -63,7 +63,7 @@ class Watch:
         return self.transport.drive(
             wait_for_task(
                 "2221",
-                self.transport.outside,
+                self.transport.context,
                 polling or Polling(NOON),
                 observe=lambda task: self.seen.append(task.status),
                 **options,  # type: ignore[arg-type]
@@ -302,7 +302,7 @@ def test_a_rate_limit_of_a_day_hides_neither_the_end_nor_the_deadline() -> None:
     assert ends_meanwhile.sent_at == [0, 45]
 
     other_calls_are_limited = FakeTransport(DONE)
-    other_calls_are_limited.outside.gate.close(86_400)
+    other_calls_are_limited.context.gate.close(86_400)
     soon = NOON + timedelta(seconds=20)
     assert Watch(other_calls_are_limited).wait(Polling(NOON, soon)).has_succeeded
     assert other_calls_are_limited.sent_at == [20]

@@ -408,8 +408,8 @@ def test_a_strangers_task_that_fits_as_well_is_for_a_person_to_look_at(work: Bat
 
     newest = run_sender.ask_baseline
 
-    def newest_and_then_a_stranger(outside: Any) -> Any:
-        found = yield from newest(outside)
+    def newest_and_then_a_stranger(flow_context: Any) -> Any:
+        found = yield from newest(flow_context)
         original(WiroHook(), RETRO, {**TINY, "prompt": "a"})
         return found
 

@@ -352,13 +352,13 @@ def test_a_retry_that_is_killed_while_it_polls_its_recorded_task_stops_it(
     work.store.set("wiro_run", record)
     work.retry()
     operator = work.operator()
-    converse = operator.hook.converse
+    run_flow = operator.hook.run_flow
 
     def converse_and_be_killed(make_flow: Any) -> Any:
         operator.on_kill()
-        return converse(make_flow)
+        return run_flow(make_flow)
 
-    operator.hook.converse = converse_and_be_killed  # type: ignore[method-assign]
+    operator.hook.run_flow = converse_and_be_killed  # type: ignore[method-assign]
     with pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
 

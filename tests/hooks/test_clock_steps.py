@@ -103,12 +103,12 @@ async def test_the_watcher_continues_and_keeps_deadlines(
 
 
 def test_a_rate_limit_lasts_as_long_as_requested(server: HostileServer, connect: object) -> None:
-    gate = flow_context.outside(WiroHook().connection).gate
+    gate = flow_context.new_context(WiroHook().connection).gate
     gate.close(5)
     WallClock.ahead = -HOUR
     assert 0 < gate.wait_seconds() <= 5
     WallClock.ahead = HOUR
-    assert 0 < flow_context.outside(WiroHook().connection).gate.wait_seconds() <= 5
+    assert 0 < flow_context.new_context(WiroHook().connection).gate.wait_seconds() <= 5
 
 
 def test_a_steady_clock_translates_moments_of_the_wall_clock() -> None:

@@ -328,10 +328,10 @@ class SimulatedHook:
         self._nonces = iter(range(1, 10**9))
         self._gate = RateGate(lambda: world.time)
 
-    def converse(self, make: Callable[[FlowContext], Flow[T]]) -> T:
+    def run_flow(self, make: Callable[[FlowContext], Flow[T]]) -> T:
         world = self._world
         ahead = world.now() - datetime.fromtimestamp(world.time, tz=UTC)  # as it is when the wait begins
-        outside = FlowContext(
+        context = FlowContext(
             credentials=Credentials("key-123", "secret-456"),
             now=lambda: datetime.fromtimestamp(world.time, tz=UTC) + ahead,
             random=lambda: 0.5,
@@ -339,7 +339,7 @@ class SimulatedHook:
             gate=self._gate,
             host="api.wiro.ai",
         )
-        return drive(make(outside), world.send, world.pause, world.digest)
+        return drive(make(context), world.send, world.pause, world.digest)
 
     def pause(self, seconds: float) -> None:
         self._world.pause(Pause(seconds))

@@ -115,9 +115,9 @@ def one_try(
             TaskTry(try_number),
             files=sent,
         ),
-        submit=lambda before_send, _: hook.converse(
-            lambda outside: operations.run_model(
-                outside, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
+        submit=lambda before_send, _: hook.run_flow(
+            lambda context: operations.run_model(
+                context, MODEL, PARAMETERS, files, waits_for_slot=False, before_send=before_send
             )
         ),
         policy=ResumePolicy(timeout_seconds=TIMEOUT_SECONDS),
@@ -141,9 +141,9 @@ def one_try(
     try:
         task = begun.task
         if task is None or not task.is_terminal:
-            task = hook.converse(
-                lambda outside: operations.wait_for_task(
-                    begun.wiro_task_id, outside, polling, observe=seen.append
+            task = hook.run_flow(
+                lambda context: operations.wait_for_task(
+                    begun.wiro_task_id, context, polling, observe=seen.append
                 )
             )
     except WiroTaskTimeoutError:
@@ -157,7 +157,7 @@ def one_try(
 
 
 def stop(hook: SimulatedHook, wiro_task_id: str) -> None:
-    hook.converse(lambda outside: operations.stop_task(wiro_task_id, outside))
+    hook.run_flow(lambda context: operations.stop_task(wiro_task_id, context))
 
 
 class _FailedError(WiroError):

@@ -188,7 +188,7 @@ def test_what_wiro_refuses_is_not_retried(
 
 def test_files_go_into_the_folder_of_an_id(wiro: WiroEmulator, image: Callable[..., Path]) -> None:
     with WiroHook() as hook:
-        made = hook.converse(
+        made = hook.run_flow(
             partial(
                 flow.call,
                 ApiCall("File/FolderCreate", Body(json='{"name": "shots"}'), lambda it: it.get("list")),

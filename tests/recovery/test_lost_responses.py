@@ -200,7 +200,7 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
     ask = durable_run.ask_baseline
     asked: list[int] = []
 
-    def and_it_shows_up(outside: FlowContext) -> Flow[Baseline]:
+    def and_it_shows_up(flow_context: FlowContext) -> Flow[Baseline]:
         asked.append(1)
         if len(asked) == 2:
             if not has_ended:
@@ -208,7 +208,7 @@ def test_an_earlier_sending_that_started_a_task_after_all_is_stopped_and_reporte
             late = WiroHook().run_model(RETRO, SMALL)
             if has_ended:
                 WiroHook().wait_for_task(late.wiro_task_id, poll_interval=0.02)
-        return ask(outside)
+        return ask(flow_context)
 
     monkeypatch.setattr(durable_run, "ask_baseline", and_it_shows_up)
 

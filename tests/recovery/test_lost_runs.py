@@ -73,7 +73,7 @@ def found(
         return _as_read(success(tasklist=[one for one in tasks if one["id"] == wanted]))
 
     transport = FakeTransport(answer)
-    return transport.drive(find_lost(transport.outside, runs, known))
+    return transport.drive(find_lost(transport.context, runs, known))
 
 
 A, B = {"prompt": "a"}, {"prompt": "b"}
@@ -130,7 +130,7 @@ def test_a_newest_task_too_large_to_be_read_is_the_newest_all_the_same() -> None
         return _as_read(success(tasklist=tasks[start : start + int(body["limit"])]))
 
     transport = FakeTransport(answer)
-    assert transport.drive(ask_baseline(transport.outside)).newest == "103"
+    assert transport.drive(ask_baseline(transport.context)).newest == "103"
 
 
 def test_of_equal_runs_each_may_have_any_task_that_fits() -> None:
@@ -196,7 +196,7 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
 
     transport = FakeTransport(answer)
 
-    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).tasks == {0: "101"}
+    assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).tasks == {0: "101"}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_list_that_cannot_be_searched_is_a_doubt(answer: Any, says: str) -> No
     transport = FakeTransport(answer)
 
     with pytest.raises(WiroOrphanedRunError, match=f"{says}.*dashboard") as failure:
-        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.context, [lost(0, A)], set()))
     assert "on_orphaned_intent='resubmit'" in str(failure.value)
 
 
@@ -220,7 +220,7 @@ def test_a_wiro_that_cannot_be_asked_is_no_doubt(answer: Any) -> None:
     transport = FakeTransport(answer)
 
     with pytest.raises(WiroError) as failure:
-        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.context, [lost(0, A)], set()))
     assert not isinstance(failure.value, WiroOrphanedRunError)
 
 
@@ -232,14 +232,14 @@ def test_a_listed_task_that_has_no_detail_is_a_doubt() -> None:
 
     transport = FakeTransport(answer)
 
-    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).doubts == {0: ["101"]}
+    assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).doubts == {0: ["101"]}
 
 
 def test_a_list_that_is_not_newest_first_cannot_be_searched() -> None:
     transport = FakeTransport(success(tasklist=[task(101, A), task(102, A)]))
 
     with pytest.raises(WiroOrphanedRunError, match="not newest first"):
-        transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
+        transport.drive(find_lost(transport.context, [lost(0, A)], set()))
 
 
 @given(
@@ -329,7 +329,7 @@ def test_not_in_the_list_is_no_proof_before_wiro_can_no_longer_be_at_work(
         transport = FakeTransport(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
         transport.now += timedelta(seconds=elapsed)
 
-        findings = transport.drive(find_lost(transport.outside, [lost(0, A, **sending)], set()))
+        findings = transport.drive(find_lost(transport.context, [lost(0, A, **sending)], set()))
 
         assert findings.not_started == ([0] if elapsed > holds else [])
         assert findings.open == ({} if elapsed > holds else {0: pytest.approx(holds - elapsed)})
@@ -356,7 +356,7 @@ def test_a_clock_that_was_set_here_makes_nothing_certain_and_delays_nothing(jump
         transport = FakeTransport(dated(NO_TASK_YET, NOON.timestamp() + elapsed))
         transport.now += timedelta(seconds=elapsed + jump)
 
-        findings = transport.drive(find_lost(transport.outside, [lost(0, A)], set()))
+        findings = transport.drive(find_lost(transport.context, [lost(0, A)], set()))
 
         assert bool(findings.not_started) is is_certain
 
@@ -364,16 +364,16 @@ def test_a_clock_that_was_set_here_makes_nothing_certain_and_delays_nothing(jump
 def test_without_wiros_clock_this_machines_is_used() -> None:
     transport = FakeTransport(NO_TASK_YET)
     transport.now += timedelta(seconds=599)
-    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
+    assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).open == {0: pytest.approx(1.0)}
     transport.now += timedelta(seconds=2)
-    assert transport.drive(find_lost(transport.outside, [lost(0, A)], set())).not_started == [0]
+    assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).not_started == [0]
 
 
 def test_the_configured_patience_is_what_counts() -> None:
     transport = FakeTransport(NO_TASK_YET)
     transport.now += timedelta(seconds=31)
 
-    look = find_lost(transport.outside, [lost(0, A)], set(), patience_seconds=30.0)
+    look = find_lost(transport.context, [lost(0, A)], set(), patience_seconds=30.0)
 
     assert transport.drive(look).not_started == [0]
 
@@ -402,7 +402,7 @@ def by_files(
         digests=digests,
     )
     findings = transport.drive(
-        find_lost(transport.outside, [lost(0, A, files={"inputImage": sent} if sent else {})], set())
+        find_lost(transport.context, [lost(0, A, files={"inputImage": sent} if sent else {})], set())
     )
     return "found" if findings.tasks else "doubt" if findings.doubts else "not it"
 
@@ -469,7 +469,7 @@ def test_each_file_is_fetched_once_however_many_runs_ask_for_it() -> None:
     )
     runs = [lost(item, A, files={"inputImage": [SentFile(sha256=one)]}) for item, one in enumerate("abc")]
 
-    assert not transport.drive(find_lost(transport.outside, runs, set())).has_tasks
+    assert not transport.drive(find_lost(transport.context, runs, set())).has_tasks
     assert transport.digested == [OWN]
 
 
@@ -507,7 +507,7 @@ def test_a_teammates_task_is_never_adopted_where_wiro_shows_its_owner(
     transport = FakeTransport(answer)
     own_ids = [one["id"] for one in known]
 
-    findings = transport.drive(find_lost(transport.outside, [run], set(own_ids), own_ids=own_ids))
+    findings = transport.drive(find_lost(transport.context, [run], set(own_ids), own_ids=own_ids))
 
     assert findings.tasks == ({0: "101"} if verdict == "found" else {})
     assert findings.doubts == {}
@@ -546,7 +546,7 @@ def test_a_search_for_a_kill_finds_the_one_certain_task_and_waits_for_nothing() 
             return success(tasklist=tasks) if body["start"] == "0" and tasks else NO_TASK_YET
 
         transport = FakeTransport(answer)
-        assert transport.drive(find_lost_run_now(transport.outside, record, wanted)) == expected
+        assert transport.drive(find_lost_run_now(transport.context, record, wanted)) == expected
         assert transport.pauses == []
 
 
@@ -561,7 +561,7 @@ def test_a_run_of_another_project_is_certain_only_in_a_list_that_shows_that_proj
         )
         transport.now += timedelta(seconds=601)
 
-        findings = transport.drive(find_lost(transport.outside, [run], set()))
+        findings = transport.drive(find_lost(transport.context, [run], set()))
 
         assert (findings.not_started == [0]) is (verdict == "not started")
         assert (findings.doubts == {0: []}) is (verdict == "doubt")

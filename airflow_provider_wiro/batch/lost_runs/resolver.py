@@ -157,9 +157,9 @@ class LostRunResolver:
         lost = await self.lost_runs(self.items)
         if not lost:
             return Findings()
-        return await self._hook.converse(
-            lambda outside: find_lost(
-                outside,
+        return await self._hook.run_flow(
+            lambda context: find_lost(
+                context,
                 lost,
                 self._state.known_ids,
                 own_ids=self._state.known_ids.latest(OWN_IDS),

@@ -63,9 +63,9 @@ class StrayRuns:
             ]
             if not earlier:
                 return
-            found = await self._hook.converse(
-                lambda outside: find_strays(
-                    outside,
+            found = await self._hook.run_flow(
+                lambda context: find_strays(
+                    context,
                     earlier,
                     self._state.known_ids,
                     own_ids=self._state.known_ids.latest(_OWN_IDS),

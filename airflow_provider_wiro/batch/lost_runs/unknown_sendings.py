@@ -170,9 +170,9 @@ async def find_tasks(
     has_strays = not all(sent.is_latest for sent, _ in lost)
     try:
         async with asyncio.timeout(seconds):
-            found = await hook.converse(
-                lambda outside: find_lost(
-                    outside,
+            found = await hook.run_flow(
+                lambda context: find_lost(
+                    context,
                     runs,
                     known_ids,
                     own_ids=known_ids.latest(OWN_IDS),
