@@ -339,7 +339,7 @@ class TaskRun:
         """Return a task with the links of its files. It waits for them: the next task needs them."""
         if not awaits_links(task):
             return task
-        task = self._hook.run_flow(lambda calls: await_links(task, calls))
+        task = self._hook.run_flow(lambda flow_context: await_links(task, flow_context))
         if awaits_links(task):
             self._log.warning("%s", missing_links_warning(task))
         return task
