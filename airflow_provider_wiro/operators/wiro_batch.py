@@ -540,20 +540,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def _s3_settings(self) -> S3Settings:
         from airflow_provider_wiro.landing.s3.destination import S3Settings
 
-        return S3Settings(
-            s3_bucket=self.s3_bucket,
-            s3_key=self.s3_key,
-            replace=self.replace,
-            aws_conn_id=self.aws_conn_id,
-            verify=self.verify,
-            encrypt=self.encrypt,
-            acl_policy=self.acl_policy,
-            extra_args=self.extra_args,
-            tags=self.tags,
-            max_concurrency=self.max_concurrency,
-            part_size=self.part_size,
-            require_size=self.require_size,
-        )
+        return S3Settings.of(self)
 
     def _own_objects(self) -> OwnObjects:
         """

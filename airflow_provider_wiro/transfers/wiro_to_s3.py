@@ -170,22 +170,7 @@ class WiroToS3Operator(TransferOperator):
 
         if isinstance(self.manifest, str) and self.manifest:
             check_manifest_key(self.manifest)
-        return open_destination(
-            S3Settings(
-                s3_bucket=self.s3_bucket,
-                s3_key=self.s3_key,
-                replace=self.replace,
-                aws_conn_id=self.aws_conn_id,
-                verify=self.verify,
-                encrypt=self.encrypt,
-                acl_policy=self.acl_policy,
-                extra_args=self.extra_args,
-                tags=self.tags,
-                max_concurrency=self.max_concurrency,
-                part_size=self.part_size,
-                require_size=self.require_size,
-            )
-        )
+        return open_destination(S3Settings.of(self))
 
     def _make_transfer(self, destination: S3Destination, task: Task, provenance: Provenance) -> Transfer[Any]:
         from airflow_provider_wiro.landing.s3.transfer import S3Transfer

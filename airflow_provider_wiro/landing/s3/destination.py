@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.s3.argument_checks import (
@@ -44,7 +44,12 @@ class S3Settings:
     tags: bool | Mapping[str, str]
     max_concurrency: int
     part_size: int
-    require_size: bool = False
+    require_size: bool
+
+    @classmethod
+    def of(cls, operator: Any) -> Self:
+        """Return the settings of an operator, whose attributes have the same names."""
+        return cls(**{field.name: getattr(operator, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True)
