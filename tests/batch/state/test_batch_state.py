@@ -149,7 +149,7 @@ def test_an_item_whose_result_is_lost_is_looked_at_again() -> None:
 def test_a_task_that_is_followed_again_has_its_time_anew() -> None:
     found = record(*STARTED, entries.timeout_restarted(0, 5000.0), try_number=3)
 
-    assert (found.attempts[0].intended_at, found.attempts[0].try_number) == (5000.0, 3)
+    assert (found.attempts[0].sending.intended_at, found.attempts[0].try_number) == (5000.0, 3)
 
 
 @pytest.mark.parametrize(
