@@ -149,8 +149,7 @@ def test_an_item_whose_result_is_lost_is_polled_again() -> None:
 def test_a_task_that_is_followed_again_has_its_full_timeout() -> None:
     found = record(*STARTED, entries.timeout_restarted(0, 5000.0), try_number=3)
 
-    attempt = found.attempts[0]
-    assert (attempt.sending.intended_at, attempt.try_number) == (5000.0, 3)
+    assert (found.attempts[0].sending.intended_at, found.attempts[0].try_number) == (5000.0, 3)
 
 
 @pytest.mark.parametrize(
