@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import prompts
 from tests.batch.test_crashes import PROGRAM, settings_of
@@ -37,6 +39,7 @@ def peak_kib(work: BatchWork, wiro: WiroEmulator, count: int) -> int:
     return int(peak)
 
 
+@pytest.mark.timeout(300)  # 40 s of processor time, which a loaded machine gives late
 def test_four_times_the_items_take_no_more_memory(work: BatchWork, wiro: WiroEmulator) -> None:
     """What the record keeps of an item are some dozen bytes; inputs and results would be kibibytes each."""
     few, many = peak_kib(work, wiro, 800), peak_kib(work, wiro, 3200)
