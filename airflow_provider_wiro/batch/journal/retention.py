@@ -57,8 +57,11 @@ class ExpiringJournal:
         for entry in self._journal.read():
             self._first = self._first or entry
             yield entry
-        if self._first is None and self._earlier_file is not None and self._earlier_file.exists:
-            yield from self._carried_over(self._earlier_file)
+        if self._earlier_file is not None and self._earlier_file.exists:
+            if self._first is None:
+                yield from self._carried_over(self._earlier_file)
+            else:  # a crash left it: once the journal is discarded, it would be read for what is left to run
+                self._earlier_file.remove()
         if self._first is None:
             yield from self._kept()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.batch.journal.earlier_file import EarlierFile
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from tests.batch.batch_work import prompts
 
@@ -70,6 +72,32 @@ def test_the_file_is_read_and_carried_over_into_segments(work: BatchWork) -> Non
     assert work.started_once(inputs)
     assert work.entries == before
     assert not file.exists()
+
+
+def test_a_crash_before_the_file_is_removed_never_lets_it_be_read_again(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = prompts(3)
+    work.settings["max_active"] = 1
+    work.wiro.inject(Fault("exit_code", skip=1))
+    with pytest.raises(AirflowException, match="items failed"):
+        work.run(inputs, max_item_retries=0)  # the second fails, so that the third isn't sent
+    file = leave(work)
+    work.retry()
+    with monkeypatch.context() as crash:
+        crash.setattr(EarlierFile, "remove", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            work.run(inputs)
+    assert file.exists()
+    work.retry()
+
+    first = work.run(inputs)
+    assert not file.exists()
+    started = work.started
+    work.remove_journal()  # as outside of tests, once the result was returned
+    work.retry()
+    assert work.run(inputs) == first
+    assert work.started == started
 
 
 def test_at_any_byte_that_a_crash_left_no_item_is_paid_for_again(work: BatchWork) -> None:
