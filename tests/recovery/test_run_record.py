@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,9 @@ from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.recovery.run_record import RunRecord
 from airflow_provider_wiro.recovery.sending import Loss, Sending
 from tests.recovery.records import RECORD
+
+if TYPE_CHECKING:
+    from tests.operators.fakes import Work
 
 
 def test_a_record_is_small_and_json_and_says_its_version() -> None:
@@ -112,3 +115,40 @@ def test_a_record_keeps_how_its_run_was_lost_and_all_earlier_sendings() -> None:
 def test_damage_in_a_later_field_is_damage_too(damage: dict[str, Any]) -> None:
     with pytest.raises(WiroOrphanedRunError, match="then delete the record"):
         RunRecord.from_json({**RECORD.to_json(), **damage})
+
+
+#: As the version of 27 November 2026 wrote it.
+EARLIER = {
+    "version": 1,
+    "fingerprint": "9df063225bbbd54e5d0c57e2cd6849f25e7305589f966189e4e86e2287b604bd",
+    "intended_at": "2026-11-27T09:15:31.961307+00:00",
+    "newest_before": "2228",
+    "wiro_at": "2026-11-27T09:15:31.000000+00:00",
+    "loss": "timeout",
+    "lost_after": 0.011249360999499913,
+    "lifetime": 2,
+    "try_number": 1,
+    "wiro_task_id": "2229",
+    "is_spent": True,
+    "earlier_task_ids": [],
+    "writer": "a4b122d0d6950901",
+    "references": "02ac75c9c62621dbd457c78e1c4e6987bed071509b4af07a67268bea10c4e5e1",
+    "accepted_at": "2026-11-27T09:15:31.991073+00:00",
+    "clears": 0,
+}
+
+
+def test_the_record_of_an_earlier_version_is_read_and_written_alike() -> None:
+    found = RunRecord.from_json(EARLIER)
+
+    assert (found.wiro_task_id, found.is_consumed, found.max_tries) == ("2229", True, 2)
+    assert found.sending.loss is Loss.TIMEOUT
+    assert json.loads(json.dumps(found.to_json())) == EARLIER
+
+
+def test_a_run_has_the_fingerprint_that_an_earlier_version_gave_it(work: Work) -> None:
+    work.run(parameters={"prompt": "task-pause", "samples": 1, "width": 64, "height": 64})
+
+    assert work.store.record is not None
+    for name in ("fingerprint", "references"):
+        assert work.store.record[name] == EARLIER[name]
