@@ -27,7 +27,7 @@ from airflow_provider_wiro.api.parameters import (
 )
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES
 from airflow_provider_wiro.exceptions import WiroNotFoundError, WiroResponseError, WiroUsageError
-from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.redaction.secret_values import secret_values
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.responses import Envelope

@@ -28,8 +28,8 @@ from airflow_provider_wiro.api.decoding.llm_answers import (
     shows_nothing,
     usage,
 )
-from airflow_provider_wiro.redaction.parameters import secret_values, without_likely_tokens
 from airflow_provider_wiro.redaction.plain_text import plain
+from airflow_provider_wiro.redaction.secret_values import secret_values, without_likely_tokens
 
 if TYPE_CHECKING:
     from datetime import datetime

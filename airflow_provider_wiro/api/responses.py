@@ -28,7 +28,7 @@ from airflow_provider_wiro.exceptions import (
     WiroServerError,
     WiroValidationError,
 )
-from airflow_provider_wiro.redaction.parameters import without_likely_tokens
+from airflow_provider_wiro.redaction.secret_values import without_likely_tokens
 
 #: A larger API response is refused; the transports stop reading there.
 MAX_BODY_BYTES = 1024 * 1024

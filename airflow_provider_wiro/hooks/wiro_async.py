@@ -19,7 +19,7 @@ from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.retry_log import log_retry_of_many
 from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
-from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.transport.connection import WiroConnection, missing_connection
 
 if TYPE_CHECKING:

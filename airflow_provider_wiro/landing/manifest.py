@@ -19,8 +19,8 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.redaction.masking import masked, text_without_secrets
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
-from airflow_provider_wiro.redaction.task_parameters import masked, text_without_secrets
 from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.object_keys import check_key_template, fill_key
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError

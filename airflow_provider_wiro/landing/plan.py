@@ -18,8 +18,8 @@ from airflow_provider_wiro.api.models import Output
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.json_text import json_text
 from airflow_provider_wiro.media_types.suffixes import OCTET_STREAM, type_of_name
-from airflow_provider_wiro.redaction.parameters import secret_values
-from airflow_provider_wiro.redaction.task_parameters import without
+from airflow_provider_wiro.redaction.masking import without
+from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.object_keys import clean_name, fill_key, output_name
 

@@ -12,7 +12,7 @@ from airflow_provider_wiro.downloads.late_links import await_links
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.failures import require_success
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.redaction.parameters import secret_values
+from airflow_provider_wiro.redaction.secret_values import secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from airflow_provider_wiro.downloads.downloader import Downloader
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.workers import WorkerPool
-from airflow_provider_wiro.redaction.task_parameters import without
+from airflow_provider_wiro.redaction.masking import without
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -63,7 +63,7 @@ class MasksSecretParameters(_Base):
     def mask_secret_parameters(self) -> None:
         """Register the secrets among the parameters, in files' and callbacks' addresses, and in inputs."""
         from airflow_provider_wiro.api.parameters import read_json
-        from airflow_provider_wiro.redaction.parameters import secret_values, with_secret_numbers_as_text
+        from airflow_provider_wiro.redaction.secret_values import secret_values, with_secret_numbers_as_text
         from airflow_provider_wiro.version_compat import mask_secret
 
         for name in ("parameters", "inputs"):

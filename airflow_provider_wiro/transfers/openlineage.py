@@ -43,7 +43,7 @@ def operator_lineage(landed: Landed) -> Any:
         return None
     from airflow.providers.common.compat.openlineage import facet
 
-    from airflow_provider_wiro.redaction.task_parameters import web_addresses
+    from airflow_provider_wiro.redaction.masking import web_addresses
 
     inputs = [facet.Dataset(namespace=MODELS, name=landed.model)] if landed.model else []
     for address in web_addresses(landed.task.parameters):

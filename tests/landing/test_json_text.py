@@ -13,7 +13,7 @@ from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.json_text import MAX_INDENTATION_BYTES, _pieces, json_text
 from airflow_provider_wiro.landing.plan import plan
-from airflow_provider_wiro.redaction.task_parameters import masked
+from airflow_provider_wiro.redaction.masking import masked
 
 TOKEN = "eDcCm5yyUfIvMFspTwww49OUfgXkQt"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_wiro.redaction.parameters import secret_values
-from airflow_provider_wiro.redaction.task_parameters import masked, without
+from airflow_provider_wiro.redaction.masking import masked, without
+from airflow_provider_wiro.redaction.secret_values import secret_values
 
 #: The length of the whole line, and of each text in it.
 MOST_CHARACTERS = 200

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_wiro.redaction.names import is_hook_name, is_secret_name
-from airflow_provider_wiro.redaction.parameters import (
+from airflow_provider_wiro.redaction.patterns import secrets_in_text
+from airflow_provider_wiro.redaction.secret_values import (
     is_named_secret,
     is_secret,
     json_in,
     name_beside_value,
     names_and_values,
 )
-from airflow_provider_wiro.redaction.patterns import secrets_in_text
 
 #: Longer texts are truncated: no prompt is as long, but a file's content in a parameter is.
 MAX_TEXT = 20_000

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.redaction.parameters import (
+from airflow_provider_wiro.redaction.masking import masked
+from airflow_provider_wiro.redaction.secret_values import (
     is_secret,
     secret_values,
     with_secret_numbers_as_text,
     without_likely_tokens,
 )
-from airflow_provider_wiro.redaction.task_parameters import masked
 
 TOKEN = "PREVTOK4f7b2c9d8e"
 

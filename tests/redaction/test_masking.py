@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_wiro.redaction.task_parameters import (
+from airflow_provider_wiro.redaction.masking import (
     MAX_TEXT,
     masked,
     text_without_secrets,
