@@ -153,7 +153,7 @@ def call(
     deadline: datetime | None = None,
     gives_up_on: tuple[type[WiroError], ...] = (),
     before_send: Callable[[], Awaitable[None] | None] | None = None,
-    on_answer: Callable[[ApiResponse], None] | None = None,
+    on_response: Callable[[ApiResponse], None] | None = None,
 ) -> Flow[T]:
     """
     Make one call, and repeat it as long as that is safe and patience lasts.
@@ -163,7 +163,7 @@ def call(
         as patience lasts.
     :param gives_up_on: errors to raise at once, since the caller handles them better.
     :param before_send: called right before each request, repeats included; an error it raises ends the call.
-    :param on_answer: called with each response, errors included.
+    :param on_response: called with each response, errors included.
     :raises WiroLostRunError: a Run that may have started a task.
     :raises WiroError: any other, once repeating is unsafe, useless or has taken too long.
     """
@@ -181,8 +181,8 @@ def call(
             needs_fresh_connection=not api_call.is_repeatable,
             max_body_bytes=api_call.max_body_bytes,
         )
-        if on_answer is not None and isinstance(outcome, ApiResponse):
-            on_answer(outcome)
+        if on_response is not None and isinstance(outcome, ApiResponse):
+            on_response(outcome)
         try:
             return _read(
                 api_call, outcome, context, secrets=(*headers.values(), context.credentials.secret or "")

@@ -259,7 +259,7 @@ class RunSender:
                     deadline=self._settings.wall(until),
                     gives_up_on=(WiroConcurrencyLimitError,),
                     before_send=before_send,
-                    on_answer=dates.note,
+                    on_response=dates.note,
                 )
             )
         finally:

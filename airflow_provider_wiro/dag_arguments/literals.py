@@ -193,15 +193,15 @@ def check_wiro_task_id(wiro_task_id: object) -> None:
     task_id_of(wiro_task_id)
 
 
-def check_conn_id(name: str, conn_id: object) -> None:
+def check_conn_id(wiro_conn_id: object) -> None:
     """
-    Raise for a connection id that is no text.
+    Raise for a ``wiro_conn_id`` that is no text.
 
     :raises WiroUsageError: says what was found.
     """
-    if not is_known_later(conn_id) and not (isinstance(conn_id, str) and conn_id.strip()):
+    if not is_known_later(wiro_conn_id) and not (isinstance(wiro_conn_id, str) and wiro_conn_id.strip()):
         raise WiroUsageError(
-            f"Expected `{name}` as the id of an Airflow connection, found {described(conn_id)}."
+            f"Expected `wiro_conn_id` as the id of an Airflow connection, found {described(wiro_conn_id)}."
         )
 
 

@@ -138,9 +138,7 @@ class WiroAsyncHook(BaseHook):
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_task`."""
         return await self._call(endpoints.get_task(wiro_task_id))
 
-    async def look_at_task(
-        self, wiro_task_id: str, *, started_at: datetime | None = None, deadline: datetime | None = None
-    ) -> Task:
+    async def look_at_task(self, wiro_task_id: str, *, deadline: datetime | None = None) -> Task:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.look_at_task`."""
         patience = flow_context.poll_patience_seconds()
         return await self.run_flow(

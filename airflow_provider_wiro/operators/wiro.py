@@ -142,7 +142,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_parameters(parameters)
             check_files(files)
             check_callback_url(callback_url)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_conn_id(wiro_conn_id)
         check_flags(
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,

@@ -245,7 +245,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_parameters(parameters)
             check_files(files)
             check_callback_url(callback_url)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_conn_id(wiro_conn_id)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments

@@ -73,7 +73,7 @@ class WiroUploadOperator(PlainLogs, BaseOperator):
         super().__init__(**kwargs)
         if is_parsed(self):
             check_uploads(files)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_conn_id(wiro_conn_id)
         self.files = files
         self.folder_id = folder_id
         self.wiro_conn_id = wiro_conn_id

@@ -91,7 +91,7 @@ def ask_baseline(context: FlowContext) -> Flow[Baseline]:
             0,
             min(_FEW, endpoints.MAX_PAGE),
             patience_seconds=BASELINE_PATIENCE_SECONDS,
-            on_answer=dates.note,
+            on_response=dates.note,
         )
     except WiroError:
         return Baseline(None, dates.latest)  # if something is wrong, the Run that follows reports it
@@ -147,7 +147,7 @@ def tasks_since(
     start, limit = 0, endpoints.MAX_PAGE
     for _ in range(MAX_PAGES):
         try:
-            page, limit = yield from _page(context, start, limit, on_answer=dates.note, **settings)
+            page, limit = yield from _page(context, start, limit, on_response=dates.note, **settings)
         except WiroError as error:
             if error.may_retry or isinstance(error, WiroAuthenticationError):
                 raise

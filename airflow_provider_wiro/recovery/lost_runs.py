@@ -190,7 +190,7 @@ class _Search:
     def __init__(
         self, context: FlowContext, lost: Sequence[LostRun], patience_seconds: float, window_seconds: float
     ) -> None:
-        self._outside = context
+        self._context = context
         self._files = FileComparison(context.host)
         self._windows = {
             run.item: max(
@@ -217,7 +217,7 @@ class _Search:
                 if match is Match.OTHER:
                     continue
                 if owner is None:
-                    owner = yield from learn_owner(self._outside, own_ids)
+                    owner = yield from learn_owner(self._context, own_ids)
                 match = self._match_owner(match, seen, runs[0], owner, is_shared=is_shared)
                 timings = {self._timing(run, seen) for run in runs}
                 is_timed = Timing.POSSIBLE in timings and Timing.UNCLEAR not in timings
@@ -261,13 +261,13 @@ class _Search:
         if match is Match.OTHER or (match is Match.SAME and listed.created_at is not None):
             return match, listed
         try:
-            task = yield from call(endpoints.get_task(listed.id), self._outside)
+            task = yield from call(endpoints.get_task(listed.id), self._context)
         except (WiroNotFoundError, WiroAnswerTooLargeError):
             return Match.UNCLEAR, listed  # a person may find it in the dashboard
         return (yield from self._match_content(task, run)), task
 
     def _match_content(self, task: Task, run: LostRun) -> Flow[Match]:
-        host = self._outside.host
+        host = self._context.host
         names = {form for name in run.files for form in (name, f"{name}Url", name.removesuffix("Url"))}
         parameters = {name: value for name, value in run.parameters.items() if name not in names}
         match = match_task(task, run.model, parameters, host)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.recovery.sending import Sending
     from airflow_provider_wiro.state_files.task_try import TaskTry
 
+#: How long a kill asks Wiro again if it can't be asked.
+_KILL_PATIENCE_SECONDS = 1.0
 #: A Run that is lost, found not to have started anything, and lost again, is sent this often in one try.
 MAX_LOSSES = 3
 
@@ -237,13 +239,10 @@ def resolve_lost_run(
     return ResumeDecision(None, None, f"{lost}; Wiro has started no task for it")
 
 
-def find_lost_run_now(
-    context: FlowContext, record: RunRecord, wanted: RunSpec, *, patience_seconds: float = 1.0
-) -> Flow[str | None]:
+def find_lost_run_now(context: FlowContext, record: RunRecord, wanted: RunSpec) -> Flow[str | None]:
     """
     Search once, without any wait, for the task of a Run that is in flight or lost: for a kill.
 
-    :param patience_seconds: how long to ask Wiro again if it can't be asked.
     :return: the id of the task that certainly is this run's; None if there is none, or in doubt.
     :raises WiroError: Wiro can't be asked.
     """
@@ -252,7 +251,7 @@ def find_lost_run_now(
         [lost_run(0, record.sending, record, wanted)],
         record.earlier_task_ids,
         patience_seconds=wanted.patience_seconds,
-        call_patience_seconds=patience_seconds,
+        call_patience_seconds=_KILL_PATIENCE_SECONDS,
     )
     return found[0] if found else None
 

@@ -1,4 +1,4 @@
-"""Strips secrets and file contents from a task's parameters, so that they can be stored."""
+"""Masks secrets in a task's parameters, and shortens file contents, so that they can be stored."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def without(secrets: Iterable[str]) -> Callable[[str], str]:
     return scrub
 
 
-def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> Any:
+def masked(value: Any, scrub: Callable[[str], str] = str) -> Any:
     """
     Return a value without what must not be stored; always JSON-safe.
 
@@ -54,9 +54,8 @@ def masked(value: Any, scrub: Callable[[str], str] = str, *, name: str = "") -> 
     query, where signatures are; base64 is shortened to its beginning.
 
     :param scrub: masks known secrets in a text.
-    :param name: the value's name.
     """
-    return _masked(value, scrub, name, _MAX_DEPTH)
+    return _masked(value, scrub, "", _MAX_DEPTH)
 
 
 def _masked(value: Any, scrub: Callable[[str], str], name: str, depth: int) -> Any:

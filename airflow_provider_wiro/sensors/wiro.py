@@ -105,7 +105,7 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         super().__init__(**kwargs)
         if is_parsed(self):
             check_wiro_task_id(wiro_task_id)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_conn_id(wiro_conn_id)
         check_flags(deferrable=deferrable)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Bytes of UTF-8; S3 takes keys up to 1,024.
 MAX_NAME_BYTES = 200
 MAX_KEY_BYTES = 1024
+#: The name of an output of which Wiro gives no usable one.
+_NO_NAME = "output"
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: Separators, what S3 asks to avoid in keys, and what shells and URLs trip over.
@@ -54,7 +56,7 @@ def clean_name(name: str, *, fallback: str) -> str:
     return _shorten(cleaned) if cleaned else fallback
 
 
-def output_name(name: str, content_type: str, url: str | None, *, fallback: str = "output") -> str:
+def output_name(name: str, content_type: str, url: str | None) -> str:
     """
     Return the file name of an output: clean, without a query, and with a suffix where one is known.
 
@@ -67,8 +69,8 @@ def output_name(name: str, content_type: str, url: str | None, *, fallback: str 
     """
     plain = _without_query(name)
     if has_known_suffix(f"x{_last_segment(plain)}") and _last_segment(plain).startswith("."):
-        plain = f"{fallback}{_last_segment(plain)}"  # ".png" is no hidden file, its stem is missing
-    cleaned = _DEVICES.sub(r"\1_", clean_name(plain, fallback=fallback), count=1)
+        plain = f"{_NO_NAME}{_last_segment(plain)}"  # ".png" is no hidden file, its stem is missing
+    cleaned = _DEVICES.sub(r"\1_", clean_name(plain, fallback=_NO_NAME), count=1)
     return with_suffix(_shorten(cleaned), content_type, url)
 
 

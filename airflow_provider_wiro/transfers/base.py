@@ -45,7 +45,7 @@ class TransferOperator(PlainLogs, BaseOperator):
         super().__init__(**kwargs)
         if is_parsed(self):
             check_wiro_task_id(wiro_task_id)
-            check_conn_id("wiro_conn_id", wiro_conn_id)
+            check_conn_id(wiro_conn_id)
         check_asset_events(asset_events)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id

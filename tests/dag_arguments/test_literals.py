@@ -22,7 +22,7 @@ def test_what_is_known_only_when_the_task_runs_passes(later: Any) -> None:
     literals.check_parameters(later)
     literals.check_files(later)
     literals.check_wiro_task_id(later)
-    literals.check_conn_id("wiro_conn_id", later)
+    literals.check_conn_id(later)
 
 
 @pytest.mark.parametrize("later", LATER[:3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.batch.lost_runs.unknown_sendings import OWN_IDS
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.exceptions import WiroError
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import StoppableHook
-
-_OWN_IDS = 3
 
 
 class StrayRuns:
@@ -68,7 +67,7 @@ class StrayRuns:
                     context,
                     earlier,
                     self._state.known_ids,
-                    own_ids=self._state.known_ids.latest(_OWN_IDS),
+                    own_ids=self._state.known_ids.latest(OWN_IDS),
                     patience_seconds=self._queue.settings.lost_run_patience,
                     resent_after=self._state.resent_after.get(item),
                 )

@@ -67,10 +67,10 @@ class ObjectUpload:
         self._bucket = bucket
         self._incomplete = incomplete
         self._open_uploads = open_uploads
-        self._finally = _unconditionally
+        self._store = _unconditionally
         if only_if_absent:
             # Where S3 doesn't show whether an object is there, none is put without the condition.
-            self._finally = bucket.if_absent.strictly if bucket.hides(key) else bucket.if_absent
+            self._store = bucket.if_absent.strictly if bucket.hides(key) else bucket.if_absent
         self._where: dict[str, Any] = {"Bucket": bucket.name, "Key": key}
         self._uri = f"s3://{bucket.name}/{key}"
         self._metadata = metadata
@@ -86,7 +86,7 @@ class ObjectUpload:
         creation = {**self._bucket.arguments, **self._metadata.arguments(body, sha256)}
         sent = Sent(body, sends_md5=self._bucket.sends_md5)
         arguments = {**self._where, **creation, **sent.arguments}
-        response = self._finally(self._bucket.client.put_object, **arguments, Body=body)
+        response = self._store(self._bucket.client.put_object, **arguments, Body=body)
         self.etag = etag_of(response)
         difference = sent.difference(response, arguments)
         if difference:
@@ -147,7 +147,7 @@ class ObjectUpload:
         self._size, self._sha256 = size, sha256
         parts = [self._parts[number] for number in sorted(self._parts)]
         with self._restarted_if_aborted():
-            response = self._finally(
+            response = self._store(
                 self._bucket.client.complete_multipart_upload,
                 **self._where,
                 UploadId=self._upload_id,

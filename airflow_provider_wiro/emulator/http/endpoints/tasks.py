@@ -33,7 +33,7 @@ def list_tasks(world: World, body: RequestBody) -> dict[str, Any]:
         tasks = [task for task in tasks if task.inputs.model.id in models]
     if body.text("order").upper() != "ASC":
         tasks.reverse()
-    shown = page_of(tasks, body, default_limit=20)
+    shown = page_of(tasks, body)
     now = world.now()
     items = [abridged_task_json(task, world.cdn_url, now) for task in shown]
     return success(total=str(len(tasks)), tasklist=items)

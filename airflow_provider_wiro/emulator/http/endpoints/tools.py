@@ -25,7 +25,7 @@ def list_tools(world: World, body: RequestBody) -> dict[str, Any]:
         models.sort(key=lambda model: -sum(word in _searched(model) for word in words))
     else:
         models.sort(key=lambda model: int(model.id), reverse=body.text("order").upper() != "ASC")
-    shown = page_of(models, body, default_limit=20)
+    shown = page_of(models, body)
     return success(total=len(models), tool=[_summary(world, model) for model in shown])
 
 
