@@ -1,1 +1,1 @@
-"""Buttons on Airflow's task page."""
+"""The button on Airflow's task page that leads to the Wiro task: ``wiro.WiroTaskLink``."""

@@ -1,1 +1,5 @@
-"""Single parts of Wiro's JSON, read tolerantly. Pure: no I/O."""
+"""
+Parts of Wiro's JSON, read tolerantly: ``fields`` (numbers, times, flags), ``llm_answers``, ``deep_json``.
+
+All modules are pure.
+"""
