@@ -9,7 +9,6 @@ from airflow_provider_wiro.api import endpoints, model_slugs, retry
 from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.polling import Polling, PollPatience
-from airflow_provider_wiro.api.stop_task import stop_task as stop_task
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
@@ -129,7 +128,7 @@ def look_at_task(
         attempt += 1
         now = context.now()
         pause = min(retry.backoff_seconds(attempt, context.random()), polling.seconds_left(now))
-        yield Pause(patience.cut(pause, polling, now), patience.failure)
+        yield Pause(patience.shortened(pause, polling, now), patience.failure)
 
 
 def out_of_time(wiro_task_id: str, last_status: str) -> WiroTaskTimeoutError:
@@ -177,7 +176,7 @@ def wait_for_task(
         if is_last_poll:
             raise out_of_time(wiro_task_id, last_status)
         now = context.now()
-        pause = patience.cut(polling.pause_seconds(now, context.random()), polling, now)
+        pause = patience.shortened(polling.pause_seconds(now, context.random()), polling, now)
         yield Pause(pause, patience.failure)
 
 

@@ -62,9 +62,9 @@ class Polling:
         """
         share = SHARE_OF_AGE * self.age_seconds(now)
         adaptive = min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, share)) * (0.8 + 0.2 * random)
-        return self.settled(adaptive, now)
+        return self.planned_pause(adaptive, now)
 
-    def settled(self, adaptive_seconds: float, now: datetime) -> float:
+    def planned_pause(self, adaptive_seconds: float, now: datetime) -> float:
         """Return the task's fixed pause, or else the adaptive one; it ends at the deadline at the latest."""
         pause = adaptive_seconds if self.interval_seconds is None else self.interval_seconds
         return min(pause, self.seconds_left(now))
@@ -155,7 +155,7 @@ class PollPatience:
         """Note a poll that a rate limit refused: Wiro responds, so the time doesn't count."""
         self.last_poll_at = now
 
-    def cut(self, pause_seconds: float, polling: Polling, now: datetime) -> float:
+    def shortened(self, pause_seconds: float, polling: Polling, now: datetime) -> float:
         """
         Return the pause before the next poll: it ends at the latest when an unknown id becomes certain.
         """

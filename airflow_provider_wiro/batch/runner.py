@@ -194,7 +194,7 @@ class BatchRunner:
             self._queue.active.discard(item)
             raise
         finally:
-            self._resolver.run_answered()
+            self._resolver.run_concluded()
             self._queue.wake()
         if is_started:
             await self._follower.follow(item)

@@ -91,23 +91,23 @@ class BatchWorker:
         :raises BaseException: what a signal handler raised first, after the work has ended by it.
         """
         main = loop.create_task(work)
-        struck: BaseException | None = None
+        interruption: BaseException | None = None
         while True:
             try:
                 waiting = loop.run_until_complete(main)
             except BaseException as error:
                 if main.done():
-                    if struck is None:
+                    if interruption is None:
                         raise
-                    raise struck from error
-                if struck is None:
-                    struck = error
+                    raise interruption from error
+                if interruption is None:
+                    interruption = error
                     self._interrupt(error, main)
                 else:
                     self.stop()  # a second interrupt means that there is no time
             else:
-                if struck is not None:
-                    raise struck
+                if interruption is not None:
+                    raise interruption
                 return waiting
 
     def _interrupt(self, error: BaseException, main: asyncio.Task[Any]) -> None:
@@ -147,7 +147,7 @@ class BatchWorker:
                 self._stop()
             try:
                 waiting = await runner.work(waits=waits)
-                await _learn_costs(hook, queue, waiting)
+                await _note_late_costs(hook, queue, waiting)
             except BaseException as error:
                 # Anything else is a bug, after which the tasks keep running, for a retry to continue.
                 self.has_stopped_all = isinstance(error, JournalFencedError)
@@ -201,7 +201,7 @@ class BatchWorker:
             loop.default_exception_handler(context)
 
 
-async def _learn_costs(hook: StoppableHook, queue: ItemQueue, waiting: DeferralRequest | None) -> None:
+async def _note_late_costs(hook: StoppableHook, queue: ItemQueue, waiting: DeferralRequest | None) -> None:
     """Once a batch is over, ask again for the costs that were not known when their runs ended."""
     unknown = list(queue.state.costs.unknown_ids)
     if waiting is not None or queue.fatal is not None or not unknown:

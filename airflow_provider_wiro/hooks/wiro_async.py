@@ -14,6 +14,7 @@ from airflow_provider_wiro.api import endpoints, flow, model_slugs, operations
 from airflow_provider_wiro.api.flow import Confirm, Digest, Flow, FlowContext, Send
 from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS, RequestFailure
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
@@ -192,7 +193,7 @@ class WiroAsyncHook(BaseHook):
     ) -> Task | None:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.stop_task`."""
         return await self.run_flow(
-            lambda context: operations.stop_task(
+            lambda context: stop_task(
                 wiro_task_id, context, is_running=is_running, patience_seconds=patience_seconds
             )
         )

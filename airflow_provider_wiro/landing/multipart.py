@@ -84,9 +84,8 @@ def move(download: Download, target: Target, pool: WorkerPool[Any, Any]) -> tupl
     :raises WiroOutputError: it can't be fetched, or is not what Wiro announced.
     """
     while True:
-        received = [0]
         try:
-            return _move(download, target, pool, received)
+            return _move(download, target, pool)
         except Restart as why:
             target.abort()
             download.restart(why)
@@ -95,9 +94,7 @@ def move(download: Download, target: Target, pool: WorkerPool[Any, Any]) -> tupl
             raise
 
 
-def _move(
-    download: Download, target: Target, pool: WorkerPool[Any, Any], received: list[int]
-) -> tuple[int, str]:
+def _move(download: Download, target: Target, pool: WorkerPool[Any, Any]) -> tuple[int, str]:
     with download.begin() as reader:
         first = _fill(pool, reader, download.part_bytes, download.size)
         if len(first) < download.part_bytes:
@@ -105,12 +102,13 @@ def _move(
             pool.check()
             target.put(first, digest)
             return len(first), digest
-        parts = _Parts(download, target, pool, reader, received)
+        parts = _Parts(download, target, pool, reader)
         target.begin(first)
         pool.share(parts.step, first=lambda: parts.store(0, first))
     pool.check()
-    target.complete(received[0], parts.digest.hexdigest())
-    return received[0], parts.digest.hexdigest()
+    sha256 = parts.digest.hexdigest()
+    target.complete(parts.received, sha256)
+    return parts.received, sha256
 
 
 def _fill(pool: WorkerPool[Any, Any], reader: RangeReader, part_bytes: int, size: int | None) -> bytearray:
@@ -128,23 +126,18 @@ class _Parts:
     The parts of one large output after the first, fetched and stored by all threads that are free.
 
     :param reader: that of the first part; where the CDN serves no ranges, of all others too.
-    :param received: the bytes that are stored.
+    :ivar received: the bytes that are stored.
     """
 
     def __init__(
-        self,
-        download: Download,
-        target: Target,
-        pool: WorkerPool[Any, Any],
-        reader: RangeReader,
-        received: list[int],
+        self, download: Download, target: Target, pool: WorkerPool[Any, Any], reader: RangeReader
     ) -> None:
         self.digest = OrderedDigest()
+        self.received = 0
         self._download = download
         self._target = target
         self._pool = pool
         self._reader = reader
-        self._received = received
         self._count = 1
         self._claiming, self._counting = threading.Lock(), threading.Lock()
 
@@ -162,7 +155,7 @@ class _Parts:
         self._target.put_part(number + 1, body)
         self.digest.wait(number, self._pool.check)
         with self._counting:
-            self._received[0] += len(body)
+            self.received += len(body)
 
     def _next_range(self) -> tuple[int, bytearray] | None:
         download, size = self._download, self._download.size

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.operations import look_at_task, stop_task
+from airflow_provider_wiro.api.operations import look_at_task
 from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS
 from airflow_provider_wiro.api.run_summary import has_enough_outputs
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.exceptions import (
     WiroConnectionError,
     WiroError,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.operations import look_at_task, stop_task
+from airflow_provider_wiro.api.operations import look_at_task
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.recovery.lost_runs import STRAY_WINDOW_SECONDS, LostRun, find_lost
 from airflow_provider_wiro.recovery.resume import RunSpec, lost_run
 from airflow_provider_wiro.recovery.sending import Loss

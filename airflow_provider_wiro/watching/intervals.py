@@ -52,7 +52,7 @@ class PollIntervals:
 
     def longest_pause(self, polling: Polling, now: datetime) -> float:
         """Return the pause, in seconds, of a task whose end the WebSocket reports."""
-        return polling.settled(LONGEST_PAUSE_SECONDS, now)
+        return polling.planned_pause(LONGEST_PAUSE_SECONDS, now)
 
     def pause(
         self, polling: Polling, now: datetime, *, in_flight: int, tasks_on_page: int, polled_singly: int
@@ -74,7 +74,7 @@ class PollIntervals:
             pause = max(SHARE_OF_AGE * age, polled_singly / DETAILS_PER_SECOND)
             spread = 0.8 + 0.2 * self._random()
         pause = min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, pause) * self._stretched(now))
-        return polling.settled(max(SHORTEST_PAUSE_SECONDS, pause * spread), now)
+        return polling.planned_pause(max(SHORTEST_PAUSE_SECONDS, pause * spread), now)
 
     def pause_after_failure(self, usual: float, failures: int, *, failing: int) -> float:
         """

@@ -89,7 +89,7 @@ class PollScheduler:
         pause = GATHERING.total_seconds()
         if is_seen:
             pause = min(LONGEST_FIRST_PAUSE_SECONDS, self._pause(watch, now))
-        self._schedule(watch, now, polling.settled(pause, now) if is_seen else pause)
+        self._schedule(watch, now, polling.planned_pause(pause, now) if is_seen else pause)
         return watch
 
     def remove(self, watch: TaskWatch) -> None:
@@ -290,7 +290,7 @@ class PollScheduler:
         usual = self._pause(watch, now)
         failing = len(self._failing)
         pause = self._intervals.pause_after_failure(usual, watch.failures, failing=failing)
-        self._schedule(watch, now, patience.cut(pause, polling, now))
+        self._schedule(watch, now, patience.shortened(pause, polling, now))
         return []
 
     def on_message(self, wiro_task_id: str, now: datetime, *, is_end: bool = True) -> None:
@@ -325,7 +325,7 @@ class PollScheduler:
     def _end_scan(self, scan: ListScan, now: datetime, pause: float) -> None:
         """End a scan; what it still looks for is polled again after a pause."""
         for watch in scan.wanted:
-            self._return(watch, now, watch.polling.settled(pause, now))
+            self._return(watch, now, watch.polling.planned_pause(pause, now))
         scan.wanted = []
 
     def _return(self, watch: TaskWatch, now: datetime, pause: float = 0.0) -> None:

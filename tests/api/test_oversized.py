@@ -17,6 +17,7 @@ from airflow_provider_wiro.api.oversized import task_from_beginning
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.responses import LARGE_BODY_BYTES, MAX_BODY_BYTES, ApiResponse
 from airflow_provider_wiro.api.run_summary import check_success
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroLostRunError,
@@ -187,7 +188,7 @@ def test_the_error_says_so_if_the_list_does_not_show_the_status_either(listed: A
 
 def test_a_stop_whose_response_is_too_large_is_checked() -> None:
     transport = FakeTransport(padded(MAX_BODY_BYTES + 1), padded(MAX_BODY_BYTES + 1), detail("task_cancel"))
-    stopped = transport.drive(operations.stop_task("2221", transport.context))
+    stopped = transport.drive(stop_task("2221", transport.context))
     assert stopped is not None
     assert stopped.is_cancelled
     assert transport.paths == ["Task/Cancel", "Task/Kill", "Task/Detail"]

@@ -1,4 +1,4 @@
-"""operations.stop_task: cancel or kill, as the task's state requires."""
+"""stop_task: cancel or kill, as the task's state requires."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_provider_wiro.api.operations import stop_task
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConnectionError,

@@ -22,6 +22,7 @@ from airflow_provider_wiro.api import operations
 from airflow_provider_wiro.api.flow import Pause
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.polling import Polling
+from airflow_provider_wiro.api.stop_task import stop_task
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
     WiroError,
@@ -157,7 +158,7 @@ def one_try(
 
 
 def stop(hook: SimulatedHook, wiro_task_id: str) -> None:
-    hook.run_flow(lambda context: operations.stop_task(wiro_task_id, context))
+    hook.run_flow(lambda context: stop_task(wiro_task_id, context))
 
 
 class _FailedError(WiroError):

@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 3.3
 #: Of that, how long it may take to check whether this process still owns the journal, how long responses to
 #: Runs are waited for, and how long their tasks are searched for in Wiro's list.
 _OWNER_SECONDS = 0.5
-_ANSWER_SECONDS = 1.8
+_RESPONSE_SECONDS = 1.8
 _SEARCH_SECONDS = 0.7
 #: The same where nothing kills the process.
 _UNHURRIED_SECONDS = 60.0
@@ -59,9 +59,9 @@ class StopDeadline:
         return self._left(_SECONDS, 2 * _UNHURRIED_SECONDS)
 
     @property
-    def waits_for_answers(self) -> bool:
+    def waits_for_responses(self) -> bool:
         """Whether there is time to wait for responses to Runs before their tasks are searched for."""
-        return self._left(_ANSWER_SECONDS, _UNHURRIED_SECONDS) > 0
+        return self._left(_RESPONSE_SECONDS, _UNHURRIED_SECONDS) > 0
 
     @property
     def stop_patience_seconds(self) -> float:

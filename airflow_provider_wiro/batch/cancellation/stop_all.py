@@ -57,8 +57,8 @@ async def stop_all(
                 attempt = state.attempts.get(item)
                 if attempt is not None and attempt.wiro_task_id is not None:
                     stops.add(attempt.wiro_task_id, is_running=item in follower.seen_running)
-            waits = resolver.in_flight > 0 and (deadline.is_urgent or deadline.waits_for_answers)
-            if found is None and search is None and not (resolver.in_flight and deadline.waits_for_answers):
+            waits = resolver.in_flight > 0 and (deadline.is_urgent or deadline.waits_for_responses)
+            if found is None and search is None and not (resolver.in_flight and deadline.waits_for_responses):
                 search = asyncio.create_task(_search(hook, queue, resolver, deadline))
             if found is None and search is not None and search.done():
                 found = search.result()

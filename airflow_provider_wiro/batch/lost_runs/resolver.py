@@ -66,7 +66,7 @@ class LostRunResolver:
         self._searched_at = 0.0
         self._sent = 0
         self._in_flight = 0
-        self._answered = asyncio.Event()
+        self._concluded = asyncio.Event()
         self._has_more = asyncio.Event()
 
     @property
@@ -84,10 +84,10 @@ class LostRunResolver:
         self._sent += 1
         self._in_flight += 1
 
-    def run_answered(self) -> None:
-        """Count a Run as answered or lost; call it after its journal entry is applied."""
+    def run_concluded(self) -> None:
+        """Count a Run as no longer in flight; call it after its journal entry is applied."""
         self._in_flight -= 1
-        self._answered.set()
+        self._concluded.set()
 
     def add_lost(self, item: int) -> None:
         """Search for the Run of an item from now on."""
@@ -147,8 +147,8 @@ class LostRunResolver:
         self.is_exclusive = True
         try:
             while self._in_flight:
-                self._answered.clear()
-                await self._answered.wait()
+                self._concluded.clear()
+                await self._concluded.wait()
             return await self._search()
         finally:
             self.is_exclusive = False
