@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Wiro's own domain; the connection's base URL can lead there through a proxy.
 _WIROS_DOMAIN = "wiro.ai"
 #: Sample inputs that Wiro offers, and fills in where a run has none.
-_SAMPLES = "/sampleinputs/"
+SAMPLES = "/sampleinputs/"
 _SHA256 = "sha256:"
 
 
@@ -193,7 +193,7 @@ def has_other_files(parameters: Mapping[str, Any], known: set[str], host: str) -
     """Whether a task shows a file in Wiro's storage for a parameter that the run didn't have."""
     names = {form for name in known for form in (name, f"{name}Url", name.removesuffix("Url"))}
     return any(
-        is_wiros_own(entry, host) and _SAMPLES not in entry
+        is_wiros_own(entry, host) and SAMPLES not in entry
         for name, value in parameters.items()
         if name not in names
         for entry in _entries(value)

@@ -13,10 +13,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-#: Wiro's own samples, which it spares.
-_SAMPLES = "/sampleinputs/"
+from airflow_provider_wiro.input_files.sent_files import SAMPLES, web_host
+
 #: Wiro's storage; the API and the CDN are hosts of it, too.
 _WIRO = "wiro.ai"
 #: Fields of every Run that are no inputs of the model.
@@ -31,7 +30,7 @@ def shared_inputs(parameters: Mapping[str, Any], wiro_urls: Iterable[str | None]
     :param parameters: of the task, as Task/Detail shows them.
     :param wiro_urls: URLs whose hosts are Wiro's beside ``wiro.ai``: the connection's, the task's outputs'.
     """
-    hosts = {host for url in wiro_urls if (host := _host(url or "")) is not None}
+    hosts = {host for url in wiro_urls if (host := web_host(url or "")) is not None}
     return [
         name
         for name, value in parameters.items()
@@ -40,18 +39,10 @@ def shared_inputs(parameters: Mapping[str, Any], wiro_urls: Iterable[str | None]
 
 
 def _is_stored_at_wiro(url: str, hosts: Collection[str]) -> bool:
-    host = _host(url)
-    if host is None or _SAMPLES in url:
+    host = web_host(url)
+    if host is None or SAMPLES in url:  # which the deletion spares
         return False
     return host == _WIRO or host.endswith(f".{_WIRO}") or host in hosts
-
-
-def _host(url: str) -> str | None:
-    """Return the host of an http(s) URL, None for anything else."""
-    with suppress(ValueError):  # what urlsplit makes of brackets that don't match
-        parts = urlsplit(url)
-        return parts.hostname if parts.scheme in {"http", "https"} else None
-    return None
 
 
 def _urls(value: Any, depth: int) -> Iterator[str]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import zlib
 
+from airflow_provider_wiro.media_types.suffixes import OFFICE
+
 #: How many first bytes of a file are needed.
 HEAD_BYTES = 4096
-
-_OFFICE = "application/vnd.openxmlformats-officedocument"
 
 #: Signatures at the very beginning.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -47,10 +47,10 @@ _BRANDS: tuple[tuple[frozenset[bytes], str], ...] = (
     (frozenset({b"3gp4", b"3gp5", b"3gp6", b"3gp7"}), "video/3gpp"),
 )
 #: Office files: a word in their list of parts, and the folder of their parts.
-_OFFICE_PARTS: tuple[tuple[bytes, bytes, str], ...] = (
-    (b"wordprocessingml", b"word/", f"{_OFFICE}.wordprocessingml.document"),
-    (b"spreadsheetml", b"xl/", f"{_OFFICE}.spreadsheetml.sheet"),
-    (b"presentationml", b"ppt/", f"{_OFFICE}.presentationml.presentation"),
+OFFICE_PARTS: tuple[tuple[bytes, bytes, str], ...] = (
+    (b"wordprocessingml", b"word/", f"{OFFICE}.wordprocessingml.document"),
+    (b"spreadsheetml", b"xl/", f"{OFFICE}.spreadsheetml.sheet"),
+    (b"presentationml", b"ppt/", f"{OFFICE}.presentationml.presentation"),
 )
 #: Sizes of the second header of a bitmap.
 _BITMAP_HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})
@@ -123,7 +123,7 @@ def _of_zip(head: bytes) -> str:
     if name.endswith((b".usdc", b".usda", b".usd")):
         return "model/vnd.usdz+zip"
     listed = _inflated(body) if head[8:10] == b"\x08\0" else body
-    for word, folder, kind in _OFFICE_PARTS:
+    for word, folder, kind in OFFICE_PARTS:
         if name == b"[Content_Types].xml" and word in listed:
             return kind
         if name.startswith(folder):

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 OCTET_STREAM = "application/octet-stream"
 
-_OFFICE = "application/vnd.openxmlformats-officedocument"
+OFFICE = "application/vnd.openxmlformats-officedocument"
 
 #: A media type, then its suffixes, the usual one first.
 _SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -64,9 +64,9 @@ _SUFFIXES: dict[str, tuple[str, ...]] = {
         ("video/x-flv", "flv"),
         ("video/x-ms-wmv", "wmv"),
         ("application/pdf", "pdf"),
-        (f"{_OFFICE}.wordprocessingml.document", "docx"),
-        (f"{_OFFICE}.spreadsheetml.sheet", "xlsx"),
-        (f"{_OFFICE}.presentationml.presentation", "pptx"),
+        (f"{OFFICE}.wordprocessingml.document", "docx"),
+        (f"{OFFICE}.spreadsheetml.sheet", "xlsx"),
+        (f"{OFFICE}.presentationml.presentation", "pptx"),
         ("application/msword", "doc"),
         ("application/vnd.ms-excel", "xls"),
         ("application/vnd.ms-powerpoint", "ppt"),

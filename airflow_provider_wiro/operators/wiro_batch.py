@@ -63,18 +63,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
-#: How often the tasks are polled that a trigger has no room for.
-_LEFT_OUT_SECONDS = 300.0
-
 #: Of the outputs' keys.
 DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
-
-#: What a batch returns.
-BatchSummary = dict[str, Any]
 
 
 class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):

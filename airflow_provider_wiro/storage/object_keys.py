@@ -26,7 +26,8 @@ MAX_KEY_BYTES = 1024
 #: The name of an output of which Wiro gives no usable one.
 _NO_NAME = "output"
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: A placeholder of a key template.
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: Separators, what S3 asks to avoid in keys, and what shells and URLs trip over.
 _UNSAFE = re.compile(r'[\\{}^%`\[\]"<>~#|?*:&$@=;+,\s]+')
 
@@ -129,14 +130,14 @@ def check_key_template(template: str, known: frozenset[str], *, argument: str = 
     :raises WiroUsageError: it has a placeholder that is not in ``known``, a brace without its other, climbs
         to a parent folder, has a control character in it, or is empty.
     """
-    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in known]
+    unknown = [name for name in PLACEHOLDER.findall(template) if name not in known]
     if unknown:
         raise WiroUsageError(
             f"Unknown placeholder {{{unknown[0]}}} in {argument} {template!r}. Known: "
             + ", ".join(f"{{{name}}}" for name in sorted(known))
             + "."
         )
-    stray = re.search("[{}]", _PLACEHOLDER.sub("", template))
+    stray = re.search("[{}]", PLACEHOLDER.sub("", template))
     if stray:
         other = "closing" if stray.group() == "{" else "opening"
         raise WiroUsageError(
@@ -174,7 +175,7 @@ def fill_key(template: str, values: Mapping[str, str], *, argument: str = "s3_ke
 
     :raises WiroUsageError: the key is longer than S3 allows, or empty.
     """
-    key = _PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
+    key = PLACEHOLDER.sub(lambda match: values[match.group(1)], template)
     if not key.strip("/ "):
         raise WiroUsageError(f"The object key that {argument} {template!r} makes here is empty.")
     if len(key.encode()) > MAX_KEY_BYTES:

@@ -21,8 +21,6 @@ from airflow_provider_wiro.recovery.fingerprint import fingerprint
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
-#: A longer line is no run's parameters.
-MAX_LINE_BYTES = 8 * 1024 * 1024
 #: An item with files of its own has these keys, one of them or both, and no other.
 _OWN_FILES = ("files", "parameters")
 #: Keys that users confuse with these.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,13 @@ from airflow_provider_wiro.storage.location import (
     local_folder,
     parse_target,
 )
+from airflow_provider_wiro.storage.object_keys import PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.landing.plan import PlannedObject
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 #: Placeholders that differ from item to item.
 _OF_ITEM = frozenset({"item", "wiro_task_id"})
 #: Placeholders whose text the model chooses: it can contain what is beside it.
@@ -49,7 +48,7 @@ def check_item_keys(s3_key: str, items: int) -> None:
 
 def _is_of_one_item(segment: str) -> bool:
     """Whether a segment of a key differs from item to item, whatever its other placeholders are."""
-    pieces = _PLACEHOLDER.split(segment)  # literal, placeholder, literal, …
+    pieces = PLACEHOLDER.split(segment)  # literal, placeholder, literal, …
     names, literals = pieces[1::2], pieces[::2]
     for position, name in enumerate(names):
         before, after = names[:position], names[position + 1 :]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_wiro.dag_arguments.literals import is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS
 from airflow_provider_wiro.storage.object_keys import check_key_template
@@ -31,12 +32,11 @@ _CANNED_ACLS = frozenset(
     }
 )
 _MANIFEST_PLACEHOLDERS = frozenset({"wiro_task_id", "model"})
-_TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 def is_literal(value: object) -> bool:
     """Whether an argument is text without a template, so that it is known when the DAG is parsed."""
-    return isinstance(value, str) and not any(mark in value for mark in _TEMPLATE_MARKS)
+    return isinstance(value, str) and not is_known_later(value)
 
 
 def bucket_and_template(
