@@ -12,14 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.decoding.fields import (
-    json_object,
-    moment,
-    money,
-    number,
-    text,
-    whole_number,
-)
+from airflow_provider_wiro.api.decoding.fields import json_object, moment, money, number, text, whole_number
 from airflow_provider_wiro.api.decoding.llm_answers import (
     Content,
     answer_text,

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.exceptions import (
-    WiroApiError,
-    WiroConnectionError,
-    WiroError,
-    WiroServerError,
-)
+from airflow_provider_wiro.exceptions import WiroApiError, WiroConnectionError, WiroError, WiroServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

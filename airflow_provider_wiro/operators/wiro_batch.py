@@ -7,10 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.providers.common.compat.sdk import (
-    BaseOperator,
-    conf,
-)
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
@@ -44,10 +41,7 @@ from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
-from airflow_provider_wiro.triggers.deferral import (
-    FailedDeferral,
-    is_stale_event,
-)
+from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 from airflow_provider_wiro.version_compat import is_parsed
 

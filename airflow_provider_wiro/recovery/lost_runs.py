@@ -41,11 +41,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import Flow, FlowContext, call
 from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
-from airflow_provider_wiro.exceptions import (
-    WiroAnswerTooLargeError,
-    WiroNotFoundError,
-    WiroOrphanedRunError,
-)
+from airflow_provider_wiro.exceptions import WiroAnswerTooLargeError, WiroNotFoundError, WiroOrphanedRunError
 from airflow_provider_wiro.input_files.sent_files import FileComparison, SentFiles, has_other_files
 from airflow_provider_wiro.recovery.baseline import tasks_since
 from airflow_provider_wiro.recovery.fingerprint import Match, match_task

@@ -14,12 +14,7 @@ from contextlib import suppress
 from operator import is_not
 from typing import Any
 
-from airflow_provider_wiro.redaction.names import (
-    is_hook_name,
-    is_secret_name,
-    is_token_name,
-    may_be_key_name,
-)
+from airflow_provider_wiro.redaction.names import is_hook_name, is_secret_name, is_token_name, may_be_key_name
 from airflow_provider_wiro.redaction.patterns import secrets_in_text
 
 #: A shorter value is not masked everywhere, as ordinary words would be, too. Airflow's own limit.

@@ -30,11 +30,7 @@ from airflow_provider_wiro.run.pauses import Pauses
 from airflow_provider_wiro.run.prepared_run import prepare_run
 from airflow_provider_wiro.run.submission import Submitter
 from airflow_provider_wiro.state_files.try_trace import open_trace
-from airflow_provider_wiro.triggers.deferral import (
-    TriggerOutcome,
-    defer_until_ended,
-    is_stale_event,
-)
+from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 
 if TYPE_CHECKING:

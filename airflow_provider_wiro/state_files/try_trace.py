@@ -12,11 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroRecordError
-from airflow_provider_wiro.state_files.folder import (
-    find_state_folder,
-    local_path,
-    trace_beside,
-)
+from airflow_provider_wiro.state_files.folder import find_state_folder, local_path, trace_beside
 from airflow_provider_wiro.storage.private_files import open_in_folder
 
 if TYPE_CHECKING:

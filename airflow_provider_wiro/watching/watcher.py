@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_wiro.api import endpoints, flow
-from airflow_provider_wiro.exceptions import (
-    WiroAuthenticationError,
-    WiroConnectionError,
-    WiroError,
-)
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroConnectionError, WiroError
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.redaction.loggers import plain_logger
