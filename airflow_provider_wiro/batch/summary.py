@@ -45,12 +45,7 @@ def return_result(
 
     try:
         failures = write_manifest(
-            batch.manifest,
-            state,
-            batch.shards,
-            check,
-            own=batch.own,
-            include_links=settings.include_links,
+            batch.manifest, state, batch.shards, check, own=batch.own, include_links=settings.include_links
         )
     except WiroError as error:
         if fatal is None:

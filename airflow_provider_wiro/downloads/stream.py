@@ -69,8 +69,5 @@ def open_output(connection: WiroConnection, output: Output) -> Iterator[OutputSt
 
     :raises WiroOutputError: see :mod:`airflow_provider_wiro.downloads.checks`.
     """
-    with (
-        OutputSession(connection) as session,
-        session.get(output, checks.REQUEST_HEADERS) as response,
-    ):
+    with OutputSession(connection) as session, session.get(output, checks.REQUEST_HEADERS) as response:
         yield OutputStream(output, response, connection.read_timeout)

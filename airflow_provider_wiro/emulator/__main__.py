@@ -124,7 +124,7 @@ async def serve(options: argparse.Namespace) -> None:
     _print(f"AIRFLOW_CONN_WIRO_DEFAULT={shlex.quote(server.connection)}")
     _print(
         f"This is an emulator: no model runs, nothing is billed. Its page is {server.world.base_url}/ "
-        f"(WebSocket {server.websocket_url}). Stop it with Ctrl-C.",
+        f"(WebSocket {server.websocket_url}). Stop it with Ctrl-C."
     )
     if not is_loopback(options.host):
         log.warning("%s can be reached from other machines", options.host)

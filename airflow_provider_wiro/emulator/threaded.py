@@ -40,13 +40,7 @@ class WiroEmulator:
     task's real pace; with `clock=ManualClock()` time stands still until `advance`.
     """
 
-    def __init__(
-        self,
-        *,
-        port: int = 0,
-        clock: Clock | None = None,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, *, port: int = 0, clock: Clock | None = None, **settings: Any) -> None:
         """
         Prepare an emulator; nothing listens before `start`.
 

@@ -34,13 +34,7 @@ class Transfer(ABC, Generic[Item]):
     """
 
     def __init__(
-        self,
-        hook: WiroHook,
-        task: Task,
-        provenance: Provenance,
-        *,
-        workers: int,
-        require_size: bool,
+        self, hook: WiroHook, task: Task, provenance: Provenance, *, workers: int, require_size: bool
     ) -> None:
         self.task = task
         self.provenance = provenance
@@ -50,11 +44,7 @@ class Transfer(ABC, Generic[Item]):
         self._pool: WorkerPool[Item, dict[str, Any]] = WorkerPool(workers, TaskStoppedError)
         hook.interrupted_by(self._pool.check)
         self._downloader = Downloader(
-            hook.connection,
-            task,
-            lambda: hook.get_task(task.id),
-            self._pool.check,
-            require_size=require_size,
+            hook.connection, task, lambda: hook.get_task(task.id), self._pool.check, require_size=require_size
         )
 
     def run(self) -> list[dict[str, Any]]:

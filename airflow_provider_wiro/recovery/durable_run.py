@@ -324,11 +324,7 @@ class DurableRun:
         )
         self._keep_id(record)
         return ActiveRun(
-            wiro_task_id,
-            record.sending.moment,
-            record.accepted_at_moment,
-            found.task,
-            is_resumed=is_resumed,
+            wiro_task_id, record.sending.moment, record.accepted_at_moment, found.task, is_resumed=is_resumed
         )
 
     @property

@@ -49,10 +49,7 @@ class Submitter:
     trace: TryTrace | None
 
     def durable_run(
-        self,
-        run: PreparedRun,
-        give_up_at: datetime,
-        defer: Callable[[float, Sending, LostRunDigests], None],
+        self, run: PreparedRun, give_up_at: datetime, defer: Callable[[float, Sending, LostRunDigests], None]
     ) -> DurableRun:
         """
         Return a run that is ready to begin.

@@ -81,11 +81,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
             transfer.write_manifest(files, secrets_of(self.hook, task))
-            facts = {
-                "wiro_task_id": task.id,
-                "model": provenance.model,
-                "cost_usd": transfer.task.cost_usd,
-            }
+            facts = {"wiro_task_id": task.id, "model": provenance.model, "cost_usd": transfer.task.cost_usd}
             report(context, self.outlets, files, facts, asset_events=self.asset_events)
             self._landed = Landed(transfer.task, provenance.model, files)
             self._after(task, transfer)

@@ -103,11 +103,7 @@ async def send(
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
         return RequestFailure(
-            in_words(
-                error,
-                connect_timeout=connection.connect_timeout,
-                read_timeout=connection.read_timeout,
-            ),
+            in_words(error, connect_timeout=connection.connect_timeout, read_timeout=connection.read_timeout),
             was_sent,
             was_cut_off=was_sent and not response_started and _was_cut_off(error),
         )
@@ -135,12 +131,7 @@ async def _request(
         async with (
             asyncio.timeout(total) as limit,
             _session_for(session, connection, what) as chosen,
-            chosen.post(
-                exact_url(url),
-                data=data,
-                headers=headers,
-                allow_redirects=False,
-            ) as response,
+            chosen.post(exact_url(url), data=data, headers=headers, allow_redirects=False) as response,
         ):
             response_started.append(True)
             response_headers = lower_case(response)

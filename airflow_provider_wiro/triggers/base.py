@@ -42,12 +42,7 @@ class WiroTrigger(PlainLogs, BaseTrigger):
     _fields: Sequence[str] = ()
     _optional_fields: Sequence[str] = ()
 
-    def __init__(
-        self,
-        *,
-        try_number: int | None = None,
-        deferred_at: float | None = None,
-    ) -> None:
+    def __init__(self, *, try_number: int | None = None, deferred_at: float | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it unannotated
         self.try_number = try_number
         self.deferred_at = time.time() if deferred_at is None else deferred_at

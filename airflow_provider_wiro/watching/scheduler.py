@@ -69,13 +69,7 @@ class PollScheduler:
         return self._count
 
     def add(
-        self,
-        wiro_task_id: str,
-        polling: Polling,
-        *,
-        patience_seconds: float,
-        is_seen: bool,
-        now: datetime,
+        self, wiro_task_id: str, polling: Polling, *, patience_seconds: float, is_seen: bool, now: datetime
     ) -> TaskWatch:
         """
         Watch a task from now on.

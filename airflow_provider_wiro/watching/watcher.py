@@ -180,11 +180,7 @@ class Watcher:
             from airflow_provider_wiro.watching.websocket.subscriptions import SubscriptionManager
 
             self._subscriptions = SubscriptionManager(
-                self._hook,
-                self._scheduler,
-                now=self._now,
-                on_due=self._wake_if_due,
-                on_message=self._pass_on,
+                self._hook, self._scheduler, now=self._now, on_due=self._wake_if_due, on_message=self._pass_on
             )
         self._subscriptions.add(watched, watch)
 

@@ -148,9 +148,7 @@ class BatchStopper:
         self._is_over = True
 
     def unless_followed(
-        self,
-        is_followed: Callable[[BaseException], bool],
-        prepare: Callable[[], None],
+        self, is_followed: Callable[[BaseException], bool], prepare: Callable[[], None]
     ) -> AbstractContextManager[None]:
         """
         Stop the Wiro tasks if an error ends the Airflow task and no later try will follow them.

@@ -106,10 +106,7 @@ def _lines(items: range, state: BatchState, results: dict[int, bytes]) -> Iterat
             _parsed(item, results[item])
             if item in results
             else item_result(
-                "not_run",
-                state.runs_sent(item),
-                None,
-                wiro_task_id=attempt.wiro_task_id if attempt else None,
+                "not_run", state.runs_sent(item), None, wiro_task_id=attempt.wiro_task_id if attempt else None
             )
         )
         if result["cost_usd"] is None:

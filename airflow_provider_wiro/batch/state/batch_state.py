@@ -130,10 +130,7 @@ class BatchState:
         if not isinstance(entry["fingerprint"], str):
             raise TypeError(entry)
         self.attempts[item] = Attempt(
-            entry["fingerprint"],
-            sending,
-            int(entry["try"]),
-            files=read_digests(entry.get("files", {})),
+            entry["fingerprint"], sending, int(entry["try"]), files=read_digests(entry.get("files", {}))
         )
         self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)
         self._note_baseline(item, sending.newest_before)

@@ -96,12 +96,7 @@ def task_billed(wiro_task_id: str, usd: str | None) -> Entry:
 
 
 def item_retried(
-    item: int,
-    try_number: int,
-    *,
-    keeps_task: bool = False,
-    is_billed: bool = False,
-    cost: str | None = None,
+    item: int, try_number: int, *, keeps_task: bool = False, is_billed: bool = False, cost: str | None = None
 ) -> Entry:
     """
     Return the entry for a failed item that is tried again in this try of the Airflow task.

@@ -113,7 +113,7 @@ VIRTUAL_TRY_ON = Model(
             Parameter("inputImageHuman", "fileinput", label="Person", required=True),
             Parameter("inputImageClothes", "combinefileinput", label="Clothes", required=True),
             Parameter("keepBackground", "checkbox", label="Keep the background", default="true"),
-        ),
+        )
     },
 )
 

@@ -45,7 +45,7 @@ RESUME_PARSER = Model(
             Parameter("inputDocumentMultiple", "multifileinput", label="Documents", required=True),
             select("outputType", "json", "csv", default="json"),
             select("language", "en", "tr", default="en"),
-        ),
+        )
     },
 )
 

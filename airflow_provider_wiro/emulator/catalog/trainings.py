@@ -21,7 +21,7 @@ FLUX_LORA_PORTRAIT = Model(
             Parameter("trainingSteps", "number", required=True, default="1000", minimum=1),
             Parameter("learningRate", "float", required=True, default="0.0004"),
             Parameter("selectedFolder", "multifileinput", label="Pictures"),
-        ),
+        )
     },
 )
 

@@ -56,7 +56,7 @@ ANIMATED_LOGO = Model(
             select("effectType", "spin", "neon", "smoke", "paper", default="spin", required=True),
             select("videoMode", "std", "pro", default="std"),
             select("ratio", "1:1", "16:9", "9:16", default="1:1"),
-        ),
+        )
     },
 )
 

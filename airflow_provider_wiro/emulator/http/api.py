@@ -70,12 +70,7 @@ class Api:
         return await faulty_response(request, fault, response)
 
     async def _carry_out(
-        self,
-        request: web.Request,
-        segments: list[str],
-        record: ReceivedRequest,
-        *,
-        at: float | None = None,
+        self, request: web.Request, segments: list[str], record: ReceivedRequest, *, at: float | None = None
     ) -> web.Response:
         """Return the response of the endpoint, which is called at the moment `at`, by default at once."""
         try:

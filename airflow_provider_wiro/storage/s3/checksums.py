@@ -35,11 +35,7 @@ class Sent:
     """
 
     def __init__(
-        self,
-        body: bytes | bytearray,
-        *,
-        sends_md5: bool = False,
-        sends_crc32: bool = False,
+        self, body: bytes | bytearray, *, sends_md5: bool = False, sends_crc32: bool = False
     ) -> None:
         self._body = body
         self._md5 = _md5(body) if sends_md5 else None

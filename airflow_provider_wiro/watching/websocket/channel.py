@@ -208,10 +208,7 @@ class PushChannel:
                 self.backoff.on_failure(now, random.random())
             else:
                 self.backoff.on_break(
-                    now,
-                    random.random(),
-                    lasted_seconds=now - opened_at,
-                    has_delivered=health.has_delivered,
+                    now, random.random(), lasted_seconds=now - opened_at, has_delivered=health.has_delivered
                 )
             self._log_failure(why)
 
