@@ -1,4 +1,4 @@
-"""What the parts of a batch work with."""
+"""BatchContext: an opened batch, with its settings, inputs, state, journal, shards and transfer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a task that was seen."""
+"""SeenTask: what a stop needs to know of a Wiro task, in place of its whole Detail."""
 
 from __future__ import annotations
 

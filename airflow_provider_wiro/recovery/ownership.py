@@ -1,4 +1,4 @@
-"""Whose the tasks of a list are: this project's and key owner's, or other people's."""
+"""Who owns the tasks in Wiro's list: this project and the key's owner, or other people."""
 
 from __future__ import annotations
 
