@@ -141,10 +141,6 @@ class AirflowAPI:
         records = self.request("GET", path)["content"]
         return [record if isinstance(record, dict) else {"event": str(record)} for record in records]
 
-    def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """Mark a task as a user would in the UI: `failed`, `success` or `skipped`."""
-        self.request("PATCH", f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id)}", {"new_state": state})
-
 
 def _run(dag_id: str, run_id: str) -> str:
     return f"/api/v2/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
