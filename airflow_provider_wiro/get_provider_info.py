@@ -66,10 +66,12 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "state_path": {
                         "description": (
-                            "Where the records of runs are kept as files, a path or an object-storage URI, "
-                            "on Airflow before 3.3, which has no task state store. Absolute, and the same "
-                            "place for every worker. With LocalExecutor outside of Kubernetes the default is "
-                            "the folder wiro_runs in AIRFLOW_HOME; otherwise there is none."
+                            "Where the records of runs and the journals of batches are kept as files, a "
+                            "path or an object-storage URI, on Airflow before 3.3, which has no task state "
+                            "store; on every Airflow the manifests of batches that land nothing in S3. "
+                            "Absolute, and the same place for every worker. s3:// needs no s3fs. With "
+                            "LocalExecutor outside of Kubernetes the default is the folder wiro_runs in "
+                            "AIRFLOW_HOME; otherwise there is none."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
