@@ -40,7 +40,7 @@ def of(*languages: str) -> pytest.MarkDecorator:
 
 
 def test_every_block_names_a_language_that_is_checked() -> None:
-    checked = {"console", "ini", "jinja", "json", "jsonl", "python", "toml", "yaml"}
+    checked = {"console", "ini", "jinja", "json", "python", "toml", "yaml"}
     shown_as_they_are = {"text"}
 
     unchecked = [
@@ -55,11 +55,6 @@ def test_every_block_names_a_language_that_is_checked() -> None:
 @of("json")
 def test_json_is_json(block: CodeBlock) -> None:
     json.loads(block.source)
-
-
-@of("jsonl")
-def test_each_line_of_json_lines_is_an_object(block: CodeBlock) -> None:
-    assert all(isinstance(json.loads(line), dict) for line in block.source.splitlines())
 
 
 @of("toml", "yaml", "ini", "jinja")

@@ -198,5 +198,5 @@ def damaged(entry: object, where: str | None = None) -> WiroOrphanedRunError:
         f"Expected an entry of a batch's journal, version {VERSION}{position}, found "
         f"{str(entry)[:200]!r}. Without this line its item, without the journal every item may be run and "
         "paid for again. So first check in the dashboard at wiro.ai what was started, and keep a copy; then "
-        "repair the line, or delete what you can do without."
+        "repair the line. If you remove one, correct the number of lines in the first line of its file."
     )
