@@ -82,9 +82,10 @@ def test_without_a_journal_a_batch_starts_from_the_beginning(work: BatchWork) ->
     assert len(work.wiro.tasks) == 4
 
 
-def test_a_damaged_journal_starts_nothing(work: BatchWork) -> None:
+def test_a_damaged_journal_starts_nothing(work: BatchWork, monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.providers.common.compat.sdk import AirflowFailException
 
+    monkeypatch.setattr("airflow_provider_wiro.batch.cancellation.deadline._UNHURRIED_SECONDS", 0.5)
     inputs = prompts(2)
     work.run(inputs)
     lines = work.journal_lines

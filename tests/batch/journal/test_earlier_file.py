@@ -113,7 +113,10 @@ def test_at_any_byte_that_a_crash_left_no_item_is_paid_for_again(work: BatchWork
         work.remove_journal()
 
 
-def test_a_damaged_line_is_named_and_nothing_is_started(work: BatchWork) -> None:
+def test_a_damaged_line_is_named_and_nothing_is_started(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.batch.cancellation.deadline._UNHURRIED_SECONDS", 0.5)
     inputs = prompts(2)
     work.run(inputs)
     file = leave(work)
