@@ -263,9 +263,8 @@ def test_airflows_timeout_waits_for_the_response_to_a_run_in_flight_and_stops_it
     assert wiro.counts.tasks_stopped == 1
 
 
-def test_a_kill_waits_for_the_response_of_a_run_within_its_seconds(wiro: WiroEmulator, work: Work) -> None:
-    """In the signal's handler, whose process would be killed soon after: not when execution goes on."""
-    wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=0.8))
+def killed_while_its_run_is_sent(wiro: WiroEmulator, work: Work) -> list[list[str]]:
+    """Return the tasks' statuses at the end of each ``on_kill``, of which there is one."""
     operator = work.operator()
     seen: list[list[str]] = []
 
@@ -275,8 +274,13 @@ def test_a_kill_waits_for_the_response_of_a_run_within_its_seconds(wiro: WiroEmu
 
     with when(run_is_sent(wiro), kill), pytest.raises(AirflowException, match="was stopped"):
         operator.execute(work.context)
+    return seen
 
-    assert seen == [[CANCELLED]]
+
+def test_a_kill_waits_for_the_response_of_a_run_within_its_seconds(wiro: WiroEmulator, work: Work) -> None:
+    """In the signal's handler, whose process would be killed soon after: not when execution goes on."""
+    wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=0.8))
+    assert killed_while_its_run_is_sent(wiro, work) == [[CANCELLED]]
     assert wiro.counts.tasks_stopped == 1
     assert work.store.record is not None
     assert work.store.record["wiro_task_id"] == "2221"
@@ -291,17 +295,7 @@ def _short_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_short_of_time")
 def test_a_kill_before_the_response_finds_the_task_in_wiros_list(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("stuck_running"), Fault("slow", endpoint="Run", delay_seconds=2))
-    operator = work.operator()
-    seen: list[list[str]] = []
-
-    def kill() -> None:
-        operator.on_kill()
-        seen.append(work.statuses)
-
-    with when(run_is_sent(wiro), kill), pytest.raises(AirflowException, match="was stopped"):
-        operator.execute(work.context)
-
-    assert seen == [[CANCELLED]]
+    assert killed_while_its_run_is_sent(wiro, work) == [[CANCELLED]]
     assert "Wiro task 2221 is the one that the Run has started." in work.log
 
 

@@ -72,7 +72,7 @@ class Following:
         for wiro_task_id in ids:
             self.channel.add(wiro_task_id, f"token-{wiro_task_id}")
 
-    def heard_of(self, status: str = END) -> list[str]:
+    def ids_in_messages(self, status: str = END) -> list[str]:
         return [message.wiro_task_id for message in self.messages if message.status == status]
 
     async def are_registered(self, *ids: str, times: int = 1) -> None:
@@ -171,9 +171,9 @@ class TestOneConnectionForAll:
             await one.are_registered(*ids)
             await until(lambda: wiro.counts.socket_registrations == 20)
             wiro.advance(60)
-            await until(lambda: len(one.heard_of()) == 20)
+            await until(lambda: len(one.ids_in_messages()) == 20)
             assert all(one.channel.is_working(wiro_task_id) for wiro_task_id in ids)
-            assert sorted(one.heard_of()) == ids
+            assert sorted(one.ids_in_messages()) == ids
             assert wiro.counts.requests["socket"] == 1
             assert Counter(one.registered) == dict.fromkeys(ids, 1)
             assert max(message.progress.percentage for message in one.messages if message.progress) == 100
@@ -186,9 +186,9 @@ class TestOneConnectionForAll:
             [wiro_task_id] = await start(one, 1)
             await one.are_registered(wiro_task_id)
             wiro.advance(60)
-            await until(lambda: one.heard_of() == [wiro_task_id])
+            await until(lambda: one.ids_in_messages() == [wiro_task_id])
         ends = [message.status for message in one.messages if message.is_end]
-        assert (ends, one.heard_of("task_error")) == ([END], [wiro_task_id])
+        assert (ends, one.ids_in_messages("task_error")) == ([END], [wiro_task_id])
 
     async def test_what_only_realtime_sessions_have_is_passed_over(
         self, monkeypatch: pytest.MonkeyPatch
@@ -198,9 +198,9 @@ class TestOneConnectionForAll:
             [wiro_task_id] = await start(one, 1)
             await one.are_registered(wiro_task_id)
             wiro.advance(60)
-            await until(lambda: one.heard_of() == [wiro_task_id])
-        assert one.heard_of("task_cost") == []
-        assert len(one.heard_of("task_output")) == 10
+            await until(lambda: one.ids_in_messages() == [wiro_task_id])
+        assert one.ids_in_messages("task_cost") == []
+        assert len(one.ids_in_messages("task_output")) == 10
 
     async def test_the_handshake_says_who_connects(self, monkeypatch: pytest.MonkeyPatch) -> None:
         async with emulator(monkeypatch, require_user_agent=True) as wiro, following() as one:
@@ -326,7 +326,7 @@ class TestWhatGoesWrong:
             await fake.open[0].close()
             await one.are_registered("1", "2", times=2)
             await fake.tell("2", END)
-            await until(lambda: one.heard_of() == ["2"])
+            await until(lambda: one.ids_in_messages() == ["2"])
         assert fake.registrations == [["token-1", "token-2"]] * 2
 
     async def test_ends_are_received_from_a_server_that_keeps_breaking(self, fake: FakeSocket) -> None:
@@ -340,7 +340,7 @@ class TestWhatGoesWrong:
         fake.answer = answer
         async with following() as one:
             one.add("1", "2", "3")
-            await until(lambda: sorted(one.heard_of()) == ["1", "2", "3"])
+            await until(lambda: sorted(one.ids_in_messages()) == ["1", "2", "3"])
         assert len(fake.registrations) == 6
 
     @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ class TestWhatGoesWrong:
         fake.answer = answer
         async with following() as one:
             one.add("1")
-            await until(lambda: one.heard_of() == ["1"])
+            await until(lambda: one.ids_in_messages() == ["1"])
             assert len(one.messages) == 1
 
     async def test_a_long_message_does_not_end_the_connection(self, fake: FakeSocket) -> None:
@@ -489,9 +489,9 @@ class TestWhatGoesWrong:
             one.add("1", "2")
             await until(lambda: len(one.messages) == 6)
             await fake.tell("2", END)
-            await until(lambda: one.heard_of() == ["2"])
+            await until(lambda: one.ids_in_messages() == ["2"])
             await fake.open[0].send_json({"type": END, "id": "1", "message": ["x" * 2**21]})
-            await until(lambda: one.heard_of() == ["2", "1"])
+            await until(lambda: one.ids_in_messages() == ["2", "1"])
         assert len(fake.registrations) == 1
 
     async def test_messages_too_long_to_be_read_say_nothing_against_the_server(
@@ -518,7 +518,7 @@ class TestWhatGoesWrong:
         fake.answer = answer
         async with following() as one:
             one.add("1")
-            await until(lambda: one.heard_of() == ["1"])
+            await until(lambda: one.ids_in_messages() == ["1"])
 
     async def test_a_bug_in_what_is_called_ends_nothing(
         self, fake: FakeSocket, caplog: pytest.LogCaptureFixture
@@ -565,7 +565,7 @@ class TestWhatGoesWrong:
         fake.answer = answer
         async with following() as one:
             one.add("1")
-            await until(lambda: one.heard_of() == ["1"])
+            await until(lambda: one.ids_in_messages() == ["1"])
         assert caplog.text.count("an unforeseen error") == 2
 
     async def test_without_an_address_of_its_own_another_host_gets_no_token(
@@ -611,7 +611,7 @@ class TestServersThatDontCarryAllTasks:
             await asyncio.sleep(2 * GRACE)
             assert [name for name in ids if one.channel.is_working(name)] == [reported]
             wiro.advance(60)
-            await until(lambda: one.heard_of() == [reported])
+            await until(lambda: one.ids_in_messages() == [reported])
             assert wiro.counts.requests["socket"] == 1
 
     async def test_a_server_that_closes_on_a_second_registration_is_connected_to_ever_less_often(
