@@ -68,7 +68,7 @@ class SeaweedFS(Server):
                 "-master.telemetry=false",
             ],
             log=log,
-            is_ready=lambda: answers(f"{self.endpoint}/healthz"),
+            is_ready=self._accepts_its_keys,
             environment=environment,
             timeout_seconds=60,
         )
@@ -77,6 +77,18 @@ class SeaweedFS(Server):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._config.write_text(json.dumps(_CONFIG))
         super().launch()
+
+    def _accepts_its_keys(self) -> bool:
+        """Whether it is this server that responds, and not another one that was faster to bind the port."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if not answers(f"{self.endpoint}/healthz"):
+            return False
+        try:
+            self.client().list_buckets()
+        except (BotoCoreError, ClientError):
+            return False
+        return True
 
     def client(self, **overrides: str) -> S3Client:
         """Return a boto3 client for this server; `overrides` replace what it is created with (other keys)."""

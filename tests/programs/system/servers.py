@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _KILL_TIMEOUT_SECONDS = 10
+# With 10,000 added (SeaweedFS) still below 32,768, where Linux begins with the ports that it chooses itself.
+_FREE_PORTS = (10_000, 20_000)
 _LOG_TAIL_LINES = 40
 # The machine's proxies are for external hosts: requests to loopback never use one.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -41,17 +44,18 @@ def free_port(*offsets: int) -> int:
     """
     Return a loopback port that is free now, together with the ports `offsets` above it.
 
-    Nothing reserves it: the server must bind it soon, and the caller must live with the small chance that
-    another process was faster (the server then exits, and waiting for it fails with its log).
+    Nothing reserves it until the server binds it. So it comes from below the range from which systems give a
+    port to whoever binds port 0 or connects: another test's server can't be given it meanwhile. Another
+    caller can draw the same one; the later server then exits, and waiting for it fails with its log.
     """
+    # Not `random`: pytest-randomly seeds it alike in all processes of a test run.
+    drawn = random.SystemRandom()
     for _ in range(200):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
-            ports = [0]
+        port = drawn.randrange(*_FREE_PORTS)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
             for offset in (0, *offsets):
-                sock = stack.enter_context(socket.socket())
-                sock.bind((HOST, ports[0] + offset))
-                ports[0] = ports[0] or sock.getsockname()[1]
-            return ports[0]
+                stack.enter_context(socket.socket()).bind((HOST, port + offset))
+            return port
     raise ServerError(f"found no free port on {HOST} with {offsets} above it free as well")
 
 

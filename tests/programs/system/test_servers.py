@@ -90,6 +90,12 @@ def test_a_free_port_and_those_above_it_are_free() -> None:
         second.bind((HOST, port + 10_000))
 
 
+def test_no_port_that_the_system_gives_away_is_drawn() -> None:
+    with socket.socket() as given:
+        given.bind((HOST, 0))
+        assert free_port(10_000) + 10_000 < given.getsockname()[1]
+
+
 def test_a_servers_environment_has_no_airflow_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
