@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
 from airflow_provider_wiro.api.decoding.fields import flag, json_list, text
@@ -20,6 +21,12 @@ class ModelParameter:
     :ivar required: a run needs it.
     :ivar default: what the model's page offers first.
     :ivar options: the allowed values; empty if any value is.
+    :ivar minimum: of a number; of a text, the least count of characters. As Wiro sends it, also where it is
+        absurd.
+    :ivar maximum: likewise.
+    :ivar step: of a number.
+    :ivar description: what it does, with Wiro's note and placeholder where it has no description.
+    :ivar is_advanced: the model's page shows it only on demand.
     """
 
     id: str
@@ -28,10 +35,16 @@ class ModelParameter:
     required: bool = False
     default: Any = None
     options: tuple[str, ...] = ()
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
+    step: Decimal | None = None
+    description: str = ""
+    is_advanced: bool = False
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
         options = item.get("options")
+        described = (text(item.get(name)).strip() for name in ("description", "note", "placeholder"))
         return cls(
             id=text(item.get("id")),
             kind=text(item.get("type")),
@@ -43,6 +56,11 @@ class ModelParameter:
                 for option in (options if isinstance(options, list) else ())
                 if isinstance(option, Mapping)
             ),
+            minimum=_decimal(item.get("min")),
+            maximum=_decimal(item.get("max")),
+            step=_decimal(item.get("step")),
+            description=next(filter(None, described), ""),
+            is_advanced=flag(item.get("advanced")),
         )
 
 
@@ -57,7 +75,10 @@ class Model:
     :ivar description: what it does.
     :ivar categories: Wiro's categories, such as ``text-to-image``.
     :ivar parameters: filled by ``get_model`` only.
-    :ivar prices: the rows of Wiro's price list, in US dollars, as Wiro sends them.
+    :ivar prices: the rows of Wiro's price list, in US dollars, as Wiro sends them; without any, ``cps``
+        counts.
+    :ivar cps: US dollars for each second that a run takes, None if Wiro names none.
+    :ivar approximate_cost_usd: what an average run costs, by Wiro's own estimate.
     """
 
     slug: str
@@ -67,6 +88,8 @@ class Model:
     categories: tuple[str, ...] = ()
     parameters: tuple[ModelParameter, ...] = ()
     prices: tuple[Mapping[str, Any], ...] = ()
+    cps: Decimal | None = None
+    approximate_cost_usd: Decimal | None = None
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
@@ -87,4 +110,15 @@ class Model:
             prices=tuple(
                 price for price in json_list(item.get("dynamicprice")) if isinstance(price, Mapping)
             ),
+            cps=_decimal(item.get("cps")),
+            approximate_cost_usd=_decimal(item.get("approximatelycost")),
         )
+
+
+def _decimal(value: object) -> Decimal | None:
+    """Read a number that may come as text, exactly; None if it is none."""
+    try:
+        found = Decimal(text(value).strip())
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() and abs(found.adjusted()) < 20 else None

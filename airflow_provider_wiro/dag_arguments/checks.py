@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
@@ -46,6 +48,52 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise WiroUsageError(f"Expected {name} as one of {', '.join(map(repr, allowed))}, found {value!r}.")
     return value
+
+
+def check_usd(name: str, amount: object) -> Decimal | None:
+    """
+    Return an amount in US dollars, None as None.
+
+    :param amount: a number, or its text, such as what a template gives.
+    :raises WiroUsageError: it is not a positive number.
+    """
+    if amount is None:
+        return None
+    try:
+        found = Decimal("NaN" if isinstance(amount, bool) else str(amount).strip())
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not (found.is_finite() and found > 0):
+        raise WiroUsageError(f"Expected {name} as a positive number of US dollars, found {amount!r:.100}.")
+    return found
+
+
+def check_age(name: str, age: float | timedelta | None) -> float | None:
+    """
+    Return an age in seconds, None as None.
+
+    :raises WiroUsageError: it is neither a positive number of seconds nor a positive timedelta.
+    """
+    if age is None:
+        return None
+    seconds = age.total_seconds() if isinstance(age, timedelta) else age
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        raise WiroUsageError(
+            f"Expected {name} as a timedelta, or as a positive number of seconds, found {age!r:.100}."
+        )
+    return float(seconds)
+
+
+def check_words(name: str, words: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return a list of words as a tuple.
+
+    :raises WiroUsageError: it is no list of texts.
+    """
+    found = None if isinstance(words, str) or not isinstance(words, Iterable) else tuple(words)
+    if found is None or not all(isinstance(word, str) and word.strip() for word in found):
+        raise WiroUsageError(f"Expected {name} as a list of texts, found {words!r:.100}.")
+    return found
 
 
 def check_min_outputs(min_outputs: int | None) -> int | None:

@@ -74,7 +74,7 @@ def check_model(model: object) -> None:
         split_slug(model)
 
 
-def check_parameters(parameters: object) -> None:
+def check_parameter_values(parameters: object) -> None:
     """
     Raise for parameters that can't be sent.
 

@@ -10,9 +10,12 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.cancellation.run_stopper import RunStopper
 from airflow_provider_wiro.dag_arguments.checks import (
+    check_age,
     check_min_outputs,
     check_state_path,
     check_timeout,
+    check_usd,
+    check_words,
     one_of,
 )
 from airflow_provider_wiro.dag_arguments.literals import (
@@ -21,7 +24,8 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_files,
     check_flags,
     check_model,
-    check_parameters,
+    check_parameter_values,
+    is_known_later,
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import in_brief
@@ -34,11 +38,13 @@ from airflow_provider_wiro.version_compat import is_parsed
 # needs none of it.
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.api.run_summary import RunSummary
+    from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.run.task_run import TaskRun
 
@@ -92,6 +98,28 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         end, or ``"stop"`` it.
     :param on_orphaned_intent: what a retry does if it isn't known whether an earlier try started a run:
         ``"fail"``, so that a person checks, or ``"resubmit"``, which may pay twice.
+    :param check_parameters: compare parameters and files with the model's schema before anything is paid for.
+        A required parameter that is missing, a value that can't be read as the parameter's type and a number
+        outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
+        select's options; ``"strict"`` refuses these, too; ``"off"`` checks nothing. Wiro is asked for the
+        schema at most once an hour for a machine; without it the run is not checked, which is logged.
+    :param fill_defaults: send parameters that are not given with the schema's default: some models refuse a
+        run without them.
+    :param allow_categories: of ``"realtime"`` and ``"training"``, those whose models may run: they don't end
+        by themselves, or cost from $10.
+    :param max_cost_usd: refuse the run, before it is sent, if its estimate's upper end is above this many US
+        dollars. None: no limit. (templated)
+    :param on_unknown_price: what ``max_cost_usd`` does about a price that isn't known before the run:
+        ``"run"`` it, or ``"refuse"``.
+    :param estimate_only: run nothing, and return the estimate, see
+        :class:`~airflow_provider_wiro.catalog.estimate.Estimate`.
+    :param reuse_results: a folder in any object store (``s3://aws_default@bucket/prefix``) for result cards.
+        A run with the same model, parameters and contents of files as one that has a card there sends
+        nothing, costs nothing, and returns that one's run summary with ``"reused": true``. None: no cards.
+        (templated)
+    :param reuse_max_age: reuse only what is younger: a timedelta, or seconds. None: whatever its age.
+    :param label: a name of your own for the run: it is in the run summary, and as ``{label}`` in the keys of
+        a transfer, in the objects' metadata and in the manifest. (templated)
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
         a run whose response was lost.
@@ -106,6 +134,9 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "project_id",
         "wiro_conn_id",
         "aws_conn_id",
+        "max_cost_usd",
+        "reuse_results",
+        "run_label",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json", "files": "json"}
     operator_extra_links = (WiroTaskLink(),)
@@ -134,21 +165,34 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         state_path: str | None = None,
         on_stale_state: Literal["leave", "stop"] = "leave",
         on_orphaned_intent: Literal["fail", "resubmit"] = "fail",
+        check_parameters: CheckMode = "warn",
+        fill_defaults: bool = False,
+        allow_categories: Sequence[str] = (),
+        max_cost_usd: float | str | None = None,
+        on_unknown_price: Literal["run", "refuse"] = "run",
+        estimate_only: bool = False,
+        reuse_results: str | None = None,
+        reuse_max_age: float | timedelta | None = None,
+        label: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if is_parsed(self):
             check_model(model)
-            check_parameters(parameters)
+            check_parameter_values(parameters)
             check_files(files)
             check_callback_url(callback_url)
             check_conn_id(wiro_conn_id)
+            if not is_known_later(max_cost_usd):
+                check_usd("max_cost_usd", max_cost_usd)
         check_flags(
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
             cancel_on_timeout=cancel_on_timeout,
             durable=durable,
+            fill_defaults=fill_defaults,
+            estimate_only=estimate_only,
         )
         self._names_parameters = parameters is not None
         self.model = model
@@ -171,6 +215,16 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.state_path = check_state_path(state_path)
         self.on_stale_state = one_of("on_stale_state", on_stale_state, ("leave", "stop"))
         self.on_orphaned_intent = one_of("on_orphaned_intent", on_orphaned_intent, ("fail", "resubmit"))
+        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.fill_defaults = fill_defaults
+        self.allow_categories = check_words("allow_categories", allow_categories)
+        self.max_cost_usd = max_cost_usd
+        self.on_unknown_price = one_of("on_unknown_price", on_unknown_price, ("run", "refuse"))
+        self.estimate_only = estimate_only
+        self.reuse_results = reuse_results
+        self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
+        # Airflow's operators have a property `label`: the task's name in the graph.
+        self.run_label = label
 
     @cached_property
     def hook(self) -> WiroHook:

@@ -21,9 +21,12 @@ from airflow_provider_wiro.batch.preflight.arguments import (
 )
 from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
+    check_age,
     check_min_outputs,
     check_state_path,
     check_timeout,
+    check_usd,
+    check_words,
     one_of,
     whole_number,
 )
@@ -34,7 +37,8 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_flags,
     check_inputs,
     check_model,
-    check_parameters,
+    check_parameter_values,
+    is_known_later,
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
@@ -50,6 +54,7 @@ from airflow_provider_wiro.version_compat import is_parsed
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
+    from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
@@ -154,6 +160,27 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
+    :param check_parameters: compare parameters and files with the model's schema before anything is paid for.
+        A required parameter that is missing, a value that can't be read as the parameter's type and a number
+        outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
+        select's options; ``"strict"`` refuses these, too; ``"off"`` checks nothing. Wiro is asked for the
+        schema at most once an hour for a machine; without it the run is not checked, which is logged.
+    :param fill_defaults: send parameters that are not given with the schema's default: some models refuse a
+        run without them.
+    :param allow_categories: of ``"realtime"`` and ``"training"``, those whose models may run: they don't end
+        by themselves, or cost from $10.
+    :param max_cost_usd: a budget in US dollars for the whole batch, over all tries of the Airflow task.
+        Nothing is submitted that could exceed it, given what was spent and the estimates of what is in
+        flight; the remaining items end as ``not_run``, with the reason. None: no limit. (templated)
+    :param on_unknown_price: what ``max_cost_usd`` does about items whose price isn't known before their run:
+        ``"run"`` them, counted once their cost is known, or ``"refuse"`` the batch.
+    :param estimate_only: run nothing, and return the estimate of the batch.
+    :param reuse_results: as in WiroRunOperator, item by item: what was made before is written into the
+        manifest as ``reused`` and costs nothing. (templated)
+    :param reuse_max_age: as in WiroRunOperator.
+    :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
+        from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
+    :param data_columns: keys of each row that are kept in the manifest, and never sent.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
@@ -176,6 +203,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "aws_conn_id",
         "acl_policy",
         "tags",
+        "max_cost_usd",
+        "reuse_results",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "inputs": "json",
@@ -225,16 +254,28 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         allowed_connections: Sequence[str] = (),
         allowed_item_parameters: Sequence[str] = (),
         include_links: bool = False,
+        check_parameters: CheckMode = "warn",
+        fill_defaults: bool = False,
+        allow_categories: Sequence[str] = (),
+        max_cost_usd: float | str | None = None,
+        on_unknown_price: Literal["run", "refuse"] = "run",
+        estimate_only: bool = False,
+        reuse_results: str | None = None,
+        reuse_max_age: float | timedelta | None = None,
+        id_column: str | None = None,
+        data_columns: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if is_parsed(self):
             check_model(model)
             check_inputs(inputs)
-            check_parameters(parameters)
+            check_parameter_values(parameters)
             check_files(files)
             check_callback_url(callback_url)
             check_conn_id(wiro_conn_id)
+            if not is_known_later(max_cost_usd):
+                check_usd("max_cost_usd", max_cost_usd)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
@@ -259,6 +300,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             replace=replace,
             require_size=require_size,
             include_links=include_links,
+            fill_defaults=fill_defaults,
+            estimate_only=estimate_only,
         )
         self.model = model
         self.inputs = inputs
@@ -299,6 +342,16 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
+        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.fill_defaults = fill_defaults
+        self.allow_categories = check_words("allow_categories", allow_categories)
+        self.max_cost_usd = max_cost_usd
+        self.on_unknown_price = one_of("on_unknown_price", on_unknown_price, ("run", "refuse"))
+        self.estimate_only = estimate_only
+        self.reuse_results = reuse_results
+        self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
+        self.id_column = id_column
+        self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
 
     @cached_property

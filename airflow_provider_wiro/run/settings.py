@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.catalog import CheckMode
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class RunSettings:
     state_path: str | None
     on_stale_state: str
     on_orphaned_intent: str
+    check_parameters: CheckMode
+    fill_defaults: bool
+    allow_categories: Sequence[str]
+    max_cost_usd: float | str | None
+    on_unknown_price: str
+    estimate_only: bool
+    reuse_results: str | None
+    reuse_max_age: float | None
+    run_label: str | None
 
     @classmethod
     def of(cls, operator: Any) -> Self:

@@ -19,7 +19,7 @@ LATER = ["{{ params.x }}", "{% if x %}a{% endif %}", XCOM, lambda **_: None]
 @pytest.mark.parametrize("later", LATER)
 def test_what_is_known_only_when_the_task_runs_passes(later: Any) -> None:
     literals.check_model(later)
-    literals.check_parameters(later)
+    literals.check_parameter_values(later)
     literals.check_files(later)
     literals.check_wiro_task_id(later)
     literals.check_conn_id(later)
@@ -27,7 +27,7 @@ def test_what_is_known_only_when_the_task_runs_passes(later: Any) -> None:
 
 @pytest.mark.parametrize("later", LATER[:3])
 def test_so_does_what_is_inside_a_dict_or_a_list(later: Any) -> None:
-    literals.check_parameters({"prompt": later, "list": [later], "deep": {"er": (later,)}})
+    literals.check_parameter_values({"prompt": later, "list": [later], "deep": {"er": (later,)}})
     literals.check_files({"inputImage": later, "inputVideo": [later]})
 
 
@@ -61,14 +61,14 @@ def test_a_model_that_cannot_be_right_is_refused(model: object, words: str) -> N
 )
 def test_parameters_that_cannot_be_sent_are_refused(parameters: object, words: str) -> None:
     with pytest.raises(WiroUsageError, match=words):
-        literals.check_parameters(parameters)
+        literals.check_parameter_values(parameters)
 
 
 @pytest.mark.parametrize(
     "parameters", [None, {}, {"prompt": None}, '{"prompt": "x"}', {"json": '{"a": {"b": "{{ x }}"}}'}]
 )
 def test_parameters_that_can_be_sent_pass(parameters: object) -> None:
-    literals.check_parameters(parameters)
+    literals.check_parameter_values(parameters)
 
 
 @pytest.mark.parametrize(
