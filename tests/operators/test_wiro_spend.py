@@ -107,7 +107,9 @@ def test_a_teammates_tasks_are_not_the_projects(wiro: WiroEmulator, log: FakeLog
 def test_the_connections_project_is_the_default(wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     wiro.start_teammates_task(RETRO, SMALL, seconds=0.1)
-    monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", f"{wiro.connection}?project_id=1")
+    connection = json.loads(wiro.connection)
+    connection["extra"] = {**connection.get("extra", {}), "project_id": "1"}
+    monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", json.dumps(connection))
     assert (spent()["tasks"], spent()["project_id"]) == (1, "1")
 
 
