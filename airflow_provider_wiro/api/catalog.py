@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.decoding.fields import exact_number, flag, json_list, text
@@ -93,7 +93,7 @@ class Model:
     prices: tuple[Mapping[str, Any], ...] = ()
     cps: Decimal | None = None
     approximate_cost_usd: Decimal | None = None
-    are_prices_readable: bool = True
+    are_prices_readable: bool = field(default=True, compare=False)
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
