@@ -120,9 +120,9 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
 
     Wiro writes numbers as text, lower-cases slugs and adds defaults: what was given has to be there in any of
     its forms, and what wasn't given is ignored. Such a form is also what
-    :func:`~airflow_provider_wiro.catalog.to_send.to_send` makes of a value, and what it adds. Files are compared in
-    :mod:`~airflow_provider_wiro.input_files.sent_files`. In doubt two forms are the same: to take the run's
-    own task for another one costs a second run.
+    :func:`~airflow_provider_wiro.catalog.to_send.to_send` makes of a value, and what it adds. Files are
+    compared in :mod:`~airflow_provider_wiro.input_files.sent_files`. In doubt two forms are the same: to take
+    the run's own task for another one costs a second run.
 
     :param host: of the connection's base URL. Wiro may show its own copy of a URL instead of the URL.
     """
