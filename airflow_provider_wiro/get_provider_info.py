@@ -124,6 +124,8 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
+        # Airflow 3.2+; below it there is `python -m airflow_provider_wiro`.
+        "cli": ["airflow_provider_wiro.cli.airflow_commands.get_wiro_cli_commands"],
         "extra-links": ["airflow_provider_wiro.links.wiro.WiroTaskLink"],
     }
 
