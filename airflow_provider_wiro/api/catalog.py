@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
@@ -27,6 +27,7 @@ class ModelParameter:
     :ivar step: of a number.
     :ivar description: what it does, with Wiro's note and placeholder where it has no description.
     :ivar is_advanced: the model's page shows it only on demand.
+    :ivar takes_json: its values are JSON: Wiro sends a schema for them.
     """
 
     id: str
@@ -40,10 +41,10 @@ class ModelParameter:
     step: Decimal | None = None
     description: str = ""
     is_advanced: bool = False
+    takes_json: bool = False
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        options = item.get("options")
         described = (text(item.get(name)).strip() for name in ("description", "note", "placeholder"))
         return cls(
             id=text(item.get("id")),
@@ -51,16 +52,13 @@ class ModelParameter:
             label=text(item.get("label")),
             required=flag(item.get("required")),
             default=item.get("default"),
-            options=tuple(
-                text(option.get("value"))
-                for option in (options if isinstance(options, list) else ())
-                if isinstance(option, Mapping)
-            ),
+            options=tuple(_options(item.get("options"))),
             minimum=_decimal(item.get("min")),
             maximum=_decimal(item.get("max")),
             step=_decimal(item.get("step")),
             description=next(filter(None, described), ""),
             is_advanced=flag(item.get("advanced")),
+            takes_json=bool(item.get("jsonschema")) and text(item.get("jsonschema")).lower() != "false",
         )
 
 
@@ -93,7 +91,6 @@ class Model:
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        groups = item.get("parameters")
         return cls(
             slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
             clean_slug=f"{text(item.get('cleanslugowner'))}/{text(item.get('cleanslugproject'))}",
@@ -102,7 +99,7 @@ class Model:
             categories=tuple(text(name) for name in json_list(item.get("categories"))),
             parameters=tuple(
                 ModelParameter.from_wire(parameter)
-                for group in (groups if isinstance(groups, list) else ())
+                for group in json_list(item.get("parameters"))
                 if isinstance(group, Mapping)
                 for parameter in json_list(group.get("items"))
                 if isinstance(parameter, Mapping) and parameter.get("id")
@@ -113,6 +110,17 @@ class Model:
             cps=_decimal(item.get("cps")),
             approximate_cost_usd=_decimal(item.get("approximatelycost")),
         )
+
+
+def _options(value: object) -> Iterator[str]:
+    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare values."""
+    options = json_list(value)
+    described = [option for option in options if isinstance(option, Mapping)]
+    for chosen in [option.get("value") for option in described] if described else options:
+        if isinstance(chosen, bool):
+            yield "true" if chosen else "false"
+        elif isinstance(chosen, str | int | float):
+            yield text(chosen)
 
 
 def _decimal(value: object) -> Decimal | None:
