@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.api.decoding.fields import plain_usd
 from airflow_provider_wiro.catalog.checks import check_run
 from airflow_provider_wiro.catalog.price import estimate
+from airflow_provider_wiro.catalog.schema.findings import numbered
 from airflow_provider_wiro.cli.given_parameters import read_given
 from airflow_provider_wiro.cli.report import Report
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -30,7 +31,7 @@ def estimate_run(hook: WiroHook, options: Namespace) -> Report:
     counts = {name: len(files) for name, files in given.files.items()}
     findings = check_run(model, given.parameters, counts, mode="warn")
     if findings.refusals:
-        raise WiroUsageError(" ".join(findings.refusals))
+        raise WiroUsageError(f"A run of {model.slug} would be refused: {numbered(findings.refusals)}")
     found = estimate(model, given.parameters, counts)
     lines = [f"{model.slug}: {shown_estimate(found)}"]
     if found.note:
