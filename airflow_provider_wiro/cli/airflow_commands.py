@@ -27,7 +27,10 @@ def get_wiro_cli_commands() -> list[CLICommand]:
                     name=command.name,
                     help=command.help,
                     func=partial(_run, command),
-                    args=tuple(Arg(argument.flags, **argument.settings) for argument in command.arguments),
+                    args=tuple(
+                        Arg(argument.flags, **argument.settings)  # type: ignore[no-untyped-call]
+                        for argument in command.arguments
+                    ),
                 )
                 for command in COMMANDS
             ),

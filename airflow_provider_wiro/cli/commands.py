@@ -107,7 +107,7 @@ COMMANDS = (
     Command(
         "spend",
         "Sum up what the project's runs cost, by Wiro's own books.",
-        "tasks:show_spend",
+        "spending:show_spend",
         (
             _argument(
                 "--since",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
 from airflow_provider_wiro.catalog.checks import check_run
 from airflow_provider_wiro.catalog.price import estimate
 from airflow_provider_wiro.catalog.schema.findings import numbered
+from airflow_provider_wiro.catalog.to_send import to_send
 from airflow_provider_wiro.cli.given_parameters import read_given
 from airflow_provider_wiro.cli.report import Report
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -29,7 +31,9 @@ def estimate_run(hook: WiroHook, options: Namespace) -> Report:
     model = hook.get_model(options.model)
     given = read_given(options.parameters, model)
     counts = {name: len(files) for name, files in given.files.items()}
-    findings = check_run(model, given.parameters, counts, mode="warn")
+    # What is left out costs what its default costs, so that a few parameters are enough for an estimate.
+    complete = to_send(model, given.parameters, counts, fill_defaults=True).parameters
+    findings = check_run(model, complete, counts, mode="warn")
     if findings.refusals:
         raise WiroUsageError(f"A run of {model.slug} would be refused: {numbered(findings.refusals)}")
     found = estimate(model, given.parameters, counts)
@@ -47,8 +51,14 @@ def estimate_run(hook: WiroHook, options: Namespace) -> Report:
 
 def shown_estimate(found: Estimate) -> str:
     """Return an estimate in words."""
-    if found.minimum_usd is None or found.maximum_usd is None:
-        return "not known before the run"
+    if found.maximum_usd is None:
+        words = "not known before the run"
+        if found.minimum_usd is not None:
+            words += f", at least {plain_usd(found.minimum_usd)} USD"
+        if found.approximate_usd is not None:
+            words += f", on average {plain_usd(found.approximate_usd)} USD"
+        return words
     if found.is_exact:
         return f"{plain_usd(found.maximum_usd)} USD"
-    return f"{plain_usd(found.minimum_usd)} to {plain_usd(found.maximum_usd)} USD"
+    least = plain_usd(found.minimum_usd or Decimal(0))
+    return f"{least} to {plain_usd(found.maximum_usd)} USD"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _FAILED = 1
 _USAGE = 2
+#: File descriptors.
+_STDOUT, _STDERR = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,9 +71,8 @@ def _output() -> Iterator[TextIO]:
     Airflow's loggers keep the stream that they found first, so the file descriptor is exchanged.
     """
     sys.stdout.flush()
-    stdout, stderr = sys.__stdout__.fileno(), sys.__stderr__.fileno()
-    kept = os.dup(stdout)
-    os.dup2(stderr, stdout)
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
     # Warnings, such as a call that is repeated, are for people; that a connection was read is not.
     logging.disable(logging.INFO)
     try:
@@ -79,7 +80,7 @@ def _output() -> Iterator[TextIO]:
             yield output
     finally:
         logging.disable(logging.NOTSET)
-        os.dup2(kept, stdout)
+        os.dup2(kept, _STDOUT)
         os.close(kept)
 
 

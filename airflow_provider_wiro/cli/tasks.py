@@ -1,4 +1,4 @@
-"""The commands about Wiro tasks: ``task``, ``stop`` and ``spend``."""
+"""The commands about Wiro tasks: ``task`` and ``stop``."""
 
 from __future__ import annotations
 
