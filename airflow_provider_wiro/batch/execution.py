@@ -16,6 +16,7 @@ from airflow_provider_wiro.batch.deferral.missing_journal import (
 )
 from airflow_provider_wiro.batch.deferral.request import deferral_arguments
 from airflow_provider_wiro.batch.inputs.items import Inputs
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.inputs.shared_files import shared_files
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
@@ -52,16 +53,20 @@ class Sources:
     """
     What the operator was given to run.
 
-    :ivar inputs: a list of dicts, or the path or URI of a file of JSON Lines.
+    :ivar inputs: a list of dicts, or the path or URI of a file.
     :ivar parameters: of all items.
     :ivar files: of all items.
     :ivar trust: what items that come as data may name; None: the DAG file lists the items.
+    :ivar id_column: of rows, the column that is their id.
+    :ivar data_columns: of rows, the columns that are kept and never sent.
     """
 
     inputs: Any
     parameters: Mapping[str, Any] | None
     files: Mapping[str, Any] | None
     trust: DataTrust | None
+    id_column: str | None = None
+    data_columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -218,8 +223,14 @@ class BatchExecution:
 
     def _inputs(self) -> Inputs:
         sources, settings = self._sources, self._settings
-        inputs = Inputs(
+        source = InputSource(
             sources.inputs,
+            sources.id_column,
+            sources.data_columns,
+            partial(self._hook.cached_model, settings.model),
+        )
+        inputs = Inputs(
+            source,
             model=settings.model,
             parameters=sources.parameters,
             files=sources.files,
@@ -230,6 +241,12 @@ class BatchExecution:
         )
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
+        if inputs.has_unknown_columns:
+            settings.log.warning(
+                "Wiro doesn't say what %s takes, so every column is sent as a parameter, as it is: a URL of a "
+                "file works, the URI of an object doesn't.",
+                settings.model,
+            )
         return inputs
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:

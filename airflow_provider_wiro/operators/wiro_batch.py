@@ -350,7 +350,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.estimate_only = estimate_only
         self.reuse_results = reuse_results
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
-        self.id_column = id_column
+        self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
 
@@ -566,7 +566,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             connections=self.allowed_connections,
             parameters=self.allowed_item_parameters,
         )
-        return Sources(self.inputs, self.parameters, self.files, trust)
+        return Sources(self.inputs, self.parameters, self.files, trust, self.id_column, self.data_columns)
 
     def _destination(self) -> Destination:
         from airflow_provider_wiro.batch.execution import Destination
