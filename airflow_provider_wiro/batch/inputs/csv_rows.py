@@ -14,8 +14,8 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_wiro.batch.inputs.indexed_lines import IndexedLines
     from airflow_provider_wiro.batch.inputs.fetched_file import FetchedFile
+    from airflow_provider_wiro.batch.inputs.indexed_lines import IndexedLines
 
 #: What may separate the cells; which of them does, the header shows.
 _DELIMITERS = ",;\t"

@@ -105,9 +105,7 @@ def replay(
 
 
 def _started(inputs: Inputs, task_try: TaskTry) -> Entry:
-    return entries.batch_started(
-        inputs.fingerprint, len(inputs), task_try, file_columns=inputs.file_columns
-    )
+    return entries.batch_started(inputs.fingerprint, len(inputs), task_try, file_columns=inputs.file_columns)
 
 
 def _applied_to(fresh: BatchState, started: Entry, carried_over: Iterator[Entry]) -> Iterator[Entry]:
