@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.decoding.fields import flag, json_list, text
+from airflow_provider_wiro.api.decoding.fields import exact_number, flag, json_list, text
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ class ModelParameter:
             required=flag(item.get("required")),
             default=item.get("default"),
             options=tuple(_options(item.get("options"))),
-            minimum=_decimal(item.get("min")),
-            maximum=_decimal(item.get("max")),
-            step=_decimal(item.get("step")),
+            minimum=exact_number(item.get("min")),
+            maximum=exact_number(item.get("max")),
+            step=exact_number(item.get("step")),
             description=next(filter(None, described), ""),
             is_advanced=flag(item.get("advanced")),
             takes_json=bool(item.get("jsonschema")) and text(item.get("jsonschema")).lower() != "false",
@@ -75,6 +77,7 @@ class Model:
     :ivar parameters: filled by ``get_model`` only.
     :ivar prices: the rows of Wiro's price list, in US dollars, as Wiro sends them; without any, ``cps``
         counts.
+    :ivar are_prices_readable: False if the price list, or a row of it, is none, so that ``prices`` isn't all.
     :ivar cps: US dollars for each second that a run takes, None if Wiro names none.
     :ivar approximate_cost_usd: what an average run costs, by Wiro's own estimate.
     """
@@ -88,9 +91,11 @@ class Model:
     prices: tuple[Mapping[str, Any], ...] = ()
     cps: Decimal | None = None
     approximate_cost_usd: Decimal | None = None
+    are_prices_readable: bool = field(default=True, compare=False)
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
+        prices = json_list(item.get("dynamicprice"))
         return cls(
             slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
             clean_slug=f"{text(item.get('cleanslugowner'))}/{text(item.get('cleanslugproject'))}",
@@ -104,11 +109,10 @@ class Model:
                 for parameter in json_list(group.get("items"))
                 if isinstance(parameter, Mapping) and parameter.get("id")
             ),
-            prices=tuple(
-                price for price in json_list(item.get("dynamicprice")) if isinstance(price, Mapping)
-            ),
-            cps=_decimal(item.get("cps")),
-            approximate_cost_usd=_decimal(item.get("approximatelycost")),
+            prices=tuple(price for price in prices if isinstance(price, Mapping)),
+            cps=exact_number(item.get("cps")),
+            approximate_cost_usd=exact_number(item.get("approximatelycost")),
+            are_prices_readable=_is_price_list(item.get("dynamicprice"), prices),
         )
 
 
@@ -123,10 +127,7 @@ def _options(value: object) -> Iterator[str]:
             yield text(chosen)
 
 
-def _decimal(value: object) -> Decimal | None:
-    """Read a number that may come as text, exactly; None if it is none."""
-    try:
-        found = Decimal(text(value).strip())
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() and abs(found.adjusted()) < 20 else None
+def _is_price_list(raw: object, rows: list[Any]) -> bool:
+    """Whether each row of a model's price list can be read; a model without a list has none that can't."""
+    is_absent = not raw or (isinstance(raw, str) and raw.strip() in {"", "null", "[]", "{}"})
+    return is_absent or (bool(rows) and all(isinstance(row, Mapping) for row in rows))
