@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import exact_number, json_object, text
-from airflow_provider_wiro.catalog.run_values import number_of, scalar_text
+from airflow_provider_wiro.catalog.run_values import scalar_text
+from airflow_provider_wiro.catalog.schema.values import as_number
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.catalog.run_values import FileCount, RunValues
@@ -108,7 +109,7 @@ def _compared(wanted: Any, given: Any) -> Match:
     words = {one.strip().casefold(), other.strip().casefold()}
     if len(words) == 1 or any(words <= same for same in _SAME_WORDS):
         return Match.MAYBE
-    numbers = number_of(one), number_of(other)
+    numbers = as_number(one), as_number(other)
     if numbers[0] is None or numbers[0] != numbers[1]:
         return Match.NO
     # 5.0 is written as "5"; of "5.0", which is text, nobody knows.
