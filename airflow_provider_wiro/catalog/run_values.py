@@ -57,8 +57,8 @@ class RunValues:
 
     def __init__(self, model: Model, parameters: Mapping[str, Any], files: Mapping[str, int]) -> None:
         self._schema: dict[str, ModelParameter] = {}
-        for parameter in model.parameters:
-            self._schema.setdefault(parameter.id, parameter)
+        for listed in model.parameters:
+            self._schema.setdefault(listed.id, listed)
         self._given = parameters
         self._files: dict[str, int] = {}
         for name, count in files.items():

@@ -49,7 +49,7 @@ def sound_seconds(beginning: bytes, size: int) -> float:
     """
     try:
         with wave.open(io.BytesIO(beginning)) as sound:
-            return sound.getnframes() / sound.getframerate()
+            return float(sound.getnframes() / sound.getframerate())
     except (wave.Error, EOFError, ZeroDivisionError):
         return size / _BYTES_PER_SECOND
 
