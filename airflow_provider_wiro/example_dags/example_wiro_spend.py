@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from typing import Any
 
 # These imports work on Airflow 2.11 too; with Airflow 3 alone they are `from airflow.sdk import …`.
 from airflow.providers.common.compat.sdk import DAG, task
@@ -42,11 +43,11 @@ with DAG(
     )
 
     @task(trigger_rule="all_done")
-    def report(bill: dict) -> str:
+    def report(bill: Any) -> str:
         """Say what each model has cost, such as for a message; that is known also above the limit."""
-        lines = [f"{bill['spent_usd']} USD for {bill['tasks']} tasks"]
-        for model in bill["by_model"]:
-            lines.append(f"{model['model']}: {model['spent_usd']} USD for {model['tasks']} tasks")
-        return "\n".join(lines)
+        models = [
+            f"{one['model']}: {one['spent_usd']} USD for {one['tasks']} tasks" for one in bill["by_model"]
+        ]
+        return "\n".join([f"{bill['spent_usd']} USD for {bill['tasks']} tasks", *models])
 
     spent >> generate >> report(spent.output)
