@@ -82,7 +82,7 @@ class Inputs:
         if not is_blank(value):
             return str(value)
         default = next((item.default for item in self.model.parameters() if item.id == name), None)
-        return default or ""
+        return str(list(default)) if isinstance(default, tuple) else default or ""
 
     def number(self, name: str, fallback: float) -> float:
         """Return a numeric parameter, or its default; `fallback` if the model has no such parameter."""
@@ -121,6 +121,8 @@ def is_blank(value: Any) -> bool:
 def as_number(value: Any) -> float | None:
     """Return a number sent as a number or as text, `None` for anything else. `True` is not a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and (not value.isascii() or "_" in value):  # only Python reads 1_000
         return None
     try:
         number = float(value)
