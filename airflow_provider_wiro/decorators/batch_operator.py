@@ -140,12 +140,12 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         """Return the bucket of the outputs, None where none are landed."""
         from dataclasses import replace
 
-        from airflow_provider_wiro.batch.landing import ITEM_PLACEHOLDER
-        from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
         from airflow_provider_wiro.landing.s3.destination import open_destination
+        from airflow_provider_wiro.storage.s3.location import split_url
 
         if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
             return None
-        settings = replace(self._s3_settings(), s3_key=self.s3_key.replace(ITEM_PLACEHOLDER, "0"))
-        named = bucket_and_template(settings.s3_bucket, settings.s3_key)[0]
-        return named or open_destination(settings).bucket.name
+        if self.s3_key.startswith("s3://"):
+            return split_url(self.s3_key)[0]
+        # The S3 connection can name it.
+        return self.s3_bucket or open_destination(replace(self._s3_settings(), s3_key="x")).bucket.name
