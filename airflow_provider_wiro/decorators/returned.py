@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_wiro.dag_arguments.checks import check_label
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 #: What a function may return in place of the parameters alone.
@@ -57,13 +58,9 @@ def read_run(found: Any, function: str) -> ReturnedRun:
             raise WiroUsageError(
                 f"The function {function!r} returned {name!r} as {kind}, expected a dict. {_EXPECTED}"
             )
-    label = found.get("label")
-    if label is not None and not isinstance(label, str):
-        kind = type(label).__name__
-        raise WiroUsageError(
-            f"The function {function!r} returned 'label' as {kind}, expected text. {_EXPECTED}"
-        )
-    return ReturnedRun(found.get("parameters") or {}, found.get("files") or {}, label)
+    return ReturnedRun(
+        found.get("parameters") or {}, found.get("files") or {}, check_label(found.get("label"))
+    )
 
 
 def shown(found: Any) -> str:
