@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.run.given_inputs import GiveInputs
     from airflow_provider_wiro.run.task_run import TaskRun
 
 
@@ -304,8 +305,18 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.run.task_run import TaskRun
 
         return TaskRun(
-            self, context, RunSettings.of(self), self.hook, self._stopper, self._check_rendered_arguments
+            self,
+            context,
+            RunSettings.of(self),
+            self.hook,
+            self._stopper,
+            self._check_rendered_arguments,
+            self._give_inputs(context),
         )
+
+    def _give_inputs(self, context: Context) -> GiveInputs | None:
+        """Return what sets the run's inputs when the task runs; None: Airflow has set them."""
+        return None
 
     def _check_rendered_arguments(self) -> None:
         self.check_native_tuples()

@@ -25,8 +25,10 @@ from airflow_provider_wiro.links.wiro import has_stored_nothing, push_task_url
 from airflow_provider_wiro.recovery.durable_run import KnownResult
 from airflow_provider_wiro.recovery.finished_run import mark_consumed, stop_strays
 from airflow_provider_wiro.recovery.record_store import current_try
+from airflow_provider_wiro.recovery.resume import check_same_run
 from airflow_provider_wiro.run.before_run import BeforeRun, estimate_only
 from airflow_provider_wiro.run.follower import TaskFollower
+from airflow_provider_wiro.run.given_inputs import TryInputs
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
 from airflow_provider_wiro.run.prepared_run import prepare_run
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.cancellation.run_stopper import RunStopper
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.durable_run import ActiveRun
+    from airflow_provider_wiro.recovery.resume import RunSpec
+    from airflow_provider_wiro.run.given_inputs import GiveInputs
     from airflow_provider_wiro.run.prepared_run import PreparedRun
     from airflow_provider_wiro.run.settings import RunSettings
     from airflow_provider_wiro.triggers.deferral import FailedDeferral
@@ -60,6 +64,7 @@ class TaskRun:
 
     :param operator: the operator whose try it is.
     :param check_arguments: raises a WiroUsageError for rendered arguments that can't be right.
+    :param give_inputs: sets the operator's parameters, files and label, where these are known only now.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class TaskRun:
         hook: WiroHook,
         stopper: RunStopper,
         check_arguments: Callable[[], None],
+        give_inputs: GiveInputs | None = None,
     ) -> None:
         self._operator = operator
         self._context = context
@@ -86,6 +92,7 @@ class TaskRun:
             state_path=settings.state_path,
             has_pushed_nothing=has_stored_nothing(operator),
         )
+        self._inputs = TryInputs(operator, context, self._notes, give_inputs)
         self._follower = TaskFollower(hook, stopper, settings, self._log)
         self._pauses = Pauses(operator, context, settings, hook, stopper, self._clock)
 
@@ -98,6 +105,7 @@ class TaskRun:
         With ``estimate_only``, return the estimate instead.
         """
         if self._settings.estimate_only:
+            self._take_inputs(is_beginning=True)
             with airflow_failures(), self._hook:
                 self._check_arguments()
                 return estimate_only(self._hook, self._settings, self._log)
@@ -117,6 +125,7 @@ class TaskRun:
         with self._stopped_unless_followed():
             if give_up_at is None or is_stale_event(event, self._context):
                 return self._run_for_timeout()
+            self._take_inputs()
             until = self._clock.from_wall(datetime.fromtimestamp(give_up_at, tz=UTC))
             return self._run(give_up_at=until, refusals=refusals)
 
@@ -132,6 +141,7 @@ class TaskRun:
         with self._stopped_unless_followed():
             if is_stale_event(event, self._context):
                 return self._run_for_timeout()
+            self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 outcome = TriggerOutcome.from_event(event)
                 self._prepare_stop(outcome.wiro_task_id)
@@ -157,6 +167,7 @@ class TaskRun:
             if wiro_task_id is None or not is_of_this_try:
                 self._log.warning("The triggerer can't wait, so this worker does. %s", failed.reason)
                 return self._not_deferrable()._run_for_timeout()
+            self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 self._prepare_stop(wiro_task_id)
                 if failed.is_timeout:
@@ -191,7 +202,13 @@ class TaskRun:
     def _not_deferrable(self) -> TaskRun:
         settings = replace(self._settings, deferrable=False)
         return TaskRun(
-            self._operator, self._context, settings, self._hook, self._stopper, self._check_arguments
+            self._operator,
+            self._context,
+            settings,
+            self._hook,
+            self._stopper,
+            self._check_arguments,
+            self._inputs.give,
         )
 
     def _prepare_stop(self, wiro_task_id: str) -> None:
@@ -203,7 +220,12 @@ class TaskRun:
 
     # Start.
 
+    def _take_inputs(self, *, is_beginning: bool = False) -> None:
+        with airflow_failures():
+            self._settings = self._inputs.taken(self._settings, is_beginning=is_beginning)
+
     def _run_for_timeout(self, *, is_beginning: bool = False) -> RunSummary:
+        self._take_inputs(is_beginning=is_beginning)
         give_up_at = self._clock() + timedelta(seconds=self._settings.timeout)
         return self._run(give_up_at=give_up_at, refusals=0, is_beginning=is_beginning)
 
@@ -224,6 +246,8 @@ class TaskRun:
             # This reads the connection, which a kill can't: on_kill must not ask Airflow for it.
             base_url = self._hook.connection.base_url
             prepared = self._prepare(is_beginning=is_beginning)
+            if not is_beginning:
+                check_same_run(self._notes.record(), prepared.wanted)
             run = self._submitter().durable_run(
                 prepared,
                 BeforeRun(self._hook, self._settings, prepared, self._log, is_checked=refusals > 0),
@@ -243,6 +267,8 @@ class TaskRun:
                     return self._finish(self._stopper.on_timeout(error, self._hook), is_resumed=True)
                 except WiroConcurrencyLimitError as error:
                     waits += 1
+                    if self._settings.deferrable:
+                        self._inputs.keep(prepared, is_recorded=False)  # the record was taken back
                     self._pauses.for_slot(error, give_up_at, waits)
             if isinstance(active, KnownResult):
                 return active.summary
@@ -256,7 +282,7 @@ class TaskRun:
             push_task_url(
                 self._operator, self._context, base_url=base_url, model=model, wiro_task_id=wiro_task_id
             )
-            return self._wait_for_end(active)
+            return self._wait_for_end(active, prepared)
 
     def _prepare(self, *, is_beginning: bool = False) -> PreparedRun:
         settings = self._settings
@@ -271,6 +297,7 @@ class TaskRun:
             min_outputs=settings.min_outputs,
             aws_conn_id=settings.aws_conn_id,
         )
+        prepared = self._inputs.noted_in(prepared, settings)
         if is_beginning:
             for warning in likely_templates(prepared.wanted.parameters):
                 self._log.warning("%s", warning)
@@ -296,7 +323,7 @@ class TaskRun:
 
     # End.
 
-    def _wait_for_end(self, active: ActiveRun) -> RunSummary:
+    def _wait_for_end(self, active: ActiveRun, prepared: PreparedRun) -> RunSummary:
         """Wait for a started run, or defer, and return its run summary."""
         settings, wiro_task_id, task = self._settings, active.wiro_task_id, active.task
         if not settings.wait_for_completion:
@@ -310,6 +337,7 @@ class TaskRun:
             task = self._follower.poll_before_deferring(active, deadline)
             if task is None or not task.is_terminal:
                 self._stopper.check()
+                self._inputs.keep(prepared, is_recorded=self._notes.has_record)
                 defer_until_ended(
                     self._operator,
                     self._context,
@@ -357,4 +385,8 @@ class TaskRun:
         mark_consumed(self._notes.store, wiro_task_id, self._log, try_number=self._context["ti"].try_number)
 
     def _stop_strays(self, wiro_task_id: str) -> None:
-        stop_strays(self._hook, self._notes.store, wiro_task_id, lambda: self._prepare().wanted, self._log)
+        def wanted() -> RunSpec:
+            self._inputs.check_taken()
+            return self._prepare().wanted
+
+        stop_strays(self._hook, self._notes.store, wiro_task_id, wanted, self._log)
