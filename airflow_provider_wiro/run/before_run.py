@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.run.prepared_run import PreparedRun
+    from airflow_provider_wiro.run.reuse import RunReuse
     from airflow_provider_wiro.run.settings import RunSettings
 
 
@@ -40,6 +41,7 @@ class BeforeRun:
     """
     Passes or refuses one run. Whatever it asks for, it asks for once, however often the run is sent.
 
+    :ivar reuse: finds the result of an equal run.
     :ivar is_checked: this try has compared the run before, and has waited for a slot since.
     """
 
@@ -47,6 +49,7 @@ class BeforeRun:
     settings: RunSettings
     run: PreparedRun
     log: Log
+    reuse: RunReuse
     is_checked: bool = False
 
     def __call__(self) -> RunSummary | None:
@@ -59,7 +62,7 @@ class BeforeRun:
 
     @cached_property
     def _result(self) -> RunSummary | None:
-        return None
+        return self.reuse.find(self.run)
 
     @cached_property
     def body(self) -> RunBody:

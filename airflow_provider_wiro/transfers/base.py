@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.transfer import Transfer
     from airflow_provider_wiro.transfers.openlineage import Landed
 
@@ -70,21 +71,26 @@ class TransferOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.api.run_summary import model_of
         from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import finished_task, landed, secrets_of, with_cost
+        from airflow_provider_wiro.landing.reused import ReusedResult
+        from airflow_provider_wiro.reuse.keeping import keep_card
         from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
             destination = self._open_destination()
-            task = finished_task(self.hook, self.wiro_task_id)
+            reused = ReusedResult.in_summary(self.wiro_task_id)
+            task = finished_task(self.hook, self.wiro_task_id) if reused is None else reused.task
             base_url = self.hook.connection.base_url
             provenance = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
-            transfer = self._make_transfer(destination, task, provenance)
+            transfer = self._make_transfer(destination, task, provenance, reused)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
             transfer.write_manifest(files, secrets_of(self.hook, task))
             facts = {"wiro_task_id": task.id, "model": provenance.model, "cost_usd": transfer.task.cost_usd}
             report(context, self.outlets, files, facts, asset_events=self.asset_events)
             self._landed = Landed(transfer.task, provenance.model, files)
-            self._after(task, transfer)
+            if reused is None:
+                keep_card(self.wiro_task_id, transfer, files, secrets_of(self.hook, task), self.log)
+                self._after(task, transfer)
         manifest = {"manifest": transfer.manifest_uri} if self.manifest else {}
         return {**landed(transfer.task, files), **manifest}
 
@@ -93,11 +99,17 @@ class TransferOperator(PlainLogs, BaseOperator):
         """Check the rendered arguments, and connect to the store."""
 
     @abstractmethod
-    def _make_transfer(self, destination: Any, task: Task, provenance: Provenance) -> Transfer[Any]:
-        """Plan the transfer; nothing is moved yet."""
+    def _make_transfer(
+        self, destination: Any, task: Task, provenance: Provenance, reused: ReusedResult | None
+    ) -> Transfer[Any]:
+        """
+        Plan the transfer; nothing is moved yet.
+
+        :param reused: what an earlier transfer has landed, if the run was not sent.
+        """
 
     def _after(self, task: Task, transfer: Transfer[Any]) -> None:
-        """Do what follows once everything has landed."""
+        """Do what follows once everything of a run that was sent has landed."""
 
     def _run(self, transfer: Transfer[Any]) -> list[dict[str, Any]]:
         self._transfer = transfer

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.transfer import Transfer
 
 
@@ -130,7 +131,7 @@ class WiroToObjectStorageOperator(TransferOperator):
         )
 
     def _make_transfer(
-        self, destination: StorageDestination, task: Task, provenance: Provenance
+        self, destination: StorageDestination, task: Task, provenance: Provenance, reused: ReusedResult | None
     ) -> Transfer[Any]:
         from airflow_provider_wiro.landing.object_storage.transfer import ObjectStorageTransfer
 
@@ -139,6 +140,7 @@ class WiroToObjectStorageOperator(TransferOperator):
             self.hook,
             task,
             provenance,
+            reused=reused,
             manifest=self.manifest,
             unrendered_manifest=self._manifest_template,
         )

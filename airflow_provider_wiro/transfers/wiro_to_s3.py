@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.s3.destination import S3Destination
     from airflow_provider_wiro.landing.transfer import Transfer
 
@@ -172,7 +173,9 @@ class WiroToS3Operator(TransferOperator):
             check_manifest_key(self.manifest)
         return open_destination(S3Settings.of(self))
 
-    def _make_transfer(self, destination: S3Destination, task: Task, provenance: Provenance) -> Transfer[Any]:
+    def _make_transfer(
+        self, destination: S3Destination, task: Task, provenance: Provenance, reused: ReusedResult | None
+    ) -> Transfer[Any]:
         from airflow_provider_wiro.landing.s3.transfer import S3Transfer
 
         return S3Transfer(
@@ -181,6 +184,7 @@ class WiroToS3Operator(TransferOperator):
             task,
             provenance,
             summary=self.wiro_task_id,
+            reused=reused,
             manifest=self.manifest,
             is_retry=(provenance.try_number or 1) > 1,
         )
