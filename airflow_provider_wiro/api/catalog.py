@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.decoding.fields import flag, json_list, text
+from airflow_provider_wiro.api.decoding.fields import exact_number, flag, json_list, text
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ModelParameter:
     :ivar step: of a number.
     :ivar description: what it does, with Wiro's note and placeholder where it has no description.
     :ivar is_advanced: the model's page shows it only on demand.
+    :ivar takes_json: its values are JSON: Wiro sends a schema for them.
     """
 
     id: str
@@ -40,10 +43,10 @@ class ModelParameter:
     step: Decimal | None = None
     description: str = ""
     is_advanced: bool = False
+    takes_json: bool = False
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        options = item.get("options")
         described = (text(item.get(name)).strip() for name in ("description", "note", "placeholder"))
         return cls(
             id=text(item.get("id")),
@@ -51,16 +54,13 @@ class ModelParameter:
             label=text(item.get("label")),
             required=flag(item.get("required")),
             default=item.get("default"),
-            options=tuple(
-                text(option.get("value"))
-                for option in (options if isinstance(options, list) else ())
-                if isinstance(option, Mapping)
-            ),
-            minimum=_decimal(item.get("min")),
-            maximum=_decimal(item.get("max")),
-            step=_decimal(item.get("step")),
+            options=tuple(_options(item.get("options"))),
+            minimum=exact_number(item.get("min")),
+            maximum=exact_number(item.get("max")),
+            step=exact_number(item.get("step")),
             description=next(filter(None, described), ""),
             is_advanced=flag(item.get("advanced")),
+            takes_json=bool(item.get("jsonschema")) and text(item.get("jsonschema")).lower() != "false",
         )
 
 
@@ -77,6 +77,7 @@ class Model:
     :ivar parameters: filled by ``get_model`` only.
     :ivar prices: the rows of Wiro's price list, in US dollars, as Wiro sends them; without any, ``cps``
         counts.
+    :ivar are_prices_readable: False if the price list, or a row of it, is none, so that ``prices`` isn't all.
     :ivar cps: US dollars for each second that a run takes, None if Wiro names none.
     :ivar approximate_cost_usd: what an average run costs, by Wiro's own estimate.
     """
@@ -90,10 +91,11 @@ class Model:
     prices: tuple[Mapping[str, Any], ...] = ()
     cps: Decimal | None = None
     approximate_cost_usd: Decimal | None = None
+    are_prices_readable: bool = field(default=True, compare=False)
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        groups = item.get("parameters")
+        prices = json_list(item.get("dynamicprice"))
         return cls(
             slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
             clean_slug=f"{text(item.get('cleanslugowner'))}/{text(item.get('cleanslugproject'))}",
@@ -102,23 +104,30 @@ class Model:
             categories=tuple(text(name) for name in json_list(item.get("categories"))),
             parameters=tuple(
                 ModelParameter.from_wire(parameter)
-                for group in (groups if isinstance(groups, list) else ())
+                for group in json_list(item.get("parameters"))
                 if isinstance(group, Mapping)
                 for parameter in json_list(group.get("items"))
                 if isinstance(parameter, Mapping) and parameter.get("id")
             ),
-            prices=tuple(
-                price for price in json_list(item.get("dynamicprice")) if isinstance(price, Mapping)
-            ),
-            cps=_decimal(item.get("cps")),
-            approximate_cost_usd=_decimal(item.get("approximatelycost")),
+            prices=tuple(price for price in prices if isinstance(price, Mapping)),
+            cps=exact_number(item.get("cps")),
+            approximate_cost_usd=exact_number(item.get("approximatelycost")),
+            are_prices_readable=_is_price_list(item.get("dynamicprice"), prices),
         )
 
 
-def _decimal(value: object) -> Decimal | None:
-    """Read a number that may come as text, exactly; None if it is none."""
-    try:
-        found = Decimal(text(value).strip())
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() and abs(found.adjusted()) < 20 else None
+def _options(value: object) -> Iterator[str]:
+    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare."""
+    options = json_list(value)
+    described = [option for option in options if isinstance(option, Mapping)]
+    for chosen in [option.get("value") for option in described] if described else options:
+        if isinstance(chosen, bool):
+            yield "true" if chosen else "false"
+        elif isinstance(chosen, str | int | float):
+            yield text(chosen)
+
+
+def _is_price_list(raw: object, rows: list[Any]) -> bool:
+    """Whether each row of a model's price list can be read; a model without a list has none that can't."""
+    is_absent = not raw or (isinstance(raw, str) and raw.strip() in {"", "null", "[]", "{}"})
+    return is_absent or (bool(rows) and all(isinstance(row, Mapping) for row in rows))

@@ -20,7 +20,7 @@ from airflow_provider_wiro.batch.inputs.shared_files import shared_files
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
-from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, check_manifest
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
@@ -174,6 +174,8 @@ class BatchExecution:
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
+            if transfer is not None:
+                check_ids_in_keys(transfer.key_template, inputs)
             if state.has_sent_nothing:
                 if transfer is not None:
                     try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)

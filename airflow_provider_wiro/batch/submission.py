@@ -93,6 +93,7 @@ class ItemSubmitter:
             Sending(self._settings.now(), baseline.newest, baseline.wiro_at),
             self._settings.try_number,
             files=digests_of(prepared.files),
+            item_id=spec.id,
         )
         await self._queue.recorder.intend(item, attempt)
         departure = _Departure(item, attempt, self._queue, self._sender)

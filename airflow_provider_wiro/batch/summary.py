@@ -45,7 +45,13 @@ def return_result(
 
     try:
         failures = write_manifest(
-            batch.manifest, state, batch.shards, check, own=batch.own, include_links=settings.include_links
+            batch.manifest,
+            state,
+            batch.shards,
+            check,
+            own=batch.own,
+            include_links=settings.include_links,
+            names_of=batch.inputs.names_of,
         )
     except WiroError as error:
         if fatal is None:
@@ -58,7 +64,10 @@ def return_result(
     failed = state.count(ItemState.FAILED)
     if failed and settings.fails_fast:
         kind = AirflowException if state.may_retry else AirflowFailException
-        lines = [f"item {item}: {with_input(error, batch.inputs.shown(item))}" for item, error in failures]
+        lines = [
+            f"i{batch.inputs.name(item)[1:]}: {with_input(error, batch.inputs.shown(item))}"
+            for item, error in failures
+        ]
         raise kind(_failure(state.total, failed, lines, batch.manifest))
     succeeded = state.count(ItemState.DONE)
     if not state.is_over:

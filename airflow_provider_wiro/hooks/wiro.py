@@ -22,7 +22,13 @@ from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.retry_log import log_retry
 from airflow_provider_wiro.hooks.wiro_async import WiroAsyncHook
-from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.input_files.resolve import (
+    AWS_CONN_ID,
+    FileSource,
+    resolve_files,
+    resolve_upload,
+)
+from airflow_provider_wiro.input_files.sources import count_files
 from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.transport.connection import WiroConnection, missing_connection
 
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Digest, Flow, FlowContext, Send
     from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
+    from airflow_provider_wiro.catalog.estimate import Estimate
     from airflow_provider_wiro.downloads.stream import OutputStream
 
 __all__ = ["WiroAsyncHook", "WiroHook"]
@@ -288,6 +295,23 @@ class WiroHook(BaseHook):
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
         return self.run_flow(lambda context: model_slugs.get_model(model, context))
+
+    def estimate(
+        self, model: str, parameters: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None
+    ) -> Estimate:
+        """
+        Return what a run will cost, by Wiro's price list. It is free, and reads no file.
+
+        :param model: ``owner/model``.
+        :param parameters: as for :meth:`run_model`.
+        :param files: as for :meth:`run_model`; only counted.
+        :raises WiroModelNotFoundError: Wiro has no such model; names the nearest ones.
+        """
+        from airflow_provider_wiro.catalog import price
+
+        cleaned = clean_parameters({} if parameters is None else parameters)
+        counts = count_files(files)
+        return price.estimate(self.get_model(model), cleaned, counts)
 
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

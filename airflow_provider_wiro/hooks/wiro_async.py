@@ -19,7 +19,13 @@ from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.retry_log import log_retry_of_many
-from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, FileSource, resolve_files, resolve_upload
+from airflow_provider_wiro.input_files.resolve import (
+    AWS_CONN_ID,
+    FileSource,
+    resolve_files,
+    resolve_upload,
+)
+from airflow_provider_wiro.input_files.sources import count_files
 from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.transport.connection import WiroConnection, missing_connection
 
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.api.models import Output, StartedRun, Task, UploadedFile
     from airflow_provider_wiro.api.responses import ApiResponse
+    from airflow_provider_wiro.catalog.estimate import Estimate
     from airflow_provider_wiro.downloads.async_stream import AsyncOutputStream
 
 T = TypeVar("T")
@@ -210,6 +217,16 @@ class WiroAsyncHook(BaseHook):
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
         return await self.run_flow(lambda context: model_slugs.get_model(model, context))
+
+    async def estimate(
+        self, model: str, parameters: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None
+    ) -> Estimate:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.estimate`."""
+        from airflow_provider_wiro.catalog import price
+
+        cleaned = clean_parameters({} if parameters is None else parameters)
+        counts = count_files(files)
+        return price.estimate(await self.get_model(model), cleaned, counts)
 
     async def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

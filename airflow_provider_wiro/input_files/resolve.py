@@ -24,6 +24,7 @@ from airflow_provider_wiro.input_files.sent_files import SentFile, sent_files
 from airflow_provider_wiro.input_files.sources import (
     EXPECTED,
     FileSource,
+    check_is_mapping,
     flattened,
     is_landed,
     is_web_url,
@@ -74,10 +75,7 @@ def resolve_files(
         parameter.
     :raises WiroConnectionError: an object store can't be reached; a retry may help.
     """
-    if files is not None and not isinstance(files, Mapping):
-        raise WiroUsageError(
-            f"Expected `files` as a dict of file parameter to file, found {type(files).__name__}."
-        )
+    check_is_mapping(files)
     resolved = {}
     for name, given in (files or {}).items():
         where = f"File parameter {name!r:.100}"

@@ -85,6 +85,28 @@ def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
     return {name: sources for name, sources in found.items() if sources}
 
 
+def count_files(files: Mapping[str, Any] | None) -> dict[str, int]:
+    """
+    Return file parameter → how many files and URLs it is given, without opening any.
+
+    :raises WiroUsageError: ``files`` is no dict.
+    """
+    check_is_mapping(files)
+    return {name: len(sources) for name, sources in sources_of(files).items()}
+
+
+def check_is_mapping(files: object) -> None:
+    """
+    Raise unless a user's ``files`` argument is a dict, or None.
+
+    :raises WiroUsageError: it is something else.
+    """
+    if files is not None and not isinstance(files, Mapping):
+        raise WiroUsageError(
+            f"Expected `files` as a dict of file parameter to file, found {type(files).__name__}."
+        )
+
+
 def output_identity(source: Mapping[str, Any]) -> str:
     """
     Return the identity of a run's output, whatever its link is now: task and index. Empty if not known.

@@ -53,6 +53,15 @@ def money(value: object) -> str | None:
     return plain_usd(amount) if amount.is_finite() and abs(amount.adjusted()) < 20 else None
 
 
+def exact_number(value: object) -> Decimal | None:
+    """Read a number that may come as text, exactly; None if it is none, not finite, or absurd."""
+    try:
+        found = Decimal(text(value).strip())
+    except (InvalidOperation, ValueError):  # a whole number of thousands of digits has no text
+        return None
+    return found if found.is_finite() and abs(found.adjusted()) < 20 else None
+
+
 def plain_usd(amount: Decimal) -> str:
     """Write an amount exactly, as text for ``Decimal``, without exponent and trailing zeros: ``0.00351``."""
     digits = f"{amount:f}"

@@ -15,7 +15,7 @@ from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_wiro.batch.results.item_result import Result
     from airflow_provider_wiro.batch.results.shards import ResultShards
@@ -38,6 +38,7 @@ def write_manifest(
     *,
     own: OwnObjects | None = None,
     include_links: bool = False,
+    names_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
 ) -> list[tuple[int, str]]:
     """
     Write the manifest, a line for each item.
@@ -45,6 +46,7 @@ def write_manifest(
     :param check: called between windows and right before the manifest is put; raises to end this.
     :param own: how it is put into S3.
     :param include_links: keep the outputs' URLs, where the shards have them.
+    :param names_of: returns an item's own ``id`` and ``data``, as far as it has them.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
     """
@@ -55,7 +57,8 @@ def write_manifest(
             for lines in _windows(state, shards, check):
                 for found in lines:
                     # The shards of an earlier version have links.
-                    line = found if include_links else without_links(found)
+                    shown = found if include_links else without_links(found)
+                    line = {"item": found["item"], **names_of(found["item"]), **shown}
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     if line["status"] == "failed" and len(failures) < MOST_FAILURES:
                         failures.append((line["item"], line["error"]))

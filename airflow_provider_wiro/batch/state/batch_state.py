@@ -130,7 +130,11 @@ class BatchState:
         if not isinstance(entry["fingerprint"], str):
             raise TypeError(entry)
         self.attempts[item] = Attempt(
-            entry["fingerprint"], sending, int(entry["try"]), files=read_digests(entry.get("files", {}))
+            entry["fingerprint"],
+            sending,
+            int(entry["try"]),
+            files=read_digests(entry.get("files", {})),
+            item_id=entry.get("item_id"),
         )
         self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)
         self._note_baseline(item, sending.newest_before)

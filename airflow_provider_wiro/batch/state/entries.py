@@ -33,7 +33,7 @@ def _written_by(task_try: TaskTry) -> Entry:
 
 def run_intended(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent. From here on the run may exist."""
-    known = {**attempt.sending.to_json(), "files": attempt.files or None}
+    known = {**attempt.sending.to_json(), "files": attempt.files or None, "item_id": attempt.item_id}
     at, newest_before = known.pop("intended_at"), known.pop("newest_before")
     return {
         "what": "intent",

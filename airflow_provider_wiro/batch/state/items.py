@@ -29,6 +29,7 @@ class Attempt:
     :ivar sending: the Run; its time is restarted when the item's timeout is.
     :ivar try_number: the try of the Airflow task that sent it.
     :ivar files: digests of the files whose bytes are sent, as far as they are known.
+    :ivar item_id: the user's name for the item, None if it has none.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
     """
 
@@ -38,6 +39,7 @@ class Attempt:
     wiro_task_id: str | None = None
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
+    item_id: str | None = None
 
     @property
     def followed_since(self) -> float:

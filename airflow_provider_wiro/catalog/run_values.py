@@ -1,0 +1,152 @@
+"""
+The values of a run by which Wiro chooses its price: given ones, the schema's defaults, and counts of files.
+
+Nothing here raises, whatever the schema or the parameters are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_wiro.api.decoding.fields import exact_number, text
+from airflow_provider_wiro.api.parameters import FILE_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_wiro.api.catalog import Model, ModelParameter
+
+_URL = "Url"
+
+
+@dataclass(frozen=True)
+class Value:
+    """
+    A parameter's value in a run.
+
+    :ivar content: as given, or the schema's default; None if there is neither.
+    :ivar is_default: it was not given.
+    :ivar was_blank: empty text was given, which means "not set" to most models.
+    """
+
+    content: Any = None
+    is_default: bool = False
+    was_blank: bool = False
+
+
+@dataclass(frozen=True)
+class FileCount:
+    """How many files and URLs a parameter has; two numbers where commas in a URL leave it open."""
+
+    least: int = 0
+    most: int = 0
+
+
+class RunValues:
+    """
+    A run's values, looked up by the parameter's name.
+
+    :param model: with its parameters.
+    :param parameters: as given to the run.
+    :param files: file parameter → how many files and URLs it is given. They count in place of what
+        ``parameters`` has for the same parameter, as they do in the Run that is sent.
+    """
+
+    def __init__(self, model: Model, parameters: Mapping[str, Any], files: Mapping[str, int]) -> None:
+        self._schema: dict[str, ModelParameter] = {}
+        for parameter in model.parameters:
+            self._schema.setdefault(parameter.id, parameter)
+        self._given = parameters
+        self._files: dict[str, int] = {}
+        for name, count in files.items():
+            self._files[self._file_parameter(str(name))] = max(0, count)
+
+    def of(self, name: str) -> Value:
+        """Return a parameter's value."""
+        given, known = self._given.get(name), self._schema.get(name)
+        is_blank = isinstance(given, str) and not given.strip()
+        if given is not None and not (is_blank and not (known and given in known.options)):
+            return Value(given)
+        return Value(known.default if known else None, is_default=True, was_blank=is_blank)
+
+    def names(self) -> list[str]:
+        """Return the parameters that the model takes; of a model without a schema, those that are given."""
+        return list(self._schema) or [str(name) for name in self._given]
+
+    def is_file(self, name: str) -> bool:
+        """Whether a parameter has been given files, or takes them by its schema."""
+        parameter = self._file_parameter(name)
+        known = self._schema.get(parameter)
+        return parameter in self._files or (known is not None and _kind(known) in FILE_KINDS)
+
+    def files_of(self, name: str) -> FileCount:
+        """Return how many files and URLs a parameter is given."""
+        parameter = self._file_parameter(name)
+        sent = self._files.get(parameter)
+        if sent:
+            return FileCount(sent, sent)
+        known = self._schema.get(parameter)
+        kind = _kind(known) if known else ""
+        fields = (parameter,) if kind == "combinefileinput" else (parameter, f"{parameter}{_URL}")
+        counts = [_count(self._given.get(field), kind) for field in fields]
+        return FileCount(sum(count.least for count in counts), sum(count.most for count in counts))
+
+    def file_parameters(self) -> list[str]:
+        """Return the parameters that take files by the schema, and those that are given any."""
+        listed = [name for name, known in self._schema.items() if _kind(known) in FILE_KINDS]
+        return list(dict.fromkeys((*listed, *self._files)))
+
+    def _file_parameter(self, name: str) -> str:
+        """Return the id that a file parameter's name means: ``inputImageUrl`` means ``inputImage``."""
+        return name if name in self._schema else name.removesuffix(_URL) or name
+
+
+def _kind(parameter: ModelParameter) -> str:
+    return parameter.kind.strip().lower()
+
+
+def _count(value: Any, kind: str) -> FileCount:
+    if isinstance(value, str):
+        parts = sum(bool(part.strip()) for part in value.split(","))
+        if kind == "multifileinput" or parts <= 1:
+            return FileCount(parts, parts)
+        # One URL may have commas in it; of an unknown kind, it may also be several URLs.
+        return FileCount(1, 1 if kind in FILE_KINDS else parts)
+    if isinstance(value, list | tuple):
+        # A list in a list is no list of files; it counts as one.
+        counts = [_count(item, kind) if isinstance(item, str) else FileCount(1, 1) for item in value if item]
+        return FileCount(sum(count.least for count in counts), sum(count.most for count in counts))
+    given = int(value is not None)
+    return FileCount(given, given)
+
+
+def scalar_text(value: Any) -> str | None:
+    """Return a value as Wiro compares it: ``5`` is "5", ``true`` is "true"; None if it has no such text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return text(value)
+    number = number_of(value)
+    if number is None:
+        return None
+    return f"{number.normalize():f}"
+
+
+def number_of(value: Any) -> Decimal | None:
+    """Return a number, also one that is text; None for anything else, booleans included."""
+    return exact_number(value) if isinstance(value, str | int | float | Decimal) else None
+
+
+def whole_number(value: Any) -> int | None:
+    """Return a count of one or more; None if the value is none."""
+    number = number_of(value)
+    if number is None or number != number.to_integral_value() or not 1 <= number <= 1_000_000:
+        return None
+    return int(number)
+
+
+def plain_name(name: str) -> str:
+    """Return a parameter's name without case and punctuation: ``num_outputs`` is ``numOutputs``."""
+    return name.replace("_", "").replace("-", "").casefold()
