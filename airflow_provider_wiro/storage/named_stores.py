@@ -1,7 +1,7 @@
 """
 Which objects a result card may name: those of the stores that the DAG itself names.
 
-Whoever can write cards decides what a run returns. So a card leads to no other connection, and to no file of
+Those who can write cards decide what a run returns. So a card leads to no other connection, and to no file of
 this machine outside of the folder that has the cards.
 """
 

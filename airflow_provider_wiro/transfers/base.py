@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.provenance import Provenance
-    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.transfer import Transfer
     from airflow_provider_wiro.transfers.openlineage import Landed
 
@@ -81,7 +80,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             task = finished_task(self.hook, self.wiro_task_id) if reused is None else reused.task
             base_url = self.hook.connection.base_url
             provenance = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
-            transfer = self._make_transfer(destination, task, provenance, reused)
+            transfer = self._make_transfer(destination, task, provenance)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
             transfer.write_manifest(files, secrets_of(self.hook, task))
@@ -99,14 +98,8 @@ class TransferOperator(PlainLogs, BaseOperator):
         """Check the rendered arguments, and connect to the store."""
 
     @abstractmethod
-    def _make_transfer(
-        self, destination: Any, task: Task, provenance: Provenance, reused: ReusedResult | None
-    ) -> Transfer[Any]:
-        """
-        Plan the transfer; nothing is moved yet.
-
-        :param reused: what an earlier transfer has landed, if the run was not sent.
-        """
+    def _make_transfer(self, destination: Any, task: Task, provenance: Provenance) -> Transfer[Any]:
+        """Plan the transfer; nothing is moved yet."""
 
     def _after(self, task: Task, transfer: Transfer[Any]) -> None:
         """Do what follows once everything of a run that was sent has landed."""

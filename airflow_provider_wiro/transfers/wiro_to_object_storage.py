@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.landing.object_storage.transfer import StorageDestination
     from airflow_provider_wiro.landing.provenance import Provenance
-    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.transfer import Transfer
 
 
@@ -131,7 +130,7 @@ class WiroToObjectStorageOperator(TransferOperator):
         )
 
     def _make_transfer(
-        self, destination: StorageDestination, task: Task, provenance: Provenance, reused: ReusedResult | None
+        self, destination: StorageDestination, task: Task, provenance: Provenance
     ) -> Transfer[Any]:
         from airflow_provider_wiro.landing.object_storage.transfer import ObjectStorageTransfer
 
@@ -140,7 +139,7 @@ class WiroToObjectStorageOperator(TransferOperator):
             self.hook,
             task,
             provenance,
-            reused=reused,
+            summary=self.wiro_task_id,
             manifest=self.manifest,
             unrendered_manifest=self._manifest_template,
         )

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.landing.provenance import Provenance
-    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.s3.destination import S3Destination
     from airflow_provider_wiro.landing.transfer import Transfer
 
@@ -173,9 +172,7 @@ class WiroToS3Operator(TransferOperator):
             check_manifest_key(self.manifest)
         return open_destination(S3Settings.of(self))
 
-    def _make_transfer(
-        self, destination: S3Destination, task: Task, provenance: Provenance, reused: ReusedResult | None
-    ) -> Transfer[Any]:
+    def _make_transfer(self, destination: S3Destination, task: Task, provenance: Provenance) -> Transfer[Any]:
         from airflow_provider_wiro.landing.s3.transfer import S3Transfer
 
         return S3Transfer(
@@ -184,7 +181,6 @@ class WiroToS3Operator(TransferOperator):
             task,
             provenance,
             summary=self.wiro_task_id,
-            reused=reused,
             manifest=self.manifest,
             is_retry=(provenance.try_number or 1) > 1,
         )

@@ -15,6 +15,7 @@ from airflow_provider_wiro.landing.object_storage.file import StorageFile
 from airflow_provider_wiro.landing.object_storage.store_errors import plain_store_errors
 from airflow_provider_wiro.landing.object_storage.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.plan import plan, plan_landed
+from airflow_provider_wiro.landing.reused import ReusedResult
 from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
-    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.storage.digests import Stream
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class ObjectStorageTransfer(Transfer[Item]):
     """
     Lands a task's outputs in files of a store, each as one stream.
 
-    :param reused: the files to copy, if the run was not sent; the task is its own.
+    :param summary: what the operator was given as the task. That of a reused result names the files to copy.
     :param manifest: False, True (beside the first output), or its URI, local path or ObjectStoragePath.
     :param unrendered_manifest: the same as the DAG file has it, None if not known or True.
     :raises WiroError: there is no such store, a file is outside of the template's fixed folder, or something
@@ -76,7 +76,7 @@ class ObjectStorageTransfer(Transfer[Item]):
         task: Task,
         provenance: Provenance,
         *,
-        reused: ReusedResult | None = None,
+        summary: object = None,
         manifest: Any = False,
         unrendered_manifest: str | None = None,
     ) -> None:
@@ -85,7 +85,7 @@ class ObjectStorageTransfer(Transfer[Item]):
             hook, task, provenance, workers=destination.workers, require_size=destination.require_size
         )
         self._replaces = destination.replace
-        self._reused = reused
+        self._reused = reused = ReusedResult.in_summary(summary)
         self._copies: list[StoredCopy | None]
         if reused is None:
             self.planned = plan(task, template, model=provenance.model, argument="path")

@@ -20,7 +20,7 @@ from airflow_provider_wiro.landing.plan import (
     with_listed_outputs,
 )
 from airflow_provider_wiro.landing.provenance import with_digest
-from airflow_provider_wiro.landing.reused import source_elsewhere
+from airflow_provider_wiro.landing.reused import ReusedResult, source_elsewhere
 from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
 from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects, output_id
 from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
-    from airflow_provider_wiro.landing.reused import ReusedResult
     from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
     from airflow_provider_wiro.landing.s3.destination import S3Destination
     from airflow_provider_wiro.storage.landed_object import LandedObject
@@ -50,8 +49,8 @@ class S3Transfer(Transfer["PlannedObject"]):
     """
     Lands a task's outputs in a bucket, whole and verified, with memory that doesn't grow with their size.
 
-    :param summary: what the operator was given as the task: an id or a run summary.
-    :param reused: the objects to copy, if the run was not sent; the task is its own.
+    :param summary: what the operator was given as the task: an id or a run summary. That of a reused result
+        names the objects to copy; the task is made of it, too.
     :param manifest: as the operator was given it.
     :param is_retry: an earlier try of the same Airflow task may have left open uploads.
     :param logs_each: log each object; else only what is unusual.
@@ -66,13 +65,12 @@ class S3Transfer(Transfer["PlannedObject"]):
         provenance: Provenance,
         *,
         summary: object = None,
-        reused: ReusedResult | None = None,
         manifest: bool | str = False,
         is_retry: bool = False,
         logs_each: bool = True,
     ) -> None:
         settings = destination.settings
-        self._reused = reused
+        self._reused = ReusedResult.in_summary(summary)
         super().__init__(
             hook,
             with_listed_outputs(task, summary),
