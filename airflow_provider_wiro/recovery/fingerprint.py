@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import flag, json_list, number, text
+from airflow_provider_wiro.api.model_slugs import plain_slug
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
 from airflow_provider_wiro.input_files.sent_files import is_wiros_own, may_be_a_copy, web_host
 
@@ -123,7 +124,7 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
 
     :param host: of the connection's base URL. Wiro may show its own copy of a URL instead of the URL.
     """
-    if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
+    if task.model is not None and plain_slug(task.model) != plain_slug(model):
         return Match.OTHER
     sent = {name: value for name, value in parameters.items() if value is not None}
     seen = task.parameters
@@ -136,11 +137,6 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
     if task.model is None or any(name not in seen and not _is_empty(value) for name, value in sent.items()):
         return Match.UNCLEAR
     return Match.SAME
-
-
-def _plain_slug(model: str) -> str:
-    """Return the letters and digits of a slug, which are the same in the shown and in the clean form."""
-    return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
 
 
 def _is_empty(value: Any) -> bool:
