@@ -37,8 +37,10 @@ class CardPlace:
     @classmethod
     def in_summary(cls, summary: object) -> Self | None:
         """Return the place that a new run's summary names; None where it names none, or was reused."""
-        found = summary.get(REUSE) if isinstance(summary, Mapping) else None
-        if not isinstance(found, Mapping) or summary.get("reused"):  # type: ignore[union-attr]
+        if not isinstance(summary, Mapping) or summary.get("reused"):
+            return None
+        found = summary.get(REUSE)
+        if not isinstance(found, Mapping):
             return None
         uri, fingerprint = found.get("uri"), found.get("fingerprint")
         return cls(uri, fingerprint) if isinstance(uri, str) and isinstance(fingerprint, str) else None
