@@ -11,6 +11,7 @@ from airflow_provider_wiro.api.polling import check_defer_after, check_poll_inte
 from airflow_provider_wiro.cancellation.run_stopper import RunStopper
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
+    check_label,
     check_min_outputs,
     check_reuse_results,
     check_state_path,
@@ -188,6 +189,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 check_usd("max_cost_usd", max_cost_usd)
             if not is_known_later(reuse_results):
                 check_reuse_results(reuse_results)
+            if not is_known_later(label):
+                check_label(label)
         check_flags(
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,

@@ -87,11 +87,12 @@ class ObjectStorageTransfer(Transfer[Item]):
         self._replaces = destination.replace
         self._reused = reused = ReusedResult.in_summary(summary)
         self._copies: list[StoredCopy | None]
+        names: Any = {"model": provenance.model, "label": provenance.label, "argument": "path"}
         if reused is None:
-            self.planned = plan(task, template, model=provenance.model, argument="path")
+            self.planned = plan(task, template, **names)
             self._copies = [None] * len(self.planned)
         else:
-            self.planned = plan_landed(task, reused.landed, template, model=provenance.model, argument="path")
+            self.planned = plan_landed(task, reused.landed, template, **names)
             self._copies = [StoredCopy.of(one, template) for one in reused.landed]
         if not self.planned:
             log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
@@ -103,7 +104,7 @@ class ObjectStorageTransfer(Transfer[Item]):
         """Read the manifest that is there, if one is wanted and there are outputs."""
         given = wanted if isinstance(wanted, bool) else with_connection(wanted)
         provenance = self.provenance
-        uri = manifests.manifest_key(given, template, self.planned, provenance.placeholders)
+        uri = manifests.manifest_key(given, template, self.planned, provenance)
         if uri is None or not self.planned:
             return
         below = fixed_folder(unrendered, template if given is True else str(given))

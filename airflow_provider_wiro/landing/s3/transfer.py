@@ -109,18 +109,19 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _plan(self, key_template: str, manifest: bool | str) -> None:
         """Plan what lands where, and read the manifest that is there."""
+        names: Any = {"model": self.provenance.model, "label": self.provenance.label}
         if self._reused is not None:
             landed = self._reused.landed
-            self.planned = plan_landed(self.task, landed, key_template, model=self.provenance.model)
+            self.planned = plan_landed(self.task, landed, key_template, **names)
             self._copies = {
                 output_id(one): self._copy(landed) for one, landed in zip(self.planned, landed, strict=True)
             }
         else:
             make_plan = plan_remembered if self._is_remembered else plan
-            self.planned = make_plan(self.task, key_template, model=self.provenance.model)
+            self.planned = make_plan(self.task, key_template, **names)
         if isinstance(manifest, str):
             manifest = check_manifest_key(manifest) if manifest else manifest
-        key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance.placeholders)
+        key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance)
         if key is not None:
             bucket = self._bucket.with_arguments(manifests.manifest_arguments(self._bucket.arguments))
             store = S3ManifestStore(bucket, key, self.provenance)
