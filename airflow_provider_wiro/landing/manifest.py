@@ -146,7 +146,7 @@ def build(
         "wiro_task_id": provenance.wiro_task_id,
         "api": provenance.api,
         "model": masked(provenance.model, scrub),
-        "label": plain_values(masked(provenance.label, scrub)),
+        **({} if provenance.label is None else {"label": plain_values(masked(provenance.label, scrub))}),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
         "finish_reason": plain_values(masked(task.finish_reason, scrub)),
