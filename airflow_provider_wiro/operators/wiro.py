@@ -13,6 +13,7 @@ from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_label,
     check_min_outputs,
+    check_reuse_results,
     check_state_path,
     check_timeout,
     check_usd,
@@ -188,6 +189,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(reuse_results):
+                check_reuse_results(reuse_results)
             if not is_known_later(label):
                 check_label(label)
         check_flags(
@@ -281,9 +284,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         *,
         is_resumed: bool = False,
         follow_until: float | None = None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """Resume after the trigger's event: read the task itself, and return its run summary."""
-        return self._task_run(context).complete(event, is_resumed=is_resumed, follow_until=follow_until)
+        return self._task_run(context).complete(
+            event, is_resumed=is_resumed, follow_until=follow_until, inputs=inputs
+        )
 
     @in_brief
     def resume_execution(

@@ -34,6 +34,7 @@ from airflow_provider_wiro.run.given_inputs import TryInputs
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
 from airflow_provider_wiro.run.prepared_run import prepare_run
+from airflow_provider_wiro.run.reuse import RunReuse
 from airflow_provider_wiro.run.submission import Submitter
 from airflow_provider_wiro.state_files.try_trace import open_trace
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
@@ -100,6 +101,7 @@ class TaskRun:
         self._inputs = TryInputs(operator, context, self._notes, give_inputs)
         self._follower = TaskFollower(hook, stopper, settings, self._log)
         self._pauses = Pauses(operator, context, settings, hook, stopper, self._clock)
+        self._reuse = RunReuse(hook, settings, self._log)
 
     # The parts of a try.
 
@@ -135,13 +137,19 @@ class TaskRun:
             return self._run(give_up_at=until, refusals=refusals)
 
     def complete(
-        self, event: Mapping[str, Any] | None, *, is_resumed: bool, follow_until: float | None
+        self,
+        event: Mapping[str, Any] | None,
+        *,
+        is_resumed: bool,
+        follow_until: float | None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """
         Read the task after the trigger's event, and return its run summary.
 
         :param is_resumed: an earlier try started it.
         :param follow_until: its deadline, as Unix time.
+        :param inputs: the fingerprint of its inputs, under which its result card belongs.
         """
         with self._stopped_unless_followed():
             if is_stale_event(event, self._context):
@@ -149,6 +157,7 @@ class TaskRun:
             self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 outcome = TriggerOutcome.from_event(event)
+                self._reuse.fingerprint = inputs
                 self._prepare_stop(outcome.wiro_task_id)
                 try:
                     task = outcome.poll_task(self._hook)
@@ -258,7 +267,9 @@ class TaskRun:
                 check_same_run(self._notes.record(), prepared.wanted)
             run = self._submitter().durable_run(
                 prepared,
-                BeforeRun(self._hook, self._settings, prepared, self._log, is_checked=refusals > 0),
+                BeforeRun(
+                    self._hook, self._settings, prepared, self._log, self._reuse, is_checked=refusals > 0
+                ),
                 give_up_at,
                 lambda seconds, lost, digests: self._pauses.defer(
                     seconds, give_up_at, refusals, lost, digests
@@ -282,7 +293,9 @@ class TaskRun:
                 return active.summary
             wiro_task_id, model = active.wiro_task_id, self._settings.model
             self._stopper.on_accepted(wiro_task_id, self._hook)
-            if not active.is_resumed:
+            if active.is_resumed:
+                self._reuse.recognise(prepared)
+            else:
                 # A clock that was set forward since would give the task less time.
                 active = replace(active, started_at=max(active.started_at, self._clock.to_wall(asked_at)))
                 self._log.info("Submitted %s to Wiro: task %s.", model, wiro_task_id)
@@ -338,8 +351,11 @@ class TaskRun:
             self._stop_strays(wiro_task_id)
             self._ends.accepted(wiro_task_id, task, is_new=self._mark_consumed(wiro_task_id))
             if task is None:
-                return accepted_summary(wiro_task_id, settings.model, label=settings.label)
-            return run_summary(task, model=settings.model, label=settings.label)
+                return self._reuse.finish(
+                    accepted_summary(wiro_task_id, settings.model, label=settings.label)
+                )
+            ended = task if task.has_succeeded else None
+            return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), ended)
         deadline = self._follower.deadline(active)
         if settings.deferrable:
             task = self._follower.poll_before_deferring(active, deadline)
@@ -359,6 +375,7 @@ class TaskRun:
                     is_recorded=self._notes.has_record,
                     is_resumed=active.is_resumed,
                     follow_until=deadline.timestamp(),
+                    **({"inputs": inputs} if (inputs := self._reuse.fingerprint) else {}),
                 )
         elif task is None or not task.is_terminal:
             task = self._follower.follow(wiro_task_id, active.accepted_at, deadline)
@@ -383,7 +400,8 @@ class TaskRun:
         task = self._with_links(task)
         self._ends.succeeded(task, is_new=self._mark_consumed(task.id))
         self._follower.log_end(task)
-        return run_summary(task, model=self._settings.model, label=self._settings.label)
+        settings = self._settings
+        return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), task)
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files. It waits for them: the next task needs them."""
