@@ -6,7 +6,7 @@ import re
 
 from airflow_provider_wiro.redaction.plain_text import plain
 
-_PATH = re.compile(r"/(?!/)|\.{1,2}[/\\]|~[/\\]|[a-z]:[/\\]|file:", re.IGNORECASE)
+_PATH = re.compile(r"/(?!/)|\.{1,2}[/\\]|~[/\\]|[a-z]:[/\\]|\\\\|file:", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*(?=://)", re.IGNORECASE)
 
 

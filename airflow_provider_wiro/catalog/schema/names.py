@@ -22,13 +22,13 @@ _MOST_LISTED = 8
 
 
 @lru_cache(maxsize=4096)
-def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
+def nearest_name(name: object, known: tuple[str, ...]) -> str | None:
     """
     Return the known name that a name may mean.
 
     ``sampels`` means ``samples``, ``negative_prompt`` means ``negativePrompt``, ``image`` ``inputImage``.
     """
-    wanted = _plain(name)
+    wanted = _plain(str(name))
     if not wanted:
         return None
     best, most = None, _ALIKE
@@ -49,7 +49,7 @@ def _plain(name: str) -> str:
     return "".join(character for character in name[:_LONGEST].casefold() if character.isalnum())
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence that proposes a name, or lists the names that there are."""
     names = tuple(known)
     nearest = nearest_name(name, names)
