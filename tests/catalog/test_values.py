@@ -71,6 +71,15 @@ class TestNumbers:
     def test_a_fraction_is_no_whole_number(self, value: Any) -> None:
         assert "takes a whole number" in refusal(item("x", "integer"), value)
 
+    @pytest.mark.parametrize(
+        ("kind", "default", "value"),
+        [("number", "auto", "large"), ("range", "0,1", "2,3"), ("integer", 0.5, 1.5)],
+    )
+    def test_a_type_that_the_models_own_default_is_not_of_only_warns(
+        self, kind: str, default: Any, value: Any
+    ) -> None:
+        assert "number, found " in warning(item("x", kind, default=default), value)
+
     def test_a_huge_number_stops_nothing(self) -> None:
         assert judge(item("x", "number"), 10**300) == Findings()
         assert "takes a number" in refusal(item("x", "number"), 10**5000)
@@ -278,6 +287,7 @@ class TestAnythingElse:
             item("x", None),  # type: ignore[arg-type]
             item("x", "textarea", jsonschema={"type": "array"}),
             item("x", "text", default="[]"),
+            item("x", "text", default=[]),
             item("messages", "textarea"),
             item("tools"),
         ],

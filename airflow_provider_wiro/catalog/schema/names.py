@@ -11,14 +11,24 @@ from airflow_provider_wiro.catalog.schema.quoting import quoted_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_wiro.api.catalog import Model
+
 #: Parameters of every model.
-EVERY_MODELS = frozenset({"callbackUrl", "projectid"})
+_EVERY_MODELS = frozenset({"callbackUrl", "projectid"})
+#: Those of models that call tools, whether or not their schema lists them.
+_TOOL_CALLERS = frozenset({"messages", "tools", "tool_choice", "toolOutputs", "previousTaskToken"})
 
 #: How alike two names are, from 0 to 1, before one is proposed for the other.
 _ALIKE = 0.62
 #: No name is longer; comparing takes time with the product of the lengths.
 _LONGEST = 80
 _MOST_LISTED = 8
+
+
+def unlisted_names(model: Model) -> frozenset[str]:
+    """Return the names that Wiro reads although a model's schema need not list them."""
+    calls_tools = any(category.strip().lower() == "llm-tool-call" for category in model.categories)
+    return _EVERY_MODELS | _TOOL_CALLERS if calls_tools else _EVERY_MODELS
 
 
 @lru_cache(maxsize=4096)

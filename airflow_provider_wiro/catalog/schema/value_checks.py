@@ -79,8 +79,14 @@ def _number(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> 
     name, number = quoted_name(parameter.id), as_number(value)
     is_whole_wanted = what_it_takes(parameter) is Takes.WHOLE_NUMBER
     if number is None or (is_whole_wanted and not is_whole(number)):
-        kind = "a whole number" if is_whole_wanted else "a number"
-        yield Problem(f"Parameter {name} takes {kind}, found {shown(parameter.id, value, given)}.")
+        default = as_number(parameter.default)
+        yield Problem(
+            f"Parameter {name} takes {'a whole number' if is_whole_wanted else 'a number'}, found "
+            f"{shown(parameter.id, value, given)}.",
+            # A default such as "auto" or 0.5 shows that other values are read, too.
+            is_certain=is_unset(parameter.default)
+            or (default is not None and (not is_whole_wanted or is_whole(default))),
+        )
         return
     bounds = number_bounds(parameter)
     if not bounds.admit(number):
