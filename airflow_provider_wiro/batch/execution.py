@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.deferral.missing_journal import (
 from airflow_provider_wiro.batch.deferral.request import deferral_arguments
 from airflow_provider_wiro.batch.inputs.items import Inputs
 from airflow_provider_wiro.batch.inputs.shared_files import shared_files
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
@@ -26,7 +27,7 @@ from airflow_provider_wiro.batch.results.location import manifest_uri, shards_ur
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.summary import return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
-    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
@@ -52,16 +53,20 @@ class Sources:
     """
     What the operator was given to run.
 
-    :ivar inputs: a list of dicts, or the path or URI of a file of JSON Lines.
+    :ivar inputs: a list of dicts, or the path or URI of a file.
     :ivar parameters: of all items.
     :ivar files: of all items.
     :ivar trust: what items that come as data may name; None: the DAG file lists the items.
+    :ivar id_column: of rows, the column that is their id.
+    :ivar data_columns: of rows, the columns that are kept and never sent.
     """
 
     inputs: Any
     parameters: Mapping[str, Any] | None
     files: Mapping[str, Any] | None
     trust: DataTrust | None
+    id_column: str | None = None
+    data_columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -218,8 +223,14 @@ class BatchExecution:
 
     def _inputs(self) -> Inputs:
         sources, settings = self._sources, self._settings
-        inputs = Inputs(
+        source = InputSource(
             sources.inputs,
+            sources.id_column,
+            sources.data_columns,
+            self._model,
+        )
+        inputs = Inputs(
+            source,
             model=settings.model,
             parameters=sources.parameters,
             files=sources.files,
@@ -230,7 +241,25 @@ class BatchExecution:
         )
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
+        if inputs.has_unknown_columns:
+            settings.log.warning(
+                "Wiro doesn't say what %s takes, so every column is sent as a parameter, as it is: the URL "
+                "of a file works, the URI of an object doesn't.",
+                settings.model,
+            )
         return inputs
+
+    def _model(self) -> Model | None:
+        """Return the model as Wiro describes it, None if that can't be had."""
+        try:
+            return self._hook.get_model(self._settings.model)
+        except WiroAuthenticationError:
+            raise
+        except WiroError as error:
+            self._settings.log.warning(
+                "Wiro's description of %s can't be had: %s", self._settings.model, error
+            )
+            return None
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

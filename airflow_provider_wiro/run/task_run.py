@@ -25,7 +25,7 @@ from airflow_provider_wiro.links.wiro import has_stored_nothing, push_task_url
 from airflow_provider_wiro.recovery.durable_run import KnownResult
 from airflow_provider_wiro.recovery.finished_run import mark_consumed, stop_strays
 from airflow_provider_wiro.recovery.record_store import current_try
-from airflow_provider_wiro.run.before_run import BeforeRun
+from airflow_provider_wiro.run.before_run import BeforeRun, estimate_only
 from airflow_provider_wiro.run.follower import TaskFollower
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
@@ -92,7 +92,15 @@ class TaskRun:
     # The parts of a try.
 
     def execute(self) -> RunSummary:
-        """Start the run, or resume what an earlier try started, and wait for it or defer."""
+        """
+        Start the run, or resume what an earlier try started, and wait for it or defer.
+
+        With ``estimate_only``, return the estimate instead.
+        """
+        if self._settings.estimate_only:
+            with airflow_failures(), self._hook:
+                self._check_arguments()
+                return estimate_only(self._hook, self._settings, self._log)
         with self._stopped_unless_followed():
             return self._run_for_timeout(is_beginning=True)
 
@@ -295,8 +303,8 @@ class TaskRun:
             self._stop_strays(wiro_task_id)
             self._mark_consumed(wiro_task_id)
             if task is None:
-                return accepted_summary(wiro_task_id, settings.model)
-            return run_summary(task, model=settings.model)
+                return accepted_summary(wiro_task_id, settings.model, label=settings.label)
+            return run_summary(task, model=settings.model, label=settings.label)
         deadline = self._follower.deadline(active)
         if settings.deferrable:
             task = self._follower.poll_before_deferring(active, deadline)
@@ -334,7 +342,7 @@ class TaskRun:
         task = self._with_links(task)
         self._mark_consumed(task.id)
         self._follower.log_end(task)
-        return run_summary(task, model=self._settings.model)
+        return run_summary(task, model=self._settings.model, label=self._settings.label)
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files. It waits for them: the next task needs them."""

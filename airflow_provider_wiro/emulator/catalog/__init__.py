@@ -2,13 +2,15 @@
 The models that the emulator offers: their parameters, timing and prices.
 
 Entry: `MODELS` and `find_model`. All modules are pure data: `model` defines what a model is, the others list
-models by their kind of output; those of `oddities` have the schemas that are easily misread.
+models by their kind of output, or by their way of billing; those of `oddities` have the schemas that are
+easily misread.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.emulator.catalog.billing import BILLING_MODELS
 from airflow_provider_wiro.emulator.catalog.images import IMAGE_MODELS
 from airflow_provider_wiro.emulator.catalog.oddities import ODD_MODELS
 from airflow_provider_wiro.emulator.catalog.texts import TEXT_MODELS
@@ -24,6 +26,7 @@ MODELS: tuple[Model, ...] = (
     *TEXT_MODELS,
     *TRAINING_MODELS,
     *ODD_MODELS,
+    *BILLING_MODELS,
 )
 
 

@@ -96,17 +96,19 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One entry of `dynamicprice`. Empty `inputs` fit every run."""
+    """One entry of `dynamicprice`. Empty `inputs` fit every run; without a method it is a price per run."""
 
     price: float
-    method: str
+    method: str | None
     inputs: dict[str, str] = field(default_factory=dict)
     extra: float | None = None
     per_input: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry for the JSON inside `dynamicprice`."""
-        entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price, "priceMethod": self.method}
+        entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price}
+        if self.method is not None:
+            entry["priceMethod"] = self.method
         if self.extra is not None:
             entry["priceExtra"] = self.extra
         if self.per_input is not None:
