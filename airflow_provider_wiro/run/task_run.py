@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow_provider_wiro.dag_arguments.literals import likely_templates
 from airflow_provider_wiro.downloads.late_links import await_links, awaits_links, missing_links_warning
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
+    WiroError,
     WiroOvertakenError,
     WiroTaskTimeoutError,
 )
@@ -32,14 +34,14 @@ from airflow_provider_wiro.run.given_inputs import TryInputs
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
 from airflow_provider_wiro.run.prepared_run import prepare_run
+from airflow_provider_wiro.run.reuse import RunReuse
 from airflow_provider_wiro.run.submission import Submitter
 from airflow_provider_wiro.state_files.try_trace import open_trace
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.recovery.resume import RunSpec
     from airflow_provider_wiro.run.given_inputs import GiveInputs
     from airflow_provider_wiro.run.prepared_run import PreparedRun
+    from airflow_provider_wiro.run.run_ends import RunEnds
     from airflow_provider_wiro.run.settings import RunSettings
     from airflow_provider_wiro.triggers.deferral import FailedDeferral
 
@@ -64,6 +67,7 @@ class TaskRun:
 
     :param operator: the operator whose try it is.
     :param check_arguments: raises a WiroUsageError for rendered arguments that can't be right.
+    :param ends: is given what becomes of the Wiro task.
     :param give_inputs: sets the operator's parameters, files and label, where these are known only now.
     """
 
@@ -75,6 +79,7 @@ class TaskRun:
         hook: WiroHook,
         stopper: RunStopper,
         check_arguments: Callable[[], None],
+        ends: RunEnds,
         give_inputs: GiveInputs | None = None,
     ) -> None:
         self._operator = operator
@@ -83,6 +88,7 @@ class TaskRun:
         self._hook = hook
         self._stopper = stopper
         self._check_arguments = check_arguments
+        self._ends = ends
         self._log = operator.log
         #: This process waits by it; moments that are stored are the wall clock's.
         self._clock = SteadyClock()
@@ -95,6 +101,7 @@ class TaskRun:
         self._inputs = TryInputs(operator, context, self._notes, give_inputs)
         self._follower = TaskFollower(hook, stopper, settings, self._log)
         self._pauses = Pauses(operator, context, settings, hook, stopper, self._clock)
+        self._reuse = RunReuse(hook, settings, self._log)
 
     # The parts of a try.
 
@@ -130,13 +137,19 @@ class TaskRun:
             return self._run(give_up_at=until, refusals=refusals)
 
     def complete(
-        self, event: Mapping[str, Any] | None, *, is_resumed: bool, follow_until: float | None
+        self,
+        event: Mapping[str, Any] | None,
+        *,
+        is_resumed: bool,
+        follow_until: float | None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """
         Read the task after the trigger's event, and return its run summary.
 
         :param is_resumed: an earlier try started it.
         :param follow_until: its deadline, as Unix time.
+        :param inputs: the fingerprint of its inputs, under which its result card belongs.
         """
         with self._stopped_unless_followed():
             if is_stale_event(event, self._context):
@@ -144,6 +157,7 @@ class TaskRun:
             self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 outcome = TriggerOutcome.from_event(event)
+                self._reuse.fingerprint = inputs
                 self._prepare_stop(outcome.wiro_task_id)
                 try:
                     task = outcome.poll_task(self._hook)
@@ -180,7 +194,8 @@ class TaskRun:
                     task = self._follower.follow_instead(seen, failed.reason, None)
                 return self._finish(task, is_resumed=False)
 
-    def _stopped_unless_followed(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _stopped_unless_followed(self) -> Iterator[None]:
         """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
 
         def is_followed(error: BaseException) -> bool:
@@ -197,7 +212,8 @@ class TaskRun:
             return record is not None and record.try_number > self._context["ti"].try_number
 
         self._stopper.leave_to_later_try(is_overtaken)
-        return self._stopper.unless_followed(is_followed, recorded_task)
+        with self._ends.counting_stops(), self._stopper.unless_followed(is_followed, recorded_task):
+            yield
 
     def _not_deferrable(self) -> TaskRun:
         settings = replace(self._settings, deferrable=False)
@@ -208,6 +224,7 @@ class TaskRun:
             self._hook,
             self._stopper,
             self._check_arguments,
+            self._ends,
             self._inputs.give,
         )
 
@@ -250,7 +267,9 @@ class TaskRun:
                 check_same_run(self._notes.record(), prepared.wanted)
             run = self._submitter().durable_run(
                 prepared,
-                BeforeRun(self._hook, self._settings, prepared, self._log, is_checked=refusals > 0),
+                BeforeRun(
+                    self._hook, self._settings, prepared, self._log, self._reuse, is_checked=refusals > 0
+                ),
                 give_up_at,
                 lambda seconds, lost, digests: self._pauses.defer(
                     seconds, give_up_at, refusals, lost, digests
@@ -274,7 +293,9 @@ class TaskRun:
                 return active.summary
             wiro_task_id, model = active.wiro_task_id, self._settings.model
             self._stopper.on_accepted(wiro_task_id, self._hook)
-            if not active.is_resumed:
+            if active.is_resumed:
+                self._reuse.recognise(prepared)
+            else:
                 # A clock that was set forward since would give the task less time.
                 active = replace(active, started_at=max(active.started_at, self._clock.to_wall(asked_at)))
                 self._log.info("Submitted %s to Wiro: task %s.", model, wiro_task_id)
@@ -328,10 +349,13 @@ class TaskRun:
         settings, wiro_task_id, task = self._settings, active.wiro_task_id, active.task
         if not settings.wait_for_completion:
             self._stop_strays(wiro_task_id)
-            self._mark_consumed(wiro_task_id)
+            self._ends.accepted(wiro_task_id, task, is_new=self._mark_consumed(wiro_task_id))
             if task is None:
-                return accepted_summary(wiro_task_id, settings.model, label=settings.label)
-            return run_summary(task, model=settings.model, label=settings.label)
+                return self._reuse.finish(
+                    accepted_summary(wiro_task_id, settings.model, label=settings.label)
+                )
+            ended = task if task.has_succeeded else None
+            return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), ended)
         deadline = self._follower.deadline(active)
         if settings.deferrable:
             task = self._follower.poll_before_deferring(active, deadline)
@@ -351,6 +375,7 @@ class TaskRun:
                     is_recorded=self._notes.has_record,
                     is_resumed=active.is_resumed,
                     follow_until=deadline.timestamp(),
+                    **({"inputs": inputs} if (inputs := self._reuse.fingerprint) else {}),
                 )
         elif task is None or not task.is_terminal:
             task = self._follower.follow(wiro_task_id, active.accepted_at, deadline)
@@ -359,6 +384,7 @@ class TaskRun:
     def _finish(self, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
         self._stopper.on_task(task)
+        self._ends.saw(task)
         if task.is_cancelled:
             self._stopper.check()  # cancelled by this try's own stop: Airflow decides about a retry
         if task.is_cancelled and is_resumed:
@@ -366,11 +392,16 @@ class TaskRun:
             self._log.info("Wiro task %s of an earlier try was cancelled, so a new run is started.", task.id)
             return self._run_for_timeout()
         self._stop_strays(task.id)
-        check_success(task, min_outputs=self._settings.min_outputs)
+        try:
+            check_success(task, min_outputs=self._settings.min_outputs)
+        except WiroError:
+            self._ends.failed(task)
+            raise
         task = self._with_links(task)
-        self._mark_consumed(task.id)
+        self._ends.succeeded(task, is_new=self._mark_consumed(task.id))
         self._follower.log_end(task)
-        return run_summary(task, model=self._settings.model, label=self._settings.label)
+        settings = self._settings
+        return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), task)
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files. It waits for them: the next task needs them."""
@@ -381,8 +412,9 @@ class TaskRun:
             self._log.warning("%s", missing_links_warning(task))
         return task
 
-    def _mark_consumed(self, wiro_task_id: str) -> None:
-        mark_consumed(self._notes.store, wiro_task_id, self._log, try_number=self._context["ti"].try_number)
+    def _mark_consumed(self, wiro_task_id: str) -> bool:
+        number: int = self._context["ti"].try_number
+        return mark_consumed(self._notes.store, wiro_task_id, self._log, try_number=number)
 
     def _stop_strays(self, wiro_task_id: str) -> None:
         def wanted() -> RunSpec:
