@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.deferral.missing_journal import (
 from airflow_provider_wiro.batch.deferral.request import deferral_arguments
 from airflow_provider_wiro.batch.inputs.items import Inputs
 from airflow_provider_wiro.batch.inputs.shared_files import shared_files
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
@@ -24,9 +25,9 @@ from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, 
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
-from airflow_provider_wiro.batch.summary import return_result
+from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
-    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
@@ -52,16 +54,20 @@ class Sources:
     """
     What the operator was given to run.
 
-    :ivar inputs: a list of dicts, or the path or URI of a file of JSON Lines.
+    :ivar inputs: a list of dicts, or the path or URI of a file.
     :ivar parameters: of all items.
     :ivar files: of all items.
     :ivar trust: what items that come as data may name; None: the DAG file lists the items.
+    :ivar id_column: of rows, the column that is their id.
+    :ivar data_columns: of rows, the columns that are kept and never sent.
     """
 
     inputs: Any
     parameters: Mapping[str, Any] | None
     files: Mapping[str, Any] | None
     trust: DataTrust | None
+    id_column: str | None = None
+    data_columns: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,8 @@ class BatchExecution:
         self._context = context
         self._task_try = task_try
         self._on_ready = on_ready
+        #: What is known of the items, and where the manifest is; None until the journal is read.
+        self._known: tuple[BatchState, str] | None = None
 
     def run(
         self, journal: Journal | None, resumption: Resumption, *, waits: bool
@@ -170,6 +178,7 @@ class BatchExecution:
                 missing=missing,
                 is_resumed=resumption.before is not None,
             )
+            self._known = state, manifest
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
@@ -202,6 +211,17 @@ class BatchExecution:
                 waits=waits,
             )
 
+    def lineage(self, *, is_over: bool) -> Any:
+        """Return an ``OperatorLineage``; None where nothing is known, or OpenLineage isn't installed."""
+        if self._known is None:
+            return None
+        from airflow_provider_wiro.lineage.openlineage import operator_lineage
+
+        state, manifest = self._known
+        outputs = [(manifest, None)] if is_over else []
+        model = self._settings.model
+        return operator_lineage(model, lineage_fields(state, model), outputs=outputs)
+
     def _work(
         self, batch: BatchContext, resumption: Resumption, *, waits: bool
     ) -> BatchSummary | dict[str, Any]:
@@ -218,8 +238,14 @@ class BatchExecution:
 
     def _inputs(self) -> Inputs:
         sources, settings = self._sources, self._settings
-        inputs = Inputs(
+        source = InputSource(
             sources.inputs,
+            sources.id_column,
+            sources.data_columns,
+            self._model,
+        )
+        inputs = Inputs(
+            source,
             model=settings.model,
             parameters=sources.parameters,
             files=sources.files,
@@ -230,7 +256,25 @@ class BatchExecution:
         )
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
+        if inputs.has_unknown_columns:
+            settings.log.warning(
+                "Wiro doesn't say what %s takes, so every column is sent as a parameter, as it is: the URL "
+                "of a file works, the URI of an object doesn't.",
+                settings.model,
+            )
         return inputs
+
+    def _model(self) -> Model | None:
+        """Return the model as Wiro describes it, None if that can't be had."""
+        try:
+            return self._hook.get_model(self._settings.model)
+        except WiroAuthenticationError:
+            raise
+        except WiroError as error:
+            self._settings.log.warning(
+                "Wiro's description of %s can't be had: %s", self._settings.model, error
+            )
+            return None
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

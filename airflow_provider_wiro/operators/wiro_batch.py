@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
+    from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
@@ -87,17 +87,20 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs that were sent),
-    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
-    [...]}``, with outputs, text, finish reason and usage as in a run summary and files as WiroToS3Operator
-    returns them. It is also written when the task fails.
+    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs
+    that were sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage",
+    "error"?, "files"?: [...]}``, with outputs, text, finish reason and usage as in a run summary and files as
+    WiroToS3Operator returns them. It is also written when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
-        URI (``s3://aws_default@bucket/key``) of a file of JSON Lines with one such object a line. An item
-        with files of its own is ``{"parameters": {...}, "files": {...}}``. Items that the DAG file doesn't
-        list itself are data, and may name no more than the ``allowed_`` arguments say. All are checked before
-        anything is submitted; for no items at all the log has a warning. (templated)
+        URI (``s3://aws_default@bucket/key``) of a file: CSV with a header (``.csv``), Parquet (``.parquet``,
+        needs pyarrow), else JSON Lines with one such object a line. An item with files, a name or data of its
+        own is ``{"id": "SKU-001", "parameters": {...}, "files": {...}, "data": {...}}``, with ``parameters``
+        or ``files`` at least; ids are unique, and ``data`` is kept in the manifest and never sent. The cells
+        of a row are read as the model's schema says. Items that the DAG file doesn't list itself are data,
+        and may name no more than the ``allowed_`` arguments say. All are checked before anything is
+        submitted; for no items at all the log has a warning. (templated)
     :param parameters: of all items; an item's own take precedence. (templated)
     :param files: of all items, as in WiroRunOperator. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
@@ -141,8 +144,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         gets its result, and who is billed.
     :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
         verified in S3. Without it, and without ``s3_key``, nothing is landed. (templated)
-    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number; of
-        several items it needs that or ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
+    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number and
+        ``{id}`` for its id, cleaned as a file's name is; of several items it needs one of these or
+        ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
         or a key in the bucket that the S3 connection names. (templated)
     :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
         ``s3://bucket/key``. (templated)
@@ -180,7 +184,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param reuse_max_age: as in WiroRunOperator.
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
-    :param data_columns: keys of each row that are kept in the manifest, and never sent.
+    :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
+        files, where the model's schema says so, and else parameters.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
@@ -350,9 +355,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.estimate_only = estimate_only
         self.reuse_results = reuse_results
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
-        self.id_column = id_column
+        self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
+        self._execution: BatchExecution | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -507,7 +513,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self._stopper.prepare(self.hook, journal, try_number=task_try.number)
             self._stopper.check()
             execution = BatchExecution(
-                self._settings(task_try.number, project_id=self.project_id or connection.project_id),
+                self._settings(context, task_try.number, self.project_id or connection.project_id),
                 self._sources(),
                 destination,
                 self.hook,
@@ -518,15 +524,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                     self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
                 ),
             )
+            self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)
         if "trigger" in result:
             note_before_deferral(context, result["kwargs"])
             self.defer(**result)
         return result
 
-    def _settings(self, try_number: int, *, project_id: str | None) -> BatchSettings:
+    def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
         from airflow_provider_wiro.batch.settings import BatchSettings
         from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
+        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 
         return BatchSettings(
             model=self.model,
@@ -553,6 +561,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             shortest_deferral_seconds=shortest_deferral_seconds(),
             aws_conn_id=self.aws_conn_id,
             include_links=self.include_links,
+            metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
         )
 
     def _sources(self) -> Sources:
@@ -566,7 +575,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             connections=self.allowed_connections,
             parameters=self.allowed_item_parameters,
         )
-        return Sources(self.inputs, self.parameters, self.files, trust)
+        return Sources(self.inputs, self.parameters, self.files, trust, self.id_column, self.data_columns)
 
     def _destination(self) -> Destination:
         from airflow_provider_wiro.batch.execution import Destination
@@ -601,6 +610,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         is_url = self.s3_key.startswith("s3://")
         bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
         return OwnObjects(arguments, bucket, self.verify)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage, if it is installed, the model, the manifest, and what the batch cost."""
+        return None if self._execution is None else self._execution.lineage(is_over=True)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report what a batch that failed, or was stopped, has cost by then."""
+        return None if self._execution is None else self._execution.lineage(is_over=False)
 
     def on_kill(self) -> None:
         """Stop everything. Airflow calls this in a signal handler, after which execution continues."""

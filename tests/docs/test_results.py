@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,8 +14,11 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.emulator.catalog import MODELS
+from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.operators.wiro_spend import WiroSpendOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
@@ -67,6 +71,14 @@ def wiro(monkeypatch: pytest.MonkeyPatch, s3: Any) -> Iterator[WiroEmulator]:
     with WiroEmulator(speed=100) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
         yield emulator
+
+
+@pytest.mark.parametrize("model", [model.slug for model in MODELS])
+def test_an_estimate(model: str) -> None:
+    with WiroHook() as hook:
+        check(
+            hook.estimate(model, {"prompt": "a robot"}, {"inputImageClothes": "x.png"}).to_json(), "estimate"
+        )
 
 
 def result(operator: Any) -> Any:
@@ -164,6 +176,15 @@ def test_an_upload_returns_its_files(tmp_path: Path) -> None:
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
 
     check(result(WiroUploadOperator(task_id="upload", files=str(picture))), "upload-result")
+
+
+def test_what_was_spent_is_as_described() -> None:
+    spent = WiroSpendOperator(task_id="spent", since=timedelta(hours=1))
+    check(result(spent), "spend")
+    run()
+    found = result(spent)
+    assert found["tasks"] == 1
+    check(found, "spend")
 
 
 def test_a_batch_returns_a_summary_and_writes_a_line_for_each_item(tmp_path: Path) -> None:
