@@ -27,7 +27,7 @@ from airflow_provider_wiro.batch.results.location import manifest_uri, shards_ur
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
+    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
@@ -242,7 +242,7 @@ class BatchExecution:
             sources.inputs,
             sources.id_column,
             sources.data_columns,
-            self._model,
+            partial(self._hook.cached_model, settings.model),
         )
         inputs = Inputs(
             source,
@@ -263,18 +263,6 @@ class BatchExecution:
                 settings.model,
             )
         return inputs
-
-    def _model(self) -> Model | None:
-        """Return the model as Wiro describes it, None if that can't be had."""
-        try:
-            return self._hook.get_model(self._settings.model)
-        except WiroAuthenticationError:
-            raise
-        except WiroError as error:
-            self._settings.log.warning(
-                "Wiro's description of %s can't be had: %s", self._settings.model, error
-            )
-            return None
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

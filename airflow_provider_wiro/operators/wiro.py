@@ -13,6 +13,7 @@ from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_label,
     check_min_outputs,
+    check_reuse_results,
     check_state_path,
     check_timeout,
     check_usd,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.run.given_inputs import GiveInputs
     from airflow_provider_wiro.run.run_ends import RunEnds
     from airflow_provider_wiro.run.task_run import TaskRun
 
@@ -187,6 +189,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(reuse_results):
+                check_reuse_results(reuse_results)
             if not is_known_later(label):
                 check_label(label)
         check_flags(
@@ -280,9 +284,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         *,
         is_resumed: bool = False,
         follow_until: float | None = None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """Resume after the trigger's event: read the task itself, and return its run summary."""
-        return self._task_run(context).complete(event, is_resumed=is_resumed, follow_until=follow_until)
+        return self._task_run(context).complete(
+            event, is_resumed=is_resumed, follow_until=follow_until, inputs=inputs
+        )
 
     @in_brief
     def resume_execution(
@@ -317,7 +324,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self._stopper,
             self._check_rendered_arguments,
             self._ends,
+            self._give_inputs(context),
         )
+
+    def _give_inputs(self, context: Context) -> GiveInputs | None:
+        """Return what sets the run's inputs when the task runs; None: Airflow has set them."""
+        return None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage, if it is installed, the model, its input files, and what the run cost."""
