@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
 
 
@@ -33,6 +34,7 @@ class BatchSettings:
     :ivar shortest_deferral_seconds: it also waits in the worker for what is due sooner than this.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
     :ivar include_links: keep the URLs of outputs in results.
+    :ivar metrics: count the items' tasks; None counts nothing.
     """
 
     model: str
@@ -59,6 +61,7 @@ class BatchSettings:
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
     include_links: bool = False
+    metrics: RunMetrics | None = None
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` by the wall clock, to compare it with that one."""

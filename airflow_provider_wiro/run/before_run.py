@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.run.prepared_run import PreparedRun
+    from airflow_provider_wiro.run.reuse import RunReuse
     from airflow_provider_wiro.run.settings import RunSettings
 
 
@@ -50,6 +51,7 @@ class BeforeRun:
     """
     Passes or refuses one run. Whatever it does, it does once, however often the run is sent.
 
+    :ivar reuse: finds the result of an equal run.
     :ivar is_checked: this try has passed the run before, and has waited for a slot since.
     """
 
@@ -57,6 +59,7 @@ class BeforeRun:
     settings: RunSettings
     run: PreparedRun
     log: Log
+    reuse: RunReuse
     is_checked: bool = False
 
     def __call__(self) -> RunSummary | None:
@@ -74,7 +77,7 @@ class BeforeRun:
         body = self.body
         if not self.is_checked:
             self._check(body, limit)
-        return None
+        return self.reuse.find(self.run)
 
     @cached_property
     def body(self) -> RunBody:
@@ -107,13 +110,13 @@ class BeforeRun:
         _refuse(check_category(model, settings.allow_categories))
         if settings.check_parameters != "off":
             found = check_run(model, body.parameters, self._files, mode=settings.check_parameters)
-            _refuse(found.refusal(model.slug))
-            if warning := found.warning(model.slug):
+            _refuse(found.refusal(settings.model))
+            if warning := found.warning(settings.model):
                 self.log.warning("%s", warning)
             if not model.parameters:
-                self.log.warning("Wiro lists no parameters of %s, so they were not checked.", model.slug)
+                self.log.warning("Wiro lists no parameters of %s, so they were not checked.", settings.model)
         expected = estimate(model, body.parameters, self._files)
-        _refuse(limit.refusal(model.slug, expected))
+        _refuse(limit.refusal(settings.model, expected))
         self.log.info("Estimated cost of this run: %s.", in_words(expected))
 
     def _warn_unchecked(self) -> None:
