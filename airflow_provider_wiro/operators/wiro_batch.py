@@ -89,9 +89,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
     from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run" | "reused" (with
-    ``reuse_results``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage",
-    "error"?, "files"?: [...]}``, with outputs, text, finish reason and usage as in a run summary and files as
-    WiroToS3Operator returns them. It is also written when the task fails.
+    ``reuse_results``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
+    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...]}``, with outputs, text,
+    finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It is also written
+    when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
