@@ -26,9 +26,9 @@ from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
-from airflow_provider_wiro.batch.summary import return_result
+from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
+    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
@@ -134,6 +135,8 @@ class BatchExecution:
         self._context = context
         self._task_try = task_try
         self._on_ready = on_ready
+        #: What is known of the items, and where the manifest is; None until the journal is read.
+        self._known: tuple[BatchState, str] | None = None
 
     def run(
         self, journal: Journal | None, resumption: Resumption, *, waits: bool
@@ -176,6 +179,7 @@ class BatchExecution:
                 missing=missing,
                 is_resumed=resumption.before is not None,
             )
+            self._known = state, manifest
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
@@ -209,6 +213,17 @@ class BatchExecution:
                 waits=waits,
             )
 
+    def lineage(self, *, is_over: bool) -> Any:
+        """Return an ``OperatorLineage``; None where nothing is known, or OpenLineage isn't installed."""
+        if self._known is None:
+            return None
+        from airflow_provider_wiro.lineage.openlineage import operator_lineage
+
+        state, manifest = self._known
+        outputs = [(manifest, None)] if is_over else []
+        model = self._settings.model
+        return operator_lineage(model, lineage_fields(state, model), outputs=outputs)
+
     def _work(
         self, batch: BatchContext, resumption: Resumption, *, waits: bool
     ) -> BatchSummary | dict[str, Any]:
@@ -229,7 +244,7 @@ class BatchExecution:
             sources.inputs,
             sources.id_column,
             sources.data_columns,
-            self._model,
+            partial(self._hook.cached_model, settings.model),
         )
         inputs = Inputs(
             source,
@@ -250,18 +265,6 @@ class BatchExecution:
                 settings.model,
             )
         return inputs
-
-    def _model(self) -> Model | None:
-        """Return the model as Wiro describes it, None if that can't be had."""
-        try:
-            return self._hook.get_model(self._settings.model)
-        except WiroAuthenticationError:
-            raise
-        except WiroError as error:
-            self._settings.log.warning(
-                "Wiro's description of %s can't be had: %s", self._settings.model, error
-            )
-            return None
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
 
 
@@ -35,6 +36,7 @@ class BatchSettings:
     :ivar include_links: keep the URLs of outputs in results.
     :ivar reuse_results: the folder of result cards, None: nothing is reused.
     :ivar reuse_max_age: reuse only what is younger, in seconds.
+    :ivar metrics: count the items' tasks; None counts nothing.
     """
 
     model: str
@@ -63,6 +65,7 @@ class BatchSettings:
     include_links: bool = False
     reuse_results: str | None = None
     reuse_max_age: float | None = None
+    metrics: RunMetrics | None = None
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` by the wall clock, to compare it with that one."""

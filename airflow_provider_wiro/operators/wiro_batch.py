@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
+    from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
@@ -363,6 +363,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
+        self._execution: BatchExecution | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -517,7 +518,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self._stopper.prepare(self.hook, journal, try_number=task_try.number)
             self._stopper.check()
             execution = BatchExecution(
-                self._settings(task_try.number, project_id=self.project_id or connection.project_id),
+                self._settings(context, task_try.number, self.project_id or connection.project_id),
                 self._sources(),
                 destination,
                 self.hook,
@@ -528,15 +529,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                     self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
                 ),
             )
+            self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)
         if "trigger" in result:
             note_before_deferral(context, result["kwargs"])
             self.defer(**result)
         return result
 
-    def _settings(self, try_number: int, *, project_id: str | None) -> BatchSettings:
+    def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
         from airflow_provider_wiro.batch.settings import BatchSettings
         from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
+        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 
         return BatchSettings(
             model=self.model,
@@ -565,6 +568,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             include_links=self.include_links,
             reuse_results=self.reuse_results or None,
             reuse_max_age=self.reuse_max_age,
+            metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
         )
 
     def _sources(self) -> Sources:
@@ -613,6 +617,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         is_url = self.s3_key.startswith("s3://")
         bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
         return OwnObjects(arguments, bucket, self.verify)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage, if it is installed, the model, the manifest, and what the batch cost."""
+        return None if self._execution is None else self._execution.lineage(is_over=True)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report what a batch that failed, or was stopped, has cost by then."""
+        return None if self._execution is None else self._execution.lineage(is_over=False)
 
     def on_kill(self) -> None:
         """Stop everything. Airflow calls this in a signal handler, after which execution continues."""

@@ -82,6 +82,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             base_url = self.hook.connection.base_url
             made_by = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             provenance = replace(made_by, label=label_of(self.wiro_task_id))
+            self._landed = Landed(task, provenance.model, None)
             transfer = self._make_transfer(destination, task, provenance)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
@@ -127,6 +128,12 @@ class TransferOperator(PlainLogs, BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage, if it is installed, what was read and written, and what the run cost."""
+        if self._landed is None or self._landed.files is None:
+            return None
+        return self.get_openlineage_facets_on_failure(task_instance)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report what the run cost whose outputs did not land, or not all of them."""
         if self._landed is None:
             return None
         from airflow_provider_wiro.transfers.openlineage import operator_lineage

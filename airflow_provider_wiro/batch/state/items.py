@@ -31,6 +31,7 @@ class Attempt:
     :ivar files: digests of the files whose bytes are sent, as far as they are known.
     :ivar item_id: the user's name for the item, None if it has none.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
+    :ivar has_ended: an entry says that its task has ended; only its outputs or its result are missing.
     """
 
     fingerprint: str
@@ -40,6 +41,7 @@ class Attempt:
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
     item_id: str | None = None
+    has_ended: bool = False
 
     @property
     def followed_since(self) -> float:
