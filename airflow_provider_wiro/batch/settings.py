@@ -34,6 +34,8 @@ class BatchSettings:
     :ivar shortest_deferral_seconds: it also waits in the worker for what is due sooner than this.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
     :ivar include_links: keep the URLs of outputs in results.
+    :ivar reuse_results: the folder of result cards, None: nothing is reused.
+    :ivar reuse_max_age: reuse only what is younger, in seconds.
     :ivar metrics: count the items' tasks; None counts nothing.
     """
 
@@ -61,6 +63,8 @@ class BatchSettings:
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
     include_links: bool = False
+    reuse_results: str | None = None
+    reuse_max_age: float | None = None
     metrics: RunMetrics | None = None
 
     def wall(self, moment: float) -> datetime:
