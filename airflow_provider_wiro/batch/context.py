@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
@@ -29,6 +30,7 @@ class BatchContext:
     :ivar transfer: lands outputs; None lands nothing.
     :ivar manifest: its path or URI.
     :ivar own: how the manifest is put into S3.
+    :ivar rules: what is known of the model.
     """
 
     settings: BatchSettings
@@ -41,3 +43,4 @@ class BatchContext:
     transfer: ItemTransfer | None
     manifest: str
     own: OwnObjects
+    rules: ModelRules

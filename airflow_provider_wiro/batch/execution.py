@@ -21,6 +21,8 @@ from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
 from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+from airflow_provider_wiro.batch.preflight.item_checks import check_items
+from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
@@ -62,6 +64,23 @@ class Sources:
     parameters: Mapping[str, Any] | None
     files: Mapping[str, Any] | None
     trust: DataTrust | None
+
+    def open(self, settings: BatchSettings, *, keeps_bad: bool) -> Inputs:
+        """
+        Return the items, checked.
+
+        :param keeps_bad: keep items that can't be sent.
+        """
+        return Inputs(
+            self.inputs,
+            model=settings.model,
+            parameters=self.parameters,
+            files=self.files,
+            project_id=settings.project_id,
+            trust=self.trust,
+            keeps_bad=keeps_bad,
+            aws_conn_id=settings.aws_conn_id,
+        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +193,10 @@ class BatchExecution:
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
+            rules = self._rules()
             if state.has_sent_nothing:
+                check_items(inputs, rules, settings)
+                self._stopper.check()
                 if transfer is not None:
                     try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
                 try_storage(shards, manifest, log)
@@ -195,6 +217,7 @@ class BatchExecution:
                     transfer,
                     manifest,
                     own,
+                    rules,
                 ),
                 resumption,
                 waits=waits,
@@ -212,20 +235,19 @@ class BatchExecution:
             self._stopper.check()
             return arguments
         max_tries = self._context["ti"].max_tries
-        return return_result(batch, worker.fatal, max_tries, self._task_try, self._stopper.check)
+        return return_result(
+            batch, worker.fatal, max_tries, self._task_try, self._stopper.check, worker.spending
+        )
+
+    def _rules(self) -> ModelRules:
+        settings = self._settings
+        model = self._hook.cached_model(settings.model) if settings.needs_model else None
+        self._stopper.check()  # Wiro may take a while to answer
+        return ModelRules.of(settings, model)
 
     def _inputs(self) -> Inputs:
-        sources, settings = self._sources, self._settings
-        inputs = Inputs(
-            sources.inputs,
-            model=settings.model,
-            parameters=sources.parameters,
-            files=sources.files,
-            project_id=settings.project_id,
-            trust=sources.trust,
-            keeps_bad=not settings.fails_fast,
-            aws_conn_id=settings.aws_conn_id,
-        )
+        settings = self._settings
+        inputs = self._sources.open(settings, keeps_bad=not settings.fails_fast)
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
         return inputs

@@ -72,6 +72,11 @@ class BatchRecorder:
         """Results that are not in the state yet."""
         return [ended.result for ended in self._ended]
 
+    @property
+    def unkept_items(self) -> list[int]:
+        """Their items."""
+        return [ended.item for ended in self._ended]
+
     async def intend(self, item: int, attempt: Attempt) -> None:
         """
         Return when the intent to send a Run is durable.

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from airflow_provider_wiro.input_files.sent_files import Digests
     from airflow_provider_wiro.recovery.sending import Sending
 
@@ -30,6 +32,7 @@ class Attempt:
     :ivar try_number: the try of the Airflow task that sent it.
     :ivar files: digests of the files whose bytes are sent, as far as they are known.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
+    :ivar max_usd: the upper end of the run's estimate, None if it wasn't known or there was no budget.
     """
 
     fingerprint: str
@@ -38,6 +41,7 @@ class Attempt:
     wiro_task_id: str | None = None
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
+    max_usd: Decimal | None = None
 
     @property
     def followed_since(self) -> float:

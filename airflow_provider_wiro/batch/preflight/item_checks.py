@@ -1,0 +1,122 @@
+"""Checks all items of a batch against the model's schema and prices, before the first Run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.catalog.checks import check_category
+from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
+
+if TYPE_CHECKING:
+    from airflow_provider_wiro.batch.inputs.items import Inputs
+    from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+    from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.redaction.loggers import Log
+
+#: How many items a message names.
+MOST_NAMED = 5
+#: How many different notes are logged, and how many are counted: each may name a value of its own.
+MOST_LINES = 20
+_MOST_COUNTED = 1000
+
+
+def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> None:
+    """
+    Check all items, and log what is noticed: the same note about many items is one line.
+
+    If the batch continues after failures, an item that doesn't fit the schema fails when it is its turn.
+
+    :raises WiroUsageError: the model's category isn't allowed; or items don't fit the schema, or have no
+        known price where they need one. It names the first of them, and how many there are.
+    :raises WiroConnectionError: prices have to be known, and Wiro doesn't describe the model at the moment.
+    """
+    model = rules.model
+    if model is not None and (refusal := check_category(model, settings.allow_categories)):
+        raise WiroUsageError(refusal)
+    must_know_price = settings.max_cost_usd is not None and settings.refuses_unknown_price
+    if model is None:
+        if must_know_price:
+            raise no_prices(settings.model)
+        return
+    refused, unpriced, notes = _Named(inputs), _Named(inputs), _Notes(inputs)
+    for number in range(len(inputs)):
+        item = inputs[number]
+        try:
+            warnings = rules.check(item)
+        except WiroUsageError as error:
+            refused.add(number, str(error))
+            continue
+        notes.add(number, (*warnings, *rules.to_send(item)[1]))
+        if must_know_price and not (found := rules.estimate(item)).is_known:
+            unpriced.add(number, found.note)
+    notes.log(settings.log)
+    if refused.count and settings.fails_fast:
+        raise WiroUsageError(
+            refused.message(
+                "don't fit the model's schema. Nothing was submitted; check_parameters='off' checks nothing"
+            )
+        )
+    if refused.count:
+        settings.log.warning("%s", refused.message("don't fit the model's schema, and will fail"))
+    if unpriced.count:
+        raise WiroUsageError(
+            unpriced.message(
+                "have no known price, so that max_cost_usd can't be kept. Nothing was submitted; "
+                "on_unknown_price='run' runs them"
+            )
+        )
+
+
+def no_prices(model: str) -> WiroConnectionError:
+    """Return the error of a batch whose prices have to be known while Wiro doesn't describe the model."""
+    return WiroConnectionError(
+        f"Wiro doesn't describe {model} at the moment, so that no price is known, and on_unknown_price is "
+        "'refuse'. Nothing more was submitted. A retry asks again."
+    )
+
+
+class _Named:
+    """Items with a problem: how many, and the first of them."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.count = 0
+        self._inputs = inputs
+        self._lines: list[str] = []
+
+    def add(self, number: int, reason: str) -> None:
+        self.count += 1
+        if len(self._lines) < MOST_NAMED:
+            self._lines.append(f"{self._inputs.name(number)}: {reason}")
+
+    def message(self, what: str) -> str:
+        more = self.count - len(self._lines)
+        lines = [*self._lines, *([f"And {more:,} more."] if more else [])]
+        return f"{self.count:,} of {len(self._inputs):,} items {what}:\n" + "\n".join(lines)
+
+
+class _Notes:
+    """Warnings and changes, each with the number of items that it is about, and the first of them."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, int] = {}
+        self._others = 0
+
+    def add(self, number: int, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            if note in self._counts or len(self._counts) < _MOST_COUNTED:
+                self._counts[note] += 1
+                self._first.setdefault(note, number)
+            else:
+                self._others += 1
+
+    def log(self, log: Log) -> None:
+        shown = list(self._counts.items())[:MOST_LINES]
+        for note, count in shown:
+            first = self._inputs.name(self._first[note])
+            log.warning("%s: %s", first if count == 1 else f"{first} and {count - 1:,} more", note)
+        left = self._counts.total() - sum(count for _, count in shown) + self._others
+        if left:
+            log.warning("Further notes about parameters are not logged one by one: %s.", f"{left:,}")
