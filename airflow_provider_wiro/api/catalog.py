@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +29,7 @@ class ModelParameter:
     :ivar step: of a number.
     :ivar description: what it does, with Wiro's note and placeholder where it has no description.
     :ivar is_advanced: the model's page shows it only on demand.
+    :ivar takes_json: its values are JSON: Wiro sends a schema for them.
     """
 
     id: str
@@ -42,10 +43,10 @@ class ModelParameter:
     step: Decimal | None = None
     description: str = ""
     is_advanced: bool = False
+    takes_json: bool = False
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        options = item.get("options")
         described = (text(item.get(name)).strip() for name in ("description", "note", "placeholder"))
         return cls(
             id=text(item.get("id")),
@@ -53,16 +54,13 @@ class ModelParameter:
             label=text(item.get("label")),
             required=flag(item.get("required")),
             default=item.get("default"),
-            options=tuple(
-                text(option.get("value"))
-                for option in (options if isinstance(options, list) else ())
-                if isinstance(option, Mapping)
-            ),
+            options=tuple(_options(item.get("options"))),
             minimum=exact_number(item.get("min")),
             maximum=exact_number(item.get("max")),
             step=exact_number(item.get("step")),
             description=next(filter(None, described), ""),
             is_advanced=flag(item.get("advanced")),
+            takes_json=bool(item.get("jsonschema")) and text(item.get("jsonschema")).lower() != "false",
         )
 
 
@@ -97,7 +95,6 @@ class Model:
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
-        groups = item.get("parameters")
         prices = json_list(item.get("dynamicprice"))
         return cls(
             slug=f"{text(item.get('slugowner')).strip()}/{text(item.get('slugproject')).strip()}",
@@ -107,7 +104,7 @@ class Model:
             categories=tuple(text(name) for name in json_list(item.get("categories"))),
             parameters=tuple(
                 ModelParameter.from_wire(parameter)
-                for group in (groups if isinstance(groups, list) else ())
+                for group in json_list(item.get("parameters"))
                 if isinstance(group, Mapping)
                 for parameter in json_list(group.get("items"))
                 if isinstance(parameter, Mapping) and parameter.get("id")
@@ -123,3 +120,14 @@ def _is_price_list(raw: object, rows: list[Any]) -> bool:
     """Whether each row of a model's price list can be read; a model without a list has none that can't."""
     is_absent = not raw or (isinstance(raw, str) and raw.strip() in {"", "null", "[]", "{}"})
     return is_absent or (bool(rows) and all(isinstance(row, Mapping) for row in rows))
+
+
+def _options(value: object) -> Iterator[str]:
+    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare values."""
+    options = json_list(value)
+    described = [option for option in options if isinstance(option, Mapping)]
+    for chosen in [option.get("value") for option in described] if described else options:
+        if isinstance(chosen, bool):
+            yield "true" if chosen else "false"
+        elif isinstance(chosen, str | int | float):
+            yield text(chosen)

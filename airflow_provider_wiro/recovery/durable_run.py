@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_wiro.api.models import StartedRun, Task
+    from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests
     from airflow_provider_wiro.recovery.record_fence import RecordFence
@@ -54,6 +55,17 @@ class ActiveRun:
 
 
 @dataclass(frozen=True)
+class KnownResult:
+    """
+    The result of a run that was not sent, since that of an equal one is known.
+
+    :ivar summary: its run summary.
+    """
+
+    summary: RunSummary
+
+
+@dataclass(frozen=True)
 class SearchTime:
     """
     How long, and how, a try searches for a lost run.
@@ -76,6 +88,9 @@ class DurableRun:
     :param fence: the record, by which a later try finds the run.
     :param submit: sends the Run once. It calls its first argument right before each request that sends it,
         and its second one now and then while that is being sent; what they raise ends the sending.
+    :param before_start: called before a new run is recorded and sent, and never where an earlier try's is
+        resumed. It may return the result of an equal run, which then is not sent. What it raises ends the
+        try; the record stands.
     """
 
     def __init__(
@@ -88,6 +103,7 @@ class DurableRun:
         policy: ResumePolicy,
         search_time: SearchTime,
         log: Log,
+        before_start: Callable[[], RunSummary | None] = lambda: None,
     ) -> None:
         self._hook = hook
         self._fence = fence
@@ -96,15 +112,16 @@ class DurableRun:
         self._policy = policy
         self._search_time = search_time
         self._log = log
+        self._before_start = before_start
         self._last_loss: WiroLostRunError | None = None
         self._intent: RunRecord | None = None
         self._sent_at = self._last_byte_at = 0.0
         #: Whether the record that was found is of a DAG run that was deleted since.
         self._is_of_deleted_dag_run = False
 
-    def begin(self) -> ActiveRun:
+    def begin(self) -> ActiveRun | KnownResult:
         """
-        Return the run, once Wiro has its task.
+        Return the run, once Wiro has its task, or the result of an equal one.
 
         :raises WiroConcurrencyLimitError: no slot is free; nothing was started.
         :raises WiroTaskTimeoutError: the time of an earlier try's task is over, and Wiro can't be asked.
@@ -198,7 +215,7 @@ class DurableRun:
         else:
             defer(pause, record.sending, digests_of_run(record, self._wanted))
 
-    def _start(self, earlier: RunRecord | None) -> ActiveRun:
+    def _start(self, earlier: RunRecord | None) -> ActiveRun | KnownResult:
         if self._wanted.problem is not None:
             raise self._wanted.problem
         lost_sendings = self._lost_sendings(earlier)
@@ -206,6 +223,9 @@ class DurableRun:
         count = sum(sending.intended_at >= began_at for sending in lost_sendings)
         if count >= MAX_LOSSES:
             raise never_started(count, self._last_loss) from self._last_loss
+        summary = self._before_start()
+        if summary is not None:
+            return KnownResult(summary)
         self._intent = self._fence.write(
             RunRecord(
                 self._wanted.fingerprint,
@@ -298,7 +318,7 @@ class DurableRun:
             self._log.warning("%s A retry will treat the lost response as one that timed out.", error)
             return record
 
-    def _resolve(self, record: RunRecord, lost: WiroLostRunError) -> ActiveRun:
+    def _resolve(self, record: RunRecord, lost: WiroLostRunError) -> ActiveRun | KnownResult:
         """Search for the task of a Run whose response was lost, and start another only if there is none."""
         self._last_loss = lost
         self._log.warning("%s Searching for it among the project's latest tasks.", lost)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.parameters import clean_parameters, split_slug
+from airflow_provider_wiro.catalog.schema.local_paths import path_in_parameters
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.input_files.resolve import AWS_CONN_ID, files_as_far_as_known, resolve_files
 from airflow_provider_wiro.input_files.sent_files import references, sent_files
@@ -97,10 +98,7 @@ def _check_no_paths(parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         is_path = isinstance(value, str) and value.startswith("/") and len(value) < _LONGEST_PATH
         if is_path and os.path.isfile(value):  # noqa: PTH113  Path raises for what can't be a path
-            raise WiroUsageError(
-                f"Parameter {name!r:.100} is the path of a file, {value[:200]!r}: Wiro would get only this "
-                f"text. To send the file, give it in `files`: {{{name!r:.100}: …}}."
-            )
+            raise WiroUsageError(path_in_parameters(name, value))
 
 
 def _names(files: Mapping[str, Any] | None) -> dict[str, list[str]]:

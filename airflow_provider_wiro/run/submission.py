@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.recovery.run_record import RecordStore
     from airflow_provider_wiro.recovery.sending import Sending
     from airflow_provider_wiro.redaction.loggers import Log
+    from airflow_provider_wiro.run.before_run import BeforeRun, RunBody
     from airflow_provider_wiro.run.prepared_run import PreparedRun
     from airflow_provider_wiro.run.settings import RunSettings
     from airflow_provider_wiro.state_files.try_trace import TryTrace
@@ -49,11 +50,16 @@ class Submitter:
     trace: TryTrace | None
 
     def durable_run(
-        self, run: PreparedRun, give_up_at: datetime, defer: Callable[[float, Sending, LostRunDigests], None]
+        self,
+        run: PreparedRun,
+        before_run: BeforeRun,
+        give_up_at: datetime,
+        defer: Callable[[float, Sending, LostRunDigests], None],
     ) -> DurableRun:
         """
         Return a run that is ready to begin.
 
+        :param before_run: called before a new Run; it says what that is sent with.
         :param give_up_at: until when to wait for a slot, or to search for a lost run, by the steady clock.
         :param defer: defers the Airflow task for some seconds while a lost run is searched for.
         """
@@ -63,7 +69,9 @@ class Submitter:
             self.hook,
             RecordFence(store, wanted.task_try.number, trace=self.trace),
             wanted,
-            submit=lambda before_send, while_sending: self._send(run, give_up_at, before_send, while_sending),
+            submit=lambda before_send, while_sending: self._send(
+                run, before_run.body, give_up_at, before_send, while_sending
+            ),
             policy=ResumePolicy(
                 stops_stale=settings.on_stale_state == "stop",
                 resubmits_orphans=settings.on_orphaned_intent == "resubmit",
@@ -76,11 +84,13 @@ class Submitter:
                 defer=defer if settings.deferrable else None,
             ),
             log=self.log,
+            before_start=before_run,
         )
 
     def _send(
         self,
         run: PreparedRun,
+        body: RunBody,
         give_up_at: datetime,
         before_send: Callable[[], None],
         while_sending: Callable[[], None],
@@ -98,7 +108,7 @@ class Submitter:
                 lambda context: operations.run_model(
                     context,
                     run.wanted.model,
-                    run.wanted.parameters,
+                    body.parameters,
                     fenced_files(run.files, confirm_upload),
                     callback_url=self.settings.callback_url,
                     project_id=run.wanted.project_id,

@@ -22,8 +22,10 @@ from airflow_provider_wiro.hooks.flow_context import (
     poll_patience_seconds,
 )
 from airflow_provider_wiro.links.wiro import has_stored_nothing, push_task_url
+from airflow_provider_wiro.recovery.durable_run import KnownResult
 from airflow_provider_wiro.recovery.finished_run import mark_consumed, stop_strays
 from airflow_provider_wiro.recovery.record_store import current_try
+from airflow_provider_wiro.run.before_run import BeforeRun
 from airflow_provider_wiro.run.follower import TaskFollower
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
@@ -216,6 +218,7 @@ class TaskRun:
             prepared = self._prepare(is_beginning=is_beginning)
             run = self._submitter().durable_run(
                 prepared,
+                BeforeRun(self._hook, self._settings, prepared, self._log, is_checked=refusals > 0),
                 give_up_at,
                 lambda seconds, lost, digests: self._pauses.defer(
                     seconds, give_up_at, refusals, lost, digests
@@ -233,6 +236,8 @@ class TaskRun:
                 except WiroConcurrencyLimitError as error:
                     waits += 1
                     self._pauses.for_slot(error, give_up_at, waits)
+            if isinstance(active, KnownResult):
+                return active.summary
             wiro_task_id, model = active.wiro_task_id, self._settings.model
             self._stopper.on_accepted(wiro_task_id, self._hook)
             if not active.is_resumed:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from airflow_provider_wiro.catalog.checks import check_run
 from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.catalog.price import estimate
+from airflow_provider_wiro.catalog.schema.findings import numbered
 from airflow_provider_wiro.catalog.to_send import to_send
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.input_files.sources import flattened
@@ -50,9 +51,9 @@ class ModelRules:
         """
         if self.model is None or self._mode == "off":
             return ()
-        found = check_run(self.model, item.parameters, _counts(item), mode=self._mode)
+        found = check_run(self.model, self.to_send(item)[0], _counts(item), mode=self._mode)
         if found.refusals:
-            raise WiroUsageError(" ".join(found.refusals))
+            raise WiroUsageError(numbered(found.refusals))
         return found.warnings
 
     def to_send(self, item: Item) -> tuple[Mapping[str, Any], tuple[str, ...]]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
 
 
@@ -36,13 +35,6 @@ class Budget:
         self._state = state
         self.refuses_unknown = refuses_unknown
         self._reserved: dict[int, Decimal | None] = {}
-
-    @classmethod
-    def of(cls, settings: BatchSettings, state: BatchState) -> Self | None:
-        """Return the budget of a batch, None if it has none."""
-        if settings.max_cost_usd is None:
-            return None
-        return cls(settings.max_cost_usd, state, refuses_unknown=settings.refuses_unknown_price)
 
     @property
     def committed(self) -> Decimal:

@@ -1,4 +1,4 @@
-"""The budget of a batch is never exceeded, whatever happens to its runs and to the process that sends them."""
+"""The budget of a batch is never exceeded, whatever happens to its runs and to their process."""
 
 from __future__ import annotations
 
