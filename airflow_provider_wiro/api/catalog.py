@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.decoding.fields import exact_number, flag, json_list, text
@@ -91,7 +91,7 @@ class Model:
     prices: tuple[Mapping[str, Any], ...] = ()
     cps: Decimal | None = None
     approximate_cost_usd: Decimal | None = None
-    are_prices_readable: bool = True
+    are_prices_readable: bool = field(default=True, compare=False)
 
     @classmethod
     def from_wire(cls, item: Mapping[str, Any]) -> Self:
@@ -116,14 +116,8 @@ class Model:
         )
 
 
-def _is_price_list(raw: object, rows: list[Any]) -> bool:
-    """Whether each row of a model's price list can be read; a model without a list has none that can't."""
-    is_absent = not raw or (isinstance(raw, str) and raw.strip() in {"", "null", "[]", "{}"})
-    return is_absent or (bool(rows) and all(isinstance(row, Mapping) for row in rows))
-
-
 def _options(value: object) -> Iterator[str]:
-    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare values."""
+    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare."""
     options = json_list(value)
     described = [option for option in options if isinstance(option, Mapping)]
     for chosen in [option.get("value") for option in described] if described else options:
@@ -131,3 +125,9 @@ def _options(value: object) -> Iterator[str]:
             yield "true" if chosen else "false"
         elif isinstance(chosen, str | int | float):
             yield text(chosen)
+
+
+def _is_price_list(raw: object, rows: list[Any]) -> bool:
+    """Whether each row of a model's price list can be read; a model without a list has none that can't."""
+    is_absent = not raw or (isinstance(raw, str) and raw.strip() in {"", "null", "[]", "{}"})
+    return is_absent or (bool(rows) and all(isinstance(row, Mapping) for row in rows))

@@ -20,7 +20,7 @@ from airflow_provider_wiro.batch.inputs.shared_files import shared_files
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
-from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, check_manifest
 from airflow_provider_wiro.batch.preflight.item_checks import check_items
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
@@ -194,6 +194,8 @@ class BatchExecution:
                 log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
             rules = self._rules()
+            if transfer is not None:
+                check_ids_in_keys(transfer.key_template, inputs)
             if state.has_sent_nothing:
                 check_items(inputs, rules, settings)
                 self._stopper.check()

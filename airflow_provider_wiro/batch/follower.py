@@ -208,5 +208,6 @@ class RunFollower:
     async def _landed(self, transfer: ItemTransfer, item: int, task: Task) -> list[dict[str, Any]]:
         state = self._queue.state
         is_retry = state.attempts[item].try_number != self._settings.try_number or state.failures(item) > 0
-        land = partial(transfer.land, item, task, is_retry=is_retry)
+        item_id = self._queue.inputs.id_of(item)
+        land = partial(transfer.land, item, task, item_id=item_id, is_retry=is_retry)
         return await asyncio.get_running_loop().run_in_executor(transfer.threads, land)

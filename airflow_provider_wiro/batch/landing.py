@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
+from airflow_provider_wiro.batch.preflight.id_collisions import id_segment
 from airflow_provider_wiro.landing.provenance import Provenance
 from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
 from airflow_provider_wiro.landing.s3.destination import open_destination
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
 
-#: Stands in `s3_key` for the item's number, beside the placeholders that every transfer knows.
+#: Stand in `s3_key` for the item's number and its id, beside the placeholders that every transfer knows.
 ITEM_PLACEHOLDER = "{item}"
+ID_PLACEHOLDER = "{id}"
+#: An id by which a key template is checked before any item's is known.
+_SOME_ID = "0"
 
 
 class ItemTransfer:
@@ -41,7 +45,7 @@ class ItemTransfer:
         self._is_stopped = False
         self._in_flight: set[S3Transfer] = set()
         self.manifest: str | None = None
-        self.destination = open_destination(replace(settings, s3_key=self._key(0)))
+        self.destination = open_destination(replace(settings, s3_key=self._key(0, _SOME_ID)))
         self.size = settings.max_concurrency
         self.threads = ThreadPoolExecutor(settings.max_concurrency, thread_name_prefix="wiro-landing")
 
@@ -65,22 +69,26 @@ class ItemTransfer:
     def __exit__(self, *exc_info: object) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    def land(self, item: int, task: Task, *, is_retry: bool) -> list[dict[str, Any]]:
+    def land(
+        self, item: int, task: Task, *, item_id: str | None = None, is_retry: bool
+    ) -> list[dict[str, Any]]:
         """
         Have an item's outputs in S3, verified, and return what WiroToS3Operator returns of each. Blocks.
 
+        :param item_id: the user's name for the item, None if it has none.
         :param is_retry: an earlier try may have started to land them.
         :raises WiroOutputError: an output can't be fetched or written.
         """
-        key_template = bucket_and_template(self._settings.s3_bucket, self._key(item))[1]
+        key_template = bucket_and_template(self._settings.s3_bucket, self._key(item, item_id))[1]
         # One thread for each item: several items are landed at once.
         destination = replace(self.destination, key_template=key_template, workers=1)
         with self._hook.for_thread() as hook:
+            provenance = Provenance.of(task, self._model, self._task_instance, hook.connection.base_url)
             transfer = S3Transfer(
                 destination,
                 hook,
                 task,
-                Provenance.of(task, self._model, self._task_instance, hook.connection.base_url),
+                replace(provenance, item_id=item_id),
                 is_retry=is_retry,
                 logs_each=False,  # a line for each object would bury what the batch logs
             )
@@ -99,5 +107,13 @@ class ItemTransfer:
         for transfer in list(self._in_flight):
             transfer.stop()
 
-    def _key(self, item: int) -> str:
-        return self._settings.s3_key.replace(ITEM_PLACEHOLDER, str(item))
+    def _key(self, item: int, item_id: str | None) -> str:
+        """
+        Return an item's key template.
+
+        :raises WiroUsageError: it names the item's id, which the item doesn't have.
+        """
+        key = self._settings.s3_key.replace(ITEM_PLACEHOLDER, str(item))
+        return (
+            key.replace(ID_PLACEHOLDER, id_segment(item_id, f"Item {item}")) if ID_PLACEHOLDER in key else key
+        )

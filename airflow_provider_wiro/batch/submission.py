@@ -100,6 +100,7 @@ class ItemSubmitter:
             self._settings.try_number,
             files=digests_of(prepared.files),
             max_usd=self._gate.reserved(item),
+            item_id=spec.id,
         )
         await self._queue.recorder.intend(item, attempt)
         departure = _Departure(item, attempt, self._queue, self._sender)

@@ -56,6 +56,7 @@ def return_result(
             own=batch.own,
             include_links=settings.include_links,
             why_not_run=spending.reason if spending is not None and left_out else None,
+            names_of=batch.inputs.names_of,
         )
     except WiroError as error:
         if fatal is None:
@@ -68,7 +69,10 @@ def return_result(
     failed = state.count(ItemState.FAILED)
     if failed and settings.fails_fast:
         kind = AirflowException if state.may_retry else AirflowFailException
-        lines = [f"item {item}: {with_input(error, batch.inputs.shown(item))}" for item, error in failures]
+        lines = [
+            f"i{batch.inputs.name(item)[1:]}: {with_input(error, batch.inputs.shown(item))}"
+            for item, error in failures
+        ]
         raise kind(_failure(state.total, failed, lines, batch.manifest))
     succeeded = state.count(ItemState.DONE)
     if spending is not None and left_out and settings.fails_fast:

@@ -39,6 +39,7 @@ class Provenance:
 
     :ivar model: ``owner/model``, None if not known.
     :ivar map_index: of a mapped task, None for any other.
+    :ivar item_id: the user's name for an item of a batch, None if it has none.
     :ivar api: the host of the API whose task it is, with its port unless that is https's: two APIs (Wiro's
         and an emulator, say) can have tasks of one id. None if not known.
     """
@@ -51,6 +52,7 @@ class Provenance:
     map_index: int | None = None
     try_number: int | None = None
     api: str | None = None
+    item_id: str | None = None
 
     @classmethod
     def of(cls, task: Task, model: str | None, task_instance: Any, base_url: str | None = None) -> Self:
@@ -94,6 +96,7 @@ class Provenance:
         """The names of model, DAG, run and task, the most useful first."""
         found = {
             "wiro-model": self.model,
+            "wiro-item-id": self.item_id,
             "airflow-dag-id": self.dag_id,
             "airflow-run-id": self.run_id,
             "airflow-task-id": self.task_id,

@@ -299,7 +299,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 tags=tags,
                 max_concurrency=max_concurrency,
                 part_size=part_size,
-                placeholders=PLACEHOLDERS | {"item"},
+                placeholders=PLACEHOLDERS | {"item", "id"},
             )
         if is_parsed(self):
             check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)

@@ -57,6 +57,16 @@ def clean_name(name: str, *, fallback: str) -> str:
     return _shorten(cleaned) if cleaned else fallback
 
 
+def key_segment(text: str) -> str:
+    """
+    Return a user's text as one part of a key; empty if nothing of it remains.
+
+    Other than a server's name, it is no path: ``a/b`` becomes ``a-b``.
+    """
+    cleaned = clean_name(re.sub(r"[/\\]", "-", text), fallback="")
+    return _shorten(_DEVICES.sub(r"\1_", cleaned, count=1))
+
+
 def output_name(name: str, content_type: str, url: str | None) -> str:
     """
     Return the file name of an output: clean, without a query, and with a suffix where one is known.

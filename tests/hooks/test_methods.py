@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.exceptions import (
+    WiroModelNotFoundError,
     WiroNotFoundError,
     WiroNotStoppableError,
     WiroTaskTimeoutError,
@@ -255,6 +258,53 @@ def test_get_model_reads_parameters_and_prices(server: HostileServer, twin: Twin
         ("inputImage", "fileinput", True)
     ]
     assert (model.prices[0]["price"], model.categories) == (0.13, ("lora-sdxl",))
+
+
+def test_an_estimate_is_the_list_price_and_asks_for_nothing_but_the_model(
+    server: HostileServer, twin: Twin
+) -> None:
+    server.on("/v1/Tool/Detail", success(tool=[MODEL]))
+    estimate = twin.estimate("retroAIx/Retro-Cartoons", {"prompt": "x"}, {"inputImage": "/no/such/file.png"})
+    assert (estimate.is_exact, estimate.maximum_usd) == (True, Decimal("0.13"))
+    assert [request.path for request in server.requests] == ["/v1/Tool/Detail"]
+
+
+@pytest.mark.parametrize(("files", "usd"), [
+    ({"inputImage": "/no/such/file.png"}, "0.09"),
+    ({"inputImage": ["s3://bucket/no.png", "https://a.example/1.png"]}, "0.14"),
+    ({"inputImageUrl": "https://a.example/1.png"}, "0.09"),
+    ({"inputImage": [["/1.png"], ["/2.png", None]]}, "0.14"),
+    ({"inputImage": {"wiro_task_id": "1", "outputs": [{"url": "https://a.example/1"}] * 2}}, "0.14"),
+    ({"inputImage": []}, None), ({"inputImage": ["/1", "/2", "/3"]}, None), (None, None),
+])  # fmt: skip
+def test_an_estimate_counts_files_without_opening_them(
+    server: HostileServer, twin: Twin, files: Any, usd: str | None
+) -> None:
+    rows = [
+        {"inputs": {"inputImage": f"QUANTITY:{n}"}, "price": price} for n, price in ((1, 0.09), (2, 0.14))
+    ]
+    server.on("/v1/Tool/Detail", success(tool=[{**MODEL, "dynamicprice": json.dumps(rows)}]))
+    assert twin.estimate("retroAIx/Retro-Cartoons", files=files).to_json()["max_usd"] == usd
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"parameters": ["a"]}, "Expected `parameters` as a dict"),
+    ({"parameters": {"prompt": object()}}, "Parameter 'prompt' can't be sent"),
+    ({"files": ["a.png"]}, "Expected `files` as a dict of file parameter to file, found list"),
+])  # fmt: skip
+def test_an_estimate_of_what_no_run_takes_is_refused_before_anything_is_asked(
+    server: HostileServer, twin: Twin, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(WiroUsageError, match=re.escape(message)):
+        twin.estimate("retroAIx/Retro-Cartoons", **arguments)
+    assert not server.requests
+
+
+def test_an_estimate_of_no_model_names_the_nearest(server: HostileServer, twin: Twin) -> None:
+    server.on("/v1/Tool/Detail", refuse(1, "tool-not-accessible"))
+    server.on("/v1/Tool/List", success(total=1, tool=[MODEL]))
+    with pytest.raises(WiroModelNotFoundError, match="did you mean 'retroAIx/Retro-Cartoons'"):
+        twin.estimate("retroAIx/Retro-Cartoonz")
 
 
 def test_list_models_asks_for_a_page(server: HostileServer, twin: Twin) -> None:

@@ -7,10 +7,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, described
+from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
+from airflow_provider_wiro.batch.inputs.item_form import OwnInput, mapping, own_input
+from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with, shown_data
 from airflow_provider_wiro.batch.inputs.json_lines import JsonLines
 from airflow_provider_wiro.batch.inputs.shown_input import shown_input
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
@@ -21,10 +24,6 @@ from airflow_provider_wiro.recovery.fingerprint import fingerprint
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
-#: An item with files of its own has these keys, one of them or both, and no other.
-_OWN_FILES = ("files", "parameters")
-#: Keys that users confuse with these.
-_LIKE_OWN_FILES = ("file", "parameter", "params")
 #: How many hex digits of a SHA-256 identify an item.
 FINGERPRINT_DIGITS = 32
 
@@ -36,10 +35,14 @@ class Item:
 
     :ivar parameters: as they are sent, including those of all items.
     :ivar files: file parameter → source or sources, including those of all items.
+    :ivar id: the user's name for it, None if it has none.
+    :ivar data: of the user, never sent.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, Any]
+    id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Inputs:
@@ -71,7 +74,7 @@ class Inputs:
         self._trust = trust
         self._parameters = clean_parameters({} if parameters is None else parameters)
         #: Of all items.
-        self.files = _mapping(files, "`files`")
+        self.files = mapping(files, "`files`")
         self._project_id = project_id
         self._keeps_bad = keeps_bad
         self._lines = JsonLines.fetched(given, aws_conn_id) if isinstance(given, str | os.PathLike) else None
@@ -98,8 +101,23 @@ class Inputs:
 
     def __getitem__(self, number: int) -> Item:
         """Return an item, counted from 0."""
-        raw = self._list[number] if self._lines is None else self._lines[number]
-        return self._merged(raw)
+        return self._merged(self._own(number))
+
+    def id_of(self, number: int) -> str | None:
+        """Return an item's id, None if it has none."""
+        return self._own(number).id
+
+    def names_of(self, number: int) -> dict[str, Any]:
+        """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""
+        own = self._own(number)
+        names: dict[str, Any] = {} if own.id is None else {"id": own.id}
+        return {**names, "data": shown_data(own.data)} if own.data else names
+
+    def _own(self, number: int) -> OwnInput:
+        return own_input(self._raw(number))
+
+    def _raw(self, number: int) -> Any:
+        return self._list[number] if self._lines is None else self._lines[number]
 
     def fingerprint_of(self, item: Item) -> str:
         """
@@ -120,17 +138,35 @@ class Inputs:
         for number in range(len(self)):
             yield self.fingerprint_of(self[number])
 
+    def ids(self) -> Iterator[str | None]:
+        """Yield the id of each item, None for one that has none."""
+        return map(self.id_of, range(len(self)))
+
     def _check(self) -> None:
-        whole = hashlib.sha256()
-        for number, raw in enumerate(self._raw()):
+        whole, seen, self.has_ids = hashlib.sha256(), SeenTexts(), False
+        for number in range(len(self)):
             try:
-                item = self._merged(raw)
+                own = self._own(number)
+                item = self._merged(own)
                 if not self._keeps_bad:
                     clean_parameters(item.parameters)
             except WiroError as error:
-                raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
+                raise WiroUsageError(f"{self._place(number)} of inputs: {error}") from error
             whole.update(self.fingerprint_of(item).encode())
+            if own.id is not None:
+                self.has_ids = True
+                whole.update(f"\0{own.id}\0".encode())
+                if not seen.add(own.id):
+                    self._refuse_twice(number, own.id)
         self.fingerprint = whole.hexdigest()
+
+    def _refuse_twice(self, number: int, item_id: str) -> None:
+        first = first_with(islice(self.ids(), number), item_id)
+        if first is not None:
+            raise WiroUsageError(
+                f"{self._place(first)} and {self._place(number).replace('Item', 'item')} of inputs have the "
+                f"same id {item_id!r}. Give each item an id of its own. Nothing was submitted."
+            )
 
     def check_files(self) -> None:
         """
@@ -154,48 +190,24 @@ class Inputs:
         :raises WiroUsageError: it does.
         """
         if self._trust is not None:
-            self._trust.check(*_own(self._list[number] if self._lines is None else self._lines[number]))
-
-    def _raw(self) -> Iterator[Any]:
-        for number in range(len(self)):
-            yield self._list[number] if self._lines is None else self._lines[number]
+            own = self._own(number)
+            self._trust.check(own.parameters, own.files)
 
     def name(self, number: int) -> str:
-        """Return an item's name for messages: its number from 0, in a file also its line."""
-        line = "" if self._lines is None else f" (line {self._lines.line_number(number)})"
-        return f"Item {number}{line}"
+        """Return an item's name for messages: its number from 0, its id, in a file also its line."""
+        return self._place(number, self.id_of(number))
+
+    def _place(self, number: int, item_id: str | None = None) -> str:
+        line = None if self._lines is None else f"line {self._lines.line_number(number)}"
+        known = ", ".join(filter(None, (item_id, line)))
+        return f"Item {number} ({known})" if known else f"Item {number}"
 
     def shown(self, number: int) -> str:
         """Return an item's own input in a line for people, short and without secrets."""
-        return shown_input(self._list[number] if self._lines is None else self._lines[number])
+        return shown_input(self._raw(number))
 
-    def _merged(self, raw: Any) -> Item:
-        if not isinstance(raw, Mapping):
-            raise WiroUsageError(
-                'expected a dict of the model\'s parameters, such as {"prompt": "a teapot"}, found '
-                f"{described(raw)}."
-            )
-        own, files = _own(raw)
-        return Item({**self._parameters, **own}, {**self.files, **files})
-
-
-def _own(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """
-    Return an item's own parameters and files.
-
-    :raises WiroUsageError: it has a dict of either, beside something else: its values would be sent as one.
-    """
-    if raw and set(raw).issubset(_OWN_FILES):
-        parameters, files = (raw.get(name) for name in ("parameters", "files"))
-        return _mapping(parameters, "its `parameters`"), _mapping(files, "its `files`")
-    nested = [name for name in (*_OWN_FILES, *_LIKE_OWN_FILES) if isinstance(raw.get(name), Mapping)]
-    if nested:
-        beside = next((f" beside {str(name)[:50]!r}" for name in raw if name not in nested), "")
-        raise WiroUsageError(
-            f"found {nested[0]!r}{beside}. Expected the model's parameters, or exactly "
-            '{"parameters": {…}, "files": {…}}.'
-        )
-    return raw, {}
+    def _merged(self, own: OwnInput) -> Item:
+        return Item({**self._parameters, **own.parameters}, {**self.files, **own.files}, own.id, own.data)
 
 
 def _listed(given: Any) -> list[Any]:
@@ -205,14 +217,6 @@ def _listed(given: Any) -> list[Any]:
             f"{type(given).__name__}."
         )
     return given if isinstance(given, list) else list(given)
-
-
-def _mapping(given: Any, what: str) -> Mapping[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise WiroUsageError(f"Expected {what} as a dict, found {type(given).__name__}.")
-    return given
 
 
 def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -158,19 +159,40 @@ def _with_spending(carried_over: Iterator[Entry], earlier: BatchState, fresh: Ba
 
 
 def _continued_items(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
-    candidates: dict[str, list[int]] = defaultdict(list)
-    for item in sorted(earlier.attempts, key=lambda item: _preference(earlier.item_state(item))):
-        candidates[earlier.attempts[item].fingerprint].append(item)
-    for number, fingerprint in enumerate(inputs.fingerprints()):
-        if not candidates[fingerprint]:
-            continue
-        item = candidates[fingerprint].pop()
-        attempt = earlier.attempts[item]
-        yield entries.run_intended(number, attempt)
-        if attempt.wiro_task_id is not None:
-            yield entries.run_accepted(number, attempt.wiro_task_id, attempt.accepted_at)
-        if item in earlier.endings and earlier.item_state(item) is not ItemState.RUNNING:
-            yield {**earlier.endings[item], "item": number}
+    ordered = sorted(earlier.attempts, key=lambda item: _preference(earlier.item_state(item)))
+    same, others = defaultdict(list), defaultdict(list)
+    for item in ordered:
+        same[_identity(earlier, item)].append(item)
+    # First the items that have their id still: one with another id and the same input must not get their
+    # outputs.
+    taken = {number: same[identity].pop() for number, identity in _identities(inputs) if same.get(identity)}
+    left = set(ordered).difference(taken.values())
+    for item in filter(left.__contains__, ordered):
+        others[earlier.attempts[item].fingerprint].append(item)
+    for number, (fingerprint, item_id) in _identities(inputs):
+        if number in taken:
+            yield from _continued(number, taken[number], earlier, item_id)
+        elif others.get(fingerprint):
+            yield from _continued(number, others[fingerprint].pop(), earlier, item_id)
+
+
+def _continued(number: int, item: int, earlier: BatchState, item_id: str | None) -> Iterator[Entry]:
+    attempt = earlier.attempts[item]
+    yield entries.run_intended(number, replace(attempt, item_id=item_id))
+    if attempt.wiro_task_id is not None:
+        yield entries.run_accepted(number, attempt.wiro_task_id, attempt.accepted_at)
+    # Under another id its outputs land again, by a key with that id: its task is read again, not paid again.
+    has_moved = attempt.item_id != item_id and attempt.wiro_task_id is not None
+    if item in earlier.endings and earlier.item_state(item) is not ItemState.RUNNING and not has_moved:
+        yield {**earlier.endings[item], "item": number}
+
+
+def _identity(state: BatchState, item: int) -> tuple[str, str | None]:
+    return state.attempts[item].fingerprint, state.attempts[item].item_id
+
+
+def _identities(inputs: Inputs) -> Iterator[tuple[int, tuple[str, str | None]]]:
+    return enumerate(zip(inputs.fingerprints(), inputs.ids(), strict=True))
 
 
 def _preference(state: ItemState) -> int:

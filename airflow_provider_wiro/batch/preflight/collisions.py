@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.batch.preflight.id_collisions import check_ids, pieces_after_id
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
 from airflow_provider_wiro.storage.location import (
     check_below,
@@ -19,12 +20,13 @@ from airflow_provider_wiro.storage.object_keys import PLACEHOLDER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.landing.plan import PlannedObject
 
 #: Placeholders that differ from item to item.
 _OF_ITEM = frozenset({"item", "wiro_task_id"})
-#: Placeholders whose text the model chooses: it can contain what is beside it.
-_FREE_TEXT = frozenset({"name", "stem", "suffix"})
+#: Placeholders whose text the model or the user chooses: it can contain what is beside it.
+_FREE_TEXT = frozenset({"name", "stem", "suffix", "id"})
 
 
 def check_item_keys(s3_key: str, items: int) -> None:
@@ -36,14 +38,35 @@ def check_item_keys(s3_key: str, items: int) -> None:
     :raises WiroUsageError: no placeholder differs from item to item, or none is separated from its
         neighbours: ``{item}{index}`` is 111 for item 1 and for item 11.
     """
-    key = s3_key.partition("://")[2].partition("/")[2] if "://" in s3_key else s3_key
-    if items < 2 or any(map(_is_of_one_item, key.split("/"))):
+    if items < 2 or _is_apart_by_number(_key(s3_key)) or any(True for _ in pieces_after_id(_key(s3_key))):
         return
     raise WiroUsageError(
         f"Expected {{item}} or {{wiro_task_id}} in s3_key, separated from other placeholders, as in "
         f"'wiro/{{item}}/{{index}}-{{name}}', found {s3_key[:200]!r}: outputs of two of the {items:,} items "
-        "could have one key. Nothing was submitted."
+        "could have one key. Where items have ids, {id} before other placeholders does it, too. Nothing was "
+        "submitted."
     )
+
+
+def check_ids_in_keys(s3_key: str, inputs: Inputs) -> None:
+    """
+    Refuse ids by which outputs of two items can get the same key, and items without one.
+
+    :param s3_key: rendered by Jinja; a key or an ``s3://`` URL. Without ``{id}`` nothing is checked.
+    :raises WiroUsageError: says which items.
+    """
+    key = _key(s3_key)
+    if "{id}" in key:
+        beside = [] if _is_apart_by_number(key) else list(pieces_after_id(key))
+        check_ids(inputs.ids, inputs.name, beside)
+
+
+def _key(s3_key: str) -> str:
+    return s3_key.partition("://")[2].partition("/")[2] if "://" in s3_key else s3_key
+
+
+def _is_apart_by_number(key: str) -> bool:
+    return any(map(_is_of_one_item, key.split("/")))
 
 
 def _is_of_one_item(segment: str) -> bool:

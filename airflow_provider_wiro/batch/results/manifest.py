@@ -15,7 +15,7 @@ from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_provider_wiro.batch.results.item_result import Result
     from airflow_provider_wiro.batch.results.shards import ResultShards
@@ -39,6 +39,7 @@ def write_manifest(
     own: OwnObjects | None = None,
     include_links: bool = False,
     why_not_run: Callable[[int], str] | None = None,
+    names_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
 ) -> list[tuple[int, str]]:
     """
     Write the manifest, a line for each item.
@@ -47,6 +48,7 @@ def write_manifest(
     :param own: how it is put into S3.
     :param include_links: keep the outputs' URLs, where the shards have them.
     :param why_not_run: returns why an item is not run; None if that isn't known.
+    :param names_of: returns an item's own ``id`` and ``data``, as far as it has them.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
     """
@@ -57,7 +59,8 @@ def write_manifest(
             for lines in _windows(state, shards, check):
                 for found in lines:
                     # The shards of an earlier version have links.
-                    line = found if include_links else without_links(found)
+                    shown = found if include_links else without_links(found)
+                    line = {"item": found["item"], **names_of(found["item"]), **shown}
                     if line["status"] == "not_run" and why_not_run is not None:
                         line["error"] = why_not_run(line["item"])
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")

@@ -143,6 +143,7 @@ class BatchState:
             int(entry["try"]),
             files=read_digests(entry.get("files", {})),
             max_usd=_usd(entry.get("max_usd")),
+            item_id=entry.get("item_id"),
         )
         self.exposure.intend(item, self.attempts[item].max_usd)
         self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)

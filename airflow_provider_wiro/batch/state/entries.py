@@ -35,8 +35,12 @@ def _written_by(task_try: TaskTry) -> Entry:
 
 def run_intended(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent. From here on the run may exist."""
-    max_usd = None if attempt.max_usd is None else plain_usd(attempt.max_usd)
-    known = {**attempt.sending.to_json(), "files": attempt.files or None, "max_usd": max_usd}
+    known = {
+        **attempt.sending.to_json(),
+        "files": attempt.files or None,
+        "item_id": attempt.item_id,
+        "max_usd": None if attempt.max_usd is None else plain_usd(attempt.max_usd),
+    }
     at, newest_before = known.pop("intended_at"), known.pop("newest_before")
     return {
         "what": "intent",

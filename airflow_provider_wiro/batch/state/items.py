@@ -31,6 +31,7 @@ class Attempt:
     :ivar sending: the Run; its time is restarted when the item's timeout is.
     :ivar try_number: the try of the Airflow task that sent it.
     :ivar files: digests of the files whose bytes are sent, as far as they are known.
+    :ivar item_id: the user's name for the item, None if it has none.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
     :ivar max_usd: the upper end of the run's estimate, None if it wasn't known or there was no budget.
     """
@@ -42,6 +43,7 @@ class Attempt:
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
     max_usd: Decimal | None = None
+    item_id: str | None = None
 
     @property
     def followed_since(self) -> float:

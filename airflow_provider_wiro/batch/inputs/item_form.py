@@ -1,0 +1,106 @@
+"""Reads one item as it is given: the model's parameters alone, or beside files, an id and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_wiro.api.parameters import described
+from airflow_provider_wiro.batch.inputs.item_names import checked_data, checked_id
+from airflow_provider_wiro.exceptions import WiroUsageError
+
+#: An item in the long form has one of these keys.
+_OF_THE_RUN = ("files", "parameters")
+#: It may have these beside them, and no other.
+_OF_THE_USER = ("id", "data")
+_LONG_FORM = frozenset({*_OF_THE_RUN, *_OF_THE_USER})
+#: Keys that users confuse with these.
+_LIKE_OF_THE_RUN = ("file", "parameter", "params")
+
+
+@dataclass(frozen=True)
+class OwnInput:
+    """
+    What an item says itself, without what is of all items.
+
+    :ivar id: the user's name for it, None if it has none.
+    :ivar data: kept beside its result, and never sent.
+    :ivar row: of an item that is a row: what identifies its run, whatever the model's schema is. None: its
+        parameters and files do.
+    """
+
+    parameters: Mapping[str, Any] = field(repr=False)
+    files: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    row: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def own_input(raw: Any) -> OwnInput:
+    """
+    Read an item.
+
+    Keys that all belong to the long form make it the long form, so that none of them is sent by mistake. A
+    dict with any other key is the model's parameters, also one that is called ``id``.
+
+    :raises WiroUsageError: it is no item, or it is not clear which of its values are to be sent.
+    """
+    if not isinstance(raw, Mapping):
+        raise WiroUsageError(
+            'expected a dict of the model\'s parameters, such as {"prompt": "a teapot"}, found '
+            f"{described(raw)}.{_hint(raw)}"
+        )
+    if raw and _LONG_FORM.issuperset(raw):
+        return _long_form(raw)
+    nested = [name for name in (*_OF_THE_RUN, *_LIKE_OF_THE_RUN) if isinstance(raw.get(name), Mapping)]
+    if nested:
+        beside = next((f" beside {str(name)[:50]!r}" for name in raw if name not in nested), "")
+        raise WiroUsageError(
+            f"found {nested[0]!r}{beside}. Expected the model's parameters, or exactly "
+            '{"parameters": {…}, "files": {…}}, with "id" and "data" if you want.'
+        )
+    return OwnInput(raw)
+
+
+def _long_form(raw: Mapping[str, Any]) -> OwnInput:
+    if not any(name in raw for name in _OF_THE_RUN):
+        found = " and ".join(repr(name) for name in raw)
+        raise WiroUsageError(
+            f'found only {found}. Expected "parameters" or "files" beside it, as in {{"id": "SKU-001", '
+            '"parameters": {…}}; an item without parameters of its own has "parameters": {}. To send a '
+            'parameter of that name, write {"parameters": {"id": …}}.'
+        )
+    parameters, files = (raw.get(name) for name in ("parameters", "files"))
+    return OwnInput(
+        mapping(parameters, "its `parameters`"),
+        mapping(files, "its `files`"),
+        None if raw.get("id") is None else checked_id(raw["id"]),
+        checked_data(raw.get("data")),
+    )
+
+
+def mapping(given: Any, what: str) -> Mapping[str, Any]:
+    """
+    Return a dict as given, None as an empty one.
+
+    :param what: names it in the message.
+    :raises WiroUsageError: it is something else.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise WiroUsageError(f"Expected {what} as a dict, found {type(given).__name__}.")
+    return given
+
+
+def _hint(raw: Any) -> str:
+    """Return what to do about a row without names, as a database's driver returns it."""
+    if not isinstance(raw, list | tuple):
+        return ""
+    if any(isinstance(value, Mapping) for value in raw):
+        return " Put the items of all lists into one list."
+    return (
+        " A row needs the names of its columns: return dicts, such as [dict(zip(columns, row)) for row in "
+        "rows]."
+    )
