@@ -197,8 +197,6 @@ class BatchExecution:
             if transfer is not None:
                 check_ids_in_keys(transfer.key_template, inputs)
             if state.has_sent_nothing:
-                check_items(inputs, rules, settings)
-                self._stopper.check()
                 if transfer is not None:
                     try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
                 try_storage(shards, manifest, log)
@@ -207,6 +205,8 @@ class BatchExecution:
             self._on_ready()
             self._stopper.adopt(state)
             shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
+            if state.has_sent_nothing:
+                check_items(inputs, rules, settings)
             return self._work(
                 BatchContext(
                     settings,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, model_slugs
-from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
@@ -216,7 +215,6 @@ class RunSender:
         :raises WiroUsageError: its files, or its parameters, can't be sent.
         :raises WiroError: its files, or the model's parameters, can't be read at the moment.
         """
-        clean_parameters(item.parameters)
         parameters = self.rules.to_send(item)[0]
         try:
             files = await self._files(item)

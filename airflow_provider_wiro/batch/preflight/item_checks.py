@@ -54,11 +54,11 @@ def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> N
     if refused.count and settings.fails_fast:
         raise WiroUsageError(
             refused.message(
-                "don't fit the model's schema. Nothing was submitted; check_parameters='off' checks nothing"
+                "can't be right. Nothing was submitted; check_parameters='off' skips the check of the schema"
             )
         )
     if refused.count:
-        settings.log.warning("%s", refused.message("don't fit the model's schema, and will fail"))
+        settings.log.warning("%s", refused.message("can't be right, and will fail"))
     if unpriced.count:
         raise WiroUsageError(
             unpriced.message(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.catalog.checks import check_run
 from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.catalog.price import estimate
@@ -57,7 +58,12 @@ class ModelRules:
         return found.warnings
 
     def to_send(self, item: Item) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-        """Return an item's parameters as they are sent, and a sentence for each change."""
+        """
+        Return an item's parameters as they are sent, and a sentence for each change.
+
+        :raises WiroUsageError: they can't be sent.
+        """
+        clean_parameters(item.parameters)
         # Without a check, values stay as they are given.
         if self.model is None or (self._mode == "off" and not self._fill_defaults):
             return item.parameters, ()
@@ -65,7 +71,11 @@ class ModelRules:
         return sent.parameters, sent.changes
 
     def estimate(self, item: Item) -> Estimate:
-        """Return what an item's run will cost."""
+        """
+        Return what an item's run will cost.
+
+        :raises WiroUsageError: its parameters can't be sent.
+        """
         if self.model is None:
             return Estimate(note=NO_MODEL)
         return estimate(self.model, self.to_send(item)[0], _counts(item))
