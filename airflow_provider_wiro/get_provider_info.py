@@ -121,6 +121,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "30",
                         "default": "20",
                     },
+                    "model_cache_path": {
+                        "description": (
+                            "The local folder in which each machine keeps models' descriptions, which it "
+                            "asks Wiro for once an hour. Absolute. The default is the machine's folder for "
+                            "temporary files."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "string",
+                        "example": "/var/cache/airflow",
+                        "default": None,
+                    },
                 },
             }
         },

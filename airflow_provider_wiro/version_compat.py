@@ -145,6 +145,11 @@ def configured_environment() -> str | None:
     return conf.get("wiro", "environment", fallback=None) or None
 
 
+def configured_model_cache_path() -> str | None:
+    """Return ``[wiro] model_cache_path``, None if it isn't set."""
+    return conf.get("wiro", "model_cache_path", fallback=None) or None
+
+
 def local_state_path() -> str | None:
     """Return a folder in ``AIRFLOW_HOME``; None if a task's tries may run on other machines."""
     if any(os.environ.get(name) for name in _IN_KUBERNETES):

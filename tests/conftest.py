@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -13,12 +15,14 @@ from hypothesis import HealthCheck, settings
 from tests.airflow_home import AirflowHome, isolate_airflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.input_files.object_storage import Bucket
 
 # At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
 _HOME = isolate_airflow()
+
+_COUNT = itertools.count()
 
 #: Airflow's secrets maskers from 3.2 on: the one of its core and the one of the Task SDK.
 _MASKERS = (
@@ -51,6 +55,22 @@ def _forget_masked_secrets() -> Iterator[None]:
     for name in _MASKERS:
         if name in sys.modules:
             sys.modules[name]._secrets_masker().reset_masker()
+
+
+@pytest.fixture(autouse=True)
+def _own_model_cache() -> None:
+    """Keep models' descriptions for one test only: the next one's server can have the same address."""
+    _forget_models()
+
+
+@pytest.fixture
+def an_hour_later() -> Callable[[], None]:
+    """Let Wiro be asked for its models again."""
+    return _forget_models
+
+
+def _forget_models() -> None:
+    os.environ["AIRFLOW__WIRO__MODEL_CACHE_PATH"] = str(_HOME / f"models-{next(_COUNT)}")
 
 
 def pytest_unconfigure() -> None:

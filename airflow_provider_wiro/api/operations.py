@@ -34,6 +34,7 @@ def run_model(
     parameters: Mapping[str, Any],
     files: Mapping[str, Sequence[FileValue]],
     *,
+    known: Sequence[ModelParameter] | None = None,
     callback_url: str | None = None,
     project_id: str | None = None,
     deadline: datetime | None = None,
@@ -44,16 +45,17 @@ def run_model(
     Start a task.
 
     How a file is sent depends on its parameter's kind, which only Tool/Detail shows, so a run with files
-    requests that first. If it fails, the files are sent in the usual form: no reason not to run.
+    requests that first, unless the caller did. If it fails, the files are sent in the usual form: no reason
+    not to run.
 
+    :param known: the model's parameters; empty if they can't be had. None: they are requested.
     :param deadline: wait for rate limits until then.
     :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for callers that wait in a better
         way.
     :param before_send: called right before each Run request; an error it raises ends the flow.
     :raises WiroLostRunError: the task may have been started, but its id is not known.
     """
-    known: tuple[ModelParameter, ...] = ()
-    if files:
+    if known is None and files:
         try:
             known = (yield from model_slugs.get_model(model, context)).parameters
         except WiroAuthenticationError:
@@ -63,7 +65,7 @@ def run_model(
 
     def run(slug: str) -> ApiCall[StartedRun]:
         return endpoints.run_model(
-            slug, parameters, files, known, callback_url=callback_url, project_id=project_id
+            slug, parameters, files, known or (), callback_url=callback_url, project_id=project_id
         )
 
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import random
 import secrets
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.api.flow import FlowContext
 from airflow_provider_wiro.api.polling import Polling, check_poll_interval
 from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS, POLL_PATIENCE_SECONDS, RateGate
@@ -20,6 +23,7 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.catalog.model_cache import ModelCache
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 #: Called with the task that each poll returns.
@@ -136,6 +140,25 @@ def _configured_seconds(option: str, default: float) -> float:
     if not 0 <= seconds < math.inf:
         raise WiroUsageError(f"[wiro] {option} has to be seconds, 0 or more, got {found!r}.")
     return seconds
+
+
+def model_cache(connection: WiroConnection) -> ModelCache:
+    """
+    Return this machine's cache of the models that a connection sees.
+
+    :raises WiroUsageError: ``[wiro] model_cache_path`` is no absolute path.
+    """
+    from airflow_provider_wiro.catalog.model_cache import ModelCache, own_folder
+
+    configured = version_compat.configured_model_cache_path()
+    folder = Path(tempfile.gettempdir() if configured is None else configured).expanduser()
+    if not folder.is_absolute() or "://" in (configured or ""):
+        raise WiroUsageError(
+            "Expected [wiro] model_cache_path as an absolute path on this machine, found "
+            f"{configured!r:.200}."
+        )
+    account = (connection.base_url, connection.credentials.key, connection.project_id or "")
+    return ModelCache(own_folder(folder), account)
 
 
 def ignore(_: Task) -> None:

@@ -184,12 +184,14 @@ class WiroHook(BaseHook):
         for secret in secret_values({"": cleaned, "callbackUrl": callback_url}):
             version_compat.mask_secret(secret)
         resolved = resolve_files(files, aws_conn_id)
+        described = self.cached_model(model) if resolved else None
         return self.run_flow(
             lambda context: operations.run_model(
                 context,
                 model,
                 cleaned,
                 resolved,
+                known=described.parameters if described else (),
                 callback_url=callback_url,
                 project_id=project_id or self.connection.project_id,
             )
@@ -295,6 +297,28 @@ class WiroHook(BaseHook):
     def get_model(self, model: str) -> Model:
         """Return a model with its parameters and prices."""
         return self.run_flow(lambda context: model_slugs.get_model(model, context))
+
+    def cached_model(self, model: str) -> Model | None:
+        """
+        Return a model as :meth:`get_model` does, as Wiro described it within the last hour.
+
+        All processes of this machine ask once an hour, see
+        :mod:`~airflow_provider_wiro.catalog.model_cache`.
+
+        :return: None if it can't be had, which is logged.
+        :raises WiroAuthenticationError: the credentials are refused.
+        :raises WiroUsageError: ``model`` is no slug.
+        """
+        from airflow_provider_wiro.catalog.model_cache import describe, look_up
+
+        found = look_up(
+            flow_context.model_cache(self.connection).lookup(model),
+            lambda: self.run_flow(lambda context: describe(model, context)),
+            self.pause,
+        )
+        if found.model is None:
+            self.log.warning("Wiro's description of %s can't be had: %s", model, found.reason)
+        return found.model
 
     def estimate(
         self, model: str, parameters: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None

@@ -131,12 +131,14 @@ class WiroAsyncHook(BaseHook):
             await version_compat.mask_secret_async(secret)
         # sync_to_async and not to_thread: an object-storage path may ask Airflow for its connection.
         resolved = await sync_to_async(resolve_files)(files, aws_conn_id)
+        described = await self.cached_model(model) if resolved else None
         return await self.run_flow(
             lambda context: operations.run_model(
                 context,
                 model,
                 cleaned,
                 resolved,
+                known=described.parameters if described else (),
                 callback_url=callback_url,
                 project_id=project_id or connection.project_id,
             )
@@ -217,6 +219,19 @@ class WiroAsyncHook(BaseHook):
     async def get_model(self, model: str) -> Model:
         """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.get_model`."""
         return await self.run_flow(lambda context: model_slugs.get_model(model, context))
+
+    async def cached_model(self, model: str) -> Model | None:
+        """See :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.cached_model`."""
+        from airflow_provider_wiro.catalog.model_cache import describe, look_up_async
+
+        found = await look_up_async(
+            flow_context.model_cache(await self.get_wiro_connection()).lookup(model),
+            lambda: self.run_flow(lambda context: describe(model, context)),
+            self.pause,
+        )
+        if found.model is None:
+            self.log.warning("Wiro's description of %s can't be had: %s", model, found.reason)
+        return found.model
 
     async def estimate(
         self, model: str, parameters: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None

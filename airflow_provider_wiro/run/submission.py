@@ -110,6 +110,7 @@ class Submitter:
                     run.wanted.model,
                     body.parameters,
                     fenced_files(run.files, confirm_upload),
+                    known=body.model.parameters if body.model else (),
                     callback_url=self.settings.callback_url,
                     project_id=run.wanted.project_id,
                     deadline=self.clock.to_wall(give_up_at),

@@ -25,7 +25,7 @@ from airflow_provider_wiro.links.wiro import has_stored_nothing, push_task_url
 from airflow_provider_wiro.recovery.durable_run import KnownResult
 from airflow_provider_wiro.recovery.finished_run import mark_consumed, stop_strays
 from airflow_provider_wiro.recovery.record_store import current_try
-from airflow_provider_wiro.run.before_run import BeforeRun
+from airflow_provider_wiro.run.before_run import BeforeRun, estimate_only
 from airflow_provider_wiro.run.follower import TaskFollower
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
@@ -92,7 +92,15 @@ class TaskRun:
     # The parts of a try.
 
     def execute(self) -> RunSummary:
-        """Start the run, or resume what an earlier try started, and wait for it or defer."""
+        """
+        Start the run, or resume what an earlier try started, and wait for it or defer.
+
+        With ``estimate_only``, return the estimate instead.
+        """
+        if self._settings.estimate_only:
+            with airflow_failures(), self._hook:
+                self._check_arguments()
+                return estimate_only(self._hook, self._settings, self._log)
         with self._stopped_unless_followed():
             return self._run_for_timeout(is_beginning=True)
 

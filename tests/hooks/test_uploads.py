@@ -17,6 +17,7 @@ from tests.contract.scripts import refuse, reset, respond_before_body, success
 from tests.contract.twins import TWINS, sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.contract.hostile import HostileServer, Part
@@ -61,11 +62,12 @@ def test_a_local_file_arrives_byte_by_byte(server: HostileServer, twin: Twin, im
 
 
 def test_files_and_urls_in_a_list_are_sent_each_in_its_way(
-    server: HostileServer, twin: Twin, image: Path
+    server: HostileServer, twin: Twin, image: Path, an_hour_later: Callable[[], None]
 ) -> None:
     files = {"inputImage": [image, "https://x.test/a.png", str(image), " https://x.test/b.png "]}
     server.on(TOOL, model("multifileinput"), model("combinefileinput")).on(RUN, STARTED)
     twin.run_model("o/m", {}, files)
+    an_hour_later()
     twin.run_model("o/m", {}, files)
     multi, combined = server.to(RUN)
     assert parts_sent(multi.parts) == [
@@ -81,9 +83,12 @@ def test_files_and_urls_in_a_list_are_sent_each_in_its_way(
     ]
 
 
-def test_urls_alone_are_sent_as_json(server: HostileServer, twin: Twin) -> None:
+def test_urls_alone_are_sent_as_json(
+    server: HostileServer, twin: Twin, an_hour_later: Callable[[], None]
+) -> None:
     server.on(TOOL, model("fileinput"), model("combinefileinput")).on(RUN, STARTED)
     twin.run_model("o/m", {"prompt": "x"}, {"inputImage": "https://x.test/a.png"})
+    an_hour_later()
     twin.run_model("o/m", {"prompt": "x"}, {"inputImage": ["https://x.test/a.png"]})
     assert [request.json for request in server.to(RUN)] == [
         {"prompt": "x", "inputImage": "", "inputImageUrl": "https://x.test/a.png"},
