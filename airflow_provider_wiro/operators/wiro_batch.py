@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
-    from airflow_provider_wiro.batch.spending.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -181,9 +181,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         ``"run"`` them, counted once their cost is known, so that the budget is no bound for them; or
         ``"refuse"`` the batch before its first run.
     :param estimate_only: run nothing, keep nothing, and return ``{"model", "total", "unknown" (items without
-        a known price), "min_usd", "max_usd" (None if an item's price isn't known), "known_max_usd",
-        "item_min_usd", "item_max_usd" (the cheapest and the dearest item), "assumed" (parameter → the default
-        by which prices were found), "notes"}``.
+        a known price), "refused" (items that can't be right, and aren't in the sums), "min_usd", "max_usd"
+        (None if an item's price isn't known), "known_max_usd", "item_min_usd", "item_max_usd" (the cheapest
+        and the dearest item), "assumed" (parameter → the default by which prices were found), "notes"}``.
     :param reuse_results: as in WiroRunOperator, item by item: what was made before is written into the
         manifest as ``reused`` and costs nothing. (templated)
     :param reuse_max_age: as in WiroRunOperator.
@@ -392,8 +392,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _estimate(self) -> BatchEstimate:
         """Return what the batch will cost. Nothing is run or kept, and there is nothing to stop."""
+        from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
         from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
-        from airflow_provider_wiro.batch.spending.batch_estimate import estimate_batch
         from airflow_provider_wiro.storage.s3.hooks import shared_s3_hooks
 
         with airflow_failures(), shared_s3_hooks(), self.hook:
@@ -403,7 +403,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             settings = self._settings(try_number=1, project_id=project_id)
             with self._sources().open(settings, keeps_bad=True) as inputs:
                 rules = ModelRules.of(settings, self.hook.cached_model(self.model))
-                return estimate_batch(inputs, rules, self.model)
+                found = ItemFindings(inputs, rules, settings)
+                found.log_for_estimate(self.log)
+                return found.sum.to_json(self.model, len(inputs))
 
     @in_brief
     def execute_complete(

@@ -11,7 +11,7 @@ from airflow_provider_wiro.catalog.price import estimate
 from airflow_provider_wiro.catalog.schema.findings import numbered
 from airflow_provider_wiro.catalog.to_send import to_send
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.input_files.sources import flattened
+from airflow_provider_wiro.input_files.sources import count_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class ModelRules:
         """
         if self.model is None or self._mode == "off":
             return ()
-        found = check_run(self.model, self.to_send(item)[0], _counts(item), mode=self._mode)
+        found = check_run(self.model, self.to_send(item)[0], count_files(item.files), mode=self._mode)
         if found.refusals:
             raise WiroUsageError(numbered(found.refusals))
         return found.warnings
@@ -67,7 +67,9 @@ class ModelRules:
         # Without a check, values stay as they are given.
         if self.model is None or (self._mode == "off" and not self._fill_defaults):
             return item.parameters, ()
-        sent = to_send(self.model, item.parameters, _counts(item), fill_defaults=self._fill_defaults)
+        sent = to_send(
+            self.model, item.parameters, count_files(item.files), fill_defaults=self._fill_defaults
+        )
         return sent.parameters, sent.changes
 
     def estimate(self, item: Item) -> Estimate:
@@ -78,8 +80,4 @@ class ModelRules:
         """
         if self.model is None:
             return Estimate(note=NO_MODEL)
-        return estimate(self.model, self.to_send(item)[0], _counts(item))
-
-
-def _counts(item: Item) -> dict[str, int]:
-    return {name: sum(1 for _ in flattened(sources)) for name, sources in item.files.items()}
+        return estimate(self.model, self.to_send(item)[0], count_files(item.files))
