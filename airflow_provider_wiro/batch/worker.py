@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.context import BatchContext
     from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
     from airflow_provider_wiro.batch.spending.report import SpendingReport
-    from airflow_provider_wiro.batch.state.batch_state import BatchState
 
 #: How long the last journal entries may take to write when the task is killed.
 _LAST_WRITE_SECONDS = 0.7
@@ -152,7 +151,7 @@ class BatchWorker:
             resolver = LostRunResolver(settings, hook, batch.state, batch.inputs, sender)
             follower = RunFollower(queue, hook, batch.transfer)
             active_limit = ActiveLimit(settings.max_active, settings.random, current=limit)
-            gate = SpendingGate(queue, hook, batch.rules, _budget(settings, batch.state))
+            gate = SpendingGate(queue, hook, batch.rules, _budget(settings, recorder))
             runner = BatchRunner(
                 queue, hook, sender, resolver, follower, active_limit, gate, must_poll=must_poll
             )
@@ -216,10 +215,15 @@ class BatchWorker:
             loop.default_exception_handler(context)
 
 
-def _budget(settings: BatchSettings, state: BatchState) -> Budget | None:
+def _budget(settings: BatchSettings, recorder: BatchRecorder) -> Budget | None:
     if settings.max_cost_usd is None:
         return None
-    return Budget(settings.max_cost_usd, state, refuses_unknown=settings.refuses_unknown_price)
+    return Budget(
+        settings.max_cost_usd,
+        recorder.state,
+        refuses_unknown=settings.refuses_unknown_price,
+        unkept=lambda: recorder.unkept_costs,
+    )
 
 
 async def _note_late_costs(hook: StoppableHook, queue: ItemQueue, waiting: DeferralRequest | None) -> None:

@@ -352,7 +352,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.check_parameters: CheckMode = check_parameters
+        one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
         self.fill_defaults = fill_defaults
         self.allow_categories = check_words("allow_categories", allow_categories)
         self.max_cost_usd = max_cost_usd

@@ -133,7 +133,7 @@ class NamedItems:
         """
         more = self.count - len(self._lines)
         lines = [*self._lines, *([f"And {more:,} more."] if more else [])]
-        return f"{self.count:,} of {len(self._inputs):,} items {what}:\n" + "\n".join(lines)
+        return f"{self.count:,} of {len(self._inputs):,} items {what}: {' '.join(lines)}"
 
 
 class Notes:

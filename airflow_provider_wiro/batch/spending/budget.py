@@ -7,7 +7,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow_provider_wiro.batch.state.batch_state import BatchState
+
+
+_NOTHING = Decimal(0)
 
 
 class Affordability(Enum):
@@ -23,25 +28,42 @@ class Budget:
     The budget of a batch, over all tries of its Airflow task.
 
     What counts is the state's: the costs that are known, and the upper end of the estimate of each run whose
-    cost isn't. What is being sent, and has no intent in the journal yet, is reserved here.
+    cost isn't. What is being sent, and has no intent in the journal yet, is reserved here; and what has just
+    ended, and isn't in the journal yet, counts with its cost.
 
     :param limit: in US dollars.
     :param refuses_unknown: a run whose upper end isn't known never fits; else it fits while anything is left,
         and counts once its cost is known.
+    :param unkept: returns the items that have ended, and aren't in the journal yet → what they cost, None if
+        that isn't known.
     """
 
-    def __init__(self, limit: Decimal, state: BatchState, *, refuses_unknown: bool) -> None:
+    def __init__(
+        self,
+        limit: Decimal,
+        state: BatchState,
+        *,
+        refuses_unknown: bool,
+        unkept: Callable[[], Mapping[int, Decimal | None]] = dict,
+    ) -> None:
         self.limit = limit
         self._state = state
         self.refuses_unknown = refuses_unknown
+        self._unkept = unkept
         self._reserved: dict[int, Decimal | None] = {}
 
     @property
     def committed(self) -> Decimal:
         """What is spent, or may turn out to be."""
         exposure = self._state.exposure
-        reserved = (usd or Decimal(0) for item, usd in self._reserved.items() if not exposure.holds(item))
-        return self._state.committed_usd + sum(reserved, Decimal(0))
+        reserved = (usd or _NOTHING for item, usd in self._reserved.items() if not exposure.holds(item))
+        ended = (usd - exposure.held(item) for item, usd in self._unkept().items() if usd is not None)
+        return self._state.committed_usd + sum(reserved, _NOTHING) + sum(ended, _NOTHING)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a run is being sent."""
+        return bool(self._reserved)
 
     def judge(self, usd: Decimal | None) -> Affordability:
         """

@@ -164,7 +164,9 @@ class SpendingGate:
     @property
     def _is_quiet(self) -> bool:
         """Whether nothing is in flight any more, but for results that are about to be kept."""
-        return self._queue.state.attempts.keys() <= set(self._queue.recorder.unkept_items)
+        is_sending = self._budget is not None and self._budget.is_sending
+        attempts = self._queue.state.attempts.keys()
+        return not is_sending and attempts <= self._queue.recorder.unkept_costs.keys()
 
     def _max_usd(self, item: int) -> Decimal | None:
         if self._head is not None and self._head[0] == item:

@@ -44,6 +44,10 @@ class Exposure:
         """Whether an item's run counts."""
         return item in self._held
 
+    def held(self, item: int) -> Decimal:
+        """Return what counts for an item's run."""
+        return self._held.get(item, _NOTHING)
+
     def intend(self, item: int, usd: Decimal | None) -> None:
         """Count an item's run from its intent on."""
         self.release(item)
