@@ -23,7 +23,7 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {"integration-name": "Wiro", "external-doc-url": "https://wiro.ai/docs", "tags": ["service"]}
         ],
-        "operators": [_modules("operators", "wiro", "wiro_batch", "wiro_upload")],
+        "operators": [_modules("operators", "wiro", "wiro_batch", "wiro_spend", "wiro_upload")],
         "sensors": [_modules("sensors")],
         "hooks": [_modules("hooks")],
         "triggers": [_modules("triggers", "wiro", "wiro_batch")],
@@ -135,6 +135,8 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         },
+        # Airflow 3.2+; below it there is `python -m airflow_provider_wiro`.
+        "cli": ["airflow_provider_wiro.cli.airflow_commands.get_wiro_cli_commands"],
         "extra-links": ["airflow_provider_wiro.links.wiro.WiroTaskLink"],
     }
 

@@ -88,6 +88,8 @@ def test_every_module_and_class_in_the_provider_info_exists() -> None:
         module, _, last = name.rpartition(".")
         if last[0].isupper():
             assert isinstance(getattr(import_module(module), last), type), name
+        elif name in get_provider_info()["cli"]:
+            assert callable(getattr(import_module(module), last)), name
         else:
             import_module(name)
 

@@ -117,7 +117,7 @@ class Model:
 
 
 def _options(value: object) -> Iterator[str]:
-    """Yield the values of options as text: a boolean's is ``true`` or ``false``. Options can be bare."""
+    """Yield the values of options as text, a boolean's as ``true`` or ``false``."""
     options = json_list(value)
     described = [option for option in options if isinstance(option, Mapping)]
     for chosen in [option.get("value") for option in described] if described else options:

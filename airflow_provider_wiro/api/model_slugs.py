@@ -41,6 +41,11 @@ _OTHER_OWNER = 0.95
 _MOST_NAMED = 3
 
 
+def plain_slug(model: str) -> str:
+    """Return the letters and digits of a slug, which are the same in the shown and in the clean form."""
+    return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
+
+
 def call_in_either_form(
     model: str,
     make_call: Callable[[str], ApiCall[T]],

@@ -24,14 +24,15 @@ RunSummary = dict[str, Any]
 _LONGEST_NAME = 1000
 
 
-def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
+def run_summary(task: Task, *, model: str | None = None, label: str | None = None) -> RunSummary:
     """
     Return a task's run summary.
 
     :param model: the model as the user named it; default: as Wiro names it.
+    :param label: the user's name for the run.
     :return: ``{"wiro_task_id", "model", "status", "state", "outputs": [{"index", "name", "content_type",
-        "size" (bytes), "url"}], "text", "finish_reason", "usage", "elapsed_seconds", "cost_usd"}``; what is
-        not known is None. ``status`` is Wiro's word, ``state`` one of
+        "size" (bytes), "url"}], "text", "finish_reason", "usage", "elapsed_seconds", "cost_usd", "label",
+        "reused"}``; what is not known is None. ``status`` is Wiro's word, ``state`` one of
         :class:`~airflow_provider_wiro.api.models.TaskState`, ``text`` an LLM's answer, ``finish_reason`` why
         it stopped, ``usage`` its ``{"input_tokens", "output_tokens", "total_tokens"}``, and ``cost_usd`` text
         for ``decimal.Decimal``: a float would lose digits. Names from a server are plain text in one line;
@@ -57,12 +58,14 @@ def run_summary(task: Task, *, model: str | None = None) -> RunSummary:
         "usage": task.usage,
         "elapsed_seconds": task.elapsed_seconds,
         "cost_usd": task.cost_usd,
+        "label": plain(label or "", _LONGEST_NAME) or None,
+        "reused": False,
     }
 
 
-def accepted_summary(wiro_task_id: str, model: str) -> RunSummary:
+def accepted_summary(wiro_task_id: str, model: str, *, label: str | None = None) -> RunSummary:
     """Return the run summary of a task that was just accepted, and not polled since."""
-    return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model)
+    return run_summary(Task(id=wiro_task_id, status=TaskStatus.QUEUE.value), model=model, label=label)
 
 
 def check_success(task: Task, *, min_outputs: int | None = None) -> Task:
@@ -154,6 +157,12 @@ def model_of(value: object) -> str | None:
     """Return the model that a run summary names, None for anything else."""
     model = value.get("model") if isinstance(value, Mapping) else None
     return model if isinstance(model, str) else None
+
+
+def label_of(value: object) -> str | None:
+    """Return the label that a run summary has, None for anything else."""
+    label = value.get("label") if isinstance(value, Mapping) else None
+    return label if isinstance(label, str) and label.strip() else None
 
 
 def _names_in(value: Mapping[Any, Any]) -> str:

@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.deferral.missing_journal import (
 from airflow_provider_wiro.batch.deferral.request import deferral_arguments
 from airflow_provider_wiro.batch.inputs.items import Inputs
 from airflow_provider_wiro.batch.inputs.shared_files import shared_files
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
@@ -54,25 +56,32 @@ class Sources:
     """
     What the operator was given to run.
 
-    :ivar inputs: a list of dicts, or the path or URI of a file of JSON Lines.
+    :ivar inputs: a list of dicts, or the path or URI of a file.
     :ivar parameters: of all items.
     :ivar files: of all items.
     :ivar trust: what items that come as data may name; None: the DAG file lists the items.
+    :ivar id_column: of rows, the column that is their id.
+    :ivar data_columns: of rows, the columns that are kept and never sent.
     """
 
     inputs: Any
     parameters: Mapping[str, Any] | None
     files: Mapping[str, Any] | None
     trust: DataTrust | None
+    id_column: str | None = None
+    data_columns: Sequence[str] = ()
 
-    def open(self, settings: BatchSettings, *, keeps_bad: bool) -> Inputs:
+    def open(
+        self, settings: BatchSettings, find_model: Callable[[], Model | None], *, keeps_bad: bool
+    ) -> Inputs:
         """
         Return the items, checked.
 
+        :param find_model: returns the model as Wiro describes it; called only where columns are read by it.
         :param keeps_bad: keep items that can't be sent.
         """
         return Inputs(
-            self.inputs,
+            InputSource(self.inputs, self.id_column, self.data_columns, find_model),
             model=settings.model,
             parameters=self.parameters,
             files=self.files,
@@ -243,16 +252,26 @@ class BatchExecution:
 
     def _rules(self) -> ModelRules:
         settings = self._settings
-        model = self._hook.cached_model(settings.model) if settings.needs_model else None
+        model = self._model() if settings.needs_model else None
         self._stopper.check()  # Wiro may take a while to answer
         return ModelRules.of(settings, model)
 
     def _inputs(self) -> Inputs:
         settings = self._settings
-        inputs = self._sources.open(settings, keeps_bad=not settings.fails_fast)
+        inputs = self._sources.open(settings, self._model, keeps_bad=not settings.fails_fast)
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
+        if inputs.has_unknown_columns:
+            settings.log.warning(
+                "Wiro doesn't say what %s takes, so every column is sent as a parameter, as it is: the URL "
+                "of a file works, the URI of an object doesn't.",
+                settings.model,
+            )
         return inputs
+
+    def _model(self) -> Model | None:
+        """Return the model as Wiro describes it, None if that can't be had."""
+        return self._hook.cached_model(self._settings.model)
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

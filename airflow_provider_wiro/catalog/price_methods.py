@@ -13,7 +13,8 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
-from airflow_provider_wiro.catalog.run_values import number_of, plain_name, scalar_text, whole_number
+from airflow_provider_wiro.catalog.run_values import plain_name, scalar_text, whole_number
+from airflow_provider_wiro.catalog.schema.values import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ def _is_set(value: Value) -> bool:
 
 
 def _seconds(value: Any) -> int | None:
-    found = number_of(value)
+    found = as_number(value)
     if found is None or not 0 < found <= 1_000_000:
         return None
     return int(found.to_integral_value(ROUND_CEILING))

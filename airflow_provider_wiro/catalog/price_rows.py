@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import exact_number, json_object, text
-from airflow_provider_wiro.catalog.run_values import number_of, scalar_text
+from airflow_provider_wiro.catalog.run_values import scalar_text
+from airflow_provider_wiro.catalog.schema.values import as_number
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.catalog.run_values import FileCount, RunValues
@@ -46,7 +47,7 @@ class PriceRow:
     :ivar method: as Wiro writes it, empty if there is none; None if it can't be read.
     :ivar extra: ``priceExtra``; None if it can't be read.
     :ivar per_input: ``priceInput``; None if it can't be read.
-    :ivar shown: the row as it was read, for people and XCom.
+    :ivar raw: the row as Wiro sends it.
     """
 
     inputs: Mapping[str, Any] | None
@@ -54,7 +55,7 @@ class PriceRow:
     method: str | None
     extra: Decimal | None
     per_input: Decimal | None
-    shown: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> PriceRow:
@@ -65,14 +66,24 @@ class PriceRow:
             method=text(method).strip() if method is None or isinstance(method, str) else None,
             extra=_usd_or_nothing(row.get("priceExtra")),
             per_input=_usd_or_nothing(row.get("priceInput")),
-            shown={name: _shown(row[name]) for name in _FIELDS if name in row},
+            raw=row,
         )
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The row's fields for people and XCom."""
+        return {name: _shown(self.raw[name]) for name in _FIELDS if name in self.raw}
 
     def match(self, run: RunValues) -> Match:
         """Return whether it applies to a run."""
         if self.inputs is None:
             return Match.UNREADABLE
-        return min((_match(name, wanted, run) for name, wanted in self.inputs.items()), default=Match.YES)
+        found = Match.YES
+        for name, wanted in self.inputs.items():
+            found = min(found, _match(name, wanted, run))
+            if found is Match.NO:
+                break
+        return found
 
 
 def _match(name: str, wanted: Any, run: RunValues) -> Match:
@@ -108,7 +119,7 @@ def _compared(wanted: Any, given: Any) -> Match:
     words = {one.strip().casefold(), other.strip().casefold()}
     if len(words) == 1 or any(words <= same for same in _SAME_WORDS):
         return Match.MAYBE
-    numbers = number_of(one), number_of(other)
+    numbers = as_number(one), as_number(other)
     if numbers[0] is None or numbers[0] != numbers[1]:
         return Match.NO
     # 5.0 is written as "5"; of "5.0", which is text, nobody knows.

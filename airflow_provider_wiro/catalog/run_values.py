@@ -7,11 +7,12 @@ Nothing here raises, whatever the schema or the parameters are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.api.decoding.fields import exact_number, text
+from airflow_provider_wiro.api.decoding.fields import text
 from airflow_provider_wiro.api.parameters import FILE_KINDS
+from airflow_provider_wiro.catalog.schema.kinds import is_for_files
+from airflow_provider_wiro.catalog.schema.values import as_number, as_text, is_unset, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,20 +57,21 @@ class RunValues:
 
     def __init__(self, model: Model, parameters: Mapping[str, Any], files: Mapping[str, int]) -> None:
         self._schema: dict[str, ModelParameter] = {}
-        for parameter in model.parameters:
-            self._schema.setdefault(parameter.id, parameter)
+        for listed in model.parameters:
+            self._schema.setdefault(listed.id, listed)
         self._given = parameters
         self._files: dict[str, int] = {}
         for name, count in files.items():
-            self._files[self._file_parameter(str(name))] = max(0, count)
+            parameter = _without_url(name)
+            self._files[parameter] = self._files.get(parameter, 0) + max(0, count)
 
     def of(self, name: str) -> Value:
         """Return a parameter's value."""
         given, known = self._given.get(name), self._schema.get(name)
-        is_blank = isinstance(given, str) and not given.strip()
-        if given is not None and not (is_blank and not (known and given in known.options)):
+        is_an_option = known is not None and isinstance(given, str) and given in known.options
+        if is_an_option or not is_unset(given):
             return Value(given)
-        return Value(known.default if known else None, is_default=True, was_blank=is_blank)
+        return Value(known.default if known else None, is_default=True, was_blank=given is not None)
 
     def names(self) -> list[str]:
         """Return the parameters that the model takes; of a model without a schema, those that are given."""
@@ -77,34 +79,34 @@ class RunValues:
 
     def is_file(self, name: str) -> bool:
         """Whether a parameter has been given files, or takes them by its schema."""
-        parameter = self._file_parameter(name)
-        known = self._schema.get(parameter)
-        return parameter in self._files or (known is not None and _kind(known) in FILE_KINDS)
+        parameter = _without_url(name)
+        known = self._listed(parameter)
+        return parameter in self._files or (known is not None and is_for_files(known))
 
     def files_of(self, name: str) -> FileCount:
         """Return how many files and URLs a parameter is given."""
-        parameter = self._file_parameter(name)
+        parameter = _without_url(name)
         sent = self._files.get(parameter)
         if sent:
             return FileCount(sent, sent)
-        known = self._schema.get(parameter)
-        kind = _kind(known) if known else ""
+        known = self._listed(parameter)
+        kind = known.kind.strip().lower() if known else ""
         fields = (parameter,) if kind == "combinefileinput" else (parameter, f"{parameter}{_URL}")
         counts = [_count(self._given.get(field), kind) for field in fields]
         return FileCount(sum(count.least for count in counts), sum(count.most for count in counts))
 
     def file_parameters(self) -> list[str]:
         """Return the parameters that take files by the schema, and those that are given any."""
-        listed = [name for name, known in self._schema.items() if _kind(known) in FILE_KINDS]
+        listed = [_without_url(name) for name, known in self._schema.items() if is_for_files(known)]
         return list(dict.fromkeys((*listed, *self._files)))
 
-    def _file_parameter(self, name: str) -> str:
-        """Return the id that a file parameter's name means: ``inputImageUrl`` means ``inputImage``."""
-        return name if name in self._schema else name.removesuffix(_URL) or name
+    def _listed(self, parameter: str) -> ModelParameter | None:
+        return self._schema.get(parameter) or self._schema.get(f"{parameter}{_URL}")
 
 
-def _kind(parameter: ModelParameter) -> str:
-    return parameter.kind.strip().lower()
+def _without_url(name: str) -> str:
+    """Return what a file parameter's name means: ``inputImageUrl`` means ``inputImage``."""
+    return str(name).removesuffix(_URL) or str(name)
 
 
 def _count(value: Any, kind: str) -> FileCount:
@@ -124,25 +126,15 @@ def _count(value: Any, kind: str) -> FileCount:
 
 def scalar_text(value: Any) -> str | None:
     """Return a value as Wiro compares it: ``5`` is "5", ``true`` is "true"; None if it has no such text."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return text(value)
-    number = number_of(value)
-    if number is None:
-        return None
-    return f"{number.normalize():f}"
-
-
-def number_of(value: Any) -> Decimal | None:
-    """Return a number, also one that is text; None for anything else, booleans included."""
-    return exact_number(value) if isinstance(value, str | int | float | Decimal) else None
+    return as_text(value) if isinstance(value, bool) or as_number(value) is not None else None
 
 
 def whole_number(value: Any) -> int | None:
     """Return a count of one or more; None if the value is none."""
-    number = number_of(value)
-    if number is None or number != number.to_integral_value() or not 1 <= number <= 1_000_000:
+    number = as_number(value)
+    if number is None or not 1 <= number <= 1_000_000 or not is_whole(number):
         return None
     return int(number)
 

@@ -9,6 +9,9 @@ from decimal import Decimal, InvalidOperation
 
 from airflow_provider_wiro.exceptions import WiroUsageError
 
+#: It is a name: it becomes part of keys and of headers.
+_LONGEST_LABEL = 200
+
 
 def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
     """
@@ -94,6 +97,23 @@ def check_words(name: str, words: Iterable[str]) -> tuple[str, ...]:
     if found is None or not all(isinstance(word, str) and word.strip() for word in found):
         raise WiroUsageError(f"Expected {name} as a list of texts, found {words!r:.100}.")
     return found
+
+
+def check_label(label: object) -> str | None:
+    """
+    Return a run's label as text, None if there is none, or if it is empty.
+
+    :param label: text, or a number, such as what a template gives.
+    :raises WiroUsageError: it is something else, or too long.
+    """
+    if label is None:
+        return None
+    is_short = isinstance(label, str | int | float) and not isinstance(label, bool)
+    if not is_short or len(str(label).strip()) > _LONGEST_LABEL:
+        raise WiroUsageError(
+            f"Expected label as text of up to {_LONGEST_LABEL} characters, found {label!r:.100}."
+        )
+    return str(label).strip() or None
 
 
 def check_min_outputs(min_outputs: int | None) -> int | None:

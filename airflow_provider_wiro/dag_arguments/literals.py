@@ -169,6 +169,11 @@ def check_inputs(inputs: object) -> None:
             "Expected `inputs` as a list of dicts, one for each run, or the path or URI of a file of JSON "
             f"Lines, found {described(inputs)}."
         )
+    if hasattr(inputs, "__next__"):
+        raise WiroUsageError(
+            f"Expected `inputs` as a list of dicts, found {described(inputs)}, which can be read only once: "
+            "a retry would find nothing. Write list(…)."
+        )
     for number, item in enumerate(inputs if isinstance(inputs, list | tuple) else ()):
         _check_no_operator(f"item {number} of inputs", item)
         if not isinstance(item, Mapping) and not is_known_later(item):

@@ -82,6 +82,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         ),
         ("kill_from", "status from which a kill works"),
         ("task_fields", "a task's id and outputs, or, as the kits read them, taskid and output"),
+        ("price_row", "row of the price list that is billed if several fit"),
     ):
         choices = CHOICES[name]
         group.add_argument(f"--{name.replace('_', '-')}", choices=choices, default=choices[0], help=help_text)

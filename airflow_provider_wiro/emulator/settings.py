@@ -14,6 +14,7 @@ SocketDialect = Literal["new", "old"]
 Nonces = Literal["strict", "reusable"]
 KillFrom = Literal["assign", "accept"]
 TaskFields = Literal["documented", "kits"]
+PriceRow = Literal["first", "dearest"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "socket_registrations": get_args(SocketRegistrations),
@@ -21,6 +22,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "nonces": get_args(Nonces),
     "kill_from": get_args(KillFrom),
     "task_fields": get_args(TaskFields),
+    "price_row": get_args(PriceRow),
 }
 """The values of the settings that have a few only, the default first."""
 _AMOUNTS = ("late_cost_seconds", "teammates")
@@ -74,6 +76,8 @@ class Settings:
     """
     bill_killed: bool = False
     """Charge the price of a success for a task that is killed after it was assigned."""
+    price_row: PriceRow = "first"
+    """The row of a model's price list that is billed if several fit: the "first", or the "dearest" one."""
     late_cost_seconds: float = 0.0
     """How long after its end a task's `totalcost` is still "0"."""
     teammates: int = 0

@@ -18,6 +18,7 @@ from airflow_provider_wiro.exceptions import (
     WiroUsageError,
 )
 from airflow_provider_wiro.landing.json_text import json_text
+from airflow_provider_wiro.landing.plan import MANIFEST_PLACEHOLDERS, label_values
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.redaction.masking import masked, text_without_secrets
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
@@ -43,8 +44,6 @@ OUTPUT = "manifest"
 #: A manifest is never read beyond this; 500 outputs take 300 KiB.
 MAX_BYTES = 16 * 1024 * 1024
 
-_PLACEHOLDERS = frozenset({"wiro_task_id", "model"})
-
 #: Upload arguments that describe an output, and would be wrong for a manifest.
 _OF_OUTPUTS = frozenset(
     {
@@ -61,7 +60,10 @@ _PUBLIC_ACLS = frozenset({"public-read", "public-read-write", "authenticated-rea
 
 
 def manifest_key(
-    wanted: bool | str, key_template: str, planned: Sequence[PlannedObject], values: Mapping[str, str]
+    wanted: bool | str,
+    key_template: str,
+    planned: Sequence[PlannedObject],
+    provenance: Provenance,
 ) -> str | None:
     """
     Return the manifest's key, or its URI where the outputs have URIs; None if none is wanted, or there are no
@@ -69,7 +71,7 @@ def manifest_key(
 
     :param wanted: True puts it beside the first output; text is a key template.
     :param key_template: of the outputs.
-    :param values: for the placeholders ``{wiro_task_id}`` and ``{model}``.
+    :param provenance: says what stands for the placeholders.
     :raises WiroUsageError: an output has this key, or it can't be a key.
     """
     if not isinstance(wanted, bool | str):
@@ -78,10 +80,10 @@ def manifest_key(
         return None
     folder = key_template.rpartition("/")[0]
     if isinstance(wanted, str):
-        template = check_key_template(wanted, _PLACEHOLDERS, argument="manifest")
-        key = fill_key(template, values, argument="manifest")
+        template = check_key_template(wanted, MANIFEST_PLACEHOLDERS, argument="manifest")
+        key = _filled(template, provenance)
     elif _names_task_only(folder):  # known without outputs, so it is found again after they were deleted
-        key = fill_key(_in(folder), values, argument="manifest")
+        key = _filled(_in(folder), provenance)
     elif planned:
         key = _in(planned[0].key.rpartition("/")[0])
     else:
@@ -93,13 +95,18 @@ def manifest_key(
     return key
 
 
+def _filled(template: str, provenance: Provenance) -> str:
+    labels = label_values(template, provenance.label, "manifest")
+    return fill_key(template, {**provenance.placeholders, **labels}, argument="manifest")
+
+
 def _in(folder: str) -> str:
     return f"{folder}/manifest.json" if folder else "manifest.json"
 
 
 def _names_task_only(template: str) -> bool:
     try:
-        check_key_template(f"{template}/x", _PLACEHOLDERS)
+        check_key_template(f"{template}/x", MANIFEST_PLACEHOLDERS)
     except WiroUsageError:
         return False
     return True
@@ -139,6 +146,7 @@ def build(
         "wiro_task_id": provenance.wiro_task_id,
         "api": provenance.api,
         "model": masked(provenance.model, scrub),
+        **({} if provenance.label is None else {"label": plain_values(masked(provenance.label, scrub))}),
         "parameters": parameters,
         "seed": next((value for name, value in parameters.items() if _is_seed(name, value)), None),
         "finish_reason": plain_values(masked(task.finish_reason, scrub)),

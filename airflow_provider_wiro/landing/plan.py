@@ -21,7 +21,7 @@ from airflow_provider_wiro.media_types.suffixes import OCTET_STREAM, type_of_nam
 from airflow_provider_wiro.redaction.masking import without
 from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.storage.location import identity_of
-from airflow_provider_wiro.storage.object_keys import clean_name, fill_key, output_name
+from airflow_provider_wiro.storage.object_keys import clean_name, fill_key, key_segment, output_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 #: What an object's key may be made of, in the `s3_key` of the operator.
 PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suffix"})
+#: The same for the outputs of one run, which may have a label.
+RUN_PLACEHOLDERS = PLACEHOLDERS | {"label"}
+#: What the key of a run's manifest may be made of.
+MANIFEST_PLACEHOLDERS = frozenset({"wiro_task_id", "model", "label"})
 
 _MIME_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 
@@ -54,21 +58,29 @@ class PlannedObject:
 
 
 def plan(
-    task: Task, key_template: str, *, model: str | None = None, argument: str = "s3_key"
+    task: Task,
+    key_template: str,
+    *,
+    model: str | None = None,
+    label: str | None = None,
+    argument: str = "s3_key",
 ) -> list[PlannedObject]:
     """
     Return the objects that a task's outputs become, before anything is moved.
 
-    :param key_template: with the placeholders of ``PLACEHOLDERS``.
+    :param key_template: with the placeholders of ``RUN_PLACEHOLDERS``.
     :param model: the model as the user named it; default: as Wiro names it.
+    :param label: the run's, None if it has none.
     :param argument: the name of the template's argument, for messages.
-    :raises WiroUsageError: two outputs would get the same key.
+    :raises WiroUsageError: two outputs would get the same key; or it has ``{label}``, and the run has none.
     """
+    labels = label_values(key_template, label, argument)
     planned: list[PlannedObject] = []
     for output in task.outputs:
         for name, content_type, part, body in _parts(task, output):
             size = output.size if body is None else len(body)
-            key = fill_key(key_template, _values(task, model, output, name), argument=argument)
+            values = {**_values(task, model, output, name), **labels}
+            key = fill_key(key_template, values, argument=argument)
             planned.append(PlannedObject(output, name, key, content_type, size, part, body))
     _refuse_collisions(planned, key_template, argument)
     return planned
@@ -106,6 +118,30 @@ def model_folder(model: str | None) -> str:
     """Return a model as a part of a key."""
     segments = [clean_name(segment, fallback="_") for segment in (model or "").split("/") if segment.strip()]
     return "/".join(segments) or "unknown-model"
+
+
+def label_values(template: str, label: str | None, argument: str) -> dict[str, str]:
+    """
+    Return the value of the placeholder ``{label}``, if a template has it.
+
+    :param label: the run's, None if it has none.
+    :param argument: the name of the template's argument, for the message.
+    :raises WiroUsageError: there is none, or nothing of it may be in a key.
+    """
+    if "{label}" not in template:
+        return {}
+    if label is None:
+        raise WiroUsageError(
+            f"{argument} {template[:200]!r} has {{label}}, and this run has no label. Give the "
+            "WiroRunOperator a label, and this task its run summary (run.output), not only the id."
+        )
+    cleaned = key_segment(label)
+    if not cleaned:
+        raise WiroUsageError(
+            f"{argument} {template[:200]!r} has {{label}}, and nothing of the label {label[:200]!r} may be "
+            "in a key. Give a label with letters or digits."
+        )
+    return {"label": cleaned}
 
 
 def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping[str, str]:
@@ -155,13 +191,15 @@ def _output(index: int, item: Mapping[str, Any]) -> Output:
     )
 
 
-def plan_remembered(task: Task, key_template: str, *, model: str | None = None) -> list[PlannedObject]:
+def plan_remembered(
+    task: Task, key_template: str, *, model: str | None = None, label: str | None = None
+) -> list[PlannedObject]:
     """
     Return the objects of a task of which only the run summary lists outputs.
 
     A summary hasn't an LLM's answer, so these objects have no body: they can only be there already.
     """
-    planned = plan(task, key_template, model=model)
+    planned = plan(task, key_template, model=model, label=label)
     return [one if one.output.url else replace(one, size=None, body=None) for one in planned]
 
 

@@ -39,6 +39,7 @@ class Provenance:
 
     :ivar model: ``owner/model``, None if not known.
     :ivar map_index: of a mapped task, None for any other.
+    :ivar label: the user's name for the run, None if it has none.
     :ivar item_id: the user's name for an item of a batch, None if it has none.
     :ivar api: the host of the API whose task it is, with its port unless that is https's: two APIs (Wiro's
         and an emulator, say) can have tasks of one id. None if not known.
@@ -53,6 +54,7 @@ class Provenance:
     try_number: int | None = None
     api: str | None = None
     item_id: str | None = None
+    label: str | None = None
 
     @classmethod
     def of(cls, task: Task, model: str | None, task_instance: Any, base_url: str | None = None) -> Self:
@@ -85,7 +87,7 @@ class Provenance:
 
     @property
     def placeholders(self) -> dict[str, str]:
-        """The values of the placeholders that a manifest's key may have."""
+        """The values of the placeholders that a manifest's key may have, but for ``{label}``."""
         return {
             "wiro_task_id": clean_name(self.wiro_task_id, fallback="_"),
             "model": model_folder(self.model),
@@ -96,6 +98,7 @@ class Provenance:
         """The names of model, DAG, run and task, the most useful first."""
         found = {
             "wiro-model": self.model,
+            "wiro-label": self.label,
             "wiro-item-id": self.item_id,
             "airflow-dag-id": self.dag_id,
             "airflow-run-id": self.run_id,

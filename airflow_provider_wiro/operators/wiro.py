@@ -11,6 +11,7 @@ from airflow_provider_wiro.api.polling import check_defer_after, check_poll_inte
 from airflow_provider_wiro.cancellation.run_stopper import RunStopper
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
+    check_label,
     check_min_outputs,
     check_state_path,
     check_timeout,
@@ -185,6 +186,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(label):
+                check_label(label)
         check_flags(
             wait_for_completion=wait_for_completion,
             deferrable=deferrable,

@@ -88,17 +88,20 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs that were sent),
-    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
-    [...]}``, with outputs, text, finish reason and usage as in a run summary and files as WiroToS3Operator
-    returns them. It is also written when the task fails.
+    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs
+    that were sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage",
+    "error"?, "files"?: [...]}``, with outputs, text, finish reason and usage as in a run summary and files as
+    WiroToS3Operator returns them. It is also written when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
-        URI (``s3://aws_default@bucket/key``) of a file of JSON Lines with one such object a line. An item
-        with files of its own is ``{"parameters": {...}, "files": {...}}``. Items that the DAG file doesn't
-        list itself are data, and may name no more than the ``allowed_`` arguments say. All are checked before
-        anything is submitted; for no items at all the log has a warning. (templated)
+        URI (``s3://aws_default@bucket/key``) of a file: CSV with a header (``.csv``), Parquet (``.parquet``,
+        needs pyarrow), else JSON Lines with one such object a line. An item with files, a name or data of its
+        own is ``{"id": "SKU-001", "parameters": {...}, "files": {...}, "data": {...}}``, with ``parameters``
+        or ``files`` at least; ids are unique, and ``data`` is kept in the manifest and never sent. The cells
+        of a row are read as the model's schema says. Items that the DAG file doesn't list itself are data,
+        and may name no more than the ``allowed_`` arguments say. All are checked before anything is
+        submitted; for no items at all the log has a warning. (templated)
     :param parameters: of all items; an item's own take precedence. (templated)
     :param files: of all items, as in WiroRunOperator. (templated)
     :param project_id: the Wiro project to bill; default: the connection's. (templated)
@@ -142,8 +145,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         gets its result, and who is billed.
     :param s3_bucket: land each item's outputs there as soon as it has ended; it is done only when they are
         verified in S3. Without it, and without ``s3_key``, nothing is landed. (templated)
-    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number; of
-        several items it needs that or ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
+    :param s3_key: the key of each object, as in WiroToS3Operator, with ``{item}`` for the item's number and
+        ``{id}`` for its id, cleaned as a file's name is; of several items it needs one of these or
+        ``{wiro_task_id}``. Without ``s3_bucket`` it is a full ``s3://`` URL,
         or a key in the bucket that the S3 connection names. (templated)
     :param aws_conn_id: the Airflow connection to S3, to land outputs and to read files at
         ``s3://bucket/key``. (templated)
@@ -189,7 +193,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param reuse_max_age: as in WiroRunOperator.
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
-    :param data_columns: keys of each row that are kept in the manifest, and never sent.
+    :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
+        files, where the model's schema says so, and else parameters.
     :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
@@ -361,7 +366,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.estimate_only = estimate_only
         self.reuse_results = reuse_results
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
-        self.id_column = id_column
+        self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
 
@@ -402,8 +407,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self.check_native_tuples()
             project_id = self.project_id or self.hook.connection.project_id
             settings = self._settings(try_number=1, project_id=project_id)
-            with self._sources().open(settings, keeps_bad=True) as inputs:
-                rules = ModelRules.of(settings, self.hook.cached_model(self.model))
+            model = self.hook.cached_model(self.model)
+            with self._sources().open(settings, lambda: model, keeps_bad=True) as inputs:
+                rules = ModelRules.of(settings, model)
                 found = ItemFindings(inputs, rules, settings)
                 found.log_for_estimate(self.log)
                 return found.sum.to_json(self.model, len(inputs))
@@ -601,7 +607,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             connections=self.allowed_connections,
             parameters=self.allowed_item_parameters,
         )
-        return Sources(self.inputs, self.parameters, self.files, trust)
+        return Sources(self.inputs, self.parameters, self.files, trust, self.id_column, self.data_columns)
 
     def _destination(self) -> Destination:
         from airflow_provider_wiro.batch.execution import Destination

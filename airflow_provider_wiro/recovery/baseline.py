@@ -7,24 +7,22 @@ The task of a Run whose response was lost can only be one of the newer ones. Whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.flow import Flow, FlowContext, call
-from airflow_provider_wiro.api.oversized import listed_from_beginning
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroError,
-    WiroNotFoundError,
     WiroOrphanedRunError,
-    WiroResponseError,
 )
+from airflow_provider_wiro.task_history.pages import read_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Sequence
 
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.responses import ApiResponse
 
@@ -86,7 +84,7 @@ def ask_baseline(context: FlowContext) -> Flow[Baseline]:
     """
     dates = Dates()
     try:
-        page, limit = yield from _page(
+        page, limit = yield from read_page(
             context,
             0,
             min(_FEW, endpoints.MAX_PAGE),
@@ -98,7 +96,7 @@ def ask_baseline(context: FlowContext) -> Flow[Baseline]:
     if page and limit == 1:
         # One task alone doesn't show the list's order.
         try:
-            second, _ = yield from _page(context, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
+            second, _ = yield from read_page(context, 1, 1, patience_seconds=BASELINE_PATIENCE_SECONDS)
         except WiroError:
             return Baseline(None, dates.latest)
         page = (*page, *second)
@@ -147,7 +145,7 @@ def tasks_since(
     start, limit = 0, endpoints.MAX_PAGE
     for _ in range(MAX_PAGES):
         try:
-            page, limit = yield from _page(context, start, limit, on_response=dates.note, **settings)
+            page, limit = yield from read_page(context, start, limit, on_response=dates.note, **settings)
         except WiroError as error:
             if error.may_retry or isinstance(error, WiroAuthenticationError):
                 raise
@@ -196,32 +194,3 @@ def _unsearchable(why: str) -> WiroOrphanedRunError:
         f"{why.rstrip('.')}. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new "
         "run."
     )
-
-
-def _page(
-    context: FlowContext, start: int, limit: int, **settings: Any
-) -> Flow[tuple[tuple[Task, ...], int]]:
-    """
-    Return a page of the list, empty after its end, and how many tasks were requested in the end.
-
-    A hundred tasks with long texts can be more than a response may have, and then fewer are requested. Of a
-    single task that is more, what the beginning of the response shows is returned.
-
-    :param settings: as :func:`~airflow_provider_wiro.api.flow.call` takes them.
-    """
-    while True:
-        # An unreadable response may have been too large.
-        gives_up_on = (WiroResponseError,) if limit > 1 else ()
-        one_page = endpoints.list_tasks(start=start, limit=limit)
-        if limit == 1:
-            one_page = replace(one_page, read_beginning=listed_from_beginning)
-        try:
-            page = yield from call(one_page, context, gives_up_on=gives_up_on, **settings)
-        except gives_up_on:
-            limit //= 2
-        except WiroNotFoundError as error:
-            if error.http_status == 404:  # a server that isn't Wiro's knows of no tasks either
-                raise
-            return (), limit  # "There is no task yet."
-        else:
-            return page, limit

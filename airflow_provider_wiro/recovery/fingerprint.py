@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import flag, json_list, number, text
+from airflow_provider_wiro.api.model_slugs import plain_slug
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters, split_slug
 from airflow_provider_wiro.input_files.sent_files import is_wiros_own, may_be_a_copy, web_host
 
@@ -70,6 +71,8 @@ class Concealed:
 
     def is_same(self, seen: Any) -> bool:
         """Whether a value that Wiro shows is this one."""
+        if self.plain and (only := _only_one(seen)) is not None and self.is_same(only):
+            return True
         if not self.plain or isinstance(seen, Mapping | list):
             return _digest(_canonical(seen)) == self.whole
         return _digest(repr(_plain(seen))) == self.plain
@@ -116,14 +119,15 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
     """
     Compare model and parameters of a listed task with those of a run.
 
-    Wiro writes numbers as text, lower-cases slugs and adds defaults: what was sent has to be there in any of
-    its forms, and what wasn't sent is ignored. Files are compared in
-    :mod:`~airflow_provider_wiro.input_files.sent_files`. In doubt two forms are the same: to take the run's
-    own task for another one costs a second run.
+    Wiro writes numbers as text, lower-cases slugs and adds defaults: what was given has to be there in any of
+    its forms, and what wasn't given is ignored. Such a form is also what
+    :func:`~airflow_provider_wiro.catalog.to_send.to_send` makes of a value, and what it adds. Files are
+    compared in :mod:`~airflow_provider_wiro.input_files.sent_files`. In doubt two forms are the same: to take
+    the run's own task for another one costs a second run.
 
     :param host: of the connection's base URL. Wiro may show its own copy of a URL instead of the URL.
     """
-    if task.model is not None and _plain_slug(task.model) != _plain_slug(model):
+    if task.model is not None and plain_slug(task.model) != plain_slug(model):
         return Match.OTHER
     sent = {name: value for name, value in parameters.items() if value is not None}
     seen = task.parameters
@@ -136,11 +140,6 @@ def match_task(task: Task, model: str, parameters: Mapping[str, Any], host: str 
     if task.model is None or any(name not in seen and not _is_empty(value) for name, value in sent.items()):
         return Match.UNCLEAR
     return Match.SAME
-
-
-def _plain_slug(model: str) -> str:
-    """Return the letters and digits of a slug, which are the same in the shown and in the clean form."""
-    return "/".join("".join(filter(str.isalnum, segment.lower())) for segment in model.split("/"))
 
 
 def _is_empty(value: Any) -> bool:
@@ -161,11 +160,20 @@ def _is_same(sent: Any, seen: Any) -> bool:
     if isinstance(sent, list | tuple):
         listed = seen if isinstance(seen, list) else json_list(seen) or text(seen).split(",")
         return len(sent) == len(listed) and all(map(_is_same, sent, listed))
+    if not isinstance(sent, Mapping) and (only := _only_one(seen)) is not None and _is_same(sent, only):
+        return True
     if isinstance(sent, Mapping) or (isinstance(sent, str) and isinstance(seen, Mapping | list)):
         return _canonical(sent) == _canonical(seen)
     if isinstance(sent, bool):
         return flag(sent) == flag(seen)
     return _plain(sent) == _plain(seen)
+
+
+def _only_one(seen: Any) -> Any:
+    """Return the only element of a list, or of text that is one; None for anything else."""
+    listed = seen if isinstance(seen, list) else json_list(seen)
+    only = listed[0] if len(listed) == 1 else None
+    return None if isinstance(only, Mapping | list) else only
 
 
 def _canonical(value: Any) -> str:
@@ -179,9 +187,12 @@ def _canonical(value: Any) -> str:
 def _plain(value: Any) -> float | str:
     """
     Return a value in a form that doesn't depend on how Wiro writes it: a number by its value, a text by its
-    words, since forms send line ends in another way than JSON.
+    words, since forms send line ends in another way than JSON, and a boolean in small letters.
     """
     if isinstance(value, bool | list | tuple | Mapping):
         return json.dumps(value, sort_keys=True)
     as_number = number(value)
-    return " ".join(text(value).split()) if as_number is None else as_number
+    if as_number is not None:
+        return as_number
+    words = " ".join(text(value).split())
+    return words.lower() if words.lower() in {"true", "false"} else words

@@ -16,6 +16,7 @@ from airflow_provider_wiro.catalog.checks import check_category, check_run
 from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.catalog.price import estimate
 from airflow_provider_wiro.catalog.to_send import to_send
+from airflow_provider_wiro.dag_arguments.checks import check_label
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.input_files.sources import count_files
 from airflow_provider_wiro.run.cost_limit import CostLimit, in_words
@@ -68,6 +69,7 @@ class BeforeRun:
 
     @cached_property
     def _result(self) -> RunSummary | None:
+        check_label(self.settings.run_label)
         limit = CostLimit.of(self.settings)
         body = self.body
         if not self.is_checked:

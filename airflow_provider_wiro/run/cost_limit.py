@@ -72,8 +72,6 @@ def in_words(estimate: Estimate) -> str:
         amount = f"{low}{plain_usd(maximum)} USD"
     elif minimum is not None:
         amount = f"{plain_usd(minimum)} USD or more"
-    elif estimate.approximate_usd is not None:
-        amount = f"not known, on average {plain_usd(estimate.approximate_usd)} USD"
     else:
         amount = "not known"
     reasons = [estimate.method] if estimate.method else []

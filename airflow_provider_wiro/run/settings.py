@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_wiro.dag_arguments.checks import check_label
+from airflow_provider_wiro.exceptions import WiroUsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -45,6 +48,14 @@ class RunSettings:
     reuse_results: str | None
     reuse_max_age: float | None
     run_label: str | None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the run; None as well if it can't be right, which is checked before a new run."""
+        try:
+            return check_label(self.run_label)
+        except WiroUsageError:
+            return None
 
     @classmethod
     def of(cls, operator: Any) -> Self:

@@ -303,8 +303,8 @@ class TaskRun:
             self._stop_strays(wiro_task_id)
             self._mark_consumed(wiro_task_id)
             if task is None:
-                return accepted_summary(wiro_task_id, settings.model)
-            return run_summary(task, model=settings.model)
+                return accepted_summary(wiro_task_id, settings.model, label=settings.label)
+            return run_summary(task, model=settings.model, label=settings.label)
         deadline = self._follower.deadline(active)
         if settings.deferrable:
             task = self._follower.poll_before_deferring(active, deadline)
@@ -342,7 +342,7 @@ class TaskRun:
         task = self._with_links(task)
         self._mark_consumed(task.id)
         self._follower.log_end(task)
-        return run_summary(task, model=self._settings.model)
+        return run_summary(task, model=self._settings.model, label=self._settings.label)
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files. It waits for them: the next task needs them."""

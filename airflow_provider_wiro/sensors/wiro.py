@@ -285,8 +285,8 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
         return TaskLogger(task_id_of(self.wiro_task_id), self.log.info, self.log.warning)
 
     def _finish(self, task: Task) -> RunSummary:
-        from airflow_provider_wiro.api.run_summary import model_of, run_summary
+        from airflow_provider_wiro.api.run_summary import label_of, model_of, run_summary
 
         require_success(task)
         self._task_log.on_success(task)
-        return run_summary(task, model=model_of(self.wiro_task_id))
+        return run_summary(task, model=model_of(self.wiro_task_id), label=label_of(self.wiro_task_id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class TransferOperator(PlainLogs, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> dict[str, Any]:
         """Check everything that can be checked first; then move several outputs at once."""
-        from airflow_provider_wiro.api.run_summary import model_of
+        from airflow_provider_wiro.api.run_summary import label_of, model_of
         from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import finished_task, landed, secrets_of, with_cost
         from airflow_provider_wiro.transfers.openlineage import Landed
@@ -76,7 +77,8 @@ class TransferOperator(PlainLogs, BaseOperator):
             destination = self._open_destination()
             task = finished_task(self.hook, self.wiro_task_id)
             base_url = self.hook.connection.base_url
-            provenance = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
+            made_by = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
+            provenance = replace(made_by, label=label_of(self.wiro_task_id))
             transfer = self._make_transfer(destination, task, provenance)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)

@@ -45,14 +45,15 @@ class WiroToObjectStorageOperator(TransferOperator):
     :param wiro_task_id: a Wiro task's id, or a run summary such as ``run.output``. (templated)
     :param path: URI of each file, its connection included (``gs://google_cloud_default@bucket/…``), or an
         absolute local path. After Jinja, ``{wiro_task_id}``, ``{model}``, ``{index}``, ``{name}``, ``{stem}``
-        and ``{suffix}`` are filled for each output. Nothing lands outside the folder that its fixed part
+        and ``{suffix}`` are filled for each output, and ``{label}`` with the label that the run summary has.
+        Nothing lands outside the folder that its fixed part
         names. (templated)
     :param replace: overwrite files that are there. Otherwise an identical one is skipped, and a different one
         is an error.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
     :param manifest: write a JSON file that describes the task, its parameters without secrets, its cost, and
         each file. True: as ``manifest.json`` beside the first output; or a URI or local path like ``path``,
-        with ``{wiro_task_id}`` and ``{model}``. (templated)
+        with ``{wiro_task_id}``, ``{model}`` and ``{label}``. (templated)
     :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the whole transfer, whose
         asset is the file's URI or, of several, the folder that they share; so a DAG that is scheduled on
         the alias runs once. "each": one event for each file, with its own share of the cost.

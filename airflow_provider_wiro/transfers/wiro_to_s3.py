@@ -41,8 +41,8 @@ class WiroToS3Operator(TransferOperator):
         connection. (templated)
     :param s3_key: the key of each object, or a full ``s3://bucket/key``. After Jinja, ``{wiro_task_id}``,
         ``{model}``, ``{index}``, ``{name}``, ``{stem}`` and ``{suffix}`` are filled for each output, with
-        cleaned names. If two outputs would get the same key, the task fails before it transfers anything.
-        (templated)
+        cleaned names, and ``{label}`` with the label that the run summary has. If two outputs would get the
+        same key, the task fails before it transfers anything. (templated)
     :param replace: overwrite objects that are there. Otherwise an identical one is skipped, and a different
         one is an error.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
@@ -60,7 +60,8 @@ class WiroToS3Operator(TransferOperator):
         keeps the tags it has: they name the task that landed it. (templated)
     :param manifest: write a JSON file that describes the task (model, parameters without secrets, seed, cost,
         times, an LLM's ``finish_reason`` and ``usage``) and each object (key, size, sha256, type, source).
-        True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}`` and ``{model}``.
+        True: as ``manifest.json`` beside the first output; or a key, with ``{wiro_task_id}``, ``{model}`` and
+        ``{label}``.
         (templated)
     :param delete_after: once everything is there and verified, delete the task's files, inputs included, from
         Wiro, whose links are open to anyone who has them. Give a run summary, or ``manifest=True``, so that a
@@ -132,6 +133,7 @@ class WiroToS3Operator(TransferOperator):
             require_size=require_size,
             **kwargs,
         )
+        from airflow_provider_wiro.landing.plan import RUN_PLACEHOLDERS
         from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
 
         check_written_arguments(
@@ -144,6 +146,7 @@ class WiroToS3Operator(TransferOperator):
             manifest=manifest,
             max_concurrency=max_concurrency,
             part_size=part_size,
+            placeholders=RUN_PLACEHOLDERS,
         )
         check_flags(
             replace=replace,
@@ -165,12 +168,13 @@ class WiroToS3Operator(TransferOperator):
         self.part_size = part_size
 
     def _open_destination(self) -> S3Destination:
+        from airflow_provider_wiro.landing.plan import RUN_PLACEHOLDERS
         from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
         from airflow_provider_wiro.landing.s3.destination import S3Settings, open_destination
 
         if isinstance(self.manifest, str) and self.manifest:
             check_manifest_key(self.manifest)
-        return open_destination(S3Settings.of(self))
+        return open_destination(S3Settings.of(self), RUN_PLACEHOLDERS)
 
     def _make_transfer(self, destination: S3Destination, task: Task, provenance: Provenance) -> Transfer[Any]:
         from airflow_provider_wiro.landing.s3.transfer import S3Transfer

@@ -184,6 +184,19 @@ def test_urls_in_parameters_count_as_files_do(
     assert ends(priced(QUANTITIES, clothes, parameters=parameters, files=files)) == expected
 
 
+@pytest.mark.parametrize("name", ["inputImageClothes", "inputImageClothesUrl"])
+@pytest.mark.parametrize("listed", ["inputImageClothes", "inputImageClothesUrl"])
+@pytest.mark.parametrize("asked", ["inputImageClothes", "inputImageClothesUrl"])
+def test_a_file_parameter_is_the_same_with_url_at_the_end_of_its_name(
+    name: str, listed: str, asked: str
+) -> None:
+    rows = [{"inputs": {asked: "QUANTITY:1"}, "price": 0.09}]
+    schema = item(listed, "string" if listed.endswith("Url") else "fileinput")
+    assert ends(priced(rows, schema, files={name: 1})) == exact("0.09")
+    assert ends(priced(rows, schema, parameters={name: URLS[0]})) == exact("0.09")
+    assert ends(priced(rows, schema)) == UNKNOWN
+
+
 @pytest.mark.parametrize(
     "wanted", ["QUANTITY:", "QUANTITY:two", "QUANTITY:-1", "QUANTITY:1.5", "QUANTITY:NaN"]
 )

@@ -14,12 +14,14 @@ import sys
 import tomllib
 from dataclasses import fields
 from functools import cache
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 import pytest
 import yaml
 
+from airflow_provider_wiro.cli.program import parser as cli_parser
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.emulator.settings import Settings
 from tests.docs.pages import PAGES, ROOT, CodeBlock, code_blocks
@@ -208,6 +210,9 @@ def help_of(module: str) -> str:
 
 def check_module(module: str, arguments: list[str], where: str) -> None:
     assert importlib.util.find_spec(module), f"{where}: there is no module {module}"
+    if module == "airflow_provider_wiro":
+        # It exits where it doesn't take them.
+        cli_parser().parse_args([*takewhile(lambda word: word != ">", arguments)])
     if module.startswith(("airflow_provider_wiro.", "tests.")):
         for option in re.findall(r"--[a-z-]+", " ".join(arguments)):
             assert option in help_of(module), f"{where}: {module} knows no {option}"

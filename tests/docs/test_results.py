@@ -13,6 +13,8 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
+from airflow_provider_wiro.emulator.catalog import MODELS
+from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
@@ -67,6 +69,14 @@ def wiro(monkeypatch: pytest.MonkeyPatch, s3: Any) -> Iterator[WiroEmulator]:
     with WiroEmulator(speed=100) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
         yield emulator
+
+
+@pytest.mark.parametrize("model", [model.slug for model in MODELS])
+def test_an_estimate(model: str) -> None:
+    with WiroHook() as hook:
+        check(
+            hook.estimate(model, {"prompt": "a robot"}, {"inputImageClothes": "x.png"}).to_json(), "estimate"
+        )
 
 
 def result(operator: Any) -> Any:

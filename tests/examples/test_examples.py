@@ -200,3 +200,23 @@ def test_batch_runs_each_line_of_a_file_once_and_transfers_its_picture(
         assert body.startswith(PNG)
         assert file["sha256"] == hashlib.sha256(body).hexdigest()
     assert len(wiro.tasks) == 4
+
+
+def test_each_row_of_a_table_lands_by_its_article_number(
+    airflow_home: AirflowHome,
+    wiro: WiroEmulator,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
+    dag_id = "example_wiro_table"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    objects = bucket.objects()
+    lines = [json.loads(line) for line in objects["table/manifest.jsonl"].decode().splitlines()]
+    assert [(line["id"], line["data"]["shelf"]) for line in lines] == [("007", "top"), ("008", None)]
+    assert all(objects[f"table/{line['id']}.png"].startswith(PNG) for line in lines)
+    sent = {task.parameters["prompt"]: str(task.parameters["steps"]) for task in wiro.tasks}
+    assert sent == {'a "retro" teapot, blue': "20", "a kettle": "30"}

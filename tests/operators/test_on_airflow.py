@@ -145,6 +145,36 @@ def test_mapped_tasks_that_die_are_each_paid_for_once(airflow_home: AirflowHome,
         assert done.returned(f"generate[{index}]")["wiro_task_id"] == by_prompt[f"robot {index}"]
 
 
+def test_a_label_is_a_template_of_plain_and_mapped_tasks_and_part_of_a_key(
+    airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path
+) -> None:
+    given = {"prompt": "002", "folder": str(tmp_path)}
+
+    done = airflow_home.run_dag(DAG_FILE, "wiro_labels", given)
+
+    assert done.state == "success"
+    tasks = ("deferrable_False", "deferrable_True", "mapped[0]", "mapped[1]", "partial[0]")
+    assert [done.returned(task)["label"] for task in tasks] == [
+        "of 002",
+        "of 002",
+        "SKU/001",
+        "SKU-002",
+        "002",
+    ]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["SKU-001.png", "SKU-002.png"]
+    assert wiro.counts.requests["Tool/Detail"] == 1
+
+
+def test_a_limit_is_a_template_and_an_estimate_is_returned(
+    airflow_home: AirflowHome, wiro: WiroEmulator
+) -> None:
+    done = airflow_home.run_dag(DAG_FILE, "wiro_limits", {"limit": 0.01})
+
+    assert done.returned("estimate")["model"] == "retroAIx/Retro-Cartoons"
+    assert (done.task_states["refused"], done.tries["refused"]) == ("failed", 1)
+    assert wiro.counts.requests["Run"] == 0
+
+
 def test_airflow_reports_to_the_kill_handler_the_state_of_a_task_instance(airflow_home: AirflowHome) -> None:
     """`dag.test()` queues a task instance before it runs the trigger, so that none is seen deferred here."""
     done = airflow_home.run_dag(DAG_FILE, "wiro_asking")

@@ -38,7 +38,7 @@ def test_the_run_summary_is_what_is_promised(work: Work, deferrable: bool) -> No
     assert json.loads(json.dumps(summary)) == summary
     assert set(summary) == {
         "wiro_task_id", "model", "status", "state", "outputs", "text", "finish_reason", "usage",
-        "elapsed_seconds", "cost_usd",
+        "elapsed_seconds", "cost_usd", "label", "reused",
     }  # fmt: skip
     [output] = summary["outputs"]
     assert set(output) == {"index", "name", "content_type", "size", "url"}
@@ -47,6 +47,7 @@ def test_the_run_summary_is_what_is_promised(work: Work, deferrable: bool) -> No
     assert (summary["wiro_task_id"], summary["model"], summary["status"]) == (task.id, RETRO, DONE)
     assert summary["state"] == "succeeded"
     assert summary["text"] is None
+    assert (summary["label"], summary["reused"]) == (None, False)
     assert summary["elapsed_seconds"] > 0
     assert float(summary["cost_usd"]) == pytest.approx(task.cost_usd)
     assert task.parameters == SMALL
@@ -136,12 +137,18 @@ def test_the_fields_that_users_fill_from_elsewhere_are_templated(work: Work) -> 
         "project_id": "{{ params.project }}",
         "wiro_conn_id": "{{ params.conn }}",
         "aws_conn_id": "{{ params.conn }}",
+        "max_cost_usd": "{{ params.limit }}",
+        "reuse_results": "s3://bucket/{{ params.model }}",
+        "label": "{{ params.prompt }}",
     }
     operator = WiroRunOperator(task_id="generate", **templated)
     given = {"model": RETRO, "prompt": "robots", "file": "a.png", "project": "7", "conn": "wiro_other"}
+    given |= {"limit": "0.5"}
     operator.render_template_fields({"params": given})  # type: ignore[arg-type]
 
-    assert set(WiroRunOperator.template_fields) == set(templated)
+    fields = {name if name != "run_label" else "label" for name in WiroRunOperator.template_fields}
+    assert fields == set(templated)
+    assert (operator.run_label, operator.max_cost_usd) == ("robots", "0.5")
     assert operator.model == RETRO
     assert operator.parameters == {"prompt": "robots", "samples": 1}
     assert operator.files == {"inputImage": "a.png"}
@@ -504,7 +511,8 @@ def test_the_log_shows_the_life_of_the_task_and_each_status_once(work: Work) -> 
     work.run(poll_interval=0.005)
 
     [task] = work.wiro.tasks
-    lines = work.log.lines
+    estimate, *lines = work.log.lines
+    assert estimate.startswith("Estimated cost of this run: ")
     assert lines[0] == f"Submitted {RETRO} to Wiro: task {task.id}."
     logged = [line.removeprefix(f"Wiro task {task.id}: ").partition(" (")[0] for line in lines[1:-1]]
     assert logged == sorted(set(logged), key=task.statuses.index)
@@ -519,7 +527,8 @@ def test_the_log_of_a_deferred_run_reads_the_same_across_processes(work: Work) -
     work.run(deferrable=True, poll_interval=0.005)
 
     [task] = work.wiro.tasks
-    lines = work.log.lines
+    estimate, *lines = work.log.lines
+    assert estimate.startswith("Estimated cost of this run: ")
     assert lines[0].startswith("Submitted")
     assert lines[1].startswith(f"Deferring until Wiro task {task.id} has ended, at most until 2")
     assert lines.count(f"Wiro task {task.id}: {DONE} (ended)") == 1

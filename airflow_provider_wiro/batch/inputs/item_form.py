@@ -10,11 +10,11 @@ from airflow_provider_wiro.api.parameters import described
 from airflow_provider_wiro.batch.inputs.item_names import checked_data, checked_id
 from airflow_provider_wiro.exceptions import WiroUsageError
 
-#: An item in the long form has one of these keys.
-_OF_THE_RUN = ("files", "parameters")
+#: An item in the long form has one of these keys, for what is sent.
+OF_THE_RUN = ("files", "parameters")
 #: It may have these beside them, and no other.
 _OF_THE_USER = ("id", "data")
-_LONG_FORM = frozenset({*_OF_THE_RUN, *_OF_THE_USER})
+_LONG_FORM = frozenset({*OF_THE_RUN, *_OF_THE_USER})
 #: Keys that users confuse with these.
 _LIKE_OF_THE_RUN = ("file", "parameter", "params")
 
@@ -53,7 +53,7 @@ def own_input(raw: Any) -> OwnInput:
         )
     if raw and _LONG_FORM.issuperset(raw):
         return _long_form(raw)
-    nested = [name for name in (*_OF_THE_RUN, *_LIKE_OF_THE_RUN) if isinstance(raw.get(name), Mapping)]
+    nested = [name for name in (*OF_THE_RUN, *_LIKE_OF_THE_RUN) if isinstance(raw.get(name), Mapping)]
     if nested:
         beside = next((f" beside {str(name)[:50]!r}" for name in raw if name not in nested), "")
         raise WiroUsageError(
@@ -64,7 +64,7 @@ def own_input(raw: Any) -> OwnInput:
 
 
 def _long_form(raw: Mapping[str, Any]) -> OwnInput:
-    if not any(name in raw for name in _OF_THE_RUN):
+    if not any(name in raw for name in OF_THE_RUN):
         found = " and ".join(repr(name) for name in raw)
         raise WiroUsageError(
             f'found only {found}. Expected "parameters" or "files" beside it, as in {{"id": "SKU-001", '

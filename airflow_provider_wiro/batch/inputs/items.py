@@ -1,27 +1,28 @@
-"""The items of a batch, from a list or a file of JSON Lines: checked, completed, identified."""
+"""The items of a batch, from a list or a file: checked, completed, identified."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
+from airflow_provider_wiro.batch.inputs.indexed_lines import IndexedLines
 from airflow_provider_wiro.batch.inputs.item_form import OwnInput, mapping, own_input
 from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with, shown_data
-from airflow_provider_wiro.batch.inputs.json_lines import JsonLines
 from airflow_provider_wiro.batch.inputs.shown_input import shown_input
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of
 from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
 #: How many hex digits of a SHA-256 identify an item.
@@ -37,19 +38,22 @@ class Item:
     :ivar files: file parameter → source or sources, including those of all items.
     :ivar id: the user's name for it, None if it has none.
     :ivar data: of the user, never sent.
+    :ivar row: of an item that is a row: what identifies its run, whatever the model's schema is.
     """
 
     parameters: Mapping[str, Any] = field(repr=False)
     files: Mapping[str, Any]
     id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    row: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 class Inputs:
     """
     The items, checked. Use it in a ``with`` block.
 
-    :param given: a list of dicts, or the path or URI of a file of JSON Lines.
+    :param given: a list of dicts, the path or URI of a file, or an
+        :class:`~airflow_provider_wiro.batch.inputs.sources.InputSource` that says more.
     :param parameters: of all items; an item's own take precedence.
     :param files: of all items; the same.
     :param trust: what the items may name; None: anything, since the DAG's author listed them.
@@ -77,9 +81,12 @@ class Inputs:
         self.files = mapping(files, "`files`")
         self._project_id = project_id
         self._keeps_bad = keeps_bad
-        self._lines = JsonLines.fetched(given, aws_conn_id) if isinstance(given, str | os.PathLike) else None
-        self._list = [] if self._lines else _listed(given)
+        source = given if isinstance(given, InputSource) else InputSource(given)
+        self._items = source.open(aws_conn_id)
         try:
+            self._columns = source.columns()
+            if self._columns is not None and self._names is not None:
+                self._columns.check(self._names)
             self._check()
         except BaseException:
             self.close()
@@ -93,11 +100,34 @@ class Inputs:
 
     def close(self) -> None:
         """Delete the copy of the file."""
-        if self._lines is not None:
-            self._lines.close()
+        if isinstance(self._items, IndexedLines):
+            self._items.close()
 
     def __len__(self) -> int:
-        return len(self._list) if self._lines is None else len(self._lines)
+        return len(self._items)
+
+    @property
+    def file_columns(self) -> frozenset[str] | None:
+        """The names of columns that are files; None if the items are no rows, or the schema isn't known."""
+        return None if self._columns is None else self._columns.file_columns
+
+    def take_file_columns(self, names: Iterable[str]) -> None:
+        """
+        Have the columns be files that were files when the batch began.
+
+        Runs whose response was lost are searched for as they were sent, whatever the schema says now.
+        """
+        if self._columns is not None:
+            self._columns = replace(self._columns, file_columns=frozenset(names))
+
+    @property
+    def has_unknown_columns(self) -> bool:
+        """Whether the items are rows, and the model's schema, which explains their columns, isn't known."""
+        return self._columns is not None and self._columns.file_columns is None
+
+    @property
+    def _names(self) -> tuple[str, ...] | None:
+        return self._items.columns if isinstance(self._items, IndexedLines) else None
 
     def __getitem__(self, number: int) -> Item:
         """Return an item, counted from 0."""
@@ -114,23 +144,27 @@ class Inputs:
         return {**names, "data": shown_data(own.data)} if own.data else names
 
     def _own(self, number: int) -> OwnInput:
-        return own_input(self._raw(number))
+        raw = self._raw(number)
+        return own_input(raw) if self._columns is None else self._columns.read(raw, columns=self._names)
 
     def _raw(self, number: int) -> Any:
-        return self._list[number] if self._lines is None else self._lines[number]
+        return self._items[number]
 
     def fingerprint_of(self, item: Item) -> str:
         """
         Return what identifies an item by its input. Files count by their names: there may be thousands.
         """
+        parameters, sent = item.parameters, item.files
+        if item.row is not None:
+            parameters, sent = {**self._parameters, **item.row}, self.files
         files = {
             name: [FileUrl(reference_of(source)) for source in flattened(sources)]
-            for name, sources in item.files.items()
+            for name, sources in sent.items()
         }
         try:
-            return fingerprint(self._model, item.parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
+            return fingerprint(self._model, parameters, files, self._project_id)[:FINGERPRINT_DIGITS]
         except WiroUsageError:  # can't be sent, but needs an identity too
-            shown = re.sub(r" at 0x[0-9a-f]+", "", repr((self._model, item.parameters, files)))
+            shown = re.sub(r" at 0x[0-9a-f]+", "", repr((self._model, parameters, files)))
             return hashlib.sha256(shown.encode("utf-8", "backslashreplace")).hexdigest()[:FINGERPRINT_DIGITS]
 
     def fingerprints(self) -> Iterator[str]:
@@ -198,7 +232,8 @@ class Inputs:
         return self._place(number, self.id_of(number))
 
     def _place(self, number: int, item_id: str | None = None) -> str:
-        line = None if self._lines is None else f"line {self._lines.line_number(number)}"
+        items = self._items
+        line = f"{items.unit} {items.line_number(number)}" if isinstance(items, IndexedLines) else None
         known = ", ".join(filter(None, (item_id, line)))
         return f"Item {number} ({known})" if known else f"Item {number}"
 
@@ -207,16 +242,8 @@ class Inputs:
         return shown_input(self._raw(number))
 
     def _merged(self, own: OwnInput) -> Item:
-        return Item({**self._parameters, **own.parameters}, {**self.files, **own.files}, own.id, own.data)
-
-
-def _listed(given: Any) -> list[Any]:
-    if isinstance(given, Mapping | bytes) or not hasattr(given, "__iter__"):
-        raise WiroUsageError(
-            f"Expected `inputs` as a list of dicts, or the path or URI of a file of JSON Lines, found "
-            f"{type(given).__name__}."
-        )
-    return given if isinstance(given, list) else list(given)
+        parameters = {**self._parameters, **own.parameters}
+        return Item(parameters, {**self.files, **own.files}, own.id, own.data, own.row)
 
 
 def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:

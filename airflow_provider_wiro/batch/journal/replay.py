@@ -62,15 +62,16 @@ def replay(
         return fresh, None
     replayed = journal.read()
     first = next(replayed, None)
-    started = entries.batch_started(inputs.fingerprint, len(inputs), task_try)
     if first is None:
         if missing is not None:
             raise missing(journal.position)
         with refusals(f"keep the journal of this batch, in {journal.position}"):
-            journal.replace([started])
+            journal.replace([_started(inputs, task_try)])
         return fresh, None
     fingerprint, total = entries.read_begin(first, journal.position)
     is_same = (fingerprint, total) == (inputs.fingerprint, len(inputs))
+    if isinstance(files := first.get("file_columns"), list) and (is_same or inputs.file_columns is None):
+        inputs.take_file_columns(map(str, files))
     earlier = BatchState(
         total, try_number=task_try.number, existing_shards=existing_shards, keeps_all=not is_same
     )
@@ -98,9 +99,13 @@ def replay(
             "An earlier try had other inputs: %s. Items with the same inputs continue.", _counts(earlier)
         )
         carried_over = _with_spending(_carry_over(inputs, earlier), earlier, fresh)
-    journal.replace(_applied_to(fresh, started, carried_over))
+    journal.replace(_applied_to(fresh, _started(inputs, task_try), carried_over))
     _log_left_running(earlier, fresh, log)
     return fresh, None
+
+
+def _started(inputs: Inputs, task_try: TaskTry) -> Entry:
+    return entries.batch_started(inputs.fingerprint, len(inputs), task_try, file_columns=inputs.file_columns)
 
 
 def _applied_to(fresh: BatchState, started: Entry, carried_over: Iterator[Entry]) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.storage.timestamps import to_stored, to_stored_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from decimal import Decimal
 
     from airflow_provider_wiro.batch.state.items import Attempt
@@ -22,9 +22,17 @@ VERSION = 1
 Entry = dict[str, Any]
 
 
-def batch_started(fingerprint: str, total: int, by: TaskTry | None = None) -> Entry:
-    """Return the first entry: the inputs' fingerprint, the number of their items, and which try wrote it."""
-    entry = {"what": "batch", "version": VERSION, "fingerprint": fingerprint, "total": total}
+def batch_started(
+    fingerprint: str, total: int, by: TaskTry | None = None, *, file_columns: Collection[str] | None = None
+) -> Entry:
+    """
+    Return the first entry: the inputs' fingerprint, the number of their items, and which try wrote it.
+
+    :param file_columns: the names of columns that are sent as files; None for items that are no rows.
+    """
+    entry: Entry = {"what": "batch", "version": VERSION, "fingerprint": fingerprint, "total": total}
+    if file_columns is not None:
+        entry["file_columns"] = sorted(file_columns)
     return entry if by is None else {**entry, **_written_by(by)}
 
 

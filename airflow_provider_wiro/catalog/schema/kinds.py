@@ -43,26 +43,27 @@ _JSON_NAMES = frozenset({"messages", "tools", "tool_choice", "toolOutputs"})
 
 def what_it_takes(parameter: ModelParameter) -> Takes:
     """Return what a parameter takes."""
-    takes = _KINDS.get(parameter.kind.strip().lower(), Takes.ANYTHING)
-    if parameter.takes_json or (takes is Takes.TEXT and _is_json(parameter)):
-        return Takes.ANYTHING
-    if takes is Takes.TEXT and _is_file_of_n8n(parameter):
-        return Takes.ANYTHING
+    takes = _KINDS.get(_kind(parameter), Takes.ANYTHING)
     if takes is Takes.OPTION and isinstance(parameter.default, list):
         return Takes.OPTIONS
-    return takes
+    is_open = parameter.takes_json or (
+        takes is Takes.TEXT and (_is_json(parameter) or _is_n8n_file(parameter))
+    )
+    return Takes.ANYTHING if is_open else takes
 
 
 def may_take_files(parameter: ModelParameter) -> bool:
     """Whether files can be sent for a parameter; also where its type is not known."""
-    return what_it_takes(parameter) in {Takes.FILES, Takes.ANYTHING} and not parameter.takes_json
+    takes = _KINDS.get(_kind(parameter))
+    if takes is None:
+        return not parameter.takes_json and _kind(parameter) != "jsonschema"
+    return takes is Takes.FILES or _is_n8n_file(parameter)
 
 
 def is_for_files(parameter: ModelParameter) -> bool:
     """Whether files are what a parameter is for, by its type's name where that is not known."""
-    is_unknown = what_it_takes(parameter) is Takes.ANYTHING
-    return what_it_takes(parameter) is Takes.FILES or (
-        is_unknown and ("file" in parameter.kind.lower() or _is_file_of_n8n(parameter))
+    return may_take_files(parameter) and (
+        what_it_takes(parameter) is Takes.FILES or "file" in _kind(parameter) or _is_n8n_file(parameter)
     )
 
 
@@ -85,6 +86,10 @@ def _is_json(parameter: ModelParameter) -> bool:
     return parameter.id in _JSON_NAMES or (isinstance(default, str) and json_in(default) is not None)
 
 
-def _is_file_of_n8n(parameter: ModelParameter) -> bool:
+def _is_n8n_file(parameter: ModelParameter) -> bool:
     """Whether it is a file parameter as the n8n nodes show it: a ``string`` called ``inputImageUrl``."""
-    return parameter.kind.strip().lower() == "string" and parameter.id.endswith("Url")
+    return _kind(parameter) == "string" and parameter.id.endswith("Url")
+
+
+def _kind(parameter: ModelParameter) -> str:
+    return parameter.kind.strip().lower()

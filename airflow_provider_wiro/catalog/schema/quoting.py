@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.catalog.schema.values import as_text, is_structure
 from airflow_provider_wiro.redaction.masking import masked, without
 from airflow_provider_wiro.redaction.plain_text import plain
 from airflow_provider_wiro.redaction.secret_values import secret_values
@@ -34,7 +35,8 @@ def shown(name: str, value: Any, given: Mapping[str, Any]) -> str:
     """
     if isinstance(value, list | tuple):
         return f"a list of {len(value):,}"
-    if isinstance(value, dict):
+    if is_structure(value):
         return "an object"
-    found = next(iter(masked({name: value}, without(secret_values(given))).values()))
-    return quoted(found) if isinstance(found, str) else plain(str(found), _MOST_OF_A_VALUE)
+    text = str(value) if isinstance(value, bool) else as_text(value)
+    found = str(next(iter(masked({name: text}, without(secret_values(given))).values())))
+    return quoted(found) if isinstance(value, str) else plain(found, _MOST_OF_A_VALUE)

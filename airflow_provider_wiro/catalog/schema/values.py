@@ -34,6 +34,8 @@ def as_text(value: object) -> str:
         return "true" if value else "false"
     number = as_number(value)
     if number is None:
+        if isinstance(value, int):
+            return f"{Decimal(value):.6E}"  # str() raises for thousands of digits
         return "" if is_structure(value) or value is None else str(value)
     return str(int(number)) if is_whole(number) else f"{number:f}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,10 +14,15 @@ ParameterType = Literal[
     "text",
     "textarea",
     "number",
+    "numeric",
+    "integer",
     "float",
     "range",
     "select",
+    "selectwithcover",
+    "multiselect",
     "checkbox",
+    "jsonschema",
     "fileinput",
     "multifileinput",
     "combinefileinput",
@@ -24,7 +30,11 @@ ParameterType = Literal[
 Phase = Literal["queue", "prepare", "run", "finish"]
 OutputKind = Literal["image", "video", "audio", "document", "weights", "text"]
 
-NUMERIC_TYPES = frozenset({"number", "float", "range"})
+NUMERIC_TYPES = frozenset({"number", "numeric", "integer", "float", "range"})
+CHOICE_TYPES = frozenset({"select", "selectwithcover"})
+TEXT_TYPES = frozenset({"text", "textarea"})
+#: A maximum from here on means that there are no bounds, as in Wiro's 0…9999999999.
+NO_BOUND = 9_999_999_999
 FILE_TYPES = frozenset({"fileinput", "multifileinput", "combinefileinput"})
 
 
@@ -36,12 +46,30 @@ class Parameter:
     type: ParameterType
     _: KW_ONLY
     label: str = ""
-    required: bool = False
-    default: str | None = None
+    required: bool | Literal["true"] = False
+    """Some models of Wiro's say it as text."""
+    default: str | tuple[str, ...] | None = None
     options: tuple[tuple[str, str], ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
+    advanced: bool = False
+    json_schema: Mapping[str, Any] | None = None
+
+    @property
+    def values(self) -> frozenset[str]:
+        """The values of the options."""
+        return frozenset(value for value, _ in self.options)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest number, or length of a text, that a run may give."""
+        if self.maximum is not None and self.maximum >= NO_BOUND:
+            return -math.inf, math.inf
+        return (
+            -math.inf if self.minimum is None else self.minimum,
+            math.inf if self.maximum is None else self.maximum,
+        )
 
     @property
     def url_field(self) -> str:
@@ -52,29 +80,35 @@ class Parameter:
         """Return the item of `Tool/Detail`: unset fields are absent, numbers are text."""
         item: dict[str, Any] = {"id": self.id, "type": self.type, "label": self.label or self.id}
         if self.required:
-            item["required"] = True
+            item["required"] = self.required
         if self.default is not None:
-            item["default"] = self.default
+            item["default"] = list(self.default) if isinstance(self.default, tuple) else self.default
         if self.options:
             item["options"] = [{"value": value, "label": label} for value, label in self.options]
         bounds = {"min": self.minimum, "max": self.maximum, "step": self.step}
-        item.update({name: f"{bound:g}" for name, bound in bounds.items() if bound is not None})
+        item.update({name: f"{bound:.12g}" for name, bound in bounds.items() if bound is not None})
+        if self.advanced:
+            item["advanced"] = True
+        if self.json_schema is not None:
+            item["jsonschema"] = self.json_schema
         return item
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One entry of `dynamicprice`. Empty `inputs` fit every run."""
+    """One entry of `dynamicprice`. Empty `inputs` fit every run; without a method it is a price per run."""
 
     price: float
-    method: str
+    method: str | None
     inputs: dict[str, str] = field(default_factory=dict)
     extra: float | None = None
     per_input: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry for the JSON inside `dynamicprice`."""
-        entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price, "priceMethod": self.method}
+        entry: dict[str, Any] = {"inputs": self.inputs, "price": self.price}
+        if self.method is not None:
+            entry["priceMethod"] = self.method
         if self.extra is not None:
             entry["priceExtra"] = self.extra
         if self.per_input is not None:
@@ -154,8 +188,13 @@ def clean_slug(text: str) -> str:
 
 
 def select(
-    parameter_id: str, *values: str, default: str, required: bool = False, label: str = ""
+    parameter_id: str,
+    *values: str,
+    default: str | tuple[str, ...],
+    required: bool = False,
+    label: str = "",
+    kind: ParameterType = "select",
 ) -> Parameter:
     """Return a parameter with a choice of `values`."""
     options = tuple((value, value) for value in values)
-    return Parameter(parameter_id, "select", label=label, required=required, default=default, options=options)
+    return Parameter(parameter_id, kind, label=label, required=required, default=default, options=options)

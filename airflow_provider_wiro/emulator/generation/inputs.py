@@ -69,14 +69,20 @@ class Inputs:
     body: RequestBody
     digests: Mapping[str, str] = field(default_factory=dict)
     """The SHA-256 of the files that the emulator itself serves, by their URL."""
+    audio_seconds: float = 0.0
+    """For how long the sounds among the files play."""
 
     def text(self, name: str) -> str:
-        """Return a parameter as text, or its default; `""` if it has none."""
+        """Return a parameter or its default as text: `True` is "true", `5.0` is "5", none is `""`."""
         value = self.body.fields.get(name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
         if not is_blank(value):
             return str(value)
         default = next((item.default for item in self.model.parameters() if item.id == name), None)
-        return default or ""
+        return str(list(default)) if isinstance(default, tuple) else default or ""
 
     def number(self, name: str, fallback: float) -> float:
         """Return a numeric parameter, or its default; `fallback` if the model has no such parameter."""
@@ -115,6 +121,8 @@ def is_blank(value: Any) -> bool:
 def as_number(value: Any) -> float | None:
     """Return a number sent as a number or as text, `None` for anything else. `True` is not a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and (not value.isascii() or "_" in value):  # only Python reads 1_000
         return None
     try:
         number = float(value)

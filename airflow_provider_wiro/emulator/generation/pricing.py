@@ -1,4 +1,4 @@
-"""The price of a run that is billed."""
+"""The price of a run that is billed, by each of Wiro's methods of counting."""
 
 from __future__ import annotations
 
@@ -15,19 +15,28 @@ _PIXELS_PER_TIER = 1_048_576
 _PLACES = Decimal("0.000000000001")
 
 
-def cost_usd(inputs: Inputs, rendering: Rendering, elapsed_seconds: float) -> Decimal:
-    """Return a run's price in USD: by the first price that fits its inputs, else by the elapsed seconds."""
-    price = fitting_price(inputs)
-    if price is None:
-        return _rounded(Decimal(inputs.model.cps) * Decimal(str(elapsed_seconds)))
-    return _rounded(
-        Decimal(str(price.price)) * _quantity(price, inputs, rendering) + _extras(price, inputs, rendering)
-    )
+def cost_usd(
+    inputs: Inputs,
+    rendering: Rendering,
+    elapsed_seconds: float,
+    *,
+    outputs: int | None = None,
+    dearest: bool = False,
+) -> Decimal:
+    """
+    Return a run's price in USD: by a price that fits its inputs, else by the elapsed seconds.
 
-
-def fitting_price(inputs: Inputs) -> Price | None:
-    """Return the first entry of the model's price list that fits; `{}` fits every run."""
-    return next((price for price in inputs.model.prices if _fits(price, inputs)), None)
+    :param outputs: how many outputs the run has, if not all that the model makes.
+    :param dearest: of several prices that fit, take the one that comes to most in place of the first.
+    """
+    seconds = Decimal(str(elapsed_seconds))
+    made = len(rendering.files) if outputs is None else outputs
+    costs = [
+        _by(price, inputs, rendering, seconds, made) for price in inputs.model.prices if _fits(price, inputs)
+    ]
+    if not costs:
+        return _rounded(Decimal(inputs.model.cps) * seconds)
+    return _rounded(max(costs) if dearest else costs[0])
 
 
 def typical_cost_usd(model: Model) -> Decimal:
@@ -46,23 +55,32 @@ def _fits(price: Price, inputs: Inputs) -> bool:
     return True
 
 
-def _quantity(price: Price, inputs: Inputs, rendering: Rendering) -> Decimal:
+def _by(price: Price, inputs: Inputs, rendering: Rendering, seconds: Decimal, outputs: int) -> Decimal:
+    usd = Decimal(str(price.price))
     match price.method:
+        case "cps":
+            return usd * seconds
         case "cpo":
-            return Decimal(max(1, len(rendering.files)))
+            return usd * max(1, outputs)
         case "cpt":
-            return Decimal(rendering.answer.tokens if rendering.answer else 1)
+            return usd * (rendering.answer.tokens if rendering.answer else 1)
+        case "cp-pixel":
+            return usd + _further_pixels(price, inputs, rendering)
+        case "cp-audiosecondslength":
+            return usd * Decimal(str(inputs.audio_seconds))
         case "cp-promptlength":
-            return Decimal(len(inputs.text("prompt")))
+            return usd * len(inputs.text("prompt"))
         case "cp-outputVideoLength":
-            return Decimal(str(rendering.video_seconds))
-        case _:  # cpr, and cp-pixel whose first tier is the price itself
-            return Decimal(1)
+            return usd * Decimal(str(rendering.video_seconds if outputs else 0))
+        case "cp-outputPictureCount":
+            return usd * outputs
+        case "cp-readoutput" | "cp-realtimeturn":
+            return usd * rendering.reported_units
+        case _:  # cpr, and what has no method
+            return usd
 
 
-def _extras(price: Price, inputs: Inputs, rendering: Rendering) -> Decimal:
-    if price.method != "cp-pixel":
-        return Decimal(0)
+def _further_pixels(price: Price, inputs: Inputs, rendering: Rendering) -> Decimal:
     tiers = max(1, math.ceil(rendering.pixels / _PIXELS_PER_TIER))
     further = Decimal(str(price.extra or 0)) * (tiers - 1)
     return further + Decimal(str(price.per_input or 0)) * len(inputs.sources) * tiers

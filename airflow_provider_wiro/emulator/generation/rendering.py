@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Larger pictures cost time, and neither people nor tests need them.
 _SMALLEST, _LARGEST = 64, 2048
 _WEIGHTS_BYTES = 64 * 1024
+_MOST_UNITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,17 @@ class Rendering:
     answer: Answer | None = None
     pixels: int = 0
     video_seconds: float = 0.0
+    reported_units: int = 1
+    """What the model itself says that it used: turns of a session, units of another service."""
 
 
 def render(inputs: Inputs) -> Rendering:
     """Return what a model makes of its inputs; cheap, since nothing is drawn yet."""
+    units = 1 + hashlib.sha256(inputs.fingerprint.encode()).digest()[0] % _MOST_UNITS
+    return replace(_rendered(inputs), reported_units=units)
+
+
+def _rendered(inputs: Inputs) -> Rendering:
     match inputs.model.output:
         case "image":
             return _images(inputs)
@@ -65,9 +74,9 @@ def render(inputs: Inputs) -> Rendering:
 
 
 def _images(inputs: Inputs) -> Rendering:
-    width = round(min(_LARGEST, max(_SMALLEST, inputs.number("width", 1024))))
-    height = round(min(_LARGEST, max(_SMALLEST, inputs.number("height", 1024))))
-    count = max(1, round(inputs.number("samples", 1)))
+    asked = [max(1, round(inputs.number(side, 1024))) for side in ("width", "height")]
+    width, height = (min(_LARGEST, max(_SMALLEST, length)) for length in asked)
+    count = max(1, round(inputs.number("samples", inputs.number("maxImages", 1))))
 
     def draw(sample: int) -> bytes:
         seed = f"{inputs.fingerprint}#{sample}"
@@ -76,7 +85,8 @@ def _images(inputs: Inputs) -> Rendering:
     files = tuple(
         RenderedFile(f"{sample}.png", "image/png", partial(draw, sample)) for sample in range(count)
     )
-    return Rendering(files=files, pixels=width * height * count)
+    # What is drawn has limits; what was asked for is billed.
+    return Rendering(files=files, pixels=math.prod(asked) * count)
 
 
 def _video(inputs: Inputs) -> Rendering:

@@ -1,4 +1,4 @@
-"""A tune that spells a text, one note a letter, as a WAV file."""
+"""A tune that spells a text, one note a letter, as a WAV file; and for how long a sound plays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from functools import lru_cache
 SAMPLE_RATE = 16_000
 _NOTE_SECONDS = 0.14
 _LONGEST_NOTES = 60
+_BYTES_PER_SECOND = 16_000
+SOUND_HEADER_BYTES = 4096
+"""How much of a file says for how long it plays."""
 # A minor pentatonic over two octaves, in half tones: any order of its notes sounds like a tune.
 _SCALE = (0, 3, 5, 7, 10, 12, 15, 17, 19, 22)
 
@@ -35,6 +38,20 @@ def make_tune(text: str, seed: str) -> bytes:
         sound.setframerate(SAMPLE_RATE)
         sound.writeframes(samples.tobytes())
     return file.getvalue()
+
+
+def sound_seconds(beginning: bytes, size: int) -> float:
+    """
+    Return for how long a sound plays: by a WAV's own header, of any other kind as an MP3 of 128 kbit/s.
+
+    :param beginning: the file's first `SOUND_HEADER_BYTES`.
+    :param size: the whole file's length.
+    """
+    try:
+        with wave.open(io.BytesIO(beginning)) as sound:
+            return float(sound.getnframes() / sound.getframerate())
+    except (wave.Error, EOFError, ZeroDivisionError):
+        return size / _BYTES_PER_SECOND
 
 
 @lru_cache(maxsize=256)

@@ -25,6 +25,7 @@ class Deviation:
     numbers_as_numbers: bool = False
     without_outputs: bool = False
     billed_when_killed: bool = False
+    bills_dearest_row: bool = False
     late_cost_seconds: float = 0.0
     cost_is_missing: bool = False
     output_bytes: int | None = None
@@ -76,6 +77,7 @@ def default_deviation(settings: Settings) -> Deviation:
     """Return the deviation of every task under these settings, before any fault."""
     return Deviation(
         billed_when_killed=settings.bill_killed,
+        bills_dearest_row=settings.price_row == "dearest",
         late_cost_seconds=settings.late_cost_seconds,
         parameters_as_text=settings.parameters_as_text,
         kit_fields=settings.task_fields == "kits",

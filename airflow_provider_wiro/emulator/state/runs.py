@@ -11,6 +11,7 @@ from airflow_provider_wiro.emulator.catalog import find_model
 from airflow_provider_wiro.emulator.envelope import BALANCE, CONCURRENCY, NOT_FOUND, ApiError
 from airflow_provider_wiro.emulator.generation.inputs import Inputs, RequestBody
 from airflow_provider_wiro.emulator.generation.validation import check_parameters
+from airflow_provider_wiro.emulator.media.wav import SOUND_HEADER_BYTES, sound_seconds
 from airflow_provider_wiro.emulator.state.contents import DiskContent
 from airflow_provider_wiro.emulator.state.deviation import default_deviation, deviated
 from airflow_provider_wiro.emulator.state.task import Task
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_wiro.emulator.catalog.model import Model
+    from airflow_provider_wiro.emulator.state.contents import Content
     from airflow_provider_wiro.emulator.state.world import World
 
 _UNLIMITED_ABOVE_USD = 250
 _LEAST_BALANCE_USD = 0.5
 _LEAST_BALANCE_TO_TRAIN_USD = 10
+_SECONDS_OF_SOUND_ELSEWHERE = 10.0
 
 
 def run(world: World, owner: str, project: str, body: RequestBody) -> Task:
@@ -78,7 +81,9 @@ def _start(
     world: World, model: Model, body: RequestBody, *, speed: float, teammate: str | None = None
 ) -> Task:
     """Start a task; a `teammate` is the `uuid` of the other member who starts it, and no fault fires then."""
-    inputs = Inputs(model, body, _digests(world, model, body))
+    inputs = Inputs(
+        model, body, _digests(world, model, body), audio_seconds=_audio_seconds(world, model, body)
+    )
     faults = world.faults.take_for_run(model.slug) if teammate is None else []
     world.activity.faults_fired.update(fault.kind for fault in faults)
     deviation = reduce(deviated, faults, default_deviation(world.settings))
@@ -112,6 +117,26 @@ def _digests(world: World, model: Model, body: RequestBody) -> dict[str, str]:
     given = (source for parameter in model.parameters() for source in body.sources(parameter))
     files = ((url, world.files.find_by_url(url, world.cdn_url)) for url in given)
     return {url: stored.content.digest for url, stored in files if stored is not None}
+
+
+def _audio_seconds(world: World, model: Model, body: RequestBody) -> float:
+    """Return for how long the sounds play that a run is given; what is elsewhere is taken for a default."""
+    received = [file for file in body.files if file.content_type.startswith("audio/")]
+    seconds = [sound_seconds(_beginning(DiskContent(file.path, file.sha256)), file.size) for file in received]
+    for parameter in model.parameters():
+        if "audio" not in parameter.id.lower():
+            continue
+        for url in body.sources(parameter):
+            stored = world.files.find_by_url(url, world.cdn_url)
+            if stored is not None:
+                seconds.append(sound_seconds(_beginning(stored.content), stored.content.size))
+            elif url.startswith("http"):
+                seconds.append(_SECONDS_OF_SOUND_ELSEWHERE)
+    return math.fsum(seconds)
+
+
+def _beginning(content: Content) -> bytes:
+    return b"".join(content.chunks(0, min(content.size, SOUND_HEADER_BYTES)))
 
 
 def _check_balance(world: World, model: Model) -> None:

@@ -95,7 +95,20 @@ class Task:
         """Return the cost in USD: of a success, and of a killed task if the settings say so."""
         if not (self.has_succeeded(now) or self._was_killed_and_is_billed(now)):
             return Decimal(0)
-        return cost_usd(self.inputs, self.rendering, self.elapsed_seconds(now))
+        return cost_usd(
+            self.inputs,
+            self.rendering,
+            self.elapsed_seconds(now),
+            outputs=self._outputs_made(now),
+            dearest=self.deviation.bills_dearest_row,
+        )
+
+    def _outputs_made(self, now: float) -> int:
+        """Return how many outputs are billed; a killed task is charged like a success."""
+        deviation = self.deviation
+        if self.has_succeeded(now) and not deviation.makes_outputs:
+            return 0
+        return deviation.output_count if deviation.output_bytes is not None else len(self.rendering.files)
 
     def cost_is_recorded(self, now: float) -> bool:
         """Return whether `totalcost` shows the cost yet."""

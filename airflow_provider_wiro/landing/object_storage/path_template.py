@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_wiro.input_files.stored_file import with_connection
-from airflow_provider_wiro.landing.plan import PLACEHOLDERS
+from airflow_provider_wiro.landing.plan import RUN_PLACEHOLDERS
 from airflow_provider_wiro.storage.location import parse_target
 from airflow_provider_wiro.storage.object_keys import check_key_template
 
@@ -22,6 +22,6 @@ def path_template(path: Any) -> str:
     :raises WiroUsageError: it has an unknown placeholder, is empty or relative, or could lead to another
         place than the one it shows.
     """
-    template = check_key_template(with_connection(path), PLACEHOLDERS, argument="path")
+    template = check_key_template(with_connection(path), RUN_PLACEHOLDERS, argument="path")
     parse_target(template, "path")
     return template

@@ -77,7 +77,7 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
             hook, task, provenance, workers=destination.workers, require_size=destination.require_size
         )
         self._replaces = destination.replace
-        self.planned = plan(task, template, model=provenance.model, argument="path")
+        self.planned = plan(task, template, model=provenance.model, label=provenance.label, argument="path")
         if not self.planned:
             log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
         below = fixed_folder(unrendered, template)
@@ -88,7 +88,7 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
         """Read the manifest that is there, if one is wanted and there are outputs."""
         given = wanted if isinstance(wanted, bool) else with_connection(wanted)
         provenance = self.provenance
-        uri = manifests.manifest_key(given, template, self.planned, provenance.placeholders)
+        uri = manifests.manifest_key(given, template, self.planned, provenance)
         if uri is None or not self.planned:
             return
         below = fixed_folder(unrendered, template if given is True else str(given))

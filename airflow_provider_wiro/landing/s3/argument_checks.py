@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_wiro.dag_arguments.literals import is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.plan import PLACEHOLDERS
+from airflow_provider_wiro.landing.plan import MANIFEST_PLACEHOLDERS, PLACEHOLDERS
 from airflow_provider_wiro.storage.object_keys import check_key_template
 from airflow_provider_wiro.storage.s3.location import check_bucket, check_key, quoted, split_url
 
@@ -31,7 +31,6 @@ _CANNED_ACLS = frozenset(
         "bucket-owner-full-control",
     }
 )
-_MANIFEST_PLACEHOLDERS = frozenset({"wiro_task_id", "model"})
 
 
 def is_literal(value: object) -> bool:
@@ -134,7 +133,7 @@ def check_manifest_key(manifest: str) -> str:
             f"Expected manifest as a key in the bucket of the outputs, found a full URL ({quoted(manifest)})."
         )
     key = check_key(manifest, "manifest").lstrip("/")
-    return check_key_template(key, _MANIFEST_PLACEHOLDERS, argument="manifest")
+    return check_key_template(key, MANIFEST_PLACEHOLDERS, argument="manifest")
 
 
 def check_numbers(max_concurrency: object, part_size: object) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.plan import PLACEHOLDERS
 from airflow_provider_wiro.landing.s3.argument_checks import (
     bucket_and_template,
     check_numbers,
@@ -69,13 +70,14 @@ class S3Destination:
     tags: Mapping[str, str] | None
 
 
-def open_destination(settings: S3Settings) -> S3Destination:
+def open_destination(settings: S3Settings, placeholders: frozenset[str] = PLACEHOLDERS) -> S3Destination:
     """
     Check the settings and connect to S3. Call it where Airflow may be asked for a connection.
 
+    :param placeholders: what the key may be made of.
     :raises WiroUsageError: a setting, or the connection, can't be right.
     """
-    bucket, key_template = bucket_and_template(settings.s3_bucket, settings.s3_key)
+    bucket, key_template = bucket_and_template(settings.s3_bucket, settings.s3_key, placeholders)
     check_numbers(settings.max_concurrency, settings.part_size)
     arguments = upload_arguments(
         settings.extra_args, encrypt=settings.encrypt, acl_policy=settings.acl_policy

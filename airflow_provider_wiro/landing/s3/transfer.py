@@ -96,10 +96,12 @@ class S3Transfer(Transfer["PlannedObject"]):
     def _plan(self, key_template: str, manifest: bool | str) -> None:
         """Plan what lands where, and read the manifest that is there."""
         make_plan = plan_remembered if self._is_remembered else plan
-        self.planned = make_plan(self.task, key_template, model=self.provenance.model)
+        self.planned = make_plan(
+            self.task, key_template, model=self.provenance.model, label=self.provenance.label
+        )
         if isinstance(manifest, str):
             manifest = check_manifest_key(manifest) if manifest else manifest
-        key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance.placeholders)
+        key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance)
         if key is not None:
             bucket = self._bucket.with_arguments(manifests.manifest_arguments(self._bucket.arguments))
             store = S3ManifestStore(bucket, key, self.provenance)

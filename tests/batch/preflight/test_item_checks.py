@@ -6,12 +6,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_wiro.batch.inputs.items import Inputs
+from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.preflight import item_checks
 from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.exceptions import WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.operators.fakes import RETRO
 
@@ -38,11 +41,9 @@ def test_every_items_problems_are_in_one_message_and_nothing_is_sent(work: Batch
         work.run(items)
 
     message = str(refusal.value)
-    assert message.startswith(
-        "8 of 9 items can't be right. Nothing was submitted; check_parameters='off' skips"
-    )
-    assert "\nItem 1: Parameter 'steps'" in message
-    assert "\nAnd 3 more." in message
+    assert message.startswith("8 of 9 items can't be right. Nothing was submitted; check_parameters='off'")
+    assert ": Item 1: Parameter 'steps'" in message
+    assert message.endswith(" And 3 more.")
     assert message.count("Item ") == item_checks.MOST_NAMED
     assert runs(work) == 0
 
@@ -56,7 +57,7 @@ def test_where_the_batch_continues_such_an_item_fails_and_the_others_run(
     assert (summary["succeeded"], summary["failed"]) == (2, 2)
     assert work.statuses == ["succeeded", "failed", "failed", "succeeded"]
     assert "Parameter 'steps'" in work.manifest[1]["error"]
-    assert "2 of 4 items can't be right, and will fail:\nItem 1: Parameter 'steps'" in work.log
+    assert "2 of 4 items can't be right, and will fail: Item 1: Parameter 'steps'" in work.log
     assert sorted(work.started) == ["a", "b"]
 
 
@@ -107,10 +108,8 @@ def test_without_prices_a_batch_that_has_to_know_them_fails_and_may_be_tried_aga
     work.wiro.inject(Fault("api_error", endpoint="Tool/Detail", times=50))
     settings = {"max_cost_usd": 1, "on_unknown_price": "refuse"}
 
-    with pytest.raises(AirflowException, match="no price is known") as refusal:
+    with pytest.raises(WiroConnectionError, match="no price is known"):
         work.run([{"prompt": "robot"}], **settings)
-
-    assert not isinstance(refusal.value, AirflowFailException)
     assert runs(work) == 0
 
 
@@ -118,16 +117,13 @@ def test_defaults_are_sent_and_the_journal_keeps_what_was_given(work: BatchWork)
     """So a schema that changes later lets no retry pay again."""
     inputs = [{"prompt": "film", "resolution": "480p"}]
     work.run(inputs, model=SEEDANCE, parameters={}, fill_defaults=True)
-    plain = [entry["fingerprint"] for entry in work.entries if entry["what"] == "intent"]
     sent = work.wiro.tasks[0].parameters
     assert (sent["resolution"], sent["duration"], sent["ratio"]) == ("480p", "5", "16:9")
     assert "Item 0: Parameter 'duration' is not given, and is sent with its default" in work.log
 
-    work.remove_journal()
-    work.run(
-        inputs, model=SEEDANCE, parameters={"duration": 5, "ratio": "16:9"} and {}, check_parameters="off"
-    )
-    assert [entry["fingerprint"] for entry in work.entries if entry["what"] == "intent"] == plain
+    given = Inputs(InputSource(inputs), model=SEEDANCE, parameters={}, files={}, project_id=None)
+    kept = [entry["fingerprint"] for entry in work.entries if entry["what"] == "intent"]
+    assert kept == list(given.fingerprints())
 
 
 def test_a_lost_run_with_defaults_is_found_again(work: BatchWork) -> None:
@@ -174,10 +170,8 @@ def test_a_training_is_refused_unless_it_is_allowed(work: BatchWork, monkeypatch
 
 
 def test_ten_thousand_items_are_checked_and_priced_in_seconds(work: BatchWork) -> None:
-    from airflow_provider_wiro.batch.inputs.items import Inputs
-
     items = [{"prompt": f"film {number}", **FILM} for number in range(10_000)]
-    inputs = Inputs(items, model=SEEDANCE, parameters={}, files={}, project_id=None)
+    inputs = Inputs(InputSource(items), model=SEEDANCE, parameters={}, files={}, project_id=None)
     rules = ModelRules(WiroHook().get_model(SEEDANCE), mode="strict", fill_defaults=True)
     settings = work.operator([])._settings(1, project_id=None)
 
@@ -231,24 +225,26 @@ def test_an_estimate_says_what_it_does_not_know(work: BatchWork) -> None:
         [
             {"prompt": "odd", "resolution": "720p", "duration": "7"},
             {"prompt": "usual", "resolution": "720p"},
-            {"resolution": "720p"},
+            {"resolution": "720p", "duration": "5"},
         ],
+        fill_defaults=True,
     )
 
     assert (found["total"], found["unknown"], found["refused"]) == (3, 1, 1)
     assert (found["min_usd"], found["max_usd"], found["known_max_usd"]) == ("0.13", None, "0.13")
-    assert found["assumed"] == {"duration": "5"}
     assert len(found["notes"]) == 1
-    assert "1 of 3 items can't be right:\nItem 2: The required parameter 'prompt' is missing." in work.log
+    assert "1 of 3 items can't be right: Item 2: The required parameter 'prompt' is missing." in work.log
+
+
+def test_an_estimate_names_the_defaults_that_it_assumes(work: BatchWork) -> None:
+    found = estimated(work, [{"prompt": "film", "resolution": "720p"}], check_parameters="off")
+
+    assert (found["max_usd"], found["assumed"]) == ("0.13", {"duration": "5"})
 
 
 def test_an_estimate_of_nothing_known(work: BatchWork) -> None:
     found = estimated(work, [{"prompt": "robot"}], model=RETRO, parameters={"samples": 1})
 
-    assert (found["unknown"], found["min_usd"], found["max_usd"], found["item_min_usd"]) == (
-        1,
-        "0",
-        None,
-        None,
-    )
+    assert (found["unknown"], found["min_usd"]) == (1, "0")
+    assert (found["max_usd"], found["item_min_usd"]) == (None, None)
     assert "Estimated cost of the batch: not known for 1 items. Nothing was run." in work.log

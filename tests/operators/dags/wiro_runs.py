@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 
 ARGS = {
     "model": "retroAIx/Retro-Cartoons",
@@ -81,4 +82,35 @@ with dag("wiro_asking"):
 with dag("wiro_mapped"):
     DiesAfterTheWait.partial(task_id="generate", deferrable=True, **ARGS).expand(
         parameters=[small(f"robot {number}") for number in range(3)]
+    )
+
+with dag("wiro_labels"):
+    for deferrable in (False, True):
+        WiroRunOperator(
+            task_id=f"deferrable_{deferrable}",
+            parameters=small("a robot"),
+            label="of {{ dag_run.conf['prompt'] }}",
+            deferrable=deferrable,
+            **ARGS,
+        )
+    mapped = WiroRunOperator.partial(
+        task_id="mapped", parameters=small("a robot"), deferrable=True, **ARGS
+    ).expand(label=["SKU/001", "SKU-{{ dag_run.conf['prompt'] }}"])
+    WiroRunOperator.partial(
+        task_id="partial", label="{{ dag_run.conf['prompt'] }}", deferrable=False, **ARGS
+    ).expand(parameters=[small("a robot")])
+    WiroToObjectStorageOperator.partial(
+        task_id="land", path="{{ dag_run.conf['folder'] }}/{label}{suffix}"
+    ).expand(wiro_task_id=mapped.output)
+
+with dag("wiro_limits"):
+    WiroRunOperator(
+        task_id="estimate", parameters=small("a robot"), estimate_only=True, max_cost_usd="0.5", **ARGS
+    )
+    WiroRunOperator(
+        task_id="refused",
+        parameters=small("a robot"),
+        max_cost_usd="{{ dag_run.conf['limit'] }}",
+        on_unknown_price="refuse",
+        **ARGS,
     )

@@ -83,3 +83,22 @@ async def test_explore_shows_every_model_once(wiro: Client) -> None:
 async def test_an_unknown_model_is_not_accessible(wiro: Client) -> None:
     response = await wiro("Tool/Detail", {"slugowner": "a", "slugproject": "b"})
     assert response["errors"] == [{"code": 1, "message": "tool-not-accessible"}]
+
+
+async def test_a_model_may_have_no_list_of_parameters(wiro: Client) -> None:
+    response = await wiro("Tool/Detail", {"slugowner": "wiro", "slugproject": "surprise"})
+    assert response["tool"][0]["parameters"] is None
+    assert (await wiro("Run/wiro/surprise", {"anything": 1}))["result"] is True
+
+
+async def test_a_schema_may_have_open_types_absurd_bounds_and_odd_defaults(wiro: Client) -> None:
+    response = await wiro("Tool/Detail", {"slugowner": "wiro", "slugproject": "poster-studio"})
+    items = {item["id"]: item for group in response["tool"][0]["parameters"] for item in group["items"]}
+    assert items["prompt"]["required"] == "true"
+    assert (items["steps"]["min"], items["steps"]["max"]) == ("0", "9999999999")
+    assert items["ratio"]["default"] not in [option["value"] for option in items["ratio"]["options"]]
+    assert items["inks"]["default"] == ["black"]
+    assert items["seed"]["advanced"] is True
+    assert items["layout"]["jsonschema"] == {"type": "array", "items": {"type": "object"}}
+    types = {item["type"] for item in items.values()}
+    assert types >= {"selectwithcover", "multiselect", "numeric", "integer", "jsonschema"}

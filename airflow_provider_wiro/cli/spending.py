@@ -1,0 +1,47 @@
+"""The command ``spend``: what the project's runs cost, by Wiro's own books."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.parameters import split_slug
+from airflow_provider_wiro.cli.report import Report, Table
+from airflow_provider_wiro.spend.period import Period
+from airflow_provider_wiro.spend.reading import read_spend
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from airflow_provider_wiro.hooks.wiro import WiroHook
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def show_spend(hook: WiroHook, options: Namespace) -> Report:
+    """Add up what the runs of a period cost."""
+    period = Period.of(_moment(options.since), options.until and _moment(options.until), datetime.now(UTC))
+    if options.model is not None:
+        split_slug(options.model)
+    project_id = hook.connection.project_id
+    found = hook.run_flow(
+        lambda context: read_spend(context, period, model=options.model, project_id=project_id)
+    ).to_json()
+    whose = f"project {project_id}" if project_id else "all projects that the key sees"
+    lines = [f"{found['spent_usd']} USD for {found['tasks']:,} tasks of {whose}, {period}"]
+    unknown = found["unknown_cost_tasks"]
+    if unknown:
+        lines.append(f"More than that: Wiro has not recorded the cost of {unknown:,} tasks yet.")
+    rows = [
+        (one["model"], f"{one['tasks']:,}", one["spent_usd"], one["unknown_cost_tasks"] or None)
+        for one in found["by_model"]
+    ]
+    tables = [Table("", ("model", "tasks", "USD", "cost not known"), rows)] if rows else []
+    return Report(found, lines, tables)
+
+
+def _moment(text: str) -> str | timedelta:
+    """Read an age such as ``24h`` as how long ago; anything else is ISO text."""
+    age = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
+    return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else text

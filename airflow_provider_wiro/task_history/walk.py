@@ -1,0 +1,106 @@
+"""
+The walk down Wiro's task list: each task once, the newest first, a page at a time.
+
+The list is requested in the order of ids. A task in it only moves down, as newer ones are started meanwhile:
+then a page begins with tasks that the page before has shown. An id below all that were seen is new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_wiro.api.endpoints import MAX_ID_LENGTH, MAX_PAGE
+from airflow_provider_wiro.exceptions import WiroResponseError, WiroUsageError
+from airflow_provider_wiro.task_history.pages import read_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow_provider_wiro.api.flow import Flow, FlowContext
+    from airflow_provider_wiro.api.models import Task
+
+#: A walk ends with an error after this many tasks.
+MAX_TASKS = 1_000_000
+#: And after this many pages, should Wiro return fewer tasks at once.
+MAX_PAGES = 20_000
+#: This many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
+_MOST_REPEATS = 10
+
+
+def walk_down(
+    context: FlowContext,
+    take: Callable[[Sequence[Task]], bool],
+    *,
+    max_tasks: int = MAX_TASKS,
+    max_pages: int = MAX_PAGES,
+) -> Flow[None]:
+    """
+    Give all tasks of the list to ``take``, the newest first, until it returns False or the list ends.
+
+    :param take: is given the new tasks of each page, at least one; returns whether to walk on.
+    :raises WiroResponseError: the list can't be walked: it isn't newest first, or it shows the same tasks
+        again and again.
+    :raises WiroUsageError: it has not ended after ``max_tasks``, or ``max_pages``.
+    :raises WiroError: Wiro can't be asked.
+    """
+    seen = _Seen()
+    start, limit, repeats, longest = 0, MAX_PAGE, 0, 0
+    for _ in range(max_pages):
+        page, limit = yield from read_page(context, start, limit)
+        # Only an empty page is the end. A short one can be all that Wiro returns at once.
+        if not page:
+            return
+        fresh = seen.new_of(page)
+        repeats = 0 if fresh else repeats + 1
+        longest = max(longest, len(page))
+        if repeats == _MOST_REPEATS and len(page) < longest:
+            return  # the end, which new tasks keep moving down
+        if repeats == _MOST_REPEATS:
+            raise WiroResponseError("Wiro's task list shows the same tasks on each page.")
+        if fresh and not take(fresh):
+            return
+        start += len(page)
+        limit = min(MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
+        if start >= max_tasks:
+            break
+    raise WiroUsageError(
+        f"Wiro's task list has not ended after {start:,} tasks, and more are not read. Ask for a shorter "
+        "time."
+    )
+
+
+class _Seen:
+    """What a walk has seen. Of tasks whose ids are numbers, as Wiro's are, the lowest says it all."""
+
+    def __init__(self) -> None:
+        self._lowest: int | None = None
+        self._others: set[str] = set()
+
+    def new_of(self, page: Sequence[Task]) -> list[Task]:
+        """
+        Return the tasks of a page that no page before has shown.
+
+        :raises WiroResponseError: the page isn't newest first.
+        """
+        fresh: list[Task] = []
+        previous: int | None = None
+        for task in page:
+            number = _number(task.id)
+            if number is None:
+                if task.id not in self._others:
+                    self._others.add(task.id)
+                    fresh.append(task)
+                continue
+            if previous is not None and number > previous:
+                raise WiroResponseError("Wiro's task list is not newest first.")
+            previous = number
+            if self._lowest is None or number < self._lowest:
+                self._lowest = number
+                fresh.append(task)
+        return fresh
+
+
+def _number(wiro_task_id: str) -> int | None:
+    """Return an id as the number it usually is. Python reads no longer ones than some thousand digits."""
+    is_number = wiro_task_id.isdecimal() and wiro_task_id.isascii() and len(wiro_task_id) <= MAX_ID_LENGTH
+    return int(wiro_task_id) if is_number else None
