@@ -56,7 +56,7 @@ class ItemFindings:
         if self.model is not None:
             log.warning("This batch would be refused: %s", self.model)
         if self.refused.count:
-            log.warning("%s", self.refused.message("can't be right"))
+            log.warning("%s", self.refused.message("items can't be right"))
         self.notes.log(log)
         log.info("%s Nothing was run.", self.sum.line())
 
@@ -88,15 +88,15 @@ def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> N
     if found.refused.count and settings.fails_fast:
         raise WiroUsageError(
             found.refused.message(
-                "can't be right. Nothing was submitted; check_parameters='off' skips the check of the schema"
+                "items can't be right. Nothing was submitted; check_parameters='off' skips the check of the schema"
             )
         )
     if found.refused.count:
-        settings.log.warning("%s", found.refused.message("can't be right, and will fail"))
+        settings.log.warning("%s", found.refused.message("items can't be right, and will fail"))
     if must_know_price and found.unpriced.count:
         raise WiroUsageError(
             found.unpriced.message(
-                "have no known price, so that max_cost_usd can't be kept. Nothing was submitted; "
+                "items have no known price, so that max_cost_usd can't be kept. Nothing was submitted; "
                 "on_unknown_price='run' runs them"
             )
         )
@@ -133,7 +133,7 @@ class NamedItems:
         """
         more = self.count - len(self._lines)
         lines = [*self._lines, *([f"And {more:,} more."] if more else [])]
-        return f"{self.count:,} of {len(self._inputs):,} items {what}: {' '.join(lines)}"
+        return f"{self.count:,} of {len(self._inputs):,} {what}: {' '.join(lines)}"
 
 
 class Notes:
