@@ -27,6 +27,10 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [_modules("sensors")],
         "hooks": [_modules("hooks")],
         "triggers": [_modules("triggers", "wiro", "wiro_batch")],
+        "task-decorators": [
+            {"name": "wiro", "class-name": "airflow_provider_wiro.decorators.wiro.wiro_task"},
+            {"name": "wiro_batch", "class-name": "airflow_provider_wiro.decorators.wiro.wiro_batch_task"},
+        ],
         "transfers": [
             {
                 "source-integration-name": "Wiro",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Connection, Context
@@ -29,6 +30,24 @@ def is_parsed(operator: Any) -> bool:
     Airflow makes a mapped task in the worker from values that are data, and never rendered.
     """
     return not is_mapped_instance(operator)
+
+
+def determine_kwargs(
+    function: Callable[..., Any], op_args: Collection[Any], context: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """
+    Return the keyword arguments of a decorated function: those of the context that it asks for.
+
+    :param op_args: its positional arguments.
+    :param context: with the keyword arguments that the user gave.
+    """
+    try:
+        module = import_module("airflow.sdk.bases.decorator")  # 3.2+ has the function there
+        found = module.determine_kwargs
+    except (ImportError, AttributeError):
+        found = import_module("airflow.utils.operator_helpers").determine_kwargs
+    kwargs: Mapping[str, Any] = found(function, op_args, context)
+    return kwargs
 
 
 def mask_secret(secret: str) -> None:

@@ -181,6 +181,8 @@ def _decode(value: Any) -> Any:
     Decode a JSON-safe XCom as the database holds it: JSON, or (by Airflow version) JSON once more inside
     text.
     """
+    if not isinstance(value, str | bytes):
+        return value  # SQLite gives back a number as one
     decoded = json.loads(value)
     is_nested = isinstance(decoded, str) and decoded.startswith(("{", "[", '"'))
     return json.loads(decoded) if is_nested else decoded

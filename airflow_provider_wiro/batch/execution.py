@@ -27,7 +27,7 @@ from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
-from airflow_provider_wiro.batch.summary import return_result
+from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.settings import BatchSettings
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -156,6 +157,8 @@ class BatchExecution:
         self._context = context
         self._task_try = task_try
         self._on_ready = on_ready
+        #: What is known of the items, and where the manifest is; None until the journal is read.
+        self._known: tuple[BatchState, str] | None = None
 
     def run(
         self, journal: Journal | None, resumption: Resumption, *, waits: bool
@@ -198,6 +201,7 @@ class BatchExecution:
                 missing=missing,
                 is_resumed=resumption.before is not None,
             )
+            self._known = state, manifest
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
@@ -233,6 +237,17 @@ class BatchExecution:
                 resumption,
                 waits=waits,
             )
+
+    def lineage(self, *, is_over: bool) -> Any:
+        """Return an ``OperatorLineage``; None where nothing is known, or OpenLineage isn't installed."""
+        if self._known is None:
+            return None
+        from airflow_provider_wiro.lineage.openlineage import operator_lineage
+
+        state, manifest = self._known
+        outputs = [(manifest, None)] if is_over else []
+        model = self._settings.model
+        return operator_lineage(model, lineage_fields(state, model), outputs=outputs)
 
     def _work(
         self, batch: BatchContext, resumption: Resumption, *, waits: bool

@@ -151,6 +151,8 @@ class RunFollower:
             return False, None
         if task is not None and task.started_at is not None:
             self.seen_running.add(item)
+        if task is not None and task.is_cancelled:
+            self._queue.count(task)
         has_ended_by_itself = task is not None and task.is_terminal and not task.is_cancelled
         return True, task if has_ended_by_itself else None
 
@@ -162,7 +164,13 @@ class RunFollower:
         await self._queue.fail(item, reason, is_final=True, keeps_task=True)
 
     async def _conclude(self, item: int, task: Task) -> None:
-        """Handle a task that has ended."""
+        """Handle a task that has ended, and count it once that is recorded."""
+        was_counted = self._queue.state.attempts[item].has_ended
+        if await self._settle(item, task) and not was_counted:
+            self._queue.count(task)
+
+    async def _settle(self, item: int, task: Task) -> bool:
+        """Decide what becomes of the item of a task that has ended; False: the next try will see the end."""
         try:
             check_success(task, min_outputs=self._settings.min_outputs)
         except WiroTaskCancelledError as error:
@@ -175,7 +183,7 @@ class RunFollower:
                     usd = self._queue.state.attempts[item].max_usd
                     self._queue.recorder.note(entries.task_billed(task.id, cost, usd))
                 self._queue.requeue(item)
-                return
+                return True
             was_running = task.started_at is not None
             await self._queue.fail(item, error, task, is_final=True, is_billed=was_running)
         except WiroError as error:
@@ -183,27 +191,29 @@ class RunFollower:
         else:
             for warning in success_warnings(task):
                 self._queue.item_log.warn(item, warning)
-            await self._land(item, task)
+            return await self._land(item, task)
+        return True
 
-    async def _land(self, item: int, task: Task) -> None:
-        """Land a task's outputs, if outputs land; only then the item is done."""
+    async def _land(self, item: int, task: Task) -> bool:
+        """Land a task's outputs, if outputs land; only then the item is done. False: it is not over."""
         files: list[dict[str, Any]] | None = None
         if self._transfer is not None:
             async with self._landing:
                 while files is None:
                     if self._queue.fatal is not None:
-                        return  # its task is known, and the next try lands it
+                        return False  # its task is known, and the next try lands it
                     self._hook.check()
                     try:
                         files = await self._landed(self._transfer, item, task)
                     except WiroOutputError as error:
                         if not await self._queue.fail(item, error, task, keeps_task=True):
-                            return
+                            return True
         starts = self._queue.state.runs_sent(item)
         result = item_result(
             "succeeded", starts, task, files=files, include_links=self._settings.include_links
         )
         await self._queue.end(item, result)
+        return True
 
     async def _landed(self, transfer: ItemTransfer, item: int, task: Task) -> list[dict[str, Any]]:
         state = self._queue.state

@@ -89,6 +89,11 @@ class ItemQueue:
         except TimeoutError:
             return
 
+    def count(self, task: Task) -> None:
+        """Count a task that has ended in Airflow's metrics."""
+        if self.settings.metrics is not None:
+            self.settings.metrics.count(task)
+
     def close(self, error: Exception) -> None:
         """Submit nothing more; tasks that run are followed to their end."""
         if self.fatal is None and not isinstance(error, TaskStoppedError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.catalog import CheckMode
+    from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
 
 
@@ -40,6 +41,7 @@ class BatchSettings:
     :ivar allow_categories: of those that are refused otherwise.
     :ivar max_cost_usd: the budget over all tries, None if there is none.
     :ivar refuses_unknown_price: run nothing whose price isn't known, if there is a budget.
+    :ivar metrics: count the items' tasks; None counts nothing.
     """
 
     model: str
@@ -66,6 +68,7 @@ class BatchSettings:
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
     include_links: bool = False
+    metrics: RunMetrics | None = None
     check_parameters: CheckMode = "warn"
     fill_defaults: bool = False
     allow_categories: Sequence[str] = ()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.batch.context import BatchContext
     from airflow_provider_wiro.batch.spending.report import SpendingReport
+    from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.state_files.task_try import TaskTry
 
 #: What a batch returns.
@@ -99,6 +100,19 @@ def return_result(
         batch.journal.append([entries.result_returned(max_tries, summary, task_try)])
     batch.shards.delete(state.named_shards)
     return summary
+
+
+def lineage_fields(state: BatchState, model: str) -> dict[str, Any]:
+    """Return what OpenLineage's run facet says of a batch; the costs are those of all tries so far."""
+    return {
+        "model": model,
+        "total": state.total,
+        "succeeded": state.count(ItemState.DONE),
+        "failed": state.count(ItemState.FAILED),
+        "costUsd": state.costs.total_usd,
+        "knownCostUsd": state.costs.known_usd,
+        "unknownCosts": state.costs.unknown,
+    }
 
 
 def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:

@@ -233,4 +233,6 @@ async def _note_late_costs(hook: StoppableHook, queue: ItemQueue, waiting: Defer
         return
     for wiro_task_id, usd in (await read_costs(hook, unknown)).items():
         queue.recorder.note(entries.cost_learned(wiro_task_id, usd))
+        if queue.settings.metrics is not None:
+            queue.settings.metrics.count_late_cost(usd)
     await queue.recorder.keep()

@@ -59,10 +59,12 @@ class RunStopper:
     :param cancel_on_kill: stop it when the Airflow task is stopped.
     :param cancel_on_timeout: stop it when its time has passed.
     :ivar last_seen: the task as Wiro showed it last, None if it wasn't asked.
+    :ivar stopped: the task as Wiro showed it when it was to be stopped: cancelled, or ended by itself before.
     """
 
     def __init__(self, log: Log, *, cancel_on_kill: bool, cancel_on_timeout: bool) -> None:
         self.last_seen: SeenTask | None = None
+        self.stopped: Task | None = None
         self._log = log
         self._cancel_on_kill = cancel_on_kill
         self._cancel_on_timeout = cancel_on_timeout
@@ -297,6 +299,7 @@ class RunStopper:
             self._log.exception("Could not stop Wiro task %s; it may still run.", wiro_task_id)
             return
         self._settled_ids.add(wiro_task_id)
+        self.stopped = task or _cancelled(wiro_task_id)
         if task is not None and task.is_terminal and not task.is_cancelled:
             self._log.info("Wiro task %s had ended already.", wiro_task_id)
         else:
@@ -325,5 +328,13 @@ class RunStopper:
                 if task is not None and task.is_terminal and not task.is_cancelled:
                     return task  # it ended by itself meanwhile
                 what = "It was stopped."
+                self.stopped = task or _cancelled(error.wiro_task_id)
         self._settled_ids.add(error.wiro_task_id)
         raise WiroTaskTimeoutError(f"{error} {what}", wiro_task_id=error.wiro_task_id) from error
+
+
+def _cancelled(wiro_task_id: str) -> Task:
+    """Return a stopped task that Wiro's response to the stop didn't show."""
+    from airflow_provider_wiro.api.models import Task, TaskStatus
+
+    return Task(id=wiro_task_id, status=TaskStatus.CANCEL.value)

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import exact_number, json_object, text
@@ -149,7 +150,8 @@ def _usd_or_nothing(value: Any) -> Decimal | None:
 def _shown(value: Any, depth: int = 2) -> Any:
     """Return a part of a row for XCom: JSON that every database takes, and no longer than a person reads."""
     if isinstance(value, Mapping) and depth:
-        return {text(name)[:_MOST_SHOWN]: _shown(inner, depth - 1) for name, inner in value.items()}
+        items = islice(value.items(), _MOST_SHOWN)
+        return {text(name)[:_MOST_SHOWN]: _shown(inner, depth - 1) for name, inner in items}
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):

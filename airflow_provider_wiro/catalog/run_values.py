@@ -93,7 +93,9 @@ class RunValues:
         kind = known.kind.strip().lower() if known else ""
         fields = (parameter,) if kind == "combinefileinput" else (parameter, f"{parameter}{_URL}")
         counts = [_count(self._given.get(field), kind) for field in fields]
-        return FileCount(sum(count.least for count in counts), sum(count.most for count in counts))
+        least, most = sum(count.least for count in counts), sum(count.most for count in counts)
+        # A parameter for one file that is given in both of its fields may have one or two.
+        return FileCount(min(least, 1) if kind == "fileinput" else least, most)
 
     def file_parameters(self) -> list[str]:
         """Return the parameters that take files by the schema, and those that are given any."""

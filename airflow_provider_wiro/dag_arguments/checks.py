@@ -87,6 +87,24 @@ def check_age(name: str, age: float | timedelta | None) -> float | None:
     return float(seconds)
 
 
+def check_reuse_results(uri: str | None) -> None:
+    """
+    Refuse what can't be the place of result cards.
+
+    :raises WiroUsageError: it is no absolute path or URI of a folder.
+    """
+    if uri is None:
+        return
+    if not isinstance(uri, str) or not uri.strip():
+        raise WiroUsageError(
+            "Expected reuse_results as the path or URI of a folder, such as s3://aws_default@bucket/results, "
+            f"found {uri!r:.100}."
+        )
+    from airflow_provider_wiro.storage.location import parse_location  # few give one
+
+    parse_location(uri, "reuse_results")
+
+
 def check_words(name: str, words: Iterable[str]) -> tuple[str, ...]:
     """
     Return a list of words as a tuple.

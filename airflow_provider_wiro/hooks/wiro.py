@@ -324,7 +324,7 @@ class WiroHook(BaseHook):
         self, model: str, parameters: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None
     ) -> Estimate:
         """
-        Return what a run will cost, by Wiro's price list. It is free, and reads no file.
+        Return what a run will cost, by Wiro's price list of the last hour. It is free, and reads no file.
 
         :param model: ``owner/model``.
         :param parameters: as for :meth:`run_model`.
@@ -335,7 +335,8 @@ class WiroHook(BaseHook):
 
         cleaned = clean_parameters({} if parameters is None else parameters)
         counts = count_files(files)
-        return price.estimate(self.get_model(model), cleaned, counts)
+        # Without a description here, asking again raises the error that says why.
+        return price.estimate(self.cached_model(model) or self.get_model(model), cleaned, counts)
 
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

@@ -241,7 +241,9 @@ class WiroAsyncHook(BaseHook):
 
         cleaned = clean_parameters({} if parameters is None else parameters)
         counts = count_files(files)
-        return price.estimate(await self.get_model(model), cleaned, counts)
+        # Without a description here, asking again raises the error that says why.
+        described = await self.cached_model(model) or await self.get_model(model)
+        return price.estimate(described, cleaned, counts)
 
     async def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20

@@ -26,6 +26,7 @@ from airflow_provider_wiro.input_files.sources import (
     FileSource,
     check_is_mapping,
     flattened,
+    is_landed,
     is_web_url,
     object_uri_of,
     output_identity,
@@ -109,8 +110,8 @@ def resolve_file(source: Any, aws_conn_id: str | None = AWS_CONN_ID, where: str 
     :param where: what the file is for; error messages start with it.
     :raises WiroUsageError: see :func:`resolve_files`.
     """
-    if (
-        isinstance(source, Mapping) and "uri" not in source
+    if isinstance(source, Mapping) and not is_landed(
+        source
     ):  # another task's result: a URL, never a path on this machine
         return _naming(where, partial(_linked_file, source))
     if is_web_url(source):
@@ -168,7 +169,7 @@ def _linked_file(source: Mapping[str, Any]) -> FileUrl:
 
 def _uploadable(source: Any, aws_conn_id: str | None, where: str) -> FileContent:
     found = f"the URL {shown(source)}" if is_web_url(source) else None
-    if isinstance(source, Mapping) and "uri" not in source:
+    if isinstance(source, Mapping) and not is_landed(source):
         found = f"{type(source).__name__} with the URL {shown(_linked_file(source).url)}"
     if found is not None:
         raise WiroUsageError(

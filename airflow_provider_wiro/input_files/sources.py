@@ -70,7 +70,8 @@ def _landed(source: Any) -> Any:
 
 def _is_answer(output: Mapping[str, Any]) -> bool:
     """Whether an output is an LLM's answer: text in the summary, and no file."""
-    return not output.get("url") and str(output.get("content_type") or RAW).lower() == RAW
+    has_file = output.get("url") or output.get("uri")
+    return not has_file and str(output.get("content_type") or RAW).lower() == RAW
 
 
 def sources_of(files: Mapping[str, Any] | None) -> dict[str, list[Any]]:
@@ -120,10 +121,15 @@ def output_identity(source: Mapping[str, Any]) -> str:
 def reference_of(source: Any) -> str:
     """Return a name of a source, to compare runs whose files can't be opened; never shown."""
     if isinstance(source, Mapping):
-        if "url" not in source and "uri" in source:
+        if is_landed(source):
             return str(source["uri"])
         return output_identity(source) or str(source.get("url"))
     return with_connection(source)
+
+
+def is_landed(source: Mapping[str, Any]) -> bool:
+    """Whether a file of another task's result is in an object store: a transfer's, or a reused run's."""
+    return "uri" in source and ("url" not in source or (not source["url"] and bool(source["uri"])))
 
 
 def is_web_url(source: Any) -> bool:

@@ -91,7 +91,7 @@ class ObjectMetadata:
 
         The object is there and whole, so a failure is only logged.
         """
-        if self.tags is None:
+        if self.tags is None or "sha256" in self.tags or not sha256:
             return
         try:
             client.put_object_tagging(**where, Tagging=tag_set(with_digest(self.tags, sha256)))

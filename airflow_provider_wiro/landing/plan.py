@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.storage.landed_object import LandedObject
 
 #: What an object's key may be made of, in the `s3_key` of the operator.
 PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suffix"})
@@ -34,6 +35,9 @@ PLACEHOLDERS = frozenset({"wiro_task_id", "model", "index", "name", "stem", "suf
 RUN_PLACEHOLDERS = PLACEHOLDERS | {"label"}
 #: What the key of a run's manifest may be made of.
 MANIFEST_PLACEHOLDERS = frozenset({"wiro_task_id", "model", "label"})
+
+#: The objects that an LLM's answer becomes, and their types.
+_PART_TYPES = {"json": "application/json", "txt": "text/plain; charset=utf-8"}
 
 _MIME_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 
@@ -86,6 +90,34 @@ def plan(
     return planned
 
 
+def plan_landed(
+    task: Task,
+    landed: Sequence[LandedObject],
+    key_template: str,
+    *,
+    model: str | None = None,
+    label: str | None = None,
+    argument: str = "s3_key",
+) -> list[PlannedObject]:
+    """
+    Return the objects that objects of an earlier transfer become: see :func:`plan`.
+
+    :param task: with the outputs that they are of.
+    """
+    outputs = {output.index: output for output in task.outputs}
+    labels = label_values(key_template, label, argument)
+    planned: list[PlannedObject] = []
+    for one in landed:
+        output = outputs[one.output]
+        name = output_name(one.name, one.content_type, None)
+        values = {**_values(task, model, output, name), **labels}
+        key = fill_key(key_template, values, argument=argument)
+        content_type = _PART_TYPES.get(one.part) or content_type_of(one.content_type, name)
+        planned.append(PlannedObject(output, name, key, content_type, one.size, one.part))
+    _refuse_collisions(planned, key_template, argument)
+    return planned
+
+
 def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | None]]:
     """Yield name, content type, part and body of each object: one for a file, two for an LLM's answer."""
     if output.content is None:
@@ -97,8 +129,8 @@ def _parts(task: Task, output: Output) -> Iterator[tuple[str, str, str, bytes | 
     scrub = without([*secret_values(task.parameters), *secret_values(output.content)])
     structured = scrub(json_text(output.content))
     plain = scrub(answer_text([output.content], task.debug_output))
-    yield f"{stem}.json", "application/json", "json", _line(structured)
-    yield f"{stem}.txt", "text/plain; charset=utf-8", "txt", _line(plain)
+    yield f"{stem}.json", _PART_TYPES["json"], "json", _line(structured)
+    yield f"{stem}.txt", _PART_TYPES["txt"], "txt", _line(plain)
 
 
 def _line(text: str) -> bytes:

@@ -76,6 +76,8 @@ class MasksSecretParameters(_Base):
             secret_values({"callbackUrl": getattr(self, "callback_url", None)}),
             secret_values(read_json(getattr(self, "parameters", None))),
             secret_values(getattr(self, "files", None)),
+            secret_values(getattr(self, "op_args", None)),
+            secret_values(getattr(self, "op_kwargs", None)),
             chain.from_iterable(map(secret_values, inputs if isinstance(inputs, list | tuple) else ())),
         )
         for secret in islice(dict.fromkeys(found), _MOST_MASKED):

@@ -13,6 +13,7 @@ from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_label,
     check_min_outputs,
+    check_reuse_results,
     check_state_path,
     check_timeout,
     check_usd,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.run.given_inputs import GiveInputs
+    from airflow_provider_wiro.run.run_ends import RunEnds
     from airflow_provider_wiro.run.task_run import TaskRun
 
 
@@ -186,6 +189,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(reuse_results):
+                check_reuse_results(reuse_results)
             if not is_known_later(label):
                 check_label(label)
         check_flags(
@@ -228,6 +233,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
         # Airflow's operators have a property `label`: the task's name in the graph.
         self.run_label = label
+        self._ends: RunEnds | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -278,9 +284,12 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         *,
         is_resumed: bool = False,
         follow_until: float | None = None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """Resume after the trigger's event: read the task itself, and return its run summary."""
-        return self._task_run(context).complete(event, is_resumed=is_resumed, follow_until=follow_until)
+        return self._task_run(context).complete(
+            event, is_resumed=is_resumed, follow_until=follow_until, inputs=inputs
+        )
 
     @in_brief
     def resume_execution(
@@ -300,12 +309,35 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self._stopper.kill()
 
     def _task_run(self, context: Context) -> TaskRun:
+        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
+        from airflow_provider_wiro.run.run_ends import RunEnds
         from airflow_provider_wiro.run.settings import RunSettings
         from airflow_provider_wiro.run.task_run import TaskRun
 
+        metrics = RunMetrics(context["ti"].dag_id, self.model, self.log)
+        self._ends = RunEnds(metrics, self._stopper, self.model)
         return TaskRun(
-            self, context, RunSettings.of(self), self.hook, self._stopper, self._check_rendered_arguments
+            self,
+            context,
+            RunSettings.of(self),
+            self.hook,
+            self._stopper,
+            self._check_rendered_arguments,
+            self._ends,
+            self._give_inputs(context),
         )
+
+    def _give_inputs(self, context: Context) -> GiveInputs | None:
+        """Return what sets the run's inputs when the task runs; None: Airflow has set them."""
+        return None
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage, if it is installed, the model, its input files, and what the run cost."""
+        return None if self._ends is None else self._ends.lineage()
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report the same of a run that failed, was stopped, or brought too few outputs."""
+        return self.get_openlineage_facets_on_complete(task_instance)
 
     def _check_rendered_arguments(self) -> None:
         self.check_native_tuples()

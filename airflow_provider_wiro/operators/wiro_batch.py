@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.execution import Destination, Resumption, Sources
+    from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
@@ -369,6 +369,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
         self._waits_here = not self.deferrable
+        self._execution: BatchExecution | None = None
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -391,12 +392,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
         if self.estimate_only:
-            return self._estimate()
+            return self._estimate(context)
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
 
-    def _estimate(self) -> BatchEstimate:
+    def _estimate(self, context: Context) -> BatchEstimate:
         """Return what the batch will cost. Nothing is run or kept, and there is nothing to stop."""
         from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
         from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
@@ -406,7 +407,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             split_slug(self.model)
             self.check_native_tuples()
             project_id = self.project_id or self.hook.connection.project_id
-            settings = self._settings(try_number=1, project_id=project_id)
+            settings = self._settings(context, context["ti"].try_number, project_id)
             model = self.hook.cached_model(self.model)
             with self._sources().open(settings, lambda: model, keeps_bad=True) as inputs:
                 rules = ModelRules.of(settings, model)
@@ -543,7 +544,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self._stopper.prepare(self.hook, journal, try_number=task_try.number)
             self._stopper.check()
             execution = BatchExecution(
-                self._settings(task_try.number, project_id=self.project_id or connection.project_id),
+                self._settings(context, task_try.number, self.project_id or connection.project_id),
                 self._sources(),
                 destination,
                 self.hook,
@@ -554,15 +555,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                     self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
                 ),
             )
+            self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)
         if "trigger" in result:
             note_before_deferral(context, result["kwargs"])
             self.defer(**result)
         return result
 
-    def _settings(self, try_number: int, *, project_id: str | None) -> BatchSettings:
+    def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
         from airflow_provider_wiro.batch.settings import BatchSettings
         from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
+        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 
         return BatchSettings(
             model=self.model,
@@ -594,6 +597,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             allow_categories=self.allow_categories,
             max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
             refuses_unknown_price=self.on_unknown_price == "refuse",
+            metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
         )
 
     def _sources(self) -> Sources:
@@ -642,6 +646,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         is_url = self.s3_key.startswith("s3://")
         bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
         return OwnObjects(arguments, bucket, self.verify)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Report to OpenLineage, if it is installed, the model, the manifest, and what the batch cost."""
+        return None if self._execution is None else self._execution.lineage(is_over=True)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report what a batch that failed, or was stopped, has cost by then."""
+        return None if self._execution is None else self._execution.lineage(is_over=False)
 
     def on_kill(self) -> None:
         """Stop everything. Airflow calls this in a signal handler, after which execution continues."""

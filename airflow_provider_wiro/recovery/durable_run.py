@@ -142,7 +142,8 @@ class DurableRun:
         found = self._decide(record)
         self._fence.leave_trace()
         if record is not None:
-            self._log.info("Earlier run: %s.", found.reason)
+            log = self._log.warning if found.gives_up else self._log.info
+            log("Earlier run: %s.", found.reason)
         if found.record is None:
             is_mine = not (is_assumed or self._is_of_deleted_dag_run)
             self._is_of_deleted_dag_run = False
@@ -236,6 +237,7 @@ class DurableRun:
                 references=self._wanted.references or None,
                 files=digests_of(self._wanted.files),
                 lost_sendings=lost_sendings,
+                inputs=self._wanted.inputs,
                 **self._written_by,
             )
         )

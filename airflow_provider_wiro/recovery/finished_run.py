@@ -24,24 +24,30 @@ if TYPE_CHECKING:
 
 def mark_consumed(
     store: RecordStore | None, wiro_task_id: str, log: Log, *, try_number: int | None = None
-) -> None:
+) -> bool:
     """
     Record that a run's result is returned: after a Clear the task starts a new run.
 
     A retry still returns the same result: the worker can die before Airflow has recorded the success.
 
     :param try_number: of the Airflow task; a record that a later try has taken over is left to that one.
+    :return: whether nothing says that the result was, or will be, returned by another try.
     """
     if store is None:
-        return
+        return True
     try:
         record = store.read()
-        if record is None or record.wiro_task_id != wiro_task_id or record.is_consumed:
-            return
-        if record.writer is None or try_number is None or record.try_number <= try_number:
+        if record is None or record.wiro_task_id != wiro_task_id:
+            return True
+        if record.is_consumed:
+            return False
+        is_overtaken = record.writer is not None and try_number is not None and record.try_number > try_number
+        if not is_overtaken:
             store.write(replace(record, is_consumed=True))
     except WiroError as error:
         log.warning("%s After a Clear, this task would return the same result again.", error)
+        return True
+    return not is_overtaken
 
 
 def stop_strays(

@@ -19,6 +19,7 @@ from airflow_provider_wiro.exceptions import (
     WiroError,
     WiroNotFoundError,
     WiroOrphanedRunError,
+    WiroUsageError,
 )
 from airflow_provider_wiro.input_files.sent_files import SentFiles, with_digests
 from airflow_provider_wiro.recovery.lost_run_digests import LostRunDigests, find_to_stop
@@ -56,6 +57,7 @@ class RunSpec:
     :ivar problem: why the files can't be sent. It matters only where a new Run is needed.
     :ivar patience_seconds: ``[wiro] lost_run_patience``.
     :ivar min_outputs: a task that succeeded with fewer outputs is not the wanted result.
+    :ivar inputs: for the record, see :class:`~airflow_provider_wiro.recovery.run_record.RunRecord`.
     """
 
     model: str
@@ -69,6 +71,7 @@ class RunSpec:
     problem: WiroError | None = None
     patience_seconds: float = LOST_RUN_PATIENCE_SECONDS
     min_outputs: int | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def is_run_of(self, record: RunRecord) -> bool:
         """
@@ -109,12 +112,14 @@ class ResumeDecision:
     :ivar reason: for the log.
     :ivar open_seconds: until a lost Run can be certain not to have started anything. Until then nothing may
         be started, and the list has to be searched again. None: it is decided.
+    :ivar gives_up: a run that may be billed is given up, since this try wants another one.
     """
 
     record: RunRecord | None
     task: Task | None
     reason: str
     open_seconds: float | None = None
+    gives_up: bool = False
 
 
 def resume(
@@ -149,6 +154,23 @@ def resume(
             yield from resolve_lost_run(context, record, wanted, resubmits_orphans=policy.resubmits_orphans)
         )
     return (yield from _look_at_known(context, record, record.wiro_task_id, wanted, policy))
+
+
+def check_same_run(record: RunRecord | None, wanted: RunSpec) -> None:
+    """
+    Make sure that a try, after a pause, wants the run that it has sent before.
+
+    :param record: None if there is none, or of another try: then this says nothing.
+    :raises WiroUsageError: it wants another one, which could be paid for beside the first.
+    """
+    if record is None or record.is_consumed or record.try_number != wanted.task_try.number:
+        return
+    if not wanted.is_run_of(record):
+        raise WiroUsageError(
+            "Parameters or files changed during a pause of this try, so the Run that it has sent can't be "
+            "matched, and another one could be paid for, too. Nothing was sent. Templates and functions have "
+            "to give the same values each time: none may depend on the time of day, or on chance."
+        )
 
 
 def _look_at_known(
@@ -201,12 +223,16 @@ def _leave_stale(
                 "stopped. Look in the dashboard at wiro.ai. on_orphaned_intent='resubmit' starts a new run."
             )
         return ResumeDecision(
-            None, None, f"{what}; its response was lost, and if Wiro has started it, it is left to end"
+            None,
+            None,
+            f"{what}; its response was lost, and if Wiro has started it, it is left to end, and billed",
+            gives_up=True,
         )
     if policy.stops_stale:
         yield from stop_task(record.wiro_task_id, context)
         return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} was stopped")
-    return ResumeDecision(None, None, f"{what}; its Wiro task {record.wiro_task_id} is left to end")
+    left = f"{what}; its Wiro task {record.wiro_task_id} is left to end, and billed"
+    return ResumeDecision(None, None, left, gives_up=True)
 
 
 def resolve_lost_run(

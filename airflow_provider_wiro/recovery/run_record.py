@@ -56,6 +56,8 @@ class RunRecord:
     :ivar run_started_at: see there.
     :ivar accepted_at: Unix time at which Wiro's response with the task's id was read: until some seconds
         after it Wiro may not know the task yet.
+    :ivar inputs: what a decorated function gave the run, by which a retry runs the same again:
+        ``parameters``, ``files`` and ``label``, as far as they may be kept.
     """
 
     fingerprint: str
@@ -72,6 +74,7 @@ class RunRecord:
     clears: int | None = None
     run_started_at: float | None = None
     accepted_at: float | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it is stored, without later fields that say nothing."""
@@ -89,6 +92,7 @@ class RunRecord:
             "lost_sendings": [sending.to_json() for sending in self.lost_sendings],
             "run_started_at": to_stored_or_none(self.run_started_at),
             "accepted_at": to_stored_or_none(self.accepted_at),
+            "inputs": self.inputs,
         }
         return {
             "version": RECORD_VERSION,
@@ -123,6 +127,7 @@ class RunRecord:
             and isinstance(found["earlier_task_ids"], list | tuple)
             and all(value is None or isinstance(value, str) for value in (task_id, writer, references))
             and isinstance(found.get("clears", 0), int)
+            and isinstance(found.get("inputs", {}), Mapping)
         )
         if not is_sound:
             raise ValueError("A field has a value of another type.")
@@ -141,6 +146,7 @@ class RunRecord:
             clears=found.get("clears"),
             run_started_at=from_stored_or_none(found.get("run_started_at")),
             accepted_at=from_stored_or_none(found.get("accepted_at")),
+            inputs=found.get("inputs", {}),
         )
 
     @property

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.run.prepared_run import PreparedRun
+    from airflow_provider_wiro.run.reuse import RunReuse
     from airflow_provider_wiro.run.settings import RunSettings
 
 
@@ -50,6 +51,7 @@ class BeforeRun:
     """
     Passes or refuses one run. Whatever it does, it does once, however often the run is sent.
 
+    :ivar reuse: finds the result of an equal run.
     :ivar is_checked: this try has passed the run before, and has waited for a slot since.
     """
 
@@ -57,6 +59,7 @@ class BeforeRun:
     settings: RunSettings
     run: PreparedRun
     log: Log
+    reuse: RunReuse
     is_checked: bool = False
 
     def __call__(self) -> RunSummary | None:
@@ -74,7 +77,7 @@ class BeforeRun:
         body = self.body
         if not self.is_checked:
             self._check(body, limit)
-        return None
+        return self.reuse.find(self.run)
 
     @cached_property
     def body(self) -> RunBody:

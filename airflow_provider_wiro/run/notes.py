@@ -4,8 +4,9 @@ RunNotes: what an Airflow task instance has stored about its run: in XCom, which
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroRecordError
 from airflow_provider_wiro.recovery.record_store import open_record_store
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The XCom that holds the Wiro task's id from the submission on.
 TASK_ID_KEY = "wiro_task_id"
+#: The XCom that holds what a decorated function has returned, during a deferral without a record.
+INPUTS_KEY = "wiro_inputs"
 
 
 class RunNotes:
@@ -80,8 +83,23 @@ class RunNotes:
             return None
         return record.wiro_task_id or pushed
 
-    def _pushed(self) -> str | None:
+    def push_inputs(self, inputs: Mapping[str, Any]) -> None:
+        """Keep the run's inputs until this try continues after a deferral. They hold no secret."""
         ti = self._context["ti"]
-        # By its index, or a mapped task gets the ids of all of them.
-        found = ti.xcom_pull(key=TASK_ID_KEY, task_ids=ti.task_id, map_indexes=getattr(ti, "map_index", -1))
+        ti.xcom_push(key=INPUTS_KEY, value={**inputs, "try_number": ti.try_number})
+
+    def pushed_inputs(self) -> Mapping[str, Any]:
+        """Return the inputs that this very try has kept; nothing if it has kept none."""
+        found = None if self._has_pushed_nothing else self._pulled(INPUTS_KEY)
+        if isinstance(found, Mapping) and found.get("try_number") == self._context["ti"].try_number:
+            return found
+        return {}
+
+    def _pushed(self) -> str | None:
+        found = self._pulled(TASK_ID_KEY)
         return found if isinstance(found, str) else None
+
+    def _pulled(self, key: str) -> Any:
+        ti = self._context["ti"]
+        # By its index, or a mapped task gets the values of all of them.
+        return ti.xcom_pull(key=key, task_ids=ti.task_id, map_indexes=getattr(ti, "map_index", -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from airflow_provider_wiro.dag_arguments.literals import likely_templates
 from airflow_provider_wiro.downloads.late_links import await_links, awaits_links, missing_links_warning
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
+    WiroError,
     WiroOvertakenError,
     WiroTaskTimeoutError,
 )
@@ -25,19 +27,21 @@ from airflow_provider_wiro.links.wiro import has_stored_nothing, push_task_url
 from airflow_provider_wiro.recovery.durable_run import KnownResult
 from airflow_provider_wiro.recovery.finished_run import mark_consumed, stop_strays
 from airflow_provider_wiro.recovery.record_store import current_try
+from airflow_provider_wiro.recovery.resume import check_same_run
 from airflow_provider_wiro.run.before_run import BeforeRun, estimate_only
 from airflow_provider_wiro.run.follower import TaskFollower
+from airflow_provider_wiro.run.given_inputs import TryInputs
 from airflow_provider_wiro.run.notes import TASK_ID_KEY, RunNotes
 from airflow_provider_wiro.run.pauses import Pauses
 from airflow_provider_wiro.run.prepared_run import prepare_run
+from airflow_provider_wiro.run.reuse import RunReuse
 from airflow_provider_wiro.run.submission import Submitter
 from airflow_provider_wiro.state_files.try_trace import open_trace
 from airflow_provider_wiro.triggers.deferral import TriggerOutcome, defer_until_ended, is_stale_event
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
@@ -46,7 +50,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.cancellation.run_stopper import RunStopper
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.recovery.durable_run import ActiveRun
+    from airflow_provider_wiro.recovery.resume import RunSpec
+    from airflow_provider_wiro.run.given_inputs import GiveInputs
     from airflow_provider_wiro.run.prepared_run import PreparedRun
+    from airflow_provider_wiro.run.run_ends import RunEnds
     from airflow_provider_wiro.run.settings import RunSettings
     from airflow_provider_wiro.triggers.deferral import FailedDeferral
 
@@ -60,6 +67,8 @@ class TaskRun:
 
     :param operator: the operator whose try it is.
     :param check_arguments: raises a WiroUsageError for rendered arguments that can't be right.
+    :param ends: is given what becomes of the Wiro task.
+    :param give_inputs: sets the operator's parameters, files and label, where these are known only now.
     """
 
     def __init__(
@@ -70,6 +79,8 @@ class TaskRun:
         hook: WiroHook,
         stopper: RunStopper,
         check_arguments: Callable[[], None],
+        ends: RunEnds,
+        give_inputs: GiveInputs | None = None,
     ) -> None:
         self._operator = operator
         self._context = context
@@ -77,6 +88,7 @@ class TaskRun:
         self._hook = hook
         self._stopper = stopper
         self._check_arguments = check_arguments
+        self._ends = ends
         self._log = operator.log
         #: This process waits by it; moments that are stored are the wall clock's.
         self._clock = SteadyClock()
@@ -86,8 +98,10 @@ class TaskRun:
             state_path=settings.state_path,
             has_pushed_nothing=has_stored_nothing(operator),
         )
+        self._inputs = TryInputs(operator, context, self._notes, give_inputs)
         self._follower = TaskFollower(hook, stopper, settings, self._log)
         self._pauses = Pauses(operator, context, settings, hook, stopper, self._clock)
+        self._reuse = RunReuse(hook, settings, self._log)
 
     # The parts of a try.
 
@@ -98,6 +112,7 @@ class TaskRun:
         With ``estimate_only``, return the estimate instead.
         """
         if self._settings.estimate_only:
+            self._take_inputs(is_beginning=True)
             with airflow_failures(), self._hook:
                 self._check_arguments()
                 return estimate_only(self._hook, self._settings, self._log)
@@ -117,23 +132,32 @@ class TaskRun:
         with self._stopped_unless_followed():
             if give_up_at is None or is_stale_event(event, self._context):
                 return self._run_for_timeout()
+            self._take_inputs()
             until = self._clock.from_wall(datetime.fromtimestamp(give_up_at, tz=UTC))
             return self._run(give_up_at=until, refusals=refusals)
 
     def complete(
-        self, event: Mapping[str, Any] | None, *, is_resumed: bool, follow_until: float | None
+        self,
+        event: Mapping[str, Any] | None,
+        *,
+        is_resumed: bool,
+        follow_until: float | None,
+        inputs: str | None = None,
     ) -> RunSummary:
         """
         Read the task after the trigger's event, and return its run summary.
 
         :param is_resumed: an earlier try started it.
         :param follow_until: its deadline, as Unix time.
+        :param inputs: the fingerprint of its inputs, under which its result card belongs.
         """
         with self._stopped_unless_followed():
             if is_stale_event(event, self._context):
                 return self._run_for_timeout()
+            self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 outcome = TriggerOutcome.from_event(event)
+                self._reuse.fingerprint = inputs
                 self._prepare_stop(outcome.wiro_task_id)
                 try:
                     task = outcome.poll_task(self._hook)
@@ -157,6 +181,7 @@ class TaskRun:
             if wiro_task_id is None or not is_of_this_try:
                 self._log.warning("The triggerer can't wait, so this worker does. %s", failed.reason)
                 return self._not_deferrable()._run_for_timeout()
+            self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 self._prepare_stop(wiro_task_id)
                 if failed.is_timeout:
@@ -169,7 +194,8 @@ class TaskRun:
                     task = self._follower.follow_instead(seen, failed.reason, None)
                 return self._finish(task, is_resumed=False)
 
-    def _stopped_unless_followed(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _stopped_unless_followed(self) -> Iterator[None]:
         """Stop the Wiro task if an error leaves this block and no later try would follow the task."""
 
         def is_followed(error: BaseException) -> bool:
@@ -186,12 +212,20 @@ class TaskRun:
             return record is not None and record.try_number > self._context["ti"].try_number
 
         self._stopper.leave_to_later_try(is_overtaken)
-        return self._stopper.unless_followed(is_followed, recorded_task)
+        with self._ends.counting_stops(), self._stopper.unless_followed(is_followed, recorded_task):
+            yield
 
     def _not_deferrable(self) -> TaskRun:
         settings = replace(self._settings, deferrable=False)
         return TaskRun(
-            self._operator, self._context, settings, self._hook, self._stopper, self._check_arguments
+            self._operator,
+            self._context,
+            settings,
+            self._hook,
+            self._stopper,
+            self._check_arguments,
+            self._ends,
+            self._inputs.give,
         )
 
     def _prepare_stop(self, wiro_task_id: str) -> None:
@@ -203,7 +237,12 @@ class TaskRun:
 
     # Start.
 
+    def _take_inputs(self, *, is_beginning: bool = False) -> None:
+        with airflow_failures():
+            self._settings = self._inputs.taken(self._settings, is_beginning=is_beginning)
+
     def _run_for_timeout(self, *, is_beginning: bool = False) -> RunSummary:
+        self._take_inputs(is_beginning=is_beginning)
         give_up_at = self._clock() + timedelta(seconds=self._settings.timeout)
         return self._run(give_up_at=give_up_at, refusals=0, is_beginning=is_beginning)
 
@@ -224,9 +263,13 @@ class TaskRun:
             # This reads the connection, which a kill can't: on_kill must not ask Airflow for it.
             base_url = self._hook.connection.base_url
             prepared = self._prepare(is_beginning=is_beginning)
+            if not is_beginning:
+                check_same_run(self._notes.record(), prepared.wanted)
             run = self._submitter().durable_run(
                 prepared,
-                BeforeRun(self._hook, self._settings, prepared, self._log, is_checked=refusals > 0),
+                BeforeRun(
+                    self._hook, self._settings, prepared, self._log, self._reuse, is_checked=refusals > 0
+                ),
                 give_up_at,
                 lambda seconds, lost, digests: self._pauses.defer(
                     seconds, give_up_at, refusals, lost, digests
@@ -243,12 +286,16 @@ class TaskRun:
                     return self._finish(self._stopper.on_timeout(error, self._hook), is_resumed=True)
                 except WiroConcurrencyLimitError as error:
                     waits += 1
+                    if self._settings.deferrable:
+                        self._inputs.keep(prepared, is_recorded=False)  # the record was taken back
                     self._pauses.for_slot(error, give_up_at, waits)
             if isinstance(active, KnownResult):
                 return active.summary
             wiro_task_id, model = active.wiro_task_id, self._settings.model
             self._stopper.on_accepted(wiro_task_id, self._hook)
-            if not active.is_resumed:
+            if active.is_resumed:
+                self._reuse.recognise(prepared)
+            else:
                 # A clock that was set forward since would give the task less time.
                 active = replace(active, started_at=max(active.started_at, self._clock.to_wall(asked_at)))
                 self._log.info("Submitted %s to Wiro: task %s.", model, wiro_task_id)
@@ -256,7 +303,7 @@ class TaskRun:
             push_task_url(
                 self._operator, self._context, base_url=base_url, model=model, wiro_task_id=wiro_task_id
             )
-            return self._wait_for_end(active)
+            return self._wait_for_end(active, prepared)
 
     def _prepare(self, *, is_beginning: bool = False) -> PreparedRun:
         settings = self._settings
@@ -271,6 +318,7 @@ class TaskRun:
             min_outputs=settings.min_outputs,
             aws_conn_id=settings.aws_conn_id,
         )
+        prepared = self._inputs.noted_in(prepared, settings)
         if is_beginning:
             for warning in likely_templates(prepared.wanted.parameters):
                 self._log.warning("%s", warning)
@@ -296,20 +344,24 @@ class TaskRun:
 
     # End.
 
-    def _wait_for_end(self, active: ActiveRun) -> RunSummary:
+    def _wait_for_end(self, active: ActiveRun, prepared: PreparedRun) -> RunSummary:
         """Wait for a started run, or defer, and return its run summary."""
         settings, wiro_task_id, task = self._settings, active.wiro_task_id, active.task
         if not settings.wait_for_completion:
             self._stop_strays(wiro_task_id)
-            self._mark_consumed(wiro_task_id)
+            self._ends.accepted(wiro_task_id, task, is_new=self._mark_consumed(wiro_task_id))
             if task is None:
-                return accepted_summary(wiro_task_id, settings.model, label=settings.label)
-            return run_summary(task, model=settings.model, label=settings.label)
+                return self._reuse.finish(
+                    accepted_summary(wiro_task_id, settings.model, label=settings.label)
+                )
+            ended = task if task.has_succeeded else None
+            return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), ended)
         deadline = self._follower.deadline(active)
         if settings.deferrable:
             task = self._follower.poll_before_deferring(active, deadline)
             if task is None or not task.is_terminal:
                 self._stopper.check()
+                self._inputs.keep(prepared, is_recorded=self._notes.has_record)
                 defer_until_ended(
                     self._operator,
                     self._context,
@@ -323,6 +375,7 @@ class TaskRun:
                     is_recorded=self._notes.has_record,
                     is_resumed=active.is_resumed,
                     follow_until=deadline.timestamp(),
+                    **({"inputs": inputs} if (inputs := self._reuse.fingerprint) else {}),
                 )
         elif task is None or not task.is_terminal:
             task = self._follower.follow(wiro_task_id, active.accepted_at, deadline)
@@ -331,6 +384,7 @@ class TaskRun:
     def _finish(self, task: Task, *, is_resumed: bool) -> RunSummary:
         """Return the run summary of a task that has succeeded; raise for any other end."""
         self._stopper.on_task(task)
+        self._ends.saw(task)
         if task.is_cancelled:
             self._stopper.check()  # cancelled by this try's own stop: Airflow decides about a retry
         if task.is_cancelled and is_resumed:
@@ -338,11 +392,16 @@ class TaskRun:
             self._log.info("Wiro task %s of an earlier try was cancelled, so a new run is started.", task.id)
             return self._run_for_timeout()
         self._stop_strays(task.id)
-        check_success(task, min_outputs=self._settings.min_outputs)
+        try:
+            check_success(task, min_outputs=self._settings.min_outputs)
+        except WiroError:
+            self._ends.failed(task)
+            raise
         task = self._with_links(task)
-        self._mark_consumed(task.id)
+        self._ends.succeeded(task, is_new=self._mark_consumed(task.id))
         self._follower.log_end(task)
-        return run_summary(task, model=self._settings.model, label=self._settings.label)
+        settings = self._settings
+        return self._reuse.finish(run_summary(task, model=settings.model, label=settings.label), task)
 
     def _with_links(self, task: Task) -> Task:
         """Return a task with the links of its files. It waits for them: the next task needs them."""
@@ -353,8 +412,13 @@ class TaskRun:
             self._log.warning("%s", missing_links_warning(task))
         return task
 
-    def _mark_consumed(self, wiro_task_id: str) -> None:
-        mark_consumed(self._notes.store, wiro_task_id, self._log, try_number=self._context["ti"].try_number)
+    def _mark_consumed(self, wiro_task_id: str) -> bool:
+        number: int = self._context["ti"].try_number
+        return mark_consumed(self._notes.store, wiro_task_id, self._log, try_number=number)
 
     def _stop_strays(self, wiro_task_id: str) -> None:
-        stop_strays(self._hook, self._notes.store, wiro_task_id, lambda: self._prepare().wanted, self._log)
+        def wanted() -> RunSpec:
+            self._inputs.check_taken()
+            return self._prepare().wanted
+
+        stop_strays(self._hook, self._notes.store, wiro_task_id, wanted, self._log)

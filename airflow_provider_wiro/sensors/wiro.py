@@ -131,6 +131,8 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Poke in a loop, once for each reschedule, or once and then defer."""
         begin_without_url(self)
+        if isinstance(self.wiro_task_id, dict) and self.wiro_task_id.get("reused"):
+            return self.wiro_task_id  # of a run that was not sent: there is nothing to wait for
         return self._poke_until_ended(context)
 
     @in_brief
@@ -286,7 +288,9 @@ class WiroTaskSensor(PlainLogs, BaseSensorOperator):
 
     def _finish(self, task: Task) -> RunSummary:
         from airflow_provider_wiro.api.run_summary import label_of, model_of, run_summary
+        from airflow_provider_wiro.reuse.summary import CardPlace, with_card_place
 
         require_success(task)
         self._task_log.on_success(task)
-        return run_summary(task, model=model_of(self.wiro_task_id), label=label_of(self.wiro_task_id))
+        summary = run_summary(task, model=model_of(self.wiro_task_id), label=label_of(self.wiro_task_id))
+        return with_card_place(summary, CardPlace.in_summary(self.wiro_task_id))

@@ -24,8 +24,12 @@ class Folder(Protocol):
 
     uri: str
 
-    def read(self, name: str) -> bytes | None:
-        """Return a file's bytes, None if there certainly is none."""
+    def read(self, name: str, most: int | None = None) -> bytes | None:
+        """
+        Return a file's bytes, None if there certainly is none.
+
+        :param most: how many bytes are read; None: all.
+        """
 
     def write(self, name: str, body: bytes) -> None:
         """Write a file in place of the current one."""

@@ -33,10 +33,11 @@ class LocalFolder:
         self.uri = path
         self.path = Path(path)
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int | None = None) -> bytes | None:
         """See :meth:`Folder.read`."""
         try:
-            return (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                return file.read(-1 if most is None else most)
         except FileNotFoundError:
             return None
 

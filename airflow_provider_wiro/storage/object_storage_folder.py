@@ -20,10 +20,14 @@ class ObjectStorageFolder:
         self._path: Any = open_object(self.uri, "a folder")
         self._path.fs  # noqa: B018  reads the connection, which only this thread may do
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int | None = None) -> bytes | None:
         """See :meth:`Folder.read`."""
         try:
-            body: bytes = (self._path / name).read_bytes()
+            if most is None:
+                body: bytes = (self._path / name).read_bytes()
+            else:
+                with (self._path / name).open("rb") as file:
+                    body = file.read(most)
         except FileNotFoundError:
             return None
         return body

@@ -71,14 +71,18 @@ class TransferOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.api.run_summary import label_of, model_of
         from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import finished_task, landed, secrets_of, with_cost
+        from airflow_provider_wiro.landing.reused import ReusedResult
+        from airflow_provider_wiro.reuse.keeping import keep_card
         from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
             destination = self._open_destination()
-            task = finished_task(self.hook, self.wiro_task_id)
+            reused = ReusedResult.in_summary(self.wiro_task_id)
+            task = finished_task(self.hook, self.wiro_task_id) if reused is None else reused.task
             base_url = self.hook.connection.base_url
             made_by = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             provenance = replace(made_by, label=label_of(self.wiro_task_id))
+            self._landed = Landed(task, provenance.model, None)
             transfer = self._make_transfer(destination, task, provenance)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
@@ -86,7 +90,9 @@ class TransferOperator(PlainLogs, BaseOperator):
             facts = {"wiro_task_id": task.id, "model": provenance.model, "cost_usd": transfer.task.cost_usd}
             report(context, self.outlets, files, facts, asset_events=self.asset_events)
             self._landed = Landed(transfer.task, provenance.model, files)
-            self._after(task, transfer)
+            if reused is None:
+                keep_card(self.wiro_task_id, transfer, files, secrets_of(self.hook, task), self.log)
+                self._after(task, transfer)
         manifest = {"manifest": transfer.manifest_uri} if self.manifest else {}
         return {**landed(transfer.task, files), **manifest}
 
@@ -99,7 +105,7 @@ class TransferOperator(PlainLogs, BaseOperator):
         """Plan the transfer; nothing is moved yet."""
 
     def _after(self, task: Task, transfer: Transfer[Any]) -> None:
-        """Do what follows once everything has landed."""
+        """Do what follows once everything of a run that was sent has landed."""
 
     def _run(self, transfer: Transfer[Any]) -> list[dict[str, Any]]:
         self._transfer = transfer
@@ -122,6 +128,12 @@ class TransferOperator(PlainLogs, BaseOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage, if it is installed, what was read and written, and what the run cost."""
+        if self._landed is None or self._landed.files is None:
+            return None
+        return self.get_openlineage_facets_on_failure(task_instance)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
+        """Report what the run cost whose outputs did not land, or not all of them."""
         if self._landed is None:
             return None
         from airflow_provider_wiro.transfers.openlineage import operator_lineage

@@ -140,6 +140,7 @@ class WiroToObjectStorageOperator(TransferOperator):
             self.hook,
             task,
             provenance,
+            summary=self.wiro_task_id,
             manifest=self.manifest,
             unrendered_manifest=self._manifest_template,
         )

@@ -174,6 +174,7 @@ URLS = ["https://a.example/1.png", "https://a.example/2.png"]
     ("multifileinput", {}, {"inputImageClothesUrl": 2}, exact("0.14")),
     ("multifileinput", {"inputImageClothesUrl": ",".join(URLS)}, {"inputImageClothes": 1}, exact("0.09")),
     ("fileinput", {"inputImageClothesUrl": "https://a.example/1,2.png"}, {}, exact("0.09")),
+    ("fileinput", {"inputImageClothes": URLS[0], "inputImageClothesUrl": URLS[0]}, {}, UNKNOWN),
     ("fileinputs-of-tomorrow", {"inputImageClothesUrl": ",".join(URLS)}, {}, UNKNOWN),
     ("fileinputs-of-tomorrow", {"inputImageClothes": URLS}, {}, exact("0.14")),
 ])  # fmt: skip

@@ -15,6 +15,7 @@ PUBLIC = [
     "hooks.wiro.WiroAsyncHook",
     "operators.wiro.WiroRunOperator",
     "operators.wiro_batch.WiroBatchRunOperator",
+    "operators.wiro_spend.WiroSpendOperator",
     "operators.wiro_upload.WiroUploadOperator",
     "sensors.wiro.WiroTaskSensor",
     "transfers.wiro_to_s3.WiroToS3Operator",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,6 +18,7 @@ from airflow_provider_wiro.emulator.catalog import MODELS
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
+from airflow_provider_wiro.operators.wiro_spend import WiroSpendOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
@@ -175,6 +177,15 @@ def test_an_upload_returns_its_files(tmp_path: Path) -> None:
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
 
     check(result(WiroUploadOperator(task_id="upload", files=str(picture))), "upload-result")
+
+
+def test_what_was_spent_is_as_described() -> None:
+    spent = WiroSpendOperator(task_id="spent", since=timedelta(hours=1))
+    check(result(spent), "spend")
+    run()
+    found = result(spent)
+    assert found["tasks"] == 1
+    check(found, "spend")
 
 
 def test_a_batch_returns_a_summary_and_writes_a_line_for_each_item(tmp_path: Path) -> None:

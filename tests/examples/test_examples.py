@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_wiro.emulator import WiroEmulator
+from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.airflow_home import ROOT, AirflowHome
 
 if TYPE_CHECKING:
@@ -200,6 +202,37 @@ def test_batch_runs_each_line_of_a_file_once_and_transfers_its_picture(
         assert body.startswith(PNG)
         assert file["sha256"] == hashlib.sha256(body).hexdigest()
     assert len(wiro.tasks) == 4
+
+
+@pytest.mark.parametrize(
+    ("limit", "states"), [("20", ["success"] * 3), ("0.001", ["skipped", "success", "skipped"])]
+)
+def test_the_bill_is_read_before_the_production_and_skips_it_above_the_limit(
+    airflow_home: AirflowHome,
+    wiro: WiroEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    limit: str,
+    states: list[str],
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
+    monkeypatch.setenv("WIRO_EXAMPLE_LIMIT_USD", limit)
+    with WiroHook() as hook:
+        started = hook.run_model("openai/gpt-5-nano", {"prompt": "hi"})
+        hook.wait_for_task(started.wiro_task_id)
+        started = hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "a robot", "samples": 1})
+        hook.wait_for_task(started.wiro_task_id)
+    dag_id = "example_wiro_spend"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert [run.task_states[name] for name in sorted(run.task_states)] == states
+    spent = run.returned("spent")
+    assert (spent["tasks"], spent["unknown_cost_tasks"]) == (2, 0)
+    assert Decimal(spent["spent_usd"]) > Decimal("0.001")
+    assert run.returned("report").startswith(
+        f"{spent['spent_usd']} USD for 2 tasks\nretroaix/retro-cartoons: "
+    )
+    assert len(wiro.tasks) == (3 if limit == "20" else 2)
 
 
 def test_each_row_of_a_table_lands_by_its_article_number(

@@ -266,6 +266,7 @@ def test_an_estimate_is_the_list_price_and_asks_for_nothing_but_the_model(
     server.on("/v1/Tool/Detail", success(tool=[MODEL]))
     estimate = twin.estimate("retroAIx/Retro-Cartoons", {"prompt": "x"}, {"inputImage": "/no/such/file.png"})
     assert (estimate.is_exact, estimate.maximum_usd) == (True, Decimal("0.13"))
+    assert twin.estimate("retroAIx/Retro-Cartoons", {"prompt": "y"}) == estimate
     assert [request.path for request in server.requests] == ["/v1/Tool/Detail"]
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
@@ -86,3 +87,16 @@ def test_without_openlineage_there_is_nothing_to_say(
 def test_before_anything_has_landed_there_is_nothing_to_say() -> None:
     operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
     assert operator.get_openlineage_facets_on_complete(None) is None
+
+
+@pytest.mark.usefixtures("connect", "_openlineage")
+def test_a_transfer_that_fails_says_what_the_run_has_cost(wiro: Wiro, s3: S3) -> None:
+    wiro.shows(wiro.file(PNG, size=str(len(PNG) + 1)), totalcost="0.00351")
+    operator = WiroToS3Operator(task_id="land", wiro_task_id="2221", s3_bucket=BUCKET)
+    with pytest.raises(AirflowException):
+        operator.execute({"ti": TASK_INSTANCE})  # type: ignore[typeddict-item]
+    assert operator.get_openlineage_facets_on_complete(None) is None
+    lineage = operator.get_openlineage_facets_on_failure(None)
+    facet = lineage.run_facets["wiro"]
+    assert (facet.wiroTaskId, facet.costUsd, facet.state) == ("2221", "0.00351", "succeeded")
+    assert (lineage.outputs, facet.files) == ([], None)

@@ -88,7 +88,7 @@ def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> N
     if found.refused.count and settings.fails_fast:
         raise WiroUsageError(
             found.refused.message(
-                "items can't be right. Nothing was submitted; check_parameters='off' skips the check of the schema"
+                "items can't be right. Nothing was submitted; check_parameters='off' skips this check"
             )
         )
     if found.refused.count:

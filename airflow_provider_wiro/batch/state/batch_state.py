@@ -224,6 +224,7 @@ class BatchState:
         item = self._item(entry)
         wiro_task_id = self._task_of(item)
         if not self._keep_result(item, entry):
+            self._note_end(item)
             return  # its attempt is kept, so that its task is read again
         self._move(item, ItemState.DONE)
         self._bill(item, wiro_task_id, entry["cost"])
@@ -235,6 +236,8 @@ class BatchState:
         wiro_task_id = self._task_of(item)
         is_kept = is_now and self._keep_result(item, entry)
         if entry["keeps_task"] and not is_kept:
+            if entry.get("is_billed"):
+                self._note_end(item)
             return  # its task is read again
         if entry.get("is_billed", entry["cost"] is not None):
             self._bill(item, wiro_task_id, entry["cost"])
@@ -254,6 +257,10 @@ class BatchState:
             self.exposure.unread(item, wiro_task_id)
         else:
             self.exposure.release(item)
+
+    def _note_end(self, item: int) -> None:
+        if item in self.attempts:
+            self.attempts[item].has_ended = True
 
     def _task_of(self, item: int) -> str | None:
         attempt = self.attempts.get(item)

@@ -34,6 +34,7 @@ class Attempt:
     :ivar item_id: the user's name for the item, None if it has none.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
     :ivar max_usd: the upper end of the run's estimate, None if it wasn't known or there was no budget.
+    :ivar has_ended: an entry says that its task has ended; only its outputs or its result are missing.
     """
 
     fingerprint: str
@@ -44,6 +45,7 @@ class Attempt:
     accepted_at: float | None = None
     max_usd: Decimal | None = None
     item_id: str | None = None
+    has_ended: bool = False
 
     @property
     def followed_since(self) -> float:

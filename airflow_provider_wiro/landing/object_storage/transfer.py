@@ -13,11 +13,13 @@ from airflow_provider_wiro.input_files.stored_file import with_connection
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.object_storage.file import StorageFile
 from airflow_provider_wiro.landing.object_storage.store_errors import plain_store_errors
-from airflow_provider_wiro.landing.plan import plan
+from airflow_provider_wiro.landing.object_storage.stored_copy import StoredCopy
+from airflow_provider_wiro.landing.plan import plan, plan_landed
+from airflow_provider_wiro.landing.reused import ReusedResult
 from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
-from airflow_provider_wiro.storage.location import fixed_folder
+from airflow_provider_wiro.storage.location import fixed_folder, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,10 +54,15 @@ class StorageDestination:
     require_size: bool
 
 
-class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
+#: What is to land, where, and, if it is reused, from where.
+Item = tuple["PlannedObject", "StorageFile", "StoredCopy | None"]
+
+
+class ObjectStorageTransfer(Transfer[Item]):
     """
     Lands a task's outputs in files of a store, each as one stream.
 
+    :param summary: what the operator was given as the task. That of a reused result names the files to copy.
     :param manifest: False, True (beside the first output), or its URI, local path or ObjectStoragePath.
     :param unrendered_manifest: the same as the DAG file has it, None if not known or True.
     :raises WiroError: there is no such store, a file is outside of the template's fixed folder, or something
@@ -69,6 +76,7 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
         task: Task,
         provenance: Provenance,
         *,
+        summary: object = None,
         manifest: Any = False,
         unrendered_manifest: str | None = None,
     ) -> None:
@@ -77,7 +85,15 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
             hook, task, provenance, workers=destination.workers, require_size=destination.require_size
         )
         self._replaces = destination.replace
-        self.planned = plan(task, template, model=provenance.model, label=provenance.label, argument="path")
+        self._reused = reused = ReusedResult.in_summary(summary)
+        self._copies: list[StoredCopy | None]
+        names: Any = {"model": provenance.model, "label": provenance.label, "argument": "path"}
+        if reused is None:
+            self.planned = plan(task, template, **names)
+            self._copies = [None] * len(self.planned)
+        else:
+            self.planned = plan_landed(task, reused.landed, template, **names)
+            self._copies = [StoredCopy.of(one, template) for one in reused.landed]
         if not self.planned:
             log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
         below = fixed_folder(unrendered, template)
@@ -97,21 +113,28 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
             store, provenance.wiro_task_id, replace=self._replaces, api=provenance.api
         )
 
-    def _items(self) -> Sequence[tuple[PlannedObject, StorageFile]]:
-        return list(zip(self.planned, self._files, strict=True))
+    @property
+    def keeps_manifest(self) -> bool:
+        return self._reused is not None
 
-    def _land(self, item: tuple[PlannedObject, StorageFile]) -> dict[str, Any]:
-        planned, file = item
+    def _items(self) -> Sequence[Item]:
+        return list(zip(self.planned, self._files, self._copies, strict=True))
+
+    def _land(self, item: Item) -> dict[str, Any]:
+        planned, file, copy = item
         self._pool.check()
         with plain_store_errors(file.uri, "path"):
             before = file.facts()
-            existing = None if self._replaces else before
+            is_in_place = copy is not None and identity_of(copy.uri) == identity_of(file.uri)
+            existing = None if self._replaces and not is_in_place else before
             if existing is not None:
-                sha256, size = self._require_same(planned, file, existing)
+                sha256, size = self._require_same(item, existing)
                 log.info("Skipped %s: it is there already, identical.", file.uri)
             else:
                 written = self._read(
-                    planned, lambda stream: file.write(stream, expected_size=planned.size, before=before)
+                    planned,
+                    copy,
+                    lambda stream: file.write(stream, expected_size=planned.size, before=before),
                 )
                 sha256, size = written.sha256, written.size
                 log.info("Landed %s: %s bytes, %s.", file.uri, f"{size:,}", planned.content_type)
@@ -125,24 +148,30 @@ class ObjectStorageTransfer(Transfer["tuple[PlannedObject, StorageFile]"]):
             "skipped": existing is not None,
         }
 
-    def _require_same(
-        self, planned: PlannedObject, file: StorageFile, existing: Mapping[str, Any]
-    ) -> tuple[str, int]:
+    def _require_same(self, item: Item, existing: Mapping[str, Any]) -> tuple[str, int]:
         """Return digest and size of the file that is there, if it is this very output."""
+        planned, file, copy = item
         size = int(existing.get("size") or 0)
         if planned.size is None or planned.size == size:
             with file.open() as stream:
                 found = sha256_of(stream, self._pool.check)
-            if self._read(planned, lambda stream: sha256_of(stream, self._pool.check)) == found:
+            is_known = copy is not None and copy.sha256 == found
+            if (
+                is_known
+                or self._read(planned, copy, lambda stream: sha256_of(stream, self._pool.check)) == found
+            ):
                 return found, size
         raise WiroOutputRefusedError(
             f"{file.uri} is there already and is not output {planned.output.index} of Wiro task "
             f"{self.provenance.wiro_task_id}. Choose another path, or overwrite it with replace=True."
         )
 
-    def _read(self, planned: PlannedObject, use: Callable[[Stream], T]) -> T:
+    def _read(self, planned: PlannedObject, copy: StoredCopy | None, use: Callable[[Stream], T]) -> T:
         """Return what ``use`` makes of an output's bytes; called again if they have to be fetched again."""
         self._pool.check()
+        if copy is not None:
+            with copy.open() as stream:
+                return use(stream)
         if planned.body is not None:
             return use(io.BytesIO(planned.body))
         return Download(self._downloader, planned.output, PIECE_BYTES).read_through(use)

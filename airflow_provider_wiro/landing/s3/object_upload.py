@@ -12,7 +12,7 @@ from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputU
 from airflow_provider_wiro.landing.s3.bucket import StoredObject
 from airflow_provider_wiro.landing.s3.incomplete_uploads import is_gone
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.accompanying_arguments import FOR_PARTS, only
+from airflow_provider_wiro.storage.s3.accompanying_arguments import FOR_PARTS, FOR_READING, only
 from airflow_provider_wiro.storage.s3.checksums import Sent
 from airflow_provider_wiro.storage.s3.conditional_writes import delete_if_unchanged
 from airflow_provider_wiro.storage.s3.responses import etag_of
@@ -30,6 +30,7 @@ log = plain_logger(__name__)
 MAX_PARTS = 10_000
 #: The largest object S3 is sure to take, 5 TiB. A larger size is a lie, and would make parts of any size.
 MAX_OBJECT_BYTES = 5 * 1024**4
+_SSE_C = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
 
 
 def part_bytes_for(key: str, size: int | None, part_bytes: int) -> int:
@@ -130,6 +131,29 @@ class ObjectUpload:
         checksums = {name: value for name, value in response.items() if name.startswith("Checksum")}
         checksums.pop("ChecksumType", None)
         self._parts[number] = {"PartNumber": number, "ETag": response["ETag"], **checksums}
+
+    def copy_part(self, number: int, source: Mapping[str, Any]) -> None:
+        """
+        Have S3 copy a part from another object.
+
+        :param source: ``CopySource…`` of boto3's ``upload_part_copy``.
+        """
+        more = only(self._bucket.arguments, FOR_READING)
+        # The object was landed with the same key, or S3 refuses to read it.
+        keys = {f"CopySource{name}": more[name] for name in _SSE_C if name in more}
+        with self._restarted_if_aborted():
+            response = self._bucket.client.upload_part_copy(
+                **self._where, **more, **keys, **source, UploadId=self._upload_id, PartNumber=number
+            )
+        result = response.get("CopyPartResult", {})
+        if not result.get("ETag"):
+            raise WiroOutputUnavailableError(
+                f"S3 copied part {number} of {self._uri} without naming its ETag, without which parts "
+                "can't be put together."
+            )
+        checksums = {name: value for name, value in result.items() if name.startswith("Checksum")}
+        checksums.pop("ChecksumType", None)
+        self._parts[number] = {"PartNumber": number, "ETag": result["ETag"], **checksums}
 
     def _damaged(self, part: str, difference: str, *, is_deleted: bool = True) -> WiroOutputUnavailableError:
         kept = "Nothing was kept; a retry sends them again."

@@ -12,13 +12,23 @@ from airflow_provider_wiro.downloads.download import Download
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError
 from airflow_provider_wiro.landing import manifest as manifests
 from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
-from airflow_provider_wiro.landing.plan import plan, plan_remembered, planned_by_manifest, with_listed_outputs
+from airflow_provider_wiro.landing.plan import (
+    plan,
+    plan_landed,
+    plan_remembered,
+    planned_by_manifest,
+    with_listed_outputs,
+)
+from airflow_provider_wiro.landing.provenance import with_digest
+from airflow_provider_wiro.landing.reused import ReusedResult, source_elsewhere
 from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
 from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects, output_id
 from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
+from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.s3.uploads import S3Uploads
 from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.named_stores import NamedStores, S3Place
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.provenance import Provenance
     from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
     from airflow_provider_wiro.landing.s3.destination import S3Destination
+    from airflow_provider_wiro.storage.landed_object import LandedObject
 
 log = plain_logger(__name__)
 
@@ -38,7 +49,8 @@ class S3Transfer(Transfer["PlannedObject"]):
     """
     Lands a task's outputs in a bucket, whole and verified, with memory that doesn't grow with their size.
 
-    :param summary: what the operator was given as the task: an id or a run summary.
+    :param summary: what the operator was given as the task: an id or a run summary. That of a reused result
+        names the objects to copy; the task is made of it, too.
     :param manifest: as the operator was given it.
     :param is_retry: an earlier try of the same Airflow task may have left open uploads.
     :param logs_each: log each object; else only what is unusual.
@@ -58,6 +70,7 @@ class S3Transfer(Transfer["PlannedObject"]):
         logs_each: bool = True,
     ) -> None:
         settings = destination.settings
+        self._reused = ReusedResult.in_summary(summary)
         super().__init__(
             hook,
             with_listed_outputs(task, summary),
@@ -72,6 +85,7 @@ class S3Transfer(Transfer["PlannedObject"]):
         self._level = logging.INFO if logs_each else logging.DEBUG
         #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
         self._is_remembered = not task.outputs
+        self._copies: dict[str, StoredCopy] = {}
         self._uploads = S3Uploads(self._bucket, is_retry=is_retry)
         self._plan(destination.key_template, manifest)
         self._existing = ExistingObjects(
@@ -84,7 +98,7 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     @property
     def keeps_manifest(self) -> bool:
-        return self._is_remembered
+        return self._is_remembered or self._reused is not None
 
     def run(self) -> list[dict[str, Any]]:
         try:
@@ -95,10 +109,16 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _plan(self, key_template: str, manifest: bool | str) -> None:
         """Plan what lands where, and read the manifest that is there."""
-        make_plan = plan_remembered if self._is_remembered else plan
-        self.planned = make_plan(
-            self.task, key_template, model=self.provenance.model, label=self.provenance.label
-        )
+        names: Any = {"model": self.provenance.model, "label": self.provenance.label}
+        if self._reused is not None:
+            landed = self._reused.landed
+            self.planned = plan_landed(self.task, landed, key_template, **names)
+            self._copies = {
+                output_id(one): self._copy(landed) for one, landed in zip(self.planned, landed, strict=True)
+            }
+        else:
+            make_plan = plan_remembered if self._is_remembered else plan
+            self.planned = make_plan(self.task, key_template, **names)
         if isinstance(manifest, str):
             manifest = check_manifest_key(manifest) if manifest else manifest
         key = manifests.manifest_key(manifest, key_template, self.planned, self.provenance)
@@ -123,7 +143,7 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _land(self, planned: PlannedObject) -> dict[str, Any]:
         uri = f"s3://{self._bucket.name}/{planned.key}"
-        existing = None if self._replaces else self._bucket.head(planned.key)
+        existing = self._bucket.head(planned.key) if self._keeps(planned) else None
         stored = None if existing is not None else self._put(planned)
         if stored is None:
             existing = existing or self._bucket.head(planned.key)
@@ -136,26 +156,46 @@ class S3Transfer(Transfer["PlannedObject"]):
             "uri": uri,
             "name": planned.name,
             "size": stored.size,
-            "sha256": stored.sha256,
+            "sha256": stored.sha256 or None,
             "content_type": stored.content_type,
             "etag": stored.etag,
             "skipped": not stored.is_new,
         }
 
+    def _keeps(self, planned: PlannedObject) -> bool:
+        """Whether an object that is there stays: always, if it is the very one that would be copied."""
+        copy = self._copies.get(output_id(planned))
+        is_in_place = copy is not None and (copy.bucket, copy.key) == (self._bucket.name, planned.key)
+        return is_in_place or not self._replaces
+
+    def _copy(self, landed: LandedObject) -> StoredCopy:
+        """Return where an object of an earlier transfer is, by this transfer's own connection."""
+        place = NamedStores(f"s3://{self._bucket.name}", self._bucket.access.conn_id).place_of(landed.uri)
+        if not isinstance(place, S3Place):
+            raise source_elsewhere(landed.uri, "WiroToS3Operator copies objects of S3")
+        return StoredCopy(place.bucket, place.key, landed.size, landed.sha256 or "", landed.etag)
+
     def _put(self, planned: PlannedObject) -> StoredObject | None:
         """Return the new object; None if another task was faster and its object has yet to be compared."""
-        arguments = self._bucket.arguments
+        arguments, copy = self._bucket.arguments, self._copies.get(output_id(planned))
+        own = self.provenance.metadata(output_id(planned), arguments.get("Metadata"))
+        tags = None if self._tags is None else self.provenance.tags(self._tags)
+        source = self._source(planned) if copy is None else copy.seen_in(self._bucket)
+        if copy is not None and copy.sha256:
+            own["sha256"] = copy.sha256
+            tags = None if tags is None else with_digest(tags, copy.sha256)
+        is_checked = planned.body is not None or copy is not None
         metadata = ObjectMetadata(
             planned.content_type,
-            self.provenance.metadata(output_id(planned), arguments.get("Metadata")),
-            None if self._tags is None else self.provenance.tags(self._tags),
-            None if planned.body is not None else planned.output.label,
+            own,
+            tags,
+            None if is_checked else planned.output.label,
             arguments.get("ContentType"),
         )
         try:
             return self._uploads.put(
                 planned.key,
-                self._source(planned),
+                source,
                 self._pool,
                 metadata=metadata,
                 only_if_absent=not self._replaces,
@@ -163,10 +203,12 @@ class S3Transfer(Transfer["PlannedObject"]):
         except ObjectExistsError:
             return None
 
-    def _source(self, planned: PlannedObject) -> Download | bytes:
-        """Return the bytes, or the download that brings them."""
+    def _source(self, planned: PlannedObject) -> Download | StoredCopy | bytes:
+        """Return the bytes, the download that brings them, or the object that S3 copies."""
         if planned.body is not None:
             return planned.body
+        if (copy := self._copies.get(output_id(planned))) is not None:
+            return copy
         if planned.output.url is None and self._is_remembered:
             raise WiroOutputRefusedError(
                 f"{planned.key!r} is not in the bucket, and {planned.output.label} is no longer at Wiro."
@@ -176,6 +218,8 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _sha256(self, planned: PlannedObject) -> str:
         source = self._source(planned)
+        if isinstance(source, StoredCopy):
+            return source.sha256
         return hashlib.sha256(source).hexdigest() if isinstance(source, bytes) else source.sha256()
 
 

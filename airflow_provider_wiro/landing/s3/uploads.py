@@ -10,6 +10,7 @@ from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputU
 from airflow_provider_wiro.landing.multipart import move
 from airflow_provider_wiro.landing.s3.incomplete_uploads import IncompleteUploads
 from airflow_provider_wiro.landing.s3.object_upload import ObjectUpload
+from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
 from airflow_provider_wiro.storage.s3.conditional_writes import (
     ConditionUnknownError,
     ObjectExistsError,
@@ -39,14 +40,14 @@ class S3Uploads:
     def put(
         self,
         key: str,
-        source: Download | bytes,
+        source: Download | StoredCopy | bytes,
         pool: WorkerPool[Any, Any] | None = None,
         *,
         metadata: ObjectMetadata,
         only_if_absent: bool = False,
     ) -> StoredObject:
         """
-        Put an output, or bytes; nothing is left behind if it fails.
+        Put an output, a copy of an object in S3, or bytes; nothing is left behind if it fails.
 
         :param pool: moves a download; not needed for bytes.
         :param metadata: an object in one piece also gets its ``sha256``; that of a larger one is known only
@@ -116,13 +117,15 @@ class S3Uploads:
 
 
 def _move(
-    source: Download | bytes, upload: ObjectUpload, pool: WorkerPool[Any, Any] | None
+    source: Download | StoredCopy | bytes, upload: ObjectUpload, pool: WorkerPool[Any, Any] | None
 ) -> tuple[int, str]:
     """Upload an output, or bytes; return the size and the digest."""
     if isinstance(source, bytes):
         sha256 = hashlib.sha256(source).hexdigest()
         upload.put(source, sha256)
         return len(source), sha256
+    if isinstance(source, StoredCopy):
+        return source.put_into(upload)
     if pool is None:
         raise TypeError("A download needs a pool that moves it.")
     return move(source, upload, pool)

@@ -46,13 +46,13 @@ class S3Folder:
             check_known(unquote(conn_id), uri)
         self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int | None = None) -> bytes | None:
         """See :meth:`Folder.read`."""
         body = self._get(name)
         if body is None:
             return None
         with body:
-            read: bytes = body.read()
+            read: bytes = body.read(most)
         return read
 
     def write(self, name: str, body: bytes) -> None:

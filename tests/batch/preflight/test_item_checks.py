@@ -173,7 +173,7 @@ def test_ten_thousand_items_are_checked_and_priced_in_seconds(work: BatchWork) -
     items = [{"prompt": f"film {number}", **FILM} for number in range(10_000)]
     inputs = Inputs(InputSource(items), model=SEEDANCE, parameters={}, files={}, project_id=None)
     rules = ModelRules(WiroHook().get_model(SEEDANCE), mode="strict", fill_defaults=True)
-    settings = work.operator([])._settings(1, project_id=None)
+    settings = work.operator([])._settings(work.context, 1, None)
 
     began = time.process_time()
     found = ItemFindings(inputs, rules, settings)

@@ -1,0 +1,151 @@
+"""The operator behind ``@task.wiro_batch``: a WiroBatchRunOperator whose items a function returns."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import DecoratedOperator
+
+from airflow_provider_wiro.decorators.function_call import call_function, check_function, function_name
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.failures import airflow_failures
+from airflow_provider_wiro.operators.wiro_batch import DEFAULT_KEY, WiroBatchRunOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_wiro.batch.execution import Resumption
+    from airflow_provider_wiro.batch.summary import BatchSummary
+    from airflow_provider_wiro.decorators.kept_items import KeptItems
+
+#: As many secrets among the items are masked, as Airflow builds its pattern again for each.
+_MOST_MASKED = 100
+
+
+class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
+    """
+    Runs a model for each item that a function returns.
+
+    The function is called when the task starts. Its items are kept beside the batch's results, and what
+    follows a deferral, or a retry, reads them there; after a Clear it is called again. Items that hold a
+    secret are not kept: the function is called again, and has to return the same.
+
+    :param python_callable: returns the items, a path or URI of them, or yields them.
+    :param op_args: its positional arguments. (templated)
+    :param op_kwargs: its keyword arguments. (templated)
+    """
+
+    # `inputs` are known only when the task runs, and may be thousands: Airflow shows none of them.
+    template_fields: Sequence[str] = (
+        *DecoratedOperator.template_fields,
+        *(name for name in WiroBatchRunOperator.template_fields if name != "inputs"),
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **DecoratedOperator.template_fields_renderers,
+        **{
+            name: renderer
+            for name, renderer in WiroBatchRunOperator.template_fields_renderers.items()
+            if name != "inputs"
+        },
+    }
+    custom_operator_name = "@task.wiro_batch"
+
+    def __init__(
+        self,
+        *,
+        python_callable: Callable[..., Any],
+        op_args: Collection[Any] | None = None,
+        op_kwargs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_function(python_callable)
+        if "inputs" in kwargs:
+            raise WiroUsageError(
+                "Expected no `inputs` for @task.wiro_batch: what the function returns are the inputs."
+            )
+        super().__init__(
+            python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, inputs=(), **kwargs
+        )
+
+    def _keep_templates(self) -> None:
+        super()._keep_templates()
+        # They are computed, often from other tasks' output: as data they may name no more than that.
+        self._lists_inputs = False
+
+    def _continue(
+        self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
+    ) -> BatchSummary:
+        with tempfile.TemporaryDirectory(prefix="wiro-inputs-") as folder:
+            with airflow_failures():
+                self.inputs = self._returned_items(
+                    context, Path(folder) / "items.jsonl", is_beginning=is_beginning
+                )
+            return super()._continue(context, resumption, is_beginning=is_beginning)
+
+    def _returned_items(self, context: Context, items: Path, *, is_beginning: bool) -> str:
+        """
+        Return the path of the items.
+
+        :param items: a file for them that doesn't exist yet.
+        :param is_beginning: nothing of this try ran before.
+        """
+        from airflow_provider_wiro.decorators.returned_items import path_of, write_items
+        from airflow_provider_wiro.version_compat import mask_secret
+
+        kept = self._kept_items(context, is_beginning=is_beginning)
+        known = kept.find(items)
+        if known is not None:
+            return known
+        found = call_function(self.python_callable, self.op_args, self.op_kwargs, context)
+        path = path_of(found)
+        items.touch()
+        if path is None:
+            with items.open("w") as file:
+                written = write_items(found, file, function_name(self.python_callable))
+            if written.secrets:
+                for secret in islice(sorted(written.secrets), _MOST_MASKED):
+                    mask_secret(secret)
+                return str(items)
+        kept.keep(items, path)
+        return str(items) if path is None else path
+
+    def _kept_items(self, context: Context, *, is_beginning: bool) -> KeptItems:
+        from airflow_provider_wiro.batch.preflight.collisions import check_manifest
+        from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+        from airflow_provider_wiro.decorators.kept_items import KeptItems
+        from airflow_provider_wiro.recovery.record_store import current_try
+        from airflow_provider_wiro.storage.open_folder import open_folder
+
+        manifest = manifest_uri(
+            context,
+            self.manifest_uri,
+            bucket=self._bucket(),
+            aws_conn_id=self.aws_conn_id,
+            state_path=self.state_path,
+        )
+        if self.manifest_uri:
+            check_manifest(manifest, self._manifest_template, None)
+        return KeptItems(
+            open_folder(shards_uri(context, manifest), self._own_objects()),
+            current_try(context, retries=self.retries, is_beginning=is_beginning),
+            context["ti"].max_tries,
+        )
+
+    def _bucket(self) -> str | None:
+        """Return the bucket of the outputs, None where none are landed."""
+        from dataclasses import replace
+
+        from airflow_provider_wiro.landing.s3.destination import open_destination
+        from airflow_provider_wiro.storage.s3.location import split_url
+
+        if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
+            return None
+        if self.s3_key.startswith("s3://"):
+            return split_url(self.s3_key)[0]
+        # The S3 connection can name it.
+        return self.s3_bucket or open_destination(replace(self._s3_settings(), s3_key="x")).bucket.name
