@@ -219,7 +219,7 @@ class BatchExecution:
             self._stopper.adopt(state)
             shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
             if state.has_sent_nothing:
-                check_items(inputs, rules, settings)
+                check_items(inputs, rules, settings, self._stopper.check)
             return self._work(
                 BatchContext(
                     settings,

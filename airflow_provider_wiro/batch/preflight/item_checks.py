@@ -10,7 +10,7 @@ from airflow_provider_wiro.catalog.checks import check_category
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
@@ -22,22 +22,32 @@ MOST_NAMED = 5
 #: How many different notes are logged, and how many are counted: each may name a value of its own.
 MOST_LINES = 20
 _MOST_COUNTED = 1000
+_ITEMS_BETWEEN_CHECKS = 500
 
 
 class ItemFindings:
     """
     What is noticed about all items: those that can't be right, those without a price, notes, and the sum.
 
-    :param model: a refusal of the model itself, None if it may run.
+    :param check_killed: raises if the Airflow task was stopped.
+    :ivar model: a refusal of the model itself, None if it may run.
     """
 
-    def __init__(self, inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        rules: ModelRules,
+        settings: BatchSettings,
+        check_killed: Callable[[], None] = lambda: None,
+    ) -> None:
         model = rules.model
         self.model = None if model is None else check_category(model, settings.allow_categories)
         self.refused, self.unpriced = NamedItems(inputs), NamedItems(inputs)
         self.notes = Notes(inputs)
         self.sum = BatchSum()
         for number in range(len(inputs)):
+            if number % _ITEMS_BETWEEN_CHECKS == 0:
+                check_killed()
             item = inputs[number]
             try:
                 warnings = rules.check(item)
@@ -61,12 +71,15 @@ class ItemFindings:
         log.info("%s Nothing was run.", self.sum.line())
 
 
-def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> None:
+def check_items(
+    inputs: Inputs, rules: ModelRules, settings: BatchSettings, check_killed: Callable[[], None]
+) -> None:
     """
     Check all items, and log what is noticed: the same note about many items is one line.
 
     If the batch continues after failures, an item that can't be right fails when it is its turn.
 
+    :param check_killed: raises if the Airflow task was stopped.
     :raises WiroUsageError: the model's category isn't allowed; or items don't fit the schema, or have no
         known price where they need one. It names the first of them, and how many there are.
     :raises WiroConnectionError: prices have to be known, and Wiro doesn't describe the model at the moment.
@@ -81,7 +94,7 @@ def check_items(inputs: Inputs, rules: ModelRules, settings: BatchSettings) -> N
                 "bills only."
             )
         return
-    found = ItemFindings(inputs, rules, settings)
+    found = ItemFindings(inputs, rules, settings, check_killed)
     if found.model is not None:
         raise WiroUsageError(found.model)
     found.notes.log(settings.log)

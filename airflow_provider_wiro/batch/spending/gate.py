@@ -78,7 +78,7 @@ class SpendingGate:
                 self._budget.reserve(item, usd)
                 self._head, self._is_final, self._quiet_since = None, False, None
                 return item
-            if usd is None and self._rules.model is None:
+            if usd is None and self._budget.refuses_unknown and self._rules.model is None:
                 queue.requeue_first(item)
                 queue.close(no_prices(queue.settings.model))
             elif fits is Affordability.LATER and not self._is_final:

@@ -13,6 +13,8 @@ from airflow_provider_wiro.batch.preflight import model_rules
 from airflow_provider_wiro.batch.spending import gate
 from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.exceptions import WiroConnectionError
+from airflow_provider_wiro.hooks.wiro import WiroHook
 
 if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
@@ -240,3 +242,23 @@ def test_other_inputs_after_a_failed_try_have_what_is_left_of_the_budget(work: B
 def test_a_budget_that_is_no_amount_is_refused(work: BatchWork, budget: Any) -> None:
     with pytest.raises(Exception, match="Expected max_cost_usd as a positive number of US dollars"):
         run(work, films(1), budget)
+
+
+def test_a_description_that_is_gone_on_a_retry_ends_nothing_that_has_no_need_of_it(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without prices a batch that needs them follows what runs, and may be tried again."""
+    inputs = films(4)
+    run(work, inputs, 1, max_active=2)
+    work.leave_journal(work.journal_lines[: [entry["what"] for entry in work.entries].index("id") + 1])
+    monkeypatch.setattr(WiroHook, "cached_model", lambda *_: None)
+    before = len(work.wiro.tasks)
+
+    with pytest.raises(WiroConnectionError, match="no price is known"):
+        run(work, inputs, 1, on_unknown_price="refuse")
+
+    assert work.statuses.count("succeeded") >= 1
+    assert len(work.wiro.tasks) == before
+
+    work.retry()
+    assert run(work, inputs, 1)["not_run"] == 0
