@@ -72,6 +72,11 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, inputs=(), **kwargs
         )
 
+    def execute(self, context: Context) -> BatchSummary:
+        """See :class:`~airflow_provider_wiro.operators.wiro_batch.WiroBatchRunOperator`."""
+        # Not that of DecoratedOperator, which fails on Airflow 3.0: it names an attribute that is gone there.
+        return WiroBatchRunOperator.execute(self, context)
+
     def _keep_templates(self) -> None:
         super()._keep_templates()
         # They are computed, often from other tasks' output: as data they may name no more than that.

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_wiro.dag_arguments.checks import check_label
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 #: What a function may return in place of the parameters alone.
@@ -24,12 +23,12 @@ class ReturnedRun:
     What a function has returned for one run.
 
     :ivar files: file parameter → source or sources.
-    :ivar label: None if the function gave none.
+    :ivar label: as given, None if the function gave none.
     """
 
     parameters: Mapping[str, Any]
     files: Mapping[str, Any]
-    label: str | None
+    label: Any
 
 
 def read_run(found: Any, function: str) -> ReturnedRun:
@@ -58,9 +57,7 @@ def read_run(found: Any, function: str) -> ReturnedRun:
             raise WiroUsageError(
                 f"The function {function!r} returned {name!r} as {kind}, expected a dict. {_EXPECTED}"
             )
-    return ReturnedRun(
-        found.get("parameters") or {}, found.get("files") or {}, check_label(found.get("label"))
-    )
+    return ReturnedRun(found.get("parameters") or {}, found.get("files") or {}, found.get("label"))
 
 
 def shown(found: Any) -> str:

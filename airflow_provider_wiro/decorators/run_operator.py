@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.run.given_inputs import GiveInputs, GivenInputs
 
 
@@ -52,6 +53,11 @@ class WiroDecoratedRunOperator(DecoratedOperator, WiroRunOperator):
     ) -> None:
         check_function(python_callable)
         super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+
+    def execute(self, context: Context) -> RunSummary:
+        """See :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`."""
+        # Not that of DecoratedOperator, which fails on Airflow 3.0: it names an attribute that is gone there.
+        return WiroRunOperator.execute(self, context)
 
     def _give_inputs(self, context: Context) -> GiveInputs:
         common = self.parameters, self.files, self.run_label

@@ -253,3 +253,63 @@ def test_each_row_of_a_table_lands_by_its_article_number(
     assert all(objects[f"table/{line['id']}.png"].startswith(PNG) for line in lines)
     sent = {task.parameters["prompt"]: str(task.parameters["steps"]) for task in wiro.tasks}
     assert sent == {'a "retro" teapot, blue': "20", "a kettle": "30"}
+
+
+def test_image_to_video_lands_picture_film_and_caption_under_one_name(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_image_to_video"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    picture = run.returned("draw")["outputs"][0]["url"]
+    fed = [task.parameters for task in wiro.tasks if task.id != run.returned("draw")["wiro_task_id"]]
+    assert [picture in str(parameters) for parameters in fed] == [True, True]
+    objects = bucket.objects()
+    kinds = {key.removeprefix("films/paper-boat") for key in objects}
+    assert {".png", ".mp4", ".txt"} <= kinds
+    assert all(key.startswith("films/paper-boat.") for key in objects)
+    assert objects["films/paper-boat.txt"].decode().strip() == run.returned("caption")["text"].strip()
+
+
+def test_mapped_chain_feeds_each_mapped_task_from_the_one_with_its_number(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_mapped_chain"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    tasks = {task.id: task for task in wiro.tasks}
+    assert len(tasks) == 8
+    for index in range(2):
+        write, draw, winter, night = (
+            run.returned(f"{name}[{index}]") for name in ("write", "draw", "winter", "night")
+        )
+        assert tasks[draw["wiro_task_id"]].parameters["prompt"] == write["text"]
+        picture = draw["outputs"][0]["url"]
+        assert picture in str(tasks[winter["wiro_task_id"]].parameters)
+        assert picture in str(tasks[night["wiro_task_id"]].parameters)
+    assert sorted(key.partition("/")[0] for key in bucket.objects()) == ["night", "night", "winter", "winter"]
+
+
+def test_decorators_run_what_their_functions_return(
+    airflow_home: AirflowHome,
+    wiro: WiroEmulator,
+    bucket: Bucket,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
+    dag_id = "example_wiro_decorators"
+    run = airflow_home.run_dag(_path(dag_id), dag_id)
+
+    assert run.state == "success"
+    assert len(wiro.tasks) == 7
+    pictures = {key for key in bucket.objects() if key.endswith(".png")}
+    assert pictures == {
+        "decorated/lighthouse-in-rain.png",
+        "decorated/tram-in-rain.png",
+        "icons/anchor.png",
+        "icons/kite.png",
+        "icons/teapot.png",
+    }
