@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
