@@ -34,7 +34,8 @@ def edits(work: BatchWork, tmp_path: Path, kind: str) -> tuple[str, list[dict[st
     for model in WiroHook().list_models(limit=100):
         parameters = WiroHook().get_model(model.slug).parameters
         needed = {parameter.id for parameter in parameters if parameter.required}
-        if "inputImage" in {parameter.id for parameter in parameters} and needed <= {"inputImage", "prompt"}:
+        takes_one = any(one.id == "inputImage" and one.kind == "fileinput" for one in parameters)
+        if takes_one and needed <= {"inputImage", "prompt"}:
             return model.slug, items
     raise LookupError("the emulator has no such model")
 
