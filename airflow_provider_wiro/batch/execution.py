@@ -27,6 +27,7 @@ from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
+from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -233,6 +234,7 @@ class BatchExecution:
                     manifest,
                     own,
                     rules,
+                    cards=self._cards(opened, transfer),
                 ),
                 resumption,
                 waits=waits,
@@ -300,6 +302,15 @@ class BatchExecution:
                 self._settings, self._hook.connection, resumption.before, where, also=changed
             )
         raise WiroUsageError(changed)
+
+    def _cards(self, opened: ExitStack, transfer: ItemTransfer | None) -> BatchCards | None:
+        settings = self._settings
+        if settings.reuse_results is None:
+            return None
+        cards = BatchCards(settings.reuse_results, settings, self._hook.connection, self._stopper.check)
+        if transfer is not None:
+            transfer.cards = cards
+        return opened.enter_context(cards)
 
     def _transfer(self) -> ItemTransfer | None:
         if self._destination.s3 is None:

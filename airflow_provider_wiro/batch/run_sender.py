@@ -217,7 +217,7 @@ class RunSender:
         """
         parameters = self.rules.to_send(item)[0]
         try:
-            files = await self._files(item)
+            files = await self.files_of(item)
         except ValueError as error:  # a path with NUL or half a character in it; UnicodeError is one
             raise WiroUsageError(f"The item's files can't be read: {plain(str(error), 200)}.") from error
         known = await self._parameters_of_model(files)
@@ -271,7 +271,7 @@ class RunSender:
     async def sent_files(self, item: Item) -> dict[str, list[SentFile]]:
         """Return an item's files, to compare tasks with; of missing ones only that there were some."""
         try:
-            return sent_files(await self._files(item))
+            return sent_files(await self.files_of(item))
         except WiroError:
             from asgiref.sync import sync_to_async
 
@@ -281,8 +281,12 @@ class RunSender:
         """Send later Runs under the form of the model's slug that Wiro knows."""
         self._slug = slug
 
-    async def _files(self, item: Item) -> dict[str, Sequence[FileValue]]:
-        """Return an item's files, checked; those of all items are not read again."""
+    async def files_of(self, item: Item) -> dict[str, Sequence[FileValue]]:
+        """
+        Return an item's files, checked; those of all items are not read again.
+
+        :raises WiroError: one can't be sent, or can't be read at the moment.
+        """
         own = {
             name: sources
             for name, sources in item.files.items()

@@ -36,6 +36,8 @@ class BatchSettings:
     :ivar shortest_deferral_seconds: it also waits in the worker for what is due sooner than this.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
     :ivar include_links: keep the URLs of outputs in results.
+    :ivar reuse_results: the folder of result cards, None: nothing is reused.
+    :ivar reuse_max_age: reuse only what is younger, in seconds.
     :ivar check_parameters: how strictly items are compared with the model's schema.
     :ivar fill_defaults: send omitted parameters with the schema's default.
     :ivar allow_categories: of those that are refused otherwise.
@@ -68,6 +70,8 @@ class BatchSettings:
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
     include_links: bool = False
+    reuse_results: str | None = None
+    reuse_max_age: float | None = None
     metrics: RunMetrics | None = None
     check_parameters: CheckMode = "warn"
     fill_defaults: bool = False

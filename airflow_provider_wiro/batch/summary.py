@@ -89,6 +89,7 @@ def return_result(
         "total": state.total,
         "succeeded": succeeded,
         "failed": failed,
+        **({} if settings.reuse_results is None else {"reused": state.reused}),
         "cost_usd": state.costs.total_usd,
         "known_cost_usd": state.costs.known_usd,
         "unknown_costs": state.costs.unknown,

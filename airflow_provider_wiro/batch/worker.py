@@ -17,6 +17,7 @@ from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
+from airflow_provider_wiro.batch.reuse.reused_items import ReusedItems
 from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.batch.spending.budget import Budget
@@ -149,7 +150,8 @@ class BatchWorker:
                 rules=batch.rules,
             )
             resolver = LostRunResolver(settings, hook, batch.state, batch.inputs, sender)
-            follower = RunFollower(queue, hook, batch.transfer)
+            reused = ReusedItems(batch.cards, queue, hook, sender, batch.transfer)
+            follower = RunFollower(queue, hook, batch.transfer, reused)
             active_limit = ActiveLimit(settings.max_active, settings.random, current=limit)
             gate = SpendingGate(queue, hook, batch.rules, _budget(settings, recorder))
             runner = BatchRunner(
@@ -159,6 +161,8 @@ class BatchWorker:
             if self._killed_at is not None:
                 self._stop()
             try:
+                if must_poll is None:  # else it continues after a deferral
+                    await reused.settle()
                 waiting = await runner.work(waits=waits)
                 await _note_late_costs(hook, queue, waiting)
             except BaseException as error:

@@ -23,6 +23,7 @@ from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_min_outputs,
+    check_reuse_results,
     check_state_path,
     check_timeout,
     check_usd,
@@ -88,10 +89,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs
-    that were sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage",
-    "error"?, "files"?: [...]}``, with outputs, text, finish reason and usage as in a run summary and files as
-    WiroToS3Operator returns them. It is also written when the task fails.
+    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run" | "reused" (with
+    ``reuse_results``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
+    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...]}``, with outputs, text,
+    finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It is also written
+    when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -195,7 +197,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
         files, where the model's schema says so, and else parameters.
-    :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
+    :return: ``{"model", "total", "succeeded", "failed", "reused" (of those that succeeded; with
+        ``reuse_results``), "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
         end of the estimate where a cost isn't known), "total_bytes" (if landed), "manifest_uri"}``. What Wiro
@@ -291,6 +294,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(reuse_results):
+                check_reuse_results(reuse_results)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
@@ -592,6 +597,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             shortest_deferral_seconds=shortest_deferral_seconds(),
             aws_conn_id=self.aws_conn_id,
             include_links=self.include_links,
+            reuse_results=self.reuse_results or None,
+            reuse_max_age=self.reuse_max_age,
             check_parameters=self.check_parameters,
             fill_defaults=self.fill_defaults,
             allow_categories=self.allow_categories,

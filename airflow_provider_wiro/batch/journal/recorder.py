@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.results.item_result import REUSED
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import WiroRecordError
 
@@ -200,10 +201,13 @@ class BatchRecorder:
 
     def _entry(self, ended: _Ended, place: tuple[int, int]) -> Entry:
         result: dict[str, Any] = ended.result
-        if result["status"] == "succeeded":
+        if result["status"] in {"succeeded", REUSED}:
             files = result.get("files")
             size = None if files is None else sum(file["size"] for file in files)
-            return entries.item_done(ended.item, place, cost=result["cost_usd"], size=size)
+            is_reused = result["status"] == REUSED
+            return entries.item_done(
+                ended.item, place, cost=result["cost_usd"], size=size, is_reused=is_reused
+            )
         return entries.item_failed(
             ended.item,
             place,

@@ -46,6 +46,8 @@ class BatchState:
         self.endings: dict[int, Entry] = {}
         self.known_ids = TaskIdSet()
         self.total_bytes = 0
+        #: How many items that are done were made before, so that nothing was sent for them.
+        self.reused = 0
         #: Whether another try of the Airflow task may help an item that failed.
         self.may_retry = False
         #: The last entry, if the batch's result was returned.
@@ -229,6 +231,7 @@ class BatchState:
         self._move(item, ItemState.DONE)
         self._bill(item, wiro_task_id, entry["cost"])
         self.total_bytes += entry["bytes"] or 0
+        self.reused += bool(entry.get("is_reused"))
 
     def _apply_failed(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)

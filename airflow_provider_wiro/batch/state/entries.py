@@ -143,14 +143,18 @@ def timeout_restarted(item: int, at: float) -> Entry:
     return {"what": "followed", "item": item, "at": to_stored(at)}
 
 
-def item_done(item: int, location: tuple[int, int], *, cost: str | None, size: int | None) -> Entry:
+def item_done(
+    item: int, location: tuple[int, int], *, cost: str | None, size: int | None, is_reused: bool = False
+) -> Entry:
     """
     Return the entry for an item that is done.
 
     :param location: the number of the shard that has its result, and the row in it.
     :param size: of its files in bytes, None if none were landed.
+    :param is_reused: it was made before, and nothing was sent.
     """
-    return {"what": "done", "item": item, "place": list(location), "cost": cost, "bytes": size}
+    entry = {"what": "done", "item": item, "place": list(location), "cost": cost, "bytes": size}
+    return {**entry, "is_reused": True} if is_reused else entry
 
 
 def item_failed(
