@@ -144,6 +144,8 @@ class RunFollower:
             return False, None
         try:
             task = await self._hook.stop_task(error.wiro_task_id, patience_seconds=STOP_PATIENCE_SECONDS)
+            if task is None:  # it may have been running, and be charged, though no poll has seen that
+                task = await self._hook.get_task(error.wiro_task_id)
         except WiroError as problem:
             self._settings.log.warning(
                 "%s: Wiro task %s could not be stopped and may still run: %s",
@@ -161,7 +163,7 @@ class RunFollower:
 
     async def _handle_unknown_task(self, item: int, attempt: Attempt) -> None:
         if self._settings.resubmits_orphans:
-            self._queue.requeue(item)
+            self._queue.requeue(item, may_be_billed=True)
             return
         reason = unknown_task(str(attempt.wiro_task_id))
         await self._queue.fail(item, reason, is_final=True, keeps_task=True)
@@ -183,7 +185,8 @@ class RunFollower:
                 # is billed.
                 if task.started_at is not None:
                     cost = task.cost_usd if task.cost_usd != "0" else None
-                    self._queue.recorder.note(entries.task_billed(task.id, cost))
+                    usd = self._queue.state.attempts[item].max_usd
+                    self._queue.recorder.note(entries.task_billed(task.id, cost, usd))
                 self._queue.requeue(item)
                 return True
             was_running = task.started_at is not None

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.catalog import CheckMode
@@ -166,21 +167,29 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
-    :param check_parameters: compare parameters and files with the model's schema before anything is paid for.
+    :param check_parameters: compare all items with the model's schema before anything is paid for.
         A required parameter that is missing, a value that can't be read as the parameter's type and a number
         outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
         select's options; ``"strict"`` refuses these, too; ``"off"`` checks nothing. Wiro is asked for the
-        schema at most once an hour for a machine; without it the run is not checked, which is logged.
+        schema at most once an hour for a machine; without it the run is not checked, which is logged. All
+        items are checked before the first run. One that is refused fails the batch there, or is a failed item
+        with ``on_item_failure="continue"``.
     :param fill_defaults: send parameters that are not given with the schema's default: some models refuse a
         run without them.
     :param allow_categories: of ``"realtime"`` and ``"training"``, those whose models may run: they don't end
         by themselves, or cost from $10.
     :param max_cost_usd: a budget in US dollars for the whole batch, over all tries of the Airflow task.
-        Nothing is submitted that could exceed it, given what was spent and the estimates of what is in
-        flight; the remaining items end as ``not_run``, with the reason. None: no limit. (templated)
+        Nothing is submitted that could exceed it, given what was spent and the upper ends of the estimates of
+        what is in flight; what doesn't fit ends as ``not_run``, with the reason. With
+        ``on_item_failure="fail"`` the first such item ends the batch, and the task fails, without a retry;
+        with ``"continue"`` cheaper items still run, and the task succeeds. None: no limit. (templated)
     :param on_unknown_price: what ``max_cost_usd`` does about items whose price isn't known before their run:
-        ``"run"`` them, counted once their cost is known, or ``"refuse"`` the batch.
-    :param estimate_only: run nothing, and return the estimate of the batch.
+        ``"run"`` them, counted once their cost is known, so that the budget is no bound for them; or
+        ``"refuse"`` the batch before its first run.
+    :param estimate_only: run nothing, keep nothing, and return ``{"model", "total", "unknown" (items without
+        a known price), "refused" (items that can't be right, and aren't in the sums), "min_usd", "max_usd"
+        (None if an item's price isn't known), "known_max_usd", "item_min_usd", "item_max_usd" (the cheapest
+        and the dearest item), "assumed" (parameter → the default by which prices were found), "notes"}``.
     :param reuse_results: as in WiroRunOperator, item by item: what was made before is written into the
         manifest as ``reused`` and costs nothing. (templated)
     :param reuse_max_age: as in WiroRunOperator.
@@ -191,8 +200,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :return: ``{"model", "total", "succeeded", "failed", "reused" (of those that succeeded; with
         ``reuse_results``), "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
-        are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
-        batch stays unknown.
+        are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
+        end of the estimate where a cost isn't known), "total_bytes" (if landed), "manifest_uri"}``. What Wiro
+        has not recorded by the end of the batch stays unknown.
     :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
     :raises AirflowException: items failed, and a retry of those and of what is missing may help.
     """
@@ -352,7 +362,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.check_parameters: CheckMode = check_parameters
+        one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
         self.fill_defaults = fill_defaults
         self.allow_categories = check_words("allow_categories", allow_categories)
         self.max_cost_usd = max_cost_usd
@@ -385,9 +396,29 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
+        if self.estimate_only:
+            return self._estimate(context)
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
+
+    def _estimate(self, context: Context) -> BatchEstimate:
+        """Return what the batch will cost. Nothing is run or kept, and there is nothing to stop."""
+        from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
+        from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+        from airflow_provider_wiro.storage.s3.hooks import shared_s3_hooks
+
+        with airflow_failures(), shared_s3_hooks(), self.hook:
+            split_slug(self.model)
+            self.check_native_tuples()
+            project_id = self.project_id or self.hook.connection.project_id
+            settings = self._settings(context, context["ti"].try_number, project_id)
+            model = self.hook.cached_model(self.model)
+            with self._sources().open(settings, lambda: model, keeps_bad=True) as inputs:
+                rules = ModelRules.of(settings, model)
+                found = ItemFindings(inputs, rules, settings)
+                found.log_for_estimate(self.log)
+                return found.sum.to_json(self.model, len(inputs))
 
     @in_brief
     def execute_complete(
@@ -568,6 +599,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             include_links=self.include_links,
             reuse_results=self.reuse_results or None,
             reuse_max_age=self.reuse_max_age,
+            check_parameters=self.check_parameters,
+            fill_defaults=self.fill_defaults,
+            allow_categories=self.allow_categories,
+            max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
+            refuses_unknown_price=self.on_unknown_price == "refuse",
             metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
         )
 

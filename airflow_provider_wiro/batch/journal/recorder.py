@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
@@ -72,6 +73,11 @@ class BatchRecorder:
     def unkept(self) -> list[Result]:
         """Results that are not in the state yet."""
         return [ended.result for ended in self._ended]
+
+    @property
+    def unkept_costs(self) -> dict[int, Decimal | None]:
+        """Their items → what their runs cost, as far as these succeeded and it is known."""
+        return {ended.item: _known_cost(ended.result) for ended in self._ended}
 
     async def intend(self, item: int, attempt: Attempt) -> None:
         """
@@ -211,3 +217,8 @@ class BatchRecorder:
             is_billed=ended.is_billed,
             cost=result["cost_usd"] if ended.is_billed else None,
         )
+
+
+def _known_cost(result: Result) -> Decimal | None:
+    cost = result["cost_usd"] if result["status"] == "succeeded" else None
+    return None if cost is None else Decimal(cost)
