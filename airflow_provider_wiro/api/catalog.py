@@ -124,7 +124,8 @@ def _options(value: object) -> Iterator[str]:
         if isinstance(chosen, bool):
             yield "true" if chosen else "false"
         elif isinstance(chosen, str | int | float):
-            yield text(chosen)
+            is_whole = isinstance(chosen, float) and chosen.is_integer()
+            yield text(int(chosen) if is_whole else chosen)
 
 
 def _is_price_list(raw: object, rows: list[Any]) -> bool:

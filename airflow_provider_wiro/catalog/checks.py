@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.catalog.schema.file_checks import FileChecks
 from airflow_provider_wiro.catalog.schema.findings import Findings
 from airflow_provider_wiro.catalog.schema.kinds import Takes, names_of, what_it_takes
-from airflow_provider_wiro.catalog.schema.names import EVERY_MODELS, did_you_mean, nearest_name
+from airflow_provider_wiro.catalog.schema.names import did_you_mean, nearest_name, unlisted_names
 from airflow_provider_wiro.catalog.schema.quoting import quoted_name
 from airflow_provider_wiro.catalog.schema.value_checks import Problem, check_value
 from airflow_provider_wiro.catalog.schema.values import as_text, is_same, is_unset, listed
@@ -82,7 +82,7 @@ class _RunCheck:
         for parameter in model.parameters:
             self._by_id.setdefault(parameter.id, parameter)
         self._known = {name for parameter in self._by_id.values() for name in names_of(parameter)}
-        self._known |= EVERY_MODELS
+        self._known |= unlisted_names(model)
         self.files = FileChecks(self._by_id, given, files)
 
     def missing(self) -> list[Problem]:

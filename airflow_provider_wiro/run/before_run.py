@@ -110,13 +110,13 @@ class BeforeRun:
         _refuse(check_category(model, settings.allow_categories))
         if settings.check_parameters != "off":
             found = check_run(model, body.parameters, self._files, mode=settings.check_parameters)
-            _refuse(found.refusal(model.slug))
-            if warning := found.warning(model.slug):
+            _refuse(found.refusal(settings.model))
+            if warning := found.warning(settings.model):
                 self.log.warning("%s", warning)
             if not model.parameters:
-                self.log.warning("Wiro lists no parameters of %s, so they were not checked.", model.slug)
+                self.log.warning("Wiro lists no parameters of %s, so they were not checked.", settings.model)
         expected = estimate(model, body.parameters, self._files)
-        _refuse(limit.refusal(model.slug, expected))
+        _refuse(limit.refusal(settings.model, expected))
         self.log.info("Estimated cost of this run: %s.", in_words(expected))
 
     def _warn_unchecked(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.batch.inputs import sources
-from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.emulator import Fault
 from tests.batch.test_landing import lands, manifest_in
 from tests.transfers.s3 import BUCKET
 
@@ -90,15 +90,8 @@ def without_schema(columns: Any) -> Any:
     return found
 
 
-def test_a_schema_that_is_not_to_be_had_is_said(
-    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from airflow_provider_wiro.exceptions import WiroConnectionError
-
-    def unreachable(*_: object) -> None:
-        raise WiroConnectionError("no route to Wiro")
-
-    monkeypatch.setattr(WiroHook, "get_model", unreachable)
+def test_a_schema_that_is_not_to_be_had_is_said(work: BatchWork, s3: S3) -> None:
+    work.wiro.inject(Fault("server_error", endpoint="Tool/Detail", status=503, times=None))
     s3.put("in/tonight.csv", b"prompt,samples\na robot,1\n")
     lands(work, parameters={"width": 64, "height": 64})
 

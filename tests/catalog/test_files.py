@@ -84,7 +84,16 @@ def test_no_files_under_a_name_are_no_problem() -> None:
 
 @pytest.mark.parametrize("name", ["inputImage", "inputImageUrl", "references", "clothes"])
 @pytest.mark.parametrize(
-    "path", ["/data/cat.png", "./cat.png", "../cat.png", "~/cat.png", "C:\\cat.png", "file:///data/cat.png"]
+    "path",
+    [
+        "/data/cat.png",
+        "./cat.png",
+        "../cat.png",
+        "~/cat.png",
+        r"C:\cat.png",
+        r"\\nas\cat.png",
+        "file:///cat.png",
+    ],
 )
 def test_a_local_path_is_pointed_out(name: str, path: str) -> None:
     assert check({name: path}).refusals == (
@@ -101,6 +110,12 @@ def test_a_uri_that_wiro_cannot_read_is_pointed_out(scheme: str) -> None:
     )
 
 
+def test_each_of_several_urls_in_one_text_is_checked() -> None:
+    result = check({"referencesUrl": f"{URL}, /data/cat.png,{OTHER},"})
+    assert len(result.refusals) == 1
+    assert "'/data/cat.png'" in result.refusals[0]
+
+
 @pytest.mark.parametrize("value", [URL, f" {URL} ", "HTTP://a.example", "//cdn.example/1.png", "cat.png", ""])
 def test_what_may_be_a_url_is_sent(value: str) -> None:
     assert check({"inputImage": value}) == Findings()
@@ -109,7 +124,8 @@ def test_what_may_be_a_url_is_sent(value: str) -> None:
 @pytest.mark.parametrize("value", [5, True, {"url": URL}, [[URL]], 0.5])
 def test_what_is_no_url_is_refused(value: Any) -> None:
     (refusal,) = check({"clothes": value}).refusals
-    assert refusal.startswith("Parameter 'clothes' takes the URL of a file, found a")
+    assert refusal.startswith("Parameter 'clothes' takes the URL of a file, found ")
+    assert refusal.endswith("Other files belong into `files`.")
 
 
 def test_the_default_of_a_file_is_right_whatever_it_is() -> None:

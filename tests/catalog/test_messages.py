@@ -48,6 +48,14 @@ def test_no_message_shows_a_secret() -> None:
     assert "tru-blue-9" not in str(result)
 
 
+def test_no_path_shows_a_secret() -> None:
+    model = model_of(item("a", "fileinput"), item("b", "fileinput"))
+    given = {"a": f"file://me:{SECRET}@host/x?sig={SECRET}", "b": f"s3://{SECRET}@bucket/x"}
+    result = check_run(model, given, {}, mode="strict")
+    assert len(result.refusals) == 2
+    assert SECRET not in str(result)
+
+
 def test_no_change_shows_a_secret() -> None:
     model = model_of(select("pin", "123456"), select("size", "123456"))
     result = to_send(model, {"pin": 123456, "size": 123456}, {}, fill_defaults=False)

@@ -78,3 +78,10 @@ def test_a_hostile_name_forges_no_line_and_is_cut() -> None:
 
 def test_a_parameter_that_is_left_out_is_not_remarked_on() -> None:
     assert check_run(MODEL, {"anything": None}, {}, mode="strict") == Findings()
+
+
+@pytest.mark.parametrize("name", ["messages", "tools", "tool_choice", "toolOutputs", "previousTaskToken"])
+def test_a_model_that_calls_tools_takes_what_such_models_take_without_listing_it(name: str) -> None:
+    caller = model_of(item("prompt"), categories=("llm", "llm-tool-call"))
+    assert check_run(caller, {name: [{"a": 1}]}, {}, mode="strict") == Findings()
+    assert len(check_run(MODEL, {name: [{"a": 1}]}, {}, mode="warn").warnings) == 1

@@ -71,6 +71,15 @@ class TestNumbers:
     def test_a_fraction_is_no_whole_number(self, value: Any) -> None:
         assert "takes a whole number" in refusal(item("x", "integer"), value)
 
+    @pytest.mark.parametrize(
+        ("kind", "default", "value"),
+        [("number", "auto", "large"), ("range", "0,1", "2,3"), ("integer", 0.5, 1.5)],
+    )
+    def test_a_type_that_the_models_own_default_is_not_of_only_warns(
+        self, kind: str, default: Any, value: Any
+    ) -> None:
+        assert "number, found " in warning(item("x", kind, default=default), value)
+
     def test_a_huge_number_stops_nothing(self) -> None:
         assert judge(item("x", "number"), 10**300) == Findings()
         assert "takes a number" in refusal(item("x", "number"), 10**5000)
@@ -182,6 +191,11 @@ class TestTexts:
     def test_bounds_that_are_no_lengths_refuse_no_text(self, bounds: dict[str, Any]) -> None:
         assert judge(item("seed", "text", **bounds), "123456789") == Findings()
 
+    def test_a_number_as_text_may_have_the_bounds_of_a_number(self) -> None:
+        width = item("width", "text", min=64, max=2048)
+        assert judge(width, "1024") == judge(width, 64) == Findings()
+        assert "takes 64 to 2048 characters" in refusal(width, "32")
+
     def test_lengths_that_the_models_own_default_breaks_only_warn(self) -> None:
         assert "takes 1 to 4 characters" in warning(item("x", min=1, max=4, default="123456"), "654321")
 
@@ -223,12 +237,15 @@ class TestOptions:
         assert judge(item("x", "select", options=options), "anything") == Findings()
 
     def test_options_may_be_bare_or_booleans(self) -> None:
-        assert judge(item("x", "select", options=["a", "b"]), "a") == Findings()
+        bare = item("x", "select", options=["a", 5.0, 2])
+        assert judge(bare, "a") == judge(bare, "5") == judge(bare, "2") == Findings()
         flags = item("x", "select", options=[{"value": True}, {"value": False}])
         assert judge(flags, True) == judge(flags, "false") == Findings()
 
     def test_one_option_is_no_list(self) -> None:
-        assert refusal(self.SIZE, ["720p"]) == "Parameter 'size' takes one of its options, found a list of 1."
+        assert warning(self.SIZE, ["720p"]) == "Parameter 'size' takes one of its options, found a list of 1."
+        assert "found an object" in refusal(self.SIZE, {"size": "720p"})
+        assert "found a list of 2" in refusal(self.SIZE, ["720p", {}])
 
     @pytest.mark.parametrize("kind", ["multiselect", "multi-select", "multiOptions"])
     @pytest.mark.parametrize("value", [["a"], ["a", "5"], [5], [], "a", '["a", "5"]', [None, ""]])
@@ -270,6 +287,7 @@ class TestAnythingElse:
             item("x", None),  # type: ignore[arg-type]
             item("x", "textarea", jsonschema={"type": "array"}),
             item("x", "text", default="[]"),
+            item("x", "text", default=[]),
             item("messages", "textarea"),
             item("tools"),
         ],

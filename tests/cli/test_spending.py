@@ -28,7 +28,7 @@ def test_what_was_spent_is_summed_up_by_model(run: Run) -> None:
     found = json.loads(run("spend", "--since", "24h", "--json").out)
     printed = run("spend", "--since", "1d")
 
-    assert (found["tasks"], found["by_model"][0]["model"]) == (2, "retroAIx/Retro-Cartoons")
+    assert (found["tasks"], found["by_model"][0]["model"]) == (2, "retroaix/retro-cartoons")
     assert float(found["spent_usd"]) > 0
     assert f"{found['spent_usd']} USD for 2 tasks of all projects that the key sees" in printed.out
 

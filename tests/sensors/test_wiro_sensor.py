@@ -91,6 +91,15 @@ def test_an_id_or_a_run_summary_will_do(wiro: WiroEmulator, work: Work, form: st
 
 
 @WAYS
+def test_the_label_of_a_run_summary_is_passed_on(wiro: WiroEmulator, work: Work, way: dict[str, Any]) -> None:
+    given = {"wiro_task_id": submitted(wiro), "status": "task_queue", "label": "SKU-001"}
+
+    summary = wait(work, sensor(given, **way))
+
+    assert (summary["label"], summary["reused"]) == ("SKU-001", False)
+
+
+@WAYS
 @pytest.mark.parametrize("bad", ["", None, "None", "a b", {}, {"wiro_task_id": None}, ["2221"], "x" * 201])
 def test_an_invalid_id_fails_for_good_without_a_request(
     wiro: WiroEmulator, work: Work, way: dict[str, Any], bad: Any

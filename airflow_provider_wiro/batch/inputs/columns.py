@@ -70,6 +70,19 @@ class Columns:
                     f"{shown}{more}."
                 )
 
+    def id_of(self, raw: Mapping[str, Any]) -> str | None:
+        """
+        Return the id of a row, None if rows have none.
+
+        :raises WiroUsageError: its cell is empty, or holds none.
+        """
+        if self.id_column is None:
+            return None
+        values = row_values({self.id_column: raw.get(self.id_column)})
+        if not values:
+            raise WiroUsageError(f"The column {self.id_column!r}, its id, is empty.")
+        return checked_id(values[self.id_column])
+
     def read(self, raw: Any, *, columns: Sequence[str] | None = None) -> OwnInput:
         """
         Read a row.
@@ -84,11 +97,6 @@ class Columns:
             )
         self.check(tuple(map(str, raw)) if columns is None else columns)
         values = row_values(raw)
-        item_id = None
-        if self.id_column is not None:
-            if self.id_column not in values:
-                raise WiroUsageError(f"The column {self.id_column!r}, its id, is empty.")
-            item_id = checked_id(values[self.id_column])
         data = checked_data({name: values.get(name) for name in self.data_columns})
         own = {
             name: value
@@ -105,7 +113,7 @@ class Columns:
         parameters = {
             name: _typed(self.takes.get(name), value) for name, value in own.items() if name not in files
         }
-        return OwnInput(parameters, files, item_id, data, row=own)
+        return OwnInput(parameters, files, self.id_of(raw), data, row=own)
 
 
 def _typed(takes: Takes | None, value: Any) -> Any:

@@ -63,6 +63,12 @@ def own_input(raw: Any) -> OwnInput:
     return OwnInput(raw)
 
 
+def id_of(raw: Mapping[str, Any]) -> str | None:
+    """Return the id of an item that :func:`own_input` has read before; None if it has none."""
+    given = raw.get("id") if raw and _LONG_FORM.issuperset(raw) else None
+    return None if given is None else checked_id(given)
+
+
 def _long_form(raw: Mapping[str, Any]) -> OwnInput:
     if not any(name in raw for name in OF_THE_RUN):
         found = " and ".join(repr(name) for name in raw)

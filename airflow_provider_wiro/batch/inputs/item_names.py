@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_wiro.api.parameters import described
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.redaction.masking import without
 from airflow_provider_wiro.redaction.secret_values import secret_values
@@ -28,11 +29,11 @@ def checked_id(value: Any) -> str:
 
     :raises WiroUsageError: it is something else, is empty, or can't be shown in one line.
     """
-    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise WiroUsageError(f"Expected its id as text or a whole number, found {value!r:.100}.")
-    found = str(value) if isinstance(value, str) else f"{value:d}"
+    found = value if isinstance(value, str) else _digits(value)
+    if found is None:
+        is_long = isinstance(value, int) and not isinstance(value, bool)  # Python refuses to write it out
+        shown = f"one of more than {MAX_ID_CHARACTERS} digits" if is_long else described(value)
+        raise WiroUsageError(f"Expected its id as text or a whole number, found {shown}.")
     if not found.strip():
         raise WiroUsageError("Expected its id as text, found an empty one.")
     if len(found) > MAX_ID_CHARACTERS:
@@ -45,6 +46,14 @@ def checked_id(value: Any) -> str:
             f"Expected its id without line breaks and other control characters, found {found[:100]!r}."
         )
     return found
+
+
+def _digits(value: Any) -> str | None:
+    """Return a whole number as text; None for anything else, and for one with more digits than an id has."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    is_whole = abs(value) < 10**MAX_ID_CHARACTERS and value == int(value)
+    return str(int(value)) if is_whole else None
 
 
 def checked_data(given: Any) -> Mapping[str, Any]:

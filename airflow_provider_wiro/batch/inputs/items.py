@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
 from airflow_provider_wiro.batch.inputs.indexed_lines import IndexedLines
-from airflow_provider_wiro.batch.inputs.item_form import OwnInput, mapping, own_input
+from airflow_provider_wiro.batch.inputs.item_form import OwnInput, id_of, mapping, own_input
 from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with, shown_data
 from airflow_provider_wiro.batch.inputs.shown_input import shown_input
 from airflow_provider_wiro.batch.inputs.sources import InputSource
@@ -135,7 +135,8 @@ class Inputs:
 
     def id_of(self, number: int) -> str | None:
         """Return an item's id, None if it has none."""
-        return self._own(number).id
+        raw = self._raw(number)
+        return id_of(raw) if self._columns is None else self._columns.id_of(raw)
 
     def names_of(self, number: int) -> dict[str, Any]:
         """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""

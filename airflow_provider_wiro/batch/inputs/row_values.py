@@ -15,6 +15,8 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 _DEEPEST = 50
 #: Whole numbers up to this are exact in every JSON reader.
 _LARGEST_EXACT = 2**53
+#: Digits of a number that is written out.
+_LONGEST = 100
 
 
 def row_values(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -98,4 +100,4 @@ def exact_number(value: Decimal) -> int | float | str:
         shown = float(value)
         if Decimal(repr(shown)) == value:
             return shown
-    return f"{value:f}"
+    return f"{value:f}" if abs(value.adjusted()) < _LONGEST else str(value)

@@ -63,7 +63,7 @@ def check_ids(
         return
     for number, item_id in enumerate(ids()):
         segment = _segment(number, item_id, name)
-        for end in range(1, len(segment)):
+        for end in _ends(segment, beside[0]):
             is_read_otherwise = all(_may_begin(after, segment[end:]) for after in beside)
             if is_read_otherwise and segment[:end] in seen:
                 _refuse_if_met(ids, name, number, segment, segment[:end])
@@ -122,6 +122,12 @@ def _pieces(segment: str) -> list[Piece]:
 def _stands_alone(after: Sequence[Piece]) -> bool:
     """Whether nothing but literals follows: two keys are equal only if the ids are."""
     return not any(piece.startswith("{") and piece != "{model}" for piece in after)
+
+
+def _ends(segment: str, after: Sequence[Piece]) -> Iterator[int]:
+    """Yield where a part of an id can end that is an id itself; what follows it begins with a literal."""
+    literal = "" if after[0].startswith("{") else after[0][0]
+    return (end for end in range(1, len(segment)) if segment.startswith(literal, end))
 
 
 def _may_begin(after: Sequence[Piece], rest: str) -> bool:

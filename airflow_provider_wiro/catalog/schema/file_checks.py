@@ -13,9 +13,9 @@ from airflow_provider_wiro.catalog.schema.kinds import (
 )
 from airflow_provider_wiro.catalog.schema.local_paths import why_no_url
 from airflow_provider_wiro.catalog.schema.names import did_you_mean
-from airflow_provider_wiro.catalog.schema.quoting import quoted_name
+from airflow_provider_wiro.catalog.schema.quoting import quoted_name, shown
 from airflow_provider_wiro.catalog.schema.value_checks import Problem
-from airflow_provider_wiro.catalog.schema.values import is_same, is_structure, is_unset, listed
+from airflow_provider_wiro.catalog.schema.values import is_same, is_unset, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class FileChecks:
     def has_some(self, parameter: ModelParameter) -> bool:
         """Whether a parameter that may take files has one."""
         return may_take_files(parameter) and (
-            self._count(parameter) > 0 or any(self._urls(name) for name in names_of(parameter))
+            self._count(parameter) > 0 or any(self._urls(name, parameter) for name in names_of(parameter))
         )
 
     def problems(self) -> list[Problem]:
@@ -74,39 +74,46 @@ class FileChecks:
         )
 
     def _wrong(self, parameter: ModelParameter) -> Iterator[Problem]:
-        urls = 0
-        for name in names_of(parameter):
-            if is_same(self._given.get(name), parameter.default):
-                continue
-            for value in listed(self._given.get(name)):
-                if is_unset(value):
-                    continue
-                urls += 1
-                if isinstance(value, str):
-                    problem = why_no_url(name, value)
-                else:
-                    kind = "an object or a list" if is_structure(value) else f"a {type(value).__name__}"
-                    problem = (
-                        f"Parameter {quoted_name(name)} takes the URL of a file, found {kind}. Other files "
-                        "belong into `files`."
-                    )
-                if problem is not None:
-                    yield Problem(problem)
-        count, name = self._count(parameter), quoted_name(parameter.id)
-        if count and urls:
+        urls = [
+            (name, value)
+            for name in names_of(parameter)
+            if not is_same(self._given.get(name), parameter.default)
+            for value in self._urls(name, parameter)
+        ]
+        for name, value in urls:
+            if (problem := self._no_url(name, value)) is not None:
+                yield Problem(problem)
+        in_files, is_one = self._count(parameter), parameter.kind.strip().lower() == "fileinput"
+        found, name = in_files or len(urls), quoted_name(parameter.id)
+        if in_files and urls:
             yield Problem(
                 f"File parameter {name} is given in `files` and in `parameters`: only what is in `files` is "
                 "sent.",
                 is_certain=False,
             )
-        elif parameter.kind.strip().lower() == "fileinput" and max(count, urls) > 1:
-            is_twice = not count and not isinstance(self._given.get(parameter.id), list | tuple)
+        if is_one and found > 1:
+            is_under_two_names = not in_files and len({name for name, _ in urls}) == found
             yield Problem(
-                f"File parameter {name} takes one file, found {max(count, urls)}.", is_certain=not is_twice
+                f"File parameter {name} takes one file, found {found}.", is_certain=not is_under_two_names
             )
+
+    def _no_url(self, name: str, value: Any) -> str | None:
+        if isinstance(value, str):
+            return why_no_url(name, value)
+        found = shown(name, value, self._given)
+        return (
+            f"Parameter {quoted_name(name)} takes the URL of a file, found {found}. Other files belong into "
+            "`files`."
+        )
 
     def _count(self, parameter: ModelParameter) -> int:
         return sum(self._files.get(name, 0) for name in names_of(parameter))
 
-    def _urls(self, name: str) -> list[Any]:
-        return [value for value in listed(self._given.get(name)) if not is_unset(value)]
+    def _urls(self, name: str, parameter: ModelParameter) -> list[Any]:
+        """Return the URLs that ``parameters`` has under a name."""
+        values = listed(self._given.get(name))
+        if parameter.kind.strip().lower() == "multifileinput":
+            values = [
+                part for value in values for part in (value.split(",") if isinstance(value, str) else [value])
+            ]
+        return [value for value in values if not is_unset(value)]

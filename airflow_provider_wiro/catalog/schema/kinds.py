@@ -83,7 +83,8 @@ def options_of(parameter: ModelParameter) -> tuple[str, ...]:
 
 def _is_json(parameter: ModelParameter) -> bool:
     default = parameter.default
-    return parameter.id in _JSON_NAMES or (isinstance(default, str) and json_in(default) is not None)
+    is_json = json_in(default) is not None if isinstance(default, str) else isinstance(default, list | dict)
+    return is_json or parameter.id in _JSON_NAMES
 
 
 def _is_n8n_file(parameter: ModelParameter) -> bool:

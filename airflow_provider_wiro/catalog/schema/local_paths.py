@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from airflow_provider_wiro.redaction.masking import text_without_secrets
 from airflow_provider_wiro.redaction.plain_text import plain
 
-_PATH = re.compile(r"/(?!/)|\.{1,2}[/\\]|~[/\\]|[a-z]:[/\\]|file:", re.IGNORECASE)
+_PATH = re.compile(r"/(?!/)|\.{1,2}[/\\]|~[/\\]|[a-z]:[/\\]|\\\\|file:", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*(?=://)", re.IGNORECASE)
 
 
@@ -26,7 +27,7 @@ def why_no_url(name: str, value: str) -> str | None:
     """
     shown = value.strip()
     if _PATH.match(shown):
-        return path_in_parameters(name, plain(shown, 200))
+        return path_in_parameters(name, plain(text_without_secrets(shown), 200))
     scheme = _SCHEME.match(shown)
     if scheme and scheme[0].lower() not in {"http", "https"}:
         return (

@@ -11,8 +11,12 @@ from airflow_provider_wiro.catalog.schema.quoting import quoted_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from airflow_provider_wiro.api.catalog import Model
+
 #: Parameters of every model.
-EVERY_MODELS = frozenset({"callbackUrl", "projectid"})
+_EVERY_MODELS = frozenset({"callbackUrl", "projectid"})
+#: Those of models that call tools, whether or not their schema lists them.
+_TOOL_CALLERS = frozenset({"messages", "tools", "tool_choice", "toolOutputs", "previousTaskToken"})
 
 #: How alike two names are, from 0 to 1, before one is proposed for the other.
 _ALIKE = 0.62
@@ -21,14 +25,20 @@ _LONGEST = 80
 _MOST_LISTED = 8
 
 
+def unlisted_names(model: Model) -> frozenset[str]:
+    """Return the names that Wiro reads although a model's schema need not list them."""
+    calls_tools = any(category.strip().lower() == "llm-tool-call" for category in model.categories)
+    return _EVERY_MODELS | _TOOL_CALLERS if calls_tools else _EVERY_MODELS
+
+
 @lru_cache(maxsize=4096)
-def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
+def nearest_name(name: object, known: tuple[str, ...]) -> str | None:
     """
     Return the known name that a name may mean.
 
     ``sampels`` means ``samples``, ``negative_prompt`` means ``negativePrompt``, ``image`` ``inputImage``.
     """
-    wanted = _plain(name)
+    wanted = _plain(str(name))
     if not wanted:
         return None
     best, most = None, _ALIKE
@@ -49,7 +59,7 @@ def _plain(name: str) -> str:
     return "".join(character for character in name[:_LONGEST].casefold() if character.isalnum())
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return a sentence that proposes a name, or lists the names that there are."""
     names = tuple(known)
     nearest = nearest_name(name, names)

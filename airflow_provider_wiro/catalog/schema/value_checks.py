@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from airflow_provider_wiro.catalog.schema.values import (
 from airflow_provider_wiro.redaction.secret_values import json_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from airflow_provider_wiro.api.catalog import ModelParameter
 
@@ -60,8 +61,9 @@ def _text(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> It
     if is_structure(value):
         yield Problem(f"Parameter {name} takes text, found {shown(parameter.id, value, given)}.")
         return
-    bounds = length_bounds(parameter)
-    text = as_text(value)
+    bounds, text, number = length_bounds(parameter), as_text(value), as_number(value)
+    if number is not None and bounds.admit(number):  # a size or count of which the schema makes a text
+        return
     # Wiro's page counts UTF-16 units: it calls an emoji two characters. In doubt the text fits.
     longest = len(text.encode("utf-16-le", "surrogatepass")) // 2
     if (bounds.minimum is not None and longest < bounds.minimum) or (
@@ -77,8 +79,14 @@ def _number(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> 
     name, number = quoted_name(parameter.id), as_number(value)
     is_whole_wanted = what_it_takes(parameter) is Takes.WHOLE_NUMBER
     if number is None or (is_whole_wanted and not is_whole(number)):
-        kind = "a whole number" if is_whole_wanted else "a number"
-        yield Problem(f"Parameter {name} takes {kind}, found {shown(parameter.id, value, given)}.")
+        default = as_number(parameter.default)
+        yield Problem(
+            f"Parameter {name} takes {'a whole number' if is_whole_wanted else 'a number'}, found "
+            f"{shown(parameter.id, value, given)}.",
+            # A default such as "auto" or 0.5 shows that other values are read, too.
+            is_certain=is_unset(parameter.default)
+            or (default is not None and (not is_whole_wanted or is_whole(default))),
+        )
         return
     bounds = number_bounds(parameter)
     if not bounds.admit(number):
@@ -96,14 +104,15 @@ def _number(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> 
 
 def _option(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> Iterator[Problem]:
     options = options_of(parameter)
-    if is_structure(value):
-        if options:
-            found_text = shown(parameter.id, value, given)
-            yield Problem(
-                f"Parameter {quoted_name(parameter.id)} takes one of its options, found {found_text}."
-            )
-    else:
+    if not is_structure(value):
         yield from _foreign(parameter, value, options, given)
+    elif options:
+        yield Problem(
+            f"Parameter {quoted_name(parameter.id)} takes one of its options, found "
+            f"{shown(parameter.id, value, given)}.",
+            # Which type a select of several has is not documented: this may be one.
+            is_certain=isinstance(value, Mapping) or any(map(is_structure, value)),
+        )
 
 
 def _options(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> Iterator[Problem]:

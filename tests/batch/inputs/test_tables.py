@@ -409,6 +409,15 @@ def test_a_value_that_json_lacks_is_refused_by_its_column(value: Any, message: s
         opened([{"sku": "1", "photo": value}], id_column="sku")
 
 
+def test_a_number_that_no_reader_of_json_keeps_is_text() -> None:
+    row = {"sku": 7.0, "seed": 2**60, "scale": Decimal("1E+999999"), "prompt": Decimal(2**60)}
+    item = opened([row], id_column="sku")[0]
+    assert (item.id, item.parameters) == (
+        "7",
+        {"seed": 2**60, "scale": "1E+999999", "prompt": "1152921504606846976"},
+    )
+
+
 def test_items_in_the_long_form_are_no_rows() -> None:
     with pytest.raises(WiroUsageError, match="found 'parameters' in a row"):
         opened([{"id": "1", "parameters": {"prompt": "a"}}], id_column="id")
