@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,26 @@ def test_python_values_that_json_has_a_form_for_are_sent(batch: DecoratedBatchWo
     batch.run(Counted([[{**TINY, "prompt": "x", "weights": (Decimal("0.5"), Decimal(2))}]]))
 
     assert batch.wiro.tasks[0].parameters["weights"] == [0.5, 2]
+
+
+def test_rows_of_a_database_are_read_by_their_columns(batch: DecoratedBatchWork) -> None:
+    rows = [
+        {
+            "sku": f"A-{number}",
+            "prompt": f"robot {number}",
+            "since": date(2026, 1, 2),
+            "price": Decimal("9.90"),
+        }
+        for number in range(2)
+    ]
+
+    batch.run(Counted([rows]), id_column="sku", data_columns=["since", "price"])
+
+    assert batch.started_once(prompts(2))
+    assert [(line["id"], line["data"]) for line in batch.manifest] == [
+        ("A-0", {"since": "2026-01-02", "price": 9.9}),
+        ("A-1", {"since": "2026-01-02", "price": 9.9}),
+    ]
 
 
 def test_items_are_data_and_name_no_file_of_this_machine(batch: DecoratedBatchWork, tmp_path: Path) -> None:
