@@ -197,14 +197,10 @@ def test_python_values_that_json_has_a_form_for_are_sent(batch: DecoratedBatchWo
 
 
 def test_rows_of_a_database_are_read_by_their_columns(batch: DecoratedBatchWork) -> None:
+    price = Decimal("9.90")
     rows = [
-        {
-            "sku": f"A-{number}",
-            "prompt": f"robot {number}",
-            "since": date(2026, 1, 2),
-            "price": Decimal("9.90"),
-        }
-        for number in range(2)
+        {"sku": "A-0", "prompt": "robot 0", "since": date(2026, 1, 2), "price": price},
+        {"sku": "A-1", "prompt": "robot 1", "since": None, "price": price},
     ]
 
     batch.run(Counted([rows]), id_column="sku", data_columns=["since", "price"])
@@ -212,7 +208,7 @@ def test_rows_of_a_database_are_read_by_their_columns(batch: DecoratedBatchWork)
     assert batch.started_once(prompts(2))
     assert [(line["id"], line["data"]) for line in batch.manifest] == [
         ("A-0", {"since": "2026-01-02", "price": 9.9}),
-        ("A-1", {"since": "2026-01-02", "price": 9.9}),
+        ("A-1", {"since": None, "price": 9.9}),
     ]
 
 
