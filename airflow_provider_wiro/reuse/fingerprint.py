@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from airflow_provider_wiro.api.parameters import clean_parameters, split_slug
 
 #: Changes when an equal fingerprint no longer means equal inputs.
 _VERSION = 1
+_SCHEMES = ("http://", "https://")
+#: Between the URLs that one text lists. A URL can have commas of its own.
+_SEPARATORS = re.compile(r"[\s,;]+(?=https?://)", re.IGNORECASE)
 #: Parameters by which Wiro continues a conversation that it keeps: answers depend on more than the inputs.
 _CONVERSATION = frozenset({"sessionid", "sessiontoken"})
 
@@ -68,12 +72,28 @@ def is_conversation(parameters: Mapping[str, Any]) -> bool:
 
 
 def web_urls(value: Any) -> Iterator[str]:
-    """Yield the http(s) URLs that are values among parameters, in lists and objects too."""
+    """
+    Yield the http(s) URLs that are values among parameters, in lists and objects too, also in those that are
+    JSON text, and in texts that list several URLs. A URL in the middle of a prose text is only text.
+    """
     if isinstance(value, Mapping):
         for inner in value.values():
             yield from web_urls(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from web_urls(inner)
-    elif isinstance(value, str) and value.strip().lower().startswith(("http://", "https://")):
-        yield value.strip()
+    elif isinstance(value, str):
+        yield from _urls_of_text(value.strip())
+
+
+def _urls_of_text(text: str) -> Iterator[str]:
+    if text.startswith(("[", "{")) and "http" in text.lower():
+        try:
+            inner = json.loads(text)
+        except (ValueError, RecursionError):
+            return
+        yield from web_urls(inner)
+        return
+    listed = _SEPARATORS.split(text.strip(",; \t\r\n"))
+    if listed[0].lower().startswith(_SCHEMES):
+        yield from listed

@@ -140,3 +140,42 @@ def test_a_conversation_is_never_reused(name: str) -> None:
     assert is_conversation({"prompt": "and then?", name: "abc"})
     assert not is_conversation({"prompt": "and then?", name: ""})
     assert not is_conversation({"prompt": "my session_id"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.test/1.png, https://a.test/2.png",
+        "https://a.test/1.png?x=1,https://a.test/2.png",
+        "https://a.test/1.png\nhttps://a.test/2.png",
+        '[{"role": "user", "content": [{"image_url": {"url": "https://a.test/2.png"}}]}]',
+        '{"url": "https:\\/\\/a.test\\/2.png"}',
+    ],
+    ids=["list", "list after a query", "lines", "JSON text", "JSON text with escapes"],
+)
+def test_each_url_that_a_text_lists_counts_by_what_is_there(text: str) -> None:
+    contents: dict[str, str] = dict.fromkeys(
+        ["https://a.test/1.png", "https://a.test/1.png?x=1", "https://a.test/2.png"], "1" * 64
+    )
+    given = inputs({}, messages=text)
+    assert not given.are_fixed
+    today = given.fingerprint(contents.get)
+    contents["https://a.test/2.png"] = "2" * 64
+    assert given.fingerprint(contents.get) != today
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("https://a.test/x,y.png", ["https://a.test/x,y.png"]),
+        ("https://proxy.test/?u=https://a.test/", ["https://proxy.test/?u=https://a.test/"]),
+        ("a poster that says https://a.test", []),
+        ("[a robot] https://a.test", []),
+        ("", []),
+        (",", []),
+    ],
+)
+def test_which_texts_list_urls(text: str, urls: list[str]) -> None:
+    from airflow_provider_wiro.reuse.fingerprint import web_urls
+
+    assert list(web_urls(text)) == urls
