@@ -11,7 +11,7 @@ from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_pl
 from airflow_provider_wiro.batch.preflight.id_collisions import id_segment
 from airflow_provider_wiro.landing.plan import plan_landed
 from airflow_provider_wiro.landing.provenance import Provenance
-from airflow_provider_wiro.landing.reused import ReusedResult
+from airflow_provider_wiro.landing.reused import ReusedResult, reused_answer
 from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
 from airflow_provider_wiro.landing.s3.destination import open_destination
 from airflow_provider_wiro.landing.s3.transfer import S3Transfer
@@ -119,9 +119,13 @@ class ItemTransfer:
         if reused is not None and (files := self._in_place(item, item_id, reused)) is not None:
             return files
         with self._hook.for_thread() as hook:
-            task = hook.get_task(summary["wiro_task_id"]) if reused is None else reused.task
+            task = reused.task if reused is not None else self._answer(hook, summary)
             check_success(task)
             return self._run(self._transfer(hook, item, task, item_id, summary=summary))
+
+    @staticmethod
+    def _answer(hook: WiroHook, summary: RunSummary) -> Task:
+        return reused_answer(summary, lambda: hook.get_task(summary["wiro_task_id"]))
 
     def _in_place(self, item: int, item_id: str | None, reused: ReusedResult) -> list[dict[str, Any]] | None:
         """Return the files of a result that is where this item's outputs belong; None if it is elsewhere."""

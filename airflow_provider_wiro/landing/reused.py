@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api.decoding.llm_answers import RAW
 from airflow_provider_wiro.api.models import Output, Task, TaskStatus
 from airflow_provider_wiro.api.run_summary import model_of, task_id_of
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroTaskNotFoundError, WiroUsageError
 from airflow_provider_wiro.storage.landed_object import LandedObject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 #: What to do if it can't be used.
 CLEAR_THE_RUN = "Clear the task of the run: it looks again, and runs the model if need be."
@@ -71,6 +72,48 @@ def _task(summary: Mapping[str, Any], landed: Sequence[LandedObject]) -> Task:
         elapsed_seconds=elapsed if isinstance(elapsed, int | float) else None,
         cost_usd="0",
         shows_parameters=False,
+    )
+
+
+def is_reused(summary: object) -> bool:
+    """Whether this is the run summary of a run that was not sent: nothing at Wiro is its own."""
+    return isinstance(summary, Mapping) and bool(summary.get("reused"))
+
+
+def reused_answer(summary: Mapping[str, Any], read: Callable[[], Task]) -> Task:
+    """
+    Return the task of an answer that is reused without any object. It cost nothing this time.
+
+    What Wiro shows has the whole structure of the answer. Where Wiro shows it no longer, the text of the
+    summary is the answer.
+
+    :param read: reads the task from Wiro.
+    """
+    try:
+        task = read()
+    except WiroTaskNotFoundError:
+        task = None
+    if task is None or not any(output.content for output in task.outputs):
+        task = _answered_task(summary)
+    return replace(task, cost_usd="0")
+
+
+def _answered_task(summary: Mapping[str, Any]) -> Task:
+    text, listed = summary.get("text"), summary.get("outputs")
+    if not isinstance(text, str) or not text.strip():
+        raise WiroUsageError(
+            f"Expected the run summary of a reused result: its text is missing. {CLEAR_THE_RUN}"
+        )
+    first = listed[0] if isinstance(listed, list | tuple) and listed else {}
+    name = first.get("name") if isinstance(first, Mapping) else None
+    answer: dict[str, Any] = {"answer": [text]}
+    if summary.get("finish_reason") is not None:
+        answer["finishreason"] = summary["finish_reason"]
+    if summary.get("usage") is not None:
+        answer["usage"] = summary["usage"]
+    return replace(
+        _task(summary, ()),
+        outputs=(Output(0, name if isinstance(name, str) else "", RAW, None, None, answer),),
     )
 
 

@@ -10,6 +10,7 @@ from airflow_provider_wiro.reuse.card import CardOutput, ResultCard
 from airflow_provider_wiro.reuse.card_store import CardStore
 from airflow_provider_wiro.reuse.summary import CardPlace
 from airflow_provider_wiro.storage.landed_object import LandedObject
+from airflow_provider_wiro.storage.named_stores import NamedStores
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -45,12 +46,28 @@ def keep_card(
     if isinstance(listed, list | tuple) and len(listed) != len(card.outputs):
         log.warning("No result card is kept: Wiro shows other outputs now than when the run ended.")
         return
+    for one in card.landed:
+        if not one.uri.startswith("s3://") and (reason := _out_of_reach(one.uri, place.uri)):
+            log.warning("No result card is kept: %s", reason)
+            return
     try:
         store = CardStore(place.uri, log)
     except WiroUsageError as error:
         log.warning("No result card is kept: %s", error)
         return
     keep(store, card, secrets, log)
+
+
+def _out_of_reach(uri: str, folder: str) -> str | None:
+    """Return why no run would reuse an object outside of S3: a card of it would hide a better one."""
+    try:
+        NamedStores(folder, None).place_of(uri)
+    except WiroUsageError:
+        return (
+            f"{uri[:200]} is in another store than reuse_results ({folder[:200]}), or outside of that "
+            "folder. Land outputs below it."
+        )
+    return None
 
 
 def keep(
@@ -66,13 +83,20 @@ def keep(
         if is_logged:
             log.info("No result card is kept: the result has no outputs, or is incomplete.")
         return
-    stored = card.to_bytes().decode()
-    shown = f"{stored}\n{card.text or ''}"
-    if any(secret and secret in shown for secret in secrets):
-        log.warning("No result card is kept: the result quotes a secret of the run or the connection.")
+    if quotes_secret(card, secrets, log):
         return
     if store.write(card) and is_logged:
         log.info("Kept the result card of Wiro task %s in %s.", card.wiro_task_id, store.uri)
+
+
+def quotes_secret(card: ResultCard, secrets: Collection[str], log: Log) -> bool:
+    """Whether a card would hold a secret, so that none may be kept; then this says so."""
+    stored = card.to_bytes().decode()
+    shown = f"{stored}\n{card.text or ''}"
+    if not any(secret and secret in shown for secret in secrets):
+        return False
+    log.warning("No result card is kept: the result quotes a secret of the run or the connection.")
+    return True
 
 
 def card_of(task: Task, fingerprint: str, landed: Sequence[LandedObject] = ()) -> ResultCard:

@@ -10,7 +10,7 @@ from airflow_provider_wiro.input_files.digests import fetched_digest
 from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.reuse.card_store import CardStore
 from airflow_provider_wiro.reuse.contents import RunInputs
-from airflow_provider_wiro.reuse.keeping import card_of, keep
+from airflow_provider_wiro.reuse.keeping import card_of, keep, quotes_secret
 from airflow_provider_wiro.reuse.lookup import ResultReuse
 from airflow_provider_wiro.reuse.summary import CardPlace, reused_summary, with_card_place
 from airflow_provider_wiro.reuse.unchanged import LandedObjects
@@ -89,12 +89,20 @@ class RunReuse:
         """
         if not self.is_wanted or self.fingerprint is None:
             return summary
+        # A transfer knows the secrets that Wiro shows, which need not be all that were given.
+        given = secret_values(self._settings.parameters)
         if task is not None:
             card = card_of(task, self.fingerprint)
+            secrets = [*self._hook.connection.secrets, *given, *secret_values(task.parameters)]
+            if quotes_secret(card, secrets, self._log):
+                return summary
             if card.is_text:
-                given = secret_values(self._settings.parameters)
-                secrets = [*self._hook.connection.secrets, *given, *secret_values(task.parameters)]
                 keep(self._reuse.cards, card, secrets, self._log)
+        elif given:
+            self._log.info(
+                "No result card is kept: the run has secrets, and nobody waits here for its result."
+            )
+            return summary
         return with_card_place(summary, CardPlace(str(self._settings.reuse_results), self.fingerprint))
 
     def _inputs(self, run: PreparedRun) -> RunInputs:

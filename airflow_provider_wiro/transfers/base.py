@@ -71,14 +71,19 @@ class TransferOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.api.run_summary import label_of, model_of
         from airflow_provider_wiro.landing.provenance import Provenance
         from airflow_provider_wiro.landing.result import finished_task, landed, secrets_of, with_cost
-        from airflow_provider_wiro.landing.reused import ReusedResult
+        from airflow_provider_wiro.landing.reused import ReusedResult, is_reused, reused_answer
         from airflow_provider_wiro.reuse.keeping import keep_card
         from airflow_provider_wiro.transfers.openlineage import Landed
 
         with airflow_failures(), self.hook:
             destination = self._open_destination()
             reused = ReusedResult.in_summary(self.wiro_task_id)
-            task = finished_task(self.hook, self.wiro_task_id) if reused is None else reused.task
+            if reused is not None:
+                task = reused.task
+            elif is_reused(self.wiro_task_id):
+                task = reused_answer(self.wiro_task_id, lambda: finished_task(self.hook, self.wiro_task_id))
+            else:
+                task = finished_task(self.hook, self.wiro_task_id)
             base_url = self.hook.connection.base_url
             made_by = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             provenance = replace(made_by, label=label_of(self.wiro_task_id))
@@ -90,7 +95,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             facts = {"wiro_task_id": task.id, "model": provenance.model, "cost_usd": transfer.task.cost_usd}
             report(context, self.outlets, files, facts, asset_events=self.asset_events)
             self._landed = Landed(transfer.task, provenance.model, files)
-            if reused is None:
+            if not is_reused(self.wiro_task_id):
                 keep_card(self.wiro_task_id, transfer, files, secrets_of(self.hook, task), self.log)
                 self._after(task, transfer)
         manifest = {"manifest": transfer.manifest_uri} if self.manifest else {}

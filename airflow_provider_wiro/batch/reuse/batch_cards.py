@@ -69,6 +69,7 @@ class BatchCards:
             lru_cache(_REMEMBERED_URLS)(partial(fetched_digest, connection)),
             self._log,
         )
+        self._secrets: dict[str, tuple[str, ...]] = {}
         self._open(objects, stores)
 
     def _open(self, objects: LandedObjects, stores: NamedStores) -> None:
@@ -100,7 +101,10 @@ class BatchCards:
 
     def fingerprint(self, inputs: RunInputs) -> str | None:
         """Return the fingerprint of an item's inputs, None if it can't be known. Blocks."""
-        return self._reuse.fingerprint_of(inputs)
+        found = self._reuse.fingerprint_of(inputs)
+        if found is not None and (given := secret_values(inputs.parameters)):
+            self._secrets[found] = given  # Wiro need not show them
+        return found
 
     def card(self, fingerprint: str) -> ResultCard | None:
         """Return the card of these inputs, if its result may be wanted. Blocks."""
@@ -132,5 +136,6 @@ class BatchCards:
             self._keep(card, task)
 
     def _keep(self, card: ResultCard, task: Task) -> None:
-        secrets = [*self._connection.secrets, *secret_values(task.parameters)]
+        given = self._secrets.get(card.fingerprint, ())
+        secrets = [*self._connection.secrets, *given, *secret_values(task.parameters)]
         keep(self._reuse.cards, card, secrets, self._log, is_logged=False)
