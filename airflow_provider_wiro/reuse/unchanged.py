@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import sha256_of
 from airflow_provider_wiro.storage.named_stores import LocalPlace, S3Place
 from airflow_provider_wiro.storage.object_files import LocalFile, open_object
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.storage.landed_object import LandedObject
     from airflow_provider_wiro.storage.named_stores import NamedStores, Place, StorePlace
 
+log = plain_logger(__name__)
+
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
@@ -22,8 +26,8 @@ class LandedObjects:
     """
     Objects in the stores that a DAG names. Usable from several threads.
 
-    In S3 one HEAD compares the size, and the ETag or the SHA-256 in the metadata. In another store, which
-    keeps neither, the file is read.
+    In S3 one HEAD compares the size and the ETag. An object with another ETag, or of which none is known, is
+    read, and so is a file in another store, which keeps none.
 
     :param max_connections: how many threads use it at once.
     """
@@ -50,9 +54,27 @@ class LandedObjects:
         :raises Exception: its store can't be asked.
         """
         place = self.place_of(landed)
-        if isinstance(place, S3Place):
-            return self._change_in_s3(place, landed)
-        return self._change_of_file(place, landed)
+        if not isinstance(place, S3Place):
+            return self._change_of_file(place, landed)
+        try:
+            change = self._change_in_s3(place, landed)
+        except Exception:
+            if not self._is_elsewhere(place, landed):
+                raise
+            return None
+        return None if change is None or self._is_elsewhere(place, landed) else change
+
+    def _is_elsewhere(self, place: S3Place, landed: LandedObject) -> bool:
+        """Whether an object is unchanged where the other connection leads that the DAG names."""
+        if place.conn_id != self._stores.aws_conn_id:
+            return False  # the object's URI names the connection
+        for conn_id in self._stores.s3_connections - {place.conn_id}:
+            try:
+                if self._change_in_s3(replace(place, conn_id=conn_id), landed) is None:
+                    return True
+            except Exception as error:  # each store has its own
+                log.info("%s can't be looked at by %r either: %s", landed.uri, conn_id, error)
+        return False
 
     def client(self, conn_id: str | None) -> Any:
         """
@@ -82,11 +104,10 @@ class LandedObjects:
         if landed.etag and etag_of(found) == landed.etag:
             # An ETag that is no MD5 doesn't change with the bytes in every store; the digest does.
             return None if digest in {None, landed.sha256} or landed.sha256 is None else "was replaced"
-        if landed.sha256 is None:
+        if landed.sha256 is None or digest not in {None, landed.sha256}:
             return "was replaced"
-        if digest is None and landed.etag is None:
-            digest = sha256_of(client.get_object(**where)["Body"])
-        return None if digest == landed.sha256 else "was replaced"
+        # Metadata can be copied to other bytes, so what has another ETag is read.
+        return None if sha256_of(client.get_object(**where)["Body"]) == landed.sha256 else "was replaced"
 
     def _change_of_file(self, place: LocalPlace | StorePlace, landed: LandedObject) -> str | None:
         is_local = isinstance(place, LocalPlace)

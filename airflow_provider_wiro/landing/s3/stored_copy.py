@@ -61,7 +61,10 @@ class StoredCopy:
         found = bucket.head(self.key)
         if found is None or found.size != self.size or found.is_doubtful:
             raise source_changed(self.uri)
-        if found.etag != self.etag and (not self.sha256 or found.sha256 != self.sha256):
+        if self.sha256 and found.sha256 not in {None, self.sha256}:
+            raise source_changed(self.uri)
+        # Metadata can be copied to other bytes, so what has another ETag is read.
+        if found.etag != self.etag and (not self.sha256 or bucket.sha256(self.key) != self.sha256):
             raise source_changed(self.uri)
         return replace(self, etag=found.etag, source=bucket)
 

@@ -20,7 +20,7 @@ from airflow_provider_wiro.landing.plan import (
     with_listed_outputs,
 )
 from airflow_provider_wiro.landing.provenance import with_digest
-from airflow_provider_wiro.landing.reused import ReusedResult, source_elsewhere
+from airflow_provider_wiro.landing.reused import ReusedResult, source_changed, source_elsewhere
 from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
 from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects, output_id
 from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
@@ -147,7 +147,12 @@ class S3Transfer(Transfer["PlannedObject"]):
         stored = None if existing is not None else self._put(planned)
         if stored is None:
             existing = existing or self._bucket.head(planned.key)
-            stored = self._existing.require_same(planned, uri, existing, self._sha256)
+            try:
+                stored = self._existing.require_same(planned, uri, existing, self._sha256)
+            except WiroOutputRefusedError as error:
+                if not self._is_in_place(planned):
+                    raise
+                raise source_changed(uri) from error
         if stored.is_new:
             log.log(self._level, "Landed %s: %s bytes, %s.", uri, f"{stored.size:,}", stored.content_type)
         else:
@@ -164,9 +169,11 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _keeps(self, planned: PlannedObject) -> bool:
         """Whether an object that is there stays: always, if it is the very one that would be copied."""
+        return self._is_in_place(planned) or not self._replaces
+
+    def _is_in_place(self, planned: PlannedObject) -> bool:
         copy = self._copies.get(output_id(planned))
-        is_in_place = copy is not None and (copy.bucket, copy.key) == (self._bucket.name, planned.key)
-        return is_in_place or not self._replaces
+        return copy is not None and (copy.bucket, copy.key) == (self._bucket.name, planned.key)
 
     def _copy(self, landed: LandedObject) -> StoredCopy:
         """Return where an object of an earlier transfer is, by this transfer's own connection."""
