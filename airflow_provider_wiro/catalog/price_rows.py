@@ -94,9 +94,9 @@ def _match(name: str, wanted: Any, run: RunValues) -> Match:
             return Match.UNREADABLE
         return _fits_count(count, run.files_of(name))
     files = run.files_of(name) if run.is_file(name) else None
-    if files is not None and files.least > 0:
+    if files is not None and files.most > 0:
         # How a file is compared with a text isn't documented.
-        return Match.MAYBE if scalar_text(wanted) != "" else Match.NO
+        return Match.NO if files.least > 0 and scalar_text(wanted) == "" else Match.MAYBE
     value = run.of(name)
     content = "" if value.content is None or files is not None else value.content
     found = _compared(wanted, content)
