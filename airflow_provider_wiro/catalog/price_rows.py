@@ -123,12 +123,8 @@ def _compared(wanted: Any, given: Any) -> Match:
     numbers = as_number(one), as_number(other)
     if numbers[0] is None or numbers[0] != numbers[1]:
         return Match.NO
-    # 5.0 is written as "5"; of "5.0", which is text, nobody knows.
-    return Match.YES if _is_number(wanted) or _is_number(given) else Match.MAYBE
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    # 5.0 is written as "5", see above; of "5.0", which is text, nobody knows.
+    return Match.MAYBE
 
 
 def _inputs(value: Any) -> Mapping[str, Any] | None:
