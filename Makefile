@@ -85,7 +85,7 @@ test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count 
 	@exec $(BIN)/python -m tests.programs.faults
 
 .PHONY: bench
-bench: $(INSTALLED) ## measure import cost, speed and memory, each against a yardstick of the same run
+bench: $(INSTALLED) ## measure import cost, checks, speed and memory, each against a yardstick of the same run
 	@exec $(BIN)/python -m tests.programs.benchmarks
 
 .PHONY: bench-scale

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
     from airflow_provider_wiro.batch.results.shards import ResultShards
+    from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
@@ -29,6 +31,8 @@ class BatchContext:
     :ivar transfer: lands outputs; None lands nothing.
     :ivar manifest: its path or URI.
     :ivar own: how the manifest is put into S3.
+    :ivar rules: what is known of the model.
+    :ivar cards: of results that may be reused; None: nothing is reused.
     """
 
     settings: BatchSettings
@@ -41,3 +45,5 @@ class BatchContext:
     transfer: ItemTransfer | None
     manifest: str
     own: OwnObjects
+    rules: ModelRules
+    cards: BatchCards | None = None

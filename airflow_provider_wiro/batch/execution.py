@@ -22,9 +22,12 @@ from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
 from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, check_manifest
+from airflow_provider_wiro.batch.preflight.item_checks import check_items
+from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
+from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroUsageError
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
@@ -68,6 +72,26 @@ class Sources:
     trust: DataTrust | None
     id_column: str | None = None
     data_columns: Sequence[str] = ()
+
+    def open(
+        self, settings: BatchSettings, find_model: Callable[[], Model | None], *, keeps_bad: bool
+    ) -> Inputs:
+        """
+        Return the items, checked.
+
+        :param find_model: returns the model as Wiro describes it; called only where columns are read by it.
+        :param keeps_bad: keep items that can't be sent.
+        """
+        return Inputs(
+            InputSource(self.inputs, self.id_column, self.data_columns, find_model),
+            model=settings.model,
+            parameters=self.parameters,
+            files=self.files,
+            project_id=settings.project_id,
+            trust=self.trust,
+            keeps_bad=keeps_bad,
+            aws_conn_id=settings.aws_conn_id,
+        )
 
 
 @dataclass(frozen=True)
@@ -183,6 +207,7 @@ class BatchExecution:
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
                 return dict(summary)
+            rules = self._rules()
             if transfer is not None:
                 check_ids_in_keys(transfer.key_template, inputs)
             if state.has_sent_nothing:
@@ -194,6 +219,8 @@ class BatchExecution:
             self._on_ready()
             self._stopper.adopt(state)
             shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
+            if state.has_sent_nothing:
+                check_items(inputs, rules, settings, self._stopper.check)
             return self._work(
                 BatchContext(
                     settings,
@@ -206,6 +233,8 @@ class BatchExecution:
                     transfer,
                     manifest,
                     own,
+                    rules,
+                    cards=self._cards(opened, transfer),
                 ),
                 resumption,
                 waits=waits,
@@ -234,26 +263,19 @@ class BatchExecution:
             self._stopper.check()
             return arguments
         max_tries = self._context["ti"].max_tries
-        return return_result(batch, worker.fatal, max_tries, self._task_try, self._stopper.check)
+        return return_result(
+            batch, worker.fatal, max_tries, self._task_try, self._stopper.check, worker.spending
+        )
+
+    def _rules(self) -> ModelRules:
+        settings = self._settings
+        model = self._model() if settings.needs_model else None
+        self._stopper.check()  # Wiro may take a while to answer
+        return ModelRules.of(settings, model)
 
     def _inputs(self) -> Inputs:
-        sources, settings = self._sources, self._settings
-        source = InputSource(
-            sources.inputs,
-            sources.id_column,
-            sources.data_columns,
-            partial(self._hook.cached_model, settings.model),
-        )
-        inputs = Inputs(
-            source,
-            model=settings.model,
-            parameters=sources.parameters,
-            files=sources.files,
-            project_id=settings.project_id,
-            trust=sources.trust,
-            keeps_bad=not settings.fails_fast,
-            aws_conn_id=settings.aws_conn_id,
-        )
+        settings = self._settings
+        inputs = self._sources.open(settings, self._model, keeps_bad=not settings.fails_fast)
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
         if inputs.has_unknown_columns:
@@ -263,6 +285,10 @@ class BatchExecution:
                 settings.model,
             )
         return inputs
+
+    def _model(self) -> Model | None:
+        """Return the model as Wiro describes it, None if that can't be had."""
+        return self._hook.cached_model(self._settings.model)
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:
@@ -276,6 +302,15 @@ class BatchExecution:
                 self._settings, self._hook.connection, resumption.before, where, also=changed
             )
         raise WiroUsageError(changed)
+
+    def _cards(self, opened: ExitStack, transfer: ItemTransfer | None) -> BatchCards | None:
+        settings = self._settings
+        if settings.reuse_results is None:
+            return None
+        cards = BatchCards(settings.reuse_results, settings, self._hook.connection, self._stopper.check)
+        if transfer is not None:
+            transfer.cards = cards
+        return opened.enter_context(cards)
 
     def _transfer(self) -> ItemTransfer | None:
         if self._destination.s3 is None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.landing import ItemTransfer
+    from airflow_provider_wiro.batch.reuse.reused_items import ReusedItems
     from airflow_provider_wiro.batch.run_sender import StoppableHook
     from airflow_provider_wiro.batch.state.items import Attempt
 
@@ -36,12 +37,15 @@ class RunFollower:
     Follows items that have a task to their end.
 
     :param transfer: lands outputs; None lands nothing.
+    :param reused: knows where the card of an item's result belongs.
     :ivar must_poll: items whose tasks have to be read before anything is waited for.
     :ivar watched: items whose task is only followed at this moment.
     :ivar seen_running: items whose task was seen after it left Wiro's queue.
     """
 
-    def __init__(self, queue: ItemQueue, hook: StoppableHook, transfer: ItemTransfer | None) -> None:
+    def __init__(
+        self, queue: ItemQueue, hook: StoppableHook, transfer: ItemTransfer | None, reused: ReusedItems
+    ) -> None:
         self.must_poll: set[int] = set()
         self.watched: set[int] = set()
         self.seen_running: set[int] = set()
@@ -49,6 +53,7 @@ class RunFollower:
         self._settings = queue.settings
         self._hook = hook
         self._transfer = transfer
+        self._reused = reused
         self._landing = asyncio.Semaphore(transfer.size if transfer else 1)
 
     def deadline(self, attempt: Attempt) -> float:
@@ -139,6 +144,8 @@ class RunFollower:
             return False, None
         try:
             task = await self._hook.stop_task(error.wiro_task_id, patience_seconds=STOP_PATIENCE_SECONDS)
+            if task is None:  # it may have been running, and be charged, though no poll has seen that
+                task = await self._hook.get_task(error.wiro_task_id)
         except WiroError as problem:
             self._settings.log.warning(
                 "%s: Wiro task %s could not be stopped and may still run: %s",
@@ -156,7 +163,7 @@ class RunFollower:
 
     async def _handle_unknown_task(self, item: int, attempt: Attempt) -> None:
         if self._settings.resubmits_orphans:
-            self._queue.requeue(item)
+            self._queue.requeue(item, may_be_billed=True)
             return
         reason = unknown_task(str(attempt.wiro_task_id))
         await self._queue.fail(item, reason, is_final=True, keeps_task=True)
@@ -178,7 +185,8 @@ class RunFollower:
                 # is billed.
                 if task.started_at is not None:
                     cost = task.cost_usd if task.cost_usd != "0" else None
-                    self._queue.recorder.note(entries.task_billed(task.id, cost))
+                    usd = self._queue.state.attempts[item].max_usd
+                    self._queue.recorder.note(entries.task_billed(task.id, cost, usd))
                 self._queue.requeue(item)
                 return True
             was_running = task.started_at is not None
@@ -194,14 +202,17 @@ class RunFollower:
     async def _land(self, item: int, task: Task) -> bool:
         """Land a task's outputs, if outputs land; only then the item is done. False: it is not over."""
         files: list[dict[str, Any]] | None = None
-        if self._transfer is not None:
+        inputs = await self._reused.fingerprint(item)
+        if self._transfer is None:
+            await self._reused.keep_text(inputs, task)
+        else:
             async with self._landing:
                 while files is None:
                     if self._queue.fatal is not None:
                         return False  # its task is known, and the next try lands it
                     self._hook.check()
                     try:
-                        files = await self._landed(self._transfer, item, task)
+                        files = await self._landed(self._transfer, item, task, inputs)
                     except WiroOutputError as error:
                         if not await self._queue.fail(item, error, task, keeps_task=True):
                             return True
@@ -212,9 +223,11 @@ class RunFollower:
         await self._queue.end(item, result)
         return True
 
-    async def _landed(self, transfer: ItemTransfer, item: int, task: Task) -> list[dict[str, Any]]:
+    async def _landed(
+        self, transfer: ItemTransfer, item: int, task: Task, inputs: str | None
+    ) -> list[dict[str, Any]]:
         state = self._queue.state
         is_retry = state.attempts[item].try_number != self._settings.try_number or state.failures(item) > 0
         item_id = self._queue.inputs.id_of(item)
-        land = partial(transfer.land, item, task, item_id=item_id, is_retry=is_retry)
+        land = partial(transfer.land, item, task, item_id=item_id, inputs=inputs, is_retry=is_retry)
         return await asyncio.get_running_loop().run_in_executor(transfer.threads, land)

@@ -37,6 +37,8 @@ class ItemQueue:
         self.active: set[int] = set()
         self.fatal: Exception | None = None
         self.run_times = RunTimes()
+        #: How many items are not run, since the budget doesn't allow it.
+        self.left_out = 0
         self.item_log = ItemLog(settings.log, inputs, recorder)
         self._has_failed = self.state.count(ItemState.FAILED) > 0
         self._again: deque[int] = deque()
@@ -46,7 +48,8 @@ class ItemQueue:
     @property
     def is_closed(self) -> bool:
         """Whether nothing more may be submitted."""
-        return self.fatal is not None or (self._has_failed and self.settings.fails_fast)
+        has_ended = self._has_failed or self.left_out > 0
+        return self.fatal is not None or (has_ended and self.settings.fails_fast)
 
     @property
     def has_pending(self) -> bool:
@@ -105,16 +108,24 @@ class ItemQueue:
         self.active.discard(item)
         self._again.appendleft(item)
 
-    def requeue(self, item: int, *, was_lost: bool = False) -> None:
+    def leave_out(self, item: int, reason: str) -> None:
+        """Don't run an item that was to be submitted; its state stays as it is."""
+        self.active.discard(item)
+        self.left_out += 1
+        if self.left_out == 1:
+            self.settings.log.warning("%s is not run: %s", self.inputs.name(item), reason)
+
+    def requeue(self, item: int, *, was_lost: bool = False, may_be_billed: bool = False) -> None:
         """
         Submit an item again, which doesn't count as a failure of it.
 
         :param was_lost: its Run was sent and is considered not started.
+        :param may_be_billed: it had a task, which Wiro doesn't show.
         """
         if was_lost:
             self.recorder.note(entries.lost_run_not_started(item, self.settings.try_number))
         else:
-            self.recorder.note(entries.run_not_started(item))
+            self.recorder.note(entries.run_not_started(item, may_be_billed=may_be_billed))
         self.active.discard(item)
         self._again.append(item)
         self.wake()
@@ -138,7 +149,7 @@ class ItemQueue:
         :param is_billed: its task has succeeded, although it can't be read.
         """
         self.active.discard(item)
-        is_billed = is_billed or (task is not None and task.has_succeeded)
+        is_billed = is_billed or (task is not None and (task.has_succeeded or _has_cost(task)))
         has_retries = self.state.failures(item) < self.settings.max_item_retries
         if has_retries and error.may_retry and not is_final and not self.is_closed:
             self.item_log.is_run_again(item, error)
@@ -185,3 +196,8 @@ class ItemQueue:
             )
         except WiroError as error:
             self.close(error)
+
+
+def _has_cost(task: Task) -> bool:
+    """Whether Wiro bills a task, although it has failed."""
+    return task.cost_usd is not None and float(task.cost_usd) > 0

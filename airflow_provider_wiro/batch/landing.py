@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from airflow_provider_wiro.api.run_summary import check_success
 from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
 from airflow_provider_wiro.batch.preflight.id_collisions import id_segment
+from airflow_provider_wiro.landing.plan import plan_landed
 from airflow_provider_wiro.landing.provenance import Provenance
+from airflow_provider_wiro.landing.reused import ReusedResult
 from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
 from airflow_provider_wiro.landing.s3.destination import open_destination
 from airflow_provider_wiro.landing.s3.transfer import S3Transfer
@@ -16,6 +19,7 @@ from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
 
@@ -26,6 +30,13 @@ ID_PLACEHOLDER = "{id}"
 _SOME_ID = "0"
 
 
+class KeepsCards(Protocol):
+    """Keeps the result cards of items."""
+
+    def keep(self, fingerprint: str, transfer: S3Transfer, files: list[dict[str, Any]]) -> None:
+        """Keep the card of an item whose outputs have landed."""
+
+
 class ItemTransfer:
     """
     Lands the outputs of items. Made in the main thread, where Airflow may be asked; use it in a ``with``.
@@ -33,6 +44,7 @@ class ItemTransfer:
     :param hook: whose connection was read.
     :param task_instance: of Airflow, named in the objects' metadata.
     :ivar manifest: where the batch's manifest is to be; no output lands there.
+    :ivar cards: keeps the cards of items that have landed; None: none are kept.
     :ivar size: how many items are landed at once.
     :raises WiroUsageError: a setting can't be right.
     """
@@ -45,6 +57,7 @@ class ItemTransfer:
         self._is_stopped = False
         self._in_flight: set[S3Transfer] = set()
         self.manifest: str | None = None
+        self.cards: KeepsCards | None = None
         self.destination = open_destination(replace(settings, s3_key=self._key(0, _SOME_ID)))
         self.size = settings.max_concurrency
         self.threads = ThreadPoolExecutor(settings.max_concurrency, thread_name_prefix="wiro-landing")
@@ -70,42 +83,108 @@ class ItemTransfer:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
     def land(
-        self, item: int, task: Task, *, item_id: str | None = None, is_retry: bool
+        self,
+        item: int,
+        task: Task,
+        *,
+        item_id: str | None = None,
+        inputs: str | None = None,
+        is_retry: bool,
     ) -> list[dict[str, Any]]:
         """
         Have an item's outputs in S3, verified, and return what WiroToS3Operator returns of each. Blocks.
 
         :param item_id: the user's name for the item, None if it has none.
+        :param inputs: the fingerprint of its inputs, under which its result card is kept; None: none is.
         :param is_retry: an earlier try may have started to land them.
         :raises WiroOutputError: an output can't be fetched or written.
         """
-        key_template = bucket_and_template(self._settings.s3_bucket, self._key(item, item_id))[1]
-        # One thread for each item: several items are landed at once.
-        destination = replace(self.destination, key_template=key_template, workers=1)
         with self._hook.for_thread() as hook:
-            provenance = Provenance.of(task, self._model, self._task_instance, hook.connection.base_url)
-            transfer = S3Transfer(
-                destination,
-                hook,
-                task,
-                replace(provenance, item_id=item_id),
-                is_retry=is_retry,
-                logs_each=False,  # a line for each object would bury what the batch logs
-            )
-            refuse_manifests_place(transfer.planned, self.bucket, self.manifest)
-            self._in_flight.add(transfer)
-            if self._is_stopped:
-                transfer.stop()
-            try:
-                return transfer.run()
-            finally:
-                self._in_flight.discard(transfer)
+            transfer = self._transfer(hook, item, task, item_id, is_retry=is_retry)
+            files = self._run(transfer)
+        if self.cards is not None and inputs is not None:
+            self.cards.keep(inputs, transfer, files)
+        return files
+
+    def place(self, item: int, summary: RunSummary, *, item_id: str | None = None) -> list[dict[str, Any]]:
+        """
+        Have what was made before where this item's outputs belong: there already, or copied by S3. Blocks.
+
+        An answer of which only the text is known is landed from its task at Wiro.
+
+        :param summary: of the result that is reused.
+        :raises WiroError: it can't be read there, or can't be written here.
+        """
+        reused = ReusedResult.in_summary(summary)
+        if reused is not None and (files := self._in_place(item, item_id, reused)) is not None:
+            return files
+        with self._hook.for_thread() as hook:
+            task = hook.get_task(summary["wiro_task_id"]) if reused is None else reused.task
+            check_success(task)
+            return self._run(self._transfer(hook, item, task, item_id, summary=summary))
+
+    def _in_place(self, item: int, item_id: str | None, reused: ReusedResult) -> list[dict[str, Any]] | None:
+        """Return the files of a result that is where this item's outputs belong; None if it is elsewhere."""
+        planned = plan_landed(reused.task, reused.landed, self._key_of(item, item_id), model=self._model)
+        refuse_manifests_place(planned, self.bucket, self.manifest)
+        uris = [f"s3://{self.bucket}/{one.key}" for one in planned]
+        if uris != [one.uri for one in reused.landed]:
+            return None
+        return [
+            {
+                "uri": there.uri,
+                "name": one.name,
+                "size": there.size,
+                "sha256": there.sha256,
+                "content_type": one.content_type,
+                "etag": there.etag,
+                "skipped": True,
+            }
+            for one, there in zip(planned, reused.landed, strict=True)
+        ]
+
+    def _transfer(
+        self,
+        hook: WiroHook,
+        item: int,
+        task: Task,
+        item_id: str | None,
+        *,
+        summary: RunSummary | None = None,
+        is_retry: bool = False,
+    ) -> S3Transfer:
+        # One thread for each item: several items are landed at once.
+        destination = replace(self.destination, key_template=self._key_of(item, item_id), workers=1)
+        provenance = Provenance.of(task, self._model, self._task_instance, hook.connection.base_url)
+        transfer = S3Transfer(
+            destination,
+            hook,
+            task,
+            replace(provenance, item_id=item_id),
+            summary=summary,
+            is_retry=is_retry,
+            logs_each=False,  # a line for each object would bury what the batch logs
+        )
+        refuse_manifests_place(transfer.planned, self.bucket, self.manifest)
+        return transfer
+
+    def _run(self, transfer: S3Transfer) -> list[dict[str, Any]]:
+        self._in_flight.add(transfer)
+        if self._is_stopped:
+            transfer.stop()
+        try:
+            return transfer.run()
+        finally:
+            self._in_flight.discard(transfer)
 
     def stop(self) -> None:
         """Let all transfers fail at once, which aborts their uploads. For a signal handler."""
         self._is_stopped = True
         for transfer in list(self._in_flight):
             transfer.stop()
+
+    def _key_of(self, item: int, item_id: str | None) -> str:
+        return bucket_and_template(self._settings.s3_bucket, self._key(item, item_id))[1]
 
     def _key(self, item: int, item_id: str | None) -> str:
         """

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api import endpoints, model_slugs
-from airflow_provider_wiro.api.parameters import clean_parameters
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import StartedRun
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs.items import Item
+    from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.input_files.sent_files import SentFile
@@ -147,6 +147,7 @@ class RunSender:
 
     :param shared_files: file parameter → source or sources of all items; an item has these very objects.
     :param shared: the same, read once.
+    :param rules: what is known of the model.
     """
 
     def __init__(
@@ -157,14 +158,16 @@ class RunSender:
         *,
         shared_files: Mapping[str, Any],
         shared: Mapping[str, Sequence[FileValue]],
+        rules: ModelRules,
     ) -> None:
+        self.rules = rules
         self._settings = settings
         self._shared_files = shared_files
         self._shared = shared
         self._hook = hook
         self._state = state
         self._slug = settings.model
-        self._known: tuple[ModelParameter, ...] | None = None
+        self._known = None if rules.model is None else rules.model.parameters
         self._learning = asyncio.Lock()
         self._newest: str | None = None
         self._asked_at: float | None = None
@@ -212,9 +215,9 @@ class RunSender:
         :raises WiroUsageError: its files, or its parameters, can't be sent.
         :raises WiroError: its files, or the model's parameters, can't be read at the moment.
         """
-        clean_parameters(item.parameters)
+        parameters = self.rules.to_send(item)[0]
         try:
-            files = await self._files(item)
+            files = await self.files_of(item)
         except ValueError as error:  # a path with NUL or half a character in it; UnicodeError is one
             raise WiroUsageError(f"The item's files can't be read: {plain(str(error), 200)}.") from error
         known = await self._parameters_of_model(files)
@@ -224,7 +227,7 @@ class RunSender:
         def run(slug: str) -> ApiCall[StartedRun]:
             return endpoints.run_model(
                 slug,
-                item.parameters,
+                parameters,
                 watched,
                 known,
                 callback_url=self._settings.callback_url,
@@ -268,7 +271,7 @@ class RunSender:
     async def sent_files(self, item: Item) -> dict[str, list[SentFile]]:
         """Return an item's files, to compare tasks with; of missing ones only that there were some."""
         try:
-            return sent_files(await self._files(item))
+            return sent_files(await self.files_of(item))
         except WiroError:
             from asgiref.sync import sync_to_async
 
@@ -278,8 +281,12 @@ class RunSender:
         """Send later Runs under the form of the model's slug that Wiro knows."""
         self._slug = slug
 
-    async def _files(self, item: Item) -> dict[str, Sequence[FileValue]]:
-        """Return an item's files, checked; those of all items are not read again."""
+    async def files_of(self, item: Item) -> dict[str, Sequence[FileValue]]:
+        """
+        Return an item's files, checked; those of all items are not read again.
+
+        :raises WiroError: one can't be sent, or can't be read at the moment.
+        """
         own = {
             name: sources
             for name, sources in item.files.items()

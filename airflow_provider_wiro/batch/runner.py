@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
+    from airflow_provider_wiro.batch.spending.gate import SpendingGate
 
 #: How many Runs are sent at once.
 SUBMISSIONS_AT_ONCE = 8
@@ -41,6 +42,7 @@ class BatchRunner:
     """
     Works on the items that are not over.
 
+    :param gate: gives out what to submit.
     :param must_poll: the tasks from before a deferral to read before anything is waited for; None: all.
     """
 
@@ -52,6 +54,7 @@ class BatchRunner:
         resolver: LostRunResolver,
         follower: RunFollower,
         limit: ActiveLimit,
+        gate: SpendingGate,
         *,
         must_poll: Collection[str] | None = None,
     ) -> None:
@@ -61,8 +64,9 @@ class BatchRunner:
         self._resolver = resolver
         self._follower = follower
         self._limit = limit
+        self._gate = gate
         self._must_poll = must_poll
-        self._submitter = ItemSubmitter(queue, hook, sender, resolver, limit, self._follow)
+        self._submitter = ItemSubmitter(queue, hook, sender, resolver, limit, self._follow, gate)
         self._strays = StrayRuns(queue, hook, resolver)
         self._children: set[asyncio.Task[None]] = set()
         self._resolving: asyncio.Task[None] | None = None
@@ -92,6 +96,8 @@ class BatchRunner:
                 raise self._interruption
             await self._check_owner()
             self._submit_more()
+            if self._gate.is_due():
+                self._begin(self._gate.settle())
             is_at_work = self._children or self._is_resolving
             if not is_at_work and (queue.is_closed or not queue.has_pending):
                 break
@@ -100,7 +106,7 @@ class BatchRunner:
                 break
             progress.log(self._settings.now(), running=len(queue.active))
             await self._keep(is_last=False)
-            if self._strays.is_due and is_at_work:
+            if self._strays.is_due and (is_at_work or self._gate.is_waiting):
                 self._begin(self._strays.check())
             await queue.sleep(_TICK_SECONDS)
         await self.leave()
@@ -135,6 +141,7 @@ class BatchRunner:
         queue, now = self._queue, self._settings.now()
         for item, attempt in list(queue.state.attempts.items()):
             queue.active.add(item)
+            self._gate.pick_up(item, attempt)
             if attempt.wiro_task_id is None:
                 self._resolver.add_lost(item)
                 continue
@@ -163,7 +170,7 @@ class BatchRunner:
     # Items.
 
     def _submit_more(self) -> None:
-        while self._may_submit() and (item := self._queue.next_item()) is not None:
+        while self._may_submit() and (item := self._gate.next_item()) is not None:
             self._queue.active.add(item)
             self._resolver.run_sent()
             self._begin(self._submit(item))
@@ -194,6 +201,7 @@ class BatchRunner:
             self._queue.active.discard(item)
             raise
         finally:
+            self._gate.conclude(item)
             self._resolver.run_concluded()
             self._queue.wake()
         if is_started:
@@ -245,7 +253,8 @@ class BatchRunner:
             and not self._submitter.is_in_trouble
             and len(self._children) == len(self._follower.watched)
             and not self._follower.must_poll
-            and not (self._may_submit() and self._queue.has_pending)
+            and not (self._may_submit() and self._queue.has_pending and not self._gate.is_waiting)
+            and not (self._gate.is_waiting and (self._queue.recorder.unkept or not self._follower.watched))
         )
 
     def _waiting(self) -> DeferralRequest:
@@ -256,7 +265,8 @@ class BatchRunner:
         if next_search_at is not None:
             wakes.append(next_search_at)
         change_at = self._limit.next_change_at(len(queue.active))
-        if queue.has_pending and not queue.is_closed and change_at is not None:
+        may_submit = queue.has_pending and not queue.is_closed and not self._gate.is_waiting
+        if may_submit and change_at is not None:
             wakes.append(max(change_at, now + LONGEST_WITHOUT_RAISE_SECONDS) if attempts else change_at)
         return DeferralRequest(
             [attempt.wiro_task_id or "" for attempt in attempts],

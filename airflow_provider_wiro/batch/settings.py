@@ -11,8 +11,10 @@ from airflow_provider_wiro.api.retry import LOST_RUN_PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from decimal import Decimal
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
 
@@ -34,6 +36,13 @@ class BatchSettings:
     :ivar shortest_deferral_seconds: it also waits in the worker for what is due sooner than this.
     :ivar aws_conn_id: the Airflow connection by which files at ``s3://bucket/key`` are read.
     :ivar include_links: keep the URLs of outputs in results.
+    :ivar reuse_results: the folder of result cards, None: nothing is reused.
+    :ivar reuse_max_age: reuse only what is younger, in seconds.
+    :ivar check_parameters: how strictly items are compared with the model's schema.
+    :ivar fill_defaults: send omitted parameters with the schema's default.
+    :ivar allow_categories: of those that are refused otherwise.
+    :ivar max_cost_usd: the budget over all tries, None if there is none.
+    :ivar refuses_unknown_price: run nothing whose price isn't known, if there is a budget.
     :ivar metrics: count the items' tasks; None counts nothing.
     """
 
@@ -61,7 +70,19 @@ class BatchSettings:
     shortest_deferral_seconds: float = 0.0
     aws_conn_id: str | None = "aws_default"
     include_links: bool = False
+    reuse_results: str | None = None
+    reuse_max_age: float | None = None
     metrics: RunMetrics | None = None
+    check_parameters: CheckMode = "warn"
+    fill_defaults: bool = False
+    allow_categories: Sequence[str] = ()
+    max_cost_usd: Decimal | None = None
+    refuses_unknown_price: bool = False
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether Wiro is asked for the model's schema and prices."""
+        return self.check_parameters != "off" or self.fill_defaults or self.max_cost_usd is not None
 
     def wall(self, moment: float) -> datetime:
         """Return a moment of ``now`` by the wall clock, to compare it with that one."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.item_queue import ItemQueue
     from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
+    from airflow_provider_wiro.batch.spending.gate import SpendingGate
 
 #: How long nothing is sent after a Run that failed for a reason that isn't its item's, such as an outage.
 TROUBLE_PAUSE_SECONDS = 5.0
@@ -43,6 +44,7 @@ class ItemSubmitter:
     Sends items' Runs, and resolves lost ones.
 
     :param follows: starts to follow an item that has a task.
+    :param gate: gave out the items, with what they may cost.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ItemSubmitter:
         resolver: LostRunResolver,
         limit: ActiveLimit,
         follows: Callable[[int], None],
+        gate: SpendingGate,
     ) -> None:
         #: Nothing is sent before this Unix time.
         self.not_before = 0.0
@@ -63,6 +66,7 @@ class ItemSubmitter:
         self._resolver = resolver
         self._limit = limit
         self._follows = follows
+        self._gate = gate
         #: The last loss of each item without a task. Errors hold frames, so they are dropped once it has one.
         self._losses: dict[int, WiroLostRunError] = {}
         self._trouble_since: float | None = None
@@ -83,6 +87,8 @@ class ItemSubmitter:
         try:
             self._hook.check()
             self._queue.inputs.check_trust(item)
+            if not self._settings.fails_fast and not self._queue.state.runs_sent(item):
+                self._sender.rules.check(spec)  # else all were checked before the first Run
             prepared = await self._sender.prepare(spec)
         except Exception as error:
             await self._not_started(item, error)
@@ -93,6 +99,7 @@ class ItemSubmitter:
             Sending(self._settings.now(), baseline.newest, baseline.wiro_at),
             self._settings.try_number,
             files=digests_of(prepared.files),
+            max_usd=self._gate.reserved(item),
             item_id=spec.id,
         )
         await self._queue.recorder.intend(item, attempt)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_provider_wiro.batch.context import BatchContext
+    from airflow_provider_wiro.batch.spending.report import SpendingReport
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.state_files.task_try import TaskTry
 
@@ -29,6 +30,7 @@ def return_result(
     max_tries: int,
     task_try: TaskTry,
     check_killed: Callable[[], None],
+    spending: SpendingReport | None = None,
 ) -> BatchSummary:
     """
     Write the manifest, and return the summary; or raise why the batch failed.
@@ -36,6 +38,7 @@ def return_result(
     :param fatal: what ended the whole batch.
     :param max_tries: Airflow's, of the task instance.
     :param check_killed: raises if the Airflow task was stopped.
+    :param spending: what was spent, if the batch has a budget.
     """
     state, settings = batch.state, batch.settings
 
@@ -44,6 +47,7 @@ def return_result(
         if batch.journal is not None:
             batch.journal.check()  # a later try, if there is one, knows more
 
+    left_out = 0 if spending is None else spending.left_out
     try:
         failures = write_manifest(
             batch.manifest,
@@ -52,6 +56,7 @@ def return_result(
             check,
             own=batch.own,
             include_links=settings.include_links,
+            why_not_run=spending.reason if spending is not None and left_out else None,
             names_of=batch.inputs.names_of,
         )
     except WiroError as error:
@@ -71,7 +76,9 @@ def return_result(
         ]
         raise kind(_failure(state.total, failed, lines, batch.manifest))
     succeeded = state.count(ItemState.DONE)
-    if not state.is_over:
+    if spending is not None and left_out and settings.fails_fast:
+        raise AirflowFailException(spending.message(state.total, succeeded, batch.manifest))
+    if not state.is_over and not left_out:
         # Should not happen. Failing costs a retry; a summary would drop items silently.
         raise AirflowException(
             f"Only {succeeded + failed:,} of {state.total:,} items are over, though nothing is left to do. A "
@@ -82,9 +89,11 @@ def return_result(
         "total": state.total,
         "succeeded": succeeded,
         "failed": failed,
+        **({} if settings.reuse_results is None else {"reused": state.reused}),
         "cost_usd": state.costs.total_usd,
         "known_cost_usd": state.costs.known_usd,
         "unknown_costs": state.costs.unknown,
+        **({} if spending is None else spending.to_json(state.total - succeeded - failed)),
         **({} if batch.transfer is None else {"total_bytes": state.total_bytes}),
         "manifest_uri": batch.manifest,
     }

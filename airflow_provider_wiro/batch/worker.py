@@ -17,8 +17,11 @@ from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
 from airflow_provider_wiro.batch.late_costs import read_costs
 from airflow_provider_wiro.batch.lost_runs.resolver import LostRunResolver
+from airflow_provider_wiro.batch.reuse.reused_items import ReusedItems
 from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
 from airflow_provider_wiro.batch.runner import BatchRunner
+from airflow_provider_wiro.batch.spending.budget import Budget
+from airflow_provider_wiro.batch.spending.gate import SpendingGate
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine
 
     from airflow_provider_wiro.batch.context import BatchContext
-    from airflow_provider_wiro.batch.settings import DeferralRequest
+    from airflow_provider_wiro.batch.settings import BatchSettings, DeferralRequest
+    from airflow_provider_wiro.batch.spending.report import SpendingReport
 
 #: How long the last journal entries may take to write when the task is killed.
 _LAST_WRITE_SECONDS = 0.7
@@ -50,6 +54,8 @@ class BatchWorker:
         self.has_stopped_all = False
         #: What ended the whole batch.
         self.fatal: Exception | None = None
+        #: What was spent, if there is a budget.
+        self.spending: SpendingReport | None = None
 
     def stop(self) -> None:
         """Stop everything. For a signal handler: it only wakes the loop."""
@@ -136,16 +142,27 @@ class BatchWorker:
         async with StoppableHook(settings.wiro_conn_id) as self._hook:
             hook = self._hook
             sender = RunSender(
-                settings, hook, batch.state, shared_files=batch.inputs.files, shared=batch.shared
+                settings,
+                hook,
+                batch.state,
+                shared_files=batch.inputs.files,
+                shared=batch.shared,
+                rules=batch.rules,
             )
             resolver = LostRunResolver(settings, hook, batch.state, batch.inputs, sender)
-            follower = RunFollower(queue, hook, batch.transfer)
+            reused = ReusedItems(batch.cards, queue, hook, sender, batch.transfer)
+            follower = RunFollower(queue, hook, batch.transfer, reused)
             active_limit = ActiveLimit(settings.max_active, settings.random, current=limit)
-            runner = BatchRunner(queue, hook, sender, resolver, follower, active_limit, must_poll=must_poll)
+            gate = SpendingGate(queue, hook, batch.rules, _budget(settings, recorder))
+            runner = BatchRunner(
+                queue, hook, sender, resolver, follower, active_limit, gate, must_poll=must_poll
+            )
             self._runner = runner
             if self._killed_at is not None:
                 self._stop()
             try:
+                if must_poll is None:  # else it continues after a deferral
+                    await reused.settle()
                 waiting = await runner.work(waits=waits)
                 await _note_late_costs(hook, queue, waiting)
             except BaseException as error:
@@ -158,6 +175,7 @@ class BatchWorker:
                 return waiting
             finally:
                 self.fatal = queue.fatal
+                self.spending = gate.report()
 
     async def _end(
         self,
@@ -199,6 +217,17 @@ class BatchWorker:
             self._runner.interrupt(error)
         else:
             loop.default_exception_handler(context)
+
+
+def _budget(settings: BatchSettings, recorder: BatchRecorder) -> Budget | None:
+    if settings.max_cost_usd is None:
+        return None
+    return Budget(
+        settings.max_cost_usd,
+        recorder.state,
+        refuses_unknown=settings.refuses_unknown_price,
+        unkept=lambda: recorder.unkept_costs,
+    )
 
 
 async def _note_late_costs(hook: StoppableHook, queue: ItemQueue, waiting: DeferralRequest | None) -> None:

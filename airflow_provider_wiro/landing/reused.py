@@ -74,9 +74,13 @@ def _task(summary: Mapping[str, Any], landed: Sequence[LandedObject]) -> Task:
     )
 
 
-def source_changed(uri: str) -> WiroOutputRefusedError:
+class ResultChangedError(WiroOutputRefusedError):
+    """An object that a reused result names is gone, or is another one now. Nothing was put."""
+
+
+def source_changed(uri: str) -> ResultChangedError:
     """Return the error for an object that is no longer the one that a reused result names."""
-    return WiroOutputRefusedError(
+    return ResultChangedError(
         f"{uri[:300]}, which the reused result names, is gone or has changed. "
         f"Nothing was put. {CLEAR_THE_RUN}"
     )

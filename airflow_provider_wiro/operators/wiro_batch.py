@@ -23,6 +23,7 @@ from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_min_outputs,
+    check_reuse_results,
     check_state_path,
     check_timeout,
     check_usd,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.polling import Watch
     from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.catalog import CheckMode
@@ -87,10 +89,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run", "wiro_task_id", "attempts" (runs
-    that were sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage",
-    "error"?, "files"?: [...]}``, with outputs, text, finish reason and usage as in a run summary and files as
-    WiroToS3Operator returns them. It is also written when the task fails.
+    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run" | "reused" (with
+    ``reuse_results``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
+    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...]}``, with outputs, text,
+    finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It is also written
+    when the task fails.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -164,21 +167,29 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
-    :param check_parameters: compare parameters and files with the model's schema before anything is paid for.
+    :param check_parameters: compare all items with the model's schema before anything is paid for.
         A required parameter that is missing, a value that can't be read as the parameter's type and a number
         outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
         select's options; ``"strict"`` refuses these, too; ``"off"`` checks nothing. Wiro is asked for the
-        schema at most once an hour for a machine; without it the run is not checked, which is logged.
+        schema at most once an hour for a machine; without it the run is not checked, which is logged. All
+        items are checked before the first run. One that is refused fails the batch there, or is a failed item
+        with ``on_item_failure="continue"``.
     :param fill_defaults: send parameters that are not given with the schema's default: some models refuse a
         run without them.
     :param allow_categories: of ``"realtime"`` and ``"training"``, those whose models may run: they don't end
         by themselves, or cost from $10.
     :param max_cost_usd: a budget in US dollars for the whole batch, over all tries of the Airflow task.
-        Nothing is submitted that could exceed it, given what was spent and the estimates of what is in
-        flight; the remaining items end as ``not_run``, with the reason. None: no limit. (templated)
+        Nothing is submitted that could exceed it, given what was spent and the upper ends of the estimates of
+        what is in flight; what doesn't fit ends as ``not_run``, with the reason. With
+        ``on_item_failure="fail"`` the first such item ends the batch, and the task fails, without a retry;
+        with ``"continue"`` cheaper items still run, and the task succeeds. None: no limit. (templated)
     :param on_unknown_price: what ``max_cost_usd`` does about items whose price isn't known before their run:
-        ``"run"`` them, counted once their cost is known, or ``"refuse"`` the batch.
-    :param estimate_only: run nothing, and return the estimate of the batch.
+        ``"run"`` them, counted once their cost is known, so that the budget is no bound for them; or
+        ``"refuse"`` the batch before its first run.
+    :param estimate_only: run nothing, keep nothing, and return ``{"model", "total", "unknown" (items without
+        a known price), "refused" (items that can't be right, and aren't in the sums), "min_usd", "max_usd"
+        (None if an item's price isn't known), "known_max_usd", "item_min_usd", "item_max_usd" (the cheapest
+        and the dearest item), "assumed" (parameter → the default by which prices were found), "notes"}``.
     :param reuse_results: as in WiroRunOperator, item by item: what was made before is written into the
         manifest as ``reused`` and costs nothing. (templated)
     :param reuse_max_age: as in WiroRunOperator.
@@ -186,10 +197,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
         files, where the model's schema says so, and else parameters.
-    :return: ``{"model", "total", "succeeded", "failed", "cost_usd" (of all runs that succeeded at Wiro, None
+    :return: ``{"model", "total", "succeeded", "failed", "reused" (of those that succeeded; with
+        ``reuse_results``), "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
-        are not), "total_bytes" (if landed), "manifest_uri"}``. What Wiro has not recorded by the end of the
-        batch stays unknown.
+        are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
+        end of the estimate where a cost isn't known), "total_bytes" (if landed), "manifest_uri"}``. What Wiro
+        has not recorded by the end of the batch stays unknown.
     :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
     :raises AirflowException: items failed, and a retry of those and of what is missing may help.
     """
@@ -281,6 +294,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             check_conn_id(wiro_conn_id)
             if not is_known_later(max_cost_usd):
                 check_usd("max_cost_usd", max_cost_usd)
+            if not is_known_later(reuse_results):
+                check_reuse_results(reuse_results)
         if s3_bucket or s3_key != DEFAULT_KEY:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
@@ -347,7 +362,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.check_parameters: CheckMode = check_parameters
+        one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
         self.fill_defaults = fill_defaults
         self.allow_categories = check_words("allow_categories", allow_categories)
         self.max_cost_usd = max_cost_usd
@@ -380,9 +396,29 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
+        if self.estimate_only:
+            return self._estimate(context)
         begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
+
+    def _estimate(self, context: Context) -> BatchEstimate:
+        """Return what the batch will cost. Nothing is run or kept, and there is nothing to stop."""
+        from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
+        from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+        from airflow_provider_wiro.storage.s3.hooks import shared_s3_hooks
+
+        with airflow_failures(), shared_s3_hooks(), self.hook:
+            split_slug(self.model)
+            self.check_native_tuples()
+            project_id = self.project_id or self.hook.connection.project_id
+            settings = self._settings(context, context["ti"].try_number, project_id)
+            model = self.hook.cached_model(self.model)
+            with self._sources().open(settings, lambda: model, keeps_bad=True) as inputs:
+                rules = ModelRules.of(settings, model)
+                found = ItemFindings(inputs, rules, settings)
+                found.log_for_estimate(self.log)
+                return found.sum.to_json(self.model, len(inputs))
 
     @in_brief
     def execute_complete(
@@ -561,6 +597,13 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             shortest_deferral_seconds=shortest_deferral_seconds(),
             aws_conn_id=self.aws_conn_id,
             include_links=self.include_links,
+            reuse_results=self.reuse_results or None,
+            reuse_max_age=self.reuse_max_age,
+            check_parameters=self.check_parameters,
+            fill_defaults=self.fill_defaults,
+            allow_categories=self.allow_categories,
+            max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
+            refuses_unknown_price=self.on_unknown_price == "refuse",
             metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
         )
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.storage.folder import Folder
 
 
+#: After as many failures in a row the store is left alone.
+_MOST_FAILURES = 5
+
+
 class CardStore:
     """
     The cards in one folder. Usable from several threads once it is open.
@@ -22,15 +26,17 @@ class CardStore:
     A card is written as a whole, so that of two writers the last one wins, and each card is valid.
 
     :param uri: the folder, as ``reuse_results`` names it.
+    :param max_connections: how many threads use it at once.
     :raises WiroUsageError: it is no absolute path or URI.
     """
 
-    def __init__(self, uri: str, log: Log) -> None:
+    def __init__(self, uri: str, log: Log, *, max_connections: int = 1) -> None:
         self.uri = uri
         self._log = log
         self._folder: Folder | None = None
+        self._failures = 0
         try:
-            self._folder = open_folder(uri)
+            self._folder = open_folder(uri, max_connections=max_connections)
         except WiroUsageError as error:
             raise WiroUsageError(f"reuse_results: {error}") from error
         except WiroRecordError as error:
@@ -38,23 +44,25 @@ class CardStore:
 
     def read(self, fingerprint: str) -> ResultCard | None:
         """Return the card of these inputs, None if there is none that can be read."""
-        if self._folder is None:
+        folder, name = self._folder, card_name(fingerprint)
+        if folder is None:
             return None
-        name = card_name(fingerprint)
         try:
-            body = self._folder.read(name, MAX_BYTES + 1)
+            body = folder.read(name, MAX_BYTES + 1)
+            self._failures = 0
             return None if body is None else ResultCard.from_bytes(body, fingerprint)
         except NotACardError as error:
             self._log.warning("Ignored %s/%s, which is no usable result card: %s.", self.uri, name, error)
         except TaskStoppedError:
             raise
         except Exception as error:  # each store has its own
-            self._warn("Can't read result cards in", error)
+            self._fail("Can't read result cards in", error)
         return None
 
     def write(self, card: ResultCard) -> bool:
         """Store a card in place of the current one, and return whether it is there."""
-        if self._folder is None:
+        folder = self._folder
+        if folder is None:
             return False
         body = card.to_bytes()
         if len(body) > MAX_BYTES:
@@ -65,13 +73,22 @@ class CardStore:
             )
             return False
         try:
-            self._folder.write(card_name(card.fingerprint), body)
+            folder.write(card_name(card.fingerprint), body)
+            self._failures = 0
         except TaskStoppedError:
             raise
         except Exception as error:  # each store has its own
-            self._warn("Can't keep a result card in", error)
+            self._fail("Can't keep a result card in", error)
             return False
         return True
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self._warn(what, error)
+        self._failures += 1
+        if self._failures >= _MOST_FAILURES and self._folder is not None:
+            # Of a batch there may be thousands, each of which would wait for its timeout.
+            self._folder = None
+            self._log.warning("%s is not asked any more.", self.uri)
 
     def _warn(self, what: str, error: Exception) -> None:
         reason = plain(str(error), 300)

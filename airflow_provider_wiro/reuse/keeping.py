@@ -53,21 +53,25 @@ def keep_card(
     keep(store, card, secrets, log)
 
 
-def keep(store: CardStore, card: ResultCard, secrets: Collection[str], log: Log) -> None:
+def keep(
+    store: CardStore, card: ResultCard, secrets: Collection[str], log: Log, *, is_logged: bool = True
+) -> None:
     """
     Store a card, if it says where all of the result is, and quotes no secret.
 
     :param secrets: the connection's, and those among the run's parameters.
+    :param is_logged: say so if it is kept, or if there is nothing to keep.
     """
     if not card.is_whole:
-        log.info("No result card is kept: the result has no outputs, or is incomplete.")
+        if is_logged:
+            log.info("No result card is kept: the result has no outputs, or is incomplete.")
         return
     stored = card.to_bytes().decode()
     shown = f"{stored}\n{card.text or ''}"
     if any(secret and secret in shown for secret in secrets):
         log.warning("No result card is kept: the result quotes a secret of the run or the connection.")
         return
-    if store.write(card):
+    if store.write(card) and is_logged:
         log.info("Kept the result card of Wiro task %s in %s.", card.wiro_task_id, store.uri)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.redaction.plain_text import plain
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.reuse.card import ResultCard
     from airflow_provider_wiro.reuse.card_store import CardStore
     from airflow_provider_wiro.reuse.contents import RunInputs
-    from airflow_provider_wiro.reuse.unchanged import LandedObjects
     from airflow_provider_wiro.storage.landed_object import LandedObject
+
+
+class Verifier(Protocol):
+    """Compares landed objects with what is there."""
+
+    def change_of(self, landed: LandedObject) -> str | None:
+        """Return what has become of an object, None if it is unchanged."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class ResultReuse:
     """
 
     cards: CardStore
-    objects: LandedObjects
+    objects: Verifier
     max_age: float | None
     now: Callable[[], float]
     fetch: Callable[[str], str | None]
@@ -70,9 +76,16 @@ class ResultReuse:
 
         :param min_outputs: how many outputs it must have.
         """
+        card = self.card(fingerprint, min_outputs=min_outputs)
+        return None if card is None else self.result_of(card)
+
+    def card(self, fingerprint: str, *, min_outputs: int | None = None) -> ResultCard | None:
+        """Return the card of these inputs, if its result is wanted: see :meth:`find`."""
         card = self.cards.read(fingerprint)
-        if card is None or not self._is_wanted(card, min_outputs):
-            return None
+        return card if card is not None and self._is_wanted(card, min_outputs) else None
+
+    def result_of(self, card: ResultCard) -> FoundResult | None:
+        """Return the result that a card names, None if it is no longer there unchanged."""
         landed = self._unchanged(card)
         return None if landed is None else FoundResult(card, landed)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.storage.digests import sha256_of
 from airflow_provider_wiro.storage.named_stores import LocalPlace, S3Place
 from airflow_provider_wiro.storage.object_files import LocalFile, open_object
-from airflow_provider_wiro.storage.s3.hooks import s3_hook
+from airflow_provider_wiro.storage.s3.hooks import client_for, s3_hook
 from airflow_provider_wiro.storage.s3.responses import code_and_status, etag_of
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.storage.landed_object import LandedObject
-    from airflow_provider_wiro.storage.named_stores import NamedStores, StorePlace
+    from airflow_provider_wiro.storage.named_stores import NamedStores, Place, StorePlace
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -34,6 +34,14 @@ class LandedObjects:
         self._clients: dict[str | None, Any] = {}
         self._opening = threading.Lock()
 
+    def place_of(self, landed: LandedObject) -> Place:
+        """
+        Return where an object is.
+
+        :raises WiroUsageError: outside of the stores that the DAG names.
+        """
+        return self._stores.place_of(landed.uri)
+
     def change_of(self, landed: LandedObject) -> str | None:
         """
         Return what has become of an object, None if it is unchanged.
@@ -41,7 +49,7 @@ class LandedObjects:
         :raises WiroUsageError: it is outside of the stores that the DAG names.
         :raises Exception: its store can't be asked.
         """
-        place = self._stores.place_of(landed.uri)
+        place = self.place_of(landed)
         if isinstance(place, S3Place):
             return self._change_in_s3(place, landed)
         return self._change_of_file(place, landed)
@@ -54,13 +62,7 @@ class LandedObjects:
         """
         with self._opening:
             if conn_id not in self._clients:
-                hook = s3_hook(conn_id)
-                config: Any = hook.config
-                if self._max_connections > (config.max_pool_connections or 0):
-                    from botocore.config import Config
-
-                    config = config.merge(Config(max_pool_connections=self._max_connections))
-                self._clients[conn_id] = hook.get_client_type(config=config)
+                self._clients[conn_id] = client_for(s3_hook(conn_id), self._max_connections)
             return self._clients[conn_id]
 
     def _change_in_s3(self, place: S3Place, landed: LandedObject) -> str | None:

@@ -74,6 +74,13 @@ class NamedStores:
             raise self._elsewhere(uri)
         return StorePlace(found.uri)
 
+    @property
+    def s3_connections(self) -> set[str | None]:
+        """The connections by which objects in S3 may be read."""
+        own, at, _ = self.folder.removeprefix(_S3).partition("/")[0].rpartition("@")
+        is_named = self.folder.startswith(_S3) and bool(at)
+        return {self.aws_conn_id, unquote(own)} if is_named else {self.aws_conn_id}
+
     def _in_s3(self, uri: str) -> S3Place:
         first, slash, key = uri.removeprefix(_S3).partition("/")
         conn_id, at, _ = first.rpartition("@")
@@ -85,10 +92,7 @@ class NamedStores:
             raise self._elsewhere(uri)
         if not at:
             return S3Place(self.aws_conn_id, bucket, key)
-        allowed = {self.aws_conn_id}
-        if self.folder.startswith(_S3) and "@" in (own := self.folder.removeprefix(_S3).partition("/")[0]):
-            allowed.add(unquote(own.rpartition("@")[0]))
-        if unquote(conn_id) not in allowed:
+        if unquote(conn_id) not in self.s3_connections:
             raise self._elsewhere(uri)
         return S3Place(unquote(conn_id), bucket, key)
 

@@ -24,7 +24,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return folder or "/", name
 
 
-def open_folder(uri: str, own: OwnObjects | None = None) -> Folder:
+def open_folder(uri: str, own: OwnObjects | None = None, *, max_connections: int = 1) -> Folder:
     """
     Return a folder; an object store's connection is read from Airflow here.
 
@@ -32,6 +32,7 @@ def open_folder(uri: str, own: OwnObjects | None = None) -> Folder:
 
     :param uri: a local path, ``file://``, ``s3://conn_id@bucket/key``, or what ObjectStoragePath takes.
     :param own: how the provider's own objects are put into S3; default: as boto3 does.
+    :param max_connections: how many threads use it at once.
     :raises WiroUsageError: it is relative, or would be read as another place than the one it shows.
     :raises WiroRecordError: the store can't be opened.
     """
@@ -47,7 +48,9 @@ def open_folder(uri: str, own: OwnObjects | None = None) -> Folder:
             "don't. Is a templated piece empty?"
         )
     try:
-        return S3Folder(location.uri, own) if location.scheme == "s3" else ObjectStorageFolder(location.uri)
+        if location.scheme == "s3":
+            return S3Folder(location.uri, own, max_connections=max_connections)
+        return ObjectStorageFolder(location.uri)
     except WiroUsageError:
         raise
     except WiroMissingConnectionError as error:  # also while Airflow's secrets backend is out

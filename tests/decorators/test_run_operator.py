@@ -198,8 +198,8 @@ def test_the_function_is_called_once_while_a_slot_is_waited_for(
 
 
 def test_a_cancelled_run_of_an_earlier_try_is_replaced_by_the_same(work: DecoratedWork) -> None:
+    work.wiro.inject(Fault("cancelled_by_hand"))
     work.defer()
-    WiroHook().cancel_task(work.wiro.tasks[0].id)
     work.retry()
 
     work.run()

@@ -61,7 +61,7 @@ def test_a_model_that_cannot_be_right_fails_the_dag_file_also_of_a_mapped_task(d
         decorator(model="Retro-Cartoons")
 
 
-PROGRAM = '''
+PROGRAM = """
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,7 +82,7 @@ draw("a teapot", steps=8)
 draw.override(task_id="again")("a teapot")
 draw.partial(steps=8).expand(prompt=["a", "b"])
 many(3)
-'''
+"""
 WRONG = {
     'wiro_task(model="a/b", deferable=True)': 'Unexpected keyword argument "deferable"',
     'wiro_task(model="a/b", timeout="soon")': 'Argument "timeout" to "wiro_task" has incompatible type "str"',

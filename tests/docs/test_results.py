@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUCKET = "results"
+FILMS = "ByteDance/seedance-pro-v1.5"
+FILM = {"resolution": "720p", "duration": "5", "ratio": "16:9"}
 PICTURE = {"prompt": "a robot", "samples": 2, "width": 64, "height": 64, "seed": "123456"}
 
 
@@ -102,18 +104,17 @@ def read(s3: Any, uri: str) -> bytes:
 
 def batch(tmp_path: Path, count: int = 2, **settings: Any) -> tuple[Any, list[Any]]:
     manifest = tmp_path / "manifest.jsonl"
-    operator = WiroBatchRunOperator(
-        task_id="generate",
-        model="retroAIx/Retro-Cartoons",
-        inputs=[{"prompt": f"robot {number}"} for number in range(count)],
-        parameters={"samples": 1, "width": 64, "height": 64},
-        poll_interval=0.02,
-        state_path=str(tmp_path / "state"),
-        manifest_uri=str(manifest),
-        on_item_failure="continue",
-        max_item_retries=0,
-        **settings,
-    )
+    defaults = {
+        "model": "retroAIx/Retro-Cartoons",
+        "inputs": [{"prompt": f"robot {number}"} for number in range(count)],
+        "parameters": {"samples": 1, "width": 64, "height": 64},
+        "poll_interval": 0.02,
+        "state_path": str(tmp_path / "state"),
+        "manifest_uri": str(manifest),
+        "on_item_failure": "continue",
+        "max_item_retries": 0,
+    }
+    operator = WiroBatchRunOperator(task_id="generate", **{**defaults, **settings})
     return result(operator), [json.loads(line) for line in manifest.read_text().splitlines()]
 
 
@@ -194,6 +195,19 @@ def test_a_batch_returns_a_summary_and_writes_a_line_for_each_item(tmp_path: Pat
     assert len(lines) == 2
     for line in lines:
         check(line, "batch-manifest-line")
+
+
+def test_a_batch_with_a_budget_and_its_estimate_are_as_described(tmp_path: Path) -> None:
+    summary, lines = batch(tmp_path, 3, model=FILMS, parameters=FILM, max_cost_usd=0.2)
+
+    check(summary, "batch-summary")
+    assert (summary["succeeded"], summary["not_run"], summary["spent_usd"]) == (1, 2, "0.13")
+    for line in lines:
+        check(line, "batch-manifest-line")
+    operator = WiroBatchRunOperator(
+        task_id="t", model=FILMS, inputs=[{"prompt": "a"}], parameters=FILM, estimate_only=True
+    )
+    check(operator.execute({"ti": FakeTi()}), "batch-estimate")
 
 
 def test_a_batch_that_lands_its_outputs_and_has_failures_is_as_described(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -93,6 +93,35 @@ def test_mapped_batches_each_have_a_journal_and_a_manifest(
     assert [done.returned(f"generate[{index}]")["total"] for index in range(2)] == [2, 1]
     assert len({done.returned(f"generate[{index}]")["manifest_uri"] for index in range(2)}) == 2
     assert started(wiro) == Counter("abc")
+
+
+def test_rows_of_a_database_are_items_by_their_columns(
+    airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path
+) -> None:
+    done = run(airflow_home, "batch_of_rows", tmp_path)
+
+    assert done.state == "success"
+    assert [(line["id"], line["data"]) for line in manifest_of(done)] == [
+        ("007", {"shelf": None, "price": 19.9, "made": "2026-01-01T00:00:00+00:00"}),
+        ("008", {"shelf": "b", "price": 19.9, "made": "2026-01-01T00:00:00+00:00"}),
+    ]
+    assert started(wiro) == Counter(['a "red" teapot', "茶壺"])
+    assert all(not {"sku", "shelf", "price", "made"} & set(task.parameters) for task in wiro.tasks)
+
+
+def test_what_mapped_tasks_have_returned_is_a_list_of_items(
+    airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path
+) -> None:
+    done = run(airflow_home, "batch_of_mapped_outputs", tmp_path)
+
+    assert done.state == "success"
+    assert [line["id"] for line in manifest_of(done)] == ["SKU-001", "SKU-002"]
+    assert started(wiro) == Counter(["a picture of SKU-001", "a picture of SKU-002"])
+
+
+def manifest_of(done: FinishedRun) -> list[dict[str, Any]]:
+    manifest = Path(done.returned("generate")["manifest_uri"])
+    return [json.loads(line) for line in manifest.read_text().splitlines()]
 
 
 def test_what_a_retry_cannot_mend_is_not_retried(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
+from airflow_provider_wiro.batch.results.item_result import REUSED
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import WiroRecordError
 
@@ -71,6 +73,11 @@ class BatchRecorder:
     def unkept(self) -> list[Result]:
         """Results that are not in the state yet."""
         return [ended.result for ended in self._ended]
+
+    @property
+    def unkept_costs(self) -> dict[int, Decimal | None]:
+        """Their items → what their runs cost, as far as these succeeded and it is known."""
+        return {ended.item: _known_cost(ended.result) for ended in self._ended}
 
     async def intend(self, item: int, attempt: Attempt) -> None:
         """
@@ -194,10 +201,13 @@ class BatchRecorder:
 
     def _entry(self, ended: _Ended, place: tuple[int, int]) -> Entry:
         result: dict[str, Any] = ended.result
-        if result["status"] == "succeeded":
+        if result["status"] in {"succeeded", REUSED}:
             files = result.get("files")
             size = None if files is None else sum(file["size"] for file in files)
-            return entries.item_done(ended.item, place, cost=result["cost_usd"], size=size)
+            is_reused = result["status"] == REUSED
+            return entries.item_done(
+                ended.item, place, cost=result["cost_usd"], size=size, is_reused=is_reused
+            )
         return entries.item_failed(
             ended.item,
             place,
@@ -207,3 +217,8 @@ class BatchRecorder:
             is_billed=ended.is_billed,
             cost=result["cost_usd"] if ended.is_billed else None,
         )
+
+
+def _known_cost(result: Result) -> Decimal | None:
+    cost = result["cost_usd"] if result["status"] == "succeeded" else None
+    return None if cost is None else Decimal(cost)

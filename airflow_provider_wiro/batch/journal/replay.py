@@ -98,7 +98,7 @@ def replay(
         log.info(
             "An earlier try had other inputs: %s. Items with the same inputs continue.", _counts(earlier)
         )
-        carried_over = _carry_over(inputs, earlier)
+        carried_over = _with_spending(_carry_over(inputs, earlier), earlier, fresh)
     journal.replace(_applied_to(fresh, _started(inputs, task_try), carried_over))
     _log_left_running(earlier, fresh, log)
     return fresh, None
@@ -153,6 +153,14 @@ def _carry_over(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:
     yield from _continued_items(inputs, earlier)
     for wiro_task_id, usd in earlier.costs.learned.items():
         yield entries.cost_learned(wiro_task_id, usd)
+
+
+def _with_spending(carried_over: Iterator[Entry], earlier: BatchState, fresh: BatchState) -> Iterator[Entry]:
+    """Yield the entries, and then what the batch's budget has less because of runs that are not continued."""
+    yield from carried_over
+    left = earlier.committed_usd - fresh.committed_usd  # by now, the entries are applied
+    if left > 0:
+        yield entries.foreign_tasks([], left)
 
 
 def _continued_items(inputs: Inputs, earlier: BatchState) -> Iterator[Entry]:

@@ -47,13 +47,14 @@ class StrayRuns:
             for item in self._over():
                 self._resolver.is_exclusive = True
                 try:
-                    await self._check(item)
+                    is_certain = await self._check(item)
                 finally:
                     self._resolver.is_exclusive = False
-                self._queue.recorder.note(entries.strays_checked(item))
+                self._queue.recorder.note(entries.strays_checked(item, is_certain=is_certain))
         self._queue.wake()
 
-    async def _check(self, item: int) -> None:
+    async def _check(self, item: int) -> bool:
+        """Return whether the tasks are known, if there are any."""
         log, name = self._queue.settings.log, self._queue.inputs.name(item)
         try:
             earlier = [
@@ -61,7 +62,7 @@ class StrayRuns:
                 for number, sending in enumerate(self._state.lost_sendings.get(item, ()))
             ]
             if not earlier:
-                return
+                return True
             found = await self._hook.run_flow(
                 lambda context: find_strays(
                     context,
@@ -74,8 +75,10 @@ class StrayRuns:
             )
         except WiroError as error:
             log.warning("%s", unknown_strays_warning(name, error))
-            return
+            return False
+        max_usd = self._state.exposure.lost_usd(item)
         for wiro_task_id, usd in billed(found):
-            self._queue.recorder.note(entries.task_billed(wiro_task_id, usd))
+            self._queue.recorder.note(entries.task_billed(wiro_task_id, usd, max_usd))
         for warning in stray_warnings(found, name):
             log.warning("%s", warning)
+        return found.open_until is None

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.run_summary import RunSummary
 
+#: The status of an item whose result was made before.
+REUSED = "reused"
 #: A line of the manifest, except the item's number.
 Result = dict[str, Any]
 
@@ -48,6 +51,28 @@ def item_result(
     if files is not None:
         result["files"] = files
     return result if include_links else without_links(result)
+
+
+def reused_result(summary: RunSummary, files: list[dict[str, Any]] | None) -> Result:
+    """
+    Return the result of an item that was made before.
+
+    :param summary: as a run that was not sent returns it.
+    :param files: where its outputs are; None if none should land.
+    """
+    made = summary["reuse"]
+    result = {
+        "status": REUSED,
+        "wiro_task_id": summary["wiro_task_id"],
+        "attempts": 0,
+        **{
+            name: summary[name]
+            for name in ("cost_usd", "elapsed_seconds", "outputs", "text", "finish_reason", "usage")
+        },
+        "reused": True,
+        "reuse": {name: made[name] for name in ("made_at", "cost_usd")},
+    }
+    return result if files is None else {**result, "files": files}
 
 
 def without_links(result: Result) -> Result:

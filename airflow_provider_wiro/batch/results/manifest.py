@@ -38,6 +38,7 @@ def write_manifest(
     *,
     own: OwnObjects | None = None,
     include_links: bool = False,
+    why_not_run: Callable[[int], str] | None = None,
     names_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
 ) -> list[tuple[int, str]]:
     """
@@ -46,6 +47,7 @@ def write_manifest(
     :param check: called between windows and right before the manifest is put; raises to end this.
     :param own: how it is put into S3.
     :param include_links: keep the outputs' URLs, where the shards have them.
+    :param why_not_run: returns why an item is not run; None if that isn't known.
     :param names_of: returns an item's own ``id`` and ``data``, as far as it has them.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
@@ -59,6 +61,8 @@ def write_manifest(
                     # The shards of an earlier version have links.
                     shown = found if include_links else without_links(found)
                     line = {"item": found["item"], **names_of(found["item"]), **shown}
+                    if line["status"] == "not_run" and why_not_run is not None:
+                        line["error"] = why_not_run(line["item"])
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     if line["status"] == "failed" and len(failures) < MOST_FAILURES:
                         failures.append((line["item"], line["error"]))

@@ -6,10 +6,12 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider_wiro.batch.state.costs import BatchCosts
 from airflow_provider_wiro.batch.state.entries import Entry, damaged
+from airflow_provider_wiro.batch.state.exposure import Exposure
 from airflow_provider_wiro.batch.state.items import Attempt, ItemState
 from airflow_provider_wiro.batch.state.task_ids import TaskIdSet
 from airflow_provider_wiro.input_files.sent_files import read_digests
@@ -44,6 +46,8 @@ class BatchState:
         self.endings: dict[int, Entry] = {}
         self.known_ids = TaskIdSet()
         self.total_bytes = 0
+        #: How many items that are done were made before, so that nothing was sent for them.
+        self.reused = 0
         #: Whether another try of the Airflow task may help an item that failed.
         self.may_retry = False
         #: The last entry, if the batch's result was returned.
@@ -66,6 +70,7 @@ class BatchState:
         self._rows = array("L", bytes(array("L").itemsize * total))
         self._counts = Counter({ItemState.PENDING: total})
         self.costs = BatchCosts()
+        self.exposure = Exposure()
 
     def item_state(self, item: int) -> ItemState:
         """Return how far an item is."""
@@ -90,6 +95,11 @@ class BatchState:
     def result_location(self, item: int) -> tuple[int, int]:
         """Return the shard, and the row in it, of the result of an item that is over."""
         return self._shards[item], self._rows[item]
+
+    @property
+    def committed_usd(self) -> Decimal:
+        """What the runs have cost, with the upper end of the estimate of each whose cost isn't known."""
+        return self.costs.known + self.exposure.open_usd + self.exposure.fixed_usd
 
     @property
     def is_over(self) -> bool:
@@ -134,8 +144,10 @@ class BatchState:
             sending,
             int(entry["try"]),
             files=read_digests(entry.get("files", {})),
+            max_usd=_usd(entry.get("max_usd")),
             item_id=entry.get("item_id"),
         )
+        self.exposure.intend(item, self.attempts[item].max_usd)
         self._runs_sent[item] = min(_MOST_COUNTED, self._runs_sent[item] + 1)
         self._note_baseline(item, sending.newest_before)
         self._move(item, ItemState.INTENDED)
@@ -157,6 +169,10 @@ class BatchState:
     def _apply_gone(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
         attempt = self.attempts.pop(item, None)
+        if entry.get("may_be_billed"):
+            self.exposure.fix(item)
+        else:
+            self.exposure.release(item)
         if attempt is not None and attempt.wiro_task_id is None:
             self._runs_sent[item] -= 1 if self._runs_sent[item] < _MOST_COUNTED else 0
         self._move(item, ItemState.PENDING)
@@ -180,6 +196,7 @@ class BatchState:
         if attempt is not None and attempt.wiro_task_id is None:
             self.lost_sendings[item] = (*self.lost_sendings.get(item, ()), attempt.sending)
             self.resent_after.pop(item, None)  # until it is sent again
+            self.exposure.lose(item)
             if entry["try"] == self.try_number:
                 self._losses[item] += 1
         self._apply_gone(entry)
@@ -187,14 +204,16 @@ class BatchState:
     def _apply_checked(self, entry: Mapping[str, Any]) -> None:
         self.lost_sendings.pop(self._item(entry), None)
         self.resent_after.pop(self._item(entry), None)
+        self.exposure.check(self._item(entry), is_certain=entry.get("is_certain", True))
 
     def _apply_again(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
         if entry["try"] == self.try_number:
             self._failures[item] = min(_MOST_COUNTED, self._failures[item] + 1)
         if entry.get("is_billed"):
-            self.costs.bill(self._task_of(item), entry["cost"])
+            self._bill(item, self._task_of(item), entry["cost"])
         if not entry["keeps_task"]:
+            self.exposure.release(item)
             self.attempts.pop(item, None)
             self._move(item, ItemState.PENDING)
 
@@ -210,8 +229,9 @@ class BatchState:
             self._note_end(item)
             return  # its attempt is kept, so that its task is read again
         self._move(item, ItemState.DONE)
-        self.costs.bill(wiro_task_id, entry["cost"])
+        self._bill(item, wiro_task_id, entry["cost"])
         self.total_bytes += entry["bytes"] or 0
+        self.reused += bool(entry.get("is_reused"))
 
     def _apply_failed(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -223,13 +243,23 @@ class BatchState:
                 self._note_end(item)
             return  # its task is read again
         if entry.get("is_billed", entry["cost"] is not None):
-            self.costs.bill(wiro_task_id, entry["cost"])
+            self._bill(item, wiro_task_id, entry["cost"])
+        elif entry["keeps_task"]:
+            self.exposure.fix(item)  # for this try: it may be running, and the next one follows it
+        self.exposure.release(item)
         if is_kept:
             self._move(item, ItemState.FAILED)
             self.may_retry = self.may_retry or bool(entry["may_retry"])
         else:
             self.attempts.pop(item, None)
             self._move(item, ItemState.PENDING)
+
+    def _bill(self, item: int, wiro_task_id: str | None, cost: str | None) -> None:
+        self.costs.bill(wiro_task_id, cost)
+        if cost is None:
+            self.exposure.unread(item, wiro_task_id)
+        else:
+            self.exposure.release(item)
 
     def _note_end(self, item: int) -> None:
         if item in self.attempts:
@@ -253,6 +283,7 @@ class BatchState:
 
     def _apply_cost(self, entry: Mapping[str, Any]) -> None:
         self.costs.learn(str(entry["id"]), str(entry["cost"]))
+        self.exposure.read(str(entry["id"]))
 
     def _apply_billed(self, entry: Mapping[str, Any]) -> None:
         wiro_task_id, usd = entry["id"], entry["cost"]
@@ -260,10 +291,13 @@ class BatchState:
             raise TypeError(entry)
         self.known_ids.add(wiro_task_id)
         self.costs.bill(wiro_task_id, None if usd is None else str(usd))
+        if usd is None:
+            self.exposure.unread_task(wiro_task_id, _usd(entry.get("max_usd")))
 
     def _apply_known(self, entry: Mapping[str, Any]) -> None:
         for wiro_task_id in entry["ids"]:
             self.known_ids.add(wiro_task_id)
+        self.exposure.add(_usd(entry.get("spent_usd")) or Decimal(0))
 
     def _apply_spent(self, entry: Mapping[str, Any]) -> None:
         if not isinstance(entry["lifetime"], int) or not isinstance(entry["summary"], Mapping):
@@ -292,6 +326,13 @@ _APPLY = {
 
 def _sending(entry: Mapping[str, Any]) -> Sending:
     return Sending.from_json({**entry, "intended_at": entry["at"], "newest_before": entry["newest_before"]})
+
+
+def _usd(stored: Any) -> Decimal | None:
+    found = None if stored is None else Decimal(stored)
+    if found is not None and not (found.is_finite() and found >= 0):
+        raise ValueError(stored)
+    return found
 
 
 def written_by(first: Mapping[str, Any], state: BatchState) -> WrittenBy:

@@ -46,8 +46,13 @@ class BatchCosts:
             self.learned[wiro_task_id] = cost
 
     @property
-    def known_usd(self) -> str:
+    def known(self) -> Decimal:
         """The sum of the known costs."""
+        return self._known
+
+    @property
+    def known_usd(self) -> str:
+        """The sum of the known costs, as text."""
         return plain_usd(self._known)
 
     @property

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.api.decoding.fields import plain_usd
 from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.storage.timestamps import to_stored, to_stored_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from decimal import Decimal
 
     from airflow_provider_wiro.batch.state.items import Attempt
     from airflow_provider_wiro.recovery.sending import Sending
@@ -41,7 +43,12 @@ def _written_by(task_try: TaskTry) -> Entry:
 
 def run_intended(item: int, attempt: Attempt) -> Entry:
     """Return the entry before a Run is sent. From here on the run may exist."""
-    known = {**attempt.sending.to_json(), "files": attempt.files or None, "item_id": attempt.item_id}
+    known = {
+        **attempt.sending.to_json(),
+        "files": attempt.files or None,
+        "item_id": attempt.item_id,
+        "max_usd": None if attempt.max_usd is None else plain_usd(attempt.max_usd),
+    }
     at, newest_before = known.pop("intended_at"), known.pop("newest_before")
     return {
         "what": "intent",
@@ -83,9 +90,13 @@ def run_accepted(item: int, wiro_task_id: str, at: float | None = None) -> Entry
     return entry if at is None else {**entry, "at": to_stored(at)}
 
 
-def run_not_started(item: int) -> Entry:
-    """Return the entry for a Run that certainly started nothing, or whose task no longer matters."""
-    return {"what": "gone", "item": item}
+def run_not_started(item: int, *, may_be_billed: bool = False) -> Entry:
+    """
+    Return the entry for a Run that certainly started nothing, or whose task no longer matters.
+
+    :param may_be_billed: it had a task, which Wiro doesn't show.
+    """
+    return {"what": "gone", "item": item, **({"may_be_billed": True} if may_be_billed else {})}
 
 
 def lost_run_not_started(item: int, try_number: int) -> Entry:
@@ -93,14 +104,24 @@ def lost_run_not_started(item: int, try_number: int) -> Entry:
     return {"what": "not_started", "item": item, "try": try_number}
 
 
-def strays_checked(item: int) -> Entry:
-    """Return the entry for an item whose earlier lost Runs were checked again for tasks."""
-    return {"what": "checked", "item": item}
+def strays_checked(item: int, *, is_certain: bool = True) -> Entry:
+    """
+    Return the entry for an item whose earlier lost Runs were checked again for tasks.
+
+    :param is_certain: False: it isn't known whether they have any, or what these cost.
+    """
+    return {"what": "checked", "item": item, **({} if is_certain else {"is_certain": False})}
 
 
-def task_billed(wiro_task_id: str, usd: str | None) -> Entry:
-    """Return the entry for a task that is billed and is no item's result. A cost of None is not known yet."""
-    return {"what": "billed", "id": wiro_task_id, "cost": usd}
+def task_billed(wiro_task_id: str, usd: str | None, max_usd: Decimal | None = None) -> Entry:
+    """
+    Return the entry for a task that is billed and is no item's result.
+
+    :param usd: its cost, None if not known yet.
+    :param max_usd: the upper end of its estimate, by which it counts until then.
+    """
+    known = {} if max_usd is None else {"max_usd": plain_usd(max_usd)}
+    return {"what": "billed", "id": wiro_task_id, "cost": usd, **known}
 
 
 def item_retried(
@@ -122,14 +143,18 @@ def timeout_restarted(item: int, at: float) -> Entry:
     return {"what": "followed", "item": item, "at": to_stored(at)}
 
 
-def item_done(item: int, location: tuple[int, int], *, cost: str | None, size: int | None) -> Entry:
+def item_done(
+    item: int, location: tuple[int, int], *, cost: str | None, size: int | None, is_reused: bool = False
+) -> Entry:
     """
     Return the entry for an item that is done.
 
     :param location: the number of the shard that has its result, and the row in it.
     :param size: of its files in bytes, None if none were landed.
+    :param is_reused: it was made before, and nothing was sent.
     """
-    return {"what": "done", "item": item, "place": list(location), "cost": cost, "bytes": size}
+    entry = {"what": "done", "item": item, "place": list(location), "cost": cost, "bytes": size}
+    return {**entry, "is_reused": True} if is_reused else entry
 
 
 def item_failed(
@@ -160,9 +185,14 @@ def cost_learned(wiro_task_id: str, usd: str) -> Entry:
     return {"what": "cost", "id": wiro_task_id, "cost": usd}
 
 
-def foreign_tasks(wiro_task_ids: list[str]) -> Entry:
-    """Return the entry for tasks of earlier inputs, which are never these items' tasks."""
-    return {"what": "known", "ids": wiro_task_ids}
+def foreign_tasks(wiro_task_ids: list[str], spent_usd: Decimal | None = None) -> Entry:
+    """
+    Return the entry for tasks of earlier inputs, which are never these items' tasks.
+
+    :param spent_usd: what the batch's budget has less because of them.
+    """
+    spent = {} if spent_usd is None else {"spent_usd": plain_usd(spent_usd)}
+    return {"what": "known", "ids": wiro_task_ids, **spent}
 
 
 def result_returned(max_tries: int, summary: Mapping[str, Any], by: TaskTry | None = None) -> Entry:

@@ -7,6 +7,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from airflow_provider_wiro.input_files.sent_files import Digests
     from airflow_provider_wiro.recovery.sending import Sending
 
@@ -31,6 +33,7 @@ class Attempt:
     :ivar files: digests of the files whose bytes are sent, as far as they are known.
     :ivar item_id: the user's name for the item, None if it has none.
     :ivar accepted_at: Unix time at which the task's id was received; None in older entries.
+    :ivar max_usd: the upper end of the run's estimate, None if it wasn't known or there was no budget.
     :ivar has_ended: an entry says that its task has ended; only its outputs or its result are missing.
     """
 
@@ -40,6 +43,7 @@ class Attempt:
     wiro_task_id: str | None = None
     files: Digests = field(default_factory=dict)
     accepted_at: float | None = None
+    max_usd: Decimal | None = None
     item_id: str | None = None
     has_ended: bool = False
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from airflow_provider_wiro.storage.folder import COPIED_BYTES
 from airflow_provider_wiro.storage.object_files import check_known
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError, put_if_unchanged
-from airflow_provider_wiro.storage.s3.hooks import s3_hook
+from airflow_provider_wiro.storage.s3.hooks import client_for, s3_hook
 from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import JSON_LINES, OwnObjects, put_whole
 from airflow_provider_wiro.storage.s3.responses import code_and_status
@@ -28,9 +28,10 @@ class S3Folder:
 
     :param uri: ``s3://conn_id@bucket/prefix``; without a connection's id, boto3 finds credentials itself.
     :param own: how objects are put; default: as boto3 does.
+    :param max_connections: how many threads use it at once.
     """
 
-    def __init__(self, uri: str, own: OwnObjects | None = None) -> None:
+    def __init__(self, uri: str, own: OwnObjects | None = None, *, max_connections: int = 1) -> None:
         own = OwnObjects() if own is None else own
         first, slash, rest = uri.removeprefix("s3://").partition("/")
         conn_id, at, first = first.rpartition("@")
@@ -44,7 +45,8 @@ class S3Folder:
         self._reading, self._managing = own.to_read(bucket), own.to_manage(bucket)
         if at:
             check_known(unquote(conn_id), uri)
-        self._client: Any = s3_hook(unquote(conn_id) if at else None, own.verify).get_conn()
+        hook = s3_hook(unquote(conn_id) if at else None, own.verify)
+        self._client: Any = client_for(hook, max_connections)
 
     def read(self, name: str, most: int | None = None) -> bytes | None:
         """See :meth:`Folder.read`."""

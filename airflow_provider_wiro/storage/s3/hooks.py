@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,20 @@ def shared_s3_hooks() -> Iterator[None]:
         yield
     finally:
         _SHARED.reset(token)
+
+
+def client_for(hook: S3Hook, max_connections: int) -> Any:
+    """
+    Return boto3's client of a hook, for several threads at once.
+
+    :param max_connections: how many; boto3 itself has ten connections.
+    """
+    config: Any = hook.config
+    if max_connections <= (config.max_pool_connections or 0):
+        return hook.get_conn()
+    from botocore.config import Config
+
+    return hook.get_client_type(config=config.merge(Config(max_pool_connections=max_connections)))
 
 
 def s3_hook(aws_conn_id: str | None, verify: bool | str | None = None) -> S3Hook:

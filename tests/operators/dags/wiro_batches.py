@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, task
@@ -62,4 +64,39 @@ with dag("batch_of_a_file"):
 with dag("batch_mapped"):
     WiroBatchRunOperator.partial(task_id="generate", deferrable=False, **ARGS).expand(
         inputs=[[{"prompt": "a"}, {"prompt": "b"}], [{"prompt": "c"}]]
+    )
+
+with dag("batch_of_rows"):
+
+    @task
+    def rows() -> list[dict[str, Any]]:
+        """Return rows as a database has them, values that JSON lacks among them."""
+        connection = sqlite3.connect(":memory:")
+        connection.execute("CREATE TABLE night (sku TEXT, prompt TEXT, samples INTEGER, shelf TEXT)")
+        connection.executemany(
+            "INSERT INTO night VALUES (?, ?, ?, ?)",
+            [("007", 'a "red" teapot', 1, None), ("008", "茶壺", None, "b")],
+        )
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute("SELECT * FROM night ORDER BY sku")]
+        connection.close()
+        return [{**row, "price": Decimal("19.90"), "made": START} for row in found]
+
+    WiroBatchRunOperator(
+        task_id="generate",
+        inputs=rows(),
+        deferrable=True,
+        id_column="sku",
+        data_columns=["shelf", "price", "made"],
+        **ARGS,
+    )
+
+with dag("batch_of_mapped_outputs"):
+
+    @task
+    def item(sku: str) -> dict[str, Any]:
+        return {"id": sku, "parameters": {"prompt": f"a picture of {sku}"}}
+
+    WiroBatchRunOperator(
+        task_id="generate", inputs=item.expand(sku=["SKU-001", "SKU-002"]), deferrable=True, **ARGS
     )

@@ -6,9 +6,9 @@ import os
 import platform
 import sys
 
-from tests.programs.benchmarks import imports, transfer
+from tests.programs.benchmarks import checks, imports, transfer
 
-BENCHMARKS = {"imports": imports.main, "transfer": transfer.main}
+BENCHMARKS = {"imports": imports.main, "checks": checks.main, "transfer": transfer.main}
 
 
 def main() -> None:
