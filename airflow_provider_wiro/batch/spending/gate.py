@@ -34,7 +34,8 @@ class SpendingGate:
     Gives out the items to submit, each with its estimate reserved in the budget.
 
     The first item that doesn't fit waits, and those behind it with it, until what is in flight has ended:
-    that can cost less than the upper end of its estimate. If it doesn't fit then either, it is not run.
+    that can cost less than the upper end of its estimate. If it doesn't fit then either, it is not run; one
+    that was run and has failed, and was to be run again, stays failed.
 
     :param budget: None: everything may be sent.
     """
@@ -85,6 +86,8 @@ class SpendingGate:
                 queue.requeue_first(item)
                 self._head = item, usd
                 return None
+            elif queue.has_failed(item):
+                queue.give_up(item, self.reason(item))
             else:
                 queue.leave_out(item, self.reason(item))
         queue.wake()  # for the rest
@@ -148,6 +151,8 @@ class SpendingGate:
             if unknown := list(state.costs.unknown_ids):
                 for wiro_task_id, usd in (await read_costs(self._hook, unknown)).items():
                     self._queue.recorder.note(entries.cost_learned(wiro_task_id, usd))
+                    if self._queue.settings.metrics is not None:
+                        self._queue.settings.metrics.count_late_cost(usd)
         finally:
             self._is_settling = False
             self._settled_at = self._now()
@@ -166,7 +171,7 @@ class SpendingGate:
         """Whether nothing is in flight any more, but for results that are about to be kept."""
         is_sending = self._budget is not None and self._budget.is_sending
         attempts = self._queue.state.attempts.keys()
-        return not is_sending and attempts <= self._queue.recorder.unkept_costs.keys()
+        return not is_sending and attempts <= self._queue.recorder.unkept_items
 
     def _max_usd(self, item: int) -> Decimal | None:
         if self._head is not None and self._head[0] == item:
