@@ -15,6 +15,8 @@ from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
@@ -113,12 +115,16 @@ class ItemQueue:
         self.active.discard(item)
         self._again.appendleft(item)
 
-    def leave_out(self, item: int, reason: str) -> None:
-        """Don't run an item that was to be submitted; its state stays as it is."""
+    def leave_out(self, item: int, reason: Callable[[], str]) -> None:
+        """
+        Don't run an item that was to be submitted; its state stays as it is.
+
+        :param reason: returns why; called for the first one, which is logged.
+        """
         self.active.discard(item)
         self.left_out += 1
         if self.left_out == 1:
-            self.settings.log.warning("%s is not run: %s", self.inputs.name(item), reason)
+            self.settings.log.warning("%s is not run: %s", self.inputs.name(item), reason())
 
     def has_failed(self, item: int) -> bool:
         """

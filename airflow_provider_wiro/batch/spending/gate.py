@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
@@ -88,8 +89,12 @@ class SpendingGate:
                 return None
             elif queue.has_failed(item):
                 queue.give_up(item, self.reason(item))
+            elif self._fails_anyway(item):
+                self._budget.reserve(item, Decimal(0))
+                self._head = None
+                return item
             else:
-                queue.leave_out(item, self.reason(item))
+                queue.leave_out(item, partial(self.reason, item))
         queue.wake()  # for the rest
         return None
 
@@ -173,14 +178,21 @@ class SpendingGate:
         attempts = self._queue.state.attempts.keys()
         return not is_sending and attempts <= self._queue.recorder.unkept_items
 
+    def _fails_anyway(self, item: int) -> bool:
+        """Whether an item can't be right, so that sending it fails, and costs nothing."""
+        if self._queue.settings.fails_fast:
+            return False  # all were checked before the first Run
+        try:
+            self._rules.check(self._queue.inputs[item])
+        except WiroUsageError:
+            return True
+        return False
+
     def _max_usd(self, item: int) -> Decimal | None:
         if self._head is not None and self._head[0] == item:
             return self._head[1]
         try:
-            spec = self._queue.inputs[item]
-            usd = self._rules.estimate(spec).maximum_usd
-            if usd is None and not self._queue.settings.fails_fast:
-                self._rules.check(spec)
+            usd = self._rules.estimate(self._queue.inputs[item]).maximum_usd
         except WiroUsageError:
             return Decimal(0)  # it fails when it is its turn, and costs nothing
         return usd

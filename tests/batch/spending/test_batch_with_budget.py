@@ -218,6 +218,18 @@ def test_an_item_that_failed_and_that_the_budget_does_not_repeat_is_failed_and_s
     assert "It is not run again. The budget of 0.2 USD doesn't allow it" in failed["error"]
 
 
+def test_what_cannot_be_right_is_failed_also_when_nothing_is_left(work: BatchWork) -> None:
+    """As the log has said before the first run."""
+    items = [*films(1), {"prompt": "", "resolution": "720p", "duration": "many"}, *films(2)]
+
+    summary = run(work, items, 0.13, max_active=1)
+
+    assert "1 of 4 items can't be right, and will fail" in work.log
+    assert (summary["succeeded"], summary["failed"], summary["not_run"]) == (1, 1, 2)
+    assert work.statuses == ["succeeded", "failed", "not_run", "not_run"]
+    assert billed(work) == Decimal("0.13")
+
+
 def test_such_an_item_is_run_when_the_budget_is_raised(work: BatchWork) -> None:
     work.wiro.inject(Fault("no_outputs", times=1))
     settings = {"max_active": 1, "min_outputs": 1, "max_item_retries": 1, "on_item_failure": "fail"}
