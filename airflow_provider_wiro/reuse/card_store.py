@@ -9,6 +9,7 @@ from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.redaction.plain_text import plain
 from airflow_provider_wiro.reuse.card import MAX_BYTES, NotACardError, ResultCard, card_name
 from airflow_provider_wiro.storage.open_folder import open_folder
+from airflow_provider_wiro.storage.s3.responses import is_denied
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.redaction.loggers import Log
@@ -56,7 +57,11 @@ class CardStore:
         except TaskStoppedError:
             raise
         except Exception as error:  # each store has its own
-            self._fail("Can't read result cards in", error)
+            if is_denied(error):
+                # S3's answer for each card that isn't there, without `s3:ListBucket`: no reason to give up.
+                self._warn("There is no result card, or it can't be read, in", error)
+            else:
+                self._fail("Can't read result cards in", error)
         return None
 
     def write(self, card: ResultCard) -> bool:

@@ -58,6 +58,24 @@ def test_a_store_that_keeps_failing_is_left_alone(tmp_path: Path, monkeypatch: p
     assert "is not asked any more" in log
 
 
+def test_s3_denies_cards_that_are_missing_to_a_role_that_may_not_list_and_the_others_are_still_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.exceptions import ClientError
+
+    store = CardStore(str(tmp_path), FakeLog())
+    answers = [None] * 100 + [CARD.to_bytes()]
+
+    def read(*_: Any) -> bytes:
+        if (body := answers.pop(0)) is None:
+            denied: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(denied, "GetObject")
+        return body
+
+    monkeypatch.setattr("airflow_provider_wiro.storage.local_folder.LocalFolder.read", read)
+    assert [store.read(KEY) for _ in range(101)] == [None] * 100 + [CARD]
+
+
 def test_a_stop_is_no_failure_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any) -> bytes:
         raise TaskStoppedError
