@@ -33,7 +33,8 @@ def test_the_example_returns_a_dict_for_each_row(tmp_path: Path, monkeypatch: py
     with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
         shop.executescript(
             "CREATE TABLE articles (sku TEXT, prompt TEXT, shelf REAL, picture TEXT);"
-            "INSERT INTO articles VALUES ('008', 'b', 1.5, NULL), ('007', 'a', NULL, NULL), ('9', 'c', 1, 'x')"
+            "INSERT INTO articles VALUES ('008', 'b', 1.5, NULL), ('007', 'a', NULL, NULL),"
+            "('9', 'c', 1, 'x');"
         )
     monkeypatch.setattr(DbApiHook, "get_hook", lambda _: SqliteHook(tmp_path / "shop.db"))
     [example] = [
