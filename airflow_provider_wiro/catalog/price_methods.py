@@ -9,42 +9,21 @@ cost more; otherwise the amount is not known.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
-from airflow_provider_wiro.catalog.run_values import plain_name, scalar_text, whole_number
-from airflow_provider_wiro.catalog.schema.values import as_number
+from airflow_provider_wiro.catalog import quantities
+from airflow_provider_wiro.catalog.run_values import scalar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_wiro.catalog.price_rows import PriceRow
-    from airflow_provider_wiro.catalog.run_values import RunValues, Value
+    from airflow_provider_wiro.catalog.run_values import RunValues
 
 CPR = "cpr"
 _PIXELS_PER_TIER = 1_048_576
-#: Parameters that say how many outputs a run makes, as `plain_name` writes them.
-_COUNTS = frozenset(
-    {"samples", "samplecount", "numsamples", "numberofsamples", "n", "count", "quantity", "batchsize"}
-    | {"numoutputs", "numberofoutputs", "outputcount", "numresults", "numberofresults", "resultcount"}
-    | {"numimages", "numberofimages", "imagecount", "maximages", "numimagesperprompt", "imagesperprompt"}
-    | {"numvideos", "numberofvideos", "videocount", "numvariations", "numberofvariations", "variations"}
-)
-#: Parameters that say for how many seconds a video plays.
-_DURATIONS = frozenset(
-    {"duration", "durationseconds", "seconds", "videoseconds", "totalvideoseconds", "videoduration"}
-    | {"videodurationseconds", "durationinseconds", "durationsec"}
-)
-#: Parameters that also decide how long a video plays.
-_FRAMES = frozenset({"numframes", "framenum", "framenumber", "frames", "numberofframes", "framecount"})
-#: Parameters that decide a picture's size in place of width and height, or change it.
-_SIZES = frozenset(
-    {"resolution", "size", "imagesize", "outputsize", "aspectratio", "ratio", "imageratio", "megapixels"}
-    | {"upscale", "upscalefactor", "scalefactor", "targetsize", "outputresolution", "imageresolution"}
-)
-#: Words in the name of a file parameter that takes no picture.
-_NO_PICTURES = ("audio", "video", "document", "voice", "sound", "music", "pdf", "text", "font")
 
 
 @dataclass(frozen=True)
@@ -97,25 +76,25 @@ def _not_before(unit: str) -> Callable[[Decimal, PriceRow, RunValues], Amount]:
 
 
 def _per_output(price: Decimal, row: PriceRow, run: RunValues) -> Amount:
-    each, count = f"{plain_usd(price)} USD for each output", _Guess.of(_COUNTS, run)
+    each, count = f"{plain_usd(price)} USD for each output", quantities.outputs(run, of_each_input=True)
     if count.most is None:
         speaker = count.shown or "no parameter"
         verb = "doesn't say" if count.names else "says"
         return Amount(price, None, f"{each}; {speaker} {verb} how many.", count.assumed)
-    note = f"{each}: {count.shown} asks for {count.most}, and the model may make fewer."
+    asks = "ask for up to" if count.factors or len(count.names) > 1 else "asks for"
+    note = f"{each}: {count.shown_with_factors} {asks} {count.most}, and the model may make fewer."
     return Amount(price, price * count.most, note, count.assumed)
 
 
 def _per_video_second(price: Decimal, row: PriceRow, run: RunValues) -> Amount:
     each = f"{plain_usd(price)} USD for each second of video"
-    duration, frames = _Guess.of(_DURATIONS, run, read=_seconds), _Guess.of(_FRAMES, run)
-    count = _Guess.of(_COUNTS, run)
-    if len(duration.names) != 1 or frames.names or duration.most is None:
+    duration, count = quantities.seconds_of_video(run), quantities.outputs(run)
+    if duration.most is None:
         return Amount(price, None, f"{each}; no parameter surely says how many.", duration.assumed)
     if count.names and count.most is None:
         return Amount(price, None, f"{each}; {count.shown} doesn't say how many videos.", count.assumed)
     # A film of 5 seconds with 121 frames plays a little longer, and Wiro may round that up.
-    most = (duration.most + 1) * (count.most or 1)
+    most = (duration.most + 1) * count.at_most
     note = f"{each}: {duration.shown} says {duration.most}, and a film can last up to a second longer."
     return Amount(price, price * most, note, (*duration.assumed, *count.assumed))
 
@@ -124,35 +103,35 @@ def _per_prompt_character(price: Decimal, row: PriceRow, run: RunValues) -> Amou
     each = f"{plain_usd(price)} USD for each character of the prompt"
     if "prompt" not in run.names():
         return Amount(note=f"{each}; the model has no parameter `prompt`.")
-    value = run.of("prompt")
+    value, given = run.of("prompt"), run.given_text("prompt")
     prompt = "" if value.content is None else scalar_text(value.content)
     if prompt is None:
         return Amount(note=f"{each}; the prompt isn't text.")
-    least, most = len(prompt), len(prompt.encode("utf-16-le", "surrogatepass")) // 2
-    note = (
-        ""
-        if least == most
-        else f"{each}; whether Wiro counts some of them (such as emojis) twice isn't known."
-    )
+    # Blanks may count, or stand for the default; characters that no text holds may count, too.
+    lengths = [(len(text), _utf_16_units(text)) for text in {prompt, given}]
+    least, most = min(least for least, _ in lengths), max(most for _, most in lengths)
+    note = ""
+    if least != most:
+        note = f"{each}; whether Wiro counts some of them (such as emojis) twice, or not at all, isn't known."
     assumed = (("prompt", prompt[:200]),) if value.is_default and value.content is not None else ()
     return Amount(price * least, price * most, note, assumed)
 
 
+def _utf_16_units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def _per_pixel_tier(price: Decimal, row: PriceRow, run: RunValues) -> Amount:
     each = f"{plain_usd(price)} USD, and more for each further {_PIXELS_PER_TIER} pixels"
-    others = [name for name in run.names() if plain_name(name) in _SIZES and _is_set(run.of(name))]
-    if others:
-        return Amount(price, None, f"{each}; what `{others[0]}` does to the size isn't known.")
-    width, height = (_Guess.of(frozenset({side}), run) for side in ("width", "height"))
+    other = quantities.other_size(run)
+    if other is not None:
+        return Amount(price, None, f"{each}; what `{other}` does to the size isn't known.")
+    width, height = quantities.side("width", run), quantities.side("height", run)
     if width.most is None or height.most is None:
         return Amount(price, None, f"{each}; no `width` and `height` say how many.")
     extra, per_input = row.extra or Decimal(0), row.per_input or Decimal(0)
     tiers = -(-(width.most * height.most) // _PIXELS_PER_TIER)
-    files = [(name, run.files_of(name)) for name in run.file_parameters()]
-    least = sum(
-        count.least for name, count in files if not any(word in name.casefold() for word in _NO_PICTURES)
-    )
-    most = sum(count.most for _, count in files)
+    least, most = quantities.pictures(run)
 
     def tiered(of_tiers: int, pictures: int) -> Decimal:
         return price + extra * (of_tiers - 1) + per_input * pictures * of_tiers
@@ -161,56 +140,15 @@ def _per_pixel_tier(price: Decimal, row: PriceRow, run: RunValues) -> Amount:
     low, high, note = tiered(tiers, least), tiered(tiers, most), ""
     if low != high:
         note = f"{each}; how many of the files count as pictures isn't known."
-    samples = _Guess.of(_COUNTS, run)
+    samples = quantities.outputs(run)
     if samples.names and samples.most is None:
         return Amount(low, None, f"{each}; {samples.shown} doesn't say how many pictures.", samples.assumed)
-    if samples.most is not None and samples.most > 1:
+    if samples.at_most > 1:
         assumed = (*assumed, *samples.assumed)
-        note = f"{each}; whether {samples.shown} multiplies the price or the pixels isn't documented."
-        high = max(high * samples.most, tiered(tiers * samples.most, most))
+        shown = samples.shown_with_factors
+        note = f"{each}; whether {shown} multiplies the price or the pixels isn't documented."
+        high = max(high * samples.at_most, tiered(tiers * samples.at_most, most))
     return Amount(low, high, note, assumed)
-
-
-def _is_set(value: Value) -> bool:
-    return value.content is not None and value.content != ""
-
-
-def _seconds(value: Any) -> int | None:
-    found = as_number(value)
-    if found is None or not 0 < found <= 1_000_000:
-        return None
-    return int(found.to_integral_value(ROUND_CEILING))
-
-
-@dataclass(frozen=True)
-class _Guess:
-    """
-    What parameters with certain names say about how much a run makes.
-
-    :ivar names: those that the model has.
-    :ivar most: the product of their values; None if there is none, or one can't be read.
-    """
-
-    names: tuple[str, ...]
-    most: int | None
-    assumed: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(
-        cls, wanted: frozenset[str], run: RunValues, read: Callable[[Any], int | None] = whole_number
-    ) -> _Guess:
-        names = tuple(name for name in run.names() if plain_name(name) in wanted)
-        values = {name: run.of(name) for name in names}
-        most: int | None = 1 if names else None
-        for value in values.values():
-            found = read(value.content)
-            most = None if found is None or most is None else most * found
-        assumed = ((name, scalar_text(value.content)) for name, value in values.items() if value.is_default)
-        return cls(names, most, tuple((name, default) for name, default in assumed if default is not None))
-
-    @property
-    def shown(self) -> str:
-        return " and ".join(f"`{name[:40]}`" for name in self.names[:3])
 
 
 _METHODS: dict[str, Callable[[Decimal, PriceRow, RunValues], Amount]] = {

@@ -6,6 +6,8 @@ Nothing here raises, whatever the schema or the parameters are.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +17,12 @@ from airflow_provider_wiro.catalog.schema.kinds import is_for_files
 from airflow_provider_wiro.catalog.schema.values import as_number, as_text, is_unset, is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_provider_wiro.api.catalog import Model, ModelParameter
 
 _URL = "Url"
+#: URLs in these are no input of the model.
+_NO_INPUTS = frozenset({"callbackUrl", "projectid"})
+_URL_START = re.compile(r"\s*(?:https?://|data:)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Value:
 
 @dataclass(frozen=True)
 class FileCount:
-    """How many files and URLs a parameter has; two numbers where commas in a URL leave it open."""
+    """How many files and URLs a parameter has; two numbers where commas or a default leave it open."""
 
     least: int = 0
     most: int = 0
@@ -73,6 +76,11 @@ class RunValues:
             return Value(given)
         return Value(known.default if known else None, is_default=True, was_blank=given is not None)
 
+    def given_text(self, name: str) -> str:
+        """Return a text exactly as it was given, also a blank one; of anything else its text."""
+        given = self._given.get(name)
+        return given if isinstance(given, str) else scalar_text(self.of(name).content) or ""
+
     def names(self) -> list[str]:
         """Return the parameters that the model takes; of a model without a schema, those that are given."""
         return list(self._schema) or [str(name) for name in self._given]
@@ -94,6 +102,9 @@ class RunValues:
         fields = (parameter,) if kind == "combinefileinput" else (parameter, f"{parameter}{_URL}")
         counts = [_count(self._given.get(field), kind) for field in fields]
         least, most = sum(count.least for count in counts), sum(count.most for count in counts)
+        if not most and known:
+            # Whether a model takes its default, such as a sample picture, for a file that wasn't given?
+            return FileCount(0, _count(known.default, kind).most)
         # A parameter for one file that is given in both of its fields may have one or two.
         return FileCount(min(least, 1) if kind == "fileinput" else least, most)
 
@@ -101,6 +112,16 @@ class RunValues:
         """Return the parameters that take files by the schema, and those that are given any."""
         listed = [_without_url(name) for name, known in self._schema.items() if is_for_files(known)]
         return list(dict.fromkeys((*listed, *self._files)))
+
+    def stray_urls(self) -> dict[str, int]:
+        """Return how many URLs are in parameters that take no files, as far as the schema says."""
+        names = dict.fromkeys((*self._schema, *self._given))
+        found = {
+            name: _urls_in(self.of(name).content)
+            for name in names
+            if name not in _NO_INPUTS and not self.is_file(name)
+        }
+        return {name: count for name, count in found.items() if count}
 
     def _listed(self, parameter: str) -> ModelParameter | None:
         return self._schema.get(parameter) or self._schema.get(f"{parameter}{_URL}")
@@ -113,17 +134,38 @@ def _without_url(name: str) -> str:
 
 def _count(value: Any, kind: str) -> FileCount:
     if isinstance(value, str):
-        parts = sum(bool(part.strip()) for part in value.split(","))
-        if kind == "multifileinput" or parts <= 1:
-            return FileCount(parts, parts)
+        parts = [part for part in value.split(",") if part.strip()]
+        if len(parts) <= 1:
+            return FileCount(len(parts), len(parts))
+        if kind == "multifileinput":
+            # What is no URL by itself, such as the end of a data: URI, may belong to the one before.
+            return FileCount(max(1, sum(map(_is_url, parts))), len(parts))
         # One URL may have commas in it; of an unknown kind, it may also be several URLs.
-        return FileCount(1, 1 if kind in FILE_KINDS else parts)
+        return FileCount(1, 1 if kind in FILE_KINDS else len(parts))
     if isinstance(value, list | tuple):
-        # A list in a list is no list of files; it counts as one.
-        counts = [_count(item, kind) if isinstance(item, str) else FileCount(1, 1) for item in value if item]
+        # A list in a list is no list of files; it counts as one. A URL may have commas in it.
+        counts = [
+            FileCount(1, max(1, _count(item, kind).most) if isinstance(item, str) else 1)
+            for item in value
+            if item
+        ]
         return FileCount(sum(count.least for count in counts), sum(count.most for count in counts))
     given = int(value is not None)
     return FileCount(given, given)
+
+
+def _is_url(text: str) -> bool:
+    return _URL_START.match(text) is not None
+
+
+def _urls_in(value: Any, depth: int = 3) -> int:
+    if isinstance(value, str):
+        return sum(map(_is_url, value.split(","))) if _is_url(value) else 0
+    if depth and isinstance(value, list | tuple):
+        return sum(_urls_in(item, depth - 1) for item in value)
+    if depth and isinstance(value, Mapping):
+        return sum(_urls_in(item, depth - 1) for item in value.values())
+    return 0
 
 
 def scalar_text(value: Any) -> str | None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.catalog.schema.kinds import Takes, what_it_takes
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class GivenRun:
     """
     A run as the command line names it.
 
-    :ivar parameters: as text, or as what its JSON says for a value that begins like a list or an object.
+    :ivar parameters: as text, or as what its JSON says for a value that begins like a list or an object
+        and isn't for a text.
     :ivar files: file parameter → what was given, in order.
     """
 
@@ -37,7 +39,8 @@ def read_given(arguments: Sequence[str], model: Model) -> GivenRun:
     :param model: says which parameters are files.
     :raises WiroUsageError: an argument has no ``=``, no name, or broken JSON; or a name comes twice.
     """
-    of_files = {one.id for one in model.parameters if one.kind.endswith(_FILE_TYPE)}
+    of_files = {one.id: one.kind for one in model.parameters if one.kind.endswith(_FILE_TYPE)}
+    of_text = {one.id for one in model.parameters if what_it_takes(one) is Takes.TEXT}
     found = GivenRun({}, {})
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -46,14 +49,22 @@ def read_given(arguments: Sequence[str], model: Model) -> GivenRun:
             raise WiroUsageError(f"Expected KEY=VALUE, such as samples=2, found {argument!r:.100}.")
         of_file = name if name in of_files else name.removesuffix("Url")
         if of_file in of_files:
-            found.files.setdefault(of_file, []).append(value)
+            found.files.setdefault(of_file, []).extend(_files(value, of_files[of_file]))
         elif name in found.parameters:
             raise WiroUsageError(
                 f"Parameter {name!r:.100} is given twice; only a file parameter can be repeated."
             )
         else:
-            found.parameters[name] = _value(name, value)
+            # A text may begin like JSON: "[verse] …".
+            found.parameters[name] = value if name in of_text else _value(name, value)
     return found
+
+
+def _files(value: str, kind: str) -> list[str]:
+    """Return the URLs that a ``multifileinput`` takes in one text; anything else is one file."""
+    urls = [part.strip() for part in value.split(",")]
+    is_list = kind == "multifileinput" and all(url.startswith(("https://", "http://")) for url in urls)
+    return urls if is_list else [value]
 
 
 def _value(name: str, value: str) -> Any:

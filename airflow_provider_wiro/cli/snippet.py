@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
-import json
 import re
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.api.decoding.fields import plain_usd
+from airflow_provider_wiro.api.decoding.fields import plain_usd, text
 from airflow_provider_wiro.api.model_slugs import clean_slug
 from airflow_provider_wiro.redaction.plain_text import plain
 
@@ -30,13 +30,16 @@ def snippet(model: Model, *, bucket: str | None = None) -> str:
     """
     Return the code of a DAG file.
 
-    Nothing that Wiro sends becomes code: values are literals, and comments stay on their line.
+    Nothing that Wiro sends becomes code: values are literals, none is a template, and comments stay on
+    their line.
 
     :param bucket: land the outputs there; None: the DAG only runs the model.
     """
     name = re.sub(r"[^a-z0-9]+", "_", clean_slug(model.slug).partition("/")[2]).strip("_") or "model"
-    files = [one for one in model.parameters if one.kind.endswith(_FILE_TYPE)]
-    parameters = [one for one in model.parameters if one not in files]
+    distinct = {one.id: one for one in reversed(model.parameters)}.values()
+    listed = list(reversed(distinct))
+    files = [one for one in listed if one.kind.endswith(_FILE_TYPE)]
+    parameters = [one for one in listed if one not in files]
     lines = [
         _import_of_dag(),
         "",
@@ -52,7 +55,7 @@ def snippet(model: Model, *, bucket: str | None = None) -> str:
         "):",
         f"    {'run = ' if bucket else ''}WiroRunOperator(",
         '        task_id="run",',
-        f"        model={_literal(model.slug)},",
+        f"        model={_untemplated(model.slug)},",
         *_dict("parameters", parameters),
         *_dict("files", files),
         "        deferrable=True,",
@@ -83,6 +86,8 @@ def _dict(argument: str, parameters: Sequence[ModelParameter]) -> Iterator[str]:
     for one in parameters:
         entry = f"{_literal(one.id)}: {_value(one)},"
         note = _note(one)
+        if one.required and entry.endswith(': "",') and "" not in one.options:
+            note = f"{note}: fill this in"
         # What has a default is shown, and left to it.
         yield f"            {'' if one.required else '# '}{entry}{f'  # {note}' if note else ''}"
     yield "        },"
@@ -92,11 +97,11 @@ def _value(one: ModelParameter) -> str:
     if one.kind.endswith(_FILE_TYPE):
         return _literal("https://example.com/replace-this")
     if one.default in one.options or one.default not in (None, ""):
-        return _number(one) or _literal(one.default)
+        return _number(one) or _untemplated(one.default)
     if one.kind in _TEXT_TYPES and one.required:
         return _literal(_SAMPLE_PROMPT)
     if one.options:
-        return _literal(one.options[0])
+        return _untemplated(one.options[0])
     if one.minimum is not None:
         return _literal(plain_usd(one.minimum))
     return _literal("")
@@ -120,6 +125,31 @@ def _note(one: ModelParameter) -> str:
 def _literal(value: object) -> str:
     """Return a value as a Python literal, text in double quotes as Airflow's own examples have it."""
     if isinstance(value, str):
-        # What a terminal or an editor wouldn't show is escaped.
-        return json.dumps(value, ensure_ascii=not value.isprintable())
-    return repr(value)
+        return f'"{"".join(map(_character, value))}"'
+    try:
+        shown = repr(value)
+        return shown if ast.literal_eval(shown) == value else '""'
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # such as JSON's Infinity
+        return '""'
+
+
+def _character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    # What a terminal or an editor wouldn't show is escaped. (JSON's escapes aren't Python's beyond U+FFFF.)
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def _untemplated(value: object) -> str:
+    """Return a value as the literal of a templated field, which Airflow renders as this value."""
+    return _literal(_escaped(value))
+
+
+def _escaped(value: object) -> object:
+    if isinstance(value, str):
+        return re.sub(r"\{[{%#]", r"{{ '\g<0>' }}", text(value))
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _escaped(item) for name, item in value.items()}
+    return value

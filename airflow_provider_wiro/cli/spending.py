@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.cli.report import Report, Table
-from airflow_provider_wiro.spend.period import Period
+from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.spend.period import Period, moment_of
 from airflow_provider_wiro.spend.reading import read_spend
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 def show_spend(hook: WiroHook, options: Namespace) -> Report:
     """Add up what the runs of a period cost."""
-    period = Period.of(_moment(options.since), options.until and _moment(options.until), datetime.now(UTC))
+    now = datetime.now(UTC)
+    until = None if options.until is None else _moment("--until", options.until, now)
+    period = Period.of(_moment("--since", options.since, now), until, now)
     if options.model is not None:
         split_slug(options.model)
     project_id = hook.connection.project_id
@@ -41,7 +44,17 @@ def show_spend(hook: WiroHook, options: Namespace) -> Report:
     return Report(found, lines, tables)
 
 
-def _moment(text: str) -> str | timedelta:
-    """Read an age such as ``24h`` as how long ago; anything else is ISO text."""
-    age = re.fullmatch(r"(\d{1,6})([mhdw])", text.strip())
-    return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else text
+def _moment(name: str, text: str, now: datetime) -> datetime:
+    """
+    Read an age such as ``24h`` as how long ago, and anything else as ISO text.
+
+    :raises WiroUsageError: it is neither.
+    """
+    age = re.fullmatch(r"(\d{1,6}) ?([mhdw])", text.strip().lower())
+    try:
+        return moment_of(name, timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else text, now)
+    except WiroUsageError:
+        raise WiroUsageError(
+            f"Expected {name} as an age such as 24h, 7d or 2w, or as an ISO time such as 2026-11-01 or "
+            f"2026-11-01T06:00 (UTC), found {text!r:.100}."
+        ) from None

@@ -111,7 +111,9 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         items.touch()
         if path is None:
             with items.open("w") as file:
-                written = write_items(found, file, function_name(self.python_callable))
+                are_rows = bool(self.id_column or self.data_columns)
+                name = function_name(self.python_callable)
+                written = write_items(found, file, name, are_rows=are_rows)
             if written.secrets:
                 for secret in islice(sorted(written.secrets), _MOST_MASKED):
                     mask_secret(secret)

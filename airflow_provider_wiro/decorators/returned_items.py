@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.json_values import json_value
+from airflow_provider_wiro.batch.inputs.row_values import row_values
 from airflow_provider_wiro.decorators.returned import shown
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.input_files.stored_file import with_connection
@@ -40,11 +41,12 @@ def path_of(found: Any) -> str | None:
     return with_connection(found) if isinstance(found, str | os.PathLike) else None
 
 
-def write_items(found: Any, file: IO[str], function: str) -> WrittenItems:
+def write_items(found: Any, file: IO[str], function: str, *, are_rows: bool = False) -> WrittenItems:
     """
     Write one item a line. A generator is read once, item by item.
 
     :param function: its name, for messages.
+    :param are_rows: the items are rows of a database, whose values Python has and JSON lacks, such as dates.
     :raises WiroUsageError: the function returned something else, or an item is no dict, or no JSON.
     """
     if isinstance(found, Mapping | bytes | bytearray) or not isinstance(found, Iterable):
@@ -52,18 +54,20 @@ def write_items(found: Any, file: IO[str], function: str) -> WrittenItems:
         raise WiroUsageError(f"The function {function!r} returned {problem}. {_EXPECTED}")
     secrets: set[str] = set()
     for number, item in enumerate(found):
-        file.write(f"{_line(item, number, function)}\n")
+        file.write(f"{_line(item, number, function, are_rows=are_rows)}\n")
         secrets.update(secret_values(item))
     return WrittenItems(frozenset(secrets))
 
 
-def _line(item: Any, number: int, function: str) -> str:
+def _line(item: Any, number: int, function: str, *, are_rows: bool) -> str:
     where = f"Item {number} of what the function {function!r} returned"
     if not isinstance(item, Mapping):
         kind = type(item).__name__
         raise WiroUsageError(f"{where} is a value of type {kind}, expected a dict. {_EXPECTED}")
     try:
-        return json.dumps({str(name): _json(str(name), value) for name, value in item.items()})
+        # A column that is empty in this row is a column, too.
+        values = {**dict.fromkeys(item), **row_values(item)} if are_rows else item
+        return json.dumps({str(name): _json(str(name), value) for name, value in values.items()})
     except WiroUsageError as error:
         raise WiroUsageError(f"{where}: {error}") from error
 

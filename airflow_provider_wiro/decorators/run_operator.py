@@ -40,8 +40,6 @@ class WiroDecoratedRunOperator(DecoratedOperator, WiroRunOperator):
         **WiroRunOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.wiro"
-    # Airflow then shows what the function returned.
-    overwrite_rtif_after_execution = True
 
     def __init__(
         self,
@@ -57,7 +55,18 @@ class WiroDecoratedRunOperator(DecoratedOperator, WiroRunOperator):
     def execute(self, context: Context) -> RunSummary:
         """See :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`."""
         # Not that of DecoratedOperator, which fails on Airflow 3.0: it names an attribute that is gone there.
-        return WiroRunOperator.execute(self, context)
+        return self._shown(WiroRunOperator.execute(self, context))
+
+    def resume_execution(
+        self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context
+    ) -> RunSummary:
+        """See :class:`~airflow_provider_wiro.operators.wiro.WiroRunOperator`."""
+        return self._shown(super().resume_execution(next_method, next_kwargs, context))
+
+    def _shown(self, summary: RunSummary) -> RunSummary:
+        """Have Airflow show what the function returned, which some versions can't after a failed try."""
+        self.overwrite_rtif_after_execution = True
+        return summary
 
     def _give_inputs(self, context: Context) -> GiveInputs:
         common = self.parameters, self.files, self.run_label

@@ -60,7 +60,7 @@ with DAG(
     ).expand(files=draw.output.map(to_files))
 
     @task
-    def pictures(summaries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def pictures(summaries: Any) -> list[dict[str, Any]]:
         """Return the files of each run: here you can choose, sort and combine."""
         return [{"inputImage": summary["outputs"][0]["url"]} for summary in summaries]
 

@@ -102,6 +102,11 @@ class TryInputs:
         self.give = give
         self._are_taken = give is None
 
+    @property
+    def are_known(self) -> bool:
+        """Whether the settings have the inputs: no function gives them, or what it has given was adopted."""
+        return self._are_taken
+
     def taken(self, settings: RunSettings, *, is_beginning: bool) -> RunSettings:
         """
         Return the settings with the inputs that the record keeps, or that the function returns now.

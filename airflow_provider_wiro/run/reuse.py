@@ -6,6 +6,7 @@ import time
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.input_files.digests import fetched_digest
 from airflow_provider_wiro.redaction.secret_values import secret_values
 from airflow_provider_wiro.reuse.card_store import CardStore
@@ -18,6 +19,8 @@ from airflow_provider_wiro.storage.named_stores import NamedStores
 from airflow_provider_wiro.storage.timestamps import to_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.api.run_summary import RunSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -30,15 +33,20 @@ class RunReuse:
     """
     Reuses results for one run, if its operator asks for it.
 
+    :param settings: returns the operator's arguments, as far as they are known by now.
     :ivar fingerprint: of the run's inputs as they were when it was sent; None: nothing is reused, or it isn't
         known (any more).
     """
 
-    def __init__(self, hook: WiroHook, settings: RunSettings, log: Log) -> None:
+    def __init__(self, hook: WiroHook, settings: Callable[[], RunSettings], log: Log) -> None:
         self._hook = hook
-        self._settings = settings
+        self._settings_of = settings
         self._log = log
         self.fingerprint: str | None = None
+
+    @property
+    def _settings(self) -> RunSettings:
+        return self._settings_of()
 
     @property
     def is_wanted(self) -> bool:
@@ -69,6 +77,21 @@ class RunReuse:
         )
         place = CardPlace(reuse.cards.uri, self.fingerprint)
         return reused_summary(card, place, found.landed, model=settings.model, label=settings.run_label)
+
+    def continue_with(self, fingerprint: str | None, prepare: Callable[[], PreparedRun] | None) -> None:
+        """
+        Continue after a deferral.
+
+        :param fingerprint: as it was before the deferral; None if Airflow has not kept it, as in
+            ``airflow dags test``.
+        :param prepare: prepares the run again; None: its inputs aren't known any more.
+        """
+        self.fingerprint = fingerprint
+        if self.is_wanted and fingerprint is None and prepare is not None:
+            try:
+                self.recognise(prepare())
+            except WiroError as error:  # the run is paid for: a card is not worth its failure
+                self._log.warning("No result card is kept: %s", error)
 
     def recognise(self, run: PreparedRun) -> None:
         """Compute the fingerprint of a run that an earlier try has sent, if it is certain to be the same."""

@@ -101,7 +101,7 @@ class TaskRun:
         self._inputs = TryInputs(operator, context, self._notes, give_inputs)
         self._follower = TaskFollower(hook, stopper, settings, self._log)
         self._pauses = Pauses(operator, context, settings, hook, stopper, self._clock)
-        self._reuse = RunReuse(hook, settings, self._log)
+        self._reuse = RunReuse(hook, lambda: self._settings, self._log)
 
     # The parts of a try.
 
@@ -157,7 +157,7 @@ class TaskRun:
             self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 outcome = TriggerOutcome.from_event(event)
-                self._reuse.fingerprint = inputs
+                self._reuse.continue_with(inputs, self._prepare if self._inputs.are_known else None)
                 self._prepare_stop(outcome.wiro_task_id)
                 try:
                     task = outcome.poll_task(self._hook)
@@ -184,6 +184,7 @@ class TaskRun:
             self._settings = self._inputs.kept(self._settings)
             with airflow_failures(), self._hook:
                 self._prepare_stop(wiro_task_id)
+                self._reuse.continue_with(None, self._prepare if self._inputs.are_known else None)
                 if failed.is_timeout:
                     late = f"No triggerer followed Wiro task {wiro_task_id} until its deadline."
                     task = self._stopper.on_timeout(

@@ -46,7 +46,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def large(work: BatchWork, tmp_path: Path) -> tuple[str, list[dict[str, Any]]]:
-    model, items = edits(work, tmp_path, "contents")
+    model, items = edits(tmp_path, "contents")
     (tmp_path / "cat.png").write_bytes(b"cat" * 200_000)
     return model, items[:1]
 

@@ -142,6 +142,12 @@ def test_text_that_is_an_equal_number_but_another_text_is_not_known(value: str) 
     assert ends(priced(SEEDANCE, RESOLUTION, DURATION, parameters={"duration": value})) == UNKNOWN
 
 
+@pytest.mark.parametrize(("wanted", "value"), [(5, "5.0"), (5, " 5"), ("5.0", 5), ("05", 5), (5.0, "5.00")])
+def test_a_number_and_a_text_that_does_not_look_like_it_are_not_known(wanted: object, value: object) -> None:
+    rows = [{"inputs": {"duration": wanted}, "price": 0.06}]
+    assert ends(priced(rows, item("duration"), parameters={"duration": value})) == UNKNOWN
+
+
 def test_a_row_that_may_apply_beside_one_that_does_makes_a_range() -> None:
     rows = [{"inputs": {"mode": "pro"}, "price": 0.5}, {"inputs": {}, "price": 0.1}]
     assert ends(priced(rows, item("mode"), parameters={"mode": "Pro"})) == ("range", "0.1", "0.5")

@@ -80,6 +80,13 @@ class TestNumbers:
     ) -> None:
         assert "number, found " in warning(item("x", kind, default=default), value)
 
+    @pytest.mark.parametrize("kind", NUMBERS)
+    @pytest.mark.parametrize("value", ["auto", "5", 5, 99])
+    def test_an_option_of_a_number_is_right_whatever_it_is(self, kind: str, value: Any) -> None:
+        number = item("x", kind, options=[{"value": "auto"}, {"value": 5}, {"value": "99"}], min=1, max=10)
+        assert judge(number, value) == Findings()
+        assert "takes a number, found 'many'" in refusal(number, "many")
+
     def test_a_huge_number_stops_nothing(self) -> None:
         assert judge(item("x", "number"), 10**300) == Findings()
         assert "takes a number" in refusal(item("x", "number"), 10**5000)
@@ -171,6 +178,10 @@ class TestTexts:
     )
     def test_a_list_or_an_object_is_none(self, value: Any, said: str) -> None:
         assert refusal(item("x", "textarea"), value) == f"Parameter 'x' takes text, found {said}."
+
+    def test_a_list_of_objects_may_be_json_that_a_text_takes(self) -> None:
+        shots = [{"prompt": "a", "duration": 5}]
+        assert warning(item("multiPrompt", "textarea"), shots).endswith("takes text, found a list of 1.")
 
     def test_bounds_of_a_text_are_those_of_its_length(self) -> None:
         prompt = item("prompt", "textarea", min="2", max="10")

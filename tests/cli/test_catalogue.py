@@ -113,7 +113,7 @@ def test_an_unknown_name_is_warned_of_and_the_nearest_one_named(run: Run) -> Non
     [
         (("estimate", "retroAIx/Retro-Cartoons", "prompt"), "Expected KEY=VALUE, such as samples=2"),
         (("estimate", "retroAIx/Retro-Cartoons", "prompt=a", "prompt=b"), "is given twice"),
-        (("estimate", "retroAIx/Retro-Cartoons", "prompt={a"), "begins like JSON"),
+        (("estimate", "retroAIx/Retro-Cartoons", "prompt=a", "scheduler=[a"), "begins like JSON"),
         (("models", "--limit", "0"), "from 1 to 1000"),
         (("model", "Retro-Cartoons"), "owner/model"),
     ],
@@ -134,3 +134,11 @@ def test_a_misspelt_model_is_exit_code_1_and_the_right_one_is_named(run: Run) ->
     assert printed.code == 1
     assert "did you mean 'retroAIx/Retro-Cartoons'?" in printed.err
     assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("prompt", ["[verse] a kite", "{a|b} kite", '["a kite"]'])
+def test_a_text_may_begin_like_json(run: Run, prompt: str) -> None:
+    printed = run("estimate", "ByteDance/seedance-pro-v1.5", f"prompt={prompt}", "resolution=720p")
+
+    assert (printed.code, printed.err) == (0, "")
+    assert "0.13 USD" in printed.out

@@ -85,3 +85,40 @@ def test_nothing_that_a_server_sends_becomes_code() -> None:
     }
     assert not any(isinstance(call, ast.Attribute) for call in calls)
     assert all(line.isprintable() for line in code.split("\n"))
+
+
+TEMPLATES = ["{{ conn.aws_default.password }}", "{% raw %}", "{# x", "{{{ x }}}", "a {{% b"]
+
+
+@pytest.mark.parametrize("default", TEMPLATES)
+def test_nothing_that_a_server_sends_becomes_a_template(default: str) -> None:
+    required = (
+        ModelParameter("prompt", "textarea", required=True, default=default),
+        ModelParameter("style", "select", required=True, options=(default,)),
+        ModelParameter("messages", "jsonschema", required=True, default=[{"content": default}]),
+    )
+    (generate,) = operators(snippet(Model("o/x", "", parameters=required)))
+
+    generate.render_template_fields({})
+    assert generate.parameters == {"prompt": default, "style": default, "messages": [{"content": default}]}
+
+
+@pytest.mark.parametrize("default", ["\U0001f916\nrobot", "\U0001f469\u200d\U0001f9b0", 'a"\\\t', "\u2028"])
+def test_a_default_is_the_same_text_in_the_printed_dag(default: str) -> None:
+    prompt = ModelParameter("prompt", "textarea", required=True, default=default)
+    (generate,) = operators(snippet(Model("o/x", "", parameters=(prompt,))))
+    assert generate.parameters == {"prompt": default}
+
+
+def test_a_text_that_no_encoding_can_send_stops_no_dag_from_loading() -> None:
+    prompt = ModelParameter("prompt", "textarea", required=True, default="a\udead\0b")
+    (generate,) = operators(snippet(Model("o/x", "", parameters=(prompt,))))
+    assert generate.parameters == {"prompt": "a?b"}
+
+
+@pytest.mark.parametrize("default", [float("inf"), {"x": float("nan")}, json.loads("[" * 300 + "]" * 300)])
+def test_a_default_that_is_no_literal_is_left_to_fill_in(default: Any) -> None:
+    odd = ModelParameter("odd", "json", required=True, default=default)
+    code = snippet(Model("o/x", "", parameters=(odd, odd)))
+    assert code.count('"odd": "",  # json, required: fill this in') == 1
+    assert operators(code)[0].parameters == {"odd": ""}

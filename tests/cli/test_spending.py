@@ -52,6 +52,17 @@ def test_a_moment_that_is_none_is_exit_code_2(run: Run, since: str) -> None:
     assert printed.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("text", ["yesterday", "999999w", "0d", "24", "", "2026-13-01"])
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_what_is_no_time_is_refused_in_a_shells_words(run: Run, option: str, text: str) -> None:
+    others = [] if option == "--since" else ["--since", "7d"]
+    printed = run("spend", *others, option, text)
+
+    assert (printed.code, printed.out) == (2, "")
+    assert f"Expected {option} as an age such as 24h, 7d or 2w, or as an ISO time" in printed.err
+    assert "timedelta" not in printed.err
+
+
 def test_what_may_still_be_charged_is_said_beside_the_sum(wiro: WiroEmulator, run: Run) -> None:
     wiro.inject(Fault("late_cost", seconds=3600 * 1000))
     spend_on("retroAIx/Retro-Cartoons", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,22 @@ def test_python_values_that_json_has_a_form_for_are_sent(batch: DecoratedBatchWo
     batch.run(Counted([[{**TINY, "prompt": "x", "weights": (Decimal("0.5"), Decimal(2))}]]))
 
     assert batch.wiro.tasks[0].parameters["weights"] == [0.5, 2]
+
+
+def test_rows_of_a_database_are_read_by_their_columns(batch: DecoratedBatchWork) -> None:
+    price = Decimal("9.90")
+    rows = [
+        {"sku": "A-0", "prompt": "robot 0", "since": date(2026, 1, 2), "price": price},
+        {"sku": "A-1", "prompt": "robot 1", "since": None, "price": price},
+    ]
+
+    batch.run(Counted([rows]), id_column="sku", data_columns=["since", "price"])
+
+    assert batch.started_once(prompts(2))
+    assert [(line["id"], line["data"]) for line in batch.manifest] == [
+        ("A-0", {"since": "2026-01-02", "price": 9.9}),
+        ("A-1", {"since": None, "price": 9.9}),
+    ]
 
 
 def test_items_are_data_and_name_no_file_of_this_machine(batch: DecoratedBatchWork, tmp_path: Path) -> None:

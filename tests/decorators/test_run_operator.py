@@ -13,6 +13,7 @@ from airflow_provider_wiro.exceptions import WiroTaskFailedError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.decorators.fakes import Counted, other_each_time
 from tests.operators.fakes import DONE, RETRO, SMALL, Work
+from tests.transfers.s3_calls import land
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.decorators.fakes import DecoratedWork
     from tests.operators.fakes import FakeLog
+    from tests.transfers.s3 import S3
 
 
 def test_what_the_function_returns_is_run(work: DecoratedWork) -> None:
@@ -198,8 +200,8 @@ def test_the_function_is_called_once_while_a_slot_is_waited_for(
 
 
 def test_a_cancelled_run_of_an_earlier_try_is_replaced_by_the_same(work: DecoratedWork) -> None:
+    work.wiro.inject(Fault("cancelled_by_hand"))
     work.defer()
-    WiroHook().cancel_task(work.wiro.tasks[0].id)
     work.retry()
 
     work.run()
@@ -310,3 +312,27 @@ def test_the_record_of_a_plain_operator_has_no_inputs(wiro: WiroEmulator, task_l
     plain.run()
 
     assert "inputs" not in (plain.store.record or {})
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
+def test_a_functions_run_reuses_results_under_its_own_label(
+    work: DecoratedWork, s3: S3, deferrable: bool
+) -> None:
+    cards = "s3://aws_default@outputs/cards"
+    for label in ("first", "second"):
+        work.function = Counted([{"parameters": SMALL, "label": label}])
+        summary = work.run(reuse_results=cards, deferrable=deferrable)
+        assert summary["label"] == label
+        land(summary)
+        work.clear()
+    assert summary["reused"] is True
+    assert work.started == 1
+
+
+def test_no_card_is_kept_of_inputs_that_are_no_longer_known(work: DecoratedWork, s3: S3) -> None:
+    cards = "s3://aws_default@outputs/cards"
+    work.function = Counted([{**SMALL, "apiKey": "sk-9f2b7c4d5e6f7a8b9c0d"}])
+    deferred = work.defer(reuse_results=cards)
+    deferred.kwargs = {}  # as `airflow dags test` resumes
+    land(work.resume(deferred, reuse_results=cards))
+    assert [key for key in s3.keys if key.startswith("cards/")] == []

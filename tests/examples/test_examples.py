@@ -127,6 +127,20 @@ def test_image_to_image_sends_the_exact_file(
     assert [body[:8] for body in bucket.objects().values()] == [PNG]
 
 
+def test_reuse_sends_nothing_the_second_time(
+    airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
+) -> None:
+    dag_id = "example_wiro_reuse"
+    for _ in range(2):
+        assert airflow_home.run_dag(_path(dag_id), dag_id).state == "success"
+
+    [task] = wiro.tasks
+    kept = {key.partition("/")[0]: body for key, body in bucket.objects().items()}
+    assert sorted(kept) == ["results", "reuse"]
+    assert kept["reuse"][:8] == PNG
+    assert json.loads(kept["results"])["wiro_task_id"] == task.id
+
+
 def test_llm_chain_feeds_the_answer_to_the_next_run(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:

@@ -497,3 +497,13 @@ def test_local_cards_and_files(work: Work, tmp_path: Path) -> None:
     assert copied["files"][0]["skipped"] is False
     (tmp_path / "results/first/0-0.png").write_bytes(b"changed")
     assert not work.run(reuse_results=place).get("reused")
+
+
+def test_a_deferral_that_forgot_the_inputs_keeps_a_card_if_they_cannot_have_changed(
+    work: Work, s3: S3
+) -> None:
+    deferred = work.defer()
+    deferred.kwargs = {}  # as `airflow dags test` resumes
+    land(work.resume(deferred))
+    work.clear()
+    assert work.run()["reused"] is True

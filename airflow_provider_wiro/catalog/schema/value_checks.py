@@ -59,7 +59,11 @@ def check_value(parameter: ModelParameter, given: Mapping[str, Any]) -> Iterator
 def _text(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> Iterator[Problem]:
     name = quoted_name(parameter.id)
     if is_structure(value):
-        yield Problem(f"Parameter {name} takes text, found {shown(parameter.id, value, given)}.")
+        # Objects, such as the shots of a film, are sent as JSON, which some texts are.
+        is_json = isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+        yield Problem(
+            f"Parameter {name} takes text, found {shown(parameter.id, value, given)}.", is_certain=not is_json
+        )
         return
     bounds, text, number = length_bounds(parameter), as_text(value), as_number(value)
     if number is not None and bounds.admit(number):  # a size or count of which the schema makes a text
@@ -78,6 +82,8 @@ def _text(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> It
 def _number(parameter: ModelParameter, value: Any, given: Mapping[str, Any]) -> Iterator[Problem]:
     name, number = quoted_name(parameter.id), as_number(value)
     is_whole_wanted = what_it_takes(parameter) is Takes.WHOLE_NUMBER
+    if any(is_same(value, option) for option in parameter.options):  # such as "auto"
+        return
     if number is None or (is_whole_wanted and not is_whole(number)):
         default = as_number(parameter.default)
         yield Problem(

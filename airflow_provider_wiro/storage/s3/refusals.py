@@ -24,6 +24,7 @@ _QUOTED = 200
 _ACTIONS = {
     "CreateMultipartUpload": "s3:PutObject",
     "UploadPart": "s3:PutObject",
+    "UploadPartCopy": "s3:GetObject of what is copied, and s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
     "HeadObject": "s3:GetObject",
     "HeadBucket": "s3:ListBucket",

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.batch import runner
 from airflow_provider_wiro.batch.cancellation.running_tasks import RunningTasks
-from airflow_provider_wiro.batch.inputs import items as batch_inputs
+from airflow_provider_wiro.batch.inputs import sources as batch_inputs
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
 from airflow_provider_wiro.batch.journal.segmented import SegmentedJournal
 from airflow_provider_wiro.batch.state import entries

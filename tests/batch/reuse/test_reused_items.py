@@ -271,3 +271,23 @@ def test_local_cards_serve_a_batch_whose_files_they_can_reach(work: BatchWork, w
     assert work.statuses == ["reused"]
     assert json.dumps(work.manifest[0])
     assert wiro.counts.tasks_started == 1
+
+
+def test_a_reused_item_takes_nothing_from_the_budget(batch: BatchWork, wiro: WiroEmulator) -> None:
+    films = {"model": "ByteDance/seedance-pro-v1.5", "max_cost_usd": "0.4", "on_item_failure": "continue"}
+    films |= {"parameters": {"resolution": "720p", "duration": "5", "ratio": "16:9"}}  # 0.13 USD each
+    batch.run(prompts(3), **films)
+    another_run(batch)
+    summary = batch.run(prompts(7), **films)
+    assert batch.statuses == ["reused"] * 3 + ["succeeded"] * 3 + ["not_run"]
+    assert (summary["reused"], summary["succeeded"], summary["not_run"]) == (3, 6, 1)
+    assert (summary["cost_usd"], summary["spent_usd"]) == ("0.39", "0.39")
+
+
+def test_a_refused_batch_is_refused_before_anything_is_looked_up(
+    batch: BatchWork, s3: S3, calls: Calls, wiro: WiroEmulator
+) -> None:
+    with pytest.raises(AirflowException, match="steps"):
+        batch.run([{"prompt": "a", "steps": "many"}])
+    assert [a for a in calls.of("GetObject") if a["Key"].startswith("cards/")] == []
+    assert wiro.counts.tasks_started == 0

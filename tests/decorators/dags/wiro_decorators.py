@@ -45,7 +45,7 @@ with dag("decorated_chain"):
     def picture(subject: str, mood: str) -> dict[str, Any]:
         return {"parameters": {"prompt": f"{subject}, {mood}", **SMALL}, "label": subject}
 
-    @wiro_task(model="wiro/image-edit-general", deferrable=True, multiple_outputs=True, **ARGS)
+    @wiro_task(model="wiro/image-edit-general", deferrable=True, **ARGS)
     def repaint(image: dict[str, Any]) -> dict[str, Any]:
         return {"parameters": {"prompt": "winter", "samples": 1}, "files": {"inputImage": image}}
 
@@ -93,6 +93,14 @@ with dag("decorated_batch"):
         return [{"prompt": f"{total['succeeded']} robots"}]
 
     listed(items("dusk"))
+
+with dag("decorated_outputs"):
+
+    @task.wiro(model=MODEL, multiple_outputs=True, **ARGS)
+    def several() -> dict[str, Any]:
+        return {"prompt": "a robot", **SMALL}
+
+    several()
 
 with dag("decorated_wrong"):
 
