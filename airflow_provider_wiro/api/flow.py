@@ -12,7 +12,7 @@ in :mod:`~airflow_provider_wiro.api.operations`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,6 +47,8 @@ class Send:
     :ivar needs_fresh_connection: don't reuse an idle connection: if the server has just closed it, nobody
         knows whether it received the request.
     :ivar max_body_bytes: read one byte more than this of the response, and then stop.
+    :ivar longest_seconds: how long it may take from beginning to end; None: as long as the connection's
+        timeouts allow.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Send:
     headers: dict[str, str] = field(repr=False)
     needs_fresh_connection: bool = False
     max_body_bytes: int = responses.MAX_BODY_BYTES
+    longest_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,30 @@ def drive(
             step.check()
         else:
             pause(step)
+
+
+def at_most(seconds: float, flow: Flow[T], context: FlowContext) -> Flow[T]:
+    """
+    Run a flow for at most some seconds, all of its requests and repeats together.
+
+    :raises WiroConnectionError: it needs longer.
+    """
+    until = context.now() + timedelta(seconds=seconds)
+    outcome: ApiResponse | RequestFailure | str | None = None
+    try:
+        while True:
+            try:
+                step = flow.send(outcome)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            left = (until - context.now()).total_seconds()
+            if left <= 0 or (isinstance(step, Pause) and step.seconds > left):
+                why = isinstance(step, Pause) and step.failure
+                raise WiroConnectionError(why or f"This takes longer than {seconds:g} s.")
+            outcome = yield replace(step, longest_seconds=left) if isinstance(step, Send) else step
+    finally:
+        flow.close()
 
 
 def call(

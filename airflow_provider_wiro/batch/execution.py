@@ -30,7 +30,7 @@ from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -287,8 +287,17 @@ class BatchExecution:
         return inputs
 
     def _model(self) -> Model | None:
-        """Return the model as Wiro describes it, None if that can't be had."""
-        return self._hook.cached_model(self._settings.model)
+        """
+        Return the model as Wiro describes it, None if that can't be had.
+
+        Runs may be allowed where this is not, and some may be under way.
+        """
+        settings = self._settings
+        try:
+            return self._hook.cached_model(settings.model)
+        except WiroAuthenticationError as error:
+            settings.log.warning("Wiro's description of %s can't be had: %s", settings.model, error)
+            return None
 
     def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
         if resumption.fingerprint in {None, inputs.fingerprint}:

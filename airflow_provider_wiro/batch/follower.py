@@ -97,6 +97,7 @@ class RunFollower:
             finally:
                 self._leave(item)
             break
+        queue.note_end(item, task)
         queue.active.discard(item)
         self.seen_running.discard(item)
         queue.run_times.note(task)

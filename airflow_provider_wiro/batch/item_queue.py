@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.log import ItemLog, RunTimes
@@ -14,6 +15,8 @@ from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
@@ -42,6 +45,10 @@ class ItemQueue:
         self.item_log = ItemLog(settings.log, inputs, recorder)
         self._has_failed = self.state.count(ItemState.FAILED) > 0
         self._again: deque[int] = deque()
+        #: Items that were to be run again → why, and the task that has failed.
+        self._failed_runs: dict[int, tuple[str, str | None]] = {}
+        #: Items → the task that has ended, and its cost.
+        self._ended: dict[int, tuple[str, Decimal]] = {}
         self._cursor = 0
         self._changed = asyncio.Event()
 
@@ -108,12 +115,52 @@ class ItemQueue:
         self.active.discard(item)
         self._again.appendleft(item)
 
-    def leave_out(self, item: int, reason: str) -> None:
-        """Don't run an item that was to be submitted; its state stays as it is."""
+    def leave_out(self, item: int, reason: Callable[[], str]) -> None:
+        """
+        Don't run an item that was to be submitted; its state stays as it is.
+
+        :param reason: returns why; called for the first one, which is logged.
+        """
         self.active.discard(item)
         self.left_out += 1
         if self.left_out == 1:
-            self.settings.log.warning("%s is not run: %s", self.inputs.name(item), reason)
+            self.settings.log.warning("%s is not run: %s", self.inputs.name(item), reason())
+
+    def has_failed(self, item: int) -> bool:
+        """
+        Whether an item that is pending has failed.
+
+        With ``fails_fast``, what failed in an earlier try is as one that was never run.
+        """
+        return item in self._failed_runs or (self.state.runs_sent(item) > 0 and not self.settings.fails_fast)
+
+    def give_up(self, item: int, reason: str) -> None:
+        """End an item whose run has failed, and that the budget doesn't allow to run again."""
+        self.active.discard(item)
+        why, wiro_task_id = self._failed_runs.pop(item, ("An earlier run of it didn't succeed", None))
+        error = f"{why.rstrip('.')}. It is not run again. {reason}"
+        self.item_log.failed(item, WiroError(error))
+        self._has_failed = True
+        sent = self.state.runs_sent(item)
+        self.recorder.give_up(item, item_result("failed", sent, None, wiro_task_id=wiro_task_id, error=error))
+
+    def note_end(self, item: int, task: Task) -> None:
+        """Note that a task has ended, and what it has cost: its outputs may take long to land."""
+        self._failed_runs.pop(item, None)
+        if task.cost_usd is not None:
+            self._ended[item] = task.id, Decimal(task.cost_usd)
+
+    @property
+    def ended_costs(self) -> dict[int, Decimal]:
+        """Items whose task has ended, which the state doesn't know yet → what it has cost, if known."""
+        attempts = self.state.attempts
+        for item in [one for one in self._ended if one not in attempts]:
+            del self._ended[item]
+        return {
+            item: usd
+            for item, (wiro_task_id, usd) in self._ended.items()
+            if attempts[item].wiro_task_id == wiro_task_id
+        }
 
     def requeue(self, item: int, *, was_lost: bool = False, may_be_billed: bool = False) -> None:
         """
@@ -153,6 +200,8 @@ class ItemQueue:
         has_retries = self.state.failures(item) < self.settings.max_item_retries
         if has_retries and error.may_retry and not is_final and not self.is_closed:
             self.item_log.is_run_again(item, error)
+            attempt = self.state.attempts.get(item)
+            self._failed_runs[item] = str(error), attempt.wiro_task_id if attempt else None
             self.recorder.note(
                 entries.item_retried(
                     item,

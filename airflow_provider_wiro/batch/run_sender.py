@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 10.0
 #: How long Wiro's list is not asked again after it did not show its newest task.
 _UNKNOWN_NEWEST_SECONDS = 60.0
+#: How long Wiro is not asked again about a model that it did not describe.
+_UNKNOWN_MODEL_SECONDS = 60.0
 #: How often to check whether an upload has made progress.
 _UPLOAD_CHECK_SECONDS = 1.0
 
@@ -168,6 +170,7 @@ class RunSender:
         self._state = state
         self._slug = settings.model
         self._known = None if rules.model is None else rules.model.parameters
+        self._describe_after = 0.0
         self._learning = asyncio.Lock()
         self._newest: str | None = None
         self._asked_at: float | None = None
@@ -306,20 +309,18 @@ class RunSender:
         """
         Return the model's parameters, which say of what kind its files are; asked once, if there are files.
 
-        Empty if Wiro doesn't know them: files are then sent in the usual form.
-
-        :raises WiroAuthenticationError: the credentials are refused.
+        Empty if they can't be had: files are then sent in the usual form, and after a minute an item asks
+        again.
         """
         if not files:
             return ()
         async with self._learning:
-            if self._known is None:
+            now = self._settings.now()
+            if self._known is None and now >= self._describe_after:
                 try:
-                    self._known = (await self._hook.get_model(self._settings.model)).parameters
+                    found = await self._hook.cached_model(self._settings.model)
                 except WiroAuthenticationError:
-                    raise
-                except WiroError as error:
-                    if error.may_retry:
-                        return ()  # the next item asks again
-                    self._known = ()
-        return self._known
+                    found = None  # the Run says whether the credentials are refused
+                self._known = None if found is None else found.parameters
+                self._describe_after = now + _UNKNOWN_MODEL_SECONDS
+        return self._known or ()

@@ -153,7 +153,7 @@ class BatchWorker:
             reused = ReusedItems(batch.cards, queue, hook, sender, batch.transfer)
             follower = RunFollower(queue, hook, batch.transfer, reused)
             active_limit = ActiveLimit(settings.max_active, settings.random, current=limit)
-            gate = SpendingGate(queue, hook, batch.rules, _budget(settings, recorder))
+            gate = SpendingGate(queue, hook, batch.rules, _budget(settings, queue))
             runner = BatchRunner(
                 queue, hook, sender, resolver, follower, active_limit, gate, must_poll=must_poll
             )
@@ -219,14 +219,14 @@ class BatchWorker:
             loop.default_exception_handler(context)
 
 
-def _budget(settings: BatchSettings, recorder: BatchRecorder) -> Budget | None:
+def _budget(settings: BatchSettings, queue: ItemQueue) -> Budget | None:
     if settings.max_cost_usd is None:
         return None
     return Budget(
         settings.max_cost_usd,
-        recorder.state,
+        queue.state,
         refuses_unknown=settings.refuses_unknown_price,
-        unkept=lambda: recorder.unkept_costs,
+        ended=lambda: queue.ended_costs,
     )
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_provider_wiro.api import model_slugs
+from airflow_provider_wiro.api.flow import at_most
 from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.catalog.stored_model import from_stored, to_stored
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
 FRESH_SECONDS = 3600.0
 #: How long it is remembered that there was none to be had.
 FAILURE_SECONDS = 60.0
-#: How long to wait for another process that asks Wiro: longer than a call is repeated.
-LONGEST_WAIT_SECONDS = 90.0
+#: How long Wiro may take to describe a model. A run waits for it, and needs it only to be checked.
+LONGEST_ASKING_SECONDS = 10.0
+#: How long to wait for another process that asks Wiro.
+LONGEST_WAIT_SECONDS = 12.0
 #: Files that nobody has written for this long are removed.
 KEPT_SECONDS = 86_400.0
 
@@ -254,13 +257,14 @@ async def look_up_async(
 
 def describe(model: str, context: FlowContext) -> Flow[Description]:
     """
-    Ask Wiro for a model's description.
+    Ask Wiro for a model's description, for some seconds.
 
     :raises WiroAuthenticationError: the credentials are refused.
     :raises WiroUsageError: ``model`` is no slug.
     """
     try:
-        return Description((yield from model_slugs.get_model(model, context)))
+        asking = model_slugs.get_model(model, context)
+        return Description((yield from at_most(LONGEST_ASKING_SECONDS, asking, context)))
     except (WiroAuthenticationError, WiroUsageError):
         raise
     except WiroError as error:

@@ -28,14 +28,14 @@ def show_spend(hook: WiroHook, options: Namespace) -> Report:
     if options.model is not None:
         split_slug(options.model)
     project_id = hook.connection.project_id
-    found = hook.run_flow(
+    spend = hook.run_flow(
         lambda context: read_spend(context, period, model=options.model, project_id=project_id)
-    ).to_json()
+    )
+    found = spend.to_json()
     whose = f"project {project_id}" if project_id else "all projects that the key sees"
     lines = [f"{found['spent_usd']} USD for {found['tasks']:,} tasks of {whose}, {period}"]
-    unknown = found["unknown_cost_tasks"]
-    if unknown:
-        lines.append(f"More than that: Wiro has not recorded the cost of {unknown:,} tasks yet.")
+    if spend.open_ends:
+        lines.append(f"More may have been spent: among these tasks are {spend.open_ends}.")
     rows = [
         (one["model"], f"{one['tasks']:,}", one["spent_usd"], one["unknown_cost_tasks"] or None)
         for one in found["by_model"]

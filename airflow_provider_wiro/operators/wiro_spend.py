@@ -148,7 +148,7 @@ class WiroSpendOperator(PlainLogs, BaseOperator):
                 line.tasks,
             )
         if spend.open_ends:
-            self.log.warning("More may have been spent: there are tasks %s.", spend.open_ends)
+            self.log.warning("More may have been spent: among these tasks are %s.", spend.open_ends)
         if spend.unattributed:
             self.log.warning(
                 "%s tasks are counted although Wiro doesn't show whether they are of this project and model.",
@@ -161,10 +161,10 @@ class WiroSpendOperator(PlainLogs, BaseOperator):
             )
 
     def _above(self, spend: Spend, limit: Decimal) -> Exception:
-        at_least = f" More may have been spent: there are tasks {spend.open_ends}." if spend.open_ends else ""
+        at_least = f"More may have been spent: among these tasks are {spend.open_ends}. "
         message = (
-            f"More was spent at Wiro than limit_usd={plain_usd(limit)}: {_summary(spend)}.{at_least} "
-            "Raise the limit, or run this again in a later period."
+            f"More was spent at Wiro than limit_usd={plain_usd(limit)}: {_summary(spend)}. "
+            f"{at_least if spend.open_ends else ''}Raise the limit, or run this again in a later period."
         )
         return AirflowSkipException(message) if self.on_limit == "skip" else AirflowFailException(message)
 

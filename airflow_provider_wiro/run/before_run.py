@@ -17,7 +17,7 @@ from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.catalog.price import estimate
 from airflow_provider_wiro.catalog.to_send import to_send
 from airflow_provider_wiro.dag_arguments.checks import check_label
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
 from airflow_provider_wiro.input_files.sources import count_files
 from airflow_provider_wiro.run.cost_limit import CostLimit, in_words
 
@@ -83,7 +83,7 @@ class BeforeRun:
     def body(self) -> RunBody:
         """What the Run is sent with."""
         settings, given = self.settings, self.run.wanted.parameters
-        model = self.hook.cached_model(settings.model) if self._needs_model else None
+        model = self._described_model() if self._needs_model else None
         if model is None or not (settings.fill_defaults or settings.check_parameters != "off"):
             return RunBody(given, model)
         sent = to_send(model, given, self._files, fill_defaults=settings.fill_defaults)
@@ -96,6 +96,14 @@ class BeforeRun:
         settings = self.settings
         is_checked = settings.check_parameters != "off" or settings.max_cost_usd is not None
         return is_checked or settings.fill_defaults or bool(self.run.files)
+
+    def _described_model(self) -> Model | None:
+        """Return the model as Wiro describes it. A run may be allowed where this is not."""
+        try:
+            return self.hook.cached_model(self.settings.model)
+        except WiroAuthenticationError as error:
+            self.log.warning("Wiro's description of %s can't be had: %s", self.settings.model, error)
+            return None
 
     @property
     def _files(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Self
 
@@ -19,10 +19,13 @@ class Period:
 
     :ivar since: its first moment.
     :ivar until: the first moment after it.
+    :ivar is_open: it has no end, and ``until`` is only when it was asked for: by Wiro's clock, which can be
+        ahead of this machine's, a task can be created after that.
     """
 
     since: datetime
     until: datetime
+    is_open: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, since: object, until: object, now: datetime) -> Self:
@@ -37,10 +40,10 @@ class Period:
         if first >= end:
             last = "now" if until is None else f"`until`, which is {end.isoformat()}"
             raise WiroUsageError(f"Expected since before {last}, found {first.isoformat()}.")
-        return cls(first, end)
+        return cls(first, end, is_open=until is None)
 
     def __contains__(self, moment: datetime) -> bool:
-        return self.since <= moment < self.until
+        return self.since <= moment and (self.is_open or moment < self.until)
 
     def __str__(self) -> str:
         return f"from {self.since.isoformat()} to {self.until.isoformat()}"

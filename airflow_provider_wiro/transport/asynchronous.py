@@ -20,7 +20,7 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.exceptions import WiroError
-from airflow_provider_wiro.transport.connection import USER_AGENT, total_seconds
+from airflow_provider_wiro.transport.connection import USER_AGENT, request_seconds
 from airflow_provider_wiro.transport.response_body import ResponseBody, turn
 from airflow_provider_wiro.transport.safe_errors import in_words
 
@@ -92,18 +92,19 @@ async def send(
 ) -> ApiResponse | RequestFailure:
     """Do one API request; every way it can fail becomes a :class:`RequestFailure`."""
     response_started: list[bool] = []
+    connecting, reading, whole = request_seconds((connection.connect_timeout, connection.read_timeout), what)
     try:
         # A large response keeps its turn until its connection is released: otherwise others would read theirs
         # before the caller has read this one.
         async with AsyncExitStack() as turns:
-            return await _request(session, connection, what, turns, response_started)
+            return await _request(session, connection, what, whole, turns, response_started)
     except FAILURES as error:
         cause = error.__cause__
         if isinstance(cause, WiroError):  # a file couldn't be read, which aiohttp takes for a lost connection
             raise cause from cause.__cause__
         was_sent = not _failed_before_sending(error)
         return RequestFailure(
-            in_words(error, connect_timeout=connection.connect_timeout, read_timeout=connection.read_timeout),
+            in_words(error, connect_timeout=connecting, read_timeout=reading),
             was_sent,
             was_cut_off=was_sent and not response_started and _was_cut_off(error),
         )
@@ -113,23 +114,24 @@ async def _request(
     session: aiohttp.ClientSession,
     connection: WiroConnection,
     what: Send,
+    seconds: float,
     turns: AsyncExitStack,
     response_started: list[bool],
 ) -> ApiResponse:
     """
     Send a request and return its response.
 
+    :param seconds: how long it may take.
     :param response_started: gets an element once the response's status and headers are there.
     """
     url = f"{connection.base_url}/{what.path}"
-    total = total_seconds((connection.connect_timeout, connection.read_timeout), what.body)
     with ExitStack() as opened:
         content_type, data = await _body(what.body, opened)
         headers = {**what.headers, **content_type, "accept-encoding": "identity"}
         if what.needs_fresh_connection:
             headers["connection"] = "close"
         async with (
-            asyncio.timeout(total) as limit,
+            asyncio.timeout(seconds) as limit,
             _session_for(session, connection, what) as chosen,
             chosen.post(exact_url(url), data=data, headers=headers, allow_redirects=False) as response,
         ):

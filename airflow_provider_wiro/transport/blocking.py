@@ -16,7 +16,7 @@ from airflow_provider_wiro.api.parameters import Body, FileContent
 from airflow_provider_wiro.api.responses import ApiResponse
 from airflow_provider_wiro.api.retry import RequestFailure
 from airflow_provider_wiro.transport import deadline
-from airflow_provider_wiro.transport.connection import USER_AGENT, total_seconds
+from airflow_provider_wiro.transport.connection import USER_AGENT, request_seconds
 from airflow_provider_wiro.transport.response_body import ResponseBody, blocking_turn
 from airflow_provider_wiro.transport.safe_errors import causes, in_words
 
@@ -76,8 +76,9 @@ def send(
     """Do one API request; every way it can fail becomes a :class:`RequestFailure`."""
     if what.needs_fresh_connection:
         session.close()  # drops the idle connections; the session stays usable
+    connecting, reading, whole = request_seconds(timeouts, what)
     try:
-        deadline.allow_request(session, connection.base_url, total_seconds(timeouts, what.body))
+        deadline.allow_request(session, connection.base_url, whole)
         with ExitStack() as opened:
             content_type, data = _body(what.body, opened)
             response = opened.enter_context(
@@ -85,7 +86,7 @@ def send(
                     f"{connection.base_url}/{what.path}",
                     data=data,
                     headers={**what.headers, "content-type": content_type, "accept-encoding": "identity"},
-                    timeout=timeouts,
+                    timeout=(connecting, reading),
                     stream=True,
                     allow_redirects=False,
                 )
@@ -96,7 +97,7 @@ def send(
             return ApiResponse(response.status_code, headers, body.finish())
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         was_sent = _may_have_been_sent(error)
-        why = in_words(error, connect_timeout=timeouts[0], read_timeout=timeouts[1])
+        why = in_words(error, connect_timeout=connecting, read_timeout=reading)
         return RequestFailure(why, was_sent, was_cut_off=was_sent and _was_cut_off(error))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from airflow_provider_wiro import __version__
-from airflow_provider_wiro.api.parameters import Body, FileContent, check_web_url
+from airflow_provider_wiro.api.parameters import FileContent, check_web_url
 from airflow_provider_wiro.api.signing import Credentials
 from airflow_provider_wiro.connection_form import EXTRA_FIELDS
 from airflow_provider_wiro.exceptions import WiroMissingConnectionError, WiroUsageError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_wiro.api.flow import Send
 
 #: The User-Agent of every request, in the form of RFC 9110.
 USER_AGENT = f"airflow-provider-wiro/{__version__}"
@@ -122,9 +124,9 @@ class WiroConnection:
         return tuple(dict.fromkeys(secret for secret in found if secret))
 
 
-def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
+def request_seconds(timeouts: tuple[float, float], what: Send) -> tuple[float, float, float]:
     """
-    Return how long one API request may take from beginning to end.
+    Return how long one API request may connect, may read without a byte, and may take as a whole.
 
     The timeouts between two bytes never fire for a server that sends a byte now and then, or never reads the
     request.
@@ -132,8 +134,11 @@ def total_seconds(timeouts: tuple[float, float], body: Body) -> float:
     :param timeouts: for connecting, and for reading without a byte, in seconds.
     """
     connecting, reading = timeouts
-    upload = sum(value.size for _, value in body.form if isinstance(value, FileContent))
-    return connecting + 2 * reading + upload / SLOWEST_BYTES_PER_SECOND
+    upload = sum(value.size for _, value in what.body.form if isinstance(value, FileContent))
+    whole = connecting + 2 * reading + upload / SLOWEST_BYTES_PER_SECOND
+    if what.longest_seconds is not None:
+        whole = min(whole, what.longest_seconds)
+    return min(connecting, whole), min(reading, whole), whole
 
 
 @contextmanager

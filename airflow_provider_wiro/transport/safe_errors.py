@@ -47,9 +47,9 @@ def in_words(error: BaseException, *, connect_timeout: float, read_timeout: floa
         return f"{via}{known[-1]}"
     # urllib3 also uses these for a refused connection, whose reason was returned above.
     if kinds & _WHILE_CONNECTING:
-        return f"{via}no connection within {connect_timeout:g} s"
+        return f"{via}no connection within {round(connect_timeout, 1):g} s"
     if kinds & _WHILE_READING:
-        return f"{via}no bytes for {read_timeout:g} s"
+        return f"{via}no bytes for {round(read_timeout, 1):g} s"
     return f"{via}{_IN_WORDS.get(type(error).__name__, type(error).__name__)}"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.api import endpoints
-from airflow_provider_wiro.api.flow import Send, call
+from airflow_provider_wiro.api.flow import Send, at_most, call
 from airflow_provider_wiro.api.parameters import FileContent
 from airflow_provider_wiro.api.responses import MAX_BODY_BYTES
 from airflow_provider_wiro.api.signing import Credentials
@@ -427,3 +427,28 @@ def test_a_clock_that_jumps_back_makes_a_call_longer_but_not_endless() -> None:
 
     transport.drive(call(DETAIL, transport.context))
     assert len(transport.sends) == 6
+
+
+def test_a_flow_that_may_take_ten_seconds_is_repeated_within_them_only() -> None:
+    transport = FakeTransport(HTML_502)
+
+    with pytest.raises(WiroConnectionError, match="HTTP 502"):
+        transport.drive(at_most(10, call(DETAIL, transport.context), transport.context))
+    assert 0 < transport.elapsed <= 10
+    assert [send.longest_seconds for send in transport.sends] == [10 - at for at in transport.sent_at]
+
+
+def test_a_flow_that_is_quick_enough_returns_what_it_returns_otherwise() -> None:
+    transport = FakeTransport(HTML_502, detail("task_start"))
+    task = transport.drive(at_most(10, call(DETAIL, transport.context), transport.context))
+    assert task.id == "2221"
+
+
+def test_a_rate_limit_that_lasts_longer_than_a_flow_may_take_ends_it_at_once() -> None:
+    transport = FakeTransport(TOO_MANY)
+
+    with pytest.raises(WiroConnectionError):
+        transport.drive(at_most(10, call(DETAIL, transport.context), transport.context))
+    with pytest.raises(WiroConnectionError, match="longer than 10 s"):
+        transport.drive(at_most(10, call(DETAIL, transport.context), transport.context))
+    assert (len(transport.sends), transport.elapsed) == (1, 0)

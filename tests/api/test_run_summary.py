@@ -37,6 +37,8 @@ def test_the_run_summary_has_the_documented_form() -> None:
         "usage": None,
         "elapsed_seconds": 6.0,
         "cost_usd": "0.00351",
+        "label": None,
+        "reused": False,
     }
 
 
@@ -54,6 +56,8 @@ def test_unknown_values_of_a_task_are_null() -> None:
         "usage": None,
         "elapsed_seconds": None,
         "cost_usd": None,
+        "label": None,
+        "reused": False,
     }
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.hooks.wiro import WiroHook
 
 if TYPE_CHECKING:
+    from airflow_provider_wiro.emulator import WiroEmulator
     from tests.cli.conftest import Run
 
 pytestmark = pytest.mark.usefixtures("wiro")
@@ -59,3 +61,15 @@ def test_what_is_no_time_is_refused_in_a_shells_words(run: Run, option: str, tex
     assert (printed.code, printed.out) == (2, "")
     assert f"Expected {option} as an age such as 24h, 7d or 2w, or as an ISO time" in printed.err
     assert "timedelta" not in printed.err
+
+
+def test_what_may_still_be_charged_is_said_beside_the_sum(wiro: WiroEmulator, run: Run) -> None:
+    wiro.inject(Fault("late_cost", seconds=3600 * 1000))
+    spend_on("retroAIx/Retro-Cartoons", 1)
+    wiro.inject(Fault("stuck_running"))
+    with WiroHook() as hook:
+        hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "a kite"})
+
+    printed = run("spend", "--since", "1h")
+
+    assert "1 whose cost Wiro has not recorded, and 1 that have not ended." in printed.out

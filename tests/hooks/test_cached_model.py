@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_provider_wiro.catalog import model_cache
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from tests.contract.scripts import refuse, respond, success
+from tests.contract.scripts import drip, head, never_respond, refuse, respond, success
 from tests.operators.fakes import RETRO, FakeLog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_wiro.emulator import WiroEmulator
-    from tests.contract.hostile import HostileServer
+    from tests.contract.hostile import HostileServer, Script
     from tests.contract.twins import Twin
 
 TOOL = "/v1/Tool/Detail"
@@ -63,6 +65,20 @@ def test_a_model_that_can_not_be_had_is_none_and_wiro_is_not_asked_again_at_once
     assert [twin.cached_model("a/b"), twin.cached_model("a/b")] == [None, None]
     assert requests(server, TOOL) == 1
     assert log.lines[0].startswith("Wiro's description of a/b can't be had: ")
+
+
+@pytest.mark.parametrize(
+    "script", [never_respond, drip(head(200, content_length=10_000), b" ", 0.1)], ids=["silent", "drip"]
+)
+def test_a_wiro_that_does_not_get_done_is_not_waited_for(
+    server: HostileServer, twin: Twin, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    monkeypatch.setattr(model_cache, "LONGEST_ASKING_SECONDS", 0.5)
+    server.on(TOOL, script)
+    began = time.monotonic()
+    assert twin.cached_model("a/b") is None
+    assert 0.5 <= time.monotonic() - began < 10
+    assert requests(server, TOOL) == 1
 
 
 def test_bad_credentials_are_an_error(server: HostileServer, twin: Twin) -> None:

@@ -73,7 +73,7 @@ def test_a_failed_run_costs_nothing_and_a_late_cost_is_unknown(wiro: WiroEmulato
     found = spent()
 
     assert (found["spent_usd"], found["tasks"], found["unknown_cost_tasks"]) == ("0", 2, 1)
-    assert "More may have been spent: there are tasks 1 whose cost Wiro has not recorded." in log
+    assert "More may have been spent: among these tasks are 1 whose cost Wiro has not recorded." in log
 
 
 def test_a_period_before_the_runs_has_none(wiro: WiroEmulator) -> None:

@@ -111,6 +111,14 @@ def test_without_a_schema_the_run_goes_on_and_one_line_says_that_it_was_not_chec
     assert wiro.counts.requests["Tool/Detail"] == 1
 
 
+def test_who_may_run_a_model_but_not_read_its_schema_runs_it(wiro: WiroEmulator, work: Work) -> None:
+    wiro.inject(Fault("server_error", endpoint="Tool/Detail", status=401, times=None))
+    work.run()
+    assert work.started == 1
+    assert "can't be had: Wiro refused the call" in work.log
+    assert f"The run of {RETRO} is not compared with its schema." in work.log
+
+
 def test_a_model_without_a_schema_runs_and_one_line_says_so(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,12 @@ def test_a_period_has_its_beginning_and_not_its_end() -> None:
     assert NOW not in period
 
 
+def test_a_period_without_an_end_has_what_wiro_created_by_a_clock_that_is_ahead() -> None:
+    period = Period.of(timedelta(days=1), None, NOW)
+    assert NOW + timedelta(seconds=90) in period
+    assert period.until == NOW
+
+
 def test_a_period_without_an_end_lasts_until_now() -> None:
     assert Period.of(timedelta(days=1), None, NOW) == Period(NOW - timedelta(days=1), NOW)
 

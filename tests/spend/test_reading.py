@@ -255,9 +255,9 @@ def test_an_endless_list_ends_with_an_error_and_no_sum() -> None:
         spend(lambda _: success(tasklist=[task(next(ids)) for _ in range(100)]), max_tasks=1000)
 
 
-def test_a_hundred_thousand_tasks_are_walked_with_flat_memory() -> None:
+def test_twenty_thousand_tasks_are_walked_with_flat_memory() -> None:
     ids = count(100_000, -1)
-    pages = iter(range(1000))
+    pages = iter(range(200))
 
     def answer(sent: Any) -> Any:
         if sent.path == "Task/Detail":
@@ -281,12 +281,12 @@ def test_a_hundred_thousand_tasks_are_walked_with_flat_memory() -> None:
         while True:
             step = flow.send(outcome)
             outcome = answer(step)
-            if len(peaks) in (200, 900):
+            if len(peaks) in (40, 180):
                 tracemalloc.reset_peak()
             peaks.append(tracemalloc.get_traced_memory()[0])
     except StopIteration as stop:
         found = stop.value
     finally:
         tracemalloc.stop()
-    assert (found.tasks, found.usd, found.unknown_costs) == (100_000, Decimal(500), 50_000)
-    assert peaks[950] - peaks[100] < 500_000
+    assert (found.tasks, found.usd, found.unknown_costs) == (20_000, Decimal(100), 10_000)
+    assert peaks[190] - peaks[20] < 100_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
@@ -75,9 +74,9 @@ class BatchRecorder:
         return [ended.result for ended in self._ended]
 
     @property
-    def unkept_costs(self) -> dict[int, Decimal | None]:
-        """Their items → what their runs cost, as far as these succeeded and it is known."""
-        return {ended.item: _known_cost(ended.result) for ended in self._ended}
+    def unkept_items(self) -> set[int]:
+        """Their items."""
+        return {ended.item for ended in self._ended}
 
     async def intend(self, item: int, attempt: Attempt) -> None:
         """
@@ -138,12 +137,19 @@ class BatchRecorder:
         :param is_billed: it failed although its run succeeded.
         :raises WiroRecordError: results may not be kept. Their items count as running.
         """
-        self._ended.append(_Ended(item, result, may_retry, keeps_task, is_billed))
-        self._ended_bytes += len(json.dumps(result))
-        if self._keep_by is None:
-            self._keep_by = self._settings.now() + PART_SECONDS
+        self._add(_Ended(item, result, may_retry, keeps_task, is_billed))
         if len(self._ended) >= PART_RESULTS or self._ended_bytes >= PART_BYTES:
             await self.keep()
+
+    def give_up(self, item: int, result: Result) -> None:
+        """Record the result of an item whose runs have failed, and that is not run again."""
+        self._add(_Ended(item, result, may_retry=False, keeps_task=False, is_billed=False))
+
+    def _add(self, ended: _Ended) -> None:
+        self._ended.append(ended)
+        self._ended_bytes += len(json.dumps(ended.result))
+        if self._keep_by is None:
+            self._keep_by = self._settings.now() + PART_SECONDS
 
     async def check_if_due(self) -> None:
         """
@@ -217,8 +223,3 @@ class BatchRecorder:
             is_billed=ended.is_billed,
             cost=result["cost_usd"] if ended.is_billed else None,
         )
-
-
-def _known_cost(result: Result) -> Decimal | None:
-    cost = result["cost_usd"] if result["status"] == "succeeded" else None
-    return None if cost is None else Decimal(cost)

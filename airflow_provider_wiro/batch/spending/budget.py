@@ -29,13 +29,13 @@ class Budget:
 
     What counts is the state's: the costs that are known, and the upper end of the estimate of each run whose
     cost isn't. What is being sent, and has no intent in the journal yet, is reserved here; and what has just
-    ended, and isn't in the journal yet, counts with its cost.
+    ended, and isn't in the journal yet (its outputs may be landing), counts with its cost.
 
     :param limit: in US dollars.
     :param refuses_unknown: a run whose upper end isn't known never fits; else it fits while anything is left,
         and counts once its cost is known.
-    :param unkept: returns the items that have ended, and aren't in the journal yet → what they cost, None if
-        that isn't known.
+    :param ended: returns the items whose runs have ended, and whose end isn't in the state yet → what these
+        cost, as far as that is known.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class Budget:
         state: BatchState,
         *,
         refuses_unknown: bool,
-        unkept: Callable[[], Mapping[int, Decimal | None]] = dict,
+        ended: Callable[[], Mapping[int, Decimal]] = dict,
     ) -> None:
         self.limit = limit
         self._state = state
         self.refuses_unknown = refuses_unknown
-        self._unkept = unkept
+        self._ended = ended
         self._reserved: dict[int, Decimal | None] = {}
 
     @property
@@ -57,7 +57,7 @@ class Budget:
         """What is spent, or may turn out to be."""
         exposure = self._state.exposure
         reserved = (usd or _NOTHING for item, usd in self._reserved.items() if not exposure.holds(item))
-        ended = (usd - exposure.held(item) for item, usd in self._unkept().items() if usd is not None)
+        ended = (usd - exposure.held(item) for item, usd in self._ended().items())
         return self._state.committed_usd + sum(reserved, _NOTHING) + sum(ended, _NOTHING)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
@@ -34,7 +35,8 @@ class SpendingGate:
     Gives out the items to submit, each with its estimate reserved in the budget.
 
     The first item that doesn't fit waits, and those behind it with it, until what is in flight has ended:
-    that can cost less than the upper end of its estimate. If it doesn't fit then either, it is not run.
+    that can cost less than the upper end of its estimate. If it doesn't fit then either, it is not run; one
+    that was run and has failed, and was to be run again, stays failed.
 
     :param budget: None: everything may be sent.
     """
@@ -85,8 +87,14 @@ class SpendingGate:
                 queue.requeue_first(item)
                 self._head = item, usd
                 return None
+            elif queue.has_failed(item):
+                queue.give_up(item, self.reason(item))
+            elif self._fails_anyway(item):
+                self._budget.reserve(item, Decimal(0))
+                self._head = None
+                return item
             else:
-                queue.leave_out(item, self.reason(item))
+                queue.leave_out(item, partial(self.reason, item))
         queue.wake()  # for the rest
         return None
 
@@ -148,6 +156,8 @@ class SpendingGate:
             if unknown := list(state.costs.unknown_ids):
                 for wiro_task_id, usd in (await read_costs(self._hook, unknown)).items():
                     self._queue.recorder.note(entries.cost_learned(wiro_task_id, usd))
+                    if self._queue.settings.metrics is not None:
+                        self._queue.settings.metrics.count_late_cost(usd)
         finally:
             self._is_settling = False
             self._settled_at = self._now()
@@ -166,16 +176,23 @@ class SpendingGate:
         """Whether nothing is in flight any more, but for results that are about to be kept."""
         is_sending = self._budget is not None and self._budget.is_sending
         attempts = self._queue.state.attempts.keys()
-        return not is_sending and attempts <= self._queue.recorder.unkept_costs.keys()
+        return not is_sending and attempts <= self._queue.recorder.unkept_items
+
+    def _fails_anyway(self, item: int) -> bool:
+        """Whether an item can't be right, so that sending it fails, and costs nothing."""
+        if self._queue.settings.fails_fast:
+            return False  # all were checked before the first Run
+        try:
+            self._rules.check(self._queue.inputs[item])
+        except WiroUsageError:
+            return True
+        return False
 
     def _max_usd(self, item: int) -> Decimal | None:
         if self._head is not None and self._head[0] == item:
             return self._head[1]
         try:
-            spec = self._queue.inputs[item]
-            usd = self._rules.estimate(spec).maximum_usd
-            if usd is None and not self._queue.settings.fails_fast:
-                self._rules.check(spec)
+            usd = self._rules.estimate(self._queue.inputs[item]).maximum_usd
         except WiroUsageError:
             return Decimal(0)  # it fails when it is its turn, and costs nothing
         return usd

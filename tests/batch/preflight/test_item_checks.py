@@ -19,8 +19,11 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.operators.fakes import RETRO
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.batch.batch_work import BatchWork
 
+IMAGE_EDIT = "wiro/image-edit-general"
 SEEDANCE = "ByteDance/seedance-pro-v1.5"
 FILM = {"resolution": "720p", "duration": "5", "ratio": "16:9"}
 CONTINUE = {"on_item_failure": "continue"}
@@ -102,6 +105,21 @@ def test_without_a_schema_the_batch_runs_and_says_that_nothing_was_checked(work:
 
     assert summary["succeeded"] == 1
     assert "So the items are sent as they are given: not checked" in work.log
+
+
+def test_who_may_run_a_model_but_not_read_its_schema_runs_a_batch(work: BatchWork, tmp_path: Path) -> None:
+    work.wiro.inject(Fault("server_error", endpoint="Tool/Detail", status=401, times=None))
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"\x89PNG")
+
+    summary = work.run(
+        [{"prompt": "robot"}, {"prompt": "teapot"}], model=IMAGE_EDIT, parameters={},
+        files={"inputImage": str(picture)},
+    )  # fmt: skip
+
+    assert summary["succeeded"] == 2
+    assert "So the items are sent as they are given: not checked" in work.log
+    assert work.wiro.counts.requests["Tool/Detail"] == 2  # before the batch, and before the first upload
 
 
 def test_without_prices_a_batch_that_has_to_know_them_fails_and_may_be_tried_again(work: BatchWork) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_wiro.catalog.estimate import Estimate
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 
 if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
@@ -183,6 +184,74 @@ def test_unknown_prices_run_only_while_anything_is_left(work: BatchWork) -> None
     # The second may be sent when the first has ended and is not recorded yet.
     assert summary["succeeded"] in {1, 2}
     assert summary["succeeded"] + summary["not_run"] == 5
+
+
+@pytest.mark.parametrize("outputs", [{}, {"min_outputs": 1}], ids=["succeeded", "without outputs"])
+def test_an_unknown_price_counts_as_soon_as_its_run_has_ended(
+    work: BatchWork, outputs: dict[str, Any]
+) -> None:
+    """Not only when the end is recorded, some seconds later: nothing more is sent meanwhile."""
+    if outputs:
+        work.wiro.inject(Fault("no_outputs", times=10))
+
+    summary = run(
+        work, films(5), 0.000001, max_active=1, model="retroAIx/Retro-Cartoons", parameters={}, **outputs
+    )
+
+    assert len(work.wiro.tasks) == 1
+    assert (summary["succeeded"] + summary["failed"], summary["not_run"]) == (1, 4)
+
+
+def test_an_item_that_failed_and_that_the_budget_does_not_repeat_is_failed_and_says_both(
+    work: BatchWork,
+) -> None:
+    work.wiro.inject(Fault("no_outputs", times=1))
+
+    summary = run(work, films(3), 0.2, max_active=1, min_outputs=1, max_item_retries=1)
+
+    assert (summary["succeeded"], summary["failed"], summary["not_run"]) == (0, 1, 2)
+    assert work.statuses == ["failed", "not_run", "not_run"]
+    failed = work.manifest[0]
+    assert failed["wiro_task_id"] == work.wiro.tasks[0].id
+    assert failed["attempts"] == 1
+    assert "with no outputs" in failed["error"]
+    assert "It is not run again. The budget of 0.2 USD doesn't allow it" in failed["error"]
+
+
+def test_what_cannot_be_right_is_failed_also_when_nothing_is_left(work: BatchWork) -> None:
+    """As the log has said before the first run."""
+    items = [*films(1), {"prompt": "", "resolution": "720p", "duration": "many"}, *films(2)]
+
+    summary = run(work, items, 0.13, max_active=1)
+
+    assert "1 of 4 items can't be right, and will fail" in work.log
+    assert (summary["succeeded"], summary["failed"], summary["not_run"]) == (1, 1, 2)
+    assert work.statuses == ["succeeded", "failed", "not_run", "not_run"]
+    assert billed(work) == Decimal("0.13")
+
+
+def test_such_an_item_is_run_when_the_budget_is_raised(work: BatchWork) -> None:
+    work.wiro.inject(Fault("no_outputs", times=1))
+    settings = {"max_active": 1, "min_outputs": 1, "max_item_retries": 1, "on_item_failure": "fail"}
+    with pytest.raises(AirflowFailException, match=r"It is not run again\. The budget of 0\.2 USD"):
+        run(work, films(1), 0.2, **settings)
+    work.retry()
+
+    assert run(work, films(1), 0.3, **settings)["succeeded"] == 1
+    assert billed(work) == Decimal("0.26")
+
+
+def test_costs_that_the_budget_reads_late_are_in_the_metrics(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(RunMetrics, "count_late_cost", lambda _, usd: counted.append(usd))
+    work.wiro.inject(Fault("late_cost", seconds=0.3, times=10))
+
+    summary = run(work, films(3), 0.3)
+
+    assert (summary["not_run"], summary["cost_usd"]) == (1, "0.26")
+    assert sum(map(Decimal, counted)) == Decimal("0.26")
 
 
 @BOTH
