@@ -151,6 +151,17 @@ class TryInputs:
         given = GivenInputs(run.wanted.parameters, settings.files, settings.run_label)
         return replace(run, wanted=replace(run.wanted, inputs=given.to_record()))
 
+    def warnings(self, run: PreparedRun) -> tuple[str, ...]:
+        """Return what to log, before anything is sent, about inputs that a retry won't find."""
+        is_kept = run.wanted.problem is not None or "parameters" in run.wanted.inputs
+        if self.give is None or is_kept or not self._context["ti"].max_tries:
+            return ()
+        return (
+            "What the function has returned is not kept for a retry: it holds a secret, or is larger than "
+            f"{MOST_KEPT_BYTES // 1024} KiB. A retry calls the function again. If that returns something "
+            "else, another run is sent and paid for.",
+        )
+
     def check_taken(self) -> None:
         """
         Make sure that this part of the try knows the inputs. A run that is over calls no function for them.

@@ -321,7 +321,7 @@ class TaskRun:
         )
         prepared = self._inputs.noted_in(prepared, settings)
         if is_beginning:
-            for warning in likely_templates(prepared.wanted.parameters):
+            for warning in (*likely_templates(prepared.wanted.parameters), *self._inputs.warnings(prepared)):
                 self._log.warning("%s", warning)
         return prepared
 

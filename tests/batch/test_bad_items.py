@@ -98,3 +98,25 @@ def test_a_files_name_that_would_break_a_header_is_cleaned(
     work.run([own, own], on_item_failure="continue", model="wiro/image-edit-general", parameters={})
 
     assert [result["status"] for result in results(work)] == ["succeeded", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"wiro_task_id": "7", "status": "task_postprocess_end", "outputs": []},
+        {"wiro_task_id": "7", "index": 0, "url": None},
+        {"name": "0.png"},
+        "https://",
+    ],
+    ids=ascii,
+)
+def test_a_file_that_is_no_link_is_found_before_anything_is_paid_for(work: BatchWork, file: Any) -> None:
+    items: list[dict[str, Any]] = [
+        {"parameters": {"prompt": "a"}},
+        {"parameters": {"prompt": "b"}, "files": {"inputImage": file}},
+    ]
+    with pytest.raises(AirflowFailException, match=r"Item 1 of inputs: File parameter 'inputImage': "):
+        work.run(items, max_active=1)
+    assert work.wiro.tasks == []
+
+    assert work.run(items, on_item_failure="continue")["failed"] == 1

@@ -256,6 +256,7 @@ def test_large_inputs_are_not_kept_and_the_run_is_followed_by_a_function_that_re
 ) -> None:
     work.function = Counted([{**SMALL, "prompt": "x" * 40_000}])
     work.defer()
+    assert "What the function has returned is not kept for a retry" in work.log
     work.retry()
 
     work.run()

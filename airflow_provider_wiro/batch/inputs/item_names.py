@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import unicodedata
 from array import array
 from collections.abc import Iterable, Mapping
@@ -51,6 +52,8 @@ def checked_id(value: Any) -> str:
 def _digits(value: Any) -> str | None:
     """Return a whole number as text; None for anything else, and for one with more digits than an id has."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    if not (math.isfinite(value) if isinstance(value, float) else Decimal(value).is_finite()):
         return None
     is_whole = abs(value) < 10**MAX_ID_CHARACTERS and value == int(value)
     return str(int(value)) if is_whole else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -16,12 +17,19 @@ from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with,
 from airflow_provider_wiro.batch.inputs.shown_input import shown_input
 from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
-from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of
+from airflow_provider_wiro.input_files.resolve import resolve_file
+from airflow_provider_wiro.input_files.sources import (
+    flattened,
+    is_landed,
+    is_local_path,
+    is_web_url,
+    reference_of,
+)
 from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
@@ -205,8 +213,8 @@ class Inputs:
 
     def check_files(self) -> None:
         """
-        Make sure that the items' local files exist, and that items name no more than they may, before
-        anything is paid for.
+        Make sure that the items' local files exist, that links are some, and that items name no more than
+        they may, before anything is paid for.
 
         :raises WiroUsageError: one doesn't exist, or may not be named; says of which item.
         """
@@ -215,6 +223,8 @@ class Inputs:
             try:
                 self.check_trust(number)
                 _check_files(self[number].files, seen)
+                if not self._keeps_bad:
+                    _check_links(self._own(number).files)
             except WiroError as error:
                 raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
 
@@ -255,3 +265,11 @@ def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:
                 local_file(Path(source))
                 if len(seen) < 1000:
                     seen.add(str(source))
+
+
+def _check_links(files: Mapping[str, Any]) -> None:
+    """Make sure that what needs no reading, URLs and other tasks' results, can be sent."""
+    for name, sources in files.items():
+        for source in flattened(sources):
+            if is_web_url(source) or (isinstance(source, Mapping) and not is_landed(source)):
+                resolve_file(source, where=f"File parameter {name!r:.100}")

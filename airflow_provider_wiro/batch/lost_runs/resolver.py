@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import OWN_IDS, lost_run
@@ -11,7 +12,7 @@ from airflow_provider_wiro.recovery import lost_runs
 from airflow_provider_wiro.recovery.lost_runs import Findings, find_lost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.run_sender import RunSender, StoppableHook
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.recovery.lost_runs import LostRun
     from airflow_provider_wiro.recovery.sending import Sending
+
+#: A wait that is at least this long is logged.
+_LONG_WAIT_SECONDS = 30
 
 
 class Resolution:
@@ -64,6 +68,8 @@ class LostRunResolver:
         #: Item → seconds until it can be certain, at the Unix time of the last search.
         self._open: dict[int, float] = {}
         self._searched_at = 0.0
+        #: Items whose wait was logged.
+        self._logged: set[int] = set()
         self._sent = 0
         self._in_flight = 0
         self._concluded = asyncio.Event()
@@ -196,6 +202,7 @@ class LostRunResolver:
         self._searched_at, self._open = self._settings.now(), found.open
         if self._has_more.is_set():
             return
+        self._log_waits(found.open)
         self.is_pausing = True
         until = self.next_search_at(is_deferred=False)
         try:
@@ -205,6 +212,26 @@ class LostRunResolver:
             return
         finally:
             self.is_pausing = False
+
+    def _log_waits(self, seconds_open: Mapping[int, float]) -> None:
+        """Log once for each item that it takes a while until its Run may be sent again."""
+        new = {
+            item: seconds
+            for item, seconds in seconds_open.items()
+            if item not in self._logged and seconds >= _LONG_WAIT_SECONDS
+        }
+        if not new:
+            return
+        self._logged.update(new)
+        until = datetime.fromtimestamp(self._searched_at + max(new.values()), UTC)
+        others = f" and {len(new) - 1:,} more" if len(new) > 1 else ""
+        self._settings.log.info(
+            "It isn't known whether the Run of %s%s has started a task. Wiro may still start one, so the "
+            "batch searches Wiro's list until %s UTC at most, and sends nothing for it again before.",
+            self._inputs.name(min(new)).replace("Item", "item", 1),
+            others,
+            until.strftime("%H:%M:%S"),
+        )
 
     def _resolved(self, resolution: Resolution) -> Resolution:
         self._items.difference_update(resolution.found.tasks, resolution.found.not_started, resolution.doubts)

@@ -80,7 +80,8 @@ def _refuse_if_met(
     for found, item_id in enumerate(ids()):
         if found != number and item_id is not None and key_segment(item_id) == other:
             first, second = sorted((found, number))
-            is_same = "have the same id" if segment == other else f"have {segment!r} and {other!r}"
+            there = (other, segment) if found < number else (segment, other)
+            is_same = "have the same id" if segment == other else "have {!r} and {!r}".format(*there)
             raise WiroUsageError(
                 f"{name(first)} and {name(second).replace('Item', 'item', 1)} {is_same} in their keys, so "
                 "their outputs could have one key. Give them ids that differ in letters or digits, or put "

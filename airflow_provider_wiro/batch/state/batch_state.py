@@ -171,6 +171,7 @@ class BatchState:
         attempt = self.attempts.pop(item, None)
         if entry.get("may_be_billed"):
             self.exposure.fix(item)
+            self.costs.bill(None, None)
         else:
             self.exposure.release(item)
         if attempt is not None and attempt.wiro_task_id is None:
@@ -204,7 +205,10 @@ class BatchState:
     def _apply_checked(self, entry: Mapping[str, Any]) -> None:
         self.lost_sendings.pop(self._item(entry), None)
         self.resent_after.pop(self._item(entry), None)
-        self.exposure.check(self._item(entry), is_certain=entry.get("is_certain", True))
+        is_certain = entry.get("is_certain", True)
+        self.exposure.check(self._item(entry), is_certain=is_certain)
+        if not is_certain:  # its tasks, if there are any, cost something that nobody will know
+            self.costs.bill(None, None)
 
     def _apply_again(self, entry: Mapping[str, Any]) -> None:
         item = self._item(entry)
@@ -246,6 +250,7 @@ class BatchState:
             self._bill(item, wiro_task_id, entry["cost"])
         elif entry["keeps_task"]:
             self.exposure.fix(item)  # for this try: it may be running, and the next one follows it
+            self.costs.bill(None, None)
         self.exposure.release(item)
         if is_kept:
             self._move(item, ItemState.FAILED)

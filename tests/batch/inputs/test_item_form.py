@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -83,6 +84,17 @@ def test_what_is_not_clear_is_refused_before_anything_is_paid(given: Any, messag
 )
 def test_an_id_is_text_as_it_was_given(given: Any, id_: str) -> None:
     assert own_input({"id": given, "parameters": {}}).id == id_
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"), float("nan"), float("inf"), Decimal("1.5")],
+    ids=str,
+)
+def test_a_number_that_is_not_whole_is_no_id(given: Any) -> None:
+    with pytest.raises(WiroUsageError, match="Expected its id as text or a whole number, found"):
+        own_input({"id": given, "parameters": {}})
+    assert own_input({"id": Decimal("7.0"), "parameters": {}}).id == "7"
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "a"), (7, "7")])

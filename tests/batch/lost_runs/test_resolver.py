@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,19 @@ def test_a_lost_run_is_not_sent_again_by_a_retry_before_it_is_certain(
 
     assert work.wiro.counts.requests["Run"] == 1
     assert isinstance(deferred.trigger, WiroBatchTrigger)
+
+
+def test_the_log_says_what_a_batch_waits_for_when_a_run_is_in_doubt(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__LOST_RUN_PATIENCE", "600")
+    work.wiro.inject(Fault("server_error", endpoint="Run", status=504))
+
+    work.defer(prompts(1))
+
+    [line] = [line for line in work.log.lines if "still start one" in line]
+    assert line.startswith("It isn't known whether the Run of item 0 has started a task.")
+    assert re.search(r"until \d\d:\d\d:\d\d UTC at most, and sends nothing for it again before", line)
 
 
 @pytest.mark.parametrize("is_running", [True, False], ids=["still running", "ended"])

@@ -113,6 +113,13 @@ def test_two_ids_that_can_meet_beside_what_follows_them_are_refused(
         check(template, *reversed(ids))
 
 
+def test_each_of_two_items_is_named_beside_its_own_id() -> None:
+    with pytest.raises(WiroUsageError, match=r"Item 0 \(a\) and item 1 \(a\.png\) have 'a' and 'a\.png' in"):
+        check("{id}{suffix}", "a", "a.png")
+    with pytest.raises(WiroUsageError, match=r"Item 0 \(a\.png\) and item 1 \(a\) have 'a\.png' and 'a' in"):
+        check("{id}{suffix}", "a.png", "a")
+
+
 @pytest.mark.parametrize(
     ("template", "ids"),
     [

@@ -101,3 +101,28 @@ def test_a_journal_without_estimates_counts_what_is_known() -> None:
 def test_a_damaged_amount_is_a_damaged_journal(amount: Any) -> None:
     with pytest.raises(WiroOrphanedRunError):
         committed({**INTENT, "max_usd": amount})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        entries.run_not_started(0, may_be_billed=True),
+        entries.item_failed(0, (1, 0), 1, may_retry=True, keeps_task=True),
+    ],
+    ids=["vanished", "may be running"],
+)
+def test_what_counts_for_good_is_no_known_cost(entry: dict[str, Any]) -> None:
+    state = BatchState(1, try_number=1)
+    for one in (*STARTED, entry):
+        state.apply(one)
+    assert state.committed_usd == 1
+    assert (state.costs.total_usd, state.costs.unknown) == (None, 1)
+
+
+def test_a_lost_run_that_may_still_start_a_task_is_no_known_cost() -> None:
+    state = BatchState(1, try_number=1)
+    for one in (INTENT, entries.lost_run_not_started(0, 1), *STARTED):
+        state.apply(one)
+    state.apply(entries.item_done(0, (1, 0), cost="0.5", size=None))
+    state.apply(entries.strays_checked(0, is_certain=False))
+    assert (state.costs.total_usd, state.costs.known_usd, state.costs.unknown) == (None, "0.5", 1)
