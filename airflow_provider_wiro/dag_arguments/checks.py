@@ -122,16 +122,22 @@ def check_label(label: object) -> str | None:
     Return a run's label as text, None if there is none, or if it is empty.
 
     :param label: text, or a number, such as what a template gives.
-    :raises WiroUsageError: it is something else, or too long.
+    :raises WiroUsageError: it is something else, or too long, or nothing of it could stand in a key.
     """
     if label is None:
         return None
+    from airflow_provider_wiro.storage.object_keys import key_segment  # few give one
+
     is_short = isinstance(label, str | int | float) and not isinstance(label, bool)
     if not is_short or len(str(label).strip()) > _LONGEST_LABEL:
         raise WiroUsageError(
             f"Expected label as text of up to {_LONGEST_LABEL} characters, found {label!r:.100}."
         )
-    return str(label).strip() or None
+    found = str(label).strip()
+    if found and not key_segment(found):
+        # Known now, and not after the run was paid for, when a transfer would need it.
+        raise WiroUsageError(f"Expected label to have a letter or a digit, found {label!r:.100}.")
+    return found or None
 
 
 def check_min_outputs(min_outputs: int | None) -> int | None:
