@@ -39,6 +39,13 @@ class BatchWork(AirflowTask):
     folder: Path = field(kw_only=True)
 
     def operator(self, inputs: Any, **settings: Any) -> WiroBatchRunOperator:  # type: ignore[override]
+        return WiroBatchRunOperator(
+            task_id=self.ti.task_id, inputs=inputs, **{**self.defaults, **self.settings, **settings}
+        )
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The arguments of an operator whose test names no others."""
         defaults: dict[str, Any] = {
             "model": RETRO,
             "parameters": TINY,
@@ -48,9 +55,7 @@ class BatchWork(AirflowTask):
         }
         if not self.has_state_store:
             defaults["state_path"] = str(self.folder / "state")
-        return WiroBatchRunOperator(
-            task_id=self.ti.task_id, inputs=inputs, **{**defaults, **self.settings, **settings}
-        )
+        return defaults
 
     def resume(self, deferred: TaskDeferred, inputs: Any, event: Any = None, **settings: Any) -> Any:
         """Run the trigger (unless its event is given), and the part of a try after it, deferrals included."""

@@ -210,6 +210,21 @@ def settings_of(work: BatchWork, inputs: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
+def kill_after(tasks: int, program: str, try_number: int, wiro: WiroEmulator) -> None:
+    """Run a try in a process of its own, and end it with SIGKILL once Wiro has this number of tasks."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(try_number)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
+    )
+    until = time.monotonic() + 120
+    while len(wiro.tasks) < tasks and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.timeout(300)
 def test_a_process_that_is_killed_in_the_middle_is_resumed_and_each_item_is_paid_for_once(
     work: BatchWork, wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
@@ -221,17 +236,7 @@ def test_a_process_that_is_killed_in_the_middle_is_resumed_and_each_item_is_paid
     wiro.inject(Fault("drop_after", endpoint="Run", skip=15, times=1))
     program = PROGRAM.format(root=str(ROOT), settings=json.dumps(settings_of(work, inputs)))
     for number, after in enumerate((3, 20, 50), start=1):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(number)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
-        )
-        until = time.monotonic() + 120
-        while len(wiro.tasks) < after and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_after(after, program, number, wiro)
     work.ti.try_number = 4
 
     summary = work.run(inputs, max_active=12)

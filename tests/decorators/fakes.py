@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.decorators.batch_operator import WiroDecoratedBatchOperator
 from airflow_provider_wiro.decorators.run_operator import WiroDecoratedRunOperator
-from tests.batch.batch_work import TINY, BatchWork
+from tests.batch.batch_work import BatchWork
 from tests.operators.fakes import RETRO, SMALL, Work
 
 if TYPE_CHECKING:
@@ -62,15 +62,8 @@ class DecoratedBatchWork(BatchWork):
     """An Airflow task instance that runs the items that a function returns."""
 
     def operator(self, inputs: Any, **settings: Any) -> WiroDecoratedBatchOperator:  # type: ignore[override]
-        defaults: dict[str, Any] = {
-            "model": RETRO,
-            "parameters": TINY,
-            "poll_interval": 0.02,
-            "deferrable": False,
-            "manifest_uri": str(self.folder / "manifest.jsonl"),
-        }
-        if not self.has_state_store:
-            defaults["state_path"] = str(self.folder / "state")
         return WiroDecoratedBatchOperator(
-            task_id=self.ti.task_id, python_callable=inputs, **{**defaults, **self.settings, **settings}
+            task_id=self.ti.task_id,
+            python_callable=inputs,
+            **{**self.defaults, **self.settings, **settings},
         )

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -17,7 +12,7 @@ import pytest
 from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import prompts
-from tests.batch.test_crashes import PROGRAM
+from tests.batch.test_crashes import PROGRAM, kill_after
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
@@ -54,17 +49,7 @@ def test_killed_again_and_again_with_lost_responses_and_failures(
     }
     program = PROGRAM.format(root=str(ROOT), settings=json.dumps({**settings, "inputs": inputs}))
     for number, after in enumerate((2, 15, 30), start=1):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, str(number)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
-        )
-        until = time.monotonic() + 120
-        while len(wiro.tasks) < after and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        kill_after(after, program, number, wiro)
         assert Decimal(str(wiro.counts.spent_usd)) <= Decimal(BUDGET)
     work.ti.try_number = 4
 
