@@ -25,12 +25,13 @@ from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, 
 from airflow_provider_wiro.batch.preflight.item_checks import check_items
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
-from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+from airflow_provider_wiro.batch.results.location import manifest_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
+from airflow_provider_wiro.state_files.results_place import parts_uri
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class BatchExecution:
                 opened.enter_context(transfer)
                 own = transfer.own_objects
             manifest = self._manifest(transfer)
-            shards = ResultShards(shards_uri(context, manifest), own)
+            shards = ResultShards(parts_uri(context, manifest), own)
             self._stopper.check()  # fetching the inputs can take long
             missing = self._missing_journal_error(resumption, is_unseen=trace.is_missing)
             if journal is None:
