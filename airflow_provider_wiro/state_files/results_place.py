@@ -16,17 +16,22 @@ if TYPE_CHECKING:
 _READABLE = ":+=,"
 
 
-def results_uri(context: Context, kind: str, *, bucket: str, aws_conn_id: str | None) -> str:
+def results_uri(context: Context, folder: str, *, bucket: str, aws_conn_id: str | None) -> str:
     """
     Return the place of a task instance's results in the bucket of its outputs.
 
-    :param kind: the folder for what makes such results: ``batches``, ``exports``.
+    :param folder: for the results of all task instances, such as ``wiro/batches``.
     """
     *ids, index = instance_key(context)
     names = "/".join(filter(None, (environment_folder(), *map(_key_name, ids))))
-    user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
     mapped = f"-{index}" if int(index) >= 0 else ""
-    return f"s3://{user}{bucket}/wiro/{kind}/{names}{mapped}{start_of(context).label}.jsonl"
+    return f"{in_bucket(bucket, aws_conn_id)}/{folder}/{names}{mapped}{start_of(context).label}.jsonl"
+
+
+def in_bucket(bucket: str, aws_conn_id: str | None) -> str:
+    """Return the URI of a bucket with the connection that leads to it, without a slash at its end."""
+    user = "" if aws_conn_id is None else f"{quote(aws_conn_id, safe='')}@"
+    return f"s3://{user}{bucket}"
 
 
 def _key_name(part: str) -> str:

@@ -32,7 +32,7 @@ def manifest_uri(
     if given:
         return absolute(given, "manifest_uri")
     if bucket is not None:
-        return results_uri(context, "batches", bucket=bucket, aws_conn_id=aws_conn_id)
+        return results_uri(context, "wiro/batches", bucket=bucket, aws_conn_id=aws_conn_id)
     folder = find_state_folder(state_path)
     if folder is None:
         raise WiroUsageError(

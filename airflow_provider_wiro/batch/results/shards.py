@@ -7,11 +7,11 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.batch.results.item_result import Result

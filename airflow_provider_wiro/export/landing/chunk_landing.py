@@ -17,6 +17,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskNotFoundError,
     WiroUsageError,
 )
+from airflow_provider_wiro.export.dated_keys import with_date
 from airflow_provider_wiro.export.landing.landed_task import (
     FAILED,
     LandedTask,
@@ -24,13 +25,11 @@ from airflow_provider_wiro.export.landing.landed_task import (
     with_line,
     without_line,
 )
-from airflow_provider_wiro.export.landing.manifest_line import manifest_line
 from airflow_provider_wiro.export.landing.task_landing import TaskLanding, is_of_all
 from airflow_provider_wiro.export.landing.thread_hooks import ThreadHooks
 from airflow_provider_wiro.export.state import Outcome
 from airflow_provider_wiro.export.wanted import Verdict
 from airflow_provider_wiro.failures import TaskStoppedError
-from airflow_provider_wiro.landing.dated_keys import with_date
 from airflow_provider_wiro.landing.provenance import Provenance
 from airflow_provider_wiro.landing.result import with_cost
 from airflow_provider_wiro.landing.s3.transfer import S3Transfer
@@ -40,7 +39,7 @@ from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.export.runs import Chunk
@@ -62,7 +61,7 @@ class LandingRules:
     """
     What is landed of a task, and how.
 
-    :ivar since: tasks that were created before are not wanted; None: there is no such limit.
+    :ivar verdict: says of a task, as Detail shows it, whether it is exported.
     :ivar manifest: as the operator was given it, for each task.
     :ivar deletes: None: the tasks' files stay at Wiro; else whether inputs that other runs may need are
         deleted as well.
@@ -70,7 +69,7 @@ class LandingRules:
     """
 
     filters: Filters
-    since: datetime | None = None
+    verdict: Callable[[Task, Chunk], Verdict]
     manifest: bool | str = False
     deletes: bool | None = None
     reserved: frozenset[str] = frozenset()
@@ -135,11 +134,11 @@ class ChunkLanding:
         self._is_stopped = False
         self._current: _OneChunk | None = None
 
-    def land(self, chunk: Chunk, *, is_last_try: bool = False) -> LandedChunk:
+    def land(self, chunk: Chunk, last_tries: Collection[int] = ()) -> LandedChunk:
         """
         Land a chunk's tasks.
 
-        :param is_last_try: what isn't there by now will not come.
+        :param last_tries: tasks of which what isn't there by now will not come.
         :raises TaskStoppedError: :meth:`stop` was called.
         """
         pool = _RenewingPool(self._destination.workers, self._renew)
@@ -155,7 +154,8 @@ class ChunkLanding:
                 hooks,
                 self._rules,
                 self._task_instance,
-                expects_all_before=None if is_last_try else self._now() - ALL_IS_THERE_AFTER,
+                old_before=self._now() - ALL_IS_THERE_AFTER,
+                last_tries=last_tries,
             )
             self._current = one
             if self._is_stopped:
@@ -176,7 +176,8 @@ class _OneChunk:
     """
     The tasks of one chunk, and what has become of them so far.
 
-    :param expects_all_before: of tasks that ended before, what isn't there will not come; None: of none.
+    :param old_before: of tasks that ended before, what isn't there will not come.
+    :param last_tries: nor of these.
     """
 
     def __init__(
@@ -187,14 +188,16 @@ class _OneChunk:
         rules: LandingRules,
         task_instance: Any,
         *,
-        expects_all_before: datetime | None,
+        old_before: datetime,
+        last_tries: Collection[int],
     ) -> None:
         self._destination = destination
         self._group = group
         self._hooks = hooks
         self._rules = rules
         self._task_instance = task_instance
-        self._expects_all_before = expects_all_before
+        self._old_before = old_before
+        self._last_tries = last_tries
         self._landed = LandedChunk()
         self._noting = threading.Lock()
         self._failures = 0
@@ -230,21 +233,17 @@ class _OneChunk:
                 raise
             self._note(later(number, error))
             return
-        filters, since = self._rules.filters, self._rules.since
-        is_unclear = number in chunk.unclear
-        verdict = filters.verdict(task, is_unclear=is_unclear, since=since)
+        verdict = self._rules.verdict(task, chunk)
         if verdict is not Verdict.WANTED:
-            whoever_failed = replace(filters, succeeded_only=False).verdict(
-                task, is_unclear=is_unclear, since=since
-            )
-            failed = {FAILED: 1} if whoever_failed is Verdict.WANTED and not task.has_succeeded else {}
+            has_failed = verdict is Verdict.NOT_WANTED and self._rules.filters.fails(task)
+            failed = {FAILED: 1} if has_failed else {}
             self._note(without_line(number, Outcome(verdict.value), **failed))
             return
         self._begin(number, task)
 
     def _begin(self, number: int, task: Task) -> None:
         """Plan what is to land of a task, and have the threads do it."""
-        expects_all = self._expects_all(task)
+        expects_all = number in self._last_tries or self._is_old(task)
         if awaits_links(task) and not expects_all:
             self._note(later(number, f"Wiro shows not all links of task {task.id} yet.", is_missing=True))
             return
@@ -253,9 +252,7 @@ class _OneChunk:
         except WiroError as error:
             self._fail(number, error, needs_change=not error.may_retry)
             return
-        landing = TaskLanding(
-            number, task, transfer, expects_all=expects_all, deletes=self._rules.deletes
-        )
+        landing = TaskLanding(number, task, transfer, expects_all=expects_all, deletes=self._rules.deletes)
         if landing.items:
             self._group.pool.add([partial(self._land, landing, position) for position in landing.items])
         else:
@@ -267,7 +264,7 @@ class _OneChunk:
 
     def _finish(self, landing: TaskLanding) -> None:
         task = landing.task
-        if task.cost_usd is None and task.has_succeeded and not self._expects_all(task):
+        if task.cost_usd is None and task.has_succeeded and not self._is_old(task):
             task = with_cost(self._hooks.hook, task)
         try:
             landed = landing.landed(task, self._hooks)
@@ -301,16 +298,15 @@ class _OneChunk:
             uri = f"s3://{self._destination.bucket.name}/{planned.key}"
             if identity_of(uri) in self._rules.reserved:
                 raise WiroUsageError(
-                    f"Output {planned.output.index} of Wiro task {transfer.task.id} would land in {uri[:300]}, "
-                    "the place of the export's manifest. Give manifest_uri or s3_key another folder."
+                    f"Output {planned.output.index} of Wiro task {transfer.task.id} would land in "
+                    f"{uri[:300]}, the place of the export's manifest. Give manifest_uri or s3_key another "
+                    "folder."
                 )
 
-    def _expects_all(self, task: Task) -> bool:
-        before = self._expects_all_before
-        if before is None:
-            return True
+    def _is_old(self, task: Task) -> bool:
+        """Whether everything that a task has made is there, and its cost known, if they ever will be."""
         ended = task.ended_at or task.created_at
-        return ended is not None and ended < before
+        return ended is not None and ended < self._old_before
 
     def _note(self, landed: LandedTask) -> None:
         failed = landed.outcome.outcome is Outcome.LATER and not (landed.is_missing or landed.needs_change)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LONGEST_STATUS = 100
 _LONGEST_ERROR = 1000
+#: A longer answer is only in its object: the lines of many tasks are in memory at once.
+LONGEST_TEXT = 100_000
 
 
 def manifest_line(
@@ -44,7 +46,7 @@ def manifest_line(
     }
     answer = task.answer
     if answer is not None:
-        line["text"] = scrub(answer)
+        line["text"] = scrub(answer) if len(answer) <= LONGEST_TEXT else None
         line["finish_reason"] = plain_values(masked(task.finish_reason, scrub))
     if error is not None:
         line["error"] = plain(scrub(error), _LONGEST_ERROR)

@@ -127,7 +127,7 @@ class TaskLanding:
 
 
 def is_of_all(error: WiroError) -> bool:
-    """Whether an error at one task is no matter of this task: the bucket, the key, the state of the export."""
+    """Whether an error at one task is about all of them: the bucket, the key, the state of the export."""
     return isinstance(error, WiroRecordError) or not (error.may_retry or isinstance(error, WiroUsageError))
 
 

@@ -38,7 +38,7 @@ class ThreadHooks:
 
     @property
     def hook(self) -> WiroHook:
-        """This thread's hook."""
+        """The hook of the thread that asks."""
         found: WiroHook | None = getattr(self._mine, "hook", None)
         if found is None:
             found = self._mine.hook = self._main.for_thread()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.landing.dated_keys import has_date, with_date, with_example_date
+from airflow_provider_wiro.export.dated_keys import dates_in, with_date, with_example_date
 
 CREATED = datetime(2026, 3, 1, 1, 5, 9, tzinfo=UTC)
 
@@ -35,9 +35,9 @@ def test_a_task_without_a_time_has_a_place_of_its_own() -> None:
     assert with_date("wiro/{created:%Y/%m/%d}/{name}", None) == "wiro/undated/{name}"
 
 
-def test_a_date_is_found_only_where_one_is() -> None:
-    assert has_date("{created:%Y}/x")
-    assert not has_date("{createdx}/{name}")
+def test_the_placeholders_of_a_template_are_known_by_their_whole_text() -> None:
+    dates = dates_in("{created:%Y}/{created:%m}/{name}")
+    assert dates == {"created:%Y", "created:%m", "created:%Y/%m/%d"}
 
 
 @pytest.mark.parametrize("form", ["%Y/%m/%d", "%G-W%V", "%A", "%Y%m%dT%H%M%SZ", "year %Y"])

@@ -7,6 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.key_separation import is_apart
 from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
 
 #: Stands for the time of a task of which Wiro doesn't say when it was created.
@@ -16,6 +17,16 @@ _CREATED = re.compile(r"\{created(?::([^{}]*))?\}")
 #: A time whose every part has two different digits or more, to try a form with.
 _SOME_TIME = datetime(2026, 11, 27, 14, 38, 59, 123456, tzinfo=UTC)
 _EXAMPLE = "{created:%Y/%m/%d}"
+
+
+def dates_in(template: str) -> frozenset[str]:
+    """
+    Return the placeholders of a template that name a date, and the usual one, without their braces.
+
+    :raises WiroUsageError: a form is missing, or gives nothing that may be in a key.
+    """
+    with_example_date(template)
+    return frozenset({_EXAMPLE.strip("{}"), *(match[0].strip("{}") for match in _CREATED.finditer(template))})
 
 
 def with_example_date(template: str, *, argument: str = "s3_key") -> str:
@@ -42,9 +53,20 @@ def with_date(template: str, created: datetime | None) -> str:
     return _CREATED.sub(lambda match: moment.strftime(match[1] or ""), template)
 
 
-def has_date(template: str) -> bool:
-    """Whether a template names the date."""
-    return _CREATED.search(template) is not None
+def check_separation(template: str) -> None:
+    """
+    Refuse a key by which outputs of two tasks can meet: the first output of each may be ``0.png``.
+
+    :raises WiroUsageError: ``{wiro_task_id}`` is not in it, or not separated from other placeholders.
+    """
+    # A date has slashes; in place of it, a placeholder without.
+    if is_apart(_CREATED.sub("{created}", template), {"wiro_task_id"}):
+        return
+    raise WiroUsageError(
+        "Expected {wiro_task_id} in s3_key, separated from other placeholders, as in "
+        f"'wiro/{_EXAMPLE}/{{wiro_task_id}}/{{index}}-{{name}}', found {template[:200]!r}: outputs of two tasks "
+        "could have one key."
+    )
 
 
 def _example(form: str | None, argument: str) -> str:
