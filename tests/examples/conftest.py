@@ -31,6 +31,9 @@ class Bucket:
         body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
 
+    def write(self, key: str, body: bytes) -> None:
+        self._client.put_object(Bucket=self.name, Key=key, Body=body)
+
 
 @pytest.fixture
 def wiro(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib.util
+from typing import TYPE_CHECKING, Any
 
 from tests.airflow_home import ROOT
 
@@ -16,3 +17,18 @@ def example_file(dag_id: str) -> Path:
     """Return the file of an example, which is called as its DAG, in whatever folder it is."""
     [path] = EXAMPLES.rglob(f"{dag_id}.py")
     return path
+
+
+def example_module(dag_id: str) -> Any:
+    """Run the file of an example and return what it defines."""
+    return module_of(example_file(dag_id))
+
+
+def module_of(path: Path) -> Any:
+    """Run a DAG file and return what it defines."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

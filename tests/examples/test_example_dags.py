@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.airflow_home import ROOT
-from tests.examples.files import EXAMPLES
+from tests.examples.files import EXAMPLES, module_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,12 +19,9 @@ examples = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
 def example_dags(path: Path) -> list[Any]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    tasks = [found for found in vars(module).values() if hasattr(found, "task_id")]
+    module = module_of(path)
+    named = [getattr(found, "operator", found) for found in vars(module).values()]
+    tasks = [found for found in named if hasattr(found, "task_id")]
     dags = {task.dag.dag_id: task.dag for task in tasks}
     assert dags, "no task of the example has a name in its module"
     return list(dags.values())
