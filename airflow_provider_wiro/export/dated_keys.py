@@ -64,8 +64,8 @@ def check_separation(template: str) -> None:
         return
     raise WiroUsageError(
         "Expected {wiro_task_id} in s3_key, separated from other placeholders, as in "
-        f"'wiro/{_EXAMPLE}/{{wiro_task_id}}/{{index}}-{{name}}', found {template[:200]!r}: outputs of two tasks "
-        "could have one key."
+        f"'wiro/{_EXAMPLE}/{{wiro_task_id}}/{{index}}-{{name}}', found {template[:200]!r}: outputs of two "
+        "tasks could have one key."
     )
 
 
