@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator
 
+from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY
 from airflow_provider_wiro.decorators.function_call import call_function, check_function, function_name
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.operators.wiro_batch import DEFAULT_KEY, WiroBatchRunOperator
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
