@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator
 
+from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY
 from airflow_provider_wiro.decorators.function_call import call_function, check_function, function_name
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.operators.wiro_batch import DEFAULT_KEY, WiroBatchRunOperator
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -125,6 +126,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
         from airflow_provider_wiro.batch.results.location import manifest_uri
         from airflow_provider_wiro.decorators.kept_items import KeptItems
+        from airflow_provider_wiro.operators.batch_parts import own_objects_of
         from airflow_provider_wiro.recovery.record_store import current_try
         from airflow_provider_wiro.state_files.results_place import parts_uri
         from airflow_provider_wiro.storage.open_folder import open_folder
@@ -139,7 +141,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         if self.manifest_uri:
             check_manifest(manifest, self._manifest_template, None)
         return KeptItems(
-            open_folder(parts_uri(context, manifest), self._own_objects()),
+            open_folder(parts_uri(context, manifest), own_objects_of(self)),
             current_try(context, retries=self.retries, is_beginning=is_beginning),
             context["ti"].max_tries,
         )
@@ -148,7 +150,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         """Return the bucket of the outputs, None where none are landed."""
         from dataclasses import replace
 
-        from airflow_provider_wiro.landing.s3.destination import open_destination
+        from airflow_provider_wiro.landing.s3.destination import S3Settings, open_destination
         from airflow_provider_wiro.storage.s3.location import split_url
 
         if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
@@ -156,4 +158,4 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         if self.s3_key.startswith("s3://"):
             return split_url(self.s3_key)[0]
         # The S3 connection can name it.
-        return self.s3_bucket or open_destination(replace(self._s3_settings(), s3_key="x")).bucket.name
+        return self.s3_bucket or open_destination(replace(S3Settings.of(self), s3_key="x")).bucket.name

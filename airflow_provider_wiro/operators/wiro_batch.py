@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,34 +12,24 @@ from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
 from airflow_provider_wiro.batch.preflight.arguments import (
+    DEFAULT_KEY,
     are_listed,
     check_folders,
     check_names,
     check_places,
-    data_trust,
+    check_written_values,
 )
 from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_min_outputs,
-    check_reuse_results,
     check_state_path,
     check_timeout,
-    check_usd,
     check_words,
     one_of,
     whole_number,
 )
-from airflow_provider_wiro.dag_arguments.literals import (
-    check_callback_url,
-    check_conn_id,
-    check_files,
-    check_flags,
-    check_inputs,
-    check_model,
-    check_parameter_values,
-    is_known_later,
-)
+from airflow_provider_wiro.dag_arguments.literals import check_flags
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
@@ -67,11 +56,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.s3.destination import S3Settings
-    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-
-#: Of the outputs' keys.
-DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 
 
 class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
@@ -286,17 +270,18 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if is_parsed(self):
-            check_model(model)
-            check_inputs(inputs)
-            check_parameter_values(parameters)
-            check_files(files)
-            check_callback_url(callback_url)
-            check_conn_id(wiro_conn_id)
-            if not is_known_later(max_cost_usd):
-                check_usd("max_cost_usd", max_cost_usd)
-            if not is_known_later(reuse_results):
-                check_reuse_results(reuse_results)
-        if s3_bucket or s3_key != DEFAULT_KEY:
+            check_written_values(
+                model=model,
+                inputs=inputs,
+                parameters=parameters,
+                files=files,
+                callback_url=callback_url,
+                wiro_conn_id=wiro_conn_id,
+                max_cost_usd=max_cost_usd,
+                reuse_results=reuse_results,
+            )
+        lands = bool(s3_bucket or s3_key != DEFAULT_KEY)
+        if lands:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
 
@@ -312,7 +297,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 placeholders=PLACEHOLDERS | {"item", "id"},
             )
         if is_parsed(self):
-            check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)
+            check_places(inputs, manifest_uri, s3_key if lands else None)
         check_flags(
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
@@ -518,8 +503,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _open_journal(self, context: Context) -> Journal | None:
         from airflow_provider_wiro.batch.journal.location import open_journal
+        from airflow_provider_wiro.operators.batch_parts import own_objects_of
 
-        return open_journal(context, state_path=self.state_path, own=self._own_objects())
+        return open_journal(context, state_path=self.state_path, own=own_objects_of(self))
 
     def _continue(
         self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
@@ -568,91 +554,19 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return result
 
     def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
-        from airflow_provider_wiro.batch.settings import BatchSettings
-        from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
-        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
+        from airflow_provider_wiro.operators.batch_parts import settings_of
 
-        return BatchSettings(
-            model=self.model,
-            project_id=project_id,
-            callback_url=self.callback_url,
-            wiro_conn_id=self.wiro_conn_id,
-            max_active=self.max_active,
-            fails_fast=self.on_item_failure == "fail",
-            max_item_retries=self.max_item_retries,
-            poll_interval=self.poll_interval,
-            timeout_seconds=self.timeout,
-            watch=self.watch,
-            cancel_on_kill=self.cancel_on_kill,
-            cancel_on_timeout=self.cancel_on_timeout,
-            resubmits_orphans=self.on_orphaned_intent == "resubmit",
-            min_outputs=self.min_outputs,
-            try_number=try_number,
-            log=self.log,
-            random=random.random,
-            now=SteadyClock().timestamp,
-            lost_run_patience=lost_run_patience_seconds(),
-            is_deferrable=self.deferrable,
-            defer_after_seconds=self.defer_after,
-            shortest_deferral_seconds=shortest_deferral_seconds(),
-            aws_conn_id=self.aws_conn_id,
-            include_links=self.include_links,
-            reuse_results=self.reuse_results or None,
-            reuse_max_age=self.reuse_max_age,
-            check_parameters=self.check_parameters,
-            fill_defaults=self.fill_defaults,
-            allow_categories=self.allow_categories,
-            max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
-            refuses_unknown_price=self.on_unknown_price == "refuse",
-            metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
-        )
+        return settings_of(self, context, try_number, project_id)
 
     def _sources(self) -> Sources:
-        from airflow_provider_wiro.batch.execution import Sources
-        from airflow_provider_wiro.version_compat import is_mapped_instance
+        from airflow_provider_wiro.operators.batch_parts import sources_of
 
-        trust = data_trust(
-            is_listed=self._lists_inputs and not is_mapped_instance(self),
-            aws_conn_id=self.aws_conn_id,
-            local_paths=self.allowed_local_paths,
-            connections=self.allowed_connections,
-            parameters=self.allowed_item_parameters,
-        )
-        return Sources(self.inputs, self.parameters, self.files, trust, self.id_column, self.data_columns)
+        return sources_of(self, lists_inputs=self._lists_inputs)
 
     def _destination(self) -> Destination:
-        from airflow_provider_wiro.batch.execution import Destination
+        from airflow_provider_wiro.operators.batch_parts import destination_of
 
-        return Destination(
-            self.state_path,
-            self.manifest_uri,
-            self._manifest_template,
-            self._s3_settings() if self.s3_bucket or self.s3_key != DEFAULT_KEY else None,
-            self._own_objects(),
-        )
-
-    def _s3_settings(self) -> S3Settings:
-        from airflow_provider_wiro.landing.s3.destination import S3Settings
-
-        return S3Settings.of(self)
-
-    def _own_objects(self) -> OwnObjects:
-        """
-        Return how the batch's own objects are put into S3: as its outputs.
-
-        :raises WiroUsageError: the arguments of the upload can't be right.
-        """
-        from airflow_provider_wiro.storage.s3.location import split_url
-        from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-
-        if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
-            return OwnObjects()
-        from airflow_provider_wiro.landing.s3.destination import upload_arguments
-
-        arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
-        is_url = self.s3_key.startswith("s3://")
-        bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
-        return OwnObjects(arguments, bucket, self.verify)
+        return destination_of(self, manifest_template=self._manifest_template)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage, if it is installed, the model, the manifest, and what the batch cost."""

@@ -6,13 +6,53 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.dag_arguments.literals import is_known_later
+from airflow_provider_wiro.dag_arguments.checks import check_reuse_results, check_usd
+from airflow_provider_wiro.dag_arguments.literals import (
+    check_callback_url,
+    check_conn_id,
+    check_files,
+    check_inputs,
+    check_model,
+    check_parameter_values,
+    is_known_later,
+)
 from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
+
+#: Of the outputs' keys.
+DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
+
+
+def check_written_values(
+    *,
+    model: Any,
+    inputs: Any,
+    parameters: Any,
+    files: Any,
+    callback_url: Any,
+    wiro_conn_id: Any,
+    max_cost_usd: Any,
+    reuse_results: Any,
+) -> None:
+    """
+    Check values as far as the DAG file itself has them.
+
+    :raises WiroUsageError: one can't be right.
+    """
+    check_model(model)
+    check_inputs(inputs)
+    check_parameter_values(parameters)
+    check_files(files)
+    check_callback_url(callback_url)
+    check_conn_id(wiro_conn_id)
+    if not is_known_later(max_cost_usd):
+        check_usd("max_cost_usd", max_cost_usd)
+    if not is_known_later(reuse_results):
+        check_reuse_results(reuse_results)
 
 
 def are_listed(inputs: Any) -> bool:
