@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
@@ -14,7 +14,7 @@ from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.redaction.loggers import plain_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from airflow_provider_wiro.export.deletion import FileDeletion
@@ -33,6 +33,8 @@ log = plain_logger(__name__)
 CHUNK = 50
 #: A file that Wiro or the CDN doesn't show yet is tried again after this time, and then for the last time.
 LATE_FILES_SECONDS = 60.0
+#: How long a task may take to resume after its deferral.
+_RESUMING_SECONDS = 15 * 60.0
 #: How many tasks the log and an error name.
 _MOST_NAMED = 5
 
@@ -52,6 +54,14 @@ class Parts:
     landing: ChunkLanding
     manifest: ExportManifest
     deletion: FileDeletion
+
+
+def _nothing() -> None:
+    pass
+
+
+def _ignore(_: Mapping[str, Any]) -> None:
+    pass
 
 
 class ProjectExport:
@@ -115,12 +125,32 @@ class ProjectExport:
         if self._missing_since and not self._is_out:
             self._try_again()
 
-    def finish(self) -> ExportSummary:
-        """
-        Write the manifest, and return the result.
+    @property
+    def open_tasks(self) -> frozenset[int]:
+        """The wanted tasks that have not ended, as far as Wiro knows them."""
+        return frozenset(
+            number for number, unknown_since in self._run.known.open.items() if unknown_since is None
+        )
 
-        :raises WiroUsageError: some tasks can't be landed before something is changed.
-        :raises WiroError: some tasks could not be landed, or deleted, now. The others are.
+    def pause_until(self, deadline: float) -> None:
+        """
+        Prepare for a deferral: meanwhile, no other run takes this one's place.
+
+        :param deadline: Unix time.
+        """
+        deleted = self._deletion.take_done()
+        if deleted:
+            self._run.commit({}, deleted=deleted)
+        self._run.renew(for_seconds=deadline - time.time() + _RESUMING_SECONDS)
+
+    def finish(
+        self, begin: Callable[[], None] = _nothing, take: Callable[[Mapping[str, Any]], None] = _ignore
+    ) -> ExportSummary:
+        """
+        Write the manifest, end the run, and return the result. Then call :meth:`raise_problems`.
+
+        :param begin: called when the manifest is begun, which may be more than once.
+        :param take: is given each of its lines.
         """
         deleted = self._deletion.take_done()
         if deleted:
@@ -128,7 +158,8 @@ class ProjectExport:
         places: list[str | None] = []
 
         def write(run: RunState) -> str | None:
-            places.append(self._manifest.write(run.parts, self._check))
+            begin()
+            places.append(self._manifest.write(run.parts, self._check, take))
             return places[-1]
 
         written = self._run.end(write)
@@ -140,7 +171,6 @@ class ProjectExport:
             *(summary[name] for name in ("tasks", "files", "total_bytes", "known_cost_usd")),
             *(summary[name] for name in ("dead_links", "refused", "open", "pending")),
         )
-        self._raise_problems()
         return summary
 
     def stop(self) -> None:
@@ -204,8 +234,13 @@ class ProjectExport:
         self._run.try_again()
         self._land_chunks(last_tries=missing)
 
-    def _raise_problems(self) -> None:
-        """Raise the error for what could not be landed, or deleted."""
+    def raise_problems(self) -> None:
+        """
+        Raise the error for what could not be landed, or deleted. All others are landed, and reported.
+
+        :raises WiroUsageError: some can't be landed before something is changed.
+        :raises WiroError: some could not be landed, or deleted, now.
+        """
         may_pass = [task for task in self._later.values() if not task.needs_change]
         if may_pass or self._is_out:
             raise WiroOutputUnavailableError(self._sentence(may_pass))
