@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.batch.inputs.shown_input import with_input
+from airflow_provider_wiro.batch.results.failed_items import FailedItems
 from airflow_provider_wiro.batch.results.manifest import write_manifest
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.items import ItemState
@@ -49,22 +50,27 @@ def return_result(
 
     left_out = 0 if spending is None else spending.left_out
     try:
-        failures = write_manifest(
-            batch.manifest,
-            state,
-            batch.shards,
-            check,
-            own=batch.own,
-            include_links=settings.include_links,
-            why_not_run=spending.reason if spending is not None and left_out else None,
-            names_of=batch.inputs.names_of,
-        )
+        with FailedItems(batch.manifest, batch.inputs.own, batch.own) as failed_items:
+            failures = write_manifest(
+                batch.manifest,
+                state,
+                batch.shards,
+                check,
+                own=batch.own,
+                include_links=settings.include_links,
+                why_not_run=spending.reason if spending is not None and left_out else None,
+                fields_of=batch.inputs.fields_of,
+                failed=failed_items,
+            )
+            failed_uri = failed_items.put(settings.log)
     except WiroError as error:
         if fatal is None:
             raise
         settings.log.warning("%s", error)
         raise fatal from error
     settings.log.info("The results are in %s.", batch.manifest)
+    if failed_uri is not None:
+        settings.log.info("The items that failed or were not run are in %s.", failed_uri)
     if fatal is not None:
         raise fatal
     failed = state.count(ItemState.FAILED)
@@ -96,6 +102,7 @@ def return_result(
         **({} if spending is None else spending.to_json(state.total - succeeded - failed)),
         **({} if batch.transfer is None else {"total_bytes": state.total_bytes}),
         "manifest_uri": batch.manifest,
+        **({} if failed_uri is None else {"failed_uri": failed_uri}),
     }
     if batch.journal is not None:
         batch.journal.append([entries.result_returned(max_tries, summary, task_try)])

@@ -11,7 +11,9 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.redaction.loggers import plain_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
 
 log = plain_logger(__name__)
 
@@ -34,6 +36,29 @@ def check_asset_events(wanted: object, whole: str = "the whole transfer", part: 
             f"Expected asset_events as 'one' (an event for {whole}) or 'each' (for each {part}), "
             f"found {wanted!r:.200}."
         )
+
+
+def report_whole(context: Context, outlets: Iterable[Any], uri: str, extra: Mapping[str, Any]) -> None:
+    """
+    Give each outlet one event for everything that a task has made.
+
+    What Airflow doesn't take is logged: the results are safe, so the task doesn't fail for it.
+
+    :param uri: of an alias's asset.
+    :param extra: of the event.
+    """
+    outlets = list(outlets)
+    if not outlets or "outlet_events" not in context:
+        return
+    from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+    events: Any = context["outlet_events"]
+    for outlet in outlets:
+        with logged(outlet):
+            if isinstance(outlet, AssetAlias):
+                events[outlet].add(Asset(uri=asset_uri(uri)), extra=flat(extra))
+            elif isinstance(outlet, Asset):
+                events[outlet].extra = dict(extra)
 
 
 def common_uri(uris: Sequence[str]) -> str:
@@ -63,7 +88,9 @@ def asset_uri(uri: str) -> str:
 
     :raises ValueError: it is too long.
     """
-    scheme, _, rest = uri.partition("://")
+    scheme, separator, rest = uri.partition("://")
+    if not separator:  # a path on this machine
+        scheme, rest = "file", uri
     place, slash, key = rest.partition("/")
     uri = f"{scheme}://{place.rpartition('@')[2]}{slash}{key}"
     shown = quote(uri.encode("utf-8", "replace"), safe=":/!$&'()*+,;=@-._~")
