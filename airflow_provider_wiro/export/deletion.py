@@ -22,12 +22,14 @@ class FileDeletion:
     """
     Deletes tasks' files, each at most once. What could not be deleted stays in the state, for the next run.
 
+    :param is_wanted: False: nothing is deleted now, also of what an earlier run was to delete.
     :ivar done: the tasks whose files are deleted, since :meth:`take_done`.
     :ivar failures: why the files of others could not be, by task.
     """
 
-    def __init__(self, hook: WiroHook, threads: int) -> None:
+    def __init__(self, hook: WiroHook, threads: int, *, is_wanted: bool) -> None:
         self._hook = hook
+        self._is_wanted = is_wanted
         self._threads = threads
         self._tried: set[int] = set()
         self._pool: WorkerPool[int, None] | None = None
@@ -43,7 +45,7 @@ class FileDeletion:
 
         :raises TaskStoppedError: :meth:`stop` was called.
         """
-        waiting = sorted(set(ids) - self._tried)
+        waiting = sorted(set(ids) - self._tried) if self._is_wanted else []
         if not waiting or any(not error.may_retry for error in self.failures.values()):
             return
         self._tried.update(waiting)
@@ -64,7 +66,8 @@ class FileDeletion:
                 self._done.add(number)
 
             pool.run(delete, waiting)
-        log.info("Deleted the files of %d Wiro tasks from Wiro.", len(self._done.intersection(waiting)))
+        if deleted := len(self._done.intersection(waiting)):
+            log.info("Deleted the files of %d Wiro tasks from Wiro.", deleted)
 
     def take_done(self) -> frozenset[int]:
         """Return the tasks whose files were deleted since the last call."""

@@ -93,6 +93,7 @@ class ProjectExport:
         self._pause = pause
         self._now = now
         self._done = 0
+        self._to_delete: frozenset[int] = frozenset()
         self._is_out = False
         #: What could not be landed, and since when files are missing, by task.
         self._later: dict[int, LandedTask] = {}
@@ -102,6 +103,7 @@ class ProjectExport:
         """Take over what earlier tries, and runs that have died, have left."""
         begun = self._run.begin()
         self._done = begun.tally.done
+        self._to_delete = begun.to_delete
         if begun.parts:
             log.info("Continuing: %d tasks are landed and committed already.", self._done)
 
@@ -111,6 +113,7 @@ class ProjectExport:
 
         :raises WiroError: Wiro can't be asked, or nothing can be landed at all. What was landed is committed.
         """
+        self._deletion.delete(self._to_delete)
         look = self._run.look(self._hook.run_flow, since=self._since, check=self._check)
         log.info("%s Wiro tasks have ended and are to be landed; %s have not ended.", look.pending, look.open)
         for number in look.vanished[:_MOST_NAMED]:

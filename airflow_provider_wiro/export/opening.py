@@ -145,7 +145,7 @@ def opened_export(
         run,
         landing,
         ExportManifest(manifest_uri, f"{state_uri}/{identity.digest}.parts", token, own),
-        FileDeletion(hook, destination.workers),
+        FileDeletion(hook, destination.workers, is_wanted=arguments.deletes is not None),
     )
     export = ProjectExport(
         parts,
