@@ -10,34 +10,18 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError
-from airflow_provider_wiro.export import execution
 from tests.contract.scripts import refuse, respond
 from tests.operators.fakes import FakeTi
-from tests.transfers.fake_project import LONG_AGO, Exports, Project, body_of
+from tests.transfers.fake_project import LONG_AGO, body_of
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.contract.hostile import HostileServer
+    from tests.transfers.fake_project import Exports, Project
     from tests.transfers.s3 import S3
 
 pytestmark = pytest.mark.usefixtures("connect")
-
-
-@pytest.fixture(autouse=True)
-def _no_late_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "LATE_FILES_SECONDS", 0.05)
-
-
-@pytest.fixture
-def project(server: HostileServer, cdn: HostileServer) -> Project:
-    return Project(server, cdn)
-
-
-@pytest.fixture
-def exports(s3: S3) -> Exports:
-    return Exports(s3)
 
 
 # -- what lands
