@@ -142,6 +142,7 @@ class Exports:
 
     # As a Folder.
     uri = "memory://export"
+    has_conditional_writes = True
 
     def read(self, name: str, most: int | None = None) -> bytes | None:
         self._step()
