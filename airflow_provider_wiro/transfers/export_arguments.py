@@ -126,12 +126,12 @@ def _checked_manifest(manifest: Any) -> Any:
 
 
 def _check_folder(key: str) -> None:
-    """Refuse a folder of the export that each DAG run names anew: each would be another export."""
+    """Refuse a folder that is another one for each DAG run: each would be an export of its own."""
     found = _PLACEHOLDER.search(key)
     folder = key[: found.start()] if found else key
     if dated := _OF_RUN.search(folder):
         raise WiroUsageError(
             f"s3_key begins with {folder[:200]!r}, and {dated[0][:100]!r} in it is another one for each DAG "
-            "run: each would be an export of its own, and begin anew. For folders by date write "
+            "run: each would be an export of its own, and begin again. For folders by date write "
             "{created:%Y/%m/%d}, the time at which Wiro created the task."
         )

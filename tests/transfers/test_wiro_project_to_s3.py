@@ -282,7 +282,7 @@ def test_what_may_pass_is_left_for_the_next_try_and_the_rest_lands(
     project.add(1, project.file(1, 0, broken))
     project.add(2)
     ti = exports.next_ti()
-    with pytest.raises(WiroOutputUnavailableError, match="1 Wiro tasks could not be landed.*HTTP 503"):
+    with pytest.raises(WiroOutputUnavailableError, match=r"1 Wiro tasks could not be landed.*HTTP 503"):
         exports.run(ti)
     assert list(exports.outputs) == ["wiro/2026/03/01/2/0-0.png"]
     project.add(1)
@@ -401,7 +401,7 @@ def test_a_deletion_that_fails_is_made_up_for_by_the_next_run(
 ) -> None:
     project.add(1)
     project.server.on("/v1/Task/InputOutputDelete", respond(b"", 503))
-    with pytest.raises(Exception, match="All outputs are safe in S3.*task 1"):
+    with pytest.raises(Exception, match=r"All outputs are safe in S3.*task 1"):
         exports.run(delete_after=True)
     project.server.on("/v1/Task/InputOutputDelete", project._delete)
     assert exports.run()["tasks"] == 0
