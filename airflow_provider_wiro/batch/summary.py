@@ -124,7 +124,7 @@ def lineage_outputs(
     """
     Return what a batch has written, for OpenLineage, each with its size where it is known.
 
-    :param landed_below: the folder of all objects; None: nothing landed. They can be a million, and are not named.
+    :param landed_below: the folder of all objects, which can be a million; None: nothing landed.
     """
     has_left = state.count(ItemState.DONE) < state.total
     outputs: list[tuple[str, int | None]] = [(manifest, None)]
@@ -161,8 +161,8 @@ def _not_deleted(count: int, problem: WiroError | None, manifest: str) -> Except
     )
     reason = then if problem is None else explain(problem, then)
     return kind(
-        f"All results are in {manifest}, and all outputs are safe in S3, but the files of {count:,} Wiro tasks "
-        f"could not be deleted from Wiro: {reason}"
+        f"All results are in {manifest}, and all outputs are safe in S3, but the files of {count:,} Wiro "
+        f"tasks could not be deleted from Wiro: {reason}"
     )
 
 

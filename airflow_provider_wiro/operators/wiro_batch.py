@@ -74,11 +74,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (with
-    ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
-    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...], "deleted"?}``, with outputs, text,
-    finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It is also written
-    when the task fails.
+    from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (made
+    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were sent),
+    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
+    [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files as
+    WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not run
+    are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -124,11 +125,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         ``<manifest_uri>.parts`` until then. (templated)
     :param on_orphaned_intent: what becomes of an item if it isn't known whether its run was started: it fails
         (``"fail"``), so that a person checks, or is run again (``"resubmit"``), which may pay twice.
-    :param delete_after: once an item's outputs are verified in S3, and its result is recorded, delete the files
-        of its Wiro task, inputs included. A retry deletes what a crash has left. Files stay, with a warning,
-        of items that failed or are reused, and where WiroToS3Operator would refuse to delete: an input is in
-        Wiro's storage that was not sent as bytes with this very run, an answer is empty, an output may be
-        truncated. The summary counts ``deleted`` and ``not_deleted``.
+    :param delete_after: once an item's outputs are verified in S3, and its result is recorded, delete the
+        files of its Wiro task, inputs included. A retry deletes what a crash has left. Files of items that
+        failed or are reused stay; so they do, with a warning, where WiroToS3Operator would refuse to delete
+        them: an input in Wiro's storage was not sent as bytes with this very run, an answer is empty, an
+        output may be truncated. The summary counts ``deleted`` and ``not_deleted``.
     :param delete_shared_inputs: let ``delete_after`` delete inputs that other runs could need: none does.
     :param asset_events: "one": each of ``outlets`` gets one event for the batch, whose ``extra`` is the
         summary; the asset of an ``AssetAlias`` is the manifest. "each": an alias gets an event for each item
@@ -188,10 +189,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         manifest as ``reused`` and costs nothing. (templated)
     :param reuse_max_age: as in WiroRunOperator.
     :param retry_failed_only: run only the items that didn't succeed in an earlier batch: the path or URI of
-        its manifest, or its summary, such as another task's output. The others are written into the new manifest
-        as ``reused``, with the files that they landed as, and cost nothing. An item with an id is the one
-        with that id, whatever its input is by now; any other is the one with its number, and the batch is
-        refused if its input has changed. True: the manifest that is at ``manifest_uri``, from before a clear,
+        its manifest, or its summary, such as another task's output. The others are written into the new
+        manifest as ``reused``, with the files that they landed as, and cost nothing. An item with an id is
+        the one with that id, whatever its input is by now; any other is the one with its number, and the
+        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``, from before a clear,
         say; without one all items are run. (templated)
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
@@ -201,10 +202,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         ``reuse_results`` or ``retry_failed_only``), "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
-        end of the estimate where a cost isn't known), "total_bytes" (if landed), "deleted", "not_deleted" (with ``delete_after``), "manifest_uri",
-        "failed_uri" (the items that failed or were not run, as JSON Lines that can be ``inputs``; if there
-        are any)}``. What Wiro
-        has not recorded by the end of the batch stays unknown.
+        end of the estimate where a cost isn't known), "total_bytes" (if landed), "deleted", "not_deleted"
+        (with ``delete_after``), "manifest_uri", "failed_uri" (of the items that failed or were not run; only
+        if there are any)}``. What Wiro has not recorded by the end of the batch stays unknown.
     :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
     :raises AirflowException: items failed, and a retry of those and of what is missing may help.
     """

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-#: How many items may have an event each. Airflow records them in the one request that ends the task, which its
-#: client gives 5 s; on a busy machine 1,000 took 40 s.
+#: How many items may have an event each. Airflow records them in the one request that ends the task, to which
+#: its client gives 5 s; on a busy machine 1,000 took 40 s.
 MOST_EVENTS = 100
 
 
@@ -35,8 +35,8 @@ def check_event_count(items: int) -> None:
     """
     if items > MOST_EVENTS:
         raise WiroUsageError(
-            f"asset_events='each' takes up to {MOST_EVENTS} items, found {items:,}: Airflow records all events "
-            "in the request that ends the task, which would time out. Nothing was submitted. Use "
+            f"asset_events='each' takes up to {MOST_EVENTS} items, found {items:,}: Airflow records all "
+            "events in the request that ends the task, which would time out. Nothing was submitted. Use "
             "asset_events='one', whose event names the manifest with all items."
         )
 
