@@ -46,6 +46,22 @@ def walk_down(
     :raises WiroUsageError: it has not ended after ``max_tasks``, or ``max_pages``.
     :raises WiroError: Wiro can't be asked.
     """
+
+    def visit(page: Sequence[Task]) -> Flow[bool]:
+        yield from ()
+        return take(page)
+
+    yield from walk_pages(context, visit, max_tasks=max_tasks, max_pages=max_pages)
+
+
+def walk_pages(
+    context: FlowContext,
+    visit: Callable[[Sequence[Task]], Flow[bool]],
+    *,
+    max_tasks: int = MAX_TASKS,
+    max_pages: int = MAX_PAGES,
+) -> Flow[None]:
+    """Walk as :func:`walk_down` does, with a flow for each page: it may make calls before the next page."""
     seen = _Seen()
     start, limit, repeats, longest = 0, MAX_PAGE, 0, 0
     for _ in range(max_pages):
@@ -60,7 +76,7 @@ def walk_down(
             return  # the end, which new tasks keep moving down
         if repeats == _MOST_REPEATS:
             raise WiroResponseError("Wiro's task list shows the same tasks on each page.")
-        if fresh and not take(fresh):
+        if fresh and not (yield from visit(fresh)):
             return
         start += len(page)
         limit = min(MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
