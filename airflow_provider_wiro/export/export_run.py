@@ -147,7 +147,7 @@ class ExportRun:
         else:
             raise WiroRecordError("Several runs have begun this export at once. A retry continues it.")
         state = self._store.known()
-        asked = tasks.to_ask(state, changes.running, max_asked)
+        asked = tasks.to_ask(state, changes.running.union(changes.started), max_asked)
         found: OpenTasks = run_flow(partial(ask_for, ids=asked, check=check))
         vanished = self._change(lambda state: tasks.with_open_tasks(state, found, self._token, self._now()))
         state = self._store.known()

@@ -26,7 +26,7 @@ def to_text(state: ExportState, identity: ExportIdentity) -> str:
             "export": identity.to_json(),
             "position": None
             if position is None
-            else {"high": position.high, "recent": pack(position.recent)},
+            else {"floor": position.floor, "recent": pack(position.recent)},
             "since": state.since,
             "pending": pack(state.pending),
             "open": pack(state.open),
@@ -76,7 +76,7 @@ def _state(found: dict[str, Any]) -> ExportState:
     return ExportState(
         position=None
         if position is None
-        else Position(_number(position["high"]), unpack(position["recent"])),
+        else Position(_number(position["floor"]), unpack(position["recent"])),
         since=None if found.get("since") is None else float(found["since"]),
         pending=unpack(found["pending"]),
         open={

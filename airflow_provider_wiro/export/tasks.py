@@ -56,7 +56,7 @@ def with_changes(
                 unclear.add(number)
     changed = replace(
         state,
-        position=position.after(changes.position.recent),
+        position=position.merged(changes.position),
         since=since if changes.is_first else state.since,
         pending=_merged(state.pending, ended),
         open=open_tasks,

@@ -98,10 +98,10 @@ def read_changes(
     def visit(page: Sequence[Task]) -> Flow[bool]:
         if reading.needs_time_of(page):
             reading.last_created = yield from _time_of(context, page, check)
-        goes_on = reading.take(page)
-        if goes_on:
+        reading.take(page)
+        if reading.goes_on:
             check()
-        return goes_on
+        return reading.goes_on
 
     check()
     yield from walk_pages(context, visit, max_tasks=max_tasks)
@@ -132,8 +132,11 @@ class _Reading:
     overlap: int
     #: When the tasks were created that the list has shown last, as far as it says that.
     last_created: datetime | None = None
+    #: Whether more is to be read. If the reading is over all the same, the list was at its end.
+    goes_on: bool = True
     _pages: int = 0
     _below: int = 0
+    _count: int = 0
     _shown: list[int] = field(default_factory=list)
     _ended: list[int] = field(default_factory=list)
     _started: list[int] = field(default_factory=list)
@@ -150,8 +153,8 @@ class _Reading:
         is_by_time = self.position is None and self.since is not None
         return is_by_time and all(task.created_at is None for task in page)
 
-    def take(self, page: Sequence[Task]) -> bool:
-        """Take in the next tasks of the list; return whether to read on."""
+    def take(self, page: Sequence[Task]) -> None:
+        """Take in the next tasks of the list."""
         self._pages += 1
         open_shown, unfinished, are_young = 0, 0, False
         times = [task.created_at for task in page if task.created_at is not None]
@@ -160,6 +163,7 @@ class _Reading:
             if number is None:
                 self._without_number += 1
                 continue
+            self._count += 1
             if len(self._shown) < MAX_RECENT:  # the newest are the first
                 self._shown.append(number)
             self.last_created = task.created_at or self.last_created or next(iter(times), None)
@@ -173,16 +177,21 @@ class _Reading:
             self._below += self.position is not None and number <= self.position.high
         self._unseen -= open_shown
         if self.position is not None:
-            return self._below < self.overlap or (self._unseen > 0 and open_shown >= WORTH_A_PAGE)
-        if self.since is not None:
-            return are_young
-        return unfinished > 0 and self._pages < FIRST_PAGES
+            is_worth_it = self._unseen > 0 and open_shown >= WORTH_A_PAGE
+            self.goes_on = self._below < self.overlap or is_worth_it
+        elif self.since is not None:
+            self.goes_on = are_young
+        else:
+            self.goes_on = unfinished > 0 and self._pages < FIRST_PAGES
 
     def changes(self) -> Changes:
         """Return what was shown."""
-        before = self.position or Position()
+        # What is below the remembered ones isn't new, unless a reading before, or the list's end, says so.
+        is_partly_remembered = self._count > len(self._shown)
+        is_partly_read = self.position is None and not self.goes_on
+        floor = min(self._shown, default=0) if is_partly_remembered or is_partly_read else 0
         return Changes(
-            before.after(self._shown),
+            (self.position or Position()).merged(Position(floor, tuple(self._shown))),
             is_first=self.position is None,
             ended=tuple(sorted(self._ended)),
             started=tuple(sorted(self._started)),
