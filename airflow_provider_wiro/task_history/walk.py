@@ -51,7 +51,9 @@ def walk_down(
         yield from ()
         return take(page)
 
-    yield from walk_pages(context, visit, max_tasks=max_tasks, max_pages=max_pages)
+    yield from walk_pages(
+        context, visit, max_tasks=max_tasks, max_pages=max_pages, patience_seconds=patience_seconds
+    )
 
 
 def walk_pages(
@@ -60,6 +62,7 @@ def walk_pages(
     *,
     max_tasks: int = MAX_TASKS,
     max_pages: int = MAX_PAGES,
+    patience_seconds: float = CALL_PATIENCE_SECONDS,
 ) -> Flow[None]:
     """Walk as :func:`walk_down` does, with a flow for each page: it may make calls before the next page."""
     seen = _Seen()

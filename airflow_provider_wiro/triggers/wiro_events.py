@@ -16,8 +16,8 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.state_files.folder import state_place
 from airflow_provider_wiro.watching.project.ended_tasks import END_STATES, TaskFilter
-from airflow_provider_wiro.watching.project.position import Position
-from airflow_provider_wiro.watching.project.position_store import NoPositions, find_store, identity_of
+from airflow_provider_wiro.watching.project.progress import Progress
+from airflow_provider_wiro.watching.project.progress_store import NoProgress, find_store, identity_of
 from airflow_provider_wiro.watching.project.watch import ProjectWatch
 from airflow_provider_wiro.watching.project.watcher import ProjectWatcher
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from airflow_provider_wiro.transport.connection import WiroConnection
-    from airflow_provider_wiro.watching.project.position_store import PositionStore
+    from airflow_provider_wiro.watching.project.progress_store import ProgressStore
 
 #: Airflow's base class of triggers for AssetWatcher, None in 2.11.
 _EVENT_TRIGGER: type[BaseTrigger] | None = getattr(airflow_triggers, "BaseEventTrigger", None)
 #: A look is a request, and the rate limit is for the whole project.
 SHORTEST_INTERVAL_SECONDS = 5.0
 LONGEST_INTERVAL_SECONDS = 86_400.0
-#: So many events are fired before the position is stored: what a crash at that moment can fire twice.
+#: So many events are fired before the progress is stored: what a crash at that moment can fire twice.
 CHUNK = 100
 #: After a bug the trigger continues, but not in a loop that takes all the time.
 _AFTER_A_BUG_SECONDS = 60.0
@@ -46,7 +46,7 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
     ``outputs`` is their number. It has no URL, prompt or token, since Airflow stores events as plain text.
 
     The first start is from now: tasks that are unfinished then count once they end. After that the trigger
-    continues from the position that it has stored.
+    continues from where it was.
 
     All triggers of a connection in a triggerer share one look a minute. Nothing that goes wrong ends a
     trigger: it logs what is wrong once, and tries again.
@@ -114,49 +114,49 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield an event for each task that ends, for ever."""
         watcher = ProjectWatcher.of(self.wiro_conn_id)
-        progress = _Progress(self.log)
+        keeper = _Keeper(self.log)
         try:
             while True:
                 pause = _AFTER_A_BUG_SECONDS
                 try:
-                    if progress.watch is not None and not progress.is_of(watcher):
-                        watcher.remove(progress.watch)
-                        progress = _Progress(self.log)
-                    if progress.watch is None:
-                        pause = await self._start(watcher, progress)
-                    if progress.watch is not None:
+                    if keeper.watch is not None and not keeper.is_of(watcher):
+                        watcher.remove(keeper.watch)
+                        keeper = _Keeper(self.log)
+                    if keeper.watch is None:
+                        pause = await self._start(watcher, keeper)
+                    if keeper.watch is not None:
                         pause = await watcher.look()
-                        await progress.store()
-                        while events := progress.watch.next_events(CHUNK):
+                        await keeper.store()
+                        while events := keeper.watch.next_events(CHUNK):
                             for payload in events.values():
                                 yield TriggerEvent(payload)
                             await version_compat.wait_until_events_are_stored()
-                            progress.watch.on_stored(events)
-                            await progress.store()
+                            keeper.watch.on_stored(events)
+                            await keeper.store()
                 except Exception:
                     self.log.exception(
                         "A watcher of connection %s continues after an error.", self.wiro_conn_id
                     )
                 await asyncio.sleep(pause)
         finally:
-            if progress.watch is not None:
-                watcher.remove(progress.watch)
+            if keeper.watch is not None:
+                watcher.remove(keeper.watch)
             await watcher.aclose()
 
-    async def _start(self, watcher: ProjectWatcher, progress: _Progress) -> float:
+    async def _start(self, watcher: ProjectWatcher, keeper: _Keeper) -> float:
         """Find out from where to continue; returns the seconds after which to try again if that fails."""
         connection = await watcher.connection()
-        if connection is None or not await progress.load(self._store(connection), connection):
+        if connection is None or not await keeper.load(self._store(connection), connection):
             return float(self.interval)
         wanted = TaskFilter.of(self._models, self._states, self._project(connection))
-        progress.watch = ProjectWatch(wanted, progress.position, interval=float(self.interval))
-        watcher.add(progress.watch)
+        keeper.watch = ProjectWatch(wanted, keeper.progress, interval=float(self.interval))
+        watcher.add(keeper.watch)
         return 0.0
 
     def _project(self, connection: WiroConnection) -> str | None:
         return self.project_id or connection.project_id
 
-    def _store(self, connection: WiroConnection) -> PositionStore:
+    def _store(self, connection: WiroConnection) -> ProgressStore:
         wanted = TaskFilter.of(self._models, self._states, self._project(connection))
         return find_store(
             state_path=self.state_path,
@@ -171,14 +171,14 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
         )
 
 
-class _Progress:
-    """How far a trigger has come, in memory and where that is stored."""
+class _Keeper:
+    """Keeps a trigger's progress where it outlives a triggerer, and logs what is in the way, once."""
 
     def __init__(self, log: Any) -> None:
         self.watch: ProjectWatch | None = None
-        self.position = Position()
+        self.progress = Progress()
         self._log = log
-        self._store: PositionStore = NoPositions()
+        self._store: ProgressStore = NoProgress()
         self._connection: WiroConnection | None = None
         self._address = ""
         self._stored = ""
@@ -192,8 +192,8 @@ class _Progress:
             now is None or then is None or (now.base_url, now.project_id) == (then.base_url, then.project_id)
         )
 
-    async def load(self, store: PositionStore, connection: WiroConnection) -> bool:
-        """Load the position; returns False, after a log line, if that isn't possible now."""
+    async def load(self, store: ProgressStore, connection: WiroConnection) -> bool:
+        """Load the progress; returns False, after a log line, if that isn't possible now."""
         self._store, self._connection, self._address = store, connection, connection.base_url
         try:
             found = await store.load(self._address)
@@ -202,30 +202,30 @@ class _Progress:
             return False
         self._is_failing = False
         if found is not None:
-            self.position, self._stored = found, found.to_text(self._address)
+            self.progress, self._stored = found, found.to_text(self._address)
             self._log.info(
-                "Continuing after Wiro task %s, with %d tasks open (position in %s).",
+                "Continuing after Wiro task %s, with %d tasks open (kept in %s).",
                 found.high,
                 len(found.open),
                 store.location,
             )
-        elif isinstance(store, NoPositions):
+        elif isinstance(store, NoProgress):
             self._log.warning(
                 "Starting from now, also after a restart: what ends while no triggerer runs fires no event. "
-                "Set state_path, or [wiro] state_path, to keep the position."
+                "Set state_path, or [wiro] state_path, to keep where it was."
             )
         else:
-            self._log.info("Starting from now (position in %s).", store.location)
+            self._log.info("Starting from now (kept in %s).", store.location)
         return True
 
     async def store(self) -> None:
-        """Store the position if it has changed. A failure is logged once; the next look tries again."""
+        """Store the progress if it has changed. A failure is logged once; the next look tries again."""
         self._warn_of_unassigned()
-        text = self.position.to_text(self._address)
+        text = self.progress.to_text(self._address)
         if text == self._stored:
             return
         try:
-            await self._store.save(self.position, self._address)
+            await self._store.save(self.progress, self._address)
         except Exception as error:
             self._note_failure("written to", error)
             return
@@ -234,7 +234,7 @@ class _Progress:
     def _note_failure(self, what: str, error: Exception) -> None:
         if not self._is_failing:
             self._log.warning(
-                "The position of this watcher can't be %s %s now: %s: %s. Trying again.",
+                "The progress of this watcher can't be %s %s now: %s: %s. Trying again.",
                 what,
                 self._store.location,
                 type(error).__name__,

@@ -3,12 +3,12 @@ Noticing which tasks of a project end, whoever started them: what event-driven D
 
 Entry: :class:`~airflow_provider_wiro.watching.project.watcher.ProjectWatcher`. All event triggers of one
 connection in one event loop share it: one look a minute serves all of them. Each trigger has its own
-:class:`~airflow_provider_wiro.watching.project.position.Position`, from which it continues after a restart.
+:class:`~airflow_provider_wiro.watching.project.progress.Progress`, from which it continues after a restart.
 
 Must not be relaxed:
 
 * Task/Detail alone says that a task has ended. The task list only says which tasks to ask it about.
-* A task stays in a trigger's position until Airflow has stored its event.
+* A task stays open in a trigger's progress until Airflow has stored its event.
 
-Pure, without I/O and clock: ``ended_tasks``, ``position``, ``list_reading``, ``watch``, ``schedule``.
+Pure, without I/O and clock: ``ended_tasks``, ``progress``, ``watch``, ``schedule``.
 """

@@ -1,4 +1,4 @@
-"""What one event trigger waits for: its filter, its position, and the events that it has yet to fire."""
+"""What one event trigger waits for: its filter, its progress, and the events that it has yet to fire."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.task_history.position import Position
     from airflow_provider_wiro.watching.project.ended_tasks import TaskFilter
-    from airflow_provider_wiro.watching.project.position import Position
+    from airflow_provider_wiro.watching.project.progress import Progress
 
 
 class ProjectWatch:
@@ -21,13 +22,12 @@ class ProjectWatch:
     :ivar unassigned: how many tasks were skipped because Wiro shows no project of theirs.
     """
 
-    def __init__(self, wanted: TaskFilter, position: Position, *, interval: float) -> None:
-        self.position = position
+    def __init__(self, wanted: TaskFilter, progress: Progress, *, interval: float) -> None:
+        self.progress = progress
         self.interval = interval
         self.unassigned = 0
         self._wanted = wanted
         self._events: dict[int, dict[str, Any]] = {}
-        self._was_looked_at = False
 
     def __len__(self) -> int:
         """Return how many events there are to fire."""
@@ -37,40 +37,32 @@ class ProjectWatch:
         """See :meth:`TaskFilter.may_match`."""
         return self._wanted.may_match(listed)
 
-    def is_news(self, number: int, *, is_late: bool, is_terminal: bool) -> bool:
-        """
-        Whether a listed task has to be followed from now on.
+    def is_new(self, number: int) -> bool:
+        """Whether the trigger has not seen a listed task before."""
+        return self.progress.seen is None or self.progress.seen.is_new(number)
 
-        :param is_late: the walk before this one should have shown it, and did not.
-        """
-        high = self.position.high
-        if high is None:
-            return not is_terminal  # it starts from now
-        return number > high or (is_late and self._was_looked_at and number not in self.position.open)
-
-    def on_walk(self, news: Iterable[int], newest: int | None) -> None:
+    def on_walk(self, news: Iterable[int], seen: Position) -> None:
         """Take in what a whole walk down the list has shown; nothing of a part of one."""
-        self.position.open.update(news)
-        self.position.high = max(self.position.high or 0, newest or 0)
-        self._was_looked_at = True
+        self.progress.open.update(news)
+        self.progress.seen = seen if self.progress.seen is None else self.progress.seen.merged(seen)
 
     def on_end(self, number: int, task: Task) -> None:
         """Take in that Detail shows a task as ended."""
-        if number not in self.position.open:
+        if number not in self.progress.open:
             return
         if self._wanted.matches(task):
             self._events[number] = payload_of(task)
             return
-        self.position.open.discard(number)
+        self.progress.open.discard(number)
         self.unassigned += self._wanted.project_id is not None and task.project_id is None
 
     def on_gone(self, number: int) -> None:
         """Take in that Wiro no longer knows a task."""
-        self.position.open.discard(number)
+        self.progress.open.discard(number)
 
     def awaited(self) -> set[int]:
         """Return the open ids of tasks whose end is not known."""
-        return self.position.open - self._events.keys()
+        return self.progress.open - self._events.keys()
 
     def next_events(self, most: int) -> dict[int, dict[str, Any]]:
         """Return events to fire, those of the oldest tasks first. They stay until :meth:`on_stored`."""
@@ -80,4 +72,4 @@ class ProjectWatch:
         """Take in that Airflow has stored the events of some tasks."""
         for number in numbers:
             self._events.pop(number, None)
-            self.position.open.discard(number)
+            self.progress.open.discard(number)

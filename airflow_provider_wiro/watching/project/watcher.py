@@ -24,7 +24,6 @@ from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.hooks import flow_context
 from airflow_provider_wiro.hooks.wiro import WiroAsyncHook
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.task_history.walk import walk_down
 from airflow_provider_wiro.watching.project.schedule import LookSchedule
 
 if TYPE_CHECKING:
@@ -142,19 +141,17 @@ class ProjectWatcher:
         return self._hook
 
     async def _walk(self, hook: WiroAsyncHook) -> None:
-        reading = self._schedule.begin_walk()
         patience = 0.0 if self._trouble else PAGE_PATIENCE_SECONDS
-        await hook.run_flow(lambda context: walk_down(context, reading.take, patience_seconds=patience))
-        is_behind = self._schedule.is_behind(reading)
-        if is_behind and not self._is_behind:
+        walk = await hook.run_flow(lambda context: self._schedule.walk(context, patience_seconds=patience))
+        if walk.is_behind and not self._is_behind:
             log.warning(
                 "Wiro's newest task is %s (connection %r), and larger ids were seen before. Is it the key of "
                 "another project? No event is fired before the ids are larger.",
-                reading.newest,
+                walk.newest,
                 self.wiro_conn_id,
             )
-        self._is_behind = is_behind
-        self._schedule.on_walk(reading, self._now())
+        self._is_behind = walk.is_behind
+        self._schedule.on_walk(walk, self._now())
 
     async def _ask_details(self, hook: WiroAsyncHook) -> WiroError | None:
         """Ask Detail about the tasks whose turn it is; returns the error that ended it early."""

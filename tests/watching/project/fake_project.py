@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.models import Task
+from tests.api.fake_transport import FakeTransport, success
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_wiro.watching.project.schedule import LookSchedule
+    from airflow_provider_wiro.api.flow import Send
+    from airflow_provider_wiro.api.responses import ApiResponse
+    from airflow_provider_wiro.watching.project.schedule import LookSchedule, Walk
 
 PAGE = 5
 MODEL = "retroAIx/Retro-Cartoons"
@@ -55,15 +59,20 @@ class FakeProject:
             if number not in self.hidden | self.gone
         ]
 
+    def walk(self, schedule: LookSchedule, *, page_size: int = PAGE) -> Walk:
+        """Walk down the list as a look does."""
+
+        def page(sent: Send) -> ApiResponse:
+            self.pages += 1
+            start = int(json.loads(sent.body.json or "{}")["start"])
+            return success(tasklist=[_wire(task) for task in self.listed()[start : start + page_size]])
+
+        transport = FakeTransport(page)
+        return transport.drive(schedule.walk(transport.context, patience_seconds=0))
+
     def look(self, schedule: LookSchedule, *, page_size: int = PAGE) -> None:
         """Walk down the list, and ask Detail, as often as one look asks for."""
-        reading = schedule.begin_walk()
-        tasks = self.listed()
-        for start in range(0, len(tasks), page_size):
-            self.pages += 1
-            if not reading.take(tasks[start : start + page_size]):
-                break
-        schedule.on_walk(reading, self.now)
+        schedule.on_walk(self.walk(schedule, page_size=page_size), self.now)
         while numbers := schedule.next_details(self.now):
             self.ask(schedule, numbers)
         self.now += timedelta(seconds=60)
@@ -78,6 +87,18 @@ class FakeProject:
 
     def ended(self) -> set[str]:
         return {task.id for task in self.tasks.values() if task.is_terminal}
+
+
+def _wire(task: Task) -> dict[str, Any]:
+    owner, _, name = (task.model or "").partition("/")
+    return {
+        "id": task.id,
+        "status": task.status,
+        "pexit": task.exit_code,
+        "projectid": task.project_id,
+        "modelslugowner": owner,
+        "modelslugproject": name,
+    }
 
 
 def ids(events: Mapping[int, Mapping[str, Any]]) -> list[str]:

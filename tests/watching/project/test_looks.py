@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.watching.project import list_reading, schedule
+from airflow_provider_wiro.task_history.position import Position
+from airflow_provider_wiro.watching.project import schedule
 from airflow_provider_wiro.watching.project.ended_tasks import TaskFilter
-from airflow_provider_wiro.watching.project.position import Position
+from airflow_provider_wiro.watching.project.progress import Progress
 from airflow_provider_wiro.watching.project.schedule import LookSchedule
 from airflow_provider_wiro.watching.project.watch import ProjectWatch
 from tests.watching.project.fake_project import FakeProject, ids
@@ -21,8 +21,8 @@ from tests.watching.project.fake_project import FakeProject, ids
 ADDRESS = "https://api.wiro.ai/v1"
 
 
-def watch_of(position: Position | None = None, **wanted: Any) -> ProjectWatch:
-    return ProjectWatch(TaskFilter(**wanted), position or Position(), interval=60.0)
+def watch_of(progress: Progress | None = None, **wanted: Any) -> ProjectWatch:
+    return ProjectWatch(TaskFilter(**wanted), progress or Progress(), interval=60.0)
 
 
 @pytest.fixture
@@ -95,24 +95,27 @@ def test_the_first_task_of_an_empty_project_is_an_event(project: FakeProject, lo
 
 
 def test_an_event_stays_until_airflow_has_stored_it(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     number = project.start()
     project.end(number)
     project.look(looks)
     watch.next_events(100)
 
-    assert watch.position.open == {number}
+    assert watch.progress.open == {number}
     watch.on_stored([number])
-    assert watch.position.open == set()
+    assert watch.progress.open == set()
     project.look(looks)
     assert fired(watch) == []
 
 
 def test_two_triggers_share_the_pages_and_the_details(project: FakeProject, looks: LookSchedule) -> None:
-    one, other = watch_of(Position(0)), watch_of(Position(0))
+    project.end(project.start())
+    one, other = watch_of(), watch_of()
     looks.add(one)
     looks.add(other)
+    project.look(looks)
+    project.pages = 0
     number = project.start()
     project.end(number)
     project.look(looks)
@@ -123,7 +126,7 @@ def test_two_triggers_share_the_pages_and_the_details(project: FakeProject, look
 
 
 def test_a_trigger_that_comes_later_starts_from_now(project: FakeProject, looks: LookSchedule) -> None:
-    early = watch_of(Position(0))
+    early = watch_of(Progress(Position(0)))
     looks.add(early)
     project.end(project.start())
     project.look(looks)
@@ -138,13 +141,13 @@ def test_a_trigger_that_comes_later_starts_from_now(project: FakeProject, looks:
 def test_a_trigger_that_is_far_behind_makes_the_others_see_nothing_twice(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    current = watch_of(Position(0))
+    current = watch_of(Progress(Position(0)))
     looks.add(current)
     for _ in range(12):
         project.end(project.start())
     project.look(looks)
     first = fired(current)
-    behind = watch_of(Position(0))
+    behind = watch_of(Progress(Position(0)))
     looks.add(behind)
     project.look(looks)
 
@@ -154,7 +157,7 @@ def test_a_trigger_that_is_far_behind_makes_the_others_see_nothing_twice(
 
 
 def test_a_model_that_no_trigger_wants_costs_no_detail(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(0), models=frozenset({"wiro/animatedlogo"}))
+    watch = watch_of(Progress(Position(0)), models=frozenset({"wiro/animatedlogo"}))
     looks.add(watch)
     project.end(project.start())
     wanted = project.start(model="wiro/Animated Logo")
@@ -166,7 +169,7 @@ def test_a_model_that_no_trigger_wants_costs_no_detail(project: FakeProject, loo
 
 
 def test_where_the_list_shows_no_model_detail_decides(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(0), models=frozenset({"wiro/animatedlogo"}))
+    watch = watch_of(Progress(Position(0)), models=frozenset({"wiro/animatedlogo"}))
     looks.add(watch)
     number = project.start(model=None)
     project.end(number)
@@ -174,13 +177,13 @@ def test_where_the_list_shows_no_model_detail_decides(project: FakeProject, look
 
     assert project.details == [number]
     assert fired(watch) == []
-    assert watch.position.open == set()
+    assert watch.progress.open == set()
 
 
 def test_other_projects_tasks_and_those_without_a_project_are_no_events(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0), project_id="42")
+    watch = watch_of(Progress(Position(0)), project_id="42")
     looks.add(watch)
     for project_id in ("42", "43", None):
         project.end(project.start(project_id=project_id))
@@ -188,7 +191,7 @@ def test_other_projects_tasks_and_those_without_a_project_are_no_events(
 
     assert fired(watch) == ["101"]
     assert watch.unassigned == 1
-    assert watch.position.open == set()
+    assert watch.progress.open == set()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_only_the_ends_that_a_trigger_wants_are_events(
     project: FakeProject, looks: LookSchedule, status: str, exit_code: str, state: str
 ) -> None:
     watches = {
-        wanted: watch_of(Position(0), states=frozenset({wanted}))
+        wanted: watch_of(Progress(Position(0)), states=frozenset({wanted}))
         for wanted in ("succeeded", "failed", "cancelled")
     }
     for watch in watches.values():
@@ -217,7 +220,7 @@ def test_only_the_ends_that_a_trigger_wants_are_events(
 def test_a_list_that_goes_on_to_show_a_task_as_running_delays_its_event_and_no_more(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     number = project.start()
     project.lagging.add(number)
@@ -230,16 +233,17 @@ def test_a_list_that_goes_on_to_show_a_task_as_running_delays_its_event_and_no_m
 
 
 def test_an_end_that_only_the_list_shows_is_not_believed(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     number = project.start()
-    reading = looks.begin_walk()
-    reading.take([Task(str(number), "task_postprocess_end", exit_code="0")])
-    looks.on_walk(reading, project.now)
+    running = project.tasks[number]
+    project.end(number)
+    looks.on_walk(project.walk(looks), project.now)
+    project.tasks[number] = running
     project.ask(looks, looks.next_details(project.now))
 
     assert fired(watch) == []
-    assert watch.position.open == {number}
+    assert watch.progress.open == {number}
 
 
 def test_an_id_that_comes_into_the_list_after_a_larger_one_is_an_event(
@@ -264,21 +268,21 @@ def test_an_id_that_comes_into_the_list_after_a_larger_one_is_an_event(
 def test_a_task_that_wiro_does_not_know_is_given_up_after_a_day(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     number = project.start()
     project.look(looks)
     project.gone.add(number)
     project.look(looks)
-    assert watch.position.open == {number}
+    assert watch.progress.open == {number}
     project.now += timedelta(days=1)
     project.look(looks)
 
-    assert watch.position.open == set()
+    assert watch.progress.open == set()
 
 
 def test_a_task_that_wiro_knows_again_is_an_event(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     number = project.start()
     project.gone.add(number)
@@ -293,7 +297,7 @@ def test_a_task_that_wiro_knows_again_is_an_event(project: FakeProject, looks: L
 def test_open_tasks_far_down_the_list_are_asked_about_less_often_the_longer_they_last(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     project.start()
     project.look(looks)
@@ -313,14 +317,14 @@ def test_without_news_a_look_is_one_page_and_at_most_one_detail(
 ) -> None:
     watch = watch_of()
     looks.add(watch)
-    for _ in range(50):
+    for _ in range(150):
         project.end(project.start())
-    for _ in range(4):
+    for _ in range(60):
         project.start()
-    project.look(looks)
+    project.look(looks, page_size=100)
     project.pages, project.details = 0, []
     for _ in range(10):
-        project.look(looks)
+        project.look(looks, page_size=100)
 
     assert project.pages == 10
     assert len(project.details) <= 10
@@ -332,7 +336,7 @@ def test_many_open_tasks_further_down_are_followed_by_pages(
     numbers = [project.start() for _ in range(400)]
     for _ in range(300):
         project.end(project.start())
-    watch = watch_of(Position(max(project.tasks), set(numbers)))
+    watch = watch_of(Progress(Position(max(project.tasks)), set(numbers)))
     looks.add(watch)
     for _ in range(2):
         project.look(looks, page_size=100)
@@ -349,15 +353,11 @@ def test_many_open_tasks_further_down_are_followed_by_pages(
 def test_a_burst_is_asked_about_in_portions_and_held_back_while_airflow_is_slow(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     for _ in range(5000):
         project.end(project.start())
-    reading = looks.begin_walk()
-    tasks = project.listed()
-    for start in range(0, len(tasks), 100):
-        reading.take(tasks[start : start + 100])
-    looks.on_walk(reading, project.now)
+    looks.on_walk(project.walk(looks, page_size=100), project.now)
     events: list[str] = []
     portions = 0
     while looks.has_more(project.now) or len(watch):
@@ -377,14 +377,12 @@ def test_a_burst_is_asked_about_in_portions_and_held_back_while_airflow_is_slow(
 def test_a_task_whose_detail_fails_holds_up_no_other_and_is_asked_about_again(
     project: FakeProject, looks: LookSchedule
 ) -> None:
-    watch = watch_of(Position(0))
+    watch = watch_of(Progress(Position(0)))
     looks.add(watch)
     bad, good = project.start(), project.start()
     project.end(bad)
     project.end(good)
-    reading = looks.begin_walk()
-    reading.take(project.listed())
-    looks.on_walk(reading, project.now)
+    looks.on_walk(project.walk(looks), project.now)
     assert looks.next_details(project.now) == [bad, good]
     assert looks.on_failure(bad, project.now)
     project.ask(looks, [good])
@@ -397,40 +395,14 @@ def test_a_task_whose_detail_fails_holds_up_no_other_and_is_asked_about_again(
 
 
 def test_a_list_of_older_ids_only_is_noticed(project: FakeProject, looks: LookSchedule) -> None:
-    watch = watch_of(Position(1_000_000))
+    watch = watch_of(Progress(Position(1_000_000)))
     looks.add(watch)
     project.end(project.start())
-    reading = looks.begin_walk()
-    reading.take(project.listed())
+    walk = project.walk(looks)
 
-    assert looks.is_behind(reading)
-    looks.on_walk(reading, project.now)
-    assert watch.position.high == 1_000_000
-
-
-def test_ids_that_are_no_numbers_are_left_alone(looks: LookSchedule) -> None:
-    watch = watch_of(Position(0))
-    looks.add(watch)
-    reading = looks.begin_walk()
-
-    assert reading.take([Task("a", "task_postprocess_end", exit_code="0")])
-    assert reading.news == {watch: set()}
-
-
-def test_a_first_look_reads_no_more_than_some_pages(project: FakeProject, looks: LookSchedule) -> None:
-    for _ in range(200):
-        project.start()
-    watch = watch_of()
-    looks.add(watch)
-    reading = looks.begin_walk()
-    tasks = project.listed()
-    pages = 0
-    for start in range(0, len(tasks), 5):
-        pages += 1
-        if not reading.take(tasks[start : start + 5]):
-            break
-
-    assert pages == list_reading.MAX_FIRST_PAGES
+    assert walk.is_behind
+    looks.on_walk(walk, project.now)
+    assert watch.progress.high == 1_000_000
 
 
 class Triggerer(RuleBasedStateMachine):
@@ -443,7 +415,7 @@ class Triggerer(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.project = FakeProject()
-        self.text = Position(0).to_text(ADDRESS)
+        self.text = Progress(Position(0)).to_text(ADDRESS)
         self.fired: list[str] = []
         self.in_doubt: set[str] = set()
         self.given_up: set[int] = set()
@@ -451,10 +423,10 @@ class Triggerer(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        position = Position.from_text(self.text, ADDRESS)
-        assert position is not None
+        progress = Progress.from_text(self.text, ADDRESS)
+        assert progress is not None
         self.looks = LookSchedule()
-        self.watch = watch_of(position)
+        self.watch = watch_of(progress)
         self.looks.add(self.watch)
 
     @rule(count=st.integers(1, 12))
@@ -480,7 +452,7 @@ class Triggerer(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
-        self.text = self.watch.position.to_text(ADDRESS)
+        self.text = self.watch.progress.to_text(ADDRESS)
 
     @precondition(lambda self: len(self.watch))
     @rule(most=st.integers(1, 5), is_killed=st.booleans())

@@ -1,4 +1,4 @@
-"""Where a trigger's position is kept: Airflow's asset state store, a folder, or nowhere."""
+"""Where a trigger's progress is kept: Airflow's asset state store, a folder, or nowhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_wiro.state_files.folder import file_name, find_state_folder
 from airflow_provider_wiro.storage.open_folder import open_folder
-from airflow_provider_wiro.watching.project.position import Position
+from airflow_provider_wiro.watching.project.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_wiro.storage.folder import Folder
 
@@ -22,39 +22,39 @@ _FOLDER = "~watchers"
 _KEPT_FILES = 20
 
 
-class PositionStore(Protocol):
+class ProgressStore(Protocol):
     """
-    Keeps one trigger's position. Any call may raise what the store's client raises.
+    Keeps one trigger's progress. Any call may raise what the store's client raises.
 
     :ivar location: for messages.
     """
 
     location: str
 
-    async def load(self, address: str) -> Position | None:
+    async def load(self, address: str) -> Progress | None:
         """
-        Return the position, None if there certainly is none.
+        Return the progress, None if there certainly is none.
 
         :param address: of the API whose ids are meant.
         """
 
-    async def save(self, position: Position, address: str) -> None:
-        """Write the position in place of the current one."""
+    async def save(self, progress: Progress, address: str) -> None:
+        """Write the progress in place of the current one."""
 
 
-class NoPositions:
+class NoProgress:
     """Keeps nothing: a trigger starts from now each time."""
 
     location = "nowhere"
 
-    async def load(self, address: str) -> Position | None:
-        """See :meth:`PositionStore.load`."""
+    async def load(self, address: str) -> Progress | None:
+        """See :meth:`ProgressStore.load`."""
 
-    async def save(self, position: Position, address: str) -> None:
-        """See :meth:`PositionStore.save`."""
+    async def save(self, progress: Progress, address: str) -> None:
+        """See :meth:`ProgressStore.save`."""
 
 
-class AssetStatePositions:
+class AssetStateProgress:
     """
     In Airflow's asset state store (3.3), with each asset of the trigger.
 
@@ -68,20 +68,19 @@ class AssetStatePositions:
         self._assets = assets
         self._key = f"wiro_task_ended_{identity}"
 
-    async def load(self, address: str) -> Position | None:
-        """Return the furthest position: an asset that the trigger watched long ago has an old one."""
+    async def load(self, address: str) -> Progress | None:
+        """Return the furthest progress: an asset that the trigger watched long ago has an old one."""
         found = [await asset.aget(self._key) for asset in self._assets.values()]
-        positions = [Position.from_text(text, address) for text in found if isinstance(text, str)]
-        return _furthest(positions)
+        return _furthest(Progress.from_text(text, address) for text in found if isinstance(text, str))
 
-    async def save(self, position: Position, address: str) -> None:
-        """See :meth:`PositionStore.save`."""
-        text = position.to_text(address)
+    async def save(self, progress: Progress, address: str) -> None:
+        """See :meth:`ProgressStore.save`."""
+        text = progress.to_text(address)
         for asset in self._assets.values():
             await asset.aset(self._key, text)
 
 
-class FolderPositions:
+class FolderProgress:
     """
     In a file for each row of Airflow's trigger table: equal triggers of two DAG files are two rows.
 
@@ -98,30 +97,30 @@ class FolderPositions:
         self._name = f"{self._prefix}{trigger_id}.json"
         self._folder: Folder | None = None
 
-    async def load(self, address: str) -> Position | None:
-        """See :meth:`PositionStore.load`."""
+    async def load(self, address: str) -> Progress | None:
+        """See :meth:`ProgressStore.load`."""
         folder = await self._opened()
         body = await asyncio.to_thread(folder.read, self._name)
         if body is not None:
-            return Position.from_text(body.decode(), address)
+            return Progress.from_text(body.decode(), address)
         return _furthest((await self._equal_ones(folder, address)).values())
 
-    async def save(self, position: Position, address: str) -> None:
-        """See :meth:`PositionStore.save`."""
+    async def save(self, progress: Progress, address: str) -> None:
+        """See :meth:`ProgressStore.save`."""
         folder = await self._opened()
-        body = position.to_text(address).encode()
+        body = progress.to_text(address).encode()
         await asyncio.to_thread(folder.write, self._name, body)
 
-    async def _equal_ones(self, folder: Folder, address: str) -> dict[str, Position]:
-        """Return the positions of equal triggers by their files; and remove the oldest of too many."""
+    async def _equal_ones(self, folder: Folder, address: str) -> dict[str, Progress]:
+        """Return the progress of equal triggers by their files; and remove the oldest of too many."""
         names = await asyncio.to_thread(folder.names)
-        found: dict[str, Position] = {}
+        found: dict[str, Progress] = {}
         for name in sorted(name for name in names if name.startswith(self._prefix)):
             body = await asyncio.to_thread(folder.read, name)
-            position = None if body is None else Position.from_text(body.decode(), address)
-            if position is not None:
-                found[name] = position
-        by_age = sorted(found, key=lambda name: found[name].high or 0)
+            progress = None if body is None else Progress.from_text(body.decode(), address)
+            if progress is not None:
+                found[name] = progress
+        by_age = sorted(found, key=lambda name: found[name].high)
         for name in by_age[: max(0, len(by_age) - _KEPT_FILES)]:
             await asyncio.to_thread(folder.delete, name)
         return found
@@ -137,20 +136,20 @@ class FolderPositions:
 
 def find_store(
     *, state_path: str | None, asset_state_store: Any, identity: str, trigger_id: object
-) -> PositionStore:
+) -> ProgressStore:
     """
-    Return where a trigger's position is kept: ``state_path``, else Airflow's asset state store, else
+    Return where a trigger's progress is kept: ``state_path``, else Airflow's asset state store, else
     ``[wiro] state_path``, else a folder in ``AIRFLOW_HOME`` where Airflow runs on one machine.
 
     :param asset_state_store: what Airflow 3.3 gives an event trigger; None before.
     """
     assets = _accessors(asset_state_store)
     if assets and not state_path:
-        return AssetStatePositions(assets, identity)
+        return AssetStateProgress(assets, identity)
     folder = find_state_folder(state_path)
     if folder is None:
-        return NoPositions()
-    return FolderPositions(f"{folder.uri}/{_FOLDER}", identity, trigger_id)
+        return NoProgress()
+    return FolderProgress(f"{folder.uri}/{_FOLDER}", identity, trigger_id)
 
 
 def identity_of(wiro_conn_id: str, **arguments: object) -> str:
@@ -165,6 +164,6 @@ def _accessors(asset_state_store: Any) -> Mapping[str, Any]:
     return found
 
 
-def _furthest(positions: Any) -> Position | None:
-    known = [position for position in positions if position is not None]
-    return max(known, key=lambda position: position.high or 0, default=None)
+def _furthest(found: Iterable[Progress | None]) -> Progress | None:
+    known = [progress for progress in found if progress is not None]
+    return max(known, key=lambda progress: progress.high, default=None)
