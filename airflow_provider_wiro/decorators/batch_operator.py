@@ -69,6 +69,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
             raise WiroUsageError(
                 "Expected no `inputs` for @task.wiro_batch: what the function returns are the inputs."
             )
+        self._has_own_file = False
         super().__init__(
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, inputs=(), **kwargs
         )
@@ -87,11 +88,15 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
     ) -> BatchSummary:
         with tempfile.TemporaryDirectory(prefix="wiro-inputs-") as folder:
+            items = Path(folder) / "items.jsonl"
             with airflow_failures():
-                self.inputs = self._returned_items(
-                    context, Path(folder) / "items.jsonl", is_beginning=is_beginning
-                )
+                self.inputs = self._returned_items(context, items, is_beginning=is_beginning)
+            self._has_own_file = self.inputs == str(items)
             return super()._continue(context, resumption, is_beginning=is_beginning)
+
+    @property
+    def _keeps_inputs(self) -> bool:
+        return not self._has_own_file
 
     def _returned_items(self, context: Context, items: Path, *, is_beginning: bool) -> str:
         """

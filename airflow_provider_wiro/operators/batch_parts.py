@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AssetAlias
+
 from airflow_provider_wiro.batch.execution import Destination, Sources
-from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY, data_trust
+from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY, data_trust, earlier_manifest
 from airflow_provider_wiro.batch.settings import BatchSettings
 from airflow_provider_wiro.dag_arguments.checks import check_usd
 from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
@@ -59,15 +61,21 @@ def settings_of(operator: Any, context: Context, try_number: int, project_id: st
         allow_categories=operator.allow_categories,
         max_cost_usd=check_usd("max_cost_usd", operator.max_cost_usd),
         refuses_unknown_price=operator.on_unknown_price == "refuse",
+        retry_failed_only=earlier_manifest(operator.retry_failed_only, operator.manifest_uri),
+        delete_after=operator.delete_after,
+        deletes_shared_inputs=operator.delete_shared_inputs,
+        has_event_for_each=operator.asset_events == "each"
+        and any(isinstance(outlet, AssetAlias) for outlet in operator.outlets),
         metrics=RunMetrics(context["ti"].dag_id, operator.model, operator.log),
     )
 
 
-def sources_of(operator: Any, *, lists_inputs: bool) -> Sources:
+def sources_of(operator: Any, *, lists_inputs: bool, is_kept: bool) -> Sources:
     """
     Return what a batch is given to run.
 
     :param lists_inputs: the DAG file has the items.
+    :param is_kept: a file of inputs is the user's.
     """
     trust = data_trust(
         is_listed=lists_inputs and not is_mapped_instance(operator),
@@ -83,6 +91,7 @@ def sources_of(operator: Any, *, lists_inputs: bool) -> Sources:
         trust,
         operator.id_column,
         operator.data_columns,
+        is_kept,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.results.failed_items import NOT_DONE
 from airflow_provider_wiro.batch.results.item_result import item_result, without_links
+from airflow_provider_wiro.batch.state.deletions import Deletion
 from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
@@ -125,6 +126,9 @@ def _lines(items: range, state: BatchState, results: dict[int, bytes]) -> Iterat
         )
         if result["cost_usd"] is None:
             result["cost_usd"] = state.costs.learned.get(result["wiro_task_id"])
+        deletion = state.deletions.of(item)
+        if deletion is not Deletion.UNWANTED:
+            result["deleted"] = deletion is Deletion.DELETED
         yield {"item": item, **result}
 
 

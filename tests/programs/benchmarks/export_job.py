@@ -24,7 +24,7 @@ def export(run: str, model: str, ids: list[str]) -> dict[str, Any]:
 
 
 def plain(run: str, model: str, ids: list[str]) -> dict[str, Any]:
-    """Plain code that knows the tasks: Detail, a `requests` stream into `upload_fileobj`, one after the other."""
+    """Plain code that knows the tasks: Detail, a `requests` stream into `upload_fileobj`, each in turn."""
     import requests
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
