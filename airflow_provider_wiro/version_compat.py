@@ -169,6 +169,11 @@ def configured_model_cache_path() -> str | None:
     return conf.get("wiro", "model_cache_path", fallback=None) or None
 
 
+def configured_s3_console_url() -> str | None:
+    """Return ``[wiro] s3_console_url``, None if it isn't set."""
+    return conf.get("wiro", "s3_console_url", fallback=None) or None
+
+
 def local_state_path() -> str | None:
     """Return a folder in ``AIRFLOW_HOME``; None if a task's tries may run on other machines."""
     if any(os.environ.get(name) for name in _IN_KUBERNETES):
