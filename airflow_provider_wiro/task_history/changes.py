@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
 
-#: Below the last position this many tasks are read once more: a server can show a task after a later one.
+#: How many tasks below the last position are read once more: a server can show a task after a later one.
 OVERLAP = 50
 #: A page below the last position is worth its request if it shows this many tasks that had not ended.
 WORTH_A_PAGE = 3
