@@ -213,10 +213,16 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
         self.poll_interval = check_poll_interval(poll_interval)
         if is_parsed(self):
             check_written(self)
+        self._manifest_template = manifest_uri
         self._is_killed = False
         self._waits_here = False
         self._export: ProjectExport | None = None
         self._report: ExportReport | None = None
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow calls this for mapped tasks as well, in all versions.
+        self._manifest_template = self.manifest_uri
+        super()._do_render_template_fields(*args, **kwargs)
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -287,7 +293,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.transfers.export_arguments import arguments_of
 
         with airflow_failures(), shared_s3_hooks(), self.hook:
-            arguments = arguments_of(self, self.hook)
+            arguments = arguments_of(self, self.hook, self._manifest_template)
             with opened_export(
                 arguments, self.hook, context, self._check_killed, is_beginning=is_beginning
             ) as opened:

@@ -41,7 +41,7 @@ with DAG(
     )
 
     @task
-    def report(result: dict[str, Any]) -> str:
+    def report(result: Any) -> str:
         """Say what the night has brought; fail if something is lost."""
         lost = result["dead_links"] + result["refused"]
         if lost:
