@@ -28,7 +28,7 @@ def test_what_others_have_made_lands_once_also_what_ends_meanwhile(
         ended = [hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "a", "samples": 1}) for _ in range(3)]
         for run in ended:
             hook.wait_for_task(run.wiro_task_id)
-    late = wiro.start_teammates_task("retroAIx/Retro-Cartoons", {"prompt": "b", "samples": 1}, seconds=5)
+    late = wiro.start_teammates_task("retroAIx/Retro-Cartoons", {"prompt": "b", "samples": 1}, seconds=20)
     run = airflow_home.run_dag(example_file(DAG_ID), DAG_ID)
 
     assert run.state == "success"
@@ -46,7 +46,6 @@ def test_what_others_have_made_lands_once_also_what_ends_meanwhile(
         [file] = line["files"]
         body = objects[file["uri"].removeprefix(f"s3://{bucket.name}/")]
         assert file["sha256"] == hashlib.sha256(body).hexdigest()
-    assert run.xcoms["export"]["wiro_s3_url"]
 
     again = airflow_home.run_dag(example_file(DAG_ID), DAG_ID)
     assert again.state == "success"
