@@ -136,6 +136,13 @@ def with_claim(state: ExportState, token: str, most: int) -> tuple[ExportState, 
     return changed, _chunk(changed, tuple(claimed))
 
 
+def with_second_try(state: ExportState, token: str) -> tuple[ExportState, int]:
+    """Return the state in which a run may claim again what it could not land; and how many tasks that are."""
+    run = state.runs[token]
+    count = len(run.later.intersection(state.pending))
+    return replace(state, runs={**state.runs, token: replace(run, later=frozenset())}), count
+
+
 def with_commit(
     state: ExportState, token: str, commit: Commit, take: int, now: float
 ) -> tuple[ExportState, Committed]:

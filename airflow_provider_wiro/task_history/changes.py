@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import call
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import (
     WiroNotFoundError,
     WiroResponseError,
@@ -53,6 +54,7 @@ class Changes:
     :ivar running: tasks that had not ended before, and have not now.
     :ivar unclear: those of ``ended`` and ``started`` of which the list doesn't show whether they are wanted.
     :ivar without_number: tasks whose ids are no numbers. They can't be followed.
+    :ivar newest: the largest id that was shown, None if none was.
     """
 
     position: Position
@@ -62,6 +64,7 @@ class Changes:
     running: frozenset[int] = frozenset()
     unclear: frozenset[int] = frozenset()
     without_number: int = 0
+    newest: int | None = None
 
 
 def _wants_all(_: Task) -> bool | None:
@@ -76,8 +79,10 @@ def read_changes(
     since: datetime | None = None,
     is_wanted: Callable[[Task], bool | None] = _wants_all,
     overlap: int = OVERLAP,
+    search: int = 0,
     check: Callable[[], None] = lambda: None,
     max_tasks: int = MAX_TASKS,
+    patience_seconds: float = CALL_PATIENCE_SECONDS,
 ) -> Flow[Changes]:
     """
     Return what is new in the list.
@@ -88,12 +93,14 @@ def read_changes(
         there, only the unfinished ones are.
     :param is_wanted: says of a task as the list shows it whether it is wanted; None if that isn't shown.
     :param overlap: how many tasks below the position are read once more; at least one page is read.
+    :param search: how many are read there while pages have not shown all of ``open_ids``.
     :param check: called before each request; what it raises ends the reading.
+    :param patience_seconds: how long a page that can't be had is requested again.
     :raises WiroResponseError: the list can't be walked.
     :raises WiroUsageError: it has more tasks than are read.
     :raises WiroError: Wiro can't be asked.
     """
-    reading = _Reading(position, open_ids, since, is_wanted, overlap)
+    reading = _Reading(position, open_ids, since, is_wanted, overlap, search)
 
     def visit(page: Sequence[Task]) -> Flow[bool]:
         if reading.needs_time_of(page):
@@ -104,7 +111,7 @@ def read_changes(
         return reading.goes_on
 
     check()
-    yield from walk_pages(context, visit, max_tasks=max_tasks)
+    yield from walk_pages(context, visit, max_tasks=max_tasks, patience_seconds=patience_seconds)
     return reading.changes()
 
 
@@ -130,6 +137,7 @@ class _Reading:
     since: datetime | None
     is_wanted: Callable[[Task], bool | None]
     overlap: int
+    search: int
     #: When the tasks were created that the list has shown last, as far as it says that.
     last_created: datetime | None = None
     #: Whether more is to be read. If the reading is over all the same, the list was at its end.
@@ -178,7 +186,8 @@ class _Reading:
         self._unseen -= open_shown
         if self.position is not None:
             is_worth_it = self._unseen > 0 and open_shown >= WORTH_A_PAGE
-            self.goes_on = self._below < self.overlap or is_worth_it
+            is_searched = self._unseen > 0 and self._below < self.search
+            self.goes_on = self._below < self.overlap or is_worth_it or is_searched
         elif self.since is not None:
             self.goes_on = are_young
         else:
@@ -198,6 +207,7 @@ class _Reading:
             running=frozenset(self._running),
             unclear=frozenset(self._unclear),
             without_number=self._without_number,
+            newest=max(self._shown, default=None),
         )
 
     def _may_be_young(self, created: datetime | None) -> bool:
