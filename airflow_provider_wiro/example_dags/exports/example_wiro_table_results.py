@@ -50,7 +50,7 @@ def dicts(cursor: Any) -> list[dict[str, Any]]:
 def rows(manifest_uri: str) -> Iterator[tuple[Any, ...]]:
     """Read the manifest line by line: it can be larger than the worker's memory."""
     with ObjectStoragePath(manifest_uri).open("rb", block_size=2**20) as manifest:
-        for line in manifest:
+        for line in iter(manifest.readline, b""):  # older Airflow can't iterate over the file itself
             item = json.loads(line)
             # With `samples=1` there is one file. A failed item has none, and says why.
             file = next(iter(item.get("files", [])), {})
