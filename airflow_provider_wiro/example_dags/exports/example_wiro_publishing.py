@@ -79,7 +79,7 @@ with DAG(
         from PIL import Image
 
         bucket, key = S3Hook.parse_s3_url(picture["uri"])
-        s3 = S3Hook().get_conn()
+        s3: Any = S3Hook().get_conn()
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         if hashlib.sha256(body).hexdigest() != picture["sha256"]:
             raise AirflowFailException(f"{picture['uri']} has changed since its event.")
@@ -97,7 +97,8 @@ with DAG(
         hook = S3Hook()
         keys = [key for key in hook.list_keys(BUCKET, prefix="published/") if key.endswith(".webp")]
         shown = [f'<img src="{html.escape(key.removeprefix("published/"))}">' for key in sorted(keys)]
-        hook.get_conn().put_object(
+        s3: Any = hook.get_conn()
+        s3.put_object(
             Bucket=BUCKET,
             Key="published/index.html",
             Body="\n".join(["<!doctype html>", *shown, ""]).encode(),
