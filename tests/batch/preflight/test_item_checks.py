@@ -13,6 +13,7 @@ from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.preflight import item_checks
 from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+from airflow_provider_wiro.catalog import model_cache
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroConnectionError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -98,7 +99,10 @@ def test_the_schema_is_asked_for_once_for_all_items_and_deferrals(work: BatchWor
     assert work.wiro.counts.requests["Tool/Detail"] == 1
 
 
-def test_without_a_schema_the_batch_runs_and_says_that_nothing_was_checked(work: BatchWork) -> None:
+def test_without_a_schema_the_batch_runs_and_says_that_nothing_was_checked(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "LONGEST_ASKING_SECONDS", 0.3)
     work.wiro.inject(Fault("api_error", endpoint="Tool/Detail", times=50))
 
     summary = work.run([{"prompt": "robot", "sampels": 1}])
@@ -122,7 +126,10 @@ def test_who_may_run_a_model_but_not_read_its_schema_runs_a_batch(work: BatchWor
     assert work.wiro.counts.requests["Tool/Detail"] == 2  # before the batch, and before the first upload
 
 
-def test_without_prices_a_batch_that_has_to_know_them_fails_and_may_be_tried_again(work: BatchWork) -> None:
+def test_without_prices_a_batch_that_has_to_know_them_fails_and_may_be_tried_again(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "LONGEST_ASKING_SECONDS", 0.3)
     work.wiro.inject(Fault("api_error", endpoint="Tool/Detail", times=50))
     settings = {"max_cost_usd": 1, "on_unknown_price": "refuse"}
 
