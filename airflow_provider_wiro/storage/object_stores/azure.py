@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MAX_BLOCKS = 50_000
 #: What Azure says where a condition isn't met.
 _TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet"})
+_NO_SUCH_RANGE = 416
 _PERMANENT_STATUSES = frozenset({401, 403})
 
 
@@ -71,11 +72,18 @@ class AzureBlob:
             stream = await self._client().download_blob(**arguments)
             return await stream.readall(), stream.properties.etag
 
+        from azure.core.exceptions import HttpResponseError
+
         try:
             with self.plain_errors():
                 return wait_for(self._fs, read(), self._check)
         except FileNotFoundError:
             return None
+        except HttpResponseError as error:
+            if error.status_code != _NO_SUCH_RANGE:
+                raise
+            facts = self.facts()  # an empty blob has no first bytes
+            return None if facts is None else (b"", facts.version)
 
     def read_part(self, start: int, stop: int, version: str) -> bytes:
         async def read() -> bytes:
@@ -105,9 +113,21 @@ class AzureBlob:
     def begin(self, described: Described, condition: Condition | None = None) -> AzureBlocks:
         return AzureBlocks(self, condition)
 
-    def delete(self, version: str) -> None:
+    def names(self) -> set[str]:
+        prefix = f"{self._key}/" if self._key else ""
+
+        async def listed() -> set[str]:
+            container = self._fs.service_client.get_container_client(self._container)
+            walk = container.walk_blobs(name_starts_with=prefix, delimiter="/")
+            return {str(found.name).removeprefix(prefix).rstrip("/") async for found in walk}
+
+        with self.plain_errors():
+            return wait_for(self._fs, listed(), self._check) - {""}
+
+    def delete(self, version: str | None = None) -> None:
+        condition = None if version is None else Condition(version)
         with suppress(ObjectExistsError, FileNotFoundError):
-            self.call("delete_blob", **conditional(Condition(version)))
+            self.call("delete_blob", **conditional(condition))
 
     def call(self, method: str, *args: Any, **arguments: Any) -> Any:
         """Call a method of the blob's client."""

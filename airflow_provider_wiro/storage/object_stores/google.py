@@ -128,9 +128,22 @@ class GoogleObject:
         )
         return GoogleParts(self, headers["Location"], described, self._check)
 
-    def delete(self, version: str) -> None:
+    def delete(self, version: str | None = None) -> None:
+        condition = None if version is None else Condition(version)
         with suppress(ObjectExistsError, FileNotFoundError):
-            self.call("DELETE", _OBJECT, self._bucket, self._key, ifGenerationMatch=version)
+            self.call("DELETE", _OBJECT, self._bucket, self._key, **_conditional(condition))
+
+    def names(self) -> set[str]:
+        prefix = f"{self._key}/" if self._key else ""
+        found: set[str] = set()
+        arguments = {"prefix": prefix, "delimiter": "/", "fields": "items(name),prefixes,nextPageToken"}
+        while True:
+            page = self.call("GET", "b/{}/o", self._bucket, json_out=True, **arguments)
+            listed = [*(item["name"] for item in page.get("items") or ()), *(page.get("prefixes") or ())]
+            found |= {name.removeprefix(prefix).rstrip("/") for name in listed}
+            if not page.get("nextPageToken"):
+                return found - {""}  # what some tools put there for the folder itself
+            arguments["pageToken"] = page["nextPageToken"]
 
     def describe(self, facts: ObjectFacts, described: Described) -> ObjectFacts:
         """

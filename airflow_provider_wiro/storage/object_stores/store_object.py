@@ -163,5 +163,12 @@ class StoreObject(Protocol):
         :raises ObjectExistsError: the condition can't be met any more.
         """
 
-    def delete(self, version: str) -> None:
-        """Delete it if it still has this version."""
+    def names(self) -> set[str]:
+        """Return the names of the objects and folders directly below its key, as if it were a folder."""
+
+    def delete(self, version: str | None = None) -> None:
+        """
+        Delete it, if it exists.
+
+        :param version: only if it still has this one; None: whichever it has.
+        """

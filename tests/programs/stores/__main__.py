@@ -11,7 +11,8 @@ from tests.programs.stores import azure
 
 def main() -> int:
     azure.install()
-    return pytest.main(["-m", "stores", "-q", "tests/transfers/stores", *sys.argv[1:]])
+    folders = ["tests/batch", "tests/reuse", "tests/state_files", "tests/storage", "tests/transfers"]
+    return pytest.main(["-m", "stores", "-q", "-n", "2", *folders, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

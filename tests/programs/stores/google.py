@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class GoogleStorage(Server):
     """The server; `requests` are the lines of its log, one for each request."""
 
+    heeds_conditions = False
+
     def __init__(self, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -40,6 +42,16 @@ class GoogleStorage(Server):
     @property
     def requests(self) -> list[str]:
         return self.log.read_text().splitlines()
+
+
+class OtherGoogleStorage:
+    """A server that somebody else has started, and that heeds all conditions."""
+
+    heeds_conditions = True
+    requests: tuple[str, ...] = ()
+
+    def __init__(self, url: str) -> None:
+        self.url = url
 
 
 def _binary() -> Path:

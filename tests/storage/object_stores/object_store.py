@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.programs.stores.azure import Azurite
-    from tests.programs.stores.google import GoogleStorage
+    from tests.programs.stores.google import GoogleStorage, OtherGoogleStorage
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Seen:
 class Store(ABC):
     kind: str
     scheme: str
+    #: Whether the server heeds the conditions of all writes.
+    heeds_conditions = True
 
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
@@ -67,15 +69,18 @@ def attach(scheme: str, fs: Any) -> None:
 class GoogleStore(Store):
     kind, scheme = "google", "gs"
 
-    def __init__(self, server: GoogleStorage, bucket: str) -> None:
+    def __init__(self, server: GoogleStorage | OtherGoogleStorage, bucket: str) -> None:
         import gcsfs
 
         super().__init__(bucket)
         self.server = server
+        self.heeds_conditions = server.heeds_conditions
         self._session = requests.Session()
         self._session.trust_env = False
         self._api = f"{server.url}/storage/v1/b"
-        self._session.post(self._api, json={"name": bucket}, timeout=5).raise_for_status()
+        self._session.post(
+            self._api, json={"name": bucket}, params={"project": "p"}, timeout=5
+        ).raise_for_status()
         self.fs = gcsfs.GCSFileSystem(endpoint_url=server.url, token="anon", skip_instance_cache=True)
         attach("gs", self.fs)
 
