@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.storage.location import parse_location
+from airflow_provider_wiro.storage.object_files import open_object
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_wiro.storage.object_stores.store_object import StoreObject
+
+
+def open_file(uri: str, what: str) -> tuple[Any, StoreObject | None]:
+    """
+    Return the ObjectStoragePath of a file's URI, and what its store offers beyond a file, None if nothing.
+
+    :param what: the argument that has the URI, for messages.
+    :raises Exception: see :func:`~airflow_provider_wiro.storage.object_files.open_object`.
+    """
+    path, location = open_object(uri, what), parse_location(uri, what)
+    return path, store_object(path, location.uri, location.bucket, location.path)
 
 
 def store_object(
