@@ -34,6 +34,8 @@ class ObjectStorageFolder:
     In Google Cloud Storage and Azure a file is compared and swapped under a condition that the store checks.
     """
 
+    has_conditional_writes = False
+
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         self._path: Any = open_object(self.uri, "a folder")
