@@ -82,7 +82,7 @@ test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow;
 
 .PHONY: test-stores
 test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .cache; `test` has those against Google's
-	@exec $(BIN)/python -m tests.programs.stores
+	@exec $(BIN)/python -m tests.programs.stores $(ARGS)
 
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
