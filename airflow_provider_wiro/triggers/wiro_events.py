@@ -19,7 +19,7 @@ from airflow_provider_wiro.watching.project.ended_tasks import END_STATES, TaskF
 from airflow_provider_wiro.watching.project.progress import Progress
 from airflow_provider_wiro.watching.project.progress_store import NoProgress, find_store, identity_of
 from airflow_provider_wiro.watching.project.watch import ProjectWatch
-from airflow_provider_wiro.watching.project.watcher import ProjectWatcher
+from airflow_provider_wiro.watching.project.watcher import ProjectWatcher, place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -188,9 +188,7 @@ class _Keeper:
     def is_of(self, watcher: ProjectWatcher) -> bool:
         """Whether the connection still leads to the same API and project: somebody may have edited it."""
         now, then = watcher.seen_connection, self._connection
-        return (
-            now is None or then is None or (now.base_url, now.project_id) == (then.base_url, then.project_id)
-        )
+        return now is None or then is None or place_of(now) == place_of(then)
 
     async def load(self, store: ProgressStore, connection: WiroConnection) -> bool:
         """Load the progress; returns False, after a log line, if that isn't possible now."""

@@ -85,7 +85,8 @@ class LookSchedule:
 
     def remove(self, watch: ProjectWatch) -> None:
         """Let no further look serve a trigger."""
-        self._watches.remove(watch)
+        if watch in self._watches:
+            self._watches.remove(watch)
 
     def walk(self, context: FlowContext, *, patience_seconds: float) -> Flow[Walk]:
         """
