@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
+    from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
     from airflow_provider_wiro.transport.connection import WiroConnection
 
@@ -33,6 +35,8 @@ class BatchContext:
     :ivar own: how the manifest is put into S3.
     :ivar rules: what is known of the model.
     :ivar cards: of results that may be reused; None: nothing is reused.
+    :ivar carried: the items that an earlier batch has made; an error: why that isn't known, while items
+        are in flight; None: nothing is taken over.
     """
 
     settings: BatchSettings
@@ -47,3 +51,4 @@ class BatchContext:
     own: OwnObjects
     rules: ModelRules
     cards: BatchCards | None = None
+    carried: CarriedItems | WiroError | None = None

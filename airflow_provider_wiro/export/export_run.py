@@ -157,6 +157,10 @@ class ExportRun:
         """Claim the next tasks, the oldest first. What is claimed and not committed is given again."""
         return self._change(lambda state: runs.with_claim(state, self._token, most))
 
+    def try_again(self) -> int:
+        """Let :meth:`take` give again what could not be landed; return how many tasks that are."""
+        return self._change(lambda state: runs.with_second_try(state, self._token))
+
     def commit(
         self,
         outcomes: Mapping[int, TaskOutcome],
@@ -199,6 +203,11 @@ class ExportRun:
             is_unclear=number_of(task.id) in chunk.unclear,
             since=None if since is None else datetime.fromtimestamp(since, UTC),
         )
+
+    @property
+    def known(self) -> ExportState:
+        """The state of the export as it was last read or written."""
+        return self._store.known()
 
     def end(self, write_manifest: Callable[[RunState], str | None]) -> RunState:
         """

@@ -126,7 +126,8 @@ class Exports:
     Runs of one export, a bucket, and what the runs report.
 
     :ivar landed: how often each task was landed.
-    :ivar trouble_chance: that a task can't be landed now.
+    :ivar deleted: tasks whose files were deleted from Wiro after they had landed.
+    :ivar trouble_chance: that a task can't be landed, or its files can't be deleted, now.
     """
 
     def __init__(self, random: Random) -> None:
@@ -134,6 +135,7 @@ class Exports:
         self.actors = Actors(random, self.wiro.change)
         self.files: dict[str, bytes] = {}
         self.landed: Counter[int] = Counter()
+        self.deleted: set[int] = set()
         self.trouble_chance = 0.1
         self.parts: dict[str, list[int]] = {}
         self._random = random
@@ -195,14 +197,17 @@ class Exports:
             now=lambda: self.wiro.now + skew,
         )
         try:
-            run.begin()
+            inherited = run.begin().to_delete
             run.look(self._run_flow, since=since)
             chunk = run.take(self._random.choice((1, 3, 10)))
-            while chunk.ids:
+            deleted = self._delete(inherited)
+            while chunk.ids or deleted:
                 outcomes = {number: self._land(run, chunk, number) for number in chunk.ids}
                 lines = [number for number, found in outcomes.items() if found.outcome is Outcome.LANDED]
                 part = self._write(lines) if lines else None
-                chunk = run.commit(outcomes, part, take=self._random.choice((1, 3, 10))).chunk
+                take = self._random.choice((1, 3, 10))
+                committed = run.commit(outcomes, part, take=take, deleted=deleted)
+                chunk, deleted = committed.chunk, self._delete(committed.to_delete)
             run.end(self._write_manifest)
         except (WiroOvertakenError, WiroResponseError):
             pass  # so many tasks were started that the walk has not ended; a later run reads on
@@ -218,7 +223,18 @@ class Exports:
         if self._random.random() < self.trouble_chance:
             return TaskOutcome(Outcome.LATER)
         self.landed[number] += 1
-        return TaskOutcome(Outcome.LANDED, {"files": 1})
+        return TaskOutcome(Outcome.LANDED, {"files": 1}, delete=True)
+
+    def _delete(self, numbers: frozenset[int]) -> frozenset[int]:
+        """Delete the files of tasks from Wiro, or of some of them, and return of which."""
+        done = set()
+        for number in numbers:
+            self._step()
+            if self._random.random() >= self.trouble_chance:
+                assert self.landed[number]
+                done.add(number)
+        self.deleted |= done
+        return frozenset(done)
 
     def _detail(self, number: int) -> Task | None:
         from airflow_provider_wiro.api import endpoints

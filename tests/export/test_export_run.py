@@ -10,14 +10,16 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroServerError
+from airflow_provider_wiro.export.export_run import ExportRun
 from airflow_provider_wiro.export.runs import KEPT_SECONDS, LEASE_SECONDS, MAX_KEPT
 from airflow_provider_wiro.export.state import Outcome, Part, RunState, TaskOutcome
 from airflow_provider_wiro.export.tasks import VANISHED_SECONDS
 from airflow_provider_wiro.export.wanted import ExportIdentity, Filters, Verdict
 from airflow_provider_wiro.failures import TaskStoppedError
+from airflow_provider_wiro.storage.local_folder import LocalFolder
 from airflow_provider_wiro.task_history.changes import read_changes
 from tests.api.fake_transport import NO_TASK_YET, http_response
-from tests.export.exports import LONG_AGO, Export, Wiro, landed, task
+from tests.export.exports import LONG_AGO, Export, Wiro, landed, store_in, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.flow import Flow, FlowContext, Send
     from airflow_provider_wiro.api.responses import ApiResponse
-    from airflow_provider_wiro.export.export_run import ExportRun
 
 
 def test_what_has_ended_is_given_once_the_oldest_first(export: Export) -> None:
@@ -424,6 +425,39 @@ def test_a_run_that_was_taken_over_can_be_the_first_to_commit(export: Export) ->
     quick.take(1)
     assert slow.commit(landed(1), "slow").dropped == frozenset()
     assert quick.commit(landed(1), "quick").dropped == {1}
+
+
+class Unheard(LocalFolder):
+    """A folder in which each second write succeeds, another run writes after it, and the response is lost."""
+
+    def __init__(self, path: str, others: Callable[[], object]) -> None:
+        super().__init__(path)
+        self.others = others
+        self.writes = 0
+
+    def compare_and_swap(self, name: str, body: bytes, expected: bytes | None) -> bool:
+        self.writes += 1
+        has_written = super().compare_and_swap(name, body, expected)
+        if self.writes % 2 == 0:
+            return has_written
+        self.others()
+        return False
+
+
+def test_a_write_whose_response_was_lost_counts_once(export: Export) -> None:
+    wiro, _ = with_pending(export, 1, 2, 3)
+    other = export.run("b")
+    folder = Unheard(str(export.folder), lambda: other.renew(for_seconds=1 + folder.writes))
+    run = ExportRun(store_in(folder), token="c", instance="c", now=lambda: export.now)
+    assert run.begin().parts == ()
+    assert run.take(2).ids == (1, 2)
+    committed = run.commit(landed(1, 2, delete=True), "part-1", take=2)
+    assert (committed.dropped, committed.to_delete, committed.chunk.ids) == (frozenset(), {1, 2}, (3,))
+    run.look(wiro.run_flow)
+    run.commit(landed(3), "part-2", deleted=[1, 2])
+    written = run.end(write("manifest"))
+    assert (names(written), written.tally.counts) == (["part-1", "part-2"], {"landed": 3, "files": 3})
+    assert export.run_of("c").parts == (Part("manifest"),)
 
 
 def test_ending_frees_what_was_not_landed(export: Export) -> None:

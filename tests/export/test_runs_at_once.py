@@ -56,3 +56,4 @@ def test_each_task_that_ended_is_landed_and_reported_by_exactly_one_run(seed: in
     assert wanted - reported.keys() == set()
     assert reported.keys() - wanted - exports.wiro.vanished == set()
     assert exports.landed.keys() >= reported.keys()
+    assert exports.deleted == reported.keys()
