@@ -80,6 +80,10 @@ format: $(INSTALLED) ## let ruff sort the imports and format the code
 test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.programs.matrix run $(VERSIONS)
 
+.PHONY: test-watchers
+test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
+	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
+
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
 	@exec $(BIN)/python -m tests.programs.faults

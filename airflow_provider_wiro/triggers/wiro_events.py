@@ -32,7 +32,7 @@ _EVENT_TRIGGER: type[BaseTrigger] | None = getattr(airflow_triggers, "BaseEventT
 #: A look is a request, and the rate limit is for the whole project.
 SHORTEST_INTERVAL_SECONDS = 5.0
 LONGEST_INTERVAL_SECONDS = 86_400.0
-#: So many events are fired before the progress is stored: what a crash at that moment can fire twice.
+#: How many events are fired before the progress is stored: what a crash at that moment can fire twice.
 CHUNK = 100
 #: After a bug the trigger continues, but not in a loop that takes all the time.
 _AFTER_A_BUG_SECONDS = 60.0
@@ -40,7 +40,7 @@ _AFTER_A_BUG_SECONDS = 60.0
 
 class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: ignore[misc]
     """
-    Fires an event for each Wiro task that ends, whoever started it: for Airflow's ``AssetWatcher``.
+    Fires an event for each Wiro task that ends, no matter who started it: for Airflow's ``AssetWatcher``.
 
     An event's payload is ``{"wiro_task_id", "model", "status", "outputs", "cost_usd", "created", "ended"}``;
     ``outputs`` is their number. It has no URL, prompt or token, since Airflow stores events as plain text.

@@ -125,7 +125,7 @@ class ProjectWatcher:
         before, self.seen_connection = self.seen_connection, connection
         now = self._now.timestamp()
         if before is not None and place_of(connection) != place_of(before):
-            # Each trigger starts anew, with its progress at that place.
+            # Each trigger starts again, with its progress at that place.
             self._schedule = LookSchedule()
             self._walk_at = self._look_at = now
             return
@@ -199,7 +199,7 @@ class ProjectWatcher:
             log.info("Wiro task %s can't be read now, and is asked about again: %s", number, error)
 
     async def _note_trouble(self, error: Exception) -> None:
-        """Log what is wrong, once until it changes, and read the connection anew for the next look."""
+        """Log what is wrong, once until it changes, and read the connection again for the next look."""
         kind = f"{type(error).__name__} {error.http_status if isinstance(error, WiroApiError) else ''}"
         if kind != self._trouble:
             self._trouble = kind

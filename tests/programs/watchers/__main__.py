@@ -11,9 +11,11 @@ within two minutes. Runs on the Airflow of the Python that runs it:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -26,6 +28,7 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_wiro.emulator import WiroEmulator
+from tests.programs.system.airflow_api import AirflowAPIError
 from tests.programs.system.airflow_stack import AirflowStack
 from tests.programs.system.servers import ServerError, stopping_on_signals
 
@@ -96,6 +99,7 @@ class Program:
                     "AIRFLOW_CONN_AWS_DEFAULT": _aws(address),
                     "WATCHED_FOLDER": str(notes),
                     "PYTHONPATH": str(ROOT),
+                    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
                     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
                 }
                 self.s3 = boto3.client("s3", **json.loads(_aws(address))["extra"], **_KEYS)
@@ -110,7 +114,7 @@ class Program:
     def _test(self, notes: Path) -> None:
         for dag_id in DAGS:
             self.stack.api.wait_for_dag(dag_id)
-            self.stack.api.request("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+            self._set_paused(dag_id, is_paused=False)
         self._wait("all watchers look", lambda: self._log().count("Starting from now") == len(DAGS), 120)
         time.sleep(10)
         self._quick_export()
@@ -122,6 +126,8 @@ class Program:
         self._restart("killed", self.stack.triggerer.kill, down_seconds=3)
         time.sleep(12)
         self._restart("killed again", self.stack.triggerer.kill, down_seconds=0)
+        time.sleep(10)
+        self._pause_the_dag()
         time.sleep(10)
         team.stop()
         started = set(team.started) | self.quick
@@ -151,6 +157,18 @@ class Program:
         self.stack.triggerer.start()
         self.say("the triggerer is back")
 
+    def _pause_the_dag(self) -> None:
+        """Airflow ends the watchers of a paused DAG, and makes new ones when it is unpaused."""
+        begins, ends = self._log().count("Continuing after"), self._log().count("trigger completed")
+        self._set_paused("note_every", is_paused=True)
+        self._wait("the watcher has ended", lambda: self._log().count("trigger completed") > ends, 90)
+        time.sleep(10)
+        self._set_paused("note_every", is_paused=False)
+        self._wait("it looks again", lambda: self._log().count("Continuing after") > begins, 90)
+
+    def _set_paused(self, dag_id: str, *, is_paused: bool) -> None:
+        self.stack.api.request("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": is_paused})
+
     def _check(self, started: set[str]) -> None:
         events = self._events()
         every = events["every"]
@@ -179,21 +197,13 @@ class Program:
     def _events(self) -> dict[str, Counter[str]]:
         """Return how many events Airflow has for each task, by asset."""
         found: dict[str, Counter[str]] = {"every": Counter(), "failed": Counter()}
-        for name, counted in found.items():
-            uri = self._uris()[name]
-            offset = 0
-            while True:
-                path = f"/api/v2/assets/events?asset_id={uri}&limit=100&offset={offset}&order_by=id"
-                page = self.stack.api.request("GET", path)["asset_events"]
-                counted.update(event["extra"]["payload"]["wiro_task_id"] for event in page)
-                if len(page) < 100:
-                    break
-                offset += 100
+        with contextlib.closing(sqlite3.connect(self.home / "airflow" / "airflow.db")) as database:
+            for name, extra in database.execute(
+                "SELECT name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id"
+            ):
+                if name in found:
+                    found[name][json.loads(extra)["payload"]["wiro_task_id"]] += 1
         return found
-
-    def _uris(self) -> dict[str, int]:
-        assets = self.stack.api.request("GET", "/api/v2/assets?limit=100")["assets"]
-        return {asset["name"]: asset["id"] for asset in assets}
 
     def _exported(self) -> set[str]:
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="team/").get("Contents", [])
@@ -225,7 +235,9 @@ def _lines(file: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.programs.watchers", description=__doc__)
-    parser.add_argument("--burst", type=int, default=0, help="at the end so many tasks end between two looks")
+    parser.add_argument(
+        "--burst", type=int, default=0, help="at the end, this many tasks end between two looks"
+    )
     options = parser.parse_args()
     SCRATCH.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="run-", dir=SCRATCH))
@@ -237,7 +249,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped; every server is down.", flush=True)
         return 130
-    except (BrokenPromiseError, ServerError) as error:
+    except (BrokenPromiseError, ServerError, AirflowAPIError) as error:
         print(f"\nBROKEN: {error}\nLogs: {home}", flush=True)
         return 1
     shutil.rmtree(home, ignore_errors=True)
