@@ -84,6 +84,10 @@ test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow;
 test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .cache; `test` has those against Google's
 	@exec $(BIN)/python -m tests.programs.stores $(ARGS)
 
+.PHONY: test-watchers
+test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
+	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
+
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
 	@exec $(BIN)/python -m tests.programs.faults
