@@ -136,12 +136,30 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/var/cache/airflow",
                         "default": None,
                     },
+                    "s3_console_url": {
+                        "description": (
+                            "The page of a folder or an object in the console of a store that speaks S3's "
+                            "API, for the links on a task's page. {bucket} and {key} stand for their names, "
+                            "percent-encoded except for the slashes of the key. Not needed for AWS, Google "
+                            "Cloud, Cloudflare R2, DigitalOcean Spaces, Scaleway and Wasabi."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "string",
+                        "example": "https://minio.example.com/browser/{bucket}/{key}",
+                        "default": None,
+                    },
                 },
             }
         },
         # Airflow 3.2+; below it there is `python -m airflow_provider_wiro`.
         "cli": ["airflow_provider_wiro.cli.airflow_commands.get_wiro_cli_commands"],
-        "extra-links": ["airflow_provider_wiro.links.wiro.WiroTaskLink"],
+        "extra-links": [
+            "airflow_provider_wiro.links.wiro.WiroTaskLink",
+            "airflow_provider_wiro.links.landed.WiroFirstOutputLink",
+            "airflow_provider_wiro.links.landed.WiroS3Link",
+            "airflow_provider_wiro.links.landed.WiroStorageLink",
+            "airflow_provider_wiro.links.landed.WiroManifestLink",
+        ],
     }
 
 

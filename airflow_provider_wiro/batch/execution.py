@@ -27,13 +27,14 @@ from airflow_provider_wiro.batch.preflight.item_checks import check_items
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
 from airflow_provider_wiro.batch.results.asset_events import check_event_count
-from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+from airflow_provider_wiro.batch.results.location import manifest_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
 from airflow_provider_wiro.batch.summary import lineage_fields, lineage_outputs, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
+from airflow_provider_wiro.state_files.results_place import parts_uri
 from airflow_provider_wiro.state_files.try_trace import open_trace
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class BatchExecution:
                 own = transfer.own_objects
                 self._landed_below = transfer.folder
             manifest = self._manifest(transfer)
-            shards = ResultShards(shards_uri(context, manifest), own)
+            shards = ResultShards(parts_uri(context, manifest), own)
             self._stopper.check()  # fetching the inputs can take long
             missing = self._missing_journal_error(resumption, is_unseen=trace.is_missing)
             if journal is None:

@@ -129,10 +129,11 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
 
     def _kept_items(self, context: Context, *, is_beginning: bool) -> KeptItems:
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-        from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+        from airflow_provider_wiro.batch.results.location import manifest_uri
         from airflow_provider_wiro.decorators.kept_items import KeptItems
         from airflow_provider_wiro.operators.batch_parts import own_objects_of
         from airflow_provider_wiro.recovery.record_store import current_try
+        from airflow_provider_wiro.state_files.results_place import parts_uri
         from airflow_provider_wiro.storage.open_folder import open_folder
 
         manifest = manifest_uri(
@@ -145,7 +146,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         if self.manifest_uri:
             check_manifest(manifest, self._manifest_template, None)
         return KeptItems(
-            open_folder(shards_uri(context, manifest), own_objects_of(self)),
+            open_folder(parts_uri(context, manifest), own_objects_of(self)),
             current_try(context, retries=self.retries, is_beginning=is_beginning),
             context["ti"].max_tries,
         )

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.airflow_home import ROOT
+from tests.examples.files import EXAMPLES, module_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXAMPLES = sorted((ROOT / "airflow_provider_wiro" / "example_dags").glob("*.py"))
+FILES = sorted(EXAMPLES.rglob("*.py"))
 
 
-examples = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+examples = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def example_dag(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return next(found.dag for found in vars(module).values() if hasattr(found, "task_id"))
+def example_dags(path: Path) -> list[Any]:
+    module = module_of(path)
+    named = [getattr(found, "operator", found) for found in vars(module).values()]
+    tasks = [found for found in named if hasattr(found, "task_id")]
+    dags = {task.dag.dag_id: task.dag for task in tasks}
+    assert dags, "no task of the example has a name in its module"
+    return list(dags.values())
 
 
 @examples
 def test_every_task_of_an_example_has_two_retries_and_a_reason(path: Path) -> None:
-    dag = example_dag(path)
-
-    assert {task.task_id: task.retries for task in dag.tasks} == dict.fromkeys(dag.task_ids, 2)
+    for dag in example_dags(path):
+        assert {task.task_id: task.retries for task in dag.tasks} == dict.fromkeys(dag.task_ids, 2)
     assert "# A retry follows the same run, and pays for no other." in path.read_text()
 
 
 @examples
 def test_an_example_shows_in_airflow_what_it_is(path: Path) -> None:
-    dag = example_dag(path)
+    for dag in example_dags(path):
+        assert len(dag.doc_md.strip().splitlines()) > 2
+        assert "example" in dag.tags
 
-    assert len(dag.doc_md.strip().splitlines()) > 2
-    assert "example" in dag.tags
+
+@examples
+def test_a_file_is_called_as_its_dag(path: Path) -> None:
+    assert path.stem in {dag.dag_id for dag in example_dags(path)}
 
 
 @pytest.mark.skipif((ROOT / "PKG-INFO").exists(), reason="the source distribution has no links")
 def test_dags_examples_are_the_examples_of_the_package() -> None:
-    assert (ROOT / "dags_examples").resolve() == EXAMPLES[0].parent
+    assert (ROOT / "dags_examples").resolve() == EXAMPLES

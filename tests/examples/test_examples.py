@@ -4,88 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.hooks.wiro import WiroHook
-from tests.airflow_home import ROOT, AirflowHome
+from tests.examples.files import EXAMPLES, example_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from airflow_provider_wiro.emulator import WiroEmulator
+    from tests.airflow_home import AirflowHome
+    from tests.examples.conftest import Bucket
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
-EXAMPLES = ROOT / "airflow_provider_wiro" / "example_dags"
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-class Bucket:
-    """The objects that the examples wrote to S3."""
-
-    def __init__(self, client: Any, name: str) -> None:
-        self._client = client
-        self.name = name
-
-    def objects(self) -> dict[str, bytes]:
-        listed = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
-        return {item["Key"]: self.read(item["Key"]) for item in listed}
-
-    def read(self, key: str) -> bytes:
-        body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        return body
-
-
-@pytest.fixture
-def wiro(monkeypatch: pytest.MonkeyPatch) -> Iterator[WiroEmulator]:
-    with WiroEmulator(speed=20) as emulator:
-        monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
-        yield emulator
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    connection = {
-        "conn_type": "aws",
-        "login": "test-key",
-        "password": "test-secret",
-        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    # All moto servers of a process share their buckets: each test gets its own bucket.
-    name = f"wiro-{uuid.uuid4()}"
-    monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://{host}:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test-key",
-        aws_secret_access_key="test-secret",
-    )
-    client.create_bucket(Bucket=name)
-    yield Bucket(client, name)
-    client.close()
-    server.stop()
-
-
-def _path(dag_id: str) -> Path:
-    return EXAMPLES / f"{dag_id}.py"
 
 
 def test_retro_cartoons_transfers_two_verified_pictures(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_retro_cartoons"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     summary, landed = run.returned("generate"), run.returned("to_s3")
@@ -105,7 +47,7 @@ def test_nightly_prompts_runs_one_wiro_task_for_each_prompt(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_nightly_prompts"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     prompts = {run.returned(f"generate[{index}]")["wiro_task_id"] for index in range(3)}
@@ -118,7 +60,7 @@ def test_image_to_image_sends_the_exact_file(
 ) -> None:
     dag_id = "example_wiro_image_to_image"
     picture = EXAMPLES / "images" / "robot.png"
-    run = airflow_home.run_dag(_path(dag_id), dag_id, conf={"image": str(picture)})
+    run = airflow_home.run_dag(example_file(dag_id), dag_id, conf={"image": str(picture)})
 
     assert run.state == "success"
     [task] = wiro.tasks
@@ -132,7 +74,7 @@ def test_reuse_sends_nothing_the_second_time(
 ) -> None:
     dag_id = "example_wiro_reuse"
     for _ in range(2):
-        assert airflow_home.run_dag(_path(dag_id), dag_id).state == "success"
+        assert airflow_home.run_dag(example_file(dag_id), dag_id).state == "success"
 
     [task] = wiro.tasks
     kept = {key.partition("/")[0]: body for key, body in bucket.objects().items()}
@@ -145,7 +87,7 @@ def test_llm_chain_feeds_the_answer_to_the_next_run(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_llm_chain"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     answer = run.returned("write")["text"]
@@ -159,7 +101,7 @@ def test_sensor_waits_for_a_task_that_was_started_elsewhere(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_sensor"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     assert run.returned("start")["status"] == "task_queue"
@@ -175,7 +117,7 @@ def test_shared_input_is_sent_once_and_used_by_every_run(
     monkeypatch.setenv("WIRO_EXAMPLE_OUTPUTS", f"file://{tmp_path}")
     dag_id = "example_wiro_shared_input"
     picture = EXAMPLES / "images" / "robot.png"
-    run = airflow_home.run_dag(_path(dag_id), dag_id, conf={"image": str(picture)})
+    run = airflow_home.run_dag(example_file(dag_id), dag_id, conf={"image": str(picture)})
 
     assert run.state == "success"
     [uploaded] = run.returned("upload")
@@ -201,7 +143,7 @@ def test_batch_runs_each_line_of_a_file_once_and_transfers_its_picture(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
     dag_id = "example_wiro_batch"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     summary = run.returned("generate")
@@ -237,7 +179,7 @@ def test_the_bill_is_read_before_the_production_and_skips_it_above_the_limit(
         started = hook.run_model("retroAIx/Retro-Cartoons", {"prompt": "a robot", "samples": 1})
         hook.wait_for_task(started.wiro_task_id)
     dag_id = "example_wiro_spend"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert [run.task_states[name] for name in sorted(run.task_states)] == states
     spent = run.returned("spent")
@@ -258,7 +200,7 @@ def test_each_row_of_a_table_lands_by_its_article_number(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
     dag_id = "example_wiro_table"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     objects = bucket.objects()
@@ -273,7 +215,7 @@ def test_image_to_video_lands_picture_film_and_caption_under_one_name(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_image_to_video"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     picture = run.returned("draw")["outputs"][0]["url"]
@@ -290,7 +232,7 @@ def test_mapped_chain_feeds_each_mapped_task_from_the_one_with_its_number(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
 ) -> None:
     dag_id = "example_wiro_mapped_chain"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     tasks = {task.id: task for task in wiro.tasks}
@@ -315,7 +257,7 @@ def test_decorators_run_what_their_functions_return(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__STATE_PATH", str(tmp_path / "records"))
     dag_id = "example_wiro_decorators"
-    run = airflow_home.run_dag(_path(dag_id), dag_id)
+    run = airflow_home.run_dag(example_file(dag_id), dag_id)
 
     assert run.state == "success"
     assert len(wiro.tasks) == 7

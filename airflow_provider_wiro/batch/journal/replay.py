@@ -11,8 +11,8 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
 from airflow_provider_wiro.batch.state.deletions import Deletion
 from airflow_provider_wiro.batch.state.items import ItemState
-from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.results.failed_items import NOT_DONE
 from airflow_provider_wiro.batch.results.item_result import item_result, without_links
-from airflow_provider_wiro.batch.results.shards import record_errors
 from airflow_provider_wiro.batch.state.deletions import Deletion
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:

@@ -1,0 +1,31 @@
+"""The console of the store that a client of S3 talks to, as far as it is known without a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_wiro.links.consoles import Console, template_problem
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.version_compat import configured_s3_console_url
+
+log = plain_logger(__name__)
+
+
+def console_of(client: Any = None) -> Console:
+    """
+    Return the console of a store.
+
+    :param client: boto3's client of S3; None: only the pages of other stores are known.
+    """
+    template = configured_s3_console_url()
+    if template is not None and (problem := template_problem(template)) is not None:
+        log.warning(
+            "No links are made by [wiro] s3_console_url: %s. Expected an http(s) URL with {bucket} and {key} "
+            "in it, such as https://minio.example.com/browser/{bucket}/{key}, found %.200r.",
+            problem,
+            template,
+        )
+        template = None
+    if client is None:
+        return Console(template=template)
+    return Console(str(client.meta.endpoint_url), client.meta.region_name, template)
