@@ -1,4 +1,4 @@
-"""A batch tells Airflow what it has made: one event, or one for each item if that is asked for."""
+"""A batch reports to Airflow what it has made: one event, or one for each item if that is asked for."""
 
 from __future__ import annotations
 
