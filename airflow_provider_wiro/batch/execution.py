@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
@@ -136,7 +137,7 @@ class BatchExecution:
 
     :param hook: whose connection Airflow was asked for.
     :param stopper: has been given the journal.
-    :param on_ready: called before the first Run.
+    :param links: shows where the outputs are.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class BatchExecution:
         stopper: BatchStopper,
         context: Context,
         task_try: TaskTry,
-        on_ready: Callable[[], None],
+        links: BatchLinks,
     ) -> None:
         self._settings = settings
         self._sources = sources
@@ -157,7 +158,7 @@ class BatchExecution:
         self._stopper = stopper
         self._context = context
         self._task_try = task_try
-        self._on_ready = on_ready
+        self._links = links
         #: What is known of the items, and where the manifest is; None until the journal is read.
         self._known: tuple[BatchState, str] | None = None
 
@@ -206,6 +207,8 @@ class BatchExecution:
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
+                self._begin_links(transfer)
+                self._links.end(manifest, own.verify)
                 return dict(summary)
             rules = self._rules()
             if transfer is not None:
@@ -216,7 +219,7 @@ class BatchExecution:
                 try_storage(shards, manifest, log)
                 count, most = f"{len(inputs):,}", settings.max_active
                 log.info("Running %s items of %s, at most %d at once.", count, settings.model, most)
-            self._on_ready()
+            self._begin_links(transfer)
             self._stopper.adopt(state)
             shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
             if state.has_sent_nothing:
@@ -234,6 +237,7 @@ class BatchExecution:
                     manifest,
                     own,
                     rules,
+                    self._links,
                     cards=self._cards(opened, transfer),
                 ),
                 resumption,
@@ -266,6 +270,12 @@ class BatchExecution:
         return return_result(
             batch, worker.fatal, max_tries, self._task_try, self._stopper.check, worker.spending
         )
+
+    def _begin_links(self, transfer: ItemTransfer | None) -> None:
+        if transfer is None:
+            self._links.begin(None, "")
+        else:
+            self._links.begin(transfer.destination.bucket, transfer.key_template)
 
     def _rules(self) -> ModelRules:
         settings = self._settings

@@ -58,6 +58,7 @@ def return_result(
             include_links=settings.include_links,
             why_not_run=spending.reason if spending is not None and left_out else None,
             names_of=batch.inputs.names_of,
+            see=batch.links.see,
         )
     except WiroError as error:
         if fatal is None:
@@ -65,6 +66,7 @@ def return_result(
         settings.log.warning("%s", error)
         raise fatal from error
     settings.log.info("The results are in %s.", batch.manifest)
+    batch.links.end(batch.manifest, batch.own.verify)
     if fatal is not None:
         raise fatal
     failed = state.count(ItemState.FAILED)

@@ -43,7 +43,8 @@ from airflow_provider_wiro.dag_arguments.literals import (
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
+from airflow_provider_wiro.links.landed import S3_LINKS, begin_without_links
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event
@@ -167,6 +168,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
+    :param log_links: log, at the end, where the first 20 outputs are: the URI and, where the store's console
+        is known, its page; of outputs that don't land, with ``include_links``, their URLs at Wiro.
     :param check_parameters: compare all items with the model's schema before anything is paid for.
         A required parameter that is missing, a value that can't be read as the parameter's type and a number
         outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
@@ -229,7 +232,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "parameters": "json",
         "files": "json",
     }
-    operator_extra_links = (WiroTaskLink(),)
+    operator_extra_links = (WiroTaskLink(), *S3_LINKS)
     ui_color = "#e8e4ff"
 
     def __init__(
@@ -282,6 +285,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         reuse_max_age: float | timedelta | None = None,
         id_column: str | None = None,
         data_columns: Sequence[str] = (),
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -322,6 +326,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             include_links=include_links,
             fill_defaults=fill_defaults,
             estimate_only=estimate_only,
+            log_links=log_links,
         )
         self.model = model
         self.inputs = inputs
@@ -373,6 +378,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
         self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
+        self.log_links = log_links
         self._waits_here = not self.deferrable
         self._execution: BatchExecution | None = None
 
@@ -532,9 +538,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         """
         from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
         from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
+        from airflow_provider_wiro.batch.results.links import BatchLinks
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
 
+        begin_without_links(self)
         task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
         with airflow_failures(), self.hook:
             split_slug(self.model)
@@ -556,9 +564,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self._stopper,
                 context,
                 task_try,
-                lambda: push_task_url(
-                    self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
-                ),
+                BatchLinks(self, context, connection.base_url),
             )
             self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)

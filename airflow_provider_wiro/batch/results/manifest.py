@@ -40,6 +40,7 @@ def write_manifest(
     include_links: bool = False,
     why_not_run: Callable[[int], str] | None = None,
     names_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
+    see: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> list[tuple[int, str]]:
     """
     Write the manifest, a line for each item.
@@ -49,6 +50,7 @@ def write_manifest(
     :param include_links: keep the outputs' URLs, where the shards have them.
     :param why_not_run: returns why an item is not run; None if that isn't known.
     :param names_of: returns an item's own ``id`` and ``data``, as far as it has them.
+    :param see: given each line that is written.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
     """
@@ -64,6 +66,7 @@ def write_manifest(
                     if line["status"] == "not_run" and why_not_run is not None:
                         line["error"] = why_not_run(line["item"])
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    see(line)
                     if line["status"] == "failed" and len(failures) < MOST_FAILURES:
                         failures.append((line["item"], line["error"]))
         folder, name = split_uri(uri)
