@@ -93,6 +93,25 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await sync_to_async(sdk.BaseHook.get_connection)(conn_id)
 
 
+async def write_xcom_async(task_instance: Any, key: str, value: Any) -> None:
+    """
+    Write an XCom of a trigger's task instance, without blocking the triggerer's event loop.
+
+    :raises Exception: Airflow's own, if it can't.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+    from asgiref.sync import sync_to_async
+
+    await sync_to_async(XCom.set)(
+        key=key,
+        value=value,
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+    )
+
+
 async def task_instance_state(task_instance: Any) -> str | None:
     """
     Return the state of a trigger's task instance, without blocking the triggerer's event loop.

@@ -28,10 +28,12 @@ from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try
 from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.batch.summary import lineage_fields, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
 from airflow_provider_wiro.state_files.try_trace import open_trace
+from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -207,6 +209,8 @@ class BatchExecution:
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
+                done, failed = summary["succeeded"], summary["failed"]
+                self._end_progress(ProgressCounts.at_the_end(summary["total"], done, failed))
                 self._begin_links(transfer)
                 self._links.end(manifest, own.verify)
                 return dict(summary)
@@ -259,8 +263,12 @@ class BatchExecution:
         self, batch: BatchContext, resumption: Resumption, *, waits: bool
     ) -> BatchSummary | dict[str, Any]:
         worker = BatchWorker(batch)
-        with self._stopper.working(worker):
-            request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        request = None
+        try:
+            with self._stopper.working(worker):
+                request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        finally:
+            self._end_progress(_end_of(batch.state) if request is None else request.counts)
         if request is not None:
             notes = notes_of(self._settings, batch.inputs, batch.state) if request.lost else None
             arguments = deferral_arguments(request, self._settings, batch.inputs.fingerprint, notes)
@@ -270,6 +278,11 @@ class BatchExecution:
         return return_result(
             batch, worker.fatal, max_tries, self._task_try, self._stopper.check, worker.spending
         )
+
+    def _end_progress(self, counts: ProgressCounts | None) -> None:
+        """Write how far the batch is when this part of it ends."""
+        if self._settings.progress is not None and counts is not None:
+            self._settings.progress.end(counts)
 
     def _begin_links(self, transfer: ItemTransfer | None) -> None:
         if transfer is None:
@@ -373,3 +386,8 @@ class BatchExecution:
         if resumption.before is not None:
             return partial(fail_without_journal, self._settings, self._hook.connection, resumption.before)
         return unseen_tries if is_unseen and not self._settings.resubmits_orphans else None
+
+
+def _end_of(state: BatchState) -> ProgressCounts:
+    """Count how many items are how far once nothing of the batch runs, or another try follows it."""
+    return ProgressCounts.at_the_end(state.total, state.count(ItemState.DONE), state.count(ItemState.FAILED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -574,6 +575,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         return result
 
     def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
+        from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
         from airflow_provider_wiro.batch.settings import BatchSettings
         from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
         from airflow_provider_wiro.metrics.run_metrics import RunMetrics
@@ -611,6 +613,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
             refuses_unknown_price=self.on_unknown_price == "refuse",
             metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
+            progress=ProgressXCom(context["ti"], time.time, self.log),
         )
 
     def _sources(self) -> Sources:
