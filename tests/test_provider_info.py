@@ -19,6 +19,7 @@ import airflow_provider_wiro
 from airflow_provider_wiro import connection_form
 from airflow_provider_wiro.get_provider_info import get_provider_info
 from airflow_provider_wiro.hooks.wiro import WiroHook
+from tests import warm_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +33,9 @@ needs_old_form = pytest.mark.skipif(
 )
 
 
-def python(code: str, *options: str) -> str:
+def python(code: str) -> str:
     """Run code in a process of its own, with Airflow's start-up already behind it."""
-    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False)
+    done = warm_python.run(code)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -103,7 +104,8 @@ def test_the_provider_info_is_plain_json_and_imports_nothing_heavy() -> None:
         "heavy = {'airflow', 'requests', 'aiohttp', 'boto3'};"
         "print([name for name in sys.modules if name.split('.')[0] in heavy])"
     )
-    assert python(code).strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_hook_is_what_the_connection_type_says() -> None:

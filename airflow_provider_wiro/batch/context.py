@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
+    from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
     from airflow_provider_wiro.transport.connection import WiroConnection
 
@@ -35,6 +37,8 @@ class BatchContext:
     :ivar rules: what is known of the model.
     :ivar links: shows where the outputs are.
     :ivar cards: of results that may be reused; None: nothing is reused.
+    :ivar carried: the items that an earlier batch has made; an error: why that isn't known, while items
+        are in flight; None: nothing is taken over.
     """
 
     settings: BatchSettings
@@ -50,3 +54,4 @@ class BatchContext:
     rules: ModelRules
     links: BatchLinks
     cards: BatchCards | None = None
+    carried: CarriedItems | WiroError | None = None

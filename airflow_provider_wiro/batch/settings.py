@@ -46,6 +46,11 @@ class BatchSettings:
     :ivar allow_categories: of those that are refused otherwise.
     :ivar max_cost_usd: the budget over all tries, None if there is none.
     :ivar refuses_unknown_price: run nothing whose price isn't known, if there is a budget.
+    :ivar retry_failed_only: the manifest of an earlier batch, whose successes are not run again; True: the
+        one that is where this batch's will be; None: all items are run.
+    :ivar delete_after: delete Wiro's copies of what has landed.
+    :ivar deletes_shared_inputs: also where other runs may need them.
+    :ivar has_event_for_each: an asset alias is given an event for each item.
     :ivar metrics: count the items' tasks; None counts nothing.
     """
 
@@ -82,6 +87,15 @@ class BatchSettings:
     allow_categories: Sequence[str] = ()
     max_cost_usd: Decimal | None = None
     refuses_unknown_price: bool = False
+    retry_failed_only: str | bool | None = None
+    delete_after: bool = False
+    deletes_shared_inputs: bool = False
+    has_event_for_each: bool = False
+
+    @property
+    def counts_reused(self) -> bool:
+        """Whether results that were made before can be among the items."""
+        return self.reuse_results is not None or bool(self.retry_failed_only)
 
     @property
     def needs_model(self) -> bool:

@@ -147,7 +147,7 @@ class ExportRun:
         else:
             raise WiroRecordError("Several runs have begun this export at once. A retry continues it.")
         state = self._store.known()
-        asked = tasks.to_ask(state, changes.running, max_asked)
+        asked = tasks.to_ask(state, changes.running.union(changes.started), max_asked)
         found: OpenTasks = run_flow(partial(ask_for, ids=asked, check=check))
         vanished = self._change(lambda state: tasks.with_open_tasks(state, found, self._token, self._now()))
         state = self._store.known()
@@ -156,6 +156,10 @@ class ExportRun:
     def take(self, most: int) -> Chunk:
         """Claim the next tasks, the oldest first. What is claimed and not committed is given again."""
         return self._change(lambda state: runs.with_claim(state, self._token, most))
+
+    def try_again(self) -> int:
+        """Let :meth:`take` give again what could not be landed; return how many tasks that are."""
+        return self._change(lambda state: runs.with_second_try(state, self._token))
 
     def commit(
         self,
@@ -199,6 +203,11 @@ class ExportRun:
             is_unclear=number_of(task.id) in chunk.unclear,
             since=None if since is None else datetime.fromtimestamp(since, UTC),
         )
+
+    @property
+    def known(self) -> ExportState:
+        """The state of the export as it was last read or written."""
+        return self._store.known()
 
     def end(self, write_manifest: Callable[[RunState], str | None]) -> RunState:
         """

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class ObjectStorageFolder:
     """A folder in any other store of Airflow, as a :class:`~airflow_provider_wiro.storage.folder.Folder`."""
 
+    has_conditional_writes = False
+
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
         self._path: Any = open_object(self.uri, "a folder")

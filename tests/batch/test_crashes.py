@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +17,7 @@ from airflow_provider_wiro.emulator import Fault
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import TINY, prompts
 from tests.operators.fakes import DONE, RETRO
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.emulator import WiroEmulator
@@ -212,17 +209,11 @@ def settings_of(work: BatchWork, inputs: list[dict[str, Any]]) -> dict[str, Any]
 
 def kill_after(tasks: int, program: str, try_number: int, wiro: WiroEmulator) -> None:
     """Run a try in a process of its own, and end it with SIGKILL once Wiro has this number of tasks."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(try_number)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
-    )
-    until = time.monotonic() + 120
-    while len(wiro.tasks) < tasks and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with WarmPython(program, str(try_number)) as process:
+        until = time.monotonic() + 120
+        while len(wiro.tasks) < tasks and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.005)
+        process.kill()
 
 
 @pytest.mark.timeout(300)

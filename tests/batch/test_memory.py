@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import warm_python
 from tests.airflow_home import ROOT
 from tests.batch.batch_work import prompts
 from tests.batch.test_crashes import PROGRAM, settings_of
@@ -27,13 +25,8 @@ def peak_kib(work: BatchWork, wiro: WiroEmulator, count: int) -> int:
     settings = {**settings_of(work, []), "inputs": str(inputs), "max_active": 40}
     settings["state_path"] = str(work.folder / f"state-{count}")
     program = PROGRAM.format(root=str(ROOT), settings=json.dumps(settings))
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{PEAK}\nprint(peak_kib())", "1"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "AIRFLOW_CONN_WIRO_DEFAULT": wiro.connection},
-    )
+    done = warm_python.run(f"{program}\n{PEAK}\nprint(peak_kib())", "1", timeout=250)
+    assert done.returncode == 0, done.stderr
     *_, summary, peak = done.stdout.splitlines()
     assert json.loads(summary)["succeeded"] == count
     return int(peak)

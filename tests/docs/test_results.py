@@ -7,11 +7,9 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import jsonschema
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.emulator.catalog import MODELS
@@ -23,6 +21,7 @@ from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+from tests import quick_s3
 from tests.docs.schemas import check
 from tests.operators.fakes import FakeTi
 
@@ -36,29 +35,14 @@ FILM = {"resolution": "720p", "duration": "5", "ratio": "16:9"}
 PICTURE = {"prompt": "a robot", "samples": 2, "width": 64, "height": 64, "seed": "123456"}
 
 
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3(s3_url: str) -> Iterator[Any]:
+def s3() -> Any:
     """A client of an S3 with an empty bucket."""
-    requests.post(f"{s3_url}/moto-api/reset", timeout=5).close()
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        region_name="us-east-1",
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
+    url = quick_s3.moto_url()
+    requests.post(f"{url}/moto-api/reset", timeout=5).close()
+    client = quick_s3.client(url)
     client.create_bucket(Bucket=BUCKET)
-    yield client
-    client.close()
+    return client
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +13,7 @@ from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageE
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from tests.contract.scripts import drip, head, never_respond, refuse, respond, success
 from tests.operators.fakes import RETRO, FakeLog
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +31,7 @@ MODEL = {
 PROGRAM = """
 import sys
 from airflow_provider_wiro.hooks.wiro import WiroHook
+print("ready", flush=True)
 sys.stdin.readline()  # all start together
 model = WiroHook().cached_model({model!r})
 print(model.parameters[0].id)
@@ -127,20 +127,16 @@ def test_eight_processes_that_start_together_ask_once(
     wiro: WiroEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WIRO__MODEL_CACHE_PATH", str(tmp_path))
-    program = [sys.executable, "-c", PROGRAM.format(model=RETRO)]
-    children = [
-        subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ), text=True
-        )
-        for _ in range(8)
-    ]
     results = []
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    for child in children:
-        out, _ = child.communicate(timeout=120)
-        results.append((child.returncode, out.splitlines()[-1]))
+    with ExitStack() as stack:
+        children = [stack.enter_context(WarmPython(PROGRAM.format(model=RETRO))) for _ in range(8)]
+        for child in children:
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        for child in children:
+            printed = child.stdout.read().splitlines()
+            results.append((child.wait(), printed[-1]))
     assert results == [(0, "prompt")] * 8
     assert wiro.counts.requests["Tool/Detail"] == 1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES
 from airflow_provider_wiro.exceptions import WiroUsageError
-from tests.airflow_home import ROOT
+from tests import warm_python
 from tests.contract.scripts import refuse, reset, respond_before_body, success
 from tests.contract.twins import TWINS, sha256
 
@@ -217,9 +214,7 @@ twin.upload_file({str(file)!r})
 print(json.dumps(peak() - before))
 twin.close()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=os.environ, timeout=60
-    )
+    done = warm_python.run(program)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) < 8 * 1024  # KiB
     assert server.requests[1].body_size > MAX_FILE_BYTES

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
+
+from tests import quick_s3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +46,7 @@ class Bucket:
     """A bucket on a moto server, and the requests that the server received."""
 
     def __init__(self, endpoint_url: str) -> None:
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
-        )
+        self.client: Any = quick_s3.client(endpoint_url)
         self.client.create_bucket(Bucket=BUCKET)
 
     def uri(self, key: str) -> str:
@@ -90,25 +83,14 @@ def forget_stores() -> None:
     fsspec.AbstractFileSystem.clear_instance_cache()
 
 
-@functools.cache
-def _server() -> str:
-    """Return the URL of a moto server, which runs as long as this process."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    return f"http://{host}:{port}"
-
-
 def serve_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """Yield an empty bucket, to which the connection ``aws_default`` leads."""
     pytest.importorskip("s3fs")
-    url = _server()
+    url = quick_s3.moto_url()
     requests.post(f"{url}/moto-api/reset", timeout=5).close()
     extra = {"endpoint_url": url, "region_name": "us-east-1"}
     fields = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
     forget_stores()
-    bucket = Bucket(url)
-    yield bucket
-    bucket.client.close()
+    yield Bucket(url)
     forget_stores()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +13,7 @@ from airflow_provider_wiro.api.parameters import MAX_FILE_BYTES, FileContent, Fi
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
 from airflow_provider_wiro.input_files.resolve import UPLOAD_EXTENSIONS, resolve_file, resolve_files
-from tests.airflow_home import ROOT
+from tests import warm_python
 from tests.contract.scripts import refuse, success
 from tests.contract.twins import TWINS
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, storage_path
@@ -159,9 +157,7 @@ twin.upload_file({big!r})
 print(peak_kib() - before)
 twin.close()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=os.environ, timeout=90
-    )
+    done = warm_python.run(program)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) < 16 * 1024
     assert server.requests[1].body_size > MAX_FILE_BYTES

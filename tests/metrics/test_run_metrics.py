@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +11,7 @@ import pytest
 
 from airflow_provider_wiro.api.models import Task
 from airflow_provider_wiro.metrics.run_metrics import RunMetrics
+from tests import warm_python
 from tests.operators.fakes import FakeLog
 
 if TYPE_CHECKING:
@@ -137,6 +135,9 @@ def sink() -> Iterator[socket.socket]:
         yield bound
 
 
+SEND = "import runpy; runpy.run_module('tests.metrics.send_metrics', run_name='__main__', alter_sys=True)"
+
+
 def packets(sink: socket.socket, dag_id: str, model: str, **options: str) -> tuple[list[str], str]:
     """Return the provider's packets of one counted run, and what its process printed."""
     pytest.importorskip("statsd", reason="in the group `dev`; Airflow's extra `statsd` brings it")
@@ -146,13 +147,11 @@ def packets(sink: socket.socket, dag_id: str, model: str, **options: str) -> tup
         "AIRFLOW__METRICS__STATSD_PORT": str(sink.getsockname()[1]),
         **{f"AIRFLOW__METRICS__{name.upper()}": value for name, value in options.items()},
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.metrics.send_metrics", dag_id, model],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        done = warm_python.run(SEND, dag_id, model)
+    assert done.returncode == 0, done.stderr
     found = []
     while True:
         try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroServerError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro_spend import WiroSpendOperator
+from tests import warm_python
 from tests.operators.fakes import GPT, RETRO, SMALL, FakeLog, FakeTi
 
 if TYPE_CHECKING:
@@ -205,5 +204,6 @@ def test_its_import_brings_nothing_that_takes_long() -> None:
         "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] in "
         "('requests', 'aiohttp', 'boto3', 'asyncio')))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = warm_python.run(code)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("[]")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from airflow_provider_wiro.exceptions import WiroConnectionError, WiroServerErro
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
+from tests import warm_python
 from tests.input_files.object_storage import Bucket, attach_memory, storage_path
 from tests.operators.fakes import FakeTi
 
@@ -262,5 +261,5 @@ def test_importing_it_brings_no_http_library_and_no_object_storage() -> None:
         "brought = set(sys.modules) - before\n"
         "print([name for name in brought if name.partition('.')[0] in heavy or name.endswith('hooks.wiro')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = warm_python.run(code)
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr[-2000:]

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import botocore.loaders
 import pytest
 import requests
 
+from airflow_provider_wiro.export import execution
+from tests import quick_s3
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
 from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.transfers.fake_project import Exports, Project
 from tests.transfers.fake_wiro import Wiro
 from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
-from tests.transfers.s3 import BUCKET, S3, serve
+from tests.transfers.s3 import BUCKET, S3
 from tests.transfers.s3_calls import Calls
 from tests.transfers.seaweedfs_bucket import Bucket
 
@@ -25,38 +26,23 @@ __all__ = ["_short_pauses", "cdn", "connect", "no_repeats", "server", "twin"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_boto3() -> Iterator[None]:
-    """Read boto3's description of S3 once and not for each client, of which a test makes three."""
-    read, loader, models = botocore.loaders.JSONFileLoader, botocore.loaders.Loader, {}
-    load = loader.load_service_model
-
-    def load_once(one: Any, service_name: str, type_name: str, api_version: str | None = None) -> Any:
-        names = (service_name, type_name, api_version)
-        if names not in models:
-            models[names] = load(one, *names)
-        return models[names]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read, "load_file", staticmethod(functools.cache(read().load_file)))
-        patch.setattr(loader, "load_service_model", load_once)
-        yield
+def _quick_boto3() -> None:
+    quick_s3.quicken_boto3()
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
-    yield from serve()
+def moto_url() -> str:
+    return quick_s3.moto_url()
 
 
 @pytest.fixture
-def s3(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+def s3(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> S3:
     """An empty bucket, to which the connection ``aws_default`` leads."""
     extra = {"endpoint_url": moto_url, "region_name": "us-east-1"}
     fields = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
     requests.post(f"{moto_url}/moto-api/reset", timeout=5).close()
-    bucket = S3(moto_url)
-    yield bucket
-    bucket.close()
+    return S3(moto_url)
 
 
 @pytest.fixture
@@ -88,6 +74,19 @@ def bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bu
 def wiro(server: HostileServer, cdn: HostileServer) -> Wiro:
     """Wiro with task 2221, to which a test gives its outputs."""
     return Wiro(server, cdn)
+
+
+@pytest.fixture
+def project(server: HostileServer, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Wiro with the tasks that a test adds. What is missing is tried again soon."""
+    monkeypatch.setattr(execution, "LATE_FILES_SECONDS", 0.05)
+    return Project(server, cdn)
+
+
+@pytest.fixture
+def exports(s3: S3) -> Exports:
+    """Runs of one export."""
+    return Exports(s3)
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests import quick_s3
 
 BUCKET = "outputs"
 
@@ -14,16 +13,8 @@ class S3:
     """A bucket on a moto server."""
 
     def __init__(self, endpoint_url: str) -> None:
-        import boto3
-
         self.endpoint_url = endpoint_url
-        self.client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint_url,
-            region_name="us-east-1",
-            aws_access_key_id="a",
-            aws_secret_access_key="b",
-        )
+        self.client: Any = quick_s3.client(endpoint_url)
         self.client.create_bucket(Bucket=BUCKET)
 
     @property
@@ -44,17 +35,3 @@ class S3:
 
     def put(self, key: str, body: bytes, **more: Any) -> None:
         self.client.put_object(Bucket=BUCKET, Key=key, Body=body, **more)
-
-    def close(self) -> None:
-        self.client.close()
-
-
-def serve() -> Iterator[str]:
-    """Yield the address of a moto server."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()

@@ -7,10 +7,7 @@ And what a try that cleans up does to a writer of the same object that is not de
 from __future__ import annotations
 
 import hashlib
-import os
 import signal
-import subprocess
-import sys
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,11 +16,11 @@ import pytest
 
 from airflow_provider_wiro.downloads import ranges
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
-from tests.airflow_home import ROOT
 from tests.contract.scripts import ranged, requested_range
 from tests.transfers.fake_wiro import BIG, MIB, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
+from tests.warm_python import WarmPython
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,14 +75,7 @@ WiroToS3Operator(
 
 def kill_first_try(moment: str, operation: str, count: int) -> None:
     """Run a first try in a process of its own, and end it with SIGKILL at a moment of its work."""
-    with subprocess.Popen(
-        [sys.executable, "-c", FIRST_TRY, moment, operation, str(count)],
-        cwd=ROOT,
-        env=os.environ,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
+    with WarmPython(FIRST_TRY, moment, operation, str(count)) as process:
         has_stopped = any(line == "now\n" for line in process.stdout)
         process.kill()
     assert has_stopped

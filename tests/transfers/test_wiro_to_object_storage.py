@@ -6,8 +6,6 @@ import gc
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,7 @@ from airflow_provider_wiro.exceptions import (
 )
 from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
-from tests.airflow_home import ROOT
+from tests import warm_python
 from tests.contract.scripts import chunked, endless, head, never_respond, redirect, reset, respond, truncated
 from tests.input_files.object_storage import PEAK, Bucket, attach_memory, serve_s3, storage_path
 from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG, TaskInstance
@@ -515,14 +513,7 @@ def land(conn_id):
 land("small")
 land("large")
 """
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=os.environ,
-            timeout=90,
-        )
+        done = warm_python.run(program)
     assert done.returncode == 0, done.stderr
     (_, before), (landed, after) = (
         json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")

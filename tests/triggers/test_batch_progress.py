@@ -110,7 +110,7 @@ async def test_each_change_is_written_once(writes: Writes, task_log: FakeLog) ->
     ]
 
 
-async def test_where_no_xcom_can_be_written_the_log_says_so_once_and_goes_on(
+async def test_where_no_xcom_can_be_written_the_log_says_so_once_and_continues(
     writes: Writes, task_log: FakeLog
 ) -> None:
     writes.error = RuntimeError("no such message")
@@ -194,7 +194,7 @@ def test_the_counts_are_stored_with_the_trigger_and_an_earlier_row_has_none() ->
 
 
 async def reported(ended: Callable[[], int], writes: Writes, task_log: FakeLog, *, lines: int) -> list[str]:
-    """Report until the log has so many lines about the batch."""
+    """Report until the log has this many lines about the batch."""
     progress = DeferredProgress(
         BEFORE, ended, lambda value: writes(None, "progress", value), time.time, task_log
     )

@@ -18,7 +18,7 @@ class ProgressXCom:
     """
     Writes the XCom at changes, at most once a minute, and once more when this part of the batch ends.
 
-    Meanwhile it writes in a thread of its own: whatever Airflow's API server takes, the batch goes on. What
+    Meanwhile it writes in a thread of its own: whatever Airflow's API server takes, the batch continues. What
     can't be written is logged.
 
     :param task_instance: of Airflow.

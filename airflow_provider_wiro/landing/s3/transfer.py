@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
     from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
     from airflow_provider_wiro.landing.s3.destination import S3Destination
+    from airflow_provider_wiro.landing.transfer import ReadsTasks
     from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.storage.landed_object import LandedObject
 
@@ -62,7 +62,7 @@ class S3Transfer(Transfer["PlannedObject"]):
     def __init__(
         self,
         destination: S3Destination,
-        hook: WiroHook,
+        hook: ReadsTasks,
         task: Task,
         provenance: Provenance,
         *,
@@ -79,6 +79,7 @@ class S3Transfer(Transfer["PlannedObject"]):
             provenance,
             workers=destination.workers,
             require_size=settings.require_size,
+            group=destination.group,
         )
         self._bucket = destination.bucket
         self._tags = destination.tags
@@ -88,7 +89,11 @@ class S3Transfer(Transfer["PlannedObject"]):
         #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
         self._is_remembered = not task.outputs
         self._copies: dict[str, StoredCopy] = {}
-        self._uploads = S3Uploads(self._bucket, is_retry=is_retry)
+        self._uploads = (
+            S3Uploads(self._bucket, is_retry=is_retry)
+            if destination.group is None
+            else destination.group.uploads
+        )
         self._plan(destination.key_template, manifest)
         self._existing = ExistingObjects(
             self._bucket,

@@ -1,0 +1,82 @@
+"""A moto server for all tests of a process; and what boto3 and moto do for each client or call, done once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import SimpleNamespace
+from typing import Any
+
+
+@functools.cache
+def moto_url() -> str:
+    """Return the address of a moto server, which runs as long as this process."""
+    from moto import backends
+    from moto.server import ThreadedMotoServer
+
+    # It lists the folders of its own package for each request.
+    modules = list(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    return f"http://{host}:{port}"
+
+
+@functools.cache
+def client(endpoint_url: str) -> Any:
+    """Return a client of S3."""
+    import boto3
+
+    quicken_boto3()
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+
+
+@functools.cache
+def quicken_boto3() -> None:
+    """Read boto3's description of S3 once and not for each client, of which a test makes three."""
+    import botocore.hooks
+    import botocore.loaders
+    import botocore.regions
+    from airflow.providers.amazon.aws.hooks import base_aws
+
+    reader, loader = botocore.loaders.JSONFileLoader, botocore.loaders.Loader
+    reader.load_file = staticmethod(functools.cache(reader().load_file))
+    loader.load_service_model = _by_arguments(loader.load_service_model)
+    aliaser = botocore.hooks.EventAliaser
+    aliaser._alias_event_name = _by_arguments(aliaser._alias_event_name)
+    botocore.regions.EndpointProvider = _for_each_rule_set(botocore.regions.EndpointProvider)
+    # Airflow looks through the stack for the operator that calls, and reads the lines around each frame's.
+    stack = functools.partial(inspect.stack, context=0)
+    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": stack})
+
+
+def _by_arguments(method: Any) -> Any:
+    """Return a method that remembers for all instances what it returned for the same arguments."""
+    returned: dict[Any, Any] = {}
+
+    def once(one: Any, *arguments: Any, **named: Any) -> Any:
+        which = (arguments, *named.items())
+        if which not in returned:
+            returned[which] = method(one, *arguments, **named)
+        return returned[which]
+
+    return once
+
+
+def _for_each_rule_set(kind: Any) -> Any:
+    made: dict[Any, tuple[Any, Any, Any]] = {}
+
+    def once(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
+        which = (id(ruleset_data), id(partition_data), frozenset(excluded_params or ()))
+        if which not in made:  # with what it is made of, so that no other object gets an id of these
+            made[which] = (kind(ruleset_data, partition_data, excluded_params), ruleset_data, partition_data)
+        return made[which][0]
+
+    return once
