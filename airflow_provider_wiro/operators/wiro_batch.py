@@ -76,11 +76,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
     from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (made
-    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were sent),
-    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
-    [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files as
-    WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not run
-    are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
+    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were
+    sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?,
+    "files"?: [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files
+    as WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not
+    run are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -195,8 +195,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         its manifest, or its summary, such as another task's output. The others are written into the new
         manifest as ``reused``, with the files that they landed as, and cost nothing. An item with an id is
         the one with that id, whatever its input is by now; any other is the one with its number, and the
-        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``, from before a clear,
-        say; without one all items are run. (templated)
+        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``,
+        from before a clear, say; without one all items are run. (templated)
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
