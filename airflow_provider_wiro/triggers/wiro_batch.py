@@ -74,6 +74,9 @@ class WiroBatchTrigger(WiroTrigger):
     :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunDigests` of them as
         JSON, by which their tasks are searched for when a user marks the deferred Airflow task. None: they
         can't be.
+    :param progress: how far the batch is, a
+        :class:`~airflow_provider_wiro.triggers.batch_progress.ProgressCounts` as JSON. Once a minute the
+        trigger logs it, and writes it as the XCom ``progress`` if it has changed. None: neither.
     """
 
     _fields = (
