@@ -100,6 +100,19 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await sync_to_async(sdk.BaseHook.get_connection)(conn_id)
 
 
+def takes_messages_of_threads() -> bool:
+    """
+    Whether several threads of a task may talk to Airflow at once.
+
+    In Airflow 3.0 and 3.1 one thread can read the response to another one's message, after which every call
+    of the task fails.
+    """
+    from airflow import __version__
+
+    major, minor = (int(part) for part in __version__.split(".")[:2])
+    return (major, minor) not in {(3, 0), (3, 1)}
+
+
 async def write_xcom_async(task_instance: Any, key: str, value: Any) -> None:
     """
     Write an XCom of a trigger's task instance, without blocking the triggerer's event loop.

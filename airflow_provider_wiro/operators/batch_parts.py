@@ -19,7 +19,7 @@ from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
-from airflow_provider_wiro.version_compat import is_mapped_instance
+from airflow_provider_wiro.version_compat import is_mapped_instance, takes_messages_of_threads
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,7 +69,9 @@ def settings_of(operator: Any, context: Context, try_number: int, project_id: st
         has_event_for_each=operator.asset_events == "each"
         and any(isinstance(outlet, AssetAlias) for outlet in operator.outlets),
         metrics=RunMetrics(context["ti"].dag_id, operator.model, operator.log),
-        progress=ProgressXCom(context["ti"], time.time, operator.log),
+        progress=ProgressXCom(
+            context["ti"], time.time, operator.log, in_background=takes_messages_of_threads()
+        ),
     )
 
 

@@ -424,9 +424,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
+        begin_without_url(self)
+        begin_without_links(self)
         if self.estimate_only:
             return self._estimate(context)
-        begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
 
@@ -533,6 +534,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 journal = None
             self._stopper.prepare(self.hook, journal, try_number=context["ti"].try_number)
 
+        begin_without_links(self)
         with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
             yield
 
@@ -568,7 +570,6 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
 
-        begin_without_links(self)
         task_try = current_try(context, retries=self.retries, is_beginning=is_beginning)
         with airflow_failures(), self.hook:
             split_slug(self.model)

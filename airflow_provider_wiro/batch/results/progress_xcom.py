@@ -23,12 +23,17 @@ class ProgressXCom:
 
     :param task_instance: of Airflow.
     :param now: returns the Unix time.
+    :param in_background: whether Airflow takes messages of several threads. Otherwise it is written only when
+        this part of the batch ends.
     """
 
-    def __init__(self, task_instance: Any, now: Callable[[], float], log: Log) -> None:
+    def __init__(
+        self, task_instance: Any, now: Callable[[], float], log: Log, *, in_background: bool
+    ) -> None:
         self._task_instance = task_instance
         self._now = now
         self._log = log
+        self._in_background = in_background
         self._written: ProgressCounts | None = None
         self._written_at: float | None = None
         self._is_broken = False
@@ -40,7 +45,7 @@ class ProgressXCom:
         """Whether a minute has passed since the last write."""
         is_free = self._writing is None or self._writing.done()
         is_time = self._written_at is None or self._now() >= self._written_at + SECONDS_BETWEEN
-        return is_free and is_time and not self._is_broken
+        return self._in_background and is_free and is_time and not self._is_broken
 
     def note(self, counts: ProgressCounts) -> None:
         """Write the counts in the background, if they have changed; call it when it is due."""
@@ -53,7 +58,6 @@ class ProgressXCom:
     def end(self, counts: ProgressCounts) -> None:
         """Write the counts when this part of the batch ends, after what is being written."""
         if self._thread is not None:
-            # Also because Airflow before 3.2 takes no two messages of a task at once.
             self._thread.shutdown()
             self._thread = self._writing = None
         if counts != self._written and not self._is_broken:

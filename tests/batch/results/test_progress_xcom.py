@@ -11,7 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.batch.results import progress_xcom
 from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.operators import batch_parts
 from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
+from airflow_provider_wiro.version_compat import takes_messages_of_threads
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import FakeLog, FakeTi
 
@@ -59,7 +61,7 @@ def done_of(ti: Ti) -> list[int]:
 
 def test_it_is_written_at_once_and_then_once_a_minute_at_most() -> None:
     ti, clock = Ti(), Clock()
-    xcom = ProgressXCom(ti, clock, FakeLog())
+    xcom = ProgressXCom(ti, clock, FakeLog(), in_background=True)
 
     for done in range(8):
         note(xcom, done)
@@ -71,7 +73,7 @@ def test_it_is_written_at_once_and_then_once_a_minute_at_most() -> None:
 
 def test_what_has_not_changed_is_not_written_again() -> None:
     ti, clock = Ti(), Clock()
-    xcom = ProgressXCom(ti, clock, FakeLog())
+    xcom = ProgressXCom(ti, clock, FakeLog(), in_background=True)
 
     for _ in range(5):
         note(xcom, 3)
@@ -91,7 +93,7 @@ def test_the_end_is_written_whenever_it_comes_and_after_what_is_being_written() 
 
     entered, gate = threading.Event(), threading.Event()
     ti = SlowTi()
-    xcom = ProgressXCom(ti, Clock(), FakeLog())
+    xcom = ProgressXCom(ti, Clock(), FakeLog(), in_background=True)
     xcom.note(counts(0))
     assert entered.wait(5)
     assert not xcom.is_due, "one at a time"
@@ -109,7 +111,7 @@ def test_an_api_server_that_is_away_fails_no_batch() -> None:
             raise ConnectionError("the API server is away")
 
     ti, log, clock = BrokenTi(), FakeLog(), Clock()
-    xcom = ProgressXCom(ti, clock, log)
+    xcom = ProgressXCom(ti, clock, log, in_background=True)
 
     for done in range(3):
         note(xcom, done)
@@ -120,6 +122,36 @@ def test_an_api_server_that_is_away_fails_no_batch() -> None:
     assert log.lines == [
         "How far the batch is can't be written as an XCom: ConnectionError('the API server is away')"
     ]
+
+
+def test_where_airflow_takes_no_messages_of_threads_only_the_end_is_written() -> None:
+    ti = Ti()
+    xcom = ProgressXCom(ti, Clock(), FakeLog(), in_background=False)
+
+    note(xcom, 3)
+    assert done_of(ti) == []
+    xcom.end(counts(8))
+
+    assert done_of(ti) == [8]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_so"),
+    [
+        ("2.11.2", True),
+        ("3.0.6", False),
+        ("3.1.8", False),
+        ("3.2.2", True),
+        ("3.10.0", True),
+        ("4.0.0", True),
+    ],
+)
+def test_airflow_3_0_and_3_1_take_no_messages_of_threads(
+    monkeypatch: pytest.MonkeyPatch, version: str, is_so: bool
+) -> None:
+    monkeypatch.setattr("airflow.__version__", version)
+
+    assert takes_messages_of_threads() is is_so
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
@@ -162,6 +194,7 @@ def test_the_counts_of_a_batch_add_up_at_every_moment(
     work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_xcom, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(batch_parts, "takes_messages_of_threads", lambda: True)
     work.ti = ti = Ti()
     work.wiro.inject(Fault("exit_code", skip=2, times=3))
 
