@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.task_history.position import Position
     from airflow_provider_wiro.watching.project.watch import ProjectWatch
 
-#: For each open task, a walk reads so many below what was seen, while pages have not shown all open ones.
+#: How many tasks a walk reads below what was seen, for each open one, while pages have not shown all these.
 SEARCH_SHARE = 2
 #: How many tasks Detail is asked about in one look; the rest follows in the next.
 MAX_DETAILS = 200
@@ -85,7 +85,8 @@ class LookSchedule:
 
     def remove(self, watch: ProjectWatch) -> None:
         """Let no further look serve a trigger."""
-        self._watches.remove(watch)
+        if watch in self._watches:
+            self._watches.remove(watch)
 
     def walk(self, context: FlowContext, *, patience_seconds: float) -> Flow[Walk]:
         """
