@@ -311,7 +311,7 @@ def test_on_kill_ends_a_stalled_transfer_at_once_and_leaves_nothing(wiro: Wiro, 
     assert store.keys == []
 
 
-def test_google_is_told_of_an_upload_that_is_given_up(wiro: Wiro, google: GoogleStore) -> None:
+def test_an_upload_that_is_given_up_is_ended_at_google(wiro: Wiro, google: GoogleStore) -> None:
     if google.heeds_conditions:
         pytest.skip("a server without a log; its conditions are tested themselves")
     wiro.shows(wiro.file(BIG, FOR_NOW["cut after a part"]))

@@ -283,7 +283,7 @@ class GoogleParts:
         self._digest.update(body)
         whole = len(body) - len(body) % UNIT_BYTES
         with memoryview(body) as view:
-            # Google has to be told of the end with the last bytes, so those of the last part wait for it.
+            # The end is named with the last bytes, so those of the last part wait for it.
             self._rest = bytes(view[whole:])
             self._send(view[:whole])
         with self._turn:
