@@ -41,7 +41,7 @@ test: lint ## lint, then every test but those of `test-matrix`
 	$(BIN)/python -m pytest -m airflow >$$log 2>&1 & on_airflow=$$!
 	trap 'kill $$on_airflow 2>/dev/null || true' EXIT
 	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 2))
-	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system")
+	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system and not stores")
 	$(call step,pytest: on a real Airflow,wait $$on_airflow || { cat $$log; exit 1; }; tail -n 1 $$log)
 
 .PHONY: lint
@@ -83,6 +83,10 @@ test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow;
 .PHONY: test-watchers
 test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
 	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
+
+.PHONY: test-stores
+test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .cache; `test` has those against Google's
+	@exec $(BIN)/python -m tests.programs.stores $(ARGS)
 
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one

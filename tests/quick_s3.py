@@ -41,6 +41,7 @@ def client(endpoint_url: str) -> Any:
 @functools.cache
 def quicken_boto3() -> None:
     """Read boto3's description of S3 once and not for each client, of which a test makes three."""
+    import botocore.client
     import botocore.hooks
     import botocore.loaders
     import botocore.regions
@@ -49,6 +50,9 @@ def quicken_boto3() -> None:
     reader, loader = botocore.loaders.JSONFileLoader, botocore.loaders.Loader
     reader.load_file = staticmethod(functools.cache(reader().load_file))
     loader.load_service_model = _by_arguments(loader.load_service_model)
+    creator = botocore.client.ClientCreator
+    creator._create_client_class = _by_first_argument(creator._create_client_class)
+    botocore.hooks.accepts_kwargs = _accepts_kwargs
     aliaser = botocore.hooks.EventAliaser
     aliaser._alias_event_name = _by_arguments(aliaser._alias_event_name)
     botocore.regions.EndpointProvider = _for_each_rule_set(botocore.regions.EndpointProvider)
@@ -68,6 +72,24 @@ def _by_arguments(method: Any) -> Any:
         return returned[which]
 
     return once
+
+
+def _by_first_argument(method: Any) -> Any:
+    returned: dict[Any, Any] = {}
+
+    def once(one: Any, first: Any, *others: Any) -> Any:
+        if first not in returned:
+            returned[first] = method(one, first, *others)
+        return returned[first]
+
+    return once
+
+
+def _accepts_kwargs(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return inspect.getfullargspec(function).varkw is not None
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS)
 
 
 def _for_each_rule_set(kind: Any) -> Any:
