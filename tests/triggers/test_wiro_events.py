@@ -225,10 +225,10 @@ async def test_events_that_airflow_has_not_stored_before_a_kill_are_fired_again(
         patched.setattr(version_compat, "wait_until_events_are_stored", never)
         async with Listener(tmp_path) as first:
             await has_looked(wiro)
-            ids = started(wiro, 2)
-            await until(lambda: len(first.ids) == 2)
+            ids = started(wiro)
+            await until(lambda: first.ids)
     async with Listener(tmp_path) as second:
-        await until(lambda: len(second.ids) == 2)
+        await until(lambda: second.ids)
         await has_looked(wiro)
 
     assert first.ids == second.ids == ids
