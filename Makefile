@@ -99,7 +99,7 @@ bench: $(INSTALLED) ## measure import cost, checks, speed and memory, each again
 	@exec $(BIN)/python -m tests.programs.benchmarks
 
 .PHONY: bench-scale
-bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short"
+bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short export"
 	@exec $(BIN)/python -m tests.programs.benchmarks.scale
 
 .PHONY: soak
