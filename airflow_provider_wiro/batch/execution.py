@@ -291,7 +291,7 @@ class BatchExecution:
             self._task_try,
             self._stopper.check,
             worker.spending,
-            undeleted=worker.undeleted,
+            worker.undeleted,
         )
 
     def _rules(self) -> ModelRules:
