@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,7 @@ def client(endpoint_url: str) -> Any:
 @functools.cache
 def quicken_boto3() -> None:
     """Read boto3's description of S3 once and not for each client, of which a test makes three."""
+    import botocore.client
     import botocore.hooks
     import botocore.loaders
     import botocore.regions
@@ -49,12 +51,24 @@ def quicken_boto3() -> None:
     reader, loader = botocore.loaders.JSONFileLoader, botocore.loaders.Loader
     reader.load_file = staticmethod(functools.cache(reader().load_file))
     loader.load_service_model = _by_arguments(loader.load_service_model)
+    creator = botocore.client.ClientCreator
+    creator._create_client_class = _by_first_argument(creator._create_client_class)
+    botocore.hooks.accepts_kwargs = _accepts_kwargs
     aliaser = botocore.hooks.EventAliaser
     aliaser._alias_event_name = _by_arguments(aliaser._alias_event_name)
     botocore.regions.EndpointProvider = _for_each_rule_set(botocore.regions.EndpointProvider)
-    # Airflow looks through the stack for the operator that calls, and reads the lines around each frame's.
-    stack = functools.partial(inspect.stack, context=0)
-    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": stack})
+    # Airflow looks through the stack for the operator that calls, and reads the source of each frame.
+    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": _stack})
+
+
+def _stack() -> list[inspect.FrameInfo]:
+    """Return the callers, without the lines of their sources."""
+    frame, found = sys._getframe(1), []
+    while frame is not None:
+        code = frame.f_code
+        found.append(inspect.FrameInfo(frame, code.co_filename, frame.f_lineno, code.co_name, None, None))
+        frame = frame.f_back
+    return found
 
 
 def _by_arguments(method: Any) -> Any:
@@ -68,6 +82,24 @@ def _by_arguments(method: Any) -> Any:
         return returned[which]
 
     return once
+
+
+def _by_first_argument(method: Any) -> Any:
+    returned: dict[Any, Any] = {}
+
+    def once(one: Any, first: Any, *others: Any) -> Any:
+        if first not in returned:
+            returned[first] = method(one, first, *others)
+        return returned[first]
+
+    return once
+
+
+def _accepts_kwargs(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return inspect.getfullargspec(function).varkw is not None
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS)
 
 
 def _for_each_rule_set(kind: Any) -> Any:

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
 
-#: Below the last position so many tasks are read once more: a server can show a task after a later one.
+#: How many tasks below the last position are read once more: a server can show a task after a later one.
 OVERLAP = 50
 #: A page below the last position is worth its request if it shows this many tasks that had not ended.
 WORTH_A_PAGE = 3
-#: A first reading from now on looks for unfinished tasks on at most so many pages.
+#: A first reading from now on looks for unfinished tasks on at most this many pages.
 FIRST_PAGES = 10
 #: How much a task's time can differ from its place in the list.
 _DISORDER = timedelta(minutes=10)
-#: Of a page without times the Detail of at most so many tasks is read.
+#: Of a page without times the Detail of at most this many tasks is read.
 _TIMES_ASKED = 3
 
 

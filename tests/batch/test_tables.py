@@ -8,6 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.batch.inputs import sources
+from airflow_provider_wiro.catalog import model_cache
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.test_landing import lands, manifest_in
 from tests.transfers.s3 import BUCKET
@@ -90,7 +91,10 @@ def without_schema(columns: Any) -> Any:
     return found
 
 
-def test_a_schema_that_is_not_to_be_had_is_said(work: BatchWork, s3: S3) -> None:
+def test_a_schema_that_is_not_to_be_had_is_said(
+    work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_cache, "LONGEST_ASKING_SECONDS", 0.3)
     work.wiro.inject(Fault("server_error", endpoint="Tool/Detail", status=503, times=None))
     s3.put("in/tonight.csv", b"prompt,samples\na robot,1\n")
     lands(work, parameters={"width": 64, "height": 64})

@@ -72,19 +72,19 @@ def test_each_repeat_of_a_request_has_its_own_nonce(server: HostileServer, twin:
         assert_signed(request)
 
 
-def test_two_thousand_requests_in_a_burst_have_two_thousand_nonces(server: HostileServer, twin: Twin) -> None:
+def test_hundreds_of_requests_in_a_burst_have_as_many_nonces(server: HostileServer, twin: Twin) -> None:
     server.on(DETAIL, success(tasklist=[TASK]))
     if twin.kind == "asynchronous":
         import asyncio
 
         async def burst() -> None:
-            await asyncio.gather(*(twin.hook.get_task("7") for _ in range(2000)))
+            await asyncio.gather(*(twin.hook.get_task("7") for _ in range(500)))
 
         twin._runner.run(burst())  # type: ignore[attr-defined]
     else:
-        for _ in range(2000):
+        for _ in range(500):
             twin.get_task("7")
-    assert len({request.headers["x-nonce"] for request in server.requests}) == 2000
+    assert len({request.headers["x-nonce"] for request in server.requests}) == 500
 
 
 @pytest.mark.parametrize(("login", "password"), [("", KEY), (KEY, "")])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroServerError
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError, WiroServerError
 from airflow_provider_wiro.export.export_run import ExportRun
 from airflow_provider_wiro.export.runs import KEPT_SECONDS, LEASE_SECONDS, MAX_KEPT
 from airflow_provider_wiro.export.state import Outcome, Part, RunState, TaskOutcome
@@ -402,6 +402,27 @@ def test_renewing_is_free_while_much_of_the_lease_is_left(export: Export) -> Non
     before = export.text
     run.renew()
     assert export.text == before
+
+
+def test_a_renewal_that_cannot_be_written_is_logged_and_tried_again(
+    export: Export, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, run = with_pending(export, 1)
+    run.take(1)
+    export.now += LEASE_SECONDS / 2
+    (state,) = export.folder.glob("*.json")
+    kept = state.read_bytes()
+    state.unlink()
+    state.mkdir()
+    run.renew()
+    assert "could not say that it is alive, and continues: The state of this export" in caplog.text
+    with pytest.raises(WiroRecordError, match="can't be"):
+        run.renew(for_seconds=9)
+    state.rmdir()
+    state.write_bytes(kept)
+    export.now += LEASE_SECONDS / 2
+    run.renew()
+    assert export.run_of("a").until == export.now + LEASE_SECONDS
 
 
 def test_of_two_runs_that_landed_a_task_the_first_to_commit_reports_it(export: Export) -> None:

@@ -317,7 +317,7 @@ def test_a_late_task_that_cannot_be_stopped_is_a_timeout_all_the_same(
 def test_a_late_task_that_nothing_stops_before_it_is_assigned_is_stopped_once_it_is(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
-    wiro.inject(Fault("slow_assign", seconds=4), Fault("stuck_running"))
+    wiro.inject(Fault("slow_assign", seconds=2.5), Fault("stuck_running"))
 
     with pytest.raises(WiroTaskTimeoutError, match=r"did not end before its deadline .* It was stopped"):
         work.run(deferrable=deferrable, timeout=1)

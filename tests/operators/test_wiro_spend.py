@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
+from airflow_provider_wiro.api import flow
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.exceptions import WiroServerError, WiroUsageError
 from airflow_provider_wiro.hooks.wiro import WiroHook
@@ -144,7 +145,7 @@ def test_the_error_says_that_more_may_have_been_spent(wiro: WiroEmulator) -> Non
 
 
 def test_a_wiro_that_is_down_is_no_zero(wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_wiro.api.retry.CALL_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setitem(flow.call.__kwdefaults__, "patience_seconds", 0.01)
     wiro.inject(Fault("server_error", times=100))
     with pytest.raises(WiroServerError):
         spent()

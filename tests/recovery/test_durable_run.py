@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro import version_compat
-from airflow_provider_wiro.api import endpoints, flow, polling
+from airflow_provider_wiro.api import endpoints, flow, polling, stop_task
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.exceptions import (
     WiroConcurrencyLimitError,
@@ -184,7 +184,7 @@ def test_a_retry_resubmits_a_run_that_failed_or_was_cancelled(
 def test_a_retry_that_polls_during_an_error_before_the_model_ran_follows_the_same_task(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:
-    wiro.inject(Fault("fatal_error", seconds=6.0))
+    wiro.inject(Fault("fatal_error", seconds=3.0))
     die_after_submission(work)
     while wiro.tasks[0].status != "task_error":
         time.sleep(0.05)
@@ -237,6 +237,7 @@ def test_a_retry_whose_connection_does_not_know_the_earlier_task_is_for_a_person
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(polling, "NOT_YET_SECONDS", 0.2)
+    monkeypatch.setattr(stop_task, "NOT_YET_SECONDS", 0.2)
     die_after_submission(work)
     with WiroEmulator(speed=100) as another:
         monkeypatch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", another.connection)
@@ -413,8 +414,9 @@ def test_what_a_deleted_dag_run_left_running_is_stopped_if_asked(
 
 
 def test_a_wait_for_a_slot_does_not_bring_back_the_record_of_a_deleted_dag_run(
-    wiro: WiroEmulator, work: Work
+    wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", lambda *_: 0.05)
     work.ti.dag_run = FakeDagRun()
     work.run()
     wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit"))

@@ -342,6 +342,12 @@ def test_after_the_trigger_nothing_is_checked(wiro: WiroEmulator, work: Work) ->
     assert sum("Estimated" in line for line in work.log.lines) == 1
 
 
+@pytest.fixture
+def _slots_are_free_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_wiro.run.pauses.slot_pause_seconds", lambda *_: 0.05)
+
+
+@pytest.mark.usefixtures("_slots_are_free_soon")
 def test_a_run_that_waits_for_a_slot_is_checked_once(wiro: WiroEmulator, work: Work) -> None:
     wiro.inject(Fault("api_error", endpoint="Run", code=96, message="limit", times=2))
     work.run(deferrable=True, parameters=TYPO)
@@ -351,6 +357,7 @@ def test_a_run_that_waits_for_a_slot_is_checked_once(wiro: WiroEmulator, work: W
 
 
 @BOTH
+@pytest.mark.usefixtures("_slots_are_free_soon")
 def test_a_run_that_waited_for_a_slot_is_sent_with_its_defaults(
     wiro: WiroEmulator, work: Work, deferrable: bool
 ) -> None:

@@ -493,7 +493,7 @@ def test_a_large_output_costs_as_little_memory_as_its_blocks(
     root = f"file://{tmp_path}" if kind == "file" else request.getfixturevalue("bucket").uri("")
     with (
         WiroEmulator(speed=1000, output_bytes=20 * MIB) as small,
-        WiroEmulator(speed=1000, output_bytes=200 * MIB) as large,
+        WiroEmulator(speed=1000, output_bytes=100 * MIB) as large,
     ):
         monkeypatch.setenv("AIRFLOW_CONN_SMALL", small.connection)
         monkeypatch.setenv("AIRFLOW_CONN_LARGE", large.connection)
@@ -518,7 +518,7 @@ land("large")
     (_, before), (landed, after) = (
         json.loads(line) for line in done.stdout.splitlines() if line.startswith("[{")
     )
-    assert landed["total_bytes"] == 200 * MIB
+    assert landed["total_bytes"] == 100 * MIB
     assert after - before < 32 * 1024
 
 

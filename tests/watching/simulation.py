@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,12 @@ class Run:
     errs_from: float = 1e9
     errs_until: float = 1e9
 
-    def shown_at(self, now: float) -> Task:
-        status = "task_postprocess_end" if now >= self.ends else "task_output"
+    def shown_at(self, now: float, *, is_abridged: bool = False) -> Task:
+        """Return it as Task/Detail shows it, or abridged as Task/List does."""
         if self.errs_from <= now < self.errs_until:
-            return Task(self.id, "task_error", debug_error="Traceback\nno machine")
-        return Task(self.id, status, exit_code="0")
+            return _task(self.id, "task_error", debug_error="" if is_abridged else "Traceback\nno machine")
+        status = "task_postprocess_end" if now >= self.ends else "task_output"
+        return _task(self.id, status, exit_code="0")
 
 
 @dataclass
@@ -142,10 +144,10 @@ class Simulation:
     def _respond(self, request: PollRequest, start: int, now: float) -> Any:
         if isinstance(request, DetailRequest):
             return self._by_id[request.watch.wiro_task_id].shown_at(now)
-        there = [run for run in reversed(self.runs) if run.starts <= now - self.list_lag and run.is_listed]
-        page = there[start : start + self.scheduler.page_size]
-        # As the list abridges it.
-        return tuple(replace(run.shown_at(now - self.list_lag), debug_error="") for run in page)
+        then = now - self.list_lag
+        there = (run for run in reversed(self.runs) if run.starts <= then and run.is_listed)
+        page = islice(there, start, start + self.scheduler.page_size)
+        return tuple(run.shown_at(then, is_abridged=True) for run in page)
 
     def _deliver(
         self,
@@ -170,6 +172,12 @@ class Simulation:
             self.updates.setdefault(name, []).append(one)
             if one.is_over and one.task is not None:
                 self.delays[name] = now - self._by_id[name].ends
+
+
+@cache
+def _task(wiro_task_id: str, status: str, **more: str) -> Task:
+    """Return a task; a page of the list has hundreds of the same."""
+    return Task(wiro_task_id, status, **more)  # type: ignore[arg-type]
 
 
 def _moment(seconds: float) -> datetime:
