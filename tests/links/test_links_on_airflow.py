@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from airflow_provider_wiro.triggers import wiro_batch
-from tests.transfers.s3 import BUCKET, S3, serve
+from tests.transfers.conftest import moto_url, s3
+from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.airflow_home import AirflowHome, FinishedRun
+    from tests.transfers.s3 import S3
+
+__all__ = ["moto_url", "s3"]
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_FILE = Path(__file__).parent / "dags" / "links.py"
 CONSOLE = "https://minio.example.com/browser"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    for url in serve():
-        extra = {"endpoint_url": url, "region_name": "us-east-1"}
-        fields = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
-        requests.post(f"{url}/moto-api/reset", timeout=5).close()
-        bucket = S3(url)
-        yield bucket
-        bucket.close()
 
 
 @pytest.fixture(autouse=True)
