@@ -39,6 +39,11 @@ def get_provider_info() -> dict[str, Any]:
             },
             {
                 "source-integration-name": "Wiro",
+                "target-integration-name": "Amazon Simple Storage Service (S3)",
+                "python-module": "airflow_provider_wiro.transfers.wiro_project_to_s3",
+            },
+            {
+                "source-integration-name": "Wiro",
                 "target-integration-name": "Common IO",
                 "python-module": "airflow_provider_wiro.transfers.wiro_to_object_storage",
             },

@@ -145,6 +145,19 @@ async def task_instance_state(task_instance: Any) -> str | None:
     return await sync_to_async(read_task_instance_state)(task_instance)
 
 
+async def wait_until_the_triggerer_answers() -> None:
+    """
+    Return once the triggerer's parent process answers, so that it can store events at once.
+
+    The first answer of a triggerer that has just started takes up to ten seconds, and each one waits for
+    earlier events.
+    """
+    try:
+        await _ask_supervisor()
+    except Exception as error:
+        log.debug("The triggerer doesn't answer: %s", error)
+
+
 async def wait_until_events_are_stored() -> None:
     """
     Return once Airflow has stored the events that a trigger of this process has fired so far.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,9 +57,18 @@ def quicken_boto3() -> None:
     aliaser = botocore.hooks.EventAliaser
     aliaser._alias_event_name = _by_arguments(aliaser._alias_event_name)
     botocore.regions.EndpointProvider = _for_each_rule_set(botocore.regions.EndpointProvider)
-    # Airflow looks through the stack for the operator that calls, and reads the lines around each frame's.
-    stack = functools.partial(inspect.stack, context=0)
-    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": stack})
+    # Airflow looks through the stack for the operator that calls, and reads the source of each frame.
+    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": _stack})
+
+
+def _stack() -> list[inspect.FrameInfo]:
+    """Return the callers, without the lines of their sources."""
+    frame, found = sys._getframe(1), []
+    while frame is not None:
+        code = frame.f_code
+        found.append(inspect.FrameInfo(frame, code.co_filename, frame.f_lineno, code.co_name, None, None))
+        frame = frame.f_back
+    return found
 
 
 def _by_arguments(method: Any) -> Any:

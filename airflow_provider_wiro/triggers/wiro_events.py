@@ -128,6 +128,7 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
                         pause = await watcher.look()
                         await keeper.store()
                         while events := keeper.watch.next_events(CHUNK):
+                            await version_compat.wait_until_the_triggerer_answers()
                             for payload in events.values():
                                 yield TriggerEvent(payload)
                             await version_compat.wait_until_events_are_stored()

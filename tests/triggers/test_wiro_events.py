@@ -40,6 +40,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(project_watcher, "SHORT_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(project_watcher, "PAGE_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(version_compat, "wait_until_events_are_stored", stored)
+    monkeypatch.setattr(version_compat, "wait_until_the_triggerer_answers", stored)
 
 
 class Listener:
@@ -224,13 +225,35 @@ async def test_events_that_airflow_has_not_stored_before_a_kill_are_fired_again(
         patched.setattr(version_compat, "wait_until_events_are_stored", never)
         async with Listener(tmp_path) as first:
             await has_looked(wiro)
-            ids = started(wiro, 2)
-            await until(lambda: len(first.ids) == 2)
+            ids = started(wiro)
+            await until(lambda: first.ids)
     async with Listener(tmp_path) as second:
-        await until(lambda: len(second.ids) == 2)
+        await until(lambda: second.ids)
         await has_looked(wiro)
 
     assert first.ids == second.ids == ids
+
+
+async def test_nothing_is_fired_before_the_triggerer_answers(
+    wiro: WiroEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has just started takes seconds: what it had not stored before a kill would come twice."""
+    answers = asyncio.Event()
+
+    async def wait() -> None:
+        await answers.wait()
+
+    monkeypatch.setattr(version_compat, "wait_until_the_triggerer_answers", wait)
+    async with Listener() as listener:
+        await has_looked(wiro)
+        ids = started(wiro)
+        await asyncio.sleep(0.8)
+        before = list(listener.ids)
+        answers.set()
+        await until(lambda: listener.ids)
+
+    assert before == []
+    assert listener.ids == ids
 
 
 async def test_without_a_place_for_its_progress_a_trigger_says_so_and_starts_from_now(

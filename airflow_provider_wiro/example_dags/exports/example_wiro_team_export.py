@@ -1,9 +1,10 @@
 """
 Export what a team makes at Wiro, within two minutes of its end: on Wiro's site, in n8n, by agents' tools.
 
-An asset watcher fires an event for each Wiro task that ends, no matter who started it; the asset schedules this
-DAG. The events say only that there is something: the export finds out itself what it has not landed yet. So
-many events share one DAG run, and a run that fails loses nothing, since the next one lands its tasks too.
+An asset watcher fires an event for each Wiro task that ends, no matter who started it; the asset schedules
+this DAG. The events say only that there is something: the export finds out itself what it has not landed
+yet. Events can share one DAG run, and a run that fails loses nothing, since the next one lands its
+tasks too.
 
 The watcher looks at the project once a minute, in the triggerer.
 """

@@ -99,8 +99,8 @@ class LookSchedule:
         """
         walk = Walk({watch: set() for watch in self._watches})
         begun = [watch for watch in walk.news if watch.progress.seen is not None]
-        for beginner in walk.news.keys() - begun:
-            yield from self._read(context, walk, [beginner], None, (), patience_seconds)
+        if beginners := [watch for watch in walk.news if watch.progress.seen is None]:
+            yield from self._read(context, walk, beginners, None, (), patience_seconds)
         if begun:
             furthest_behind = min(begun, key=lambda watch: watch.progress.high).progress.seen
             awaited = self._awaited()
