@@ -45,12 +45,14 @@ def test_each_task_has_its_buttons_and_no_log_line_complains(
     assert "Failed to push an xcom" not in logged
     wiro_task_id = done.returned("generate")["wiro_task_id"]
     url = done.returned("generate")["outputs"][0]["url"]
+    task_url = done.xcoms["generate"]["wiro_task_url"]
+    assert task_url.endswith(f"/#task-{wiro_task_id}")
     assert shown(airflow_home, done, "generate") == {
-        "Wiro task": f"{wiro.base_url.removesuffix('/v1')}/#task-{wiro_task_id}",
+        "Wiro task": task_url,
         "First output": url,
     }
     assert shown(airflow_home, done, "land") == {
-        "Wiro task": f"{wiro.base_url.removesuffix('/v1')}/#task-{wiro_task_id}",
+        "Wiro task": task_url,
         "First output": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/0-0.png",
         "In S3": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/",
         "Manifest": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/manifest.json",
