@@ -43,7 +43,7 @@ test: $(INSTALLED) ## lint, and every test but those of `test-matrix`
 	trap 'kill $$on_airflow 2>/dev/null || true' EXIT
 	$(MAKE) lint
 	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 2))
-	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system")
+	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system and not stores")
 	$(call step,pytest: on a real Airflow,wait $$on_airflow || { cat $$log; exit 1; }; tail -n 1 $$log)
 
 .PHONY: lint
@@ -81,6 +81,14 @@ format: $(INSTALLED) ## let ruff sort the imports and format the code
 .PHONY: test-matrix
 test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow; VERSIONS="3.0.6 3.3.2" for some
 	@UV=$(abspath $(UV)) $(PYTHON) -m tests.programs.matrix run $(VERSIONS)
+
+.PHONY: test-stores
+test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .cache; `test` has those against Google's
+	@exec $(BIN)/python -m tests.programs.stores $(ARGS)
+
+.PHONY: test-watchers
+test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
+	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
 
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_wiro.redaction.loggers import plain_logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Connection, Context
+
+log = plain_logger(__name__)
+
+#: A triggerer's child process sends events to its parent once a second.
+_SYNC_SECONDS = 2.0
 
 
 def is_mapped_instance(operator: Any) -> bool:
@@ -93,6 +100,38 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await sync_to_async(sdk.BaseHook.get_connection)(conn_id)
 
 
+def takes_messages_of_threads() -> bool:
+    """
+    Whether several threads of a task may talk to Airflow at once.
+
+    In Airflow 3.0 and 3.1 one thread can read the response to another one's message, after which every call
+    of the task fails.
+    """
+    from airflow import __version__
+
+    major, minor = (int(part) for part in __version__.split(".")[:2])
+    return (major, minor) not in {(3, 0), (3, 1)}
+
+
+async def write_xcom_async(task_instance: Any, key: str, value: Any) -> None:
+    """
+    Write an XCom of a trigger's task instance, without blocking the triggerer's event loop.
+
+    :raises Exception: Airflow's own, if it can't.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+    from asgiref.sync import sync_to_async
+
+    await sync_to_async(XCom.set)(
+        key=key,
+        value=value,
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+    )
+
+
 async def task_instance_state(task_instance: Any) -> str | None:
     """
     Return the state of a trigger's task instance, without blocking the triggerer's event loop.
@@ -104,6 +143,38 @@ async def task_instance_state(task_instance: Any) -> str | None:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(read_task_instance_state)(task_instance)
+
+
+async def wait_until_events_are_stored() -> None:
+    """
+    Return once Airflow has stored the events that a trigger of this process has fired so far.
+
+    Airflow 3.0 to 3.2 don't say when that is, and 3.3 only says it about streams of its own. But the
+    triggerer's child process sends events once a second, in order with its other requests, and its parent,
+    which has one thread, stores them before it serves the next batch of requests. So after two seconds, the
+    response to the second of two requests says that the events are stored. If the parent is busy with
+    earlier events, the first request here waits for that.
+    """
+    import asyncio  # DAG files, which import this module, need none
+
+    try:
+        await _ask_supervisor()
+        await asyncio.sleep(_SYNC_SECONDS)
+        await _ask_supervisor()
+        await _ask_supervisor()
+    except Exception as error:
+        log.debug("The triggerer doesn't answer, so events are expected to be stored by now: %s", error)
+        await asyncio.sleep(2 * _SYNC_SECONDS)
+
+
+async def _ask_supervisor() -> None:
+    """Ask the triggerer's parent process about a task that can't exist."""
+    from asgiref.sync import sync_to_async
+
+    runner = import_module("airflow.sdk.execution_time.task_runner")
+    await sync_to_async(runner.RuntimeTaskInstance.get_task_states)(
+        dag_id="airflow_provider_wiro", task_ids=["none"], run_ids=["none"]
+    )
 
 
 def read_task_instance_state(task_instance: Any) -> str | None:

@@ -13,11 +13,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.airflow_home import AirflowHome, isolate_airflow
+from tests.storage.object_stores.fixtures import azurite, google, google_storage, object_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.input_files.object_storage import Bucket
+
+__all__ = ["azurite", "google", "google_storage", "object_store"]
 
 # At import and not in a fixture: test modules import Airflow, and Airflow reads AIRFLOW_HOME when imported.
 _HOME = isolate_airflow()

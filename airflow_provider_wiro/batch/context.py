@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+    from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
+    from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
+    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
     from airflow_provider_wiro.transport.connection import WiroConnection
 
@@ -32,7 +35,10 @@ class BatchContext:
     :ivar manifest: its path or URI.
     :ivar own: how the manifest is put into S3.
     :ivar rules: what is known of the model.
+    :ivar links: shows where the outputs are.
     :ivar cards: of results that may be reused; None: nothing is reused.
+    :ivar carried: the items that an earlier batch has made; an error: why that isn't known, while items
+        are in flight; None: nothing is taken over.
     """
 
     settings: BatchSettings
@@ -46,4 +52,6 @@ class BatchContext:
     manifest: str
     own: OwnObjects
     rules: ModelRules
+    links: BatchLinks
     cards: BatchCards | None = None
+    carried: CarriedItems | WiroError | None = None

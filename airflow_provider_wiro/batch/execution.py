@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +26,18 @@ from airflow_provider_wiro.batch.preflight.collisions import check_ids_in_keys, 
 from airflow_provider_wiro.batch.preflight.item_checks import check_items
 from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
 from airflow_provider_wiro.batch.preflight.storage_probe import try_outputs, try_storage
-from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+from airflow_provider_wiro.batch.results.asset_events import check_event_count
+from airflow_provider_wiro.batch.results.location import manifest_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
-from airflow_provider_wiro.batch.summary import lineage_fields, return_result
+from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
+from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.batch.summary import lineage_fields, lineage_outputs, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
-from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
+from airflow_provider_wiro.state_files.results_place import parts_uri
 from airflow_provider_wiro.state_files.try_trace import open_trace
+from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,10 +49,10 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
-    from airflow_provider_wiro.exceptions import WiroError
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
@@ -64,6 +70,7 @@ class Sources:
     :ivar trust: what items that come as data may name; None: the DAG file lists the items.
     :ivar id_column: of rows, the column that is their id.
     :ivar data_columns: of rows, the columns that are kept and never sent.
+    :ivar is_kept: a file of inputs is the user's, and stays.
     """
 
     inputs: Any
@@ -72,6 +79,13 @@ class Sources:
     trust: DataTrust | None
     id_column: str | None = None
     data_columns: Sequence[str] = ()
+    is_kept: bool = True
+
+    @property
+    def file(self) -> str | None:
+        """The file of the inputs, None if they are a list, or a file that is gone after the task."""
+        is_file = isinstance(self.inputs, str | os.PathLike) and self.is_kept
+        return str(self.inputs).strip() if is_file else None
 
     def open(
         self, settings: BatchSettings, find_model: Callable[[], Model | None], *, keeps_bad: bool
@@ -136,7 +150,7 @@ class BatchExecution:
 
     :param hook: whose connection Airflow was asked for.
     :param stopper: has been given the journal.
-    :param on_ready: called before the first Run.
+    :param links: shows where the outputs are.
     """
 
     def __init__(
@@ -148,7 +162,7 @@ class BatchExecution:
         stopper: BatchStopper,
         context: Context,
         task_try: TaskTry,
-        on_ready: Callable[[], None],
+        links: BatchLinks,
     ) -> None:
         self._settings = settings
         self._sources = sources
@@ -157,9 +171,11 @@ class BatchExecution:
         self._stopper = stopper
         self._context = context
         self._task_try = task_try
-        self._on_ready = on_ready
+        self._links = links
         #: What is known of the items, and where the manifest is; None until the journal is read.
         self._known: tuple[BatchState, str] | None = None
+        #: The folder of all objects, None if nothing lands.
+        self._landed_below: str | None = None
 
     def run(
         self, journal: Journal | None, resumption: Resumption, *, waits: bool
@@ -184,8 +200,9 @@ class BatchExecution:
             if transfer is not None:
                 opened.enter_context(transfer)
                 own = transfer.own_objects
+                self._landed_below = transfer.folder
             manifest = self._manifest(transfer)
-            shards = ResultShards(shards_uri(context, manifest), own)
+            shards = ResultShards(parts_uri(context, manifest), own)
             self._stopper.check()  # fetching the inputs can take long
             missing = self._missing_journal_error(resumption, is_unseen=trace.is_missing)
             if journal is None:
@@ -206,21 +223,27 @@ class BatchExecution:
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
+                done, failed = summary["succeeded"], summary["failed"]
+                self._end_progress(ProgressCounts.at_the_end(summary["total"], done, failed))
+                self._begin_links(transfer)
+                self._links.end(manifest, own.verify)
                 return dict(summary)
             rules = self._rules()
             if transfer is not None:
                 check_ids_in_keys(transfer.key_template, inputs)
+            carried = self._carried(opened, inputs, state, resumption)
             if state.has_sent_nothing:
                 if transfer is not None:
                     try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
                 try_storage(shards, manifest, log)
                 count, most = f"{len(inputs):,}", settings.max_active
                 log.info("Running %s items of %s, at most %d at once.", count, settings.model, most)
-            self._on_ready()
+            self._begin_links(transfer)
             self._stopper.adopt(state)
-            shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id)
+            is_made = carried.__contains__ if isinstance(carried, CarriedItems) else lambda _: False
+            shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id, is_made=is_made)
             if state.has_sent_nothing:
-                check_items(inputs, rules, settings, self._stopper.check)
+                check_items(inputs, rules, settings, self._stopper.check, is_made=is_made)
             return self._work(
                 BatchContext(
                     settings,
@@ -234,7 +257,9 @@ class BatchExecution:
                     manifest,
                     own,
                     rules,
+                    self._links,
                     cards=self._cards(opened, transfer),
+                    carried=carried,
                 ),
                 resumption,
                 waits=waits,
@@ -247,16 +272,24 @@ class BatchExecution:
         from airflow_provider_wiro.lineage.openlineage import operator_lineage
 
         state, manifest = self._known
-        outputs = [(manifest, None)] if is_over else []
-        model = self._settings.model
-        return operator_lineage(model, lineage_fields(state, model), outputs=outputs)
+        model, given = self._settings.model, self._sources.file
+        return operator_lineage(
+            model,
+            lineage_fields(state, model),
+            inputs=[] if given is None else [given],
+            outputs=lineage_outputs(state, manifest, self._landed_below) if is_over else [],
+        )
 
     def _work(
         self, batch: BatchContext, resumption: Resumption, *, waits: bool
     ) -> BatchSummary | dict[str, Any]:
         worker = BatchWorker(batch)
-        with self._stopper.working(worker):
-            request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        request = None
+        try:
+            with self._stopper.working(worker):
+                request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        finally:
+            self._end_progress(_end_of(batch.state) if request is None else request.counts)
         if request is not None:
             notes = notes_of(self._settings, batch.inputs, batch.state) if request.lost else None
             arguments = deferral_arguments(request, self._settings, batch.inputs.fingerprint, notes)
@@ -264,8 +297,25 @@ class BatchExecution:
             return arguments
         max_tries = self._context["ti"].max_tries
         return return_result(
-            batch, worker.fatal, max_tries, self._task_try, self._stopper.check, worker.spending
+            batch,
+            worker.fatal,
+            max_tries,
+            self._task_try,
+            self._stopper.check,
+            worker.spending,
+            undeleted=worker.undeleted,
         )
+
+    def _end_progress(self, counts: ProgressCounts | None) -> None:
+        """Write how far the batch is when this part of it ends."""
+        if self._settings.progress is not None and counts is not None:
+            self._settings.progress.end(counts)
+
+    def _begin_links(self, transfer: ItemTransfer | None) -> None:
+        if transfer is None:
+            self._links.begin(None, "")
+        else:
+            self._links.begin(transfer.destination.bucket, transfer.key_template)
 
     def _rules(self) -> ModelRules:
         settings = self._settings
@@ -276,6 +326,8 @@ class BatchExecution:
     def _inputs(self) -> Inputs:
         settings = self._settings
         inputs = self._sources.open(settings, self._model, keeps_bad=not settings.fails_fast)
+        if settings.has_event_for_each:
+            check_event_count(len(inputs))
         if not len(inputs):
             settings.log.warning("`inputs` has no items: nothing is run, and the manifest will be empty.")
         if inputs.has_unknown_columns:
@@ -311,6 +363,20 @@ class BatchExecution:
                 self._settings, self._hook.connection, resumption.before, where, also=changed
             )
         raise WiroUsageError(changed)
+
+    def _carried(
+        self, opened: ExitStack, inputs: Inputs, state: BatchState, resumption: Resumption
+    ) -> CarriedItems | WiroError | None:
+        settings, (_, manifest) = self._settings, self._known or (None, "")
+        if not settings.retry_failed_only or resumption.must_poll is not None:
+            return None
+        try:
+            lands = self._destination.s3 is not None
+            return opened.enter_context(CarriedItems.find(settings, inputs, state, manifest, lands=lands))
+        except WiroError as error:
+            if not state.attempts:
+                raise
+            return error  # what is in flight is followed to its end first
 
     def _cards(self, opened: ExitStack, transfer: ItemTransfer | None) -> BatchCards | None:
         settings = self._settings
@@ -363,3 +429,8 @@ class BatchExecution:
         if resumption.before is not None:
             return partial(fail_without_journal, self._settings, self._hook.connection, resumption.before)
         return unseen_tries if is_unseen and not self._settings.resubmits_orphans else None
+
+
+def _end_of(state: BatchState) -> ProgressCounts:
+    """Count how many items are how far once nothing of the batch runs, or another try follows it."""
+    return ProgressCounts.at_the_end(state.total, state.count(ItemState.DONE), state.count(ItemState.FAILED))

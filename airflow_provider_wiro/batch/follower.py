@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.run_summary import check_success, success_warnings
 from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
+from airflow_provider_wiro.batch.deletion.refusal import why_kept
 from airflow_provider_wiro.batch.results.item_result import item_result
+from airflow_provider_wiro.batch.reuse.few_lines import FewLines
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroError,
     WiroNotFoundError,
     WiroOutputError,
+    WiroOutputRefusedError,
     WiroTaskCancelledError,
     WiroTaskTimeoutError,
 )
@@ -54,6 +57,7 @@ class RunFollower:
         self._hook = hook
         self._transfer = transfer
         self._reused = reused
+        self._kept_log = FewLines(queue.settings.log)
         self._landing = asyncio.Semaphore(transfer.size if transfer else 1)
 
     def deadline(self, attempt: Attempt) -> float:
@@ -177,6 +181,14 @@ class RunFollower:
 
     async def _settle(self, item: int, task: Task) -> bool:
         """Decide what becomes of the item of a task that has ended; False: the next try will see the end."""
+        if task.has_succeeded and not task.outputs and self._queue.state.deletions.may_be_gone(item):
+            gone = WiroOutputRefusedError(
+                f"The outputs of Wiro task {task.id} landed in S3 and were deleted from Wiro, and then the "
+                "part of the results that names them was lost. Find them by the task's id, in the keys or in "
+                "the objects' metadata. The item is not run again."
+            )
+            await self._queue.fail(item, gone, task, is_final=True, keeps_task=True)
+            return True
         try:
             check_success(task, min_outputs=self._settings.min_outputs)
         except WiroTaskCancelledError as error:
@@ -221,8 +233,29 @@ class RunFollower:
         result = item_result(
             "succeeded", starts, task, files=files, include_links=self._settings.include_links
         )
-        await self._queue.end(item, result)
+        await self._queue.end(item, result, deletes=await self._may_delete(item, task))
         return True
+
+    async def _may_delete(self, item: int, task: Task) -> bool | None:
+        """Return whether Wiro's copies of what has landed may be deleted; None where nobody wants that."""
+        if self._transfer is None or not self._settings.delete_after:
+            return None
+        reason = why_kept(
+            task,
+            self._queue.inputs[item],
+            (await self._hook.get_wiro_connection()).base_url,
+            is_unverified=item in self._transfer.unverified,
+            deletes_shared=self._settings.deletes_shared_inputs,
+        )
+        self._transfer.unverified.discard(item)
+        if reason is not None:
+            self._kept_log.warning(
+                "%s: the files of Wiro task %s stay at Wiro: %s.",
+                self._queue.inputs.name(item),
+                task.id,
+                reason,
+            )
+        return reason is None
 
     async def _landed(
         self, transfer: ItemTransfer, item: int, task: Task, inputs: str | None

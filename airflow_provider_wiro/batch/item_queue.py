@@ -237,11 +237,17 @@ class ItemQueue:
         may_retry: bool = False,
         keeps_task: bool = False,
         is_billed: bool = False,
+        deletes: bool | None = None,
     ) -> None:
         """Record the result of an item that is over, see :meth:`BatchRecorder.end`."""
         try:
             await self.recorder.end(
-                item, result, may_retry=may_retry, keeps_task=keeps_task, is_billed=is_billed
+                item,
+                result,
+                may_retry=may_retry,
+                keeps_task=keeps_task,
+                is_billed=is_billed,
+                deletes=deletes,
             )
         except WiroError as error:
             self.close(error)

@@ -15,6 +15,7 @@ from airflow_provider_wiro.landing.reused import ReusedResult, reused_answer
 from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
 from airflow_provider_wiro.landing.s3.destination import open_destination
 from airflow_provider_wiro.landing.s3.transfer import S3Transfer
+from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ItemTransfer:
     :param task_instance: of Airflow, named in the objects' metadata.
     :ivar manifest: where the batch's manifest is to be; no output lands there.
     :ivar cards: keeps the cards of items that have landed; None: none are kept.
+    :ivar unverified: items with an output that may be truncated.
     :ivar size: how many items are landed at once.
     :raises WiroUsageError: a setting can't be right.
     """
@@ -58,6 +60,7 @@ class ItemTransfer:
         self._in_flight: set[S3Transfer] = set()
         self.manifest: str | None = None
         self.cards: KeepsCards | None = None
+        self.unverified: set[int] = set()
         self.destination = open_destination(replace(settings, s3_key=self._key(0, _SOME_ID)))
         self.size = settings.max_concurrency
         self.threads = ThreadPoolExecutor(settings.max_concurrency, thread_name_prefix="wiro-landing")
@@ -70,6 +73,13 @@ class ItemTransfer:
     def key_template(self) -> str:
         """The key of each object as the user gave it."""
         return self._settings.s3_key
+
+    @property
+    def folder(self) -> str:
+        """The URI of the folder that all objects are in: the part of their keys before a placeholder."""
+        template = self.key_template
+        key = split_url(template)[1] if template.startswith("s3://") else template
+        return f"s3://{self.bucket}/{key.partition('{')[0].rpartition('/')[0]}"
 
     @property
     def own_objects(self) -> OwnObjects:
@@ -102,6 +112,8 @@ class ItemTransfer:
         with self._hook.for_thread() as hook:
             transfer = self._transfer(hook, item, task, item_id, is_retry=is_retry)
             files = self._run(transfer)
+        if transfer.unverified:
+            self.unverified.add(item)
         if self.cards is not None and inputs is not None:
             self.cards.keep(inputs, transfer, files)
         return files

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
+from airflow_provider_wiro.batch.deletion.deleter import FileDeleter
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.log import Progress
+from airflow_provider_wiro.batch.log import Progress, counts_of
 from airflow_provider_wiro.batch.lost_runs.strays import StrayRuns
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_items
 from airflow_provider_wiro.batch.settings import DeferralRequest
@@ -68,6 +69,7 @@ class BatchRunner:
         self._must_poll = must_poll
         self._submitter = ItemSubmitter(queue, hook, sender, resolver, limit, self._follow, gate)
         self._strays = StrayRuns(queue, hook, resolver)
+        self._deleter = FileDeleter(queue, hook)
         self._children: set[asyncio.Task[None]] = set()
         self._resolving: asyncio.Task[None] | None = None
         self._interruption: BaseException | None = None
@@ -105,9 +107,12 @@ class BatchRunner:
                 waiting = self._waiting()
                 break
             progress.log(self._settings.now(), running=len(queue.active))
+            self._note_progress()
             await self._keep(is_last=False)
             if self._strays.is_due and (is_at_work or self._gate.is_waiting):
                 self._begin(self._strays.check())
+            if self._deleter.is_due:
+                self._begin(self._deleter.work())
             await queue.sleep(_TICK_SECONDS)
         await self.leave()
         await self._keep(is_last=True)
@@ -115,10 +120,18 @@ class BatchRunner:
             await self._strays.check()
             await self._keep(is_last=True)
         await self._check_owner()
+        if await self._deleter.finish():
+            await self._keep(is_last=True)
         if waiting is not None:
-            return replace(waiting, progress=progress.line(running=len(queue.active)))
+            line = progress.line(running=len(queue.active))
+            return replace(waiting, progress=line, counts=counts_of(queue.recorder, queue.active))
         progress.log(self._settings.now(), running=len(queue.active), is_last=True)
         return None
+
+    def _note_progress(self) -> None:
+        xcom = self._settings.progress
+        if xcom is not None and xcom.is_due:
+            xcom.note(counts_of(self._queue.recorder, self._queue.active))
 
     async def leave(self) -> None:
         """Follow nothing more; the tasks continue to run."""
@@ -126,6 +139,11 @@ class BatchRunner:
         for child in children:
             child.cancel()
         await asyncio.gather(*children, return_exceptions=True)
+
+    @property
+    def undeleted(self) -> WiroError | None:
+        """Why files that have landed are still at Wiro; None: nothing is in the way."""
+        return self._deleter.problem
 
     def wake(self) -> None:
         """Have :meth:`work` check whether there is something to do."""

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
+    from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,17 @@ class BatchSettings:
     :ivar include_links: keep the URLs of outputs in results.
     :ivar reuse_results: the folder of result cards, None: nothing is reused.
     :ivar reuse_max_age: reuse only what is younger, in seconds.
+    :ivar progress: writes how far the batch is as an XCom; None writes nothing.
     :ivar check_parameters: how strictly items are compared with the model's schema.
     :ivar fill_defaults: send omitted parameters with the schema's default.
     :ivar allow_categories: of those that are refused otherwise.
     :ivar max_cost_usd: the budget over all tries, None if there is none.
     :ivar refuses_unknown_price: run nothing whose price isn't known, if there is a budget.
+    :ivar retry_failed_only: the manifest of an earlier batch, whose successes are not run again; True: the
+        one that is where this batch's will be; None: all items are run.
+    :ivar delete_after: delete Wiro's copies of what has landed.
+    :ivar deletes_shared_inputs: also where other runs may need them.
+    :ivar has_event_for_each: an asset alias is given an event for each item.
     :ivar metrics: count the items' tasks; None counts nothing.
     """
 
@@ -73,11 +81,21 @@ class BatchSettings:
     reuse_results: str | None = None
     reuse_max_age: float | None = None
     metrics: RunMetrics | None = None
+    progress: ProgressXCom | None = None
     check_parameters: CheckMode = "warn"
     fill_defaults: bool = False
     allow_categories: Sequence[str] = ()
     max_cost_usd: Decimal | None = None
     refuses_unknown_price: bool = False
+    retry_failed_only: str | bool | None = None
+    delete_after: bool = False
+    deletes_shared_inputs: bool = False
+    has_event_for_each: bool = False
+
+    @property
+    def counts_reused(self) -> bool:
+        """Whether results that were made before can be among the items."""
+        return self.reuse_results is not None or bool(self.retry_failed_only)
 
     @property
     def needs_model(self) -> bool:
@@ -100,6 +118,7 @@ class DeferralRequest:
     :ivar limit: how many runs may be in flight, as learned from Wiro's refusals.
     :ivar lost: items whose Run may have started a task which is not known.
     :ivar progress: how far the batch is, for its log.
+    :ivar counts: the same in numbers.
     """
 
     wiro_task_ids: Sequence[str]
@@ -108,3 +127,4 @@ class DeferralRequest:
     limit: int
     lost: int = 0
     progress: str = ""
+    counts: ProgressCounts | None = None

@@ -23,6 +23,7 @@ from airflow_provider_wiro.batch.runner import BatchRunner
 from airflow_provider_wiro.batch.spending.budget import Budget
 from airflow_provider_wiro.batch.spending.gate import SpendingGate
 from airflow_provider_wiro.batch.state import entries
+from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError
 from airflow_provider_wiro.hooks.wiro_async import know_connection
 
@@ -54,6 +55,8 @@ class BatchWorker:
         self.has_stopped_all = False
         #: What ended the whole batch.
         self.fatal: Exception | None = None
+        #: Why files that have landed are still at Wiro.
+        self.undeleted: WiroError | None = None
         #: What was spent, if there is a budget.
         self.spending: SpendingReport | None = None
 
@@ -162,6 +165,10 @@ class BatchWorker:
                 self._stop()
             try:
                 if must_poll is None:  # else it continues after a deferral
+                    if isinstance(batch.carried, WiroError):
+                        queue.close(batch.carried)
+                    elif batch.carried is not None:
+                        await batch.carried.settle(queue, hook)
                     await reused.settle()
                 waiting = await runner.work(waits=waits)
                 await _note_late_costs(hook, queue, waiting)
@@ -175,6 +182,7 @@ class BatchWorker:
                 return waiting
             finally:
                 self.fatal = queue.fatal
+                self.undeleted = runner.undeleted
                 self.spending = gate.report()
 
     async def _end(

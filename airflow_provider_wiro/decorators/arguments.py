@@ -131,6 +131,7 @@ class CommonArguments(TaskArguments, total=False):
     estimate_only: bool
     reuse_results: str | None
     reuse_max_age: float | timedelta | None
+    log_links: bool
 
 
 class RunArguments(CommonArguments, total=False):
@@ -162,9 +163,13 @@ class BatchArguments(CommonArguments, total=False):
     max_concurrency: int
     part_size: int
     require_size: bool
+    delete_after: bool
+    delete_shared_inputs: bool
+    asset_events: Literal["one", "each"]
     allowed_local_paths: Sequence[str | os.PathLike[str]]
     allowed_connections: Sequence[str]
     allowed_item_parameters: Sequence[str]
     include_links: bool
+    retry_failed_only: str | bool | Mapping[str, Any] | None
     id_column: str | None
     data_columns: Sequence[str]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import DecoratedOperator
 
+from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY
 from airflow_provider_wiro.decorators.function_call import call_function, check_function, function_name
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures
-from airflow_provider_wiro.operators.wiro_batch import DEFAULT_KEY, WiroBatchRunOperator
+from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -68,6 +69,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
             raise WiroUsageError(
                 "Expected no `inputs` for @task.wiro_batch: what the function returns are the inputs."
             )
+        self._has_own_file = False
         super().__init__(
             python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, inputs=(), **kwargs
         )
@@ -86,11 +88,15 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
     ) -> BatchSummary:
         with tempfile.TemporaryDirectory(prefix="wiro-inputs-") as folder:
+            items = Path(folder) / "items.jsonl"
             with airflow_failures():
-                self.inputs = self._returned_items(
-                    context, Path(folder) / "items.jsonl", is_beginning=is_beginning
-                )
+                self.inputs = self._returned_items(context, items, is_beginning=is_beginning)
+            self._has_own_file = self.inputs == str(items)
             return super()._continue(context, resumption, is_beginning=is_beginning)
+
+    @property
+    def _keeps_inputs(self) -> bool:
+        return not self._has_own_file
 
     def _returned_items(self, context: Context, items: Path, *, is_beginning: bool) -> str:
         """
@@ -123,9 +129,11 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
 
     def _kept_items(self, context: Context, *, is_beginning: bool) -> KeptItems:
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
-        from airflow_provider_wiro.batch.results.location import manifest_uri, shards_uri
+        from airflow_provider_wiro.batch.results.location import manifest_uri
         from airflow_provider_wiro.decorators.kept_items import KeptItems
+        from airflow_provider_wiro.operators.batch_parts import own_objects_of
         from airflow_provider_wiro.recovery.record_store import current_try
+        from airflow_provider_wiro.state_files.results_place import parts_uri
         from airflow_provider_wiro.storage.open_folder import open_folder
 
         manifest = manifest_uri(
@@ -138,7 +146,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         if self.manifest_uri:
             check_manifest(manifest, self._manifest_template, None)
         return KeptItems(
-            open_folder(shards_uri(context, manifest), self._own_objects()),
+            open_folder(parts_uri(context, manifest), own_objects_of(self)),
             current_try(context, retries=self.retries, is_beginning=is_beginning),
             context["ti"].max_tries,
         )
@@ -147,7 +155,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         """Return the bucket of the outputs, None where none are landed."""
         from dataclasses import replace
 
-        from airflow_provider_wiro.landing.s3.destination import open_destination
+        from airflow_provider_wiro.landing.s3.destination import S3Settings, open_destination
         from airflow_provider_wiro.storage.s3.location import split_url
 
         if not self.s3_bucket and self.s3_key == DEFAULT_KEY:
@@ -155,4 +163,4 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         if self.s3_key.startswith("s3://"):
             return split_url(self.s3_key)[0]
         # The S3 connection can name it.
-        return self.s3_bucket or open_destination(replace(self._s3_settings(), s3_key="x")).bucket.name
+        return self.s3_bucket or open_destination(replace(S3Settings.of(self), s3_key="x")).bucket.name

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.batch.results.shards import record_errors
-from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.state_files.task_try import WrittenBy, is_of_deleted_dag_run, was_cleared_since
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

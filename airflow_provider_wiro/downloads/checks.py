@@ -42,6 +42,14 @@ _READABLE_CODINGS = frozenset({"", "identity", "chunked"})
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
+class NoFileError(WiroOutputUnavailableError):
+    """
+    Wiro shows no link for an output, or its link leads to no file.
+
+    Soon after the task's end it may still come. Later the link has expired, or the file was deleted.
+    """
+
+
 def _subject(output: Output) -> str:
     """Return an output's label for the start of a sentence."""
     return f"O{output.label[1:]}"
@@ -115,16 +123,16 @@ def no_url(output: Output, how: str) -> WiroOutputRefusedError:
     return WiroOutputRefusedError(f"{_subject(output)} is at something that is no usable URL: {how}.")
 
 
-def no_link_yet(output: Output) -> WiroOutputUnavailableError:
+def no_link_yet(output: Output) -> NoFileError:
     """Return the error for a file whose link Wiro doesn't show yet."""
-    return WiroOutputUnavailableError(
+    return NoFileError(
         f"Wiro's Detail shows no link for {output.label} yet. It can come some time after the task's end."
     )
 
 
-def no_file_yet(output: Output, status: int) -> WiroOutputUnavailableError:
+def no_file_yet(output: Output, status: int) -> NoFileError:
     """Return the error for a link that leads nowhere although Wiro's Detail shows it."""
-    return WiroOutputUnavailableError(
+    return NoFileError(
         f"The CDN responds with HTTP {status} for {output.label}, though Wiro's Detail shows this link: "
         "the file may not have arrived at the CDN yet, or was deleted."
     )
@@ -215,7 +223,7 @@ def unverified(output: Output, received: int) -> str:
 def bad_status(output: Output, status: int) -> WiroOutputUnavailableError:
     """Return the error for a response without a file."""
     if status in EXPIRED_STATUSES:
-        return WiroOutputUnavailableError(
+        return NoFileError(
             f"The CDN responded with HTTP {status} for {output.label}: its link has expired or was deleted. "
             "A fresh link comes with the task's Detail."
         )

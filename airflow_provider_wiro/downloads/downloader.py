@@ -27,6 +27,8 @@ class Downloader:
     :param fetch_task: reads the task again, for fresh links.
     :param check: raises what is to end the downloads; called before and while waiting.
     :param require_size: refuse a file of unknown size whose end is the connection's.
+    :param session: of connections that several tasks share, which stays open; default: one of its own.
+    :param awaits_files: what Wiro or the CDN doesn't show yet is waited for, for up to a minute.
     :ivar idle_seconds: how long a connection may bring nothing before another is made.
     :ivar unverified: indexes of the outputs that may be truncated: of unknown size, ended by the connection.
     """
@@ -39,12 +41,16 @@ class Downloader:
         check: Callable[[], None],
         *,
         require_size: bool = False,
+        session: OutputSession | None = None,
+        awaits_files: bool = True,
     ) -> None:
         self.check = check
         self.require_size = require_size
+        self.awaits_files = awaits_files
         self.idle_seconds = ranges.idle_seconds(connection.read_timeout)
         self.unverified: set[int] = set()
-        self.session = OutputSession(connection, self.idle_seconds)
+        self.session = OutputSession(connection, self.idle_seconds) if session is None else session
+        self._is_shared = session is not None
         self._fetch_task = fetch_task
         self._outputs = {output.index: output for output in task.outputs}
         self._renewing = threading.Lock()
@@ -53,7 +59,8 @@ class Downloader:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.session.__exit__(*exc_info)
+        if not self._is_shared:
+            self.session.__exit__(*exc_info)
 
     def renew(self, stale: Output) -> Output:
         """

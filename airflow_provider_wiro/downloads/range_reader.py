@@ -300,6 +300,8 @@ class RangeReader:
     def _wait(self, stall: StallTimeout, error: WiroError, *, asked: float | None = None) -> None:
         """Pause before another try, or raise ``error`` if there were enough."""
         self._downloader.check()  # it may have been interrupted from here
+        if isinstance(error, checks.NoFileError) and not self._downloader.awaits_files:
+            raise error
         seconds = stall.pause(time.monotonic(), random.random(), asked=asked)
         if seconds is None:
             raise error

@@ -262,7 +262,7 @@ def check_renewed(old: Output, new: Output | None) -> Output:
     :raises WiroOutputRefusedError: Wiro shows another file now.
     """
     if new is None:
-        raise WiroOutputUnavailableError(
+        raise download_checks.NoFileError(
             f"Wiro's Detail doesn't show {old.label} any more, or not at the moment."
         )
     if old.url is None and new.content is None:

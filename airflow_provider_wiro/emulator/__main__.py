@@ -82,6 +82,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         ),
         ("kill_from", "status from which a kill works"),
         ("task_fields", "a task's id and outputs, or, as the kits read them, taskid and output"),
+        ("list_fields", "what Task/List shows of a task: as much as is known, or its id and status"),
         ("price_row", "row of the price list that is billed if several fit"),
     ):
         choices = CHOICES[name]

@@ -15,6 +15,7 @@ Nonces = Literal["strict", "reusable"]
 KillFrom = Literal["assign", "accept"]
 TaskFields = Literal["documented", "kits"]
 PriceRow = Literal["first", "dearest"]
+ListFields = Literal["documented", "few"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "socket_registrations": get_args(SocketRegistrations),
@@ -23,6 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "kill_from": get_args(KillFrom),
     "task_fields": get_args(TaskFields),
     "price_row": get_args(PriceRow),
+    "list_fields": get_args(ListFields),
 }
 """The values of the settings that have a few only, the default first."""
 _AMOUNTS = ("late_cost_seconds", "teammates")
@@ -87,6 +89,8 @@ class Settings:
     """
     parameters_as_text: bool = False
     """Show a task's `parameters` as JSON text."""
+    list_fields: ListFields = "documented"
+    """With "few", an item of `Task/List` has a task's id and status alone."""
     task_fields: TaskFields = "documented"
     """With "kits" a task has `taskid` and `output` where the reference has `id` and `outputs`."""
 

@@ -15,7 +15,7 @@ from airflow_provider_wiro.emulator.state.runs import start_tasks
 from airflow_provider_wiro.emulator.state.snapshots import TaskSnapshot, snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.emulator.state.recording import Counts, ReceivedRequest
     from airflow_provider_wiro.emulator.state.world import World
@@ -143,6 +143,36 @@ class WiroEmulator:
         return self._on_loop(
             lambda world: start_tasks(world, model, parameters, seconds=(seconds,), teammate=True)[0].id
         )
+
+    def start_tasks(
+        self,
+        model: str,
+        parameters: Mapping[str, Any],
+        *,
+        seconds: Sequence[float | None] = (None,),
+        project_id: str = "",
+    ) -> list[str]:
+        """
+        Let somebody else start runs, as at Wiro's site or by another tool, and return their tasks' ids.
+
+        They are the project's own, as those of Run are.
+
+        :param seconds: starts a task for each entry, which is how long it lasts; `None` is as long as the
+            model takes.
+        :param project_id: the project that is billed; empty for the caller's own.
+        """
+        body = {**parameters, "projectid": project_id} if project_id else parameters
+        return self._on_loop(
+            lambda world: [task.id for task in start_tasks(world, model, body, seconds=seconds)]
+        )
+
+    def forget_task(self, task_id: str) -> None:
+        """
+        Let a task vanish: Detail and List don't know it any more. The counters do.
+
+        :raises ValueError: if there is no such task.
+        """
+        self._on_loop(lambda world: world.forget(task_id))
 
     def clear_faults(self) -> None:
         """Disarm every fault that can still fire."""

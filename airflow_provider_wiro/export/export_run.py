@@ -23,11 +23,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_wiro.exceptions import WiroRecordError
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError
 from airflow_provider_wiro.export import runs, tasks
 from airflow_provider_wiro.export.runs import LEASE_SECONDS, Commit
+from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.task_history.changes import read_changes
-from airflow_provider_wiro.task_history.open_tasks import ask_for
+from airflow_provider_wiro.task_history.open_tasks import OpenTasks, ask_for
 from airflow_provider_wiro.task_history.position import number_of
 
 if TYPE_CHECKING:
@@ -41,12 +42,13 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.export.state_store import ExportStateStore
     from airflow_provider_wiro.export.wanted import Verdict
     from airflow_provider_wiro.task_history.changes import Changes
-    from airflow_provider_wiro.task_history.open_tasks import OpenTasks
 
     #: Runs a flow, as :meth:`~airflow_provider_wiro.hooks.wiro.WiroHook.run_flow` does.
     RunFlow = Callable[[Callable[[FlowContext], Flow[Any]]], Any]
 
 T = TypeVar("T")
+
+log = plain_logger(__name__)
 
 #: How often a first reading is repeated because another run has made one meanwhile.
 _MOST_READINGS = 5
@@ -147,15 +149,24 @@ class ExportRun:
         else:
             raise WiroRecordError("Several runs have begun this export at once. A retry continues it.")
         state = self._store.known()
-        asked = tasks.to_ask(state, changes.running, max_asked)
-        found: OpenTasks = run_flow(partial(ask_for, ids=asked, check=check))
-        vanished = self._change(lambda state: tasks.with_open_tasks(state, found, self._token, self._now()))
+        asked = tasks.to_ask(state, changes.running.union(changes.started), max_asked)
+        vanished: tuple[int, ...] = ()
+        found = OpenTasks()
+        if asked:
+            found = run_flow(partial(ask_for, ids=asked, check=check))
+            vanished = self._change(
+                lambda state: tasks.with_open_tasks(state, found, self._token, self._now())
+            )
         state = self._store.known()
         return Look(len(state.pending), len(state.open), vanished, changes.without_number, found.failure)
 
     def take(self, most: int) -> Chunk:
         """Claim the next tasks, the oldest first. What is claimed and not committed is given again."""
         return self._change(lambda state: runs.with_claim(state, self._token, most))
+
+    def try_again(self) -> int:
+        """Let :meth:`take` give again what could not be landed; return how many tasks that are."""
+        return self._change(lambda state: runs.with_second_try(state, self._token))
 
     def commit(
         self,
@@ -180,12 +191,24 @@ class ExportRun:
         """
         Say that this run is alive. Cheap: it writes only if a third of the lease is over.
 
+        If that can't be written, it is said in the log: at worst another run takes over, and lands twice.
+
         :param for_seconds: how long it will be silent now, such as while it is deferred; always written.
+        :raises WiroRecordError: that can't be written.
         """
-        if for_seconds is None and self._now() - self._renewed_at < self._lease_seconds / 3:
+        if for_seconds is not None:
+            lease = max(self._lease_seconds, for_seconds)
+            self._change(lambda state: (state, None), lease_seconds=lease)
             return
-        lease = max(self._lease_seconds, for_seconds or 0.0)
-        self._change(lambda state: (state, None), lease_seconds=lease)
+        if self._now() - self._renewed_at < self._lease_seconds / 3:
+            return
+        self._renewed_at = self._now()  # the other threads need not write it as well
+        try:
+            self._change(lambda state: (state, None))
+        except WiroOvertakenError:
+            raise
+        except WiroRecordError as error:
+            log.warning("The export could not say that it is alive, and continues: %s", error)
 
     def verdict(self, task: Task, chunk: Chunk) -> Verdict:
         """
@@ -199,6 +222,11 @@ class ExportRun:
             is_unclear=number_of(task.id) in chunk.unclear,
             since=None if since is None else datetime.fromtimestamp(since, UTC),
         )
+
+    @property
+    def known(self) -> ExportState:
+        """The state of the export as it was last read or written."""
+        return self._store.known()
 
     def end(self, write_manifest: Callable[[RunState], str | None]) -> RunState:
         """

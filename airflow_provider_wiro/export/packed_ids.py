@@ -1,8 +1,8 @@
 """
 Sorted ids as a short text: 100,000 take some 100 to 250 kB.
 
-Their differences are written as JSON and compressed, all by code in C: a state is read and written for each
-chunk of tasks.
+Their differences are written as JSON and compressed, all by code in C, and in blocks that stay the same: a
+state is written for each chunk of tasks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import zlib
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,29 @@ if TYPE_CHECKING:
 
 #: What a text may unpack to: some millions of ids.
 _MOST_BYTES = 64 * 1024 * 1024
+#: How many ids a block has.
+_BLOCK = 2000
+
+
+def pack_blocks(ids: tuple[int, ...]) -> list[str]:
+    """
+    Return sorted ids as several texts.
+
+    Ids are taken away at the beginning: then all texts but the first stay the same, and are made once.
+    """
+    ends = range(len(ids), 0, -_BLOCK)
+    return [_packed_block(ids[max(0, end - _BLOCK) : end]) for end in reversed(ends)]
+
+
+def unpack_blocks(texts: object) -> tuple[int, ...]:
+    """
+    Return the ids of several texts.
+
+    :raises ValueError: :func:`pack_blocks` didn't make them.
+    """
+    if not isinstance(texts, list):
+        raise ValueError(f"expected packed ids, found {texts!r:.100}")  # noqa: TRY004  one error for all
+    return tuple(number for text in texts for number in unpack(text))
 
 
 def pack(ids: Iterable[int]) -> str:
@@ -52,3 +76,8 @@ def unpack(text: object) -> tuple[int, ...]:
     ):
         raise ValueError(f"expected packed ids, found {text[:100]!r}")
     return tuple(accumulate(differences))
+
+
+@lru_cache(maxsize=128)
+def _packed_block(ids: tuple[int, ...]) -> str:
+    return pack(ids)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroOvertakenError
-from airflow_provider_wiro.export.state import FINAL, Outcome, Part, RunState
+from airflow_provider_wiro.export.state import FINAL, Outcome, Part, RunState, with_more
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ def with_run(
     runs[token] = replace(run, until=max(run.until, until), ended_at=None)
     return replace(
         state,
-        pending=tuple(sorted(freed.union(state.pending))) if freed else state.pending,
+        pending=with_more(state.pending, freed),
         runs=_kept(runs, now),
     )
 
@@ -124,13 +124,23 @@ def with_claim(state: ExportState, token: str, most: int) -> tuple[ExportState, 
             break
         if number not in run.later:
             claimed.append(number)
-    taken = frozenset(claimed)
+    pending = state.pending[len(claimed) :]
+    if claimed and claimed[-1] != state.pending[len(claimed) - 1]:  # it has left some out
+        taken = frozenset(claimed)
+        pending = tuple(number for number in state.pending if number not in taken)
     changed = replace(
         state,
-        pending=tuple(number for number in state.pending if number not in taken) if taken else state.pending,
+        pending=pending,
         runs={**state.runs, token: replace(run, claimed=tuple(claimed))},
     )
     return changed, _chunk(changed, tuple(claimed))
+
+
+def with_second_try(state: ExportState, token: str) -> tuple[ExportState, int]:
+    """Return the state in which a run may claim again what it could not land; and how many tasks that are."""
+    run = state.runs[token]
+    count = len(run.later.intersection(state.pending))
+    return replace(state, runs={**state.runs, token: replace(run, later=frozenset())}), count
 
 
 def with_commit(
@@ -156,8 +166,10 @@ def _with_outcomes(
 ) -> tuple[ExportState, frozenset[int]]:
     """Return the state in which it is said what became of tasks; and those another run was first with."""
     run = state.runs[token]
-    there = set(state.pending).union(state.open, *(other.claimed for other in state.runs.values()))
-    dropped = frozenset(number for number in commit.outcomes if number not in there)
+    own = frozenset(run.claimed)
+    others = frozenset(commit.outcomes) - own  # only a run that was taken over has any
+    there = own | (others & _everywhere(state) if others else others)
+    dropped = frozenset(commit.outcomes) - there
     committed = {number: found for number, found in commit.outcomes.items() if number in there}
     tally = run.tally
     for found in committed.values():
@@ -171,7 +183,9 @@ def _with_outcomes(
     }
     open_tasks = {number: since for number, since in state.open.items() if number not in committed}
     open_tasks.update(reopened)
-    pending = later.union(number for number in state.pending if number not in committed)
+    pending = state.pending
+    if others:
+        pending = tuple(number for number in pending if number not in committed)
     runs = {
         other: replace(found, claimed=tuple(number for number in found.claimed if number not in committed))
         for other, found in state.runs.items()
@@ -189,7 +203,7 @@ def _with_outcomes(
     )
     changed = replace(
         state,
-        pending=tuple(sorted(pending)),
+        pending=with_more(pending, later),
         open=open_tasks,
         unclear=state.unclear - final,
         tries={
@@ -219,8 +233,8 @@ def with_end(
     if (run.parts, run.tally, run.vanished) != (written.parts, written.tally, written.vanished):
         return state, False
     ended = replace(run, claimed=(), later=frozenset(), parts=parts, ended_at=now)
-    pending = tuple(sorted({*state.pending, *run.claimed})) if run.claimed else state.pending
-    return replace(state, pending=pending, runs=_kept({**state.runs, token: ended}, now)), True
+    runs = _kept({**state.runs, token: ended}, now)
+    return replace(state, pending=with_more(state.pending, run.claimed), runs=runs), True
 
 
 def _check_not_replaced(state: ExportState, token: str, instance: str) -> None:
@@ -255,6 +269,11 @@ def _kept(runs: Mapping[str, RunState], now: float) -> dict[str, RunState]:
     old = {token for at, token in ended[:-MAX_KEPT] if at <= now}
     old |= {token for at, token in ended if now - at > KEPT_SECONDS}
     return {token: found for token, found in runs.items() if token not in old}
+
+
+def _everywhere(state: ExportState) -> set[int]:
+    """Return all tasks that nobody has committed."""
+    return {*state.pending, *state.open, *(number for run in state.runs.values() for number in run.claimed)}
 
 
 def _chunk(state: ExportState, ids: tuple[int, ...]) -> Chunk:

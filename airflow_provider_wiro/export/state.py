@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airflow_provider_wiro.task_history.position import Position
 
@@ -132,6 +132,11 @@ class RunState:
     commits: int = 0
     replaced: tuple[str, ...] = ()
     ended_at: float | None = None
+
+
+def with_more(ids: tuple[int, ...], more: Collection[int]) -> tuple[int, ...]:
+    """Return sorted ids with others among them."""
+    return tuple(sorted((*ids, *sorted(more)))) if more else ids
 
 
 @dataclass(frozen=True)

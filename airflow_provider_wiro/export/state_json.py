@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroUsageError
-from airflow_provider_wiro.export.packed_ids import pack, unpack
+from airflow_provider_wiro.export.packed_ids import pack, pack_blocks, unpack, unpack_blocks
 from airflow_provider_wiro.export.state import ExportState, Part, RunState, Tally
 from airflow_provider_wiro.task_history.position import Position
 
@@ -26,9 +26,9 @@ def to_text(state: ExportState, identity: ExportIdentity) -> str:
             "export": identity.to_json(),
             "position": None
             if position is None
-            else {"high": position.high, "recent": pack(position.recent)},
+            else {"floor": position.floor, "recent": pack(position.recent)},
             "since": state.since,
-            "pending": pack(state.pending),
+            "pending": pack_blocks(state.pending),
             "open": pack(state.open),
             "unknown_since": [
                 [number, since] for number, since in sorted(state.open.items()) if since is not None
@@ -76,9 +76,9 @@ def _state(found: dict[str, Any]) -> ExportState:
     return ExportState(
         position=None
         if position is None
-        else Position(_number(position["high"]), unpack(position["recent"])),
+        else Position(_number(position["floor"]), unpack(position["recent"])),
         since=None if found.get("since") is None else float(found["since"]),
-        pending=unpack(found["pending"]),
+        pending=unpack_blocks(found["pending"]),
         open={
             **dict.fromkeys(unpack(found["open"])),
             **{_number(number): float(since) for number, since in found.get("unknown_since", ())},

@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_wiro.exceptions import WiroError, WiroRecordError
+from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroStorageRefusedError
 from airflow_provider_wiro.export.state import ExportState
 from airflow_provider_wiro.export.state_json import from_text, to_text
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.refusals import is_permanent
+from airflow_provider_wiro.storage.s3.responses import is_denied, is_missing_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.storage.folder import Folder
 
 T = TypeVar("T")
+
+log = plain_logger(__name__)
 
 #: How often a change is tried while others write the state, and how long the first pause is at most.
 _MOST_TRIES = 30
@@ -48,6 +53,7 @@ class ExportStateStore:
         self._lock = threading.Lock()
         #: What was read or written last: what is there now, unless another run is at work.
         self._known: tuple[bytes | None, ExportState] | None = None
+        self._has_warned = False
 
     @property
     def where(self) -> str:
@@ -114,14 +120,32 @@ class ExportStateStore:
 
     def _swap(self, new: bytes, expected: bytes | None) -> bool:
         try:
-            return self._folder.compare_and_swap(self._name, new, expected)
+            has_swapped = self._folder.compare_and_swap(self._name, new, expected)
         except WiroError:
             raise
         except Exception as error:
             raise self._failed("written", error) from error
+        if not self._folder.has_conditional_writes and not self._has_warned:
+            self._has_warned = True
+            log.warning(
+                "The store of %s knows no conditional writes. If two runs of this export work at once, some "
+                "tasks may be landed and reported by both; none is lost.",
+                self.where,
+            )
+        return has_swapped
 
-    def _failed(self, how: str, error: Exception) -> WiroRecordError:
-        return WiroRecordError(
-            f"The state of this export at {self.where} can't be {how}: {type(error).__name__}: {error}. "
-            "Nothing is exported without it."
+    def _failed(self, how: str, error: Exception) -> WiroError:
+        if is_missing_bucket(error):
+            advice = "Correct the bucket, or create it."
+        elif is_denied(error):
+            advice = (
+                "The role needs s3:GetObject and s3:PutObject there, and s3:ListBucket: without that, S3 "
+                "doesn't say whether there is a state."
+            )
+        else:
+            advice = "Nothing is exported without it."
+        kind = WiroStorageRefusedError if is_permanent(error) else WiroRecordError
+        return kind(
+            f"The state of this export at {self.where} can't be {how}: {type(error).__name__}: "
+            f"{str(error).rstrip('.')}. {advice}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.export.state import VANISHED
+from airflow_provider_wiro.export.state import VANISHED, with_more
 from airflow_provider_wiro.task_history.position import Position
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def with_changes(
                 unclear.add(number)
     changed = replace(
         state,
-        position=position.after(changes.position.recent),
+        position=position.merged(changes.position),
         since=since if changes.is_first else state.since,
-        pending=_merged(state.pending, ended),
+        pending=with_more(state.pending, ended),
         open=open_tasks,
         unclear=frozenset(unclear),
     )
@@ -115,7 +115,7 @@ def with_open_tasks(
         )
     changed = replace(
         state,
-        pending=_merged(state.pending, ended),
+        pending=with_more(state.pending, ended),
         open=open_tasks,
         asked=state.asked if found.last is None else found.last,
         unclear=state.unclear.difference(vanished),
@@ -126,7 +126,3 @@ def with_open_tasks(
 
 def _claimed(state: ExportState) -> set[int]:
     return {number for run in state.runs.values() for number in run.claimed}
-
-
-def _merged(pending: tuple[int, ...], more: set[int]) -> tuple[int, ...]:
-    return tuple(sorted(more.union(pending))) if more else pending

@@ -80,6 +80,11 @@ class Filters:
             return Verdict.UNATTRIBUTED
         return Verdict.WANTED
 
+    def fails(self, task: Task) -> bool:
+        """Whether a task that has ended is of the wanted project and model, and only has not succeeded."""
+        is_other = self._is_of_project(task) is False or self._is_of_model(task) is False
+        return not is_other and task.is_terminal and not task.has_succeeded
+
     def _is_of_project(self, task: Task) -> bool | None:
         if self.project_id is None:
             return True

@@ -10,6 +10,6 @@ What must not be relaxed, since people delete Wiro's copies afterwards: an objec
 its bytes were counted, hashed and confirmed by the store; nothing that fails a check stays; nothing of
 another writer is overwritten unless ``replace`` says so; two outputs never get the same key.
 
-Pure: ``content_type``, ``json_text``, ``manifest`` (but ManifestFile), ``plan``, ``provenance``,
-``shared_inputs``, ``user_metadata``.
+Pure: ``content_type``, ``deletion``, ``json_text``, ``key_separation``, ``manifest``
+(but ManifestFile), ``plan``, ``provenance``, ``shared_inputs``, ``user_metadata``.
 """

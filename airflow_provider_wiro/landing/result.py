@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.hooks.wiro import WiroHook
+    from airflow_provider_wiro.landing.transfer import ReadsTasks
 
 log = plain_logger(__name__)
 
@@ -70,7 +71,7 @@ def with_cost(hook: WiroHook, task: Task) -> Task:
     return replace(task, cost_usd=fresh.cost_usd)
 
 
-def secrets_of(hook: WiroHook, task: Task) -> list[str]:
+def secrets_of(hook: ReadsTasks, task: Task) -> list[str]:
     """Return the texts that no manifest may contain: the connection's secrets and the tokens of tasks."""
     tokens = [*([task.token] if task.token else []), *secret_values(task.parameters)]
     return [*hook.connection.secrets, *tokens]

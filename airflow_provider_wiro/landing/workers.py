@@ -72,7 +72,7 @@ class WorkerPool(Generic[Item, Result]):
         self._is_stopping = False
         self._grace = GRACE_SECONDS
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[int, Item]] = deque()
+        self._waiting: deque[tuple[int | None, Item]] = deque()
         self._shared: list[SharedWork] = []
         self._results: dict[int, Result] = {}
         self._error: BaseException | None = None
@@ -117,6 +117,17 @@ class WorkerPool(Generic[Item, Result]):
         if self._error is not None:
             raise self._error
         return [self._results[number] for number in range(len(items))]
+
+    def add(self, items: Sequence[Item]) -> None:
+        """
+        Have more items done, before those that wait. For use from ``work``.
+
+        What ``work`` makes of them is not returned.
+        """
+        with self._changed:
+            if self._error is None:
+                self._waiting.extendleft((None, item) for item in reversed(items))
+                self._changed.notify_all()
 
     def stop(self) -> None:
         """Start nothing more. For a signal handler: it takes no lock."""
@@ -202,9 +213,11 @@ class WorkerPool(Generic[Item, Result]):
                 return lambda: self._help_with(shared)
         return None
 
-    def _do(self, work: Callable[[Item], Result], number: int, item: Item) -> None:
+    def _do(self, work: Callable[[Item], Result], number: int | None, item: Item) -> None:
         try:
-            self._results[number] = work(item)
+            result = work(item)
+            if number is not None:
+                self._results[number] = result
         except BaseException as error:  # any: it is raised again in the thread that waits
             with self._changed:
                 self._error = self._error or error

@@ -23,6 +23,7 @@ def operator_lineage(
     fields: Mapping[str, Any],
     *,
     parameters: Mapping[str, Any] | None = None,
+    inputs: Sequence[str] = (),
     outputs: Sequence[tuple[str, int | None]] = (),
 ) -> Any:
     """
@@ -31,6 +32,7 @@ def operator_lineage(
     :param model: ``owner/model``, None if not known; it is an input.
     :param fields: of the run facet.
     :param parameters: a run's; the files at their web addresses are inputs.
+    :param inputs: paths and URIs of files that were read.
     :param outputs: URI and size of each; None: not known.
     """
     try:
@@ -41,12 +43,15 @@ def operator_lineage(
 
     from airflow_provider_wiro.redaction.masking import web_addresses
 
-    inputs = [facet.Dataset(namespace=MODELS, name=model)] if model else []
+    read = [facet.Dataset(namespace=MODELS, name=model)] if model else []
+    for uri in inputs:
+        namespace, name = _named(uri)
+        read.append(facet.Dataset(namespace=namespace, name=name))
     for address in web_addresses(parameters or {}):
         url = urlsplit(address)
-        inputs.append(facet.Dataset(namespace=f"{url.scheme}://{url.netloc}", name=url.path or "/"))
+        read.append(facet.Dataset(namespace=f"{url.scheme}://{url.netloc}", name=url.path or "/"))
     return extractors.OperatorLineage(
-        inputs=inputs,
+        inputs=read,
         outputs=[_object(facet, uri, size) for uri, size in outputs],
         run_facets={FACET: _run_facet(facet, fields)},
     )
@@ -67,14 +72,18 @@ def task_fields(task: Task, model: str | None) -> dict[str, Any]:
 
 
 def _object(facet: Any, uri: str, size: int | None) -> Any:
-    scheme, _, rest = uri.partition("://") if "://" in uri else ("file", "", uri)
-    place, _, key = rest.partition("/")
-    # OpenLineage's naming: local files have no place, and keep their slash.
-    namespace, name = (f"{scheme}://{place.rpartition('@')[2]}", key) if place else (scheme, f"/{key}")
+    namespace, name = _named(uri)
     if size is None:
         return facet.OutputDataset(namespace=namespace, name=name)
     statistics = facet.OutputStatisticsOutputDatasetFacet(rowCount=None, size=size)
     return facet.OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
+
+
+def _named(uri: str) -> tuple[str, str]:
+    """Return a file's namespace and name as OpenLineage has them: a local one keeps its slash."""
+    scheme, _, rest = uri.partition("://") if "://" in uri else ("file", "", uri)
+    place, _, key = rest.partition("/")
+    return (f"{scheme}://{place.rpartition('@')[2]}", key or "/") if place else (scheme, f"/{key}")
 
 
 def _run_facet(facet: Any, fields: Mapping[str, Any]) -> Any:

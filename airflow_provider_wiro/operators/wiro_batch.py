@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,37 +12,29 @@ from airflow_provider_wiro.api.parameters import split_slug
 from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
 from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
 from airflow_provider_wiro.batch.preflight.arguments import (
+    DEFAULT_KEY,
     are_listed,
+    check_after_landing,
     check_folders,
     check_names,
     check_places,
-    data_trust,
+    check_written_values,
 )
 from airflow_provider_wiro.cancellation.task_end import is_retried
 from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_min_outputs,
-    check_reuse_results,
     check_state_path,
     check_timeout,
-    check_usd,
     check_words,
     one_of,
     whole_number,
 )
-from airflow_provider_wiro.dag_arguments.literals import (
-    check_callback_url,
-    check_conn_id,
-    check_files,
-    check_flags,
-    check_inputs,
-    check_model,
-    check_parameter_values,
-    is_known_later,
-)
+from airflow_provider_wiro.dag_arguments.literals import check_flags
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
+from airflow_provider_wiro.links.landed import S3_LINKS, begin_without_links
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event
@@ -67,11 +58,6 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.s3.destination import S3Settings
-    from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-
-#: Of the outputs' keys.
-DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 
 
 class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
@@ -89,11 +75,12 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "id"?, "data"?, "status": "succeeded" | "failed" | "not_run" | "reused" (with
-    ``reuse_results``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
-    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...]}``, with outputs, text,
-    finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It is also written
-    when the task fails.
+    from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (made
+    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were
+    sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?,
+    "files"?: [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files
+    as WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not
+    run are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -139,6 +126,15 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         ``<manifest_uri>.parts`` until then. (templated)
     :param on_orphaned_intent: what becomes of an item if it isn't known whether its run was started: it fails
         (``"fail"``), so that a person checks, or is run again (``"resubmit"``), which may pay twice.
+    :param delete_after: once an item's outputs are verified in S3, and its result is recorded, delete the
+        files of its Wiro task, inputs included. A retry deletes what a crash has left. Files of items that
+        failed or are reused stay; so they do, with a warning, where WiroToS3Operator would refuse to delete
+        them: an input in Wiro's storage was not sent as bytes with this very run, an answer is empty, an
+        output may be truncated. The summary counts ``deleted`` and ``not_deleted``.
+    :param delete_shared_inputs: let ``delete_after`` delete inputs that other runs could need: none does.
+    :param asset_events: "one": each of ``outlets`` gets one event for the batch, whose ``extra`` is the
+        summary; the asset of an ``AssetAlias`` is the manifest. "each": an alias gets an event for each item
+        that has landed, of up to 100 items. A batch that fails has no events.
     :param allowed_local_paths: local folders whose files an item may name that comes as data: a line of a
         file, another task's output, a mapped argument. Default: none.
     :param allowed_connections: ids of connections that such an item's object-storage URIs may name, beside
@@ -167,6 +163,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
+    :param log_links: log, at the end, where the first 20 outputs are: the URI and, where the store's console
+        is known, its page; of outputs that don't land, with ``include_links``, their URLs at Wiro.
     :param check_parameters: compare all items with the model's schema before anything is paid for.
         A required parameter that is missing, a value that can't be read as the parameter's type and a number
         outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
@@ -193,16 +191,23 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param reuse_results: as in WiroRunOperator, item by item: what was made before is written into the
         manifest as ``reused`` and costs nothing. (templated)
     :param reuse_max_age: as in WiroRunOperator.
+    :param retry_failed_only: run only the items that didn't succeed in an earlier batch: the path or URI of
+        its manifest, or its summary, such as another task's output. The others are written into the new
+        manifest as ``reused``, with the files that they landed as, and cost nothing. An item with an id is
+        the one with that id, whatever its input is by now; any other is the one with its number, and the
+        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``,
+        from before a clear, say; without one all items are run. (templated)
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
         files, where the model's schema says so, and else parameters.
     :return: ``{"model", "total", "succeeded", "failed", "reused" (of those that succeeded; with
-        ``reuse_results``), "cost_usd" (of all runs that succeeded at Wiro, None
+        ``reuse_results`` or ``retry_failed_only``), "cost_usd" (of all runs that succeeded at Wiro, None
         if that of one is not known), "known_cost_usd" (the sum of those that are), "unknown_costs" (how many
         are not), "not_run", "budget_usd", "spent_usd" (with ``max_cost_usd``: by all tries, with the upper
-        end of the estimate where a cost isn't known), "total_bytes" (if landed), "manifest_uri"}``. What Wiro
-        has not recorded by the end of the batch stays unknown.
+        end of the estimate where a cost isn't known), "total_bytes" (if landed), "deleted", "not_deleted"
+        (with ``delete_after``), "manifest_uri", "failed_uri" (of the items that failed or were not run; only
+        if there are any)}``. What Wiro has not recorded by the end of the batch stays unknown.
     :raises AirflowFailException: a retry can't help: inputs, credentials, balance, or the items that failed.
     :raises AirflowException: items failed, and a retry of those and of what is missing may help.
     """
@@ -223,13 +228,14 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "tags",
         "max_cost_usd",
         "reuse_results",
+        "retry_failed_only",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "inputs": "json",
         "parameters": "json",
         "files": "json",
     }
-    operator_extra_links = (WiroTaskLink(),)
+    operator_extra_links = (WiroTaskLink(), *S3_LINKS)
     ui_color = "#e8e4ff"
 
     def __init__(
@@ -268,6 +274,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
         require_size: bool = False,
+        delete_after: bool = False,
+        delete_shared_inputs: bool = False,
+        asset_events: Literal["one", "each"] = "one",
         allowed_local_paths: Sequence[str | os.PathLike[str]] = (),
         allowed_connections: Sequence[str] = (),
         allowed_item_parameters: Sequence[str] = (),
@@ -280,23 +289,28 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         estimate_only: bool = False,
         reuse_results: str | None = None,
         reuse_max_age: float | timedelta | None = None,
+        retry_failed_only: str | bool | Mapping[str, Any] | None = None,
         id_column: str | None = None,
         data_columns: Sequence[str] = (),
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if is_parsed(self):
-            check_model(model)
-            check_inputs(inputs)
-            check_parameter_values(parameters)
-            check_files(files)
-            check_callback_url(callback_url)
-            check_conn_id(wiro_conn_id)
-            if not is_known_later(max_cost_usd):
-                check_usd("max_cost_usd", max_cost_usd)
-            if not is_known_later(reuse_results):
-                check_reuse_results(reuse_results)
-        if s3_bucket or s3_key != DEFAULT_KEY:
+            check_written_values(
+                model=model,
+                inputs=inputs,
+                parameters=parameters,
+                files=files,
+                callback_url=callback_url,
+                wiro_conn_id=wiro_conn_id,
+                max_cost_usd=max_cost_usd,
+                reuse_results=reuse_results,
+                retry_failed_only=retry_failed_only,
+                manifest_uri=manifest_uri,
+            )
+        lands = bool(s3_bucket or s3_key != DEFAULT_KEY)
+        if lands:
             from airflow_provider_wiro.landing.plan import PLACEHOLDERS
             from airflow_provider_wiro.landing.s3.argument_checks import check_written_arguments
 
@@ -312,17 +326,21 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 placeholders=PLACEHOLDERS | {"item", "id"},
             )
         if is_parsed(self):
-            check_places(inputs, manifest_uri, s3_key if s3_bucket or s3_key != DEFAULT_KEY else None)
+            check_places(inputs, manifest_uri, s3_key if lands else None)
         check_flags(
             deferrable=deferrable,
             cancel_on_kill=cancel_on_kill,
             cancel_on_timeout=cancel_on_timeout,
             replace=replace,
             require_size=require_size,
+            delete_after=delete_after,
+            delete_shared_inputs=delete_shared_inputs,
             include_links=include_links,
             fill_defaults=fill_defaults,
             estimate_only=estimate_only,
+            log_links=log_links,
         )
+        check_after_landing(lands=lands, delete_after=delete_after, asset_events=asset_events)
         self.model = model
         self.inputs = inputs
         self.parameters = parameters
@@ -357,6 +375,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.max_concurrency = max_concurrency
         self.part_size = part_size
         self.require_size = require_size
+        self.delete_after = delete_after
+        self.delete_shared_inputs = delete_shared_inputs
+        self.asset_events = asset_events
         self.allowed_local_paths = check_folders("allowed_local_paths", allowed_local_paths)
         self.allowed_connections = check_names("allowed_connections", allowed_connections)
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
@@ -371,8 +392,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.estimate_only = estimate_only
         self.reuse_results = reuse_results
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
+        self.retry_failed_only = retry_failed_only
         self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
+        self.log_links = log_links
         self._waits_here = not self.deferrable
         self._execution: BatchExecution | None = None
 
@@ -382,6 +405,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.hooks.wiro import WiroHook
 
         return WiroHook(self.wiro_conn_id)
+
+    @property
+    def _keeps_inputs(self) -> bool:
+        """Whether a file of inputs is the user's, and is still there after the task."""
+        return True
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # Airflow calls this for mapped tasks as well: see MasksSecretParameters.
@@ -396,9 +424,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
+        begin_without_url(self)
+        begin_without_links(self)
         if self.estimate_only:
             return self._estimate(context)
-        begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
 
@@ -406,6 +435,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         """Return what the batch will cost. Nothing is run or kept, and there is nothing to stop."""
         from airflow_provider_wiro.batch.preflight.item_checks import ItemFindings
         from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+        from airflow_provider_wiro.batch.reuse.carried_items import made_before
         from airflow_provider_wiro.storage.s3.hooks import shared_s3_hooks
 
         with airflow_failures(), shared_s3_hooks(), self.hook:
@@ -416,7 +446,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             model = self.hook.cached_model(self.model)
             with self._sources().open(settings, lambda: model, keeps_bad=True) as inputs:
                 rules = ModelRules.of(settings, model)
-                found = ItemFindings(inputs, rules, settings)
+                made = made_before(settings, inputs, self.manifest_uri)
+                found = ItemFindings(inputs, rules, settings, is_made=made)
                 found.log_for_estimate(self.log)
                 return found.sum.to_json(self.model, len(inputs))
 
@@ -503,6 +534,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 journal = None
             self._stopper.prepare(self.hook, journal, try_number=context["ti"].try_number)
 
+        begin_without_links(self)
         with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
             yield
 
@@ -518,8 +550,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _open_journal(self, context: Context) -> Journal | None:
         from airflow_provider_wiro.batch.journal.location import open_journal
+        from airflow_provider_wiro.operators.batch_parts import own_objects_of
 
-        return open_journal(context, state_path=self.state_path, own=self._own_objects())
+        return open_journal(context, state_path=self.state_path, own=own_objects_of(self))
 
     def _continue(
         self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
@@ -532,6 +565,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         """
         from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
         from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
+        from airflow_provider_wiro.batch.results.asset_events import report_batch
+        from airflow_provider_wiro.batch.results.links import BatchLinks
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
 
@@ -556,103 +591,37 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self._stopper,
                 context,
                 task_try,
-                lambda: push_task_url(
-                    self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
-                ),
+                BatchLinks(self, context, connection.base_url),
             )
             self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)
-        if "trigger" in result:
-            note_before_deferral(context, result["kwargs"])
-            self.defer(**result)
-        return result
+            if "trigger" not in result:
+                report_batch(
+                    context,
+                    self.outlets,
+                    result,
+                    asset_events=self.asset_events,
+                    aws_conn_id=self.aws_conn_id,
+                )
+                return result
+        note_before_deferral(context, result["kwargs"])
+        self.defer(**result)
+        raise AssertionError("a deferral ends this part of the task")
 
     def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
-        from airflow_provider_wiro.batch.settings import BatchSettings
-        from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
-        from airflow_provider_wiro.metrics.run_metrics import RunMetrics
+        from airflow_provider_wiro.operators.batch_parts import settings_of
 
-        return BatchSettings(
-            model=self.model,
-            project_id=project_id,
-            callback_url=self.callback_url,
-            wiro_conn_id=self.wiro_conn_id,
-            max_active=self.max_active,
-            fails_fast=self.on_item_failure == "fail",
-            max_item_retries=self.max_item_retries,
-            poll_interval=self.poll_interval,
-            timeout_seconds=self.timeout,
-            watch=self.watch,
-            cancel_on_kill=self.cancel_on_kill,
-            cancel_on_timeout=self.cancel_on_timeout,
-            resubmits_orphans=self.on_orphaned_intent == "resubmit",
-            min_outputs=self.min_outputs,
-            try_number=try_number,
-            log=self.log,
-            random=random.random,
-            now=SteadyClock().timestamp,
-            lost_run_patience=lost_run_patience_seconds(),
-            is_deferrable=self.deferrable,
-            defer_after_seconds=self.defer_after,
-            shortest_deferral_seconds=shortest_deferral_seconds(),
-            aws_conn_id=self.aws_conn_id,
-            include_links=self.include_links,
-            reuse_results=self.reuse_results or None,
-            reuse_max_age=self.reuse_max_age,
-            check_parameters=self.check_parameters,
-            fill_defaults=self.fill_defaults,
-            allow_categories=self.allow_categories,
-            max_cost_usd=check_usd("max_cost_usd", self.max_cost_usd),
-            refuses_unknown_price=self.on_unknown_price == "refuse",
-            metrics=RunMetrics(context["ti"].dag_id, self.model, self.log),
-        )
+        return settings_of(self, context, try_number, project_id)
 
     def _sources(self) -> Sources:
-        from airflow_provider_wiro.batch.execution import Sources
-        from airflow_provider_wiro.version_compat import is_mapped_instance
+        from airflow_provider_wiro.operators.batch_parts import sources_of
 
-        trust = data_trust(
-            is_listed=self._lists_inputs and not is_mapped_instance(self),
-            aws_conn_id=self.aws_conn_id,
-            local_paths=self.allowed_local_paths,
-            connections=self.allowed_connections,
-            parameters=self.allowed_item_parameters,
-        )
-        return Sources(self.inputs, self.parameters, self.files, trust, self.id_column, self.data_columns)
+        return sources_of(self, lists_inputs=self._lists_inputs, is_kept=self._keeps_inputs)
 
     def _destination(self) -> Destination:
-        from airflow_provider_wiro.batch.execution import Destination
+        from airflow_provider_wiro.operators.batch_parts import destination_of
 
-        return Destination(
-            self.state_path,
-            self.manifest_uri,
-            self._manifest_template,
-            self._s3_settings() if self.s3_bucket or self.s3_key != DEFAULT_KEY else None,
-            self._own_objects(),
-        )
-
-    def _s3_settings(self) -> S3Settings:
-        from airflow_provider_wiro.landing.s3.destination import S3Settings
-
-        return S3Settings.of(self)
-
-    def _own_objects(self) -> OwnObjects:
-        """
-        Return how the batch's own objects are put into S3: as its outputs.
-
-        :raises WiroUsageError: the arguments of the upload can't be right.
-        """
-        from airflow_provider_wiro.storage.s3.location import split_url
-        from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-
-        if not (self.extra_args or self.encrypt or self.acl_policy or self.verify is not None):
-            return OwnObjects()
-        from airflow_provider_wiro.landing.s3.destination import upload_arguments
-
-        arguments = upload_arguments(self.extra_args, encrypt=self.encrypt, acl_policy=self.acl_policy)
-        is_url = self.s3_key.startswith("s3://")
-        bucket = split_url(self.s3_key)[0] if is_url else self.s3_bucket
-        return OwnObjects(arguments, bucket, self.verify)
+        return destination_of(self, manifest_template=self._manifest_template)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Report to OpenLineage, if it is installed, the model, the manifest, and what the batch cost."""

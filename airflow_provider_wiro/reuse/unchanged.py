@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import sha256_of
 from airflow_provider_wiro.storage.named_stores import LocalPlace, S3Place
-from airflow_provider_wiro.storage.object_files import LocalFile, open_object
+from airflow_provider_wiro.storage.object_files import LocalFile
+from airflow_provider_wiro.storage.object_stores.opening import open_file
+from airflow_provider_wiro.storage.object_stores.store_object import ObjectReader
 from airflow_provider_wiro.storage.s3.hooks import client_for, s3_hook
 from airflow_provider_wiro.storage.s3.responses import code_and_status, etag_of
 
@@ -27,7 +29,7 @@ class LandedObjects:
     Objects in the stores that a DAG names. Usable from several threads.
 
     In S3 one HEAD compares the size and the ETag. An object with another ETag, or of which none is known, is
-    read, and so is a file in another store, which keeps none.
+    read, and so is a file in a store that keeps none. Google's generation and Azure's ETag are as good.
 
     :param max_connections: how many threads use it at once.
     """
@@ -110,19 +112,30 @@ class LandedObjects:
         return None if sha256_of(client.get_object(**where)["Body"]) == landed.sha256 else "was replaced"
 
     def _change_of_file(self, place: LocalPlace | StorePlace, landed: LandedObject) -> str | None:
-        is_local = isinstance(place, LocalPlace)
-        file: Any = (
-            LocalFile(place.path)
-            if isinstance(place, LocalPlace)
-            else open_object(place.uri, "a landed object")
-        )
-        try:
-            found = dict(file.stat())
-        except FileNotFoundError:
+        if isinstance(place, LocalPlace):
+            return _change_of_file(LocalFile(place.path), landed)
+        path, known = open_file(place.uri, "a landed object")
+        if known is None:
+            return _change_of_file(path, landed, block_size=_BLOCK_BYTES)
+        facts = known.facts()
+        if facts is None:
             return "is gone"
-        if found.get("type", "file") != "file":
-            return f"is a {found['type']}"
-        if found.get("size") != landed.size:
-            return f"has {found.get('size')} bytes in place of {landed.size}"
-        with file.open("rb", **({} if is_local else {"block_size": _BLOCK_BYTES})) as stream:
-            return None if sha256_of(stream) == landed.sha256 else "was replaced"
+        if facts.size != landed.size:
+            return f"has {facts.size} bytes in place of {landed.size}"
+        if landed.etag and facts.etag == landed.etag:
+            return None
+        is_same = sha256_of(ObjectReader(known, facts)) == landed.sha256
+        return None if is_same else "was replaced"
+
+
+def _change_of_file(file: Any, landed: LandedObject, **reading: Any) -> str | None:
+    try:
+        found = dict(file.stat())
+    except FileNotFoundError:
+        return "is gone"
+    if found.get("type", "file") != "file":
+        return f"is a {found['type']}"
+    if found.get("size") != landed.size:
+        return f"has {found.get('size')} bytes in place of {landed.size}"
+    with file.open("rb", **reading) as stream:
+        return None if sha256_of(stream) == landed.sha256 else "was replaced"

@@ -23,6 +23,8 @@ class Folder(Protocol):
     """
 
     uri: str
+    #: False once it is known that :meth:`compare_and_swap` is no single conditional write.
+    has_conditional_writes: bool
 
     def read(self, name: str, most: int | None = None) -> bytes | None:
         """

@@ -29,6 +29,8 @@ class LocalFolder:
     A crash leaves the current file or the new one, never half of one. Only their owner may read the files.
     """
 
+    has_conditional_writes = True
+
     def __init__(self, path: str) -> None:
         self.uri = path
         self.path = Path(path)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api import endpoints
 from airflow_provider_wiro.api.flow import call
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import (
     WiroNotFoundError,
     WiroResponseError,
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
 
-#: Below the last position so many tasks are read once more: a server can show a task after a later one.
+#: How many tasks below the last position are read once more: a server can show a task after a later one.
 OVERLAP = 50
 #: A page below the last position is worth its request if it shows this many tasks that had not ended.
 WORTH_A_PAGE = 3
-#: A first reading from now on looks for unfinished tasks on at most so many pages.
+#: A first reading from now on looks for unfinished tasks on at most this many pages.
 FIRST_PAGES = 10
 #: How much a task's time can differ from its place in the list.
 _DISORDER = timedelta(minutes=10)
-#: Of a page without times the Detail of at most so many tasks is read.
+#: Of a page without times the Detail of at most this many tasks is read.
 _TIMES_ASKED = 3
 
 
@@ -53,6 +54,7 @@ class Changes:
     :ivar running: tasks that had not ended before, and have not now.
     :ivar unclear: those of ``ended`` and ``started`` of which the list doesn't show whether they are wanted.
     :ivar without_number: tasks whose ids are no numbers. They can't be followed.
+    :ivar newest: the largest id that was shown, None if none was.
     """
 
     position: Position
@@ -62,6 +64,7 @@ class Changes:
     running: frozenset[int] = frozenset()
     unclear: frozenset[int] = frozenset()
     without_number: int = 0
+    newest: int | None = None
 
 
 def _wants_all(_: Task) -> bool | None:
@@ -76,8 +79,10 @@ def read_changes(
     since: datetime | None = None,
     is_wanted: Callable[[Task], bool | None] = _wants_all,
     overlap: int = OVERLAP,
+    search: int = 0,
     check: Callable[[], None] = lambda: None,
     max_tasks: int = MAX_TASKS,
+    patience_seconds: float = CALL_PATIENCE_SECONDS,
 ) -> Flow[Changes]:
     """
     Return what is new in the list.
@@ -88,23 +93,25 @@ def read_changes(
         there, only the unfinished ones are.
     :param is_wanted: says of a task as the list shows it whether it is wanted; None if that isn't shown.
     :param overlap: how many tasks below the position are read once more; at least one page is read.
+    :param search: how many are read there while pages have not shown all of ``open_ids``.
     :param check: called before each request; what it raises ends the reading.
+    :param patience_seconds: how long a page that can't be had is requested again.
     :raises WiroResponseError: the list can't be walked.
     :raises WiroUsageError: it has more tasks than are read.
     :raises WiroError: Wiro can't be asked.
     """
-    reading = _Reading(position, open_ids, since, is_wanted, overlap)
+    reading = _Reading(position, open_ids, since, is_wanted, overlap, search)
 
     def visit(page: Sequence[Task]) -> Flow[bool]:
         if reading.needs_time_of(page):
             reading.last_created = yield from _time_of(context, page, check)
-        goes_on = reading.take(page)
-        if goes_on:
+        reading.take(page)
+        if reading.goes_on:
             check()
-        return goes_on
+        return reading.goes_on
 
     check()
-    yield from walk_pages(context, visit, max_tasks=max_tasks)
+    yield from walk_pages(context, visit, max_tasks=max_tasks, patience_seconds=patience_seconds)
     return reading.changes()
 
 
@@ -130,10 +137,14 @@ class _Reading:
     since: datetime | None
     is_wanted: Callable[[Task], bool | None]
     overlap: int
+    search: int
     #: When the tasks were created that the list has shown last, as far as it says that.
     last_created: datetime | None = None
+    #: Whether more is to be read. If the reading is over all the same, the list was at its end.
+    goes_on: bool = True
     _pages: int = 0
     _below: int = 0
+    _count: int = 0
     _shown: list[int] = field(default_factory=list)
     _ended: list[int] = field(default_factory=list)
     _started: list[int] = field(default_factory=list)
@@ -150,8 +161,8 @@ class _Reading:
         is_by_time = self.position is None and self.since is not None
         return is_by_time and all(task.created_at is None for task in page)
 
-    def take(self, page: Sequence[Task]) -> bool:
-        """Take in the next tasks of the list; return whether to read on."""
+    def take(self, page: Sequence[Task]) -> None:
+        """Take in the next tasks of the list."""
         self._pages += 1
         open_shown, unfinished, are_young = 0, 0, False
         times = [task.created_at for task in page if task.created_at is not None]
@@ -160,6 +171,7 @@ class _Reading:
             if number is None:
                 self._without_number += 1
                 continue
+            self._count += 1
             if len(self._shown) < MAX_RECENT:  # the newest are the first
                 self._shown.append(number)
             self.last_created = task.created_at or self.last_created or next(iter(times), None)
@@ -173,22 +185,29 @@ class _Reading:
             self._below += self.position is not None and number <= self.position.high
         self._unseen -= open_shown
         if self.position is not None:
-            return self._below < self.overlap or (self._unseen > 0 and open_shown >= WORTH_A_PAGE)
-        if self.since is not None:
-            return are_young
-        return unfinished > 0 and self._pages < FIRST_PAGES
+            is_worth_it = self._unseen > 0 and open_shown >= WORTH_A_PAGE
+            is_searched = self._unseen > 0 and self._below < self.search
+            self.goes_on = self._below < self.overlap or is_worth_it or is_searched
+        elif self.since is not None:
+            self.goes_on = are_young
+        else:
+            self.goes_on = unfinished > 0 and self._pages < FIRST_PAGES
 
     def changes(self) -> Changes:
         """Return what was shown."""
-        before = self.position or Position()
+        # What is below the remembered ones isn't new, unless a reading before, or the list's end, says so.
+        is_partly_remembered = self._count > len(self._shown)
+        is_partly_read = self.position is None and not self.goes_on
+        floor = min(self._shown, default=0) if is_partly_remembered or is_partly_read else 0
         return Changes(
-            before.after(self._shown),
+            (self.position or Position()).merged(Position(floor, tuple(self._shown))),
             is_first=self.position is None,
             ended=tuple(sorted(self._ended)),
             started=tuple(sorted(self._started)),
             running=frozenset(self._running),
             unclear=frozenset(self._unclear),
             without_number=self._without_number,
+            newest=max(self._shown, default=None),
         )
 
     def _may_be_young(self, created: datetime | None) -> bool:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
 
 from airflow_provider_wiro.api.endpoints import MAX_ID_LENGTH
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 #: How many of the newest ids a position remembers.
 MAX_RECENT = 200
@@ -26,28 +22,32 @@ def number_of(wiro_task_id: str) -> int | None:
 @dataclass(frozen=True)
 class Position:
     """
-    How far a list has been read.
+    Up to where a list has been read.
 
     A server can give a task an id and show it only after a later one. So the newest ids are remembered: what
     is among them and was not shown then is new as well.
 
-    :ivar high: the largest id that was shown; 0 if none was.
-    :ivar recent: the newest ids that were shown, the smallest first.
+    :ivar floor: ids up to this one are not new.
+    :ivar recent: all larger ids that were shown, the smallest first.
     """
 
-    high: int = 0
+    floor: int = 0
     recent: tuple[int, ...] = ()
+
+    @property
+    def high(self) -> int:
+        """The largest id that was shown."""
+        return self.recent[-1] if self.recent else self.floor
 
     def is_new(self, number: int) -> bool:
         """Whether the list has not shown this id before."""
-        if number > self.high or not self.recent:
+        if number > self.high or number <= self.floor:
             return number > self.high
-        if number < self.recent[0]:
-            return False
         index = bisect_left(self.recent, number)
         return self.recent[index] != number
 
-    def after(self, shown: Iterable[int]) -> Self:
-        """Return the position after further ids were shown; any order, and only the newest matter."""
-        recent = tuple(sorted({*self.recent, *shown})[-MAX_RECENT:])
-        return type(self)(max(self.high, recent[-1] if recent else 0), recent)
+    def merged(self, other: Position) -> Position:
+        """Return the position of two readings together."""
+        recent = sorted({*self.recent, *other.recent})
+        floor = max(self.floor, other.floor, *recent[:-MAX_RECENT])
+        return Position(floor, tuple(number for number in recent if number > floor))

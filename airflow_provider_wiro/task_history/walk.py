@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.endpoints import MAX_ID_LENGTH, MAX_PAGE
+from airflow_provider_wiro.api.retry import CALL_PATIENCE_SECONDS
 from airflow_provider_wiro.exceptions import WiroResponseError, WiroUsageError
 from airflow_provider_wiro.task_history.pages import read_page
 
@@ -33,11 +34,13 @@ def walk_down(
     *,
     max_tasks: int = MAX_TASKS,
     max_pages: int = MAX_PAGES,
+    patience_seconds: float = CALL_PATIENCE_SECONDS,
 ) -> Flow[None]:
     """
     Give all tasks of the list to ``take``, the newest first, until it returns False or the list ends.
 
     :param take: is given the new tasks of each page, at least one; returns whether to walk on.
+    :param patience_seconds: how long a page that can't be had is requested again.
     :raises WiroResponseError: the list can't be walked: it isn't newest first, or it shows the same tasks
         again and again.
     :raises WiroUsageError: it has not ended after ``max_tasks``, or ``max_pages``.
@@ -48,7 +51,9 @@ def walk_down(
         yield from ()
         return take(page)
 
-    yield from walk_pages(context, visit, max_tasks=max_tasks, max_pages=max_pages)
+    yield from walk_pages(
+        context, visit, max_tasks=max_tasks, max_pages=max_pages, patience_seconds=patience_seconds
+    )
 
 
 def walk_pages(
@@ -57,12 +62,13 @@ def walk_pages(
     *,
     max_tasks: int = MAX_TASKS,
     max_pages: int = MAX_PAGES,
+    patience_seconds: float = CALL_PATIENCE_SECONDS,
 ) -> Flow[None]:
     """Walk as :func:`walk_down` does, with a flow for each page: it may make calls before the next page."""
     seen = _Seen()
     start, limit, repeats, longest = 0, MAX_PAGE, 0, 0
     for _ in range(max_pages):
-        page, limit = yield from read_page(context, start, limit)
+        page, limit = yield from read_page(context, start, limit, patience_seconds=patience_seconds)
         # Only an empty page is the end. A short one can be all that Wiro returns at once.
         if not page:
             return

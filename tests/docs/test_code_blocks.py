@@ -133,7 +133,7 @@ def test_a_dag_is_built_and_can_be_stored(block: CodeBlock, tmp_path: Path) -> N
 
 def dags_of(module: Any, kind: type) -> list[Any]:
     """Return the DAGs of a module: by name, or as that of one of its tasks."""
-    values = list(vars(module).values())
+    values = [getattr(value, "operator", value) for value in vars(module).values()]
     found = [value for value in values if isinstance(value, kind)]
     found += [value.dag for value in values if hasattr(value, "task_id") and hasattr(value, "dag")]
     return list({dag.dag_id: dag for dag in found}.values())

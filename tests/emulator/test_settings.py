@@ -17,7 +17,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["socket_registrations", "socket_dialect", "nonces", "kill_from", "task_fields"]
+    "name", ["socket_registrations", "socket_dialect", "nonces", "kill_from", "task_fields", "list_fields"]
 )
 def test_unknown_choices_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be one of .*, got 'two'"):

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Bucket:
     """The objects that the examples wrote to S3."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: Any, name: str, connection: str) -> None:
         self._client = client
         self.name = name
+        self.connection = connection
 
     def objects(self) -> dict[str, bytes]:
         listed = self._client.list_objects_v2(Bucket=self.name).get("Contents", [])
@@ -47,13 +48,15 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    connection = {
-        "conn_type": "aws",
-        "login": "test-key",
-        "password": "test-secret",
-        "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    connection = json.dumps(
+        {
+            "conn_type": "aws",
+            "login": "test-key",
+            "password": "test-secret",
+            "extra": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+        }
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
     # All moto servers of a process share their buckets: each test gets its own bucket.
     name = f"wiro-{uuid.uuid4()}"
     monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
@@ -65,6 +68,6 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         aws_secret_access_key="test-secret",
     )
     client.create_bucket(Bucket=name)
-    yield Bucket(client, name)
+    yield Bucket(client, name, connection)
     client.close()
     server.stop()

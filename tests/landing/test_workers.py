@@ -142,3 +142,37 @@ def test_a_buffer_is_used_again_and_is_each_threads_own() -> None:
     assert a == b
     assert c == d
     assert a != c
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_items_that_are_added_meanwhile_are_done_before_those_that_wait(size: int) -> None:
+    done: list[Any] = []
+    pool = pool_of(size)
+
+    def work(item: Any) -> Any:
+        done.append(item)
+        if isinstance(item, int):
+            pool.add([(item, "a"), (item, "b")])
+        return item
+
+    assert pool.run(work, range(3)) == [0, 1, 2]
+    assert sorted(map(str, done)) == sorted(
+        map(str, [*range(3), *((item, part) for item in range(3) for part in "ab")])
+    )
+    if size == 1:
+        assert done == [0, (0, "a"), (0, "b"), 1, (1, "a"), (1, "b"), 2, (2, "a"), (2, "b")]
+
+
+def test_nothing_is_added_after_an_error() -> None:
+    done: list[Any] = []
+    pool = pool_of(1)
+
+    def work(item: int) -> None:
+        if item == 0:
+            pool.add([1])
+            raise ValueError("the first")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="the first"):
+        pool.run(work, [0])
+    assert done == []

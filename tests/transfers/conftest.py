@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from airflow_provider_wiro.export import execution
 from tests import quick_s3
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
 from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
+from tests.transfers.fake_project import Exports, Project
 from tests.transfers.fake_wiro import Wiro
 from tests.transfers.gateway import Gateway, connect_s3, serve_gateway
 from tests.transfers.s3 import BUCKET, S3
@@ -72,6 +74,19 @@ def bucket(seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bu
 def wiro(server: HostileServer, cdn: HostileServer) -> Wiro:
     """Wiro with task 2221, to which a test gives its outputs."""
     return Wiro(server, cdn)
+
+
+@pytest.fixture
+def project(server: HostileServer, cdn: HostileServer, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Wiro with the tasks that a test adds. What is missing is tried again soon."""
+    monkeypatch.setattr(execution, "LATE_FILES_SECONDS", 0.05)
+    return Project(server, cdn)
+
+
+@pytest.fixture
+def exports(s3: S3) -> Exports:
+    """Runs of one export."""
+    return Exports(s3)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.parameters import described
-from airflow_provider_wiro.batch.inputs.item_form import OF_THE_RUN, OwnInput
+from airflow_provider_wiro.batch.inputs import item_form
+from airflow_provider_wiro.batch.inputs.item_form import OF_THE_RUN, OwnInput, is_fed_back, own_input
 from airflow_provider_wiro.batch.inputs.item_names import checked_data, checked_id
 from airflow_provider_wiro.batch.inputs.row_values import exact_number, row_values
 from airflow_provider_wiro.catalog.schema.kinds import Takes, is_for_files, names_of, what_it_takes
@@ -76,6 +77,8 @@ class Columns:
 
         :raises WiroUsageError: its cell is empty, or holds none.
         """
+        if is_fed_back(raw):
+            return item_form.id_of(raw)
         if self.id_column is None:
             return None
         values = row_values({self.id_column: raw.get(self.id_column)})
@@ -95,6 +98,8 @@ class Columns:
                 'expected a row as a dict of its columns, such as {"prompt": "a teapot"}, found '
                 f"{described(raw)}. Return dicts, such as [dict(zip(columns, row)) for row in rows]."
             )
+        if is_fed_back(raw):
+            return own_input(raw)
         self.check(tuple(map(str, raw)) if columns is None else columns)
         values = row_values(raw)
         data = checked_data({name: values.get(name) for name in self.data_columns})

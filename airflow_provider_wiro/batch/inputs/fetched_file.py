@@ -29,22 +29,25 @@ class FetchedFile:
     uri: str
 
 
-def fetched(source: str | os.PathLike[str], aws_conn_id: str | None, *, kind: str) -> FetchedFile:
+def fetched(
+    source: str | os.PathLike[str], aws_conn_id: str | None, *, kind: str, argument: str = "inputs"
+) -> FetchedFile:
     """
     Fetch a file.
 
     :param kind: what it should be, such as ``file of JSON Lines``, for messages.
+    :param argument: that names it, for messages.
     :raises WiroUsageError: there is none.
     :raises WiroConnectionError: it can't be fetched.
     """
     uri = str(source).strip()
-    if not uri or "\n" in uri or uri.startswith("["):
+    if argument == "inputs" and (not uri or "\n" in uri or uri.startswith("[")):
         raise WiroUsageError(
             "Expected `inputs` as a list of dicts, or the path or URI of a file of JSON Lines, found the "
             f"text {uri[:100]!r}. If it comes from a template, set render_template_as_native_obj=True on "
             "the DAG, or hand over the task's output itself."
         )
-    location = parse_location(absolute(uri, "inputs"), "inputs")
+    location = parse_location(absolute(uri, argument), argument)
     if location.scheme == "s3" and location.conn_id is None and aws_conn_id:
         location = replace(location, conn_id=aws_conn_id)
     folder, name = split_uri(location.uri)
@@ -61,7 +64,8 @@ def fetched(source: str | os.PathLike[str], aws_conn_id: str | None, *, kind: st
         if isinstance(error, Exception):
             if (refusal := _refusal(error, location)) is not None:
                 raised = WiroConnectionError if refusal.may_retry else type(refusal)
-                raise raised(f"Can't read the inputs: {refusal}") from error
+                what = "the inputs" if argument == "inputs" else argument
+                raise raised(f"Can't read {what}: {refusal}") from error
             raise WiroConnectionError(f"Can't read {uri}: {type(error).__name__}: {error}") from error
         raise
     return FetchedFile(Path(copy), uri)

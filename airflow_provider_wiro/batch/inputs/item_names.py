@@ -114,11 +114,11 @@ class SeenTexts:
         self._count = 0
 
     def __contains__(self, text: str) -> bool:
-        return self._places[self._place_of(_digest(text))] != 0
+        return self._places[self._place_of(text_digest(text))] != 0
 
     def add(self, text: str) -> bool:
         """Add a text; return whether it is new."""
-        digest = _digest(text)
+        digest = text_digest(text)
         place = self._place_of(digest)
         if self._places[place]:
             return False
@@ -144,7 +144,8 @@ class SeenTexts:
                 self._places[self._place_of(digest)] = digest
 
 
-def _digest(text: str) -> int:
+def text_digest(text: str) -> int:
+    """Return 8 bytes of a digest of a text, as a number above 0."""
     found = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
     return int.from_bytes(found, "big") or 1  # 0 is a free place
 

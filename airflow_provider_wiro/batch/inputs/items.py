@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.parameters import FileUrl, clean_parameters
 from airflow_provider_wiro.batch.inputs.indexed_lines import IndexedLines
-from airflow_provider_wiro.batch.inputs.item_form import OwnInput, id_of, mapping, own_input
+from airflow_provider_wiro.batch.inputs.item_form import (
+    OwnInput,
+    id_of,
+    input_digest,
+    mapping,
+    own_input,
+)
 from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with, shown_data
 from airflow_provider_wiro.batch.inputs.shown_input import shown_input
 from airflow_provider_wiro.batch.inputs.sources import InputSource
@@ -29,7 +35,7 @@ from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
 
@@ -139,7 +145,7 @@ class Inputs:
 
     def __getitem__(self, number: int) -> Item:
         """Return an item, counted from 0."""
-        return self._merged(self._own(number))
+        return self._merged(self.own(number))
 
     def id_of(self, number: int) -> str | None:
         """Return an item's id, None if it has none."""
@@ -148,11 +154,16 @@ class Inputs:
 
     def names_of(self, number: int) -> dict[str, Any]:
         """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""
-        own = self._own(number)
+        own = self.own(number)
         names: dict[str, Any] = {} if own.id is None else {"id": own.id}
         return {**names, "data": shown_data(own.data)} if own.data else names
 
-    def _own(self, number: int) -> OwnInput:
+    def fields_of(self, number: int) -> dict[str, Any]:
+        """Return what the manifest says of an item's input: its names, and what identifies it."""
+        return {**self.names_of(number), "input_digest": input_digest(self.own(number))}
+
+    def own(self, number: int) -> OwnInput:
+        """Return what an item says itself, without what is of all items."""
         raw = self._raw(number)
         return own_input(raw) if self._columns is None else self._columns.read(raw, columns=self._names)
 
@@ -189,7 +200,7 @@ class Inputs:
         whole, seen, self.has_ids = hashlib.sha256(), SeenTexts(), False
         for number in range(len(self)):
             try:
-                own = self._own(number)
+                own = self.own(number)
                 item = self._merged(own)
                 if not self._keeps_bad:
                     clean_parameters(item.parameters)
@@ -211,20 +222,23 @@ class Inputs:
                 f"same id {item_id!r}. Give each item an id of its own. Nothing was submitted."
             )
 
-    def check_files(self) -> None:
+    def check_files(self, is_made: Callable[[int], bool] = lambda _: False) -> None:
         """
         Make sure that the items' local files exist, that links are some, and that items name no more than
         they may, before anything is paid for.
 
+        :param is_made: whether an item is not sent, since its result is known.
         :raises WiroUsageError: one doesn't exist, or may not be named; says of which item.
         """
         seen: set[str] = set()
         for number in range(len(self)):
+            if is_made(number):
+                continue
             try:
                 self.check_trust(number)
                 _check_files(self[number].files, seen)
                 if not self._keeps_bad:
-                    _check_links(self._own(number).files)
+                    _check_links(self.own(number).files)
             except WiroError as error:
                 raise WiroUsageError(f"{self.name(number)} of inputs: {error}") from error
 
@@ -235,7 +249,7 @@ class Inputs:
         :raises WiroUsageError: it does.
         """
         if self._trust is not None:
-            own = self._own(number)
+            own = self.own(number)
             self._trust.check(own.parameters, own.files)
 
     def name(self, number: int) -> str:

@@ -19,25 +19,26 @@ class JsonLines(IndexedLines):
     """
     The objects in a copy of such a file.
 
+    :param most_bytes: of a line.
     :raises WiroUsageError: it is not JSON Lines; says in which line.
     """
 
-    def __init__(self, file: FetchedFile) -> None:
+    def __init__(self, file: FetchedFile, *, most_bytes: int = MAX_LINE_BYTES) -> None:
         super().__init__(file.path)
         try:
-            self._index(file.uri)
+            self._index(file.uri, most_bytes)
         except BaseException:
             self.close()
             raise
 
-    def _index(self, source: str) -> None:
+    def _index(self, source: str, most_bytes: int) -> None:
         start = 3 if self._file.read(3) == b"\xef\xbb\xbf" else 0
         self._file.seek(start)
         number = 0
-        while line := self._file.readline(MAX_LINE_BYTES + 1):
+        while line := self._file.readline(most_bytes + 1):
             number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise WiroUsageError(f"Line {number} of {source} has more than {MAX_LINE_BYTES} bytes.")
+            if len(line) > most_bytes:
+                raise WiroUsageError(f"Line {number} of {source} has more than {most_bytes} bytes.")
             if line.strip():
                 _parsed(line, f"Line {number} of {source}")
                 self._starts.append(start)

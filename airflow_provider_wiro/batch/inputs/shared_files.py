@@ -8,7 +8,7 @@ from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.input_files.resolve import resolve_files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.parameters import FileValue
     from airflow_provider_wiro.batch.inputs.items import Inputs
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def shared_files(
-    files: Mapping[str, Any] | None, inputs: Inputs, state: BatchState, aws_conn_id: str | None
+    files: Mapping[str, Any] | None,
+    inputs: Inputs,
+    state: BatchState,
+    aws_conn_id: str | None,
+    *,
+    is_made: Callable[[int], bool] = lambda _: False,
 ) -> Mapping[str, Sequence[FileValue]]:
     """
     Return the files of all items, read once.
@@ -26,11 +31,12 @@ def shared_files(
 
     :param files: file parameter → source or sources of all items.
     :param aws_conn_id: the connection by which ``s3://bucket/key`` is read.
+    :param is_made: whether an item is not run, since an earlier batch has made it.
     :raises WiroUsageError: a file is missing, empty or too large, and nothing was started yet.
     :raises WiroConnectionError: an object store can't be reached, and nothing was started yet.
     """
     if state.has_sent_nothing:
-        inputs.check_files()
+        inputs.check_files(is_made)
         return resolve_files(files, aws_conn_id)
     try:
         return resolve_files(files, aws_conn_id)

@@ -40,6 +40,7 @@ class _Ended:
     may_retry: bool
     keeps_task: bool
     is_billed: bool
+    deletes: bool | None = None
 
 
 class BatchRecorder:
@@ -47,6 +48,7 @@ class BatchRecorder:
     Records what happens to items.
 
     :param executor: one thread, the journal's, for calls that block.
+    :ivar deletable: items whose results are durable, and whose files are still to be deleted from Wiro.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class BatchRecorder:
         self._keep_by: float | None = None
         self._keeping = asyncio.Lock()
         self._check_at = settings.now() + CHECK_SECONDS
+        self.deletable = set(state.deletions.pending)
+        self._noted_deletions: set[int] = set()
 
     @property
     def unkept(self) -> list[Result]:
@@ -128,6 +132,7 @@ class BatchRecorder:
         may_retry: bool = False,
         keeps_task: bool = False,
         is_billed: bool = False,
+        deletes: bool | None = None,
     ) -> None:
         """
         Record the result of an item that is over.
@@ -135,9 +140,10 @@ class BatchRecorder:
         :param may_retry: it failed, and another try may help.
         :param keeps_task: it failed, and the next try continues with its task.
         :param is_billed: it failed although its run succeeded.
+        :param deletes: whether Wiro's copies of its files are to be deleted; None: nobody wants that.
         :raises WiroRecordError: results may not be kept. Their items count as running.
         """
-        self._add(_Ended(item, result, may_retry, keeps_task, is_billed))
+        self._add(_Ended(item, result, may_retry, keeps_task, is_billed, deletes))
         if len(self._ended) >= PART_RESULTS or self._ended_bytes >= PART_BYTES:
             await self.keep()
 
@@ -203,7 +209,11 @@ class BatchRecorder:
                 )
                 for row, one in enumerate(ended):
                     self.note(self._entry(one, (number, row)))
+            self._noted_deletions.update(one.item for one in ended if one.deletes)
+            noted = set(self._noted_deletions)
         await self._journal.write()
+        self.deletable |= noted
+        self._noted_deletions -= noted
 
     def _entry(self, ended: _Ended, place: tuple[int, int]) -> Entry:
         result: dict[str, Any] = ended.result
@@ -212,7 +222,12 @@ class BatchRecorder:
             size = None if files is None else sum(file["size"] for file in files)
             is_reused = result["status"] == REUSED
             return entries.item_done(
-                ended.item, place, cost=result["cost_usd"], size=size, is_reused=is_reused
+                ended.item,
+                place,
+                cost=result["cost_usd"],
+                size=size,
+                is_reused=is_reused,
+                deletes=ended.deletes,
             )
         return entries.item_failed(
             ended.item,

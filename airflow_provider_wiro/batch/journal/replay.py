@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.batch.state.batch_state import BatchState, written_by
+from airflow_provider_wiro.batch.state.deletions import Deletion
 from airflow_provider_wiro.batch.state.items import ItemState
-from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.state_files.task_try import is_of_deleted_dag_run, was_cleared_since
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -187,9 +188,17 @@ def _continued(number: int, item: int, earlier: BatchState, item_id: str | None)
     if attempt.wiro_task_id is not None:
         yield entries.run_accepted(number, attempt.wiro_task_id, attempt.accepted_at)
     # Under another id its outputs land again, by a key with that id: its task is read again, not paid again.
-    has_moved = attempt.item_id != item_id and attempt.wiro_task_id is not None
+    # Where Wiro may not have them any more, they stay under the old one.
+    has_moved = (
+        attempt.item_id != item_id
+        and attempt.wiro_task_id is not None
+        and not earlier.deletions.may_be_gone(item)
+    )
     if item in earlier.endings and earlier.item_state(item) is not ItemState.RUNNING and not has_moved:
         yield {**earlier.endings[item], "item": number}
+        if (deletion := earlier.deletions.of(item)) in {Deletion.DELETED, Deletion.KEPT}:
+            is_deleted = deletion is Deletion.DELETED
+            yield entries.files_deleted([number] if is_deleted else [], kept=[] if is_deleted else [number])
 
 
 def _identity(state: BatchState, item: int) -> tuple[str, str | None]:

@@ -6,13 +6,103 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.dag_arguments.literals import is_known_later
+from airflow_provider_wiro.api.parameters import described
+from airflow_provider_wiro.dag_arguments.checks import check_reuse_results, check_usd
+from airflow_provider_wiro.dag_arguments.literals import (
+    check_callback_url,
+    check_conn_id,
+    check_files,
+    check_inputs,
+    check_model,
+    check_parameter_values,
+    is_known_later,
+)
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.lineage.asset_events import check_asset_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
+
+#: Of the outputs' keys.
+DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
+
+
+def check_written_values(
+    *,
+    model: Any,
+    inputs: Any,
+    parameters: Any,
+    files: Any,
+    callback_url: Any,
+    wiro_conn_id: Any,
+    max_cost_usd: Any,
+    reuse_results: Any,
+    retry_failed_only: Any,
+    manifest_uri: Any,
+) -> None:
+    """
+    Check values as far as the DAG file itself has them.
+
+    :raises WiroUsageError: one can't be right.
+    """
+    check_model(model)
+    check_inputs(inputs)
+    check_parameter_values(parameters)
+    check_files(files)
+    check_callback_url(callback_url)
+    check_conn_id(wiro_conn_id)
+    if not is_known_later(max_cost_usd):
+        check_usd("max_cost_usd", max_cost_usd)
+    if not is_known_later(reuse_results):
+        check_reuse_results(reuse_results)
+    if not is_known_later(retry_failed_only):
+        earlier_manifest(retry_failed_only, manifest_uri)
+
+
+def check_after_landing(*, lands: bool, delete_after: bool, asset_events: Any) -> None:
+    """
+    Refuse what follows the landing of outputs where none land.
+
+    :raises WiroUsageError: it can't be right.
+    """
+    check_asset_events(asset_events, "the whole batch", "item that has landed")
+    wanted = "delete_after=True" if delete_after else "asset_events='each'"
+    if not lands and (delete_after or asset_events == "each"):
+        then = "would delete the only copies" if delete_after else "reports what has landed"
+        raise WiroUsageError(
+            f"{wanted} {then}, and this batch lands nothing. Give s3_bucket, or leave it out."
+        )
+
+
+def earlier_manifest(given: Any, manifest_uri: Any) -> str | bool | None:
+    """
+    Return the manifest that ``retry_failed_only`` names, True for this batch's own, None for none.
+
+    :param given: the argument: a URI or path, an earlier batch's summary, or True.
+    :param manifest_uri: of this batch, None for the default.
+    :raises WiroUsageError: it can't be right.
+    """
+    if given is None or given is False or (isinstance(given, str) and not given.strip()):
+        return None
+    if given is True:
+        if not manifest_uri:
+            raise WiroUsageError(
+                "retry_failed_only=True looks for the manifest at manifest_uri, which is not given; the "
+                "default has another name after a clear. Set manifest_uri, such as "
+                "s3://aws_default@bucket/{{ run_id }}.jsonl, or name an earlier manifest."
+            )
+        return True
+    named = given.get("manifest_uri") if isinstance(given, Mapping) else given
+    if not isinstance(named, str | os.PathLike) or not str(named).strip():
+        raise WiroUsageError(
+            "Expected retry_failed_only as the path or URI of an earlier batch's manifest, its summary, or "
+            f"True, found {described(given)}."
+        )
+    from airflow_provider_wiro.state_files.folder import absolute  # few give one
+
+    return absolute(str(named).strip(), "retry_failed_only")
 
 
 def are_listed(inputs: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.preflight.id_collisions import check_ids, pieces_after_id
 from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroUsageError
+from airflow_provider_wiro.landing.key_separation import SAME_MODEL, is_apart
 from airflow_provider_wiro.storage.location import (
     check_below,
     fixed_folder,
@@ -15,7 +16,6 @@ from airflow_provider_wiro.storage.location import (
     local_folder,
     parse_target,
 )
-from airflow_provider_wiro.storage.object_keys import PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Placeholders that differ from item to item.
 _OF_ITEM = frozenset({"item", "wiro_task_id"})
-#: Placeholders whose text the model or the user chooses: it can contain what is beside it.
-_FREE_TEXT = frozenset({"name", "stem", "suffix", "id"})
 
 
 def check_item_keys(s3_key: str, items: int) -> None:
@@ -66,30 +64,7 @@ def _key(s3_key: str) -> str:
 
 
 def _is_apart_by_number(key: str) -> bool:
-    return any(map(_is_of_one_item, key.split("/")))
-
-
-def _is_of_one_item(segment: str) -> bool:
-    """Whether a segment of a key differs from item to item, whatever its other placeholders are."""
-    pieces = PLACEHOLDER.split(segment)  # literal, placeholder, literal, …
-    names, literals = pieces[1::2], pieces[::2]
-    for position, name in enumerate(names):
-        before, after = names[:position], names[position + 1 :]
-        if after[:1] == ["suffix"] and not literals[position + 1]:
-            after = after[1:]  # it starts with a dot, which no number has
-            is_apart = True
-        else:
-            is_apart = not after or _separates(literals[position + 1], after[0])
-        is_apart = is_apart and (not before or _separates(literals[position], before[-1]))
-        is_between = _FREE_TEXT.intersection(before) and _FREE_TEXT.intersection(after)
-        if name in _OF_ITEM and is_apart and not is_between:
-            return True
-    return False
-
-
-def _separates(literal: str, neighbour: str) -> bool:
-    # The model is the same for all items.
-    return neighbour == "model" or any(not character.isalnum() for character in literal)
+    return is_apart(key, _OF_ITEM, same=SAME_MODEL)
 
 
 def check_manifest(manifest: str, template: str | None, inputs: Any) -> None:

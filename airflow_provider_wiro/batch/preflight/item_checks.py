@@ -30,6 +30,7 @@ class ItemFindings:
     What is noticed about all items: those that can't be right, those without a price, notes, and the sum.
 
     :param check_killed: raises if the Airflow task was stopped.
+    :param is_made: whether an item is not run, since an earlier batch has made it.
     :ivar model: a refusal of the model itself, None if it may run.
     """
 
@@ -39,6 +40,7 @@ class ItemFindings:
         rules: ModelRules,
         settings: BatchSettings,
         check_killed: Callable[[], None] = lambda: None,
+        is_made: Callable[[int], bool] = lambda _: False,
     ) -> None:
         model = rules.model
         self.model = None if model is None else check_category(model, settings.allow_categories)
@@ -48,6 +50,8 @@ class ItemFindings:
         for number in range(len(inputs)):
             if number % _ITEMS_BETWEEN_CHECKS == 0:
                 check_killed()
+            if is_made(number):
+                continue
             item = inputs[number]
             try:
                 warnings = rules.check(item)
@@ -72,7 +76,12 @@ class ItemFindings:
 
 
 def check_items(
-    inputs: Inputs, rules: ModelRules, settings: BatchSettings, check_killed: Callable[[], None]
+    inputs: Inputs,
+    rules: ModelRules,
+    settings: BatchSettings,
+    check_killed: Callable[[], None],
+    *,
+    is_made: Callable[[int], bool] = lambda _: False,
 ) -> None:
     """
     Check all items, and log what is noticed: the same note about many items is one line.
@@ -80,6 +89,7 @@ def check_items(
     If the batch continues after failures, an item that can't be right fails when it is its turn.
 
     :param check_killed: raises if the Airflow task was stopped.
+    :param is_made: whether an item is not run, since an earlier batch has made it.
     :raises WiroUsageError: the model's category isn't allowed; or items don't fit the schema, or have no
         known price where they need one. It names the first of them, and how many there are.
     :raises WiroConnectionError: prices have to be known, and Wiro doesn't describe the model at the moment.
@@ -94,7 +104,7 @@ def check_items(
                 "bills only."
             )
         return
-    found = ItemFindings(inputs, rules, settings, check_killed)
+    found = ItemFindings(inputs, rules, settings, check_killed, is_made)
     if found.model is not None:
         raise WiroUsageError(found.model)
     found.notes.log(settings.log)

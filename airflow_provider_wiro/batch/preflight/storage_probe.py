@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.preflight.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.batch.preflight.collisions import check_item_keys
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.landing.s3.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.state_files.folder import local_path
 
 if TYPE_CHECKING:

@@ -9,14 +9,17 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.batch.results.failed_items import NOT_DONE
 from airflow_provider_wiro.batch.results.item_result import item_result, without_links
-from airflow_provider_wiro.batch.results.shards import record_errors
+from airflow_provider_wiro.batch.state.deletions import Deletion
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from airflow_provider_wiro.batch.results.failed_items import FailedItems
     from airflow_provider_wiro.batch.results.item_result import Result
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.state.batch_state import BatchState
@@ -39,7 +42,9 @@ def write_manifest(
     own: OwnObjects | None = None,
     include_links: bool = False,
     why_not_run: Callable[[int], str] | None = None,
-    names_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
+    fields_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
+    failed: FailedItems | None = None,
+    see: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> list[tuple[int, str]]:
     """
     Write the manifest, a line for each item.
@@ -48,7 +53,10 @@ def write_manifest(
     :param own: how it is put into S3.
     :param include_links: keep the outputs' URLs, where the shards have them.
     :param why_not_run: returns why an item is not run; None if that isn't known.
-    :param names_of: returns an item's own ``id`` and ``data``, as far as it has them.
+    :param fields_of: returns what a line says of an item's input: its ``id`` and ``data``, as far as it has
+        them.
+    :param failed: is given the items that failed or were not run; None: they are in the manifest only.
+    :param see: given each line that is written.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
     """
@@ -60,10 +68,13 @@ def write_manifest(
                 for found in lines:
                     # The shards of an earlier version have links.
                     shown = found if include_links else without_links(found)
-                    line = {"item": found["item"], **names_of(found["item"]), **shown}
+                    line = {"item": found["item"], **fields_of(found["item"]), **shown}
                     if line["status"] == "not_run" and why_not_run is not None:
                         line["error"] = why_not_run(line["item"])
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    see(line)
+                    if failed is not None and line["status"] in NOT_DONE:
+                        failed.add(line)
                     if line["status"] == "failed" and len(failures) < MOST_FAILURES:
                         failures.append((line["item"], line["error"]))
         folder, name = split_uri(uri)
@@ -118,6 +129,9 @@ def _lines(items: range, state: BatchState, results: dict[int, bytes]) -> Iterat
         )
         if result["cost_usd"] is None:
             result["cost_usd"] = state.costs.learned.get(result["wiro_task_id"])
+        deletion = state.deletions.of(item)
+        if deletion is not Deletion.UNWANTED:
+            result["deleted"] = deletion is Deletion.DELETED
         yield {"item": item, **result}
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.store_refusals import refusals
-from airflow_provider_wiro.exceptions import WiroError, WiroRecordError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
+from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_wiro.batch.results.item_result import Result
     from airflow_provider_wiro.redaction.loggers import Log
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
@@ -146,14 +144,3 @@ class ResultShards:
 
 def _name(number: int) -> str:
     return f"{number:06d}.jsonl"
-
-
-@contextmanager
-def record_errors(what: str) -> Iterator[None]:
-    """Raise what a store's client raises as WiroRecordError."""
-    try:
-        yield
-    except WiroError:
-        raise
-    except Exception as error:
-        raise WiroRecordError(f"Can't read or write {what}: {type(error).__name__}: {error}") from error

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.batch.results.item_result import reused_result
-from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.batch.reuse.carried_items import unsent
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputRefusedError, WiroStorageRefusedError
 from airflow_provider_wiro.landing.reused import ResultChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.api.models import Task
@@ -68,7 +68,7 @@ class ReusedItems:
         """
         if self._cards is None:
             return
-        waiting, count, reused = self._unsent(), 0, 0
+        waiting, count, reused = unsent(self._queue.state), 0, 0
         while not self._queue.is_closed and (items := list(islice(waiting, CHUNK))):
             self._hook.check()
             await self._queue.recorder.check_if_due()
@@ -84,13 +84,6 @@ class ReusedItems:
             self._queue.settings.log.info(
                 "%s of %s items were made before: their results are reused.", f"{reused:,}", f"{count:,}"
             )
-
-    def _unsent(self) -> Iterator[int]:
-        state = self._queue.state
-        for item in range(state.total):
-            is_unsent = state.item_state(item) is ItemState.PENDING and not state.runs_sent(item)
-            if is_unsent and item not in state.lost_sendings and not state.failures(item):
-                yield item
 
     async def _settle(self, cards: BatchCards, items: list[int]) -> int:
         """Look items up, and return how many were made before."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_wiro.batch.state.costs import BatchCosts
+from airflow_provider_wiro.batch.state.deletions import Deletion, Deletions
 from airflow_provider_wiro.batch.state.entries import Entry, damaged
 from airflow_provider_wiro.batch.state.exposure import Exposure
 from airflow_provider_wiro.batch.state.items import Attempt, ItemState
@@ -71,6 +72,7 @@ class BatchState:
         self._counts = Counter({ItemState.PENDING: total})
         self.costs = BatchCosts()
         self.exposure = Exposure()
+        self.deletions = Deletions(total)
 
     def item_state(self, item: int) -> ItemState:
         """Return how far an item is."""
@@ -231,8 +233,14 @@ class BatchState:
         wiro_task_id = self._task_of(item)
         if not self._keep_result(item, entry):
             self._note_end(item)
+            if entry.get("deletes"):
+                self.deletions.end(item, Deletion.UNCLEAR)
             return  # its attempt is kept, so that its task is read again
         self._move(item, ItemState.DONE)
+        if entry.get("deletes") and wiro_task_id is not None:
+            self.deletions.begin(item, wiro_task_id)
+        elif entry.get("deletes") is not None:
+            self.deletions.end(item, Deletion.KEPT)
         self._bill(item, wiro_task_id, entry["cost"])
         self.total_bytes += entry["bytes"] or 0
         self.reused += bool(entry.get("is_reused"))
@@ -303,6 +311,9 @@ class BatchState:
         for wiro_task_id in entry["ids"]:
             self.known_ids.add(wiro_task_id)
         self.exposure.add(_usd(entry.get("spent_usd")) or Decimal(0))
+        for name, deletion in (("deleted", Deletion.DELETED), ("kept", Deletion.KEPT)):
+            for item in entry.get(name, ()):
+                self.deletions.end(self._item({"item": item}), deletion)
 
     def _apply_spent(self, entry: Mapping[str, Any]) -> None:
         if not isinstance(entry["lifetime"], int) or not isinstance(entry["summary"], Mapping):

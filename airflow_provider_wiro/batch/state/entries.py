@@ -9,7 +9,7 @@ from airflow_provider_wiro.exceptions import WiroOrphanedRunError
 from airflow_provider_wiro.storage.timestamps import to_stored, to_stored_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
     from airflow_provider_wiro.batch.state.items import Attempt
@@ -144,7 +144,13 @@ def timeout_restarted(item: int, at: float) -> Entry:
 
 
 def item_done(
-    item: int, location: tuple[int, int], *, cost: str | None, size: int | None, is_reused: bool = False
+    item: int,
+    location: tuple[int, int],
+    *,
+    cost: str | None,
+    size: int | None,
+    is_reused: bool = False,
+    deletes: bool | None = None,
 ) -> Entry:
     """
     Return the entry for an item that is done.
@@ -152,9 +158,22 @@ def item_done(
     :param location: the number of the shard that has its result, and the row in it.
     :param size: of its files in bytes, None if none were landed.
     :param is_reused: it was made before, and nothing was sent.
+    :param deletes: whether Wiro's copies of its files are to be deleted; None: nobody wants that.
     """
     entry = {"what": "done", "item": item, "place": list(location), "cost": cost, "bytes": size}
-    return {**entry, "is_reused": True} if is_reused else entry
+    known = {} if deletes is None else {"deletes": deletes}
+    return {**entry, **({"is_reused": True} if is_reused else {}), **known}
+
+
+def files_deleted(items: Sequence[int], *, kept: Sequence[int] = ()) -> Entry:
+    """
+    Return the entry for items whose files Wiro has deleted.
+
+    It is a form of :func:`foreign_tasks`, whose further fields an earlier version ignores.
+
+    :param kept: items whose files stay at Wiro, which refuses to delete them.
+    """
+    return {"what": "known", "ids": [], "deleted": list(items), "kept": list(kept)}
 
 
 def item_failed(

@@ -33,6 +33,7 @@ class Control:
         router.add_get("/__emulator__/state", self.state)
         router.add_get("/__emulator__/counts", self.counts)
         router.add_post("/__emulator__/tasks", self.start_tasks)
+        router.add_delete("/__emulator__/tasks/{task_id}", self.forget_task)
         router.add_get("/__emulator__/faults", self.list_faults)
         router.add_post("/__emulator__/faults", self.arm_faults)
         router.add_delete("/__emulator__/faults", self.clear_faults)
@@ -78,6 +79,15 @@ class Control:
                 f'expected {{"model": "owner/model", "parameters": {{}}, "seconds": [8]}}: {error!r}'
             )
         return web.json_response({"task_ids": [task.id for task in tasks]})
+
+    async def forget_task(self, request: web.Request) -> web.Response:
+        """`DELETE`: let a task vanish. Detail and List don't know it any more; the counters do."""
+        task_id = request.match_info["task_id"]
+        try:
+            self._world.forget(task_id)
+        except ValueError as error:
+            return _refusal(str(error))
+        return web.json_response({"forgotten": task_id})
 
     async def list_faults(self, request: web.Request) -> web.Response:
         """`GET`: the faults that can still fire."""

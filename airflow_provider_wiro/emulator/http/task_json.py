@@ -25,6 +25,7 @@ _TIMES = {
     "postprocessstarttime": Status.POSTPROCESS_START,
     "postprocessendtime": Status.POSTPROCESS_END,
 }
+_BRIEF = frozenset({"id", "taskid", "status"})
 _NUMERIC = (
     "id",
     "elapsedseconds",
@@ -58,7 +59,10 @@ def abridged_task_json(task: Task, cdn_url: str, now: float) -> dict[str, Any]:
 
     The list is known from the official client only, which accepts a shorter form: so this is what it gets.
     """
-    return _deviated(_record(task, cdn_url, now), task, now)
+    fields = _deviated(_record(task, cdn_url, now), task, now)
+    if task.deviation.is_listed_in_brief:
+        return {name: value for name, value in fields.items() if name in _BRIEF}
+    return fields
 
 
 def outputs_json(task: Task, store: FileStore, cdn_url: str, now: float) -> list[dict[str, Any]]:

@@ -41,6 +41,7 @@ class Deviation:
     debug_output: str | None = None
     parameters_as_text: bool = False
     kit_fields: bool = False
+    is_listed_in_brief: bool = False
 
     @property
     def succeeds(self) -> bool:
@@ -81,6 +82,7 @@ def default_deviation(settings: Settings) -> Deviation:
         late_cost_seconds=settings.late_cost_seconds,
         parameters_as_text=settings.parameters_as_text,
         kit_fields=settings.task_fields == "kits",
+        is_listed_in_brief=settings.list_fields == "few",
         output_bytes=settings.output_bytes,
     )
 

@@ -39,6 +39,8 @@ class Task:
     folder_id: str = field(default_factory=lambda: secrets.token_hex(16))
     input_files: dict[str, list[StoredFile]] = field(default_factory=dict)
     files_deleted: bool = False
+    is_forgotten: bool = False
+    """No endpoint knows it any more. It is counted all the same: it was started, and may be billed."""
     _rendering: Rendering | None = None
     _outputs: list[StoredFile] | None = None
 

@@ -101,9 +101,13 @@ class TaskStore:
             self.statistics.add(task)
 
     def by_id(self, task_id: str) -> Task | None:
-        """Return the task with this id."""
-        return self._by_id.get(task_id)
+        """Return the task with this id, unless it is forgotten."""
+        return _remembered(self._by_id.get(task_id))
 
     def by_token(self, token: str) -> Task | None:
-        """Return the task with this token."""
-        return self._by_token.get(token)
+        """Return the task with this token, unless it is forgotten."""
+        return _remembered(self._by_token.get(token))
+
+
+def _remembered(task: Task | None) -> Task | None:
+    return None if task is None or task.is_forgotten else task

@@ -117,6 +117,17 @@ class World:
             self.activity.tasks_stopped += 1
         self._change_lifecycle(task, task.lifecycle.stopped(now))
 
+    def forget(self, task_id: str) -> None:
+        """
+        Let a task vanish.
+
+        :raises ValueError: if there is no such task.
+        """
+        task = self.tasks.by_id(task_id)
+        if task is None:
+            raise ValueError(f"there is no task {task_id!r} to forget")
+        task.is_forgotten = True
+
     def _change_lifecycle(self, task: Task, lifecycle: Lifecycle) -> None:
         task.lifecycle = lifecycle
         if not task.is_teammates:

@@ -2,8 +2,8 @@
 Publish what has landed, started by the event of its transfer.
 
 `example_wiro_publishing_draw` draws two pictures and lands them. `example_wiro_publishing` is scheduled on
-the asset alias of that transfer. It reads from the event which objects there are and their sha256, makes a
-small WebP of each, and writes a page that shows them all. It knows nothing of Wiro.
+the asset of that transfer. It reads from the event which objects there are and their sha256, makes a small
+WebP of each, and writes a page that shows them all. It knows nothing of Wiro.
 
 The workers need Pillow: `pip install pillow`.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import html
 import io
-import json
 import os
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,13 +20,13 @@ from typing import Any
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 # These imports work on Airflow 2.11 too; with Airflow 3 alone they are `from airflow.sdk import …`.
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AssetAlias, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Asset, task
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 
 BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
-PICTURES = AssetAlias("example-wiro-pictures")
+PICTURES = Asset(uri=f"s3://{BUCKET}/pictures")
 # A retry follows the same run, and pays for no other.
 DEFAULT_ARGS = {"retries": 2}
 
@@ -69,8 +68,8 @@ with DAG(
         if "triggering_asset_events" in context:
             events = context["triggering_asset_events"].get(PICTURES, [])
         else:  # Airflow 2.11
-            events = [event for group in context["triggering_dataset_events"].values() for event in group]
-        files = [file for event in events for file in json.loads(event.extra["files"])]
+            events = context["triggering_dataset_events"].get(PICTURES.uri, [])
+        files = [file for event in events for file in event.extra["files"]]
         return [{"uri": file["uri"], "sha256": file["sha256"]} for file in files]
 
     @task
@@ -79,7 +78,7 @@ with DAG(
         from PIL import Image
 
         bucket, key = S3Hook.parse_s3_url(picture["uri"])
-        s3 = S3Hook().get_conn()
+        s3: Any = S3Hook().get_conn()
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         if hashlib.sha256(body).hexdigest() != picture["sha256"]:
             raise AirflowFailException(f"{picture['uri']} has changed since its event.")
@@ -97,7 +96,8 @@ with DAG(
         hook = S3Hook()
         keys = [key for key in hook.list_keys(BUCKET, prefix="published/") if key.endswith(".webp")]
         shown = [f'<img src="{html.escape(key.removeprefix("published/"))}">' for key in sorted(keys)]
-        hook.get_conn().put_object(
+        s3: Any = hook.get_conn()
+        s3.put_object(
             Bucket=BUCKET,
             Key="published/index.html",
             Body="\n".join(["<!doctype html>", *shown, ""]).encode(),

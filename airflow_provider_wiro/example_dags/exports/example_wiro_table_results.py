@@ -41,7 +41,7 @@ ORDER BY sku
 """
 
 
-def dicts(cursor: Any) -> list[dict[str, Any]]:
+def dicts(cursor: Any) -> Any:
     """Return the rows of a query with the names of their columns."""
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -49,11 +49,12 @@ def dicts(cursor: Any) -> list[dict[str, Any]]:
 
 def rows(manifest_uri: str) -> Iterator[tuple[Any, ...]]:
     """Read the manifest line by line: it can be larger than the worker's memory."""
-    with ObjectStoragePath(manifest_uri).open("rb", block_size=2**20) as manifest:
-        for line in manifest:
+    path: Any = ObjectStoragePath(manifest_uri)
+    with path.open("rb", block_size=2**20) as manifest:
+        for line in iter(manifest.readline, b""):  # older Airflow can't iterate over the file itself
             item = json.loads(line)
             # With `samples=1` there is one file. A failed item has none, and says why.
-            file = next(iter(item.get("files", [])), {})
+            file: dict[str, Any] = next(iter(item.get("files", [])), {})
             known = (file.get("uri"), file.get("sha256"), item["cost_usd"], item.get("error"))
             yield item["id"], item["status"], *known
 
@@ -85,7 +86,7 @@ with DAG(
     )
 
     @task
-    def keep(summary: dict[str, Any]) -> None:
+    def keep(summary: Any) -> None:
         """Write one row for each item, a thousand at a time. A retry replaces what is there."""
         from airflow.providers.common.sql.hooks.sql import DbApiHook
 

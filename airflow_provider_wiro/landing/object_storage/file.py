@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.landing.object_storage.disk_upload import DiskUpload
+from airflow_provider_wiro.landing.object_storage.object_upload import ObjectUpload
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES
 from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
 from airflow_provider_wiro.storage.object_files import LocalFile, open_object, provider_hint
-from airflow_provider_wiro.storage.private_files import open_private, replacing
+from airflow_provider_wiro.storage.object_stores.opening import store_object
+from airflow_provider_wiro.storage.object_stores.store_object import ObjectReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
     from airflow_provider_wiro.storage.digests import Stream
+    from airflow_provider_wiro.storage.object_stores.store_object import StoreObject
 
 log = plain_logger(__name__)
 
@@ -46,11 +50,19 @@ class StorageFile:
     :param below: a path or URI of a folder that a local file may not be outside of, symbolic links resolved.
     :param argument: the name of the path's argument, for messages.
     :param is_private: a local file may be read by its owner only.
+    :param check: called while a store is waited for; what it raises ends the wait.
+    :ivar object: what the store offers beyond a file, None where it doesn't.
     :raises WiroUsageError: it is neither, there is no such store, or the file is not below ``below``.
     """
 
     def __init__(
-        self, uri: str, *, below: str | None = None, argument: str = "path", is_private: bool = False
+        self,
+        uri: str,
+        *,
+        below: str | None = None,
+        argument: str = "path",
+        is_private: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         location = parse_target(uri, argument)
         self.uri = location.uri
@@ -58,6 +70,7 @@ class StorageFile:
         self._is_private = is_private
         self._below: Path | None = None
         self._local: Path | None = None
+        self.object: StoreObject | None = None
         if location.is_local:
             self._local = Path(location.path)
             self._path: Any = LocalFile(self._local)
@@ -66,7 +79,8 @@ class StorageFile:
             return
         try:
             self._path = open_object(location.uri, argument)
-            _ = self._path.fs  # some versions of Airflow notice only here that there is no such store
+            # Some versions of Airflow notice only here that there is no such store.
+            self.object = store_object(self._path, self.uri, location.bucket, location.path, check)
         except (ImportError, ValueError) as error:
             raise WiroUsageError(
                 f"Can't open {self.uri}: {error}. Expected an object-storage URI, such as "
@@ -79,10 +93,16 @@ class StorageFile:
 
     def facts(self) -> Mapping[str, Any] | None:
         """
-        Return what the store knows of the file (``size``, and what else it likes), None if there is none.
+        Return what the store knows of the file, None if there is none.
+
+        That is ``size``, where :attr:`object` is one also ``etag``, ``content_type`` and ``metadata``, and
+        what else the store likes.
 
         :raises WiroUsageError: there is something else, such as a directory.
         """
+        if self.object is not None:
+            known = self.object.facts()
+            return None if known is None else asdict(known)
         try:
             found: Mapping[str, Any] = dict(self._path.stat())
         except FileNotFoundError:
@@ -91,9 +111,61 @@ class StorageFile:
             raise WiroUsageError(f"Expected a file, or nothing, at {self.uri}, found a {found['type']}.")
         return found
 
+    @property
+    def s3_client(self) -> Any:
+        """The client of S3 that the file was reached by; None in any other store."""
+        return None if self._local is not None else getattr(self._path.fs, "s3", None)
+
     def open(self) -> Any:
         """Open what is there for reading."""
+        if self.object is not None and (known := self.object.facts()) is not None:
+            return ObjectReader(self.object, known)
         return self._path.open("rb", block_size=BLOCK_BYTES)
+
+    def kept(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """Return metadata with the names that the store keeps; none where it keeps no metadata."""
+        return {} if self.object is None else self.object.kept(metadata)
+
+    def part_bytes(self, size: int | None, wanted: int) -> int:
+        """
+        Return how large the parts of the file have to be, of which the store takes a limited number.
+
+        :param size: of the file, None if not known.
+        """
+        return wanted if self.object is None else self.object.part_bytes(size, wanted)
+
+    def upload(self, metadata: ObjectMetadata, *, only_if_absent: bool) -> ObjectUpload | DiskUpload | None:
+        """
+        Return what takes the file in parts, None where the store only takes it as a stream.
+
+        :param only_if_absent: overwrite nothing.
+        """
+        if self.object is not None:
+            return ObjectUpload(self.object, metadata, only_if_absent=only_if_absent)
+        if self._local is not None:
+            return DiskUpload(
+                self._local,
+                metadata,
+                self._check_below,
+                is_private=self._is_private,
+                only_if_absent=only_if_absent,
+            )
+        return None
+
+    def check_written(self, size: int) -> None:
+        """
+        Compare the file with the number of bytes that its store was given; remove it if it has another.
+
+        :raises WiroOutputUnavailableError: it has.
+        """
+        if self.object is not None:
+            return  # compared by its checksum
+        found = self.facts()
+        if found is None or found.get("size") not in {size, None}:
+            shown = "nothing" if found is None else f"{found.get('size')} bytes"
+            if found is not None:
+                self._path.unlink()
+            raise WiroOutputUnavailableError(f"{self.uri} took {size} bytes and its store now shows {shown}.")
 
     def write(
         self, stream: Stream, *, expected_size: int | None, before: Mapping[str, Any] | None
@@ -103,34 +175,7 @@ class StorageFile:
 
         :param expected_size: bytes, if known: very large files need larger blocks.
         :param before: the facts of what is there now.
-        :raises WiroOutputUnavailableError: the store has another number of bytes than it was given.
         """
-        if self._local is not None:
-            written = self._write_beside(self._local, stream)
-        else:
-            written = self._write_object(stream, expected_size, before)
-        found = self.facts()
-        if found is None or found.get("size") not in {written.size, None}:
-            shown = "nothing" if found is None else f"{found.get('size')} bytes"
-            if found is not None:
-                self._path.unlink()
-            raise WiroOutputUnavailableError(
-                f"{self.uri} took {written.size} bytes and its store now shows {shown}."
-            )
-        return written
-
-    def _write_beside(self, path: Path, stream: Stream) -> Written:
-        """Write beside it and rename: it is there as a whole or not at all, whenever the machine stops."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._check_below()
-        scratch = path.with_name(f".wiro-{uuid.uuid4().hex}.part")
-        open_file = open_private if self._is_private else Path.open
-        with replacing(path, open_file=open_file, scratch=scratch) as file:
-            return _copy(stream, file)
-
-    def _write_object(
-        self, stream: Stream, expected_size: int | None, before: Mapping[str, Any] | None
-    ) -> Written:
         file = self._open_for_writing(expected_size)
         try:
             written = _copy(stream, file)

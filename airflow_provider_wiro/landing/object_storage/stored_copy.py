@@ -10,10 +10,13 @@ from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.reused import source_changed, source_elsewhere
 from airflow_provider_wiro.storage.location import fixed_folder, parse_location
 from airflow_provider_wiro.storage.named_stores import LocalPlace, NamedStores, S3Place
-from airflow_provider_wiro.storage.object_files import LocalFile, open_object
+from airflow_provider_wiro.storage.object_files import LocalFile
+from airflow_provider_wiro.storage.object_stores.opening import open_file
+from airflow_provider_wiro.storage.object_stores.store_object import ObjectReader
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.storage.landed_object import LandedObject
+    from airflow_provider_wiro.storage.object_stores.store_object import StoreObject
 
 _BLOCK_BYTES = 5 * 1024 * 1024
 
@@ -24,12 +27,14 @@ class StoredCopy:
     A file in the store that a transfer writes to, as it was when it landed.
 
     :ivar file: with ``open``.
+    :ivar object: what the store offers beyond a file, None where it doesn't.
     """
 
     uri: str
     size: int
     sha256: str | None
     file: Any
+    object: StoreObject | None = None
 
     @classmethod
     def of(cls, landed: LandedObject, template: str) -> Self:
@@ -54,7 +59,8 @@ class StoredCopy:
             uri = f"s3://{user}{place.bucket}/{place.key}"
         else:
             uri = place.uri
-        return cls(landed.uri, landed.size, landed.sha256, open_object(uri, "a landed object"))
+        path, known = open_file(uri, "a landed object")
+        return cls(landed.uri, landed.size, landed.sha256, path, known)
 
     def open(self) -> CheckedStream:
         """
@@ -62,6 +68,11 @@ class StoredCopy:
 
         :raises WiroOutputRefusedError: it is gone.
         """
+        if self.object is not None:
+            facts = self.object.facts()
+            if facts is None:
+                raise source_changed(self.uri)
+            return CheckedStream(self, ObjectReader(self.object, facts))
         try:
             arguments = {} if isinstance(self.file, LocalFile) else {"block_size": _BLOCK_BYTES}
             return CheckedStream(self, self.file.open("rb", **arguments))

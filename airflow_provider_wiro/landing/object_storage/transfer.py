@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_wiro.api.run_summary import last_lines
 from airflow_provider_wiro.downloads.download import Download
-from airflow_provider_wiro.exceptions import WiroOutputRefusedError
+from airflow_provider_wiro.exceptions import WiroOutputRefusedError, WiroOutputUnavailableError
 from airflow_provider_wiro.input_files.stored_file import with_connection
 from airflow_provider_wiro.landing import manifest as manifests
+from airflow_provider_wiro.landing.multipart import move
+from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
 from airflow_provider_wiro.landing.object_storage.file import StorageFile
 from airflow_provider_wiro.landing.object_storage.store_errors import plain_store_errors
 from airflow_provider_wiro.landing.object_storage.stored_copy import StoredCopy
+from airflow_provider_wiro.landing.object_storage.streams import move_stream
 from airflow_provider_wiro.landing.plan import plan, plan_landed
 from airflow_provider_wiro.landing.reused import ReusedResult
+from airflow_provider_wiro.landing.s3.existing_objects import output_id
 from airflow_provider_wiro.landing.transfer import Transfer
+from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
 from airflow_provider_wiro.storage.location import fixed_folder, identity_of
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +36,15 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.storage.digests import Stream
 
 T = TypeVar("T")
 
 log = plain_logger(__name__)
+
+#: Large enough that requests don't count, small enough that the parts of one file keep all threads busy.
+PART_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,8 @@ class StorageDestination:
     :ivar replace: overwrite files that are there.
     :ivar workers: how many threads move outputs.
     :ivar require_size: refuse a file of unknown size whose end is the connection's.
+    :ivar part_size: bytes of each part of a large output.
+    :ivar metadata: the user's own, beside what says where an object comes from.
     """
 
     template: str
@@ -52,6 +66,19 @@ class StorageDestination:
     replace: bool
     workers: int
     require_size: bool
+    part_size: int = PART_BYTES
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that is in the store, and whether this transfer has put it there."""
+
+    size: int
+    sha256: str
+    content_type: str
+    etag: str | None
+    is_new: bool
 
 
 #: What is to land, where, and, if it is reused, from where.
@@ -60,7 +87,7 @@ Item = tuple["PlannedObject", "StorageFile", "StoredCopy | None"]
 
 class ObjectStorageTransfer(Transfer[Item]):
     """
-    Lands a task's outputs in files of a store, each as one stream.
+    Lands a task's outputs in files of a store, in parts where the store takes them.
 
     :param summary: what the operator was given as the task. That of a reused result names the files to copy.
     :param manifest: False, True (beside the first output), or its URI, local path or ObjectStoragePath.
@@ -85,6 +112,8 @@ class ObjectStorageTransfer(Transfer[Item]):
             hook, task, provenance, workers=destination.workers, require_size=destination.require_size
         )
         self._replaces = destination.replace
+        self._part_size = destination.part_size
+        self._of_user = destination.metadata
         self._reused = reused = ReusedResult.in_summary(summary)
         self._copies: list[StoredCopy | None]
         names: Any = {"model": provenance.model, "label": provenance.label, "argument": "path"}
@@ -97,7 +126,7 @@ class ObjectStorageTransfer(Transfer[Item]):
         if not self.planned:
             log.warning("Wiro task %s has no outputs; nothing to land.%s", task.id, last_lines(task))
         below = fixed_folder(unrendered, template)
-        self._files = [StorageFile(one.key, below=below) for one in self.planned]
+        self._files = [StorageFile(one.key, below=below, check=self._pool.check) for one in self.planned]
         self._open_manifest(template, manifest, unrendered if manifest is True else unrendered_manifest)
 
     def _open_manifest(self, template: str, wanted: Any, unrendered: str | None) -> None:
@@ -108,10 +137,15 @@ class ObjectStorageTransfer(Transfer[Item]):
         if uri is None or not self.planned:
             return
         below = fixed_folder(unrendered, template if given is True else str(given))
-        store = StorageManifestStore(StorageFile(uri, below=below, argument="manifest", is_private=True))
+        file = StorageFile(uri, below=below, argument="manifest", is_private=True, check=self._pool.check)
+        store = StorageManifestStore(file, provenance)
         self._manifest = manifests.ManifestFile(
             store, provenance.wiro_task_id, replace=self._replaces, api=provenance.api
         )
+
+    @property
+    def console(self) -> Console:
+        return console_of(self._files[0].s3_client if self._files else None)
 
     @property
     def keeps_manifest(self) -> bool:
@@ -127,31 +161,82 @@ class ObjectStorageTransfer(Transfer[Item]):
             before = file.facts()
             is_in_place = copy is not None and identity_of(copy.uri) == identity_of(file.uri)
             existing = None if self._replaces and not is_in_place else before
-            if existing is not None:
-                sha256, size = self._require_same(item, existing)
+            stored = self._put(item, before) if existing is None else None
+            if stored is None:
+                stored = self._require_same(item, existing or self._facts_of_faster(file))
                 log.info("Skipped %s: it is there already, identical.", file.uri)
             else:
-                written = self._read(
-                    planned,
-                    copy,
-                    lambda stream: file.write(stream, expected_size=planned.size, before=before),
-                )
-                sha256, size = written.sha256, written.size
-                log.info("Landed %s: %s bytes, %s.", file.uri, f"{size:,}", planned.content_type)
+                log.info("Landed %s: %s bytes, %s.", file.uri, f"{stored.size:,}", stored.content_type)
         return {
             "uri": file.uri,
             "name": planned.name,
-            "size": size,
-            "sha256": sha256,
-            "content_type": planned.content_type,
-            "etag": None,
-            "skipped": existing is not None,
+            "size": stored.size,
+            "sha256": stored.sha256,
+            "content_type": stored.content_type,
+            "etag": stored.etag,
+            "skipped": not stored.is_new,
         }
 
-    def _require_same(self, item: Item, existing: Mapping[str, Any]) -> tuple[str, int]:
-        """Return digest and size of the file that is there, if it is this very output."""
+    def _put(self, item: Item, before: Mapping[str, Any] | None) -> Stored | None:
+        """Return the new file; None if another task was faster and its file has yet to be compared."""
+        planned, file, copy = item
+        own = self.provenance.metadata(output_id(planned), self._of_user)
+        is_checked = copy is not None or planned.body is not None
+        label = None if is_checked else planned.output.label
+        metadata = ObjectMetadata(planned.content_type, own, None, label)
+        upload = file.upload(metadata, only_if_absent=not self._replaces)
+        if upload is None:
+            return self._put_stream(item, metadata, before)
+        part_bytes = partial(file.part_bytes, wanted=self._part_size)
+        try:
+            if is_checked:
+                size, sha256 = self._read(
+                    planned,
+                    copy,
+                    lambda stream: move_stream(stream, upload, part_bytes(planned.size), self._pool.check),
+                )
+            else:
+                first = part_bytes(planned.output.size)
+                download = Download(self._downloader, planned.output, first, part_bytes)
+                size, sha256 = move(download, upload, self._pool)
+        except ObjectExistsError:
+            made = upload.own()
+            if made is None:
+                return None
+            return Stored(made.size, upload.sha256, made.content_type, made.etag, is_new=True)
+        file.check_written(size)
+        return Stored(size, sha256, metadata.content_type, upload.etag, is_new=True)
+
+    def _put_stream(self, item: Item, metadata: ObjectMetadata, before: Mapping[str, Any] | None) -> Stored:
+        planned, file, copy = item
+        written = self._read(
+            planned,
+            copy,
+            lambda stream: file.write(stream, expected_size=planned.size, before=before),
+        )
+        file.check_written(written.size)
+        return Stored(written.size, written.sha256, metadata.content_type, None, is_new=True)
+
+    @staticmethod
+    def _facts_of_faster(file: StorageFile) -> Mapping[str, Any]:
+        found = file.facts()
+        if found is None:
+            raise WiroOutputUnavailableError(
+                f"Another task writes {file.uri} at this moment; nothing was overwritten."
+            )
+        return found
+
+    def _require_same(self, item: Item, existing: Mapping[str, Any]) -> Stored:
+        """Return the file that is there, if it is this very output."""
         planned, file, copy = item
         size = int(existing.get("size") or 0)
+        content_type = existing.get("content_type") or planned.content_type
+        stored = partial(
+            Stored, size, content_type=content_type, etag=existing.get("etag") or None, is_new=False
+        )
+        known = self._digest_by_metadata(item, existing.get("metadata") or {})
+        if known is not None and planned.size == size:
+            return stored(known)
         if planned.size is None or planned.size == size:
             with file.open() as stream:
                 found = sha256_of(stream, self._pool.check)
@@ -160,11 +245,22 @@ class ObjectStorageTransfer(Transfer[Item]):
                 is_known
                 or self._read(planned, copy, lambda stream: sha256_of(stream, self._pool.check)) == found
             ):
-                return found, size
+                return stored(found)
         raise WiroOutputRefusedError(
             f"{file.uri} is there already and is not output {planned.output.index} of Wiro task "
             f"{self.provenance.wiro_task_id}. Choose another path, or overwrite it with replace=True."
         )
+
+    def _digest_by_metadata(self, item: Item, metadata: Mapping[str, str]) -> str | None:
+        """Return the digest that an object's metadata names, if that names this very output."""
+        planned, file, copy = item
+        identity = file.kept(self.provenance.identity(output_id(planned)))
+        sha256 = metadata.get("sha256")
+        if not sha256 or not identity or not identity.items() <= metadata.items():
+            return None
+        if planned.body is not None and hashlib.sha256(planned.body).hexdigest() != sha256:
+            return None
+        return sha256 if copy is None or copy.sha256 in {None, sha256} else None
 
     def _read(self, planned: PlannedObject, copy: StoredCopy | None, use: Callable[[Stream], T]) -> T:
         """Return what ``use`` makes of an output's bytes; called again if they have to be fetched again."""
@@ -178,18 +274,18 @@ class ObjectStorageTransfer(Transfer[Item]):
 
 
 class StorageManifestStore:
-    """
-    One file of a store, as a :class:`~airflow_provider_wiro.landing.manifest.ManifestStore`.
+    """One file of a store, as a :class:`~airflow_provider_wiro.landing.manifest.ManifestStore`."""
 
-    Stores have no conditional write: of two that write it at once, the last one wins.
-    """
-
-    def __init__(self, file: StorageFile) -> None:
+    def __init__(self, file: StorageFile, provenance: Provenance) -> None:
         self.uri = file.uri
         self._file = file
+        self._provenance = provenance
 
     def read(self) -> bytes | None:
         with plain_store_errors(self.uri, "manifest"):
+            if self._file.object is not None:
+                read = self._file.object.read(manifests.MAX_BYTES)
+                return None if read is None else read[0]
             if self._file.facts() is None:
                 return None
             with self._file.open() as file:
@@ -197,5 +293,12 @@ class StorageManifestStore:
         return found
 
     def put(self, body: bytes, *, only_if_absent: bool) -> None:
+        metadata = ObjectMetadata(manifests.CONTENT_TYPE, self._provenance.metadata(manifests.OUTPUT))
         with plain_store_errors(self.uri, "manifest"):
-            self._file.write(io.BytesIO(body), expected_size=len(body), before=self._file.facts())
+            upload = self._file.upload(metadata, only_if_absent=only_if_absent)
+            if upload is None:
+                before = self._file.facts()
+                self._file.write(io.BytesIO(body), expected_size=len(body), before=before)
+            else:
+                upload.put(body, hashlib.sha256(body).hexdigest())
+            self._file.check_written(len(body))

@@ -23,6 +23,8 @@ from airflow_provider_wiro.storage.s3.refusals import S3Access
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_wiro.landing.s3.transfer_group import S3TransferGroup
+
 #: Of boto3's upload arguments, those that describe the bytes of a single object.
 _OF_ONE_OBJECT = re.compile(r"Checksum(?!Algorithm$)|MpuObjectSize$")
 
@@ -61,6 +63,7 @@ class S3Destination:
     :ivar key_template: of the outputs.
     :ivar workers: how many threads of a transfer move them.
     :ivar tags: the user's, to which the provider's are added; None: none of the provider's.
+    :ivar group: of the transfers of several tasks that run at once; None: each runs by itself.
     """
 
     settings: S3Settings
@@ -68,6 +71,7 @@ class S3Destination:
     key_template: str
     workers: int
     tags: Mapping[str, str] | None
+    group: S3TransferGroup | None = None
 
 
 def open_destination(settings: S3Settings, placeholders: frozenset[str] = PLACEHOLDERS) -> S3Destination:

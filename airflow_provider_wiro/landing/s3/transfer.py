@@ -27,6 +27,7 @@ from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
 from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.s3.uploads import S3Uploads
 from airflow_provider_wiro.landing.transfer import Transfer
+from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.named_stores import NamedStores, S3Place
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_wiro.api.models import Task
-    from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
     from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
     from airflow_provider_wiro.landing.s3.destination import S3Destination
+    from airflow_provider_wiro.landing.transfer import ReadsTasks
+    from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.storage.landed_object import LandedObject
 
 log = plain_logger(__name__)
@@ -60,7 +62,7 @@ class S3Transfer(Transfer["PlannedObject"]):
     def __init__(
         self,
         destination: S3Destination,
-        hook: WiroHook,
+        hook: ReadsTasks,
         task: Task,
         provenance: Provenance,
         *,
@@ -77,6 +79,7 @@ class S3Transfer(Transfer["PlannedObject"]):
             provenance,
             workers=destination.workers,
             require_size=settings.require_size,
+            group=destination.group,
         )
         self._bucket = destination.bucket
         self._tags = destination.tags
@@ -86,7 +89,11 @@ class S3Transfer(Transfer["PlannedObject"]):
         #: Wiro shows no outputs (any more), so that what is known of them is from elsewhere.
         self._is_remembered = not task.outputs
         self._copies: dict[str, StoredCopy] = {}
-        self._uploads = S3Uploads(self._bucket, is_retry=is_retry)
+        self._uploads = (
+            S3Uploads(self._bucket, is_retry=is_retry)
+            if destination.group is None
+            else destination.group.uploads
+        )
         self._plan(destination.key_template, manifest)
         self._existing = ExistingObjects(
             self._bucket,
@@ -95,6 +102,10 @@ class S3Transfer(Transfer["PlannedObject"]):
             is_remembered=self._is_remembered,
             has_tags=self._tags is not None,
         )
+
+    @property
+    def console(self) -> Console:
+        return console_of(self._bucket.client)
 
     @property
     def keeps_manifest(self) -> bool:

@@ -93,30 +93,37 @@ def _names_condition(error: Any) -> bool:
 
     Backblaze B2 says so of others: "Unsupported header 'x-amz-…' received for this API call."
     """
-    return "if-none-match" in str(error.response.get("Error", {}).get("Message", "")).lower()
+    message = str(error.response.get("Error", {}).get("Message", "")).lower()
+    return "if-none-match" in message or "if-match" in message
 
 
-def put_if_unchanged(client: Any, etag: str | None, **arguments: Any) -> Any:
+def put_if_unchanged(
+    client: Any, etag: str | None, *, on_unknown: Callable[[], None] = lambda: None, **arguments: Any
+) -> Any:
     """
     Put an object in place of the one that has this ETag, or, if that is None, of none; return S3's response.
 
     Where a server doesn't know the condition, what is there is replaced: a moment ago that was the one.
 
+    :param on_unknown: called if it doesn't.
     :raises ObjectExistsError: there is another one, or none any more.
     """
     from botocore.exceptions import ClientError
 
-    if etag is None:
-        return ConditionalPut()(client.put_object, **arguments)
     try:
+        if etag is None:
+            return ConditionalPut().strictly(client.put_object, **arguments)
         return client.put_object(**arguments, IfMatch=etag)
+    except ConditionUnknownError:
+        pass
     except ClientError as error:
         found = set(code_and_status(error))
         if found & (_TAKEN | {"NoSuchKey"}):
             raise ObjectExistsError(arguments.get("Key")) from error
-        if not found & _NOT_KNOWN:
+        if not found & _NOT_KNOWN and not _names_condition(error):
             raise
-        return client.put_object(**arguments)
+    on_unknown()
+    return client.put_object(**arguments)
 
 
 def delete_if_unchanged(client: Any, etag: str, **where: Any) -> bool:

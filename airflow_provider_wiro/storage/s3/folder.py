@@ -37,6 +37,7 @@ class S3Folder:
         conn_id, at, first = first.rpartition("@")
         bucket, prefix = split_url(f"s3://{first}{slash}{rest}", "a folder")
         self.uri = uri
+        self.has_conditional_writes = True
         self._bucket = bucket
         # To S3 `in//x` is another object than `in/x`: a slash at the end is a folder without a name.
         self._prefix = f"{prefix}/" if prefix else ""
@@ -74,7 +75,8 @@ class S3Folder:
         elif expected is not None:
             return False
         try:
-            self._put(partial(put_if_unchanged, self._client, etag), name, body, self._typed(name))
+            put = partial(put_if_unchanged, self._client, etag, on_unknown=self._note_unknown_condition)
+            self._put(put, name, body, self._typed(name))
         except ObjectExistsError:
             # Or this call wrote it: boto3 repeats a put whose response was lost, which the first one refuses.
             return self.read(name) == body
@@ -117,6 +119,9 @@ class S3Folder:
     def delete(self, name: str) -> None:
         """See :meth:`Folder.delete`."""
         self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name, **self._managing)
+
+    def _note_unknown_condition(self) -> None:
+        self.has_conditional_writes = False
 
     def _typed(self, name: str) -> dict[str, Any]:
         content_type = "application/json" if name.endswith(".json") else JSON_LINES

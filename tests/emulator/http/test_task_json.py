@@ -164,3 +164,15 @@ async def test_a_task_can_be_spelled_as_the_kits_read_it(start_emulator: StartEm
         (listed,) = (await wiro("Task/List", {}))["tasklist"]
     assert (task["taskid"], len(task["output"]), listed["taskid"]) == ("2221", 1, "2221")
     assert {"id", "outputs"}.isdisjoint({*task, *listed})
+
+
+@pytest.mark.parametrize(("fields", "name"), [("documented", "id"), ("kits", "taskid")])
+async def test_the_list_can_show_next_to_nothing(
+    start_emulator: StartEmulator, fields: str, name: str
+) -> None:
+    async with start_emulator(list_fields="few", task_fields=fields) as wiro:
+        await wiro.run()
+        (listed,) = (await wiro("Task/List", {}))["tasklist"]
+        (task,) = (await wiro("Task/Detail", {"taskid": "2221"}))["tasklist"]
+    assert listed == {name: "2221", "status": "task_queue"}
+    assert "parameters" in task

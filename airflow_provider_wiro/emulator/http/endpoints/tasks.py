@@ -27,7 +27,7 @@ def detail(world: World, body: RequestBody) -> dict[str, Any]:
 
 def list_tasks(world: World, body: RequestBody) -> dict[str, Any]:
     """Return the project's tasks in the abridged form, by default the newest first."""
-    tasks = list(world.tasks)
+    tasks = [task for task in world.tasks if not task.is_forgotten]
     if wanted := body.text("modelName").lower():
         models = {model.id for model in MODELS if _matches(model, wanted)}
         tasks = [task for task in tasks if task.inputs.model.id in models]

@@ -1,4 +1,4 @@
-"""Turns a store's refusal before a batch's first Run into one permanent error that says what to change."""
+"""Turns a store's refusal at the very beginning into one permanent error that says what to change."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ _QUOTED = 200
 
 
 @contextmanager
-def refusals(what: str) -> Iterator[None]:
+def refusals(what: str, *, so_far: str = "Nothing was submitted.") -> Iterator[None]:
     """
-    Raise a store's refusal as a permanent error. Only around what happens before the first Run.
+    Raise a store's refusal as a permanent error. Only around what happens at the very beginning.
 
-    :param what: the batch could not do, and where.
+    :param what: the task could not do, and where.
+    :param so_far: what had been done by then.
     :raises WiroUsageError: the store refuses it.
     """
     try:
@@ -37,7 +38,7 @@ def refusals(what: str) -> Iterator[None]:
         if cause is None:
             raise
         reason = f"{type(cause).__name__}: {cause}".rstrip(".")[:_QUOTED]
-        raise WiroUsageError(f"Can't {what}: {reason}. Nothing was submitted. {_advice(cause)}") from cause
+        raise WiroUsageError(f"Can't {what}: {reason}. {so_far} {_advice(cause)}") from cause
 
 
 def _refusal(error: BaseException | None) -> BaseException | None:

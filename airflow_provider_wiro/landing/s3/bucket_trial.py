@@ -1,16 +1,16 @@
-"""Trial calls on the bucket of a batch's outputs, before anything is paid for."""
+"""Trial calls on the bucket of the outputs, before anything is paid for or moved."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.batch.store_refusals import refusals
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS, model_folder
 from airflow_provider_wiro.landing.provenance import tagging_header
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.object_keys import fill_key
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_missing_bucket
+from airflow_provider_wiro.storage.store_refusals import refusals
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.s3.destination import S3Destination
@@ -23,12 +23,13 @@ _UNKNOWN_CALL = frozenset({"404", "405", "501"})
 _EXAMPLE = {"wiro_task_id": "0", "index": "0", "name": "0.png", "stem": "0", "suffix": ".png"}
 
 
-def check_bucket(destination: S3Destination) -> None:
+def check_bucket(destination: S3Destination, *, so_far: str = "no run is paid for before") -> None:
     """
     Refuse a bucket of which S3 says for certain that it doesn't exist.
 
     A role that may only put objects gets an error (without ``s3:ListBucket``), so other errors mean nothing.
 
+    :param so_far: the end of the message: what has not been done by now.
     :raises WiroUsageError: there is none.
     """
     from botocore.exceptions import ClientError
@@ -42,18 +43,19 @@ def check_bucket(destination: S3Destination) -> None:
             raise WiroUsageError(
                 f"Expected a bucket {bucket.name!r} for the outputs, found none: S3 responded with 404 by "
                 f"the connection {conn_id!r}. Correct s3_bucket (or s3_key, or the connection), or create "
-                "the bucket; no run is paid for before."
+                f"the bucket; {so_far}."
             ) from error
         log.info("Could not check the bucket %s, which may be there: %s", bucket.name, error)
 
 
-def try_put(destination: S3Destination, model: str) -> None:
+def try_put(destination: S3Destination, model: str, *, so_far: str = "Nothing was submitted.") -> None:
     """
     Ask S3 whether an output may be put, with all its arguments, and leave nothing there.
 
     An upload in parts is created, under a key like an output's, and aborted: that needs the permissions and
     arguments of a put, but makes no object, version, retention or event.
 
+    :param so_far: what had been done by now, for the message.
     :raises WiroUsageError: S3 refuses it.
     """
     bucket, tags = destination.bucket, destination.tags
@@ -64,7 +66,7 @@ def try_put(destination: S3Destination, model: str) -> None:
     if tags is not None:
         arguments["Tagging"] = tagging_header(tags or {"wiro_item": "0"})
     by = f"by the connection {destination.settings.aws_conn_id!r}"
-    with refusals(f"put outputs such as s3://{bucket.name}/{key}, {by}"):
+    with refusals(f"put outputs such as s3://{bucket.name}/{key}, {by}", so_far=so_far):
         try:
             created = bucket.client.create_multipart_upload(**where, **arguments)
         except Exception as error:
