@@ -77,7 +77,8 @@ def to_ask(
     :param started: those that the list has just shown for the first time, running: they need no question.
     :param running: those that it has shown running again. They come last: a list can lag behind Detail.
     """
-    unlisted, listed = [], []
+    unlisted: list[int] = []
+    listed: list[int] = []
     for number, unknown_since in sorted(state.open.items()):
         if unknown_since is None and number in started:
             continue
