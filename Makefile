@@ -36,10 +36,12 @@ demo: $(INSTALLED) ## run a DAG on a real Airflow against the emulator, outputs 
 # Many tests wait for a server or a process, so that two processes more than there are cores keep all cores busy.
 # Those on a real Airflow run beside the others, in one process with one database; their output comes after.
 .PHONY: test
-test: lint ## lint, then every test but those of `test-matrix`
-	@log=.cache/tests-on-airflow.log
+test: $(INSTALLED) ## lint, and every test but those of `test-matrix`
+	@mkdir -p .cache
+	log=.cache/tests-on-airflow.log
 	$(BIN)/python -m pytest -m airflow >$$log 2>&1 & on_airflow=$$!
 	trap 'kill $$on_airflow 2>/dev/null || true' EXIT
+	$(MAKE) lint
 	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 2))
 	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system and not stores")
 	$(call step,pytest: on a real Airflow,wait $$on_airflow || { cat $$log; exit 1; }; tail -n 1 $$log)
@@ -84,6 +86,10 @@ test-matrix: $(UV) ## run the tests marked `airflow` on every supported Airflow;
 test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .cache; `test` has those against Google's
 	@exec $(BIN)/python -m tests.programs.stores $(ARGS)
 
+.PHONY: test-watchers
+test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
+	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
+
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
 	@exec $(BIN)/python -m tests.programs.faults
@@ -93,7 +99,7 @@ bench: $(INSTALLED) ## measure import cost, checks, speed and memory, each again
 	@exec $(BIN)/python -m tests.programs.benchmarks
 
 .PHONY: bench-scale
-bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short"
+bench-scale: $(INSTALLED) ## measure thousands of runs at once; SIZES="100 1000", PARTS="triggers airflow short export"
 	@exec $(BIN)/python -m tests.programs.benchmarks.scale
 
 .PHONY: soak

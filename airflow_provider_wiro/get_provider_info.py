@@ -26,7 +26,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("operators", "wiro", "wiro_batch", "wiro_spend", "wiro_upload")],
         "sensors": [_modules("sensors")],
         "hooks": [_modules("hooks")],
-        "triggers": [_modules("triggers", "wiro", "wiro_batch")],
+        "triggers": [_modules("triggers", "wiro", "wiro_batch", "wiro_events")],
         "task-decorators": [
             {"name": "wiro", "class-name": "airflow_provider_wiro.decorators.wiro.wiro_task"},
             {"name": "wiro_batch", "class-name": "airflow_provider_wiro.decorators.wiro.wiro_batch_task"},
@@ -36,6 +36,11 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "Wiro",
                 "target-integration-name": "Amazon Simple Storage Service (S3)",
                 "python-module": "airflow_provider_wiro.transfers.wiro_to_s3",
+            },
+            {
+                "source-integration-name": "Wiro",
+                "target-integration-name": "Amazon Simple Storage Service (S3)",
+                "python-module": "airflow_provider_wiro.transfers.wiro_project_to_s3",
             },
             {
                 "source-integration-name": "Wiro",

@@ -23,6 +23,8 @@ log = plain_logger(__name__)
 
 #: A triggerer's child process sends events to its parent once a second.
 _SYNC_SECONDS = 2.0
+#: Requests in flight, so that they aren't garbage collected when their callers are cancelled.
+_ASKING: set[Any] = set()
 
 
 def is_mapped_instance(operator: Any) -> bool:
@@ -100,6 +102,38 @@ async def get_connection_async(conn_id: str) -> Connection:
     return await sync_to_async(sdk.BaseHook.get_connection)(conn_id)
 
 
+def takes_messages_of_threads() -> bool:
+    """
+    Whether several threads of a task may talk to Airflow at once.
+
+    In Airflow 3.0 and 3.1 one thread can read the response to another one's message, after which every call
+    of the task fails.
+    """
+    from airflow import __version__
+
+    major, minor = (int(part) for part in __version__.split(".")[:2])
+    return (major, minor) not in {(3, 0), (3, 1)}
+
+
+async def write_xcom_async(task_instance: Any, key: str, value: Any) -> None:
+    """
+    Write an XCom of a trigger's task instance, without blocking the triggerer's event loop.
+
+    :raises Exception: Airflow's own, if it can't.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+    from asgiref.sync import sync_to_async
+
+    await sync_to_async(XCom.set)(
+        key=key,
+        value=value,
+        dag_id=task_instance.dag_id,
+        task_id=task_instance.task_id,
+        run_id=task_instance.run_id,
+        map_index=task_instance.map_index,
+    )
+
+
 async def task_instance_state(task_instance: Any) -> str | None:
     """
     Return the state of a trigger's task instance, without blocking the triggerer's event loop.
@@ -111,6 +145,19 @@ async def task_instance_state(task_instance: Any) -> str | None:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(read_task_instance_state)(task_instance)
+
+
+async def wait_until_the_triggerer_answers() -> None:
+    """
+    Return once the triggerer's parent process answers, so that it can store events at once.
+
+    The first answer of a triggerer that has just started takes up to ten seconds, and each one waits for
+    earlier events.
+    """
+    try:
+        await _ask_supervisor()
+    except Exception as error:
+        log.debug("The triggerer doesn't answer: %s", error)
 
 
 async def wait_until_events_are_stored() -> None:
@@ -136,13 +183,31 @@ async def wait_until_events_are_stored() -> None:
 
 
 async def _ask_supervisor() -> None:
-    """Ask the triggerer's parent process about a task that can't exist."""
+    """
+    Ask the triggerer's parent process about a task that can't exist.
+
+    A cancelled caller doesn't cancel the request: Airflow before 3.2 would read its answer as that to the
+    next request, of whatever trigger, and the triggerer would end.
+    """
+    import asyncio
+
     from asgiref.sync import sync_to_async
 
     runner = import_module("airflow.sdk.execution_time.task_runner")
-    await sync_to_async(runner.RuntimeTaskInstance.get_task_states)(
-        dag_id="airflow_provider_wiro", task_ids=["none"], run_ids=["none"]
+    asking = asyncio.ensure_future(
+        sync_to_async(runner.RuntimeTaskInstance.get_task_states)(
+            dag_id="airflow_provider_wiro", task_ids=["none"], run_ids=["none"]
+        )
     )
+    _ASKING.add(asking)
+    asking.add_done_callback(_forget_asking)
+    await asyncio.shield(asking)
+
+
+def _forget_asking(asking: Any) -> None:
+    _ASKING.discard(asking)
+    if not asking.cancelled():
+        asking.exception()  # seen here, in case that the caller was cancelled
 
 
 def read_task_instance_state(task_instance: Any) -> str | None:

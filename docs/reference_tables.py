@@ -36,6 +36,7 @@ SECTIONS = {
     "WiroRunOperator": "operators.md#wirorunoperator",
     "WiroTaskSensor": "operators.md#wirotasksensor",
     "WiroToS3Operator": "operators.md#wirotos3operator",
+    "export_summary": "results.md#export-result",
     "WiroHook": "hooks.md#wirohook",
     "WiroError": "exceptions.md",
 }

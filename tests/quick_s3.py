@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,9 +57,18 @@ def quicken_boto3() -> None:
     aliaser = botocore.hooks.EventAliaser
     aliaser._alias_event_name = _by_arguments(aliaser._alias_event_name)
     botocore.regions.EndpointProvider = _for_each_rule_set(botocore.regions.EndpointProvider)
-    # Airflow looks through the stack for the operator that calls, and reads the lines around each frame's.
-    stack = functools.partial(inspect.stack, context=0)
-    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": stack})
+    # Airflow looks through the stack for the operator that calls, and reads the source of each frame.
+    base_aws.inspect = SimpleNamespace(**{**vars(inspect), "stack": _stack})
+
+
+def _stack() -> list[inspect.FrameInfo]:
+    """Return the callers, without the lines of their sources."""
+    frame, found = sys._getframe(1), []
+    while frame is not None:
+        code = frame.f_code
+        found.append(inspect.FrameInfo(frame, code.co_filename, frame.f_lineno, code.co_name, None, None))
+        frame = frame.f_back
+    return found
 
 
 def _by_arguments(method: Any) -> Any:
@@ -95,10 +105,10 @@ def _accepts_kwargs(function: Any) -> bool:
 def _for_each_rule_set(kind: Any) -> Any:
     made: dict[Any, tuple[Any, Any, Any]] = {}
 
-    def once(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
-        which = (id(ruleset_data), id(partition_data), frozenset(excluded_params or ()))
+    def once(ruleset_data: Any, partition_data: Any, **more: Any) -> Any:
+        which = (id(ruleset_data), id(partition_data), repr(more))
         if which not in made:  # with what it is made of, so that no other object gets an id of these
-            made[which] = (kind(ruleset_data, partition_data, excluded_params), ruleset_data, partition_data)
+            made[which] = (kind(ruleset_data, partition_data, **more), ruleset_data, partition_data)
         return made[which][0]
 
     return once

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.landing import ItemTransfer
     from airflow_provider_wiro.batch.preflight.model_rules import ModelRules
+    from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.results.shards import ResultShards
     from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
     from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
@@ -34,6 +35,7 @@ class BatchContext:
     :ivar manifest: its path or URI.
     :ivar own: how the manifest is put into S3.
     :ivar rules: what is known of the model.
+    :ivar links: shows where the outputs are.
     :ivar cards: of results that may be reused; None: nothing is reused.
     :ivar carried: the items that an earlier batch has made; an error: why that isn't known, while items
         are in flight; None: nothing is taken over.
@@ -50,5 +52,6 @@ class BatchContext:
     manifest: str
     own: OwnObjects
     rules: ModelRules
+    links: BatchLinks
     cards: BatchCards | None = None
     carried: CarriedItems | WiroError | None = None

@@ -31,11 +31,13 @@ from airflow_provider_wiro.batch.results.location import manifest_uri
 from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.batch.reuse.batch_cards import BatchCards
 from airflow_provider_wiro.batch.reuse.carried_items import CarriedItems
+from airflow_provider_wiro.batch.state.items import ItemState
 from airflow_provider_wiro.batch.summary import lineage_fields, lineage_outputs, return_result
 from airflow_provider_wiro.batch.worker import BatchWorker
 from airflow_provider_wiro.exceptions import WiroAuthenticationError, WiroError, WiroUsageError
 from airflow_provider_wiro.state_files.results_place import parts_uri
 from airflow_provider_wiro.state_files.try_trace import open_trace
+from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
     from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
     from airflow_provider_wiro.batch.journal.interface import Journal
+    from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
@@ -147,7 +150,7 @@ class BatchExecution:
 
     :param hook: whose connection Airflow was asked for.
     :param stopper: has been given the journal.
-    :param on_ready: called before the first Run.
+    :param links: shows where the outputs are.
     """
 
     def __init__(
@@ -159,7 +162,7 @@ class BatchExecution:
         stopper: BatchStopper,
         context: Context,
         task_try: TaskTry,
-        on_ready: Callable[[], None],
+        links: BatchLinks,
     ) -> None:
         self._settings = settings
         self._sources = sources
@@ -168,7 +171,7 @@ class BatchExecution:
         self._stopper = stopper
         self._context = context
         self._task_try = task_try
-        self._on_ready = on_ready
+        self._links = links
         #: What is known of the items, and where the manifest is; None until the journal is read.
         self._known: tuple[BatchState, str] | None = None
         #: The folder of all objects, None if nothing lands.
@@ -220,6 +223,10 @@ class BatchExecution:
             trace.leave()
             if summary is not None:
                 log.info("The batch was done before; its result is returned again.")
+                done, failed = summary["succeeded"], summary["failed"]
+                self._end_progress(ProgressCounts.at_the_end(summary["total"], done, failed))
+                self._begin_links(transfer)
+                self._links.end(manifest, own.verify)
                 return dict(summary)
             rules = self._rules()
             if transfer is not None:
@@ -231,7 +238,7 @@ class BatchExecution:
                 try_storage(shards, manifest, log)
                 count, most = f"{len(inputs):,}", settings.max_active
                 log.info("Running %s items of %s, at most %d at once.", count, settings.model, most)
-            self._on_ready()
+            self._begin_links(transfer)
             self._stopper.adopt(state)
             is_made = carried.__contains__ if isinstance(carried, CarriedItems) else lambda _: False
             shared = shared_files(self._sources.files, inputs, state, settings.aws_conn_id, is_made=is_made)
@@ -250,6 +257,7 @@ class BatchExecution:
                     manifest,
                     own,
                     rules,
+                    self._links,
                     cards=self._cards(opened, transfer),
                     carried=carried,
                 ),
@@ -276,8 +284,12 @@ class BatchExecution:
         self, batch: BatchContext, resumption: Resumption, *, waits: bool
     ) -> BatchSummary | dict[str, Any]:
         worker = BatchWorker(batch)
-        with self._stopper.working(worker):
-            request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        request = None
+        try:
+            with self._stopper.working(worker):
+                request = worker.run(waits=waits, limit=resumption.limit, must_poll=resumption.must_poll)
+        finally:
+            self._end_progress(_end_of(batch.state) if request is None else request.counts)
         if request is not None:
             notes = notes_of(self._settings, batch.inputs, batch.state) if request.lost else None
             arguments = deferral_arguments(request, self._settings, batch.inputs.fingerprint, notes)
@@ -291,8 +303,19 @@ class BatchExecution:
             self._task_try,
             self._stopper.check,
             worker.spending,
-            undeleted=worker.undeleted,
+            worker.undeleted,
         )
+
+    def _end_progress(self, counts: ProgressCounts | None) -> None:
+        """Write how far the batch is when this part of it ends."""
+        if self._settings.progress is not None and counts is not None:
+            self._settings.progress.end(counts)
+
+    def _begin_links(self, transfer: ItemTransfer | None) -> None:
+        if transfer is None:
+            self._links.begin(None, "")
+        else:
+            self._links.begin(transfer.destination.bucket, transfer.key_template)
 
     def _rules(self) -> ModelRules:
         settings = self._settings
@@ -406,3 +429,8 @@ class BatchExecution:
         if resumption.before is not None:
             return partial(fail_without_journal, self._settings, self._hook.connection, resumption.before)
         return unseen_tries if is_unseen and not self._settings.resubmits_orphans else None
+
+
+def _end_of(state: BatchState) -> ProgressCounts:
+    """Count how many items are how far once nothing of the batch runs, or another try follows it."""
+    return ProgressCounts.at_the_end(state.total, state.count(ItemState.DONE), state.count(ItemState.FAILED))

@@ -15,6 +15,7 @@ from airflow_provider_wiro.landing.reused import ReusedResult, reused_answer
 from airflow_provider_wiro.landing.s3.argument_checks import bucket_and_template
 from airflow_provider_wiro.landing.s3.destination import open_destination
 from airflow_provider_wiro.landing.s3.transfer import S3Transfer
+from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ class ItemTransfer:
     @property
     def folder(self) -> str:
         """The URI of the folder that all objects are in: the part of their keys before a placeholder."""
-        fixed = bucket_and_template(self._settings.s3_bucket, self.key_template)[1].partition("{")[0]
-        return f"s3://{self.bucket}/{fixed.rpartition('/')[0]}"
+        template = self.key_template
+        key = split_url(template)[1] if template.startswith("s3://") else template
+        return f"s3://{self.bucket}/{key.partition('{')[0].rpartition('/')[0]}"
 
     @property
     def own_objects(self) -> OwnObjects:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.batch.inputs.shown_input import with_input
 from airflow_provider_wiro.batch.state.items import ItemState
+from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
@@ -49,6 +52,22 @@ class RunTimes:
             return None
         mean = self._seconds / self._count
         return mean * max((pending + running / 2) / running, 0.5)
+
+
+def counts_of(recorder: BatchRecorder, active: Collection[int]) -> ProgressCounts:
+    """
+    Count how many items are how far.
+
+    :param active: those whose task may be running.
+    """
+    state, unkept = recorder.state, recorder.unkept
+    unkept_failed = sum(result["status"] == "failed" for result in unkept)
+    done = state.count(ItemState.DONE) + len(unkept) - unkept_failed
+    failed = state.count(ItemState.FAILED) + unkept_failed
+    unkept_items = recorder.unkept_items
+    ended = sum(item not in active and item not in unkept_items for item in state.attempts)
+    queued = state.total - done - failed - len(active) - ended
+    return ProgressCounts(state.total, done, failed, len(active), ended, queued)
 
 
 class Progress:

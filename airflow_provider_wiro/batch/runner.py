@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.batch.concurrency import LONGEST_WITHOUT_RAISE_SECONDS
 from airflow_provider_wiro.batch.deletion.deleter import FileDeleter
 from airflow_provider_wiro.batch.journal.interface import JournalFencedError
-from airflow_provider_wiro.batch.log import Progress
+from airflow_provider_wiro.batch.log import Progress, counts_of
 from airflow_provider_wiro.batch.lost_runs.strays import StrayRuns
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import unknown_items
 from airflow_provider_wiro.batch.settings import DeferralRequest
@@ -107,6 +107,7 @@ class BatchRunner:
                 waiting = self._waiting()
                 break
             progress.log(self._settings.now(), running=len(queue.active))
+            self._note_progress()
             await self._keep(is_last=False)
             if self._strays.is_due and (is_at_work or self._gate.is_waiting):
                 self._begin(self._strays.check())
@@ -122,9 +123,15 @@ class BatchRunner:
         if await self._deleter.finish():
             await self._keep(is_last=True)
         if waiting is not None:
-            return replace(waiting, progress=progress.line(running=len(queue.active)))
+            line = progress.line(running=len(queue.active))
+            return replace(waiting, progress=line, counts=counts_of(queue.recorder, queue.active))
         progress.log(self._settings.now(), running=len(queue.active), is_last=True)
         return None
+
+    def _note_progress(self) -> None:
+        xcom = self._settings.progress
+        if xcom is not None and xcom.is_due:
+            xcom.note(counts_of(self._queue.recorder, self._queue.active))
 
     async def leave(self) -> None:
         """Follow nothing more; the tasks continue to run."""

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_wiro.api.polling import Watch
+    from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
     from airflow_provider_wiro.catalog import CheckMode
     from airflow_provider_wiro.metrics.run_metrics import RunMetrics
     from airflow_provider_wiro.redaction.loggers import Log
+    from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class BatchSettings:
     :ivar include_links: keep the URLs of outputs in results.
     :ivar reuse_results: the folder of result cards, None: nothing is reused.
     :ivar reuse_max_age: reuse only what is younger, in seconds.
+    :ivar progress: writes how far the batch is as an XCom; None writes nothing.
     :ivar check_parameters: how strictly items are compared with the model's schema.
     :ivar fill_defaults: send omitted parameters with the schema's default.
     :ivar allow_categories: of those that are refused otherwise.
@@ -78,6 +81,7 @@ class BatchSettings:
     reuse_results: str | None = None
     reuse_max_age: float | None = None
     metrics: RunMetrics | None = None
+    progress: ProgressXCom | None = None
     check_parameters: CheckMode = "warn"
     fill_defaults: bool = False
     allow_categories: Sequence[str] = ()
@@ -114,6 +118,7 @@ class DeferralRequest:
     :ivar limit: how many runs may be in flight, as learned from Wiro's refusals.
     :ivar lost: items whose Run may have started a task which is not known.
     :ivar progress: how far the batch is, for its log.
+    :ivar counts: the same in numbers.
     """
 
     wiro_task_ids: Sequence[str]
@@ -122,3 +127,4 @@ class DeferralRequest:
     limit: int
     lost: int = 0
     progress: str = ""
+    counts: ProgressCounts | None = None

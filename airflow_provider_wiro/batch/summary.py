@@ -34,7 +34,6 @@ def return_result(
     task_try: TaskTry,
     check_killed: Callable[[], None],
     spending: SpendingReport | None = None,
-    *,
     undeleted: WiroError | None = None,
 ) -> BatchSummary:
     """
@@ -66,6 +65,7 @@ def return_result(
                 why_not_run=spending.reason if spending is not None and left_out else None,
                 fields_of=batch.inputs.fields_of,
                 failed=failed_items,
+                see=batch.links.see,
             )
             left = failed_items.put(settings.log)
     except WiroError as error:
@@ -74,6 +74,7 @@ def return_result(
         settings.log.warning("%s", error)
         raise fatal from error
     settings.log.info("The results are in %s.", batch.manifest)
+    batch.links.end(batch.manifest, batch.own.verify)
     if left is not None:
         settings.log.info("The items that failed or were not run are in %s.", left)
     if fatal is not None:

@@ -131,6 +131,7 @@ class CommonArguments(TaskArguments, total=False):
     estimate_only: bool
     reuse_results: str | None
     reuse_max_age: float | timedelta | None
+    log_links: bool
 
 
 class RunArguments(CommonArguments, total=False):

@@ -23,9 +23,9 @@ from airflow_provider_wiro.landing.s3.bucket_trial import check_bucket, try_put
 from airflow_provider_wiro.landing.s3.destination import open_destination
 from airflow_provider_wiro.landing.s3.uploads import S3Uploads
 from airflow_provider_wiro.state_files.dag_run import start_of
-from airflow_provider_wiro.state_files.folder import absolute, find_state_folder, instance_key
+from airflow_provider_wiro.state_files.folder import find_state_folder, instance_key
 from airflow_provider_wiro.state_files.results_place import in_bucket, results_uri
-from airflow_provider_wiro.storage.location import fixed_folder, identity_of, parse_target
+from airflow_provider_wiro.storage.location import fixed_folder, identity_of
 from airflow_provider_wiro.storage.open_folder import open_folder
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 from airflow_provider_wiro.storage.store_refusals import refusals
@@ -111,11 +111,9 @@ def opened_export(
     own = OwnObjects(destination.bucket.arguments, bucket, arguments.s3.verify)
     identity = ExportIdentity(urlsplit(hook.connection.base_url).netloc, folder, arguments.filters)
     state_uri = _state_uri(arguments.state_path) or f"{in_bucket(bucket, conn_id)}/{beside}"
-    if arguments.manifest_uri:
-        manifest_uri = absolute(arguments.manifest_uri, "manifest_uri")
-        parse_target(manifest_uri, "manifest_uri")
-    else:
-        manifest_uri = results_uri(context, f"{beside}/manifests", bucket=bucket, aws_conn_id=conn_id)
+    manifest_uri = arguments.manifest_uri or results_uri(
+        context, f"{beside}/manifests", bucket=bucket, aws_conn_id=conn_id
+    )
     token = secrets.token_hex(6)
     store = ExportStateStore(
         open_folder(state_uri, own, max_connections=destination.workers),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.manifest import ManifestFile
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.transport.connection import WiroConnection
 
 Item = TypeVar("Item")
@@ -143,6 +144,11 @@ class Transfer(ABC, Generic[Item]):
     def manifest_uri(self) -> str | None:
         """Where the manifest is, or is to be; None without one."""
         return self._manifest.uri if self._manifest is not None and self.planned else None
+
+    @property
+    @abstractmethod
+    def console(self) -> Console:
+        """The console of the store in which the outputs land."""
 
     @property
     def keeps_manifest(self) -> bool:

@@ -74,7 +74,9 @@ class Console:
         return self._s3_page(bucket, key) if scheme in {"s3", "s3a", "s3n"} else None
 
     def _s3_page(self, bucket: str, key: str) -> str | None:
-        host = (urlsplit(self.endpoint_url or "").hostname or "").lower()
+        if self.endpoint_url is None:
+            return None
+        host = (urlsplit(self.endpoint_url).hostname or "").lower()
         if any(host == name or host.endswith(f".{name}") for name in _AWS_HOSTS):
             return self._aws_page(bucket, key)
         if host == _GOOGLE_HOST:

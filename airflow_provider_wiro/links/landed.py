@@ -116,6 +116,8 @@ def show_links(operator: BaseOperator, context: Any, console: Console, places: P
     }
     shown = {link.xcom_key for link in operator.operator_extra_links if isinstance(link, _StoredLink)}
     known = getattr(operator, _KNOWN, None) or {}
+    if "ti" not in context:
+        return
     try:
         for key in sorted(shown):
             url = _page(console, wanted[key])

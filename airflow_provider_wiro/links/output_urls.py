@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: How many outputs are logged with their links.
 MOST_LOGGED = 20
+_LONGEST_NAME = 200
 #: What a URL is made of. Everything else in it is percent-encoded.
 _OF_URLS = ":/?#[]@!$&'()*+,;=%-._~"
 
@@ -59,14 +60,14 @@ def log_outputs(log: Log, outputs: Iterable[Mapping[str, Any]], total: int) -> N
     :param total: how many there are.
     """
     for output in list(outputs)[:MOST_LOGGED]:
-        name, url = plain(str(output.get("name") or "unnamed"), 200), output.get("url")
+        name, url = plain(str(output.get("name") or "unnamed"), _LONGEST_NAME), output.get("url")
         shown = shown_url(url)
         if shown is not None:
             log.info("Output: %s", shown)
         elif url is not None:
             log.info("Output: %s. Its link is not logged: it has a signature or another secret in it.", name)
-        else:
-            log.info("Output: %s, which has no link.", name)
+        else:  # an answer that is text, or what an earlier run has landed
+            log.info("Output: %s", output.get("uri") or f"{name}, which has no link.")
     _log_rest(log, total)
 
 

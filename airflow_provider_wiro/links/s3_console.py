@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from airflow_provider_wiro.links.consoles import Console, template_problem
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.location import parse_location
+from airflow_provider_wiro.storage.s3.hooks import s3_hook
 from airflow_provider_wiro.version_compat import configured_s3_console_url
 
 log = plain_logger(__name__)
@@ -29,3 +32,22 @@ def console_of(client: Any = None) -> Console:
     if client is None:
         return Console(template=template)
     return Console(str(client.meta.endpoint_url), client.meta.region_name, template)
+
+
+def console_of_uri(uri: str, verify: bool | str | None = None) -> Console:
+    """
+    Return the console of the store that a URI names, by the connection in it.
+
+    A connection that can't be had is logged: no link is a reason to fail. One that was used before, within
+    :func:`~airflow_provider_wiro.storage.s3.hooks.shared_s3_hooks`, is not read again.
+
+    :param verify: as the place is used.
+    """
+    if not uri.startswith("s3://"):
+        return console_of()
+    try:
+        conn_id = parse_location(uri, "a URI").conn_id
+        return console_of(s3_hook(None if conn_id is None else unquote(conn_id), verify).get_conn())
+    except Exception:
+        log.warning("No link leads to %s: its S3 connection can't be opened.", uri, exc_info=True)
+        return console_of()

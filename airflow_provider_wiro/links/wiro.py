@@ -7,8 +7,12 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_wiro.redaction.loggers import plain_logger
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+log = plain_logger(__name__)
 
 XCOM_KEY = "wiro_task_url"
 #: The host of the real API, whose website is another host.
@@ -55,6 +59,20 @@ def push_task_url(
     """
     setattr(operator, _NOTHING_STORED, False)
     context["ti"].xcom_push(key=XCOM_KEY, value=task_url(base_url, model, wiro_task_id))
+
+
+def show_task_url(
+    operator: BaseOperator, context: Any, *, base_url: str, model: str | None, wiro_task_id: str
+) -> None:
+    """
+    Store the URL of a task that is over. What can't be stored is logged: it is no reason to fail.
+    """
+    if "ti" not in context:
+        return
+    try:
+        push_task_url(operator, context, base_url=base_url, model=model, wiro_task_id=wiro_task_id)
+    except Exception:
+        log.warning("The link to Wiro task %s could not be stored in XCom.", wiro_task_id, exc_info=True)
 
 
 def task_url(base_url: str, model: str | None, wiro_task_id: str | None) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias
 
 from airflow_provider_wiro.batch.execution import Destination, Sources
 from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY, data_trust, earlier_manifest
+from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
 from airflow_provider_wiro.batch.settings import BatchSettings
 from airflow_provider_wiro.dag_arguments.checks import check_usd
 from airflow_provider_wiro.hooks.flow_context import SteadyClock, lost_run_patience_seconds
@@ -17,7 +19,7 @@ from airflow_provider_wiro.metrics.run_metrics import RunMetrics
 from airflow_provider_wiro.storage.s3.location import split_url
 from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 from airflow_provider_wiro.triggers.shortest_deferral import shortest_deferral_seconds
-from airflow_provider_wiro.version_compat import is_mapped_instance
+from airflow_provider_wiro.version_compat import is_mapped_instance, takes_messages_of_threads
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -67,6 +69,9 @@ def settings_of(operator: Any, context: Context, try_number: int, project_id: st
         has_event_for_each=operator.asset_events == "each"
         and any(isinstance(outlet, AssetAlias) for outlet in operator.outlets),
         metrics=RunMetrics(context["ti"].dag_id, operator.model, operator.log),
+        progress=ProgressXCom(
+            context["ti"], time.time, operator.log, in_background=takes_messages_of_threads()
+        ),
     )
 
 

@@ -31,6 +31,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
 )
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import in_brief
+from airflow_provider_wiro.links.landed import WiroFirstOutputLink, begin_without_links
 from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
@@ -124,6 +125,8 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param reuse_max_age: reuse only what is younger: a timedelta, or seconds. None: whatever its age.
     :param label: a name of your own for the run: it is in the run summary, and as ``{label}`` in the keys of
         a transfer, in the objects' metadata and in the manifest. (templated)
+    :param log_links: log, at the end, the URLs of the first 20 outputs. Anyone who has one can fetch the file
+        while Wiro keeps it. A signed URL is not logged.
     :return: the run summary, see :func:`~airflow_provider_wiro.api.run_summary.run_summary`.
     :raises AirflowFailException: a retry can't help: credentials, balance, parameters, cancelled by hand, or
         a run whose response was lost.
@@ -143,7 +146,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "run_label",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json", "files": "json"}
-    operator_extra_links = (WiroTaskLink(),)
+    operator_extra_links = (WiroTaskLink(), WiroFirstOutputLink())
     ui_color = "#e8e4ff"
 
     def __init__(
@@ -178,6 +181,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         reuse_results: str | None = None,
         reuse_max_age: float | timedelta | None = None,
         label: str | None = None,
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -201,6 +205,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             durable=durable,
             fill_defaults=fill_defaults,
             estimate_only=estimate_only,
+            log_links=log_links,
         )
         self._names_parameters = parameters is not None
         self.model = model
@@ -233,6 +238,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.reuse_max_age = check_age("reuse_max_age", reuse_max_age)
         # Airflow's operators have a property `label`: the task's name in the graph.
         self.run_label = label
+        self.log_links = log_links
         self._ends: RunEnds | None = None
 
     @cached_property
@@ -262,7 +268,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def execute(self, context: Context) -> RunSummary:
         """Start the run, or resume what an earlier try started, and wait for it or defer."""
         begin_without_url(self)
-        return self._task_run(context).execute()
+        return self._show_outputs(context, self._task_run(context).execute())
 
     @in_brief
     def execute_when_free(
@@ -274,7 +280,10 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         refusals: int = 0,
     ) -> RunSummary:
         """Resume after a pause: ask again for a slot, or search again for a lost run."""
-        return self._task_run(context).resume_after_pause(event, give_up_at=give_up_at, refusals=refusals)
+        task_run = self._task_run(context)
+        return self._show_outputs(
+            context, task_run.resume_after_pause(event, give_up_at=give_up_at, refusals=refusals)
+        )
 
     @in_brief
     def execute_complete(
@@ -287,9 +296,10 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         inputs: str | None = None,
     ) -> RunSummary:
         """Resume after the trigger's event: read the task itself, and return its run summary."""
-        return self._task_run(context).complete(
+        summary = self._task_run(context).complete(
             event, is_resumed=is_resumed, follow_until=follow_until, inputs=inputs
         )
+        return self._show_outputs(context, summary)
 
     @in_brief
     def resume_execution(
@@ -300,7 +310,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
         failed = FailedDeferral.found_in(next_method, next_kwargs)
         if failed is not None:
-            return self._task_run(context).recover(failed)
+            return self._show_outputs(context, self._task_run(context).recover(failed))
         result: RunSummary = super().resume_execution(next_method, next_kwargs, context)
         return result
 
@@ -314,6 +324,7 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.run.settings import RunSettings
         from airflow_provider_wiro.run.task_run import TaskRun
 
+        begin_without_links(self)
         metrics = RunMetrics(context["ti"].dag_id, self.model, self.log)
         self._ends = RunEnds(metrics, self._stopper, self.model)
         return TaskRun(
@@ -326,6 +337,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             self._ends,
             self._give_inputs(context),
         )
+
+    def _show_outputs(self, context: Context, summary: RunSummary) -> RunSummary:
+        from airflow_provider_wiro.run.shown_outputs import show_outputs
+
+        return show_outputs(self, context, summary, logs_links=self.log_links)
 
     def _give_inputs(self, context: Context) -> GiveInputs | None:
         """Return what sets the run's inputs when the task runs; None: Airflow has set them."""

@@ -33,7 +33,8 @@ from airflow_provider_wiro.dag_arguments.checks import (
 from airflow_provider_wiro.dag_arguments.literals import check_flags
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import airflow_failures, in_brief
-from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url, push_task_url
+from airflow_provider_wiro.links.landed import S3_LINKS, begin_without_links
+from airflow_provider_wiro.links.wiro import WiroTaskLink, begin_without_url
 from airflow_provider_wiro.operators.secret_parameters import MasksSecretParameters
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.triggers.deferral import FailedDeferral, is_stale_event
@@ -75,11 +76,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
     from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (made
-    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were sent),
-    "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?:
-    [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files as
-    WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not run
-    are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
+    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were
+    sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?,
+    "files"?: [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files
+    as WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not
+    run are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -162,6 +163,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param require_size: refuse an output whose size nobody states, see WiroToS3Operator.
     :param include_links: keep the URLs of outputs in the manifest. Anyone who has one can fetch the file, so
         that by default ``url`` is null there; Wiro's Detail, WiroTaskSensor or a transfer has it again.
+    :param log_links: log, at the end, where the first 20 outputs are: the URI and, where the store's console
+        is known, its page; of outputs that don't land, with ``include_links``, their URLs at Wiro.
     :param check_parameters: compare all items with the model's schema before anything is paid for.
         A required parameter that is missing, a value that can't be read as the parameter's type and a number
         outside of its bounds are refused. ``"warn"`` logs unknown names and values that are not among a
@@ -192,8 +195,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         its manifest, or its summary, such as another task's output. The others are written into the new
         manifest as ``reused``, with the files that they landed as, and cost nothing. An item with an id is
         the one with that id, whatever its input is by now; any other is the one with its number, and the
-        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``, from before a clear,
-        say; without one all items are run. (templated)
+        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``,
+        from before a clear, say; without one all items are run. (templated)
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are
@@ -232,7 +235,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         "parameters": "json",
         "files": "json",
     }
-    operator_extra_links = (WiroTaskLink(),)
+    operator_extra_links = (WiroTaskLink(), *S3_LINKS)
     ui_color = "#e8e4ff"
 
     def __init__(
@@ -289,6 +292,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         retry_failed_only: str | bool | Mapping[str, Any] | None = None,
         id_column: str | None = None,
         data_columns: Sequence[str] = (),
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -334,6 +338,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             include_links=include_links,
             fill_defaults=fill_defaults,
             estimate_only=estimate_only,
+            log_links=log_links,
         )
         check_after_landing(lands=lands, delete_after=delete_after, asset_events=asset_events)
         self.model = model
@@ -390,6 +395,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.retry_failed_only = retry_failed_only
         self.id_column = None if id_column is None else check_words("id_column", [id_column])[0]
         self.data_columns = check_words("data_columns", data_columns)
+        self.log_links = log_links
         self._waits_here = not self.deferrable
         self._execution: BatchExecution | None = None
 
@@ -418,9 +424,10 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     @in_brief
     def execute(self, context: Context) -> BatchSummary:
         """Run what isn't done yet: to the end, or until there is only something to wait for."""
+        begin_without_url(self)
+        begin_without_links(self)
         if self.estimate_only:
             return self._estimate(context)
-        begin_without_url(self)
         with self._stopping_what_nobody_follows(context):
             return self._continue(context, is_beginning=True)
 
@@ -527,6 +534,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 journal = None
             self._stopper.prepare(self.hook, journal, try_number=context["ti"].try_number)
 
+        begin_without_links(self)
         with shared_s3_hooks(), self._stopper.unless_followed(is_followed, prepare):
             yield
 
@@ -558,6 +566,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
         from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
         from airflow_provider_wiro.batch.results.asset_events import report_batch
+        from airflow_provider_wiro.batch.results.links import BatchLinks
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
         from airflow_provider_wiro.recovery.record_store import current_try
 
@@ -582,9 +591,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
                 self._stopper,
                 context,
                 task_try,
-                lambda: push_task_url(
-                    self, context, base_url=connection.base_url, model=self.model, wiro_task_id=None
-                ),
+                BatchLinks(self, context, connection.base_url),
             )
             self._execution = execution
             result = execution.run(journal, resumption or Resumption(), waits=self._waits_here)

@@ -24,7 +24,7 @@ class LandedObject:
     :ivar uri: ``s3://bucket/key``, or the URI of a file in another store, its connection included.
     :ivar size: bytes.
     :ivar sha256: of its bytes, None where the transfer didn't know it.
-    :ivar etag: as S3 names it, None in another store.
+    :ivar etag: S3's or Azure's ETag, Google's generation, None in another store.
     """
 
     output: int

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_wiro_task_id
+from airflow_provider_wiro.dag_arguments.literals import check_conn_id, check_flags, check_wiro_task_id
 from airflow_provider_wiro.failures import airflow_failures, in_brief
+from airflow_provider_wiro.links.landed import begin_without_links
+from airflow_provider_wiro.links.wiro import begin_without_url, show_task_url
 from airflow_provider_wiro.redaction.loggers import PlainLogs
 from airflow_provider_wiro.transfers.assets import check_asset_events, report
 from airflow_provider_wiro.version_compat import is_parsed
@@ -18,6 +20,8 @@ from airflow_provider_wiro.version_compat import is_parsed
 # What takes long to import is imported where it is used: DAG files are parsed all day long and need none of
 # it.
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.models import Task
@@ -41,6 +45,7 @@ class TransferOperator(PlainLogs, BaseOperator):
         asset_events: Any,
         max_concurrency: int,
         require_size: bool,
+        log_links: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -48,12 +53,14 @@ class TransferOperator(PlainLogs, BaseOperator):
             check_wiro_task_id(wiro_task_id)
             check_conn_id(wiro_conn_id)
         check_asset_events(asset_events)
+        check_flags(log_links=log_links)
         self.wiro_task_id = wiro_task_id
         self.wiro_conn_id = wiro_conn_id
         self.manifest = manifest
         self.asset_events = asset_events
         self.max_concurrency = max_concurrency
         self.require_size = require_size
+        self.log_links = log_links
         self._is_killed = False
         self._transfer: Transfer[Any] | None = None
         self._landed: Landed | None = None
@@ -75,6 +82,8 @@ class TransferOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.reuse.keeping import keep_card
         from airflow_provider_wiro.transfers.openlineage import Landed
 
+        begin_without_url(self)
+        begin_without_links(self)
         with airflow_failures(), self.hook:
             destination = self._open_destination()
             reused = ReusedResult.in_summary(self.wiro_task_id)
@@ -88,6 +97,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             made_by = Provenance.of(task, model_of(self.wiro_task_id), context.get("ti"), base_url)
             provenance = replace(made_by, label=label_of(self.wiro_task_id))
             self._landed = Landed(task, provenance.model, None)
+            show_task_url(self, context, base_url=base_url, model=provenance.model, wiro_task_id=task.id)
             transfer = self._make_transfer(destination, task, provenance)
             files = self._run(transfer)
             transfer.task = with_cost(self.hook, transfer.task)
@@ -95,6 +105,7 @@ class TransferOperator(PlainLogs, BaseOperator):
             facts = {"wiro_task_id": task.id, "model": provenance.model, "cost_usd": transfer.task.cost_usd}
             report(context, self.outlets, files, facts, asset_events=self.asset_events)
             self._landed = Landed(transfer.task, provenance.model, files)
+            self._show_links(context, transfer, [file["uri"] for file in files])
             if not is_reused(self.wiro_task_id):
                 keep_card(self.wiro_task_id, transfer, files, secrets_of(self.hook, task), self.log)
                 self._after(task, transfer)
@@ -111,6 +122,23 @@ class TransferOperator(PlainLogs, BaseOperator):
 
     def _after(self, task: Task, transfer: Transfer[Any]) -> None:
         """Do what follows once everything of a run that was sent has landed."""
+
+    def _show_links(self, context: Context, transfer: Transfer[Any], uris: Sequence[str]) -> None:
+        from airflow_provider_wiro.links.consoles import common_folder
+        from airflow_provider_wiro.links.landed import Places, show_links
+        from airflow_provider_wiro.links.output_urls import log_landed
+
+        try:
+            console = transfer.console
+        except Exception:  # of a store's library; the outputs are safe
+            self.log.warning(
+                "The pages of the outputs in their store's console can't be known.", exc_info=True
+            )
+            return
+        first = uris[0] if uris else None
+        show_links(self, context, console, Places(first, common_folder(uris), transfer.manifest_uri))
+        if self.log_links:
+            log_landed(self.log, console, uris, len(uris))
 
     def _run(self, transfer: Transfer[Any]) -> list[dict[str, Any]]:
         self._transfer = transfer

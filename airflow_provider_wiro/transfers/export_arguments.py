@@ -75,10 +75,11 @@ def check_written(operator: Any) -> None:
         parse_target(absolute(given, "manifest_uri"), "manifest_uri")
 
 
-def arguments_of(operator: Any, hook: WiroHook) -> ExportArguments:
+def arguments_of(operator: Any, hook: WiroHook, manifest_template: object) -> ExportArguments:
     """
     Return what an operator was given, rendered; where Airflow may be asked for the connection.
 
+    :param manifest_template: ``manifest_uri`` as the DAG file has it.
     :raises WiroUsageError: one of the arguments can't be right.
     """
     from airflow_provider_wiro.api.parameters import split_slug
@@ -107,10 +108,32 @@ def arguments_of(operator: Any, hook: WiroHook) -> ExportArguments:
         since=since,
         max_tasks=operator.max_tasks,
         manifest=operator.manifest,
-        manifest_uri=operator.manifest_uri or None,
+        manifest_uri=_manifest_uri(operator.manifest_uri, manifest_template),
         state_path=operator.state_path or None,
         deletes=operator.delete_shared_inputs if operator.delete_after else None,
     )
+
+
+def _manifest_uri(given: Any, template: object) -> str | None:
+    """
+    Return where the manifest of the run goes; None for beside the export.
+
+    :raises WiroUsageError: it is no place of a file, or outside of the folder that the template's fixed part
+        names.
+    """
+    if not given:
+        return None
+    from pathlib import Path
+
+    from airflow_provider_wiro.state_files.folder import absolute
+    from airflow_provider_wiro.storage.location import check_below, fixed_folder, local_folder, parse_target
+
+    place = absolute(str(given), "manifest_uri")
+    location = parse_target(place, "manifest_uri")
+    folder = fixed_folder(template if isinstance(template, str) else None, place)
+    if location.is_local and folder is not None:
+        check_below(Path(location.path), local_folder(folder), "manifest_uri")
+    return place
 
 
 def _checked_manifest(manifest: Any) -> Any:
@@ -126,12 +149,12 @@ def _checked_manifest(manifest: Any) -> Any:
 
 
 def _check_folder(key: str) -> None:
-    """Refuse a folder of the export that each DAG run names anew: each would be another export."""
+    """Refuse a folder that is another one for each DAG run: each would be an export of its own."""
     found = _PLACEHOLDER.search(key)
     folder = key[: found.start()] if found else key
     if dated := _OF_RUN.search(folder):
         raise WiroUsageError(
             f"s3_key begins with {folder[:200]!r}, and {dated[0][:100]!r} in it is another one for each DAG "
-            "run: each would be an export of its own, and begin anew. For folders by date write "
+            "run: each would be an export of its own, and begin again. For folders by date write "
             "{created:%Y/%m/%d}, the time at which Wiro created the task."
         )

@@ -48,7 +48,7 @@ _LOOK_SECONDS = 15.0
 
 class WiroProjectToS3Operator(PlainLogs, BaseOperator):
     """
-    Land the outputs of all tasks of a Wiro project that have ended since the last time, whoever started them.
+    Land the outputs of all tasks of a Wiro project that have ended since the last time, also those of others.
 
     Each task's outputs land once: what was landed is kept in a small state beside the export, which runs that
     work at the same time share. A run that dies loses nothing: its next try continues at once, and the next
@@ -79,7 +79,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
         ``strftime``; ``undated`` where Wiro doesn't say it. (templated)
     :param replace: overwrite objects that are there. Otherwise an identical one is skipped, and a different
         one stays: its task is reported as refused.
-    :param max_tasks: land at most so many tasks in a run; the others wait for the next one. None: all.
+    :param max_tasks: how many tasks a run lands at most; the others wait for the next one. None: all.
     :param wait_for_open: minutes to wait for tasks that have not ended, and to land them, too.
     :param deferrable: wait for them without a worker.
     :param wiro_conn_id: the Airflow connection to Wiro. (templated)
@@ -213,10 +213,16 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
         self.poll_interval = check_poll_interval(poll_interval)
         if is_parsed(self):
             check_written(self)
+        self._manifest_template = manifest_uri
         self._is_killed = False
         self._waits_here = False
         self._export: ProjectExport | None = None
         self._report: ExportReport | None = None
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # Airflow calls this for mapped tasks as well, in all versions.
+        self._manifest_template = self.manifest_uri
+        super()._do_render_template_fields(*args, **kwargs)
 
     @cached_property
     def hook(self) -> WiroHook:
@@ -287,7 +293,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.transfers.export_arguments import arguments_of
 
         with airflow_failures(), shared_s3_hooks(), self.hook:
-            arguments = arguments_of(self, self.hook)
+            arguments = arguments_of(self, self.hook, self._manifest_template)
             with opened_export(
                 arguments, self.hook, context, self._check_killed, is_beginning=is_beginning
             ) as opened:

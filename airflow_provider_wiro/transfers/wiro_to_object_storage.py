@@ -6,6 +6,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_wiro.dag_arguments.literals import check_closed, check_flags, is_known_later
+from airflow_provider_wiro.links.landed import STORAGE_LINKS
+from airflow_provider_wiro.links.wiro import WiroTaskLink
 from airflow_provider_wiro.transfers.base import TransferOperator
 from airflow_provider_wiro.version_compat import is_parsed
 
@@ -29,7 +31,7 @@ class WiroToObjectStorageOperator(TransferOperator):
     and ``.txt``.
 
     Several outputs, or parts of a large one, are moved at once. This takes up to ``max_concurrency`` times
-    ``part_size`` of memory, in Azure up to twice that, however large the outputs are.
+    ``part_size`` of memory, in object stores up to twice that, however large the outputs are.
 
     What a store can do, and this therefore does:
 
@@ -70,6 +72,8 @@ class WiroToObjectStorageOperator(TransferOperator):
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
         the connection: a truncated file can't be distinguished from a complete one. Otherwise it lands, and a
         warning says that it is unverified.
+    :param log_links: log, at the end, where the first 20 outputs are: the URI and, where the store's console
+        is known (Google's, and S3's), its page.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``etag`` is
         Azure's ETag, Google's generation, None in other stores.
@@ -79,6 +83,7 @@ class WiroToObjectStorageOperator(TransferOperator):
     """
 
     template_fields: Sequence[str] = ("wiro_task_id", "path", "wiro_conn_id", "manifest", "metadata")
+    operator_extra_links = (WiroTaskLink(), *STORAGE_LINKS)
 
     def __init__(
         self,
@@ -93,6 +98,7 @@ class WiroToObjectStorageOperator(TransferOperator):
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
         require_size: bool = False,
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -102,6 +108,7 @@ class WiroToObjectStorageOperator(TransferOperator):
             asset_events=asset_events,
             max_concurrency=max_concurrency,
             require_size=require_size,
+            log_links=log_links,
             **kwargs,
         )
         if is_parsed(self):

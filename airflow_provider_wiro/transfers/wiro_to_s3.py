@@ -9,6 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_wiro.dag_arguments.literals import check_flags
 from airflow_provider_wiro.exceptions import WiroError
 from airflow_provider_wiro.failures import TaskStoppedError, explain
+from airflow_provider_wiro.links.landed import S3_LINKS
+from airflow_provider_wiro.links.wiro import WiroTaskLink
 from airflow_provider_wiro.transfers.base import TransferOperator
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ class WiroToS3Operator(TransferOperator):
     :param require_size: refuse an output whose size neither Wiro nor the CDN states and whose body ends with
         the connection: a truncated file can't be distinguished from a complete one. Otherwise it lands, and a
         warning says that it is unverified.
+    :param log_links: log, at the end, where the first 20 outputs are: the URI and, where the store's console
+        is known, its page.
     :return: ``{"wiro_task_id", "files": [{"uri", "name", "size" (bytes), "sha256", "content_type", "etag",
         "skipped"}], "total_bytes", "cost_usd"}``, and with a manifest its URI as ``"manifest"``. ``sha256``
         is None for an object that an earlier run put in parts, unless its manifest or its tags have it.
@@ -100,6 +104,7 @@ class WiroToS3Operator(TransferOperator):
         "tags",
         "manifest",
     )
+    operator_extra_links = (WiroTaskLink(), *S3_LINKS)
 
     def __init__(
         self,
@@ -122,6 +127,7 @@ class WiroToS3Operator(TransferOperator):
         max_concurrency: int = 4,
         part_size: int = 8 * 1024**2,
         require_size: bool = False,
+        log_links: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -131,6 +137,7 @@ class WiroToS3Operator(TransferOperator):
             asset_events=asset_events,
             max_concurrency=max_concurrency,
             require_size=require_size,
+            log_links=log_links,
             **kwargs,
         )
         from airflow_provider_wiro.landing.plan import RUN_PLACEHOLDERS

@@ -87,7 +87,10 @@ class WiroTrigger(PlainLogs, BaseTrigger):
             return
         tasks = self._tasks_to_stop()
         if tasks is not None:
-            await stop_if_abandoned(self.task_instance, tasks, self.log)
+            await stop_if_abandoned(self.task_instance, tasks, self.log, self._after_stop)
+
+    async def _after_stop(self) -> None:
+        """Do what follows once the Wiro tasks are stopped; nothing, by default."""
 
     def _local_time(self, moment: float) -> float:
         """Return a stored Unix time by this clock; the worker's was ahead of it, or was set back since."""

@@ -71,13 +71,17 @@ def is_abandoned(state: str | None, *, is_recorded: bool) -> bool:
     return state in _OVER or (not is_recorded and state != "deferred")
 
 
-async def stop_if_abandoned(task_instance: Any, tasks: TasksToStop, log: Any) -> None:
+async def stop_if_abandoned(
+    task_instance: Any, tasks: TasksToStop, log: Any, after: Callable[[], Awaitable[None]]
+) -> None:
     """
     Stop Wiro tasks, all at once, if a user has ended their Airflow task.
 
     Airflow 3.3 cancels ``on_kill`` a second time after one second, so the work is done in a task of its own.
+
+    :param after: called once they are stopped.
     """
-    await _shielded(_stop_if_abandoned(task_instance, tasks, log))
+    await _shielded(_stop_if_abandoned(task_instance, tasks, log, after))
 
 
 async def warn_if_abandoned(task_instance: Any, what: str, log: Any) -> None:
@@ -107,7 +111,9 @@ async def _warn_if_abandoned(task_instance: Any, what: str, log: Any) -> None:
         log.warning("%s can't be stopped from here. Look in the dashboard at wiro.ai.", what)
 
 
-async def _stop_if_abandoned(task_instance: Any, tasks: TasksToStop, log: Any) -> None:
+async def _stop_if_abandoned(
+    task_instance: Any, tasks: TasksToStop, log: Any, after: Callable[[], Awaitable[None]]
+) -> None:
     what = _name(tasks.is_running)
     try:
         state = await version_compat.task_instance_state(task_instance)
@@ -142,6 +148,7 @@ async def _stop_if_abandoned(task_instance: Any, tasks: TasksToStop, log: Any) -
         stops.report(log.warning)
         if not stops.problems:
             log.info("Stopped %s, as its Airflow task was stopped.", what)
+        await after()
     except Exception:
         # Nobody awaits this to the end, so what goes wrong must be logged here.
         log.exception("Could not stop %s; it may still run.", what)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_wiro.api.polling import Polling, Watch
 from airflow_provider_wiro.exceptions import WiroError, WiroNotFoundError, WiroUsageError
 from airflow_provider_wiro.triggers.base import WiroTrigger
+from airflow_provider_wiro.triggers.batch_progress import PROGRESS_KEY, DeferredProgress, ProgressCounts
 from airflow_provider_wiro.triggers.cancellation import TasksToStop
 from airflow_provider_wiro.triggers.packed_tasks import pack, unpack
+from airflow_provider_wiro.version_compat import write_xcom_async
 from airflow_provider_wiro.watching.task_log import ErrorStatusWarning
 from airflow_provider_wiro.watching.watcher import watch_task
 
@@ -70,6 +74,9 @@ class WiroBatchTrigger(WiroTrigger):
     :param lost_runs: :class:`~airflow_provider_wiro.recovery.lost_run_digests.LostRunDigests` of them as
         JSON, by which their tasks are searched for when a user marks the deferred Airflow task. None: they
         can't be.
+    :param progress: how far the batch is, a
+        :class:`~airflow_provider_wiro.triggers.batch_progress.ProgressCounts` as JSON. Once a minute the
+        trigger logs it, and writes it as the XCom ``progress`` if it has changed. None: neither.
     """
 
     _fields = (
@@ -82,7 +89,7 @@ class WiroBatchTrigger(WiroTrigger):
         "try_number",
         "lost",
     )
-    _optional_fields = ("lost_runs",)
+    _optional_fields = ("lost_runs", "progress")
 
     def __init__(
         self,
@@ -99,6 +106,7 @@ class WiroBatchTrigger(WiroTrigger):
         try_number: int | None = None,
         lost: int = 0,
         lost_runs: dict[str, Any] | None = None,
+        progress: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(try_number=try_number, deferred_at=deferred_at)
         self.wiro_conn_id = wiro_conn_id
@@ -111,6 +119,8 @@ class WiroBatchTrigger(WiroTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.lost = lost
         self.lost_runs = lost_runs
+        self.progress = progress
+        self._progress: DeferredProgress | None = None
         self._ended: list[str] = []
         self._problem: str | None = None
         #: Of those, the ones that can't be followed here, and may run on.
@@ -123,6 +133,7 @@ class WiroBatchTrigger(WiroTrigger):
         return pack(zip(self.wiro_task_ids, self.started_at, strict=True))
 
     async def _wait(self) -> dict[str, Any]:
+        progress = self._progress = self._begin_progress()
         try:
             event = await self._wait_for_enough()
         except Exception as error:
@@ -130,6 +141,11 @@ class WiroBatchTrigger(WiroTrigger):
             # worker that is resumed polls them itself.
             self.log.exception("Could not follow the batch's Wiro tasks.")
             event = {"status": "error", "message": f"{type(error).__name__} in the triggerer."}
+        finally:
+            if progress is not None:
+                progress.stop()
+        if progress is not None:
+            await progress.settle()
         if self._problem is not None:
             event = {"status": "error", "message": self._problem}
         ended = self._ended
@@ -137,6 +153,25 @@ class WiroBatchTrigger(WiroTrigger):
             event = {"message": f"{len(ended):,} runs have ended.", **event}
             ended = []
         return {**event, "ended": ended}
+
+    def _begin_progress(self) -> DeferredProgress | None:
+        if self.progress is None:
+            return None
+        ti = self.task_instance
+        write = None if ti is None else partial(write_xcom_async, ti, PROGRESS_KEY)
+        before = ProgressCounts.from_json(self.progress)
+        progress = DeferredProgress(before, self._count_ended, write, time.time, self.log)
+        progress.begin()
+        return progress
+
+    def _count_ended(self) -> int:
+        return len(self._ended) - len(self._not_followed)
+
+    async def _after_stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            await self._progress.settle()
+            await self._progress.write(self._progress.counts.stopped())
 
     async def _wait_for_enough(self) -> dict[str, Any]:
         # Not asyncio.wait(): it goes over all that are left each time that one has ended.

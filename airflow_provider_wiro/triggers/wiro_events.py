@@ -19,7 +19,7 @@ from airflow_provider_wiro.watching.project.ended_tasks import END_STATES, TaskF
 from airflow_provider_wiro.watching.project.progress import Progress
 from airflow_provider_wiro.watching.project.progress_store import NoProgress, find_store, identity_of
 from airflow_provider_wiro.watching.project.watch import ProjectWatch
-from airflow_provider_wiro.watching.project.watcher import ProjectWatcher
+from airflow_provider_wiro.watching.project.watcher import ProjectWatcher, place_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ _EVENT_TRIGGER: type[BaseTrigger] | None = getattr(airflow_triggers, "BaseEventT
 #: A look is a request, and the rate limit is for the whole project.
 SHORTEST_INTERVAL_SECONDS = 5.0
 LONGEST_INTERVAL_SECONDS = 86_400.0
-#: So many events are fired before the progress is stored: what a crash at that moment can fire twice.
+#: How many events are fired before the progress is stored: what a crash at that moment can fire twice.
 CHUNK = 100
 #: After a bug the trigger continues, but not in a loop that takes all the time.
 _AFTER_A_BUG_SECONDS = 60.0
@@ -40,7 +40,7 @@ _AFTER_A_BUG_SECONDS = 60.0
 
 class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: ignore[misc]
     """
-    Fires an event for each Wiro task that ends, whoever started it: for Airflow's ``AssetWatcher``.
+    Fires an event for each Wiro task that ends, no matter who started it: for Airflow's ``AssetWatcher``.
 
     An event's payload is ``{"wiro_task_id", "model", "status", "outputs", "cost_usd", "created", "ended"}``;
     ``outputs`` is their number. It has no URL, prompt or token, since Airflow stores events as plain text.
@@ -128,6 +128,7 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
                         pause = await watcher.look()
                         await keeper.store()
                         while events := keeper.watch.next_events(CHUNK):
+                            await version_compat.wait_until_the_triggerer_answers()
                             for payload in events.values():
                                 yield TriggerEvent(payload)
                             await version_compat.wait_until_events_are_stored()
@@ -188,9 +189,7 @@ class _Keeper:
     def is_of(self, watcher: ProjectWatcher) -> bool:
         """Whether the connection still leads to the same API and project: somebody may have edited it."""
         now, then = watcher.seen_connection, self._connection
-        return (
-            now is None or then is None or (now.base_url, now.project_id) == (then.base_url, then.project_id)
-        )
+        return now is None or then is None or place_of(now) == place_of(then)
 
     async def load(self, store: ProgressStore, connection: WiroConnection) -> bool:
         """Load the progress; returns False, after a log line, if that isn't possible now."""

@@ -10,9 +10,11 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.emulator import Fault
 from tests.batch.batch_work import prompts
 from tests.operators.fakes import RETRO
+from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
     from tests.batch.batch_work import BatchWork
+    from tests.transfers.s3 import S3
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,32 @@ def test_a_batch_that_could_not_begin_says_nothing(work: BatchWork) -> None:
     with pytest.raises(AirflowException):
         operator.execute(work.context)
     assert operator.get_openlineage_facets_on_failure(None) is None
+
+
+def test_a_batch_says_its_inputs_file_and_where_its_outputs_are(work: BatchWork, s3: S3) -> None:
+    path = work.folder / "items.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    manifest = f"s3://aws_default@{BUCKET}/m.jsonl"
+    work.wiro.inject(Fault("exit_code", times=1))
+    operator = work.operator(
+        str(path),
+        manifest_uri=manifest,
+        s3_bucket=BUCKET,
+        s3_key="night/shots/{item}-{name}",
+        on_item_failure="continue",
+        max_item_retries=0,
+    )
+    summary = operator.execute(work.context)
+
+    lineage = operator.get_openlineage_facets_on_complete(None)
+
+    assert [(one.namespace, one.name) for one in lineage.inputs] == [
+        ("wiro://models", RETRO),
+        ("file", str(path)),
+    ]
+    assert [(one.namespace, one.name) for one in lineage.outputs] == [
+        (f"s3://{BUCKET}", "m.jsonl"),
+        (f"s3://{BUCKET}", "m.jsonl.failed.jsonl"),
+        (f"s3://{BUCKET}", "night/shots"),
+    ]
+    assert lineage.outputs[2].outputFacets["outputStatistics"].size == summary["total_bytes"]

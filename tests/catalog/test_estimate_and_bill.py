@@ -106,13 +106,18 @@ def parameters_of(model: EmulatedModel) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+#: Made once and not for each example: of a model its description, and the parameters that a run can have.
+RUNS = {model.project: (described(model), parameters_of(model)) for model in PRICED}
+
+
 @pytest.mark.parametrize("model", PRICED, ids=lambda model: model.project)
 @given(data=st.data())
 def test_every_bill_lies_within_the_estimate_and_is_what_the_table_says(
     model: EmulatedModel, data: st.DataObject
 ) -> None:
-    parameters = data.draw(parameters_of(model))
-    found = estimate(described(model), parameters, {})
+    description, possible = RUNS[model.project]
+    parameters = data.draw(possible)
+    found = estimate(description, parameters, {})
     inputs = Inputs(model, RequestBody(parameters))
     made = render(inputs)
     seconds = Decimal("6.5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from itertools import chain, pairwise
 from pathlib import Path
@@ -53,6 +54,7 @@ def test_the_fault_scenarios_that_are_named_exist() -> None:
     assert {name for name in named if f'"{name}"' not in programs} == set()
 
 
+@functools.cache
 def texts_of_the_code() -> str:
     """Return all texts of the package, with a … for each value that is filled in."""
     found = []
@@ -66,7 +68,6 @@ def texts_of_the_code() -> str:
     return "\n".join(found)
 
 
-CODE = texts_of_the_code()
 MESSAGES = [
     double or single
     for cells in rows((OPERATIONS / "errors.md").read_text())
@@ -83,5 +84,6 @@ def test_the_error_page_is_read() -> None:
 def test_a_documented_message_is_one_that_the_code_has(message: str) -> None:
     # Values are filled in; "Can't " stands before what was tried.
     pieces = [piece.strip(" '\":,") for piece in re.split(r"…|\d+|\(HTTP|code|'…|^Can't ", message)]
-    missing = [piece for piece in pieces if len(piece) >= SHORTEST_PIECE and piece not in CODE]
+    code = texts_of_the_code()
+    missing = [piece for piece in pieces if len(piece) >= SHORTEST_PIECE and piece not in code]
     assert missing == []

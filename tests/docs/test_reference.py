@@ -19,6 +19,7 @@ PUBLIC = [
     "operators.wiro_upload.WiroUploadOperator",
     "sensors.wiro.WiroTaskSensor",
     "transfers.wiro_to_s3.WiroToS3Operator",
+    "transfers.wiro_project_to_s3.WiroProjectToS3Operator",
     "transfers.wiro_to_object_storage.WiroToObjectStorageOperator",
     "triggers.wiro.WiroTaskTrigger",
     "triggers.wiro.WiroPauseTrigger",

@@ -19,6 +19,7 @@ from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.operators.wiro_spend import WiroSpendOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
+from airflow_provider_wiro.transfers.wiro_project_to_s3 import WiroProjectToS3Operator
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests import quick_s3
@@ -154,6 +155,25 @@ def test_a_transfer_of_no_outputs_returns_a_result(wiro: WiroEmulator) -> None:
 
     assert landed["files"] == []
     check(landed, "transfer-result")
+
+
+def test_an_export_returns_a_result_and_writes_a_line_for_each_task(s3: Any, wiro: WiroEmulator) -> None:
+    run()
+    run("openai/gpt-5-nano", parameters={"prompt": "Describe a cover."})
+    wiro.inject(Fault("exit_code"))
+    with WiroHook() as hook:
+        hook.wait_for_task(run(wait_for_completion=False)["wiro_task_id"])
+    operator = WiroProjectToS3Operator(
+        task_id="export", since=timedelta(hours=1), s3_bucket=BUCKET, succeeded_only=False
+    )
+    exported = result(operator)
+
+    check(exported, "export-result")
+    manifest = read(s3, exported["manifest_uri"].replace("aws_default@", ""))
+    lines = [json.loads(line) for line in manifest.splitlines()]
+    assert [line["state"] for line in lines] == ["succeeded", "succeeded", "failed"]
+    for line in lines:
+        check(line, "export-manifest-line")
 
 
 def test_an_upload_returns_its_files(tmp_path: Path) -> None:

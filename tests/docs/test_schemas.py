@@ -48,4 +48,12 @@ def test_the_examples_of_the_page_are_as_the_schemas_say() -> None:
             check(json.loads(block.source), name)
             shown.append(name)
 
-    assert shown == ["run-summary", "transfer-result", "spend", "estimate", "batch-estimate", "batch-summary"]
+    assert shown == [
+        "run-summary",
+        "transfer-result",
+        "export-result",
+        "spend",
+        "estimate",
+        "batch-estimate",
+        "batch-summary",
+    ]

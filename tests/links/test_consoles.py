@@ -119,6 +119,10 @@ def test_a_store_whose_console_is_not_known_has_no_page_but_by_the_template(endp
     )
 
 
+def test_a_store_that_is_not_known_at_all_has_no_page_in_s3() -> None:
+    assert Console(template="https://minio.example.com/{bucket}").page("s3://media/0.png") is None
+
+
 def test_a_template_does_not_replace_what_is_known() -> None:
     console = Console("https://s3.eu-west-1.amazonaws.com", "eu-west-1", "https://x.example/{bucket}")
 

@@ -93,6 +93,6 @@ def test_a_try_that_submits_nothing_reads_no_missing_xcom(
 
 def test_the_operator_and_the_sensor_have_the_button() -> None:
     for kind in (WiroRunOperator, WiroTaskSensor):
-        [link] = kind.operator_extra_links
+        link = kind.operator_extra_links[0]
         assert isinstance(link, WiroTaskLink)
         assert link.name == "Wiro task"

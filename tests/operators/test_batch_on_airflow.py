@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.triggers import wiro_batch
+from tests.airflow_home import _dag_bag
 
 if TYPE_CHECKING:
     from tests.airflow_home import AirflowHome, FinishedRun
@@ -133,3 +135,18 @@ def test_what_a_retry_cannot_mend_is_not_retried(
 
     assert (done.state, done.tries["generate"]) == ("failed", 1)
     assert len(wiro.tasks) == 0
+
+
+def test_a_second_dag_reads_the_event_of_a_batch(
+    airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path
+) -> None:
+    if version("apache-airflow").startswith("2."):
+        _dag_bag(DAG_FILE.parent).sync_to_db()  # there an alias has to be known before it has an event
+    wiro.inject(Fault("exit_code", times=1))
+    summary = run(airflow_home, "batch_with_event", tmp_path).returned("generate")
+    assert (summary["succeeded"], summary["failed"]) == (5, 1)
+
+    seen = run(airflow_home, "batch_event_reader", tmp_path).returned("read")
+
+    assert seen["extra"] == {"not_run": 0, "reused": 0, "total_bytes": None, **summary}
+    assert seen["lines"] == 6

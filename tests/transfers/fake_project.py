@@ -82,7 +82,9 @@ class Project:
 
     def details_of(self, number: int) -> int:
         """Return how often a task's Detail was read."""
-        return sum(str(request.json["taskid"]) == str(number) for request in self.server.to("/v1/Task/Detail"))
+        return sum(
+            str(request.json["taskid"]) == str(number) for request in self.server.to("/v1/Task/Detail")
+        )
 
     def requests_for(self, number: int, index: int = 0) -> int:
         return len(self.cdn.to(f"/{number}/{index}.png"))

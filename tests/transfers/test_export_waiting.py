@@ -210,4 +210,6 @@ def test_the_state_shows_where_the_export_is(project: Project, exports: Exports)
     exports.run()
     (state,) = (key for key in exports.s3.keys if STATE_FOLDER in key)
     assert state.startswith("wiro/")
-    assert b"somebody's secret plan" not in exports.s3.client.get_object(Bucket=BUCKET, Key=state)["Body"].read()
+    assert (
+        b"somebody's secret plan" not in exports.s3.client.get_object(Bucket=BUCKET, Key=state)["Body"].read()
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing.workers import WorkerPool
+from airflow_provider_wiro.storage.object_stores.azure import AzureBlob
+from airflow_provider_wiro.storage.object_stores.google import GoogleObject
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from tests.contract.scripts import head, never_respond, ranged, requested_range, respond, truncated
 from tests.transfers.fake_wiro import BIG, LLM, MIB, PNG, TaskInstance
@@ -308,7 +311,7 @@ def test_on_kill_ends_a_stalled_transfer_at_once_and_leaves_nothing(wiro: Wiro, 
     assert store.keys == []
 
 
-def test_google_is_told_of_an_upload_that_is_given_up(wiro: Wiro, google: GoogleStore) -> None:
+def test_an_upload_that_is_given_up_is_ended_at_google(wiro: Wiro, google: GoogleStore) -> None:
     if google.heeds_conditions:
         pytest.skip("a server without a log; its conditions are tested themselves")
     wiro.shows(wiro.file(BIG, FOR_NOW["cut after a part"]))
@@ -317,6 +320,47 @@ def test_google_is_told_of_an_upload_that_is_given_up(wiro: Wiro, google: Google
     begun = [line for line in google.requests if "uploadType=resumable" in line and "POST" in line]
     given_up = [line for line in google.requests if "DELETE" in line and "upload_id=" in line]
     assert len(given_up) == len(begun) > 0
+
+
+def test_a_put_whose_response_was_lost_is_known_to_be_ones_own(
+    wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client sends it again, and the store refuses that for the object that the first one made."""
+    kind: Any = {"google": GoogleObject, "azure": AzureBlob}[store.kind]
+    real, puts = kind.call, []
+
+    def twice(self: Any, method: str, *args: Any, **arguments: Any) -> Any:
+        found = real(self, method, *args, **arguments)
+        if method == "upload_blob" or arguments.get("uploadType") == "multipart":
+            puts.append(method)
+            body = arguments.get("data") or args[0]
+            body.seek(0)
+            return real(self, method, *args, **arguments)
+        return found
+
+    monkeypatch.setattr(kind, "call", twice)
+    wiro.shows(wiro.file(PNG))
+    [file] = transfer(store)["files"]
+    assert len(puts) == 1
+    assert file["skipped"] is False
+    assert file["sha256"] == sha256(store.get(FIRST).body)
+
+
+def test_an_object_of_which_the_store_shows_other_bytes_is_deleted(
+    wiro: Wiro, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind: Any = {"google": GoogleObject, "azure": AzureBlob}[store.kind]
+    if store.kind == "google":
+        real = kind._facts
+        monkeypatch.setattr(kind, "_facts", staticmethod(lambda found: replace(real(found), md5="0" * 32)))
+    else:
+        monkeypatch.setattr(
+            kind, "facts", lambda self, real=kind.facts: (found := real(self)) and replace(found, size=1)
+        )
+    wiro.shows(wiro.file(PNG))
+    with pytest.raises(WiroOutputUnavailableError, match="Nothing was kept"):
+        transfer(store)
+    assert store.keys == []
 
 
 # -- the manifest

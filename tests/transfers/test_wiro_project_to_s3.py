@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError
-from tests.contract.scripts import refuse, respond
+from tests.contract.scripts import refuse, respond, success
 from tests.operators.fakes import FakeTi
 from tests.transfers.fake_project import LONG_AGO, body_of
 from tests.transfers.s3 import BUCKET
@@ -203,7 +203,10 @@ def test_the_state_and_the_manifest_can_be_elsewhere(
     project: Project, exports: Exports, s3: S3, tmp_path: Path
 ) -> None:
     project.add(1)
-    places = {"state_path": str(tmp_path / "state"), "manifest_uri": str(tmp_path / "out.jsonl")}
+    places: dict[str, Any] = {
+        "state_path": str(tmp_path / "state"),
+        "manifest_uri": str(tmp_path / "out.jsonl"),
+    }
     result = exports.run(**places)
     assert result["manifest_uri"] == str(tmp_path / "out.jsonl")
     assert json.loads((tmp_path / "out.jsonl").read_text())["wiro_task_id"] == "1"
@@ -282,7 +285,7 @@ def test_what_may_pass_is_left_for_the_next_try_and_the_rest_lands(
     project.add(1, project.file(1, 0, broken))
     project.add(2)
     ti = exports.next_ti()
-    with pytest.raises(WiroOutputUnavailableError, match="1 Wiro tasks could not be landed.*HTTP 503"):
+    with pytest.raises(WiroOutputUnavailableError, match=r"1 Wiro tasks could not be landed.*HTTP 503"):
         exports.run(ti)
     assert list(exports.outputs) == ["wiro/2026/03/01/2/0-0.png"]
     project.add(1)
@@ -336,6 +339,42 @@ def test_a_task_that_wiro_does_not_know_any_more_is_open_for_a_day(
     assert exports.run()["open"] == 1
     project.instead.clear()
     assert exports.run()["tasks"] == 1
+
+
+def test_a_task_that_vanishes_while_it_is_landed_is_open_for_a_day_and_stops_nothing(
+    project: Project, exports: Exports
+) -> None:
+    def vanish(wire: Any) -> None:
+        project.tasks.pop(1, None)
+        respond(b"", 404)(wire)
+
+    project.add(1, project.file(1, 0, vanish))
+    project.add(2)
+    result = exports.run()
+    assert (result["tasks"], result["open"], result["dead_links"]) == (1, 1, 0)
+
+
+def test_a_detail_that_is_no_tasks_or_another_ones_is_not_taken_for_it(
+    project: Project, exports: Exports, no_repeats: None
+) -> None:
+    project.add(1)
+    project.add(2)
+    project.add(3, id=None)
+    project.listed = lambda task: {**task, "id": task["id"] or "3"}
+    project.instead[1] = success(tasklist=[project.tasks[2]])
+    with pytest.raises(WiroError, match="Asked for Wiro task 1, the response was about another one"):
+        exports.run()
+    assert list(exports.outputs) == ["wiro/2026/03/01/2/0-0.png", "wiro/2026/03/01/3/0-0.png"]
+
+
+def test_a_detail_that_is_too_large_is_reported_once(project: Project, exports: Exports) -> None:
+    project.add(1)
+    project.instead[1] = success(tasklist=[{**project.tasks[1], "debugoutput": "x" * 17 * 1024**2}])
+    result = exports.run()
+    assert (result["refused"], result["pending"]) == (1, 0)
+    (line,) = exports.lines(result)
+    assert (line["wiro_task_id"], line["files"], line["model"]) == ("1", [], None)
+    assert "16 MiB" in line["error"] or "bytes" in line["error"]
 
 
 def test_a_bucket_that_refuses_fails_at_once_before_any_detail(project: Project, exports: Exports) -> None:
@@ -401,7 +440,7 @@ def test_a_deletion_that_fails_is_made_up_for_by_the_next_run(
 ) -> None:
     project.add(1)
     project.server.on("/v1/Task/InputOutputDelete", respond(b"", 503))
-    with pytest.raises(Exception, match="All outputs are safe in S3.*task 1"):
+    with pytest.raises(Exception, match=r"All outputs are safe in S3.*task 1"):
         exports.run(delete_after=True)
     project.server.on("/v1/Task/InputOutputDelete", project._delete)
     assert exports.run()["tasks"] == 0

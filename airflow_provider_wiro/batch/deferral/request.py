@@ -53,6 +53,7 @@ def deferral_arguments(
             try_number=settings.try_number,
             lost=request.lost,
             lost_runs=None if lost_runs is None else lost_runs.to_json(MOST_CHARACTERS - len(pack(tasks))),
+            progress=None if request.counts is None else request.counts.to_json(),
         ),
         "method_name": "execute_complete",
         "kwargs": {

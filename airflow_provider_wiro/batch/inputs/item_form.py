@@ -87,9 +87,10 @@ def is_fed_back(raw: object) -> bool:
 
 def _fed_back(raw: Mapping[str, Any]) -> OwnInput:
     if LEFT_OUT in raw:
+        number, why = str(raw["item"])[:50], str(raw[LEFT_OUT])[:200]
         raise WiroUsageError(
-            f"item {described(raw['item'])} of the batch that failed is not whole: {raw[LEFT_OUT]:.200}. "
-            "Take it from that batch's inputs, or give these inputs again, with retry_failed_only."
+            f"item {number} of the batch that failed is not whole: {why}. Take it from that batch's inputs, "
+            "or give these inputs again, with retry_failed_only."
         )
     return _long_form({name: value for name, value in raw.items() if name in _LONG_FORM})
 

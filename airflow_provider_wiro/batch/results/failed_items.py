@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_provider_wiro.batch.inputs.item_form import LEFT_OUT
 from airflow_provider_wiro.batch.inputs.item_names import shown_data
 from airflow_provider_wiro.batch.inputs.json_lines import MAX_LINE_BYTES
-from airflow_provider_wiro.batch.results.shards import record_errors
 from airflow_provider_wiro.input_files.stored_file import with_connection
 from airflow_provider_wiro.redaction.secret_values import secret_values
+from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 from airflow_provider_wiro.storage.s3.responses import code_and_status
 

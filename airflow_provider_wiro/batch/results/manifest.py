@@ -44,6 +44,7 @@ def write_manifest(
     why_not_run: Callable[[int], str] | None = None,
     fields_of: Callable[[int], Mapping[str, Any]] = lambda _: {},
     failed: FailedItems | None = None,
+    see: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> list[tuple[int, str]]:
     """
     Write the manifest, a line for each item.
@@ -55,6 +56,7 @@ def write_manifest(
     :param fields_of: returns what a line says of an item's input: its ``id`` and ``data``, as far as it has
         them.
     :param failed: is given the items that failed or were not run; None: they are in the manifest only.
+    :param see: given each line that is written.
     :return: the first items that failed, each with its error.
     :raises WiroRecordError: it can't be written.
     """
@@ -70,6 +72,7 @@ def write_manifest(
                     if line["status"] == "not_run" and why_not_run is not None:
                         line["error"] = why_not_run(line["item"])
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
+                    see(line)
                     if failed is not None and line["status"] in NOT_DONE:
                         failed.add(line)
                     if line["status"] == "failed" and len(failures) < MOST_FAILURES:

@@ -43,7 +43,11 @@ class CarriedItems:
     ) -> None:
         self._earlier = earlier
         self._settings = settings
-        self._made = Made() if earlier is None else earlier.match(inputs, items, lands=lands)
+        try:
+            self._made = Made() if earlier is None else earlier.match(inputs, items, lands=lands)
+        except BaseException:
+            self.__exit__()
+            raise
         self._are_made = bytearray(len(inputs))
         for item in self._made.items:
             self._are_made[item] = True

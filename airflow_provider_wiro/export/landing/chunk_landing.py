@@ -12,7 +12,6 @@ from airflow_provider_wiro.downloads import ranges
 from airflow_provider_wiro.downloads.late_links import awaits_links
 from airflow_provider_wiro.downloads.session import OutputSession
 from airflow_provider_wiro.exceptions import (
-    WiroAnswerTooLargeError,
     WiroError,
     WiroTaskNotFoundError,
     WiroUsageError,
@@ -25,6 +24,7 @@ from airflow_provider_wiro.export.landing.landed_task import (
     with_line,
     without_line,
 )
+from airflow_provider_wiro.export.landing.manifest_line import LONGEST_ERROR
 from airflow_provider_wiro.export.landing.task_landing import TaskLanding, is_of_all
 from airflow_provider_wiro.export.landing.thread_hooks import ThreadHooks
 from airflow_provider_wiro.export.state import Outcome
@@ -36,6 +36,7 @@ from airflow_provider_wiro.landing.s3.transfer import S3Transfer
 from airflow_provider_wiro.landing.s3.transfer_group import S3TransferGroup
 from airflow_provider_wiro.landing.workers import WorkerPool
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.redaction.plain_text import plain
 from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
@@ -220,18 +221,18 @@ class _OneChunk:
         if self._is_out:
             return  # it stays claimed, and is free again when the run ends
         try:
-            task = self._hooks.get_task(str(number))
+            task = replace(self._hooks.get_task(str(number)), id=str(number))
         except WiroTaskNotFoundError:
             self._note(without_line(number, Outcome.UNKNOWN))
             return
-        except WiroAnswerTooLargeError as error:
-            line = {"wiro_task_id": str(number), **_UNREADABLE, "error": str(error)}
-            self._note(with_line(number, Outcome.REFUSED, line))
-            return
         except WiroError as error:
-            if not error.may_retry:
+            if is_of_all(error):
                 raise
-            self._note(later(number, error))
+            if error.may_retry:
+                self._note(later(number, error))
+            else:  # too large to read, say
+                line = {"wiro_task_id": str(number), **_UNREADABLE, "error": plain(str(error), LONGEST_ERROR)}
+                self._note(with_line(number, Outcome.REFUSED, line))
             return
         verdict = self._rules.verdict(task, chunk)
         if verdict is not Verdict.WANTED:

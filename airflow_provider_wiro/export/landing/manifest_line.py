@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.api.models import Task
 
 _LONGEST_STATUS = 100
-_LONGEST_ERROR = 1000
+LONGEST_ERROR = 1000
 #: A longer answer is only in its object: the lines of many tasks are in memory at once.
 LONGEST_TEXT = 100_000
 
@@ -49,7 +49,7 @@ def manifest_line(
         line["text"] = scrub(answer) if len(answer) <= LONGEST_TEXT else None
         line["finish_reason"] = plain_values(masked(task.finish_reason, scrub))
     if error is not None:
-        line["error"] = plain(scrub(error), _LONGEST_ERROR)
+        line["error"] = plain(scrub(error), LONGEST_ERROR)
     return line
 
 

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.downloads.checks import NoFileError
 from airflow_provider_wiro.exceptions import (
+    WiroAuthenticationError,
     WiroError,
-    WiroOutputRefusedError,
+    WiroNotFoundError,
+    WiroPermissionError,
     WiroRecordError,
-    WiroUsageError,
+    WiroStorageRefusedError,
+    WiroTaskNotFoundError,
 )
-from airflow_provider_wiro.export.landing.landed_task import LandedTask, later, with_line
+from airflow_provider_wiro.export.landing.landed_task import (
+    LandedTask,
+    later,
+    with_line,
+    without_line,
+)
 from airflow_provider_wiro.export.landing.manifest_line import manifest_line
 from airflow_provider_wiro.export.state import Outcome
 from airflow_provider_wiro.landing.deletion import reason_to_keep
@@ -27,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.transfer import ReadsTasks
 
 log = plain_logger(__name__)
+
+_OF_ALL = (WiroRecordError, WiroStorageRefusedError, WiroAuthenticationError, WiroPermissionError)
 
 
 class TaskLanding:
@@ -76,8 +86,6 @@ class TaskLanding:
             raise AssertionError("A task without outputs has nothing to land.")
         try:
             self._files[position] = self.transfer.land(self.transfer.items[position])
-        except WiroOutputRefusedError as error:
-            self._errors[position] = error
         except WiroError as error:
             if is_of_all(error):
                 raise
@@ -96,6 +104,8 @@ class TaskLanding:
         """
         errors = [self._errors[position] for position in sorted(self._errors)]
         for error in errors:
+            if isinstance(error, WiroTaskNotFoundError):  # it has vanished meanwhile
+                return without_line(self.number, Outcome.UNKNOWN)
             is_missing = isinstance(error, NoFileError)
             if error.may_retry and not (is_missing and self._expects_all):
                 return later(self.number, error, is_missing=is_missing)
@@ -128,7 +138,9 @@ class TaskLanding:
 
 def is_of_all(error: WiroError) -> bool:
     """Whether an error at one task is about all of them: the bucket, the key, the state of the export."""
-    return isinstance(error, WiroRecordError) or not (error.may_retry or isinstance(error, WiroUsageError))
+    if isinstance(error, WiroNotFoundError):  # of no task: this is not Wiro's API
+        return not isinstance(error, WiroTaskNotFoundError)
+    return isinstance(error, _OF_ALL)
 
 
 def _secrets_of_answers(task: Task) -> list[str]:

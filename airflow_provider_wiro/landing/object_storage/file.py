@@ -111,6 +111,11 @@ class StorageFile:
             raise WiroUsageError(f"Expected a file, or nothing, at {self.uri}, found a {found['type']}.")
         return found
 
+    @property
+    def s3_client(self) -> Any:
+        """The client of S3 that the file was reached by; None in any other store."""
+        return None if self._local is not None else getattr(self._path.fs, "s3", None)
+
     def open(self) -> Any:
         """Open what is there for reading."""
         if self.object is not None and (known := self.object.facts()) is not None:

@@ -23,6 +23,7 @@ from airflow_provider_wiro.landing.plan import plan, plan_landed
 from airflow_provider_wiro.landing.reused import ReusedResult
 from airflow_provider_wiro.landing.s3.existing_objects import output_id
 from airflow_provider_wiro.landing.transfer import Transfer
+from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
 from airflow_provider_wiro.storage.location import fixed_folder, identity_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.hooks.wiro import WiroHook
     from airflow_provider_wiro.landing.plan import PlannedObject
     from airflow_provider_wiro.landing.provenance import Provenance
+    from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.storage.digests import Stream
 
 T = TypeVar("T")
@@ -140,6 +142,10 @@ class ObjectStorageTransfer(Transfer[Item]):
         self._manifest = manifests.ManifestFile(
             store, provenance.wiro_task_id, replace=self._replaces, api=provenance.api
         )
+
+    @property
+    def console(self) -> Console:
+        return console_of(self._files[0].s3_client if self._files else None)
 
     @property
     def keeps_manifest(self) -> bool:

@@ -27,6 +27,7 @@ from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
 from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.s3.uploads import S3Uploads
 from airflow_provider_wiro.landing.transfer import Transfer
+from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.named_stores import NamedStores, S3Place
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.landing.s3.bucket import S3Bucket, StoredObject
     from airflow_provider_wiro.landing.s3.destination import S3Destination
     from airflow_provider_wiro.landing.transfer import ReadsTasks
+    from airflow_provider_wiro.links.consoles import Console
     from airflow_provider_wiro.storage.landed_object import LandedObject
 
 log = plain_logger(__name__)
@@ -100,6 +102,10 @@ class S3Transfer(Transfer["PlannedObject"]):
             is_remembered=self._is_remembered,
             has_tags=self._tags is not None,
         )
+
+    @property
+    def console(self) -> Console:
+        return console_of(self._bucket.client)
 
     @property
     def keeps_manifest(self) -> bool:

@@ -10,7 +10,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
-from airflow_provider_wiro.storage.object_stores.store_object import Condition, Described, ObjectFacts
+from airflow_provider_wiro.storage.object_stores.store_object import (
+    Condition,
+    Described,
+    ObjectFacts,
+    refused,
+)
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
@@ -159,10 +164,7 @@ class AzureBlob:
                 f"Another task has overwritten or deleted {self.uri} as soon as it was there."
             )
         if found.size != size or (md5 is not None and found.md5 not in {md5, None}):
-            self.delete(etag)
-            raise WiroOutputUnavailableError(
-                f"{self.uri} took {size} bytes and Azure now shows {found.size}, or others. Nothing was kept."
-            )
+            raise refused(self, found, size)
         return found
 
     @contextmanager

@@ -15,7 +15,12 @@ from urllib.parse import quote
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.object_stores.store_object import Condition, Described, ObjectFacts
+from airflow_provider_wiro.storage.object_stores.store_object import (
+    Condition,
+    Described,
+    ObjectFacts,
+    refused,
+)
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
 from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
@@ -28,6 +33,8 @@ log = plain_logger(__name__)
 UNIT_BYTES = 256 * 1024
 #: How often a part is sent of which Google kept nothing more.
 _MAX_STALLS = 5
+#: How often an object is read that is replaced meanwhile.
+_MAX_READS = 10
 #: How long to wait for the end of an upload that is given up; Airflow kills a stopped task after 5 s.
 _ABORT_SECONDS = 2.0
 _OBJECT = "b/{}/o/{}"
@@ -71,13 +78,15 @@ class GoogleObject:
             return None
 
     def read(self, most: int | None = None) -> tuple[bytes, str] | None:
-        while (facts := self.facts()) is not None:
+        for _ in range(_MAX_READS):
+            if (facts := self.facts()) is None:
+                return None
             stop = facts.size if most is None else min(most, facts.size)
             try:
                 return self.read_part(0, stop, facts.version) if stop else b"", facts.version
             except (FileNotFoundError, ObjectExistsError):
                 self._check()  # it was replaced or deleted meanwhile
-        return None
+        raise WiroOutputUnavailableError(f"{self.uri} was replaced each time it was to be read.")
 
     def read_part(self, start: int, stop: int, version: str) -> bytes:
         _, body = self.call(
@@ -201,10 +210,7 @@ class GoogleObject:
         facts = self._facts(found)
         if facts.size == size and facts.md5 in {md5, None}:
             return facts
-        self.delete(facts.version)
-        raise WiroOutputUnavailableError(
-            f"{self.uri} took {size} bytes and Google shows {facts.size}, or others. Nothing was kept."
-        )
+        raise refused(self, facts, size)
 
     def _resource(self, described: Described) -> dict[str, Any]:
         return {
@@ -277,7 +283,7 @@ class GoogleParts:
         self._digest.update(body)
         whole = len(body) - len(body) % UNIT_BYTES
         with memoryview(body) as view:
-            # Google has to be told of the end with the last bytes, so those of the last part wait for it.
+            # The end is named with the last bytes, so those of the last part wait for it.
             self._rest = bytes(view[whole:])
             self._send(view[:whole])
         with self._turn:

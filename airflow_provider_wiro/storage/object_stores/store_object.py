@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
+from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
+log = plain_logger(__name__)
 
 #: How much is read at once.
 READ_BYTES = 4 * 1024 * 1024
@@ -83,11 +89,16 @@ class ObjectReader:
         """
         Return the next bytes, fewer only at the end.
 
-        :raises ObjectExistsError: another object has taken its place.
+        :raises WiroOutputUnavailableError: another object has taken its place.
         """
         while len(self._left) < size and self._position < self._facts.size:
             stop = min(self._position + max(READ_BYTES, size), self._facts.size)
-            self._left += self._source.read_part(self._position, stop, self._facts.version)
+            try:
+                self._left += self._source.read_part(self._position, stop, self._facts.version)
+            except (ObjectExistsError, FileNotFoundError) as error:
+                raise WiroOutputUnavailableError(
+                    f"{self._source.uri} was replaced or deleted while it was read."
+                ) from error
             self._position = stop
         found, self._left = self._left[:size], self._left[size:]
         return found
@@ -172,3 +183,20 @@ class StoreObject(Protocol):
 
         :param version: only if it still has this one; None: whichever it has.
         """
+
+
+def refused(target: StoreObject, found: ObjectFacts, size: int) -> WiroOutputUnavailableError:
+    """
+    Delete an object that isn't what was sent, and return the error that says so.
+
+    :param size: bytes that were sent.
+    """
+    kept = "Nothing was kept; a retry sends them again."
+    try:
+        target.delete(found.version)
+    except Exception as error:  # each store has its own
+        log.warning("Could not delete %s, which is damaged: %s", target.uri, error)
+        kept = "It could not be deleted and must not stay: delete it, or set replace=True."
+    return WiroOutputUnavailableError(
+        f"{target.uri} took {size} bytes, and its store shows {found.size} or other ones. {kept}"
+    )

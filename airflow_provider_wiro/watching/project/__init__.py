@@ -1,5 +1,5 @@
 """
-Noticing which tasks of a project end, whoever started them: what event-driven DAGs are scheduled by.
+Noticing which tasks of a project end, no matter who started them: what event-driven DAGs are scheduled by.
 
 Entry: :class:`~airflow_provider_wiro.watching.project.watcher.ProjectWatcher`. All event triggers of one
 connection in one event loop share it: one look a minute serves all of them. Each trigger has its own

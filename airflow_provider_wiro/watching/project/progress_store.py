@@ -59,7 +59,7 @@ class AssetStateProgress:
     In Airflow's asset state store (3.3), with each asset of the trigger.
 
     :param assets: the accessors of the store by the assets' names.
-    :param identity: tells a trigger from the others of its assets.
+    :param identity: distinguishes a trigger from the others of its assets.
     """
 
     location = "Airflow's asset state store"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.task_history.position import Position
     from airflow_provider_wiro.watching.project.watch import ProjectWatch
 
-#: For each open task, a walk reads so many below what was seen, while pages have not shown all open ones.
+#: How many tasks a walk reads below what was seen, for each open one, while pages have not shown all these.
 SEARCH_SHARE = 2
 #: How many tasks Detail is asked about in one look; the rest follows in the next.
 MAX_DETAILS = 200
@@ -85,7 +85,8 @@ class LookSchedule:
 
     def remove(self, watch: ProjectWatch) -> None:
         """Let no further look serve a trigger."""
-        self._watches.remove(watch)
+        if watch in self._watches:
+            self._watches.remove(watch)
 
     def walk(self, context: FlowContext, *, patience_seconds: float) -> Flow[Walk]:
         """
@@ -98,8 +99,8 @@ class LookSchedule:
         """
         walk = Walk({watch: set() for watch in self._watches})
         begun = [watch for watch in walk.news if watch.progress.seen is not None]
-        for beginner in walk.news.keys() - begun:
-            yield from self._read(context, walk, [beginner], None, (), patience_seconds)
+        if beginners := [watch for watch in walk.news if watch.progress.seen is None]:
+            yield from self._read(context, walk, beginners, None, (), patience_seconds)
         if begun:
             furthest_behind = min(begun, key=lambda watch: watch.progress.high).progress.seen
             awaited = self._awaited()

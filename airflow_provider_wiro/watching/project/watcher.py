@@ -90,7 +90,7 @@ class ProjectWatcher:
         self._walk_at = self._look_at = self._now.timestamp()
 
     def remove(self, watch: ProjectWatch) -> None:
-        """Serve it no longer."""
+        """Serve it no longer. Doing that twice does nothing."""
         self._schedule.remove(watch)
 
     async def connection(self) -> WiroConnection | None:
@@ -121,10 +121,18 @@ class ProjectWatcher:
     async def _look(self) -> None:
         hook = self._opened()
         # Here, in the task of a trigger; the Details are asked for in tasks that Airflow doesn't know.
-        self.seen_connection = await hook.get_wiro_connection()
-        if self._now.timestamp() >= self._walk_at:
+        connection = await hook.get_wiro_connection()
+        before, self.seen_connection = self.seen_connection, connection
+        now = self._now.timestamp()
+        if before is not None and place_of(connection) != place_of(before):
+            # Each trigger starts again, with its progress at that place.
+            self._schedule = LookSchedule()
+            self._walk_at = self._look_at = now
+            return
+        if now >= self._walk_at:
+            # Set before the walk: a trigger that comes meanwhile wants another one.
+            self._walk_at = now + self._schedule.interval
             await self._walk(hook)
-            self._walk_at = self._now.timestamp() + self._schedule.interval
         failure = await self._ask_details(hook)
         if failure is not None:
             raise failure
@@ -191,7 +199,7 @@ class ProjectWatcher:
             log.info("Wiro task %s can't be read now, and is asked about again: %s", number, error)
 
     async def _note_trouble(self, error: Exception) -> None:
-        """Log what is wrong, once until it changes, and read the connection anew for the next look."""
+        """Log what is wrong, once until it changes, and read the connection again for the next look."""
         kind = f"{type(error).__name__} {error.http_status if isinstance(error, WiroApiError) else ''}"
         if kind != self._trouble:
             self._trouble = kind
@@ -214,6 +222,11 @@ class ProjectWatcher:
         if self._hook is not None:
             hook, self._hook = self._hook, None
             await hook.close()
+
+
+def place_of(connection: WiroConnection) -> tuple[str, str | None]:
+    """Return what a trigger's progress belongs to: an API's ids, and a project."""
+    return connection.base_url, connection.project_id
 
 
 class _Asking:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.sdk import DAG, AssetAlias, task
 
 from airflow_provider_wiro.operators.wiro import WiroBatchRunOperator
 
@@ -21,6 +22,8 @@ ARGS: dict[str, Any] = {
     "retry_delay": timedelta(0),
     "manifest_uri": "{{ dag_run.conf['folder'] }}/manifest{{ ti.map_index }}.jsonl",
 }
+#: Of a batch that succeeds though items fail.
+CONTINUING: dict[str, Any] = {**ARGS, "on_item_failure": "continue", "max_item_retries": 0}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -100,3 +103,21 @@ with dag("batch_of_mapped_outputs"):
     WiroBatchRunOperator(
         task_id="generate", inputs=item.expand(sku=["SKU-001", "SKU-002"]), deferrable=True, **ARGS
     )
+
+BATCHES = AssetAlias("wiro-batches")
+
+with dag("batch_with_event"):
+    WiroBatchRunOperator(
+        task_id="generate", inputs=prompts(6), deferrable=True, outlets=[BATCHES], **CONTINUING
+    )
+
+with dag("batch_event_reader"):
+
+    @task(inlets=[BATCHES])
+    def read(*, inlet_events: Any) -> dict[str, Any]:
+        """Return what the newest event says, and how many lines the manifest has that it names."""
+        extra = inlet_events[BATCHES][-1].extra
+        lines = Path(extra["manifest_uri"]).read_text().splitlines()
+        return {"extra": extra, "lines": len(lines)}
+
+    read()

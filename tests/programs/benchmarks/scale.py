@@ -1,7 +1,7 @@
 """
-`make bench-scale`: thousands of runs at once, and short ones.
+`make bench-scale`: thousands of runs at once, short ones, and an export out of a long list.
 
-PARTS="triggers airflow short" and SIZES="100 1000" choose.
+PARTS="triggers airflow short export" and SIZES="100 1000" choose.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import os
 import platform
 
-from tests.programs.benchmarks import scale_airflow, scale_triggers, short_runs
+from tests.programs.benchmarks import export, scale_airflow, scale_triggers, short_runs
 from tests.programs.system.servers import stopping_on_signals
 
-PARTS = {"triggers": scale_triggers.main, "airflow": scale_airflow.main, "short": short_runs.main}
+PARTS = {
+    "triggers": scale_triggers.main,
+    "airflow": scale_airflow.main,
+    "short": short_runs.main,
+    "export": export.main,
+}
 
 
 def main() -> None:

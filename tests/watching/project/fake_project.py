@@ -25,7 +25,7 @@ class FakeProject:
     Tasks by id.
 
     :ivar hidden: ids that the list doesn't show (yet); Detail does.
-    :ivar lagging: ids that the list goes on to show as running.
+    :ivar lagging: ids that the list still shows as running.
     :ivar gone: ids that Wiro no longer knows.
     :ivar pages: how many pages of the list were read.
     :ivar details: the ids that Detail was asked about, in order.

@@ -1,0 +1,1 @@
+"""Tests of the deletion of Wiro's copies."""
