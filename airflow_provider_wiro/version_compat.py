@@ -23,6 +23,8 @@ log = plain_logger(__name__)
 
 #: A triggerer's child process sends events to its parent once a second.
 _SYNC_SECONDS = 2.0
+#: Requests in flight, so that they aren't garbage collected when their callers are cancelled.
+_ASKING: set[Any] = set()
 
 
 def is_mapped_instance(operator: Any) -> bool:
@@ -181,13 +183,31 @@ async def wait_until_events_are_stored() -> None:
 
 
 async def _ask_supervisor() -> None:
-    """Ask the triggerer's parent process about a task that can't exist."""
+    """
+    Ask the triggerer's parent process about a task that can't exist.
+
+    A cancelled caller doesn't cancel the request: Airflow before 3.2 would read its answer as that to the
+    next request, of whatever trigger, and the triggerer would end.
+    """
+    import asyncio
+
     from asgiref.sync import sync_to_async
 
     runner = import_module("airflow.sdk.execution_time.task_runner")
-    await sync_to_async(runner.RuntimeTaskInstance.get_task_states)(
-        dag_id="airflow_provider_wiro", task_ids=["none"], run_ids=["none"]
+    asking = asyncio.ensure_future(
+        sync_to_async(runner.RuntimeTaskInstance.get_task_states)(
+            dag_id="airflow_provider_wiro", task_ids=["none"], run_ids=["none"]
+        )
     )
+    _ASKING.add(asking)
+    asking.add_done_callback(_forget_asking)
+    await asyncio.shield(asking)
+
+
+def _forget_asking(asking: Any) -> None:
+    _ASKING.discard(asking)
+    if not asking.cancelled():
+        asking.exception()  # seen here, in case that the caller was cancelled
 
 
 def read_task_instance_state(task_instance: Any) -> str | None:

@@ -105,10 +105,10 @@ def _accepts_kwargs(function: Any) -> bool:
 def _for_each_rule_set(kind: Any) -> Any:
     made: dict[Any, tuple[Any, Any, Any]] = {}
 
-    def once(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
-        which = (id(ruleset_data), id(partition_data), frozenset(excluded_params or ()))
+    def once(ruleset_data: Any, partition_data: Any, **more: Any) -> Any:
+        which = (id(ruleset_data), id(partition_data), repr(more))
         if which not in made:  # with what it is made of, so that no other object gets an id of these
-            made[which] = (kind(ruleset_data, partition_data, excluded_params), ruleset_data, partition_data)
+            made[which] = (kind(ruleset_data, partition_data, **more), ruleset_data, partition_data)
         return made[which][0]
 
     return once

@@ -303,7 +303,7 @@ class BatchExecution:
             self._task_try,
             self._stopper.check,
             worker.spending,
-            undeleted=worker.undeleted,
+            worker.undeleted,
         )
 
     def _end_progress(self, counts: ProgressCounts | None) -> None:

@@ -34,7 +34,6 @@ def return_result(
     task_try: TaskTry,
     check_killed: Callable[[], None],
     spending: SpendingReport | None = None,
-    *,
     undeleted: WiroError | None = None,
 ) -> BatchSummary:
     """

@@ -128,7 +128,13 @@ class TransferOperator(PlainLogs, BaseOperator):
         from airflow_provider_wiro.links.landed import Places, show_links
         from airflow_provider_wiro.links.output_urls import log_landed
 
-        console = transfer.console
+        try:
+            console = transfer.console
+        except Exception:  # of a store's library; the outputs are safe
+            self.log.warning(
+                "The pages of the outputs in their store's console can't be known.", exc_info=True
+            )
+            return
         first = uris[0] if uris else None
         show_links(self, context, console, Places(first, common_folder(uris), transfer.manifest_uri))
         if self.log_links:

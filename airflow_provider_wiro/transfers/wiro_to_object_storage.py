@@ -31,7 +31,7 @@ class WiroToObjectStorageOperator(TransferOperator):
     and ``.txt``.
 
     Several outputs, or parts of a large one, are moved at once. This takes up to ``max_concurrency`` times
-    ``part_size`` of memory, in Azure up to twice that, however large the outputs are.
+    ``part_size`` of memory, in object stores up to twice that, however large the outputs are.
 
     What a store can do, and this therefore does:
 

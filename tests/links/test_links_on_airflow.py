@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from airflow_provider_wiro.triggers import wiro_batch
-from tests.transfers.s3 import BUCKET, S3, serve
+from tests.transfers.conftest import moto_url, s3
+from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.airflow_home import AirflowHome, FinishedRun
+    from tests.transfers.s3 import S3
+
+__all__ = ["moto_url", "s3"]
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_FILE = Path(__file__).parent / "dags" / "links.py"
 CONSOLE = "https://minio.example.com/browser"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    for url in serve():
-        extra = {"endpoint_url": url, "region_name": "us-east-1"}
-        fields = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
-        requests.post(f"{url}/moto-api/reset", timeout=5).close()
-        bucket = S3(url)
-        yield bucket
-        bucket.close()
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +45,14 @@ def test_each_task_has_its_buttons_and_no_log_line_complains(
     assert "Failed to push an xcom" not in logged
     wiro_task_id = done.returned("generate")["wiro_task_id"]
     url = done.returned("generate")["outputs"][0]["url"]
+    task_url = done.xcoms["generate"]["wiro_task_url"]
+    assert task_url.endswith(f"/#task-{wiro_task_id}")
     assert shown(airflow_home, done, "generate") == {
-        "Wiro task": f"{wiro.base_url.removesuffix('/v1')}/#task-{wiro_task_id}",
+        "Wiro task": task_url,
         "First output": url,
     }
     assert shown(airflow_home, done, "land") == {
-        "Wiro task": f"{wiro.base_url.removesuffix('/v1')}/#task-{wiro_task_id}",
+        "Wiro task": task_url,
         "First output": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/0-0.png",
         "In S3": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/",
         "Manifest": f"{CONSOLE}/{BUCKET}/wiro/{wiro_task_id}/manifest.json",

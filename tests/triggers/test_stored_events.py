@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from contextlib import suppress
 
 import pytest
 
 from airflow_provider_wiro import version_compat
+from airflow_provider_wiro.triggers import wiro_events
 
 #: How often the triggerer's child process sends events; a second in Airflow.
 SYNC_SECONDS = 0.01
@@ -87,3 +89,32 @@ async def test_where_the_triggerer_does_not_answer_the_wait_ends_after_some_seco
     await version_compat.wait_until_events_are_stored()
 
     assert sum(waits) == 4.0
+
+
+@pytest.mark.skipif(wiro_events._EVENT_TRIGGER is None, reason="Airflow 2 has no supervisor")
+async def test_a_cancelled_wait_leaves_its_request_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow before 3.2 takes a response that nobody reads for that to the next request, and ends."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    asked, answers, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(**_: object) -> dict[str, object]:
+        asked.set()
+        answers.wait(10)
+        ended.set()
+        return {}
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(slow))
+    waiting = asyncio.create_task(version_compat.wait_until_the_triggerer_answers())
+    while not asked.is_set():  # noqa: ASYNC110  set in another thread
+        await asyncio.sleep(0.01)
+    (request,) = version_compat._ASKING
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    assert not request.cancelled()
+    answers.set()
+    await request
+
+    assert ended.is_set()
+    assert not version_compat._ASKING

@@ -19,14 +19,14 @@ class JsonLines(IndexedLines):
     """
     The objects in a copy of such a file.
 
-    :param most_bytes: of a line.
+    :param most_bytes: of a line; None: as many as an item may have.
     :raises WiroUsageError: it is not JSON Lines; says in which line.
     """
 
-    def __init__(self, file: FetchedFile, *, most_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(self, file: FetchedFile, *, most_bytes: int | None = None) -> None:
         super().__init__(file.path)
         try:
-            self._index(file.uri, most_bytes)
+            self._index(file.uri, MAX_LINE_BYTES if most_bytes is None else most_bytes)
         except BaseException:
             self.close()
             raise

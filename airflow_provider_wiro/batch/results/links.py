@@ -61,7 +61,7 @@ class BatchLinks:
             found: list[Any] = [file["uri"] for file in line["files"]]
             kept: list[Any] = self._landed
         else:
-            found, kept = line["outputs"], self._at_wiro
+            found, kept = line.get("outputs") or [], self._at_wiro
         kept += found[: MOST_LOGGED - len(kept)]
         self._total += len(found)
 

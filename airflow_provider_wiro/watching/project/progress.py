@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from airflow_provider_wiro.exceptions import WiroRecordError
 from airflow_provider_wiro.task_history.position import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _VERSION = 1
 #: Airflow's asset state store takes 65,535 bytes by default.
@@ -45,11 +46,14 @@ class Progress:
 
         :param address: of the API whose ids these are.
         """
-        ids, seen = sorted(self.open), self.seen
-        while len(text := _encode(address, seen, ids)) > most_characters:
-            ids = ids[: len(ids) * 9 // 10]
-            seen = Position(ids[-1])
-        return text
+        steps = _steps(sorted(self.open))
+        text = _encode(address, self.seen, steps)
+        if len(text) <= most_characters:
+            return text
+        room = most_characters - len(_encode(address, Position(max(self.open)), []))
+        lengths = list(accumulate(len(str(step)) + 1 for step in steps))
+        steps = steps[: bisect_right(lengths, room)]
+        return _encode(address, Position(sum(steps)), steps)
 
     @classmethod
     def from_text(cls, text: str, address: str) -> Progress | None:
@@ -78,13 +82,13 @@ class Progress:
         return progress if is_same_api else None
 
 
-def _encode(address: str, seen: Position | None, ids: Iterable[int]) -> str:
+def _encode(address: str, seen: Position | None, steps: Sequence[int]) -> str:
     content = {
         "version": _VERSION,
         "api": address,
         "floor": None if seen is None else seen.floor,
         "recent": [] if seen is None else _steps(seen.recent),
-        "open": _steps(ids),
+        "open": steps,
     }
     return json.dumps(content, separators=(",", ":"))
 
