@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.export.landing.landed_task import LandedTask
 
-#: So many tasks of a run, without a single file that was fetched, are too many to be lost by themselves.
+#: This number of tasks of a run, without a single file that was fetched, are too many to be lost by themselves.
 MOST_LOST = 10
-#: A task that so many runs could not land is believed to be lost.
+#: A task that this number of runs could not land is believed to be lost.
 MOST_RUNS = 3
 
 _LOST = frozenset({Outcome.DEAD_LINK, Outcome.REFUSED})
