@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_wiro.export.landing.landed_task import LandedTask
 
-#: This number of tasks of a run, without a single file that was fetched, are too many to be lost by themselves.
+#: With this number of lost tasks, and no file that was fetched, a run doubts that they are lost.
 MOST_LOST = 10
 #: A task that this number of runs could not land is believed to be lost.
 MOST_RUNS = 3
