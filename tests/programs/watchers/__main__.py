@@ -158,7 +158,7 @@ class Program:
         self.say("the triggerer is back")
 
     def _have_all(self, started: set[str], notes: Path) -> bool:
-        """Whether DAG runs have got all events. Airflow gives the last ones of a group to the next event's."""
+        """Whether DAG runs have got all events: the last ones of a group go to the next event's run."""
         if started <= set(_lines(notes)):
             return True
         self.wiro.start_teammates_task(RETRO, PARAMETERS, seconds=1)
