@@ -152,7 +152,7 @@ class ExportRun:
         else:
             raise WiroRecordError("Several runs have begun this export at once. A retry continues it.")
         state = self._store.known()
-        asked = tasks.to_ask(state, changes.running.union(changes.started), max_asked)
+        asked = tasks.to_ask(state, frozenset(changes.started), changes.running, max_asked)
         vanished: tuple[int, ...] = ()
         found = OpenTasks()
         if asked:

@@ -106,13 +106,33 @@ def test_a_look_says_how_many_are_pending_and_open(export: Export) -> None:
     assert (look.pending, look.open, look.vanished, look.failure) == (2, 1, (), None)
 
 
-def test_open_tasks_on_the_pages_are_not_asked_for(export: Export) -> None:
+def test_new_tasks_that_run_and_tasks_shown_as_ended_are_not_asked_for(export: Export) -> None:
     wiro = Wiro(task(2, "task_start"), task(1, "task_start"))
     run = export.run("a")
     run.look(wiro.run_flow, since=LONG_AGO)
-    wiro.end(1)
-    assert run.look(wiro.run_flow).pending == 1
     assert wiro.asked == []
+    wiro.end(1)
+    wiro.end(2)
+    assert run.look(wiro.run_flow).pending == 2
+    assert wiro.asked == []
+
+
+def test_a_task_has_ended_if_detail_says_so_though_the_list_shows_it_running(export: Export) -> None:
+    wiro = Wiro(task(1, "task_start"))
+    run = export.run("a")
+    run.look(wiro.run_flow, since=LONG_AGO)
+    assert run.look(wiro.run_flow).pending == 0
+    wiro.details["1"] = {"status": "task_postprocess_end"}
+    assert run.look(wiro.run_flow).pending == 1
+
+
+def test_tasks_that_the_list_shows_running_are_asked_for_last(export: Export) -> None:
+    wiro = Wiro(task(3, "task_start"), task(2, "task_start"), task(1, "task_start"))
+    run = export.run("a")
+    run.look(wiro.run_flow, since=LONG_AGO)
+    wiro.lose(3)
+    run.look(wiro.run_flow, max_asked=2)
+    assert wiro.asked == ["3", "1"]
 
 
 def test_open_tasks_far_down_are_asked_for_one_by_one(export: Export) -> None:
