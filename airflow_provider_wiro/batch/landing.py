@@ -127,7 +127,7 @@ class ItemTransfer:
 
         :param min_outputs: how many it must have.
         :raises WiroTaskNotFoundError: Wiro doesn't know the task any more.
-        :raises WiroTaskError: it has not succeeded with so many outputs.
+        :raises WiroTaskError: it has not succeeded, or has fewer outputs.
         :raises NoFileError: its outputs are gone from Wiro.
         :raises WiroError: they can't be fetched or written.
         """

@@ -206,7 +206,7 @@ def _kind(line: dict[str, Any]) -> int:
 
 def _carried_over(line: dict[str, Any], uri: str) -> Result:
     earlier = line["reuse"] if isinstance(line.get("reuse"), dict) else {}
-    cost = earlier.get("cost_usd") if line["status"] == REUSED else line.get("cost_usd")
+    cost = earlier.get("cost_usd") if earlier else line.get("cost_usd")
     result = {
         "status": REUSED,
         "wiro_task_id": line.get("wiro_task_id"),

@@ -37,6 +37,7 @@ class CarriedItems:
 
     :param items: the numbers of those that may be among them.
     :param lands: outputs of this batch land.
+    :ivar is_settled: their results are recorded.
     :raises WiroUsageError: it isn't certain which item is which, or outputs have not landed.
     """
 
@@ -51,6 +52,7 @@ class CarriedItems:
     ) -> None:
         self._earlier = earlier
         self._settings = settings
+        self.is_settled = False
         try:
             self._made = Made() if earlier is None else earlier.match(inputs, items, lands=lands)
         except BaseException:
@@ -110,9 +112,10 @@ class CarriedItems:
         :raises JournalFencedError: another process continues the batch.
         """
         if self._earlier is None or not (self._made.items or self._made.unlanded):
+            self.is_settled = True
             return
         for count, (item, result) in enumerate(self._earlier.results(self._made)):
-            if queue.is_closed:
+            if queue.fatal is not None:
                 return
             if count % _ITEMS_BETWEEN_CHECKS == 0:
                 hook.check()
@@ -125,6 +128,7 @@ class CarriedItems:
             await queue.recorder.keep()
         except WiroError as error:
             queue.close(error)
+        self.is_settled = queue.fatal is None
 
     def _shown(self, result: Result) -> Result:
         return result if self._settings.include_links else without_links(result)
@@ -146,7 +150,8 @@ class CarriedItems:
             except WiroError as error:
                 return error
 
-        while not queue.is_closed and (some := list(islice(waiting, _ITEMS_BETWEEN_CHECKS))):
+        # Also after a failure: the manifest would say of one that is not looked at that it was never run.
+        while queue.fatal is None and (some := list(islice(waiting, _ITEMS_BETWEEN_CHECKS))):
             hook.check()
             await queue.recorder.check_if_due()
             jobs = [loop.run_in_executor(transfer.threads, land, *one[:2]) for one in some]
@@ -166,6 +171,7 @@ class CarriedItems:
                     )
                 else:
                     # Its own run would have to land there, too, and be paid for by then.
+                    del result["reused"]
                     await queue.fail_unsent(item, files, self._shown(result))
             await queue.recorder.keep_if_due()
         if landed:

@@ -11,8 +11,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
+from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from tests.batch.batch_work import prompts
 from tests.batch.deletion.test_deleter import model_with_a_file
@@ -377,3 +378,27 @@ def test_the_signature_of_an_address_is_not_quoted() -> None:
     with pytest.raises(WiroUsageError, match="What follows") as caught:
         WiroBatchRunOperator(task_id="t", model="a/b", inputs=[], retry_failed_only=link)
     assert "abcdef" not in str(caught.value)
+
+
+def test_a_try_that_can_not_record_what_was_made_leaves_its_manifest_for_the_next(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**CONTINUE, "retry_failed_only": True}
+    work.wiro.inject(Fault("exit_code", times=2))
+    work.run(prompts(5), **settings)
+    work.clear()
+
+    def refuse(*_: Any) -> None:
+        raise WiroRecordError("The store is down for a moment.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(ResultShards, "write", refuse)
+        with pytest.raises(WiroRecordError, match="The store is down for a moment"):
+            work.run(prompts(5), **settings)
+    assert work.statuses.count("succeeded") == 3
+    work.retry()
+
+    summary = work.run(prompts(5), **settings)
+
+    assert (summary["succeeded"], summary["reused"]) == (5, 3)
+    assert work.started == {f"robot {n}": 2 if n < 2 else 1 for n in range(5)}
