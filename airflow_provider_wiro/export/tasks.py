@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from airflow_provider_wiro.export.state import VANISHED, with_more
 from airflow_provider_wiro.task_history.position import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from airflow_provider_wiro.export.state import ExportState
     from airflow_provider_wiro.task_history.changes import Changes
@@ -65,22 +66,30 @@ def with_changes(
     return changed, True
 
 
-def to_ask(state: ExportState, running: Iterable[int], most: int = MAX_ASKED) -> list[int]:
+def to_ask(
+    state: ExportState, started: Collection[int], running: Collection[int], most: int = MAX_ASKED
+) -> list[int]:
     """
     Return the open tasks whose Detail is to be read.
 
     Where there are more than a run may read, the next run continues where this one ends.
 
-    :param running: those that the list has just shown running.
+    :param started: those that the list has just shown for the first time, running: they need no question.
+    :param running: those that it has shown running again. They come last: a list can lag behind Detail.
     """
-    shown = frozenset(running)
-    waiting = sorted(
-        number
-        for number, unknown_since in state.open.items()
-        if unknown_since is not None or number not in shown
-    )
-    after = [number for number in waiting if number > state.asked]
-    return [*after, *waiting[: len(waiting) - len(after)]][:most]
+    unlisted: list[int] = []
+    listed: list[int] = []
+    for number, unknown_since in sorted(state.open.items()):
+        if unknown_since is None and number in started:
+            continue
+        (listed if unknown_since is None and number in running else unlisted).append(number)
+    return [*_continued(unlisted, state.asked), *_continued(listed, state.asked)][:most]
+
+
+def _continued(numbers: list[int], after: int) -> list[int]:
+    """Return sorted numbers in turn: those above one first, and then those up to it."""
+    start = bisect_right(numbers, after)
+    return [*numbers[start:], *numbers[:start]]
 
 
 def with_open_tasks(
