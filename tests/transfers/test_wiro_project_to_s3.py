@@ -232,6 +232,20 @@ def test_the_state_and_the_manifest_can_be_elsewhere(
     assert exports.run(**places)["tasks"] == 0
 
 
+def test_a_run_whose_manifest_would_replace_that_of_another_ends_before_it_exports(
+    project: Project, exports: Exports, s3: S3
+) -> None:
+    place = f"s3://aws_default@{BUCKET}/exports/2026-11-27.jsonl"
+    project.add(1)
+    first = exports.run(manifest_uri=place)
+    project.add(2)
+    with pytest.raises(AirflowFailException, match=r"manifest_uri of its own .* \{\{ run_id \}\}"):
+        exports.run(manifest_uri=place)
+    assert [line["wiro_task_id"] for line in exports.lines(first)] == ["1"]
+    assert len(exports.outputs) == 1 + 1  # and the manifest
+    assert exports.run()["tasks"] == 1
+
+
 # -- what can't land
 
 

@@ -14,7 +14,12 @@ from airflow_provider_wiro.landing.object_storage.object_upload import ObjectUpl
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES
 from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
-from airflow_provider_wiro.storage.object_files import LocalFile, open_object, provider_hint
+from airflow_provider_wiro.storage.object_files import (
+    LocalFile,
+    google_endpoint,
+    open_object,
+    provider_hint,
+)
 from airflow_provider_wiro.storage.object_stores.opening import store_object
 from airflow_provider_wiro.storage.object_stores.store_object import ObjectReader
 
@@ -115,6 +120,11 @@ class StorageFile:
     def s3_client(self) -> Any:
         """The client of S3 that the file was reached by; None in any other store."""
         return None if self._local is not None else getattr(self._path.fs, "s3", None)
+
+    @property
+    def google_endpoint(self) -> str | None:
+        """Where Google's store is that has the file; None in any other store."""
+        return None if self._local is not None else google_endpoint(self._path.fs)
 
     def open(self) -> Any:
         """Open what is there for reading."""
