@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -215,3 +217,14 @@ def test_a_batch_that_was_done_before_shows_that(work: BatchWork) -> None:
     work.run(prompts(2))
 
     assert work.ti.xcoms["progress"]["done"] == 2
+
+
+def test_under_dags_test_one_thread_talks_to_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InProcessSupervisorComms:
+        """Airflow's has this name, and is in the way of other threads' messages while it sends one."""
+
+    runner = ModuleType("task_runner")
+    runner.SUPERVISOR_COMMS = InProcessSupervisorComms()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", runner)
+    monkeypatch.setattr("airflow.__version__", "3.3.2")
+    assert takes_messages_of_threads() is False
