@@ -108,8 +108,8 @@ def takes_messages_of_threads() -> bool:
     Whether several threads of a task may talk to Airflow at once.
 
     In Airflow 3.0 and 3.1 one thread can read the response to another one's message, after which every call
-    of the task fails. Under ``airflow dags test`` and ``dag.test()``, a message of one thread takes the way to
-    Airflow from the others as long as it lasts.
+    of the task fails. Under ``airflow dags test`` and ``dag.test()``, a message of one thread takes the way
+    to Airflow from the others as long as it lasts.
     """
     from airflow import __version__
 

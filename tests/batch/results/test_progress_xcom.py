@@ -186,7 +186,7 @@ def test_a_deferral_hands_the_counts_to_its_trigger_and_shows_them(work: BatchWo
 
     deferred = work.defer(prompts(5), max_active=3)
 
-    handed: dict[str, Any] = deferred.trigger.progress  # type: ignore[attr-defined]
+    handed: dict[str, Any] = deferred.trigger.progress
     assert handed == {"total": 5, "done": 0, "failed": 0, "running": 3, "ended": 0, "queued": 2}
     shown = work.ti.xcoms["progress"]
     assert {name: shown[name] for name in handed} == handed
