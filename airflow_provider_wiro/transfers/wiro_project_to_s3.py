@@ -17,6 +17,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_conn_id,
     check_flags,
     check_model,
+    check_project_id,
     is_known_later,
 )
 from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
@@ -167,6 +168,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
             check_conn_id(wiro_conn_id)
             if model is not None:
                 check_model(model)
+            check_project_id(project_id)
             check_closed("since", since)
             if not (since is None or is_known_later(since)):
                 moment_of("since", since, datetime.now(UTC))

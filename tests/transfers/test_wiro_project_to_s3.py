@@ -139,6 +139,24 @@ def test_what_failed_is_counted_and_exported_only_if_asked(
     assert [line["state"] for line in exports.lines(everything)][1:] == ["succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "cost"),
+    [
+        ({"pexit": "1"}, "0"),
+        ({"status": "task_cancel", "starttime": "0"}, "0"),
+        ({"status": "task_cancel", "starttime": "1772366402"}, None),  # killed: it can still be charged
+    ],
+)
+def test_what_wiro_does_not_bill_is_no_unknown_cost(
+    project: Project, exports: Exports, fields: dict[str, str], cost: str | None
+) -> None:
+    project.add(1, totalcost=None, **fields)  # type: ignore[arg-type]
+    project.tasks[1]["outputs"] = []
+    result = exports.run(succeeded_only=False)
+    assert [line["cost_usd"] for line in exports.lines(result)] == [cost]
+    assert (result["cost_usd"], result["unknown_costs"]) == (cost, int(cost is None))
+
+
 def test_an_answer_is_in_the_manifest_and_nobodys_prompt_or_link_is(
     project: Project, exports: Exports
 ) -> None:
