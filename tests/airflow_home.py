@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,8 @@ class AirflowHome:
         bag = _dag_bag(self.dags)
         if dag_id not in bag.dags:
             raise LookupError(f"{path} has no DAG {dag_id}; Airflow says: {bag.import_errors or 'nothing'}")
+        if version("apache-airflow").startswith("2."):
+            bag.sync_to_db()  # there an asset, or an alias, has to be known before it has an event
         _share_in_process_api()
         test = bag.dags[dag_id].test
         dated = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import pytest
 
 from airflow_provider_wiro.emulator import Fault, WiroEmulator
 from airflow_provider_wiro.triggers import wiro_batch
-from tests.airflow_home import _dag_bag
 
 if TYPE_CHECKING:
     from tests.airflow_home import AirflowHome, FinishedRun
@@ -140,8 +138,6 @@ def test_what_a_retry_cannot_mend_is_not_retried(
 def test_a_second_dag_reads_the_event_of_a_batch(
     airflow_home: AirflowHome, wiro: WiroEmulator, tmp_path: Path
 ) -> None:
-    if version("apache-airflow").startswith("2."):
-        _dag_bag(DAG_FILE.parent).sync_to_db()  # there an alias has to be known before it has an event
     wiro.inject(Fault("exit_code", times=1))
     summary = run(airflow_home, "batch_with_event", tmp_path).returned("generate")
     assert (summary["succeeded"], summary["failed"]) == (5, 1)
