@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -152,6 +154,22 @@ def test_airflow_3_0_and_3_1_take_no_messages_of_threads(
     monkeypatch.setattr("airflow.__version__", version)
 
     assert takes_messages_of_threads() is is_so
+
+
+def test_dag_test_takes_no_messages_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes its supervisor away while it handles a message; a journal entry at that moment would fail."""
+
+    class InProcessSupervisorComms:
+        pass
+
+    runner = ModuleType("task_runner")
+    monkeypatch.setattr("airflow.__version__", "3.3.2")
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.task_runner", runner)
+    assert takes_messages_of_threads()
+
+    runner.SUPERVISOR_COMMS = InProcessSupervisorComms()  # type: ignore[attr-defined]
+
+    assert not takes_messages_of_threads()
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
