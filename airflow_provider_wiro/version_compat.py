@@ -108,15 +108,16 @@ def takes_messages_of_threads() -> bool:
     Whether several threads of a task may talk to Airflow at once.
 
     In Airflow 3.0 and 3.1 one thread can read the response to another one's message, after which every call
-    of the task fails. ``dag.test()`` on 3.x has no supervisor while it handles a message.
+    of the task fails. Under ``airflow dags test`` and ``dag.test()``, a message of one thread takes the way
+    to Airflow from the others as long as it lasts.
     """
     from airflow import __version__
 
-    major, minor = (int(part) for part in __version__.split(".")[:2])
-    if (major, minor) in {(3, 0), (3, 1)}:
-        return False
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
-    return type(getattr(runner, "SUPERVISOR_COMMS", None)).__name__ != "InProcessSupervisorComms"
+    if type(getattr(runner, "SUPERVISOR_COMMS", None)).__name__ == "InProcessSupervisorComms":
+        return False
+    major, minor = (int(part) for part in __version__.split(".")[:2])
+    return (major, minor) not in {(3, 0), (3, 1)}
 
 
 async def write_xcom_async(task_instance: Any, key: str, value: Any) -> None:

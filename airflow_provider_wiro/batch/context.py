@@ -55,3 +55,13 @@ class BatchContext:
     links: BatchLinks
     cards: BatchCards | None = None
     carried: CarriedItems | WiroError | None = None
+
+    @property
+    def knows_what_was_made(self) -> bool:
+        """
+        Whether the state has all that an earlier batch has made.
+
+        A manifest that is written without it would show such items as not run. At the place of the earlier
+        manifest, it would have the next try run, and pay for, them again.
+        """
+        return self.carried is None or getattr(self.carried, "is_settled", False)

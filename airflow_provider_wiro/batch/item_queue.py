@@ -144,6 +144,17 @@ class ItemQueue:
         sent = self.state.runs_sent(item)
         self.recorder.give_up(item, item_result("failed", sent, None, wiro_task_id=wiro_task_id, error=error))
 
+    async def fail_unsent(self, item: int, error: WiroError, result: dict[str, Any]) -> None:
+        """
+        End an item for which this batch sends nothing.
+
+        :param result: what the manifest says of it beside the failure.
+        """
+        self.item_log.failed(item, error)
+        self._has_failed = True
+        failed = {**result, "status": "failed", "error": str(error)}
+        await self.end(item, failed, may_retry=error.may_retry)
+
     def note_end(self, item: int, task: Task) -> None:
         """Note that a task has ended, and what it has cost: its outputs may take long to land."""
         self._failed_runs.pop(item, None)

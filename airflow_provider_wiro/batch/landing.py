@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from airflow_provider_wiro.api.run_summary import check_success
 from airflow_provider_wiro.batch.preflight.collisions import refuse_manifests_place
 from airflow_provider_wiro.batch.preflight.id_collisions import id_segment
+from airflow_provider_wiro.downloads.checks import NoFileError
 from airflow_provider_wiro.landing.plan import plan_landed
 from airflow_provider_wiro.landing.provenance import Provenance
 from airflow_provider_wiro.landing.reused import ReusedResult, reused_answer
@@ -117,6 +118,25 @@ class ItemTransfer:
         if self.cards is not None and inputs is not None:
             self.cards.keep(inputs, transfer, files)
         return files
+
+    def land_earlier(
+        self, item: int, wiro_task_id: str, *, item_id: str | None, min_outputs: int | None
+    ) -> list[dict[str, Any]]:
+        """
+        Land the outputs of a task that an earlier batch has run and not landed. Blocks.
+
+        :param min_outputs: how many it must have.
+        :raises WiroTaskNotFoundError: Wiro doesn't know the task any more.
+        :raises WiroTaskError: it has not succeeded, or has fewer outputs.
+        :raises NoFileError: its outputs are gone from Wiro.
+        :raises WiroError: they can't be fetched or written.
+        """
+        with self._hook.for_thread() as hook:
+            task = hook.get_task(wiro_task_id)
+            check_success(task, min_outputs=min_outputs)
+            if not task.outputs:
+                raise NoFileError(f"Wiro task {wiro_task_id} has no outputs any more.")
+            return self._run(self._transfer(hook, item, task, item_id, is_retry=True))
 
     def place(self, item: int, summary: RunSummary, *, item_id: str | None = None) -> list[dict[str, Any]]:
         """

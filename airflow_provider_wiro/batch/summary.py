@@ -53,6 +53,8 @@ def return_result(
             batch.journal.check()  # a later try, if there is one, knows more
 
     left_out = 0 if spending is None else spending.left_out
+    if fatal is not None and not batch.knows_what_was_made:
+        raise fatal
     try:
         with FailedItems(batch.manifest, batch.inputs.own, batch.own) as failed_items:
             failures = write_manifest(

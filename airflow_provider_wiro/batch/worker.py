@@ -168,7 +168,7 @@ class BatchWorker:
                     if isinstance(batch.carried, WiroError):
                         queue.close(batch.carried)
                     elif batch.carried is not None:
-                        await batch.carried.settle(queue, hook)
+                        await batch.carried.settle(queue, hook, batch.transfer)
                     await reused.settle()
                 waiting = await runner.work(waits=waits)
                 await _note_late_costs(hook, queue, waiting)

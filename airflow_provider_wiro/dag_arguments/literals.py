@@ -210,6 +210,20 @@ def check_conn_id(wiro_conn_id: object) -> None:
         )
 
 
+def check_project_id(project_id: object) -> None:
+    """
+    Raise for a ``project_id`` that is no project's: no task is of a list of projects, and all are left out.
+
+    :raises WiroUsageError: says what was found.
+    """
+    is_number = isinstance(project_id, int) and not isinstance(project_id, bool)
+    if not (project_id is None or is_number or isinstance(project_id, str) or is_known_later(project_id)):
+        raise WiroUsageError(
+            f"Expected project_id as the id of one project, found {described(project_id)}. For several, use "
+            "one operator each or `.expand(project_id=[…])`."
+        )
+
+
 def check_flags(**flags: object) -> None:
     """
     Raise for a flag that is neither True nor False: any text would be true, also ``"false"`` and a template.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from airflow_provider_wiro.api.parameters import check_web_url
 from airflow_provider_wiro.exceptions import (
@@ -38,6 +38,8 @@ REQUEST_HEADERS = {"accept-encoding": "identity"}
 
 #: Transfer codings (RFC 9112 §7) that are undone while reading.
 _READABLE_CODINGS = frozenset({"", "identity", "chunked"})
+#: Spaces of all widths, but no line breaks: names of screenshots have narrow ones.
+_SPACES = "[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 #: 18 digits are more than any file has bytes.
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -113,9 +115,19 @@ def _joined(url: str, location: str) -> str | None:
 
 def _checked(output: Output, url: str) -> str:
     try:
-        return check_web_url(url, f"output {output.index}")
-    except WiroUsageError as error:
-        raise WiroOutputRefusedError(str(error)) from error
+        return check_web_url(_with_quoted_spaces(url), f"output {output.index}")
+    except WiroUsageError:
+        # Not quoted: manifests have this error, and a link is a secret.
+        raise WiroOutputRefusedError(
+            f"Expected an http(s) URL for output {output.index}, found something else."
+        ) from None
+
+
+def _with_quoted_spaces(url: str) -> str:
+    """Return a URL in whose path a file's name may stand as it is, with spaces."""
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host}{slash}{re.sub(_SPACES, lambda match: quote(match[0]), path)}"
 
 
 def no_url(output: Output, how: str) -> WiroOutputRefusedError:

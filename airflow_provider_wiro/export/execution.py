@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.export.landing.doubts import Doubts
 from airflow_provider_wiro.export.summary import export_summary
 from airflow_provider_wiro.failures import explain
 from airflow_provider_wiro.redaction.loggers import plain_logger
@@ -97,6 +98,7 @@ class ProjectExport:
         self._is_out = False
         #: What could not be landed, and since when files are missing, by task.
         self._later: dict[int, LandedTask] = {}
+        self._doubts = Doubts()
         self._missing_since: dict[int, float] = {}
 
     def begin(self) -> None:
@@ -125,7 +127,7 @@ class ProjectExport:
         if look.failure is not None:
             log.warning("Not all unfinished tasks could be asked for; the next run does. %s", look.failure)
         self._land_chunks()
-        if self._missing_since and not self._is_out:
+        if (self._missing_since or self._doubts.are_over) and not self._is_out:
             self._try_again()
 
     @property
@@ -196,7 +198,7 @@ class ProjectExport:
     def _commit(self, chunk: Chunk, found: LandedChunk) -> Chunk:
         """Commit what became of a chunk, and return the next one, without ids if there is none."""
         self._is_out = found.failure is not None or len(found.tasks) < len(chunk.ids)
-        tasks = sorted(found.tasks, key=lambda task: task.number)
+        tasks = self._doubts.judged(sorted(found.tasks, key=lambda task: task.number), chunk.tries)
         self._note(tasks)
         part = self._manifest.write_part(task.line for task in tasks if task.line is not None)
         outcomes = {task.number: task.outcome for task in tasks}
@@ -227,15 +229,16 @@ class ProjectExport:
     def _try_again(self) -> None:
         """Try once more what could not be landed, when files that were missing had the time to come."""
         missing = frozenset(self._missing_since)
+        doubted = frozenset(self._doubts.doubted) if self._doubts.are_over else frozenset()
         self._run.renew()
-        seconds = max(self._missing_since.values()) + LATE_FILES_SECONDS - self._now()
-        log.info(
-            "Files of %d tasks are not there yet. Trying again in %.0f s.", len(missing), max(0, seconds)
-        )
+        since = max(self._missing_since.values(), default=self._now() - LATE_FILES_SECONDS)
+        seconds = max(0.0, since + LATE_FILES_SECONDS - self._now())
+        count = len(missing | doubted)
+        log.info("Files of %d tasks are not there yet. Trying again in %.0f s.", count, seconds)
         if seconds > 0:
             self._pause(seconds)
         self._run.try_again()
-        self._land_chunks(last_tries=missing)
+        self._land_chunks(last_tries=missing | doubted)
 
     def raise_problems(self) -> None:
         """

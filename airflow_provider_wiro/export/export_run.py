@@ -82,6 +82,7 @@ class ExportRun:
     :param token: random, of this process alone.
     :param instance: the Airflow task instance, the same for all its tries.
     :param now: Unix time in seconds.
+    :param manifest: the place of its manifest, in a form that two spellings share; no other run may have it.
     :param lease_seconds: how long it may be silent before another run takes over what it has claimed.
     """
 
@@ -92,12 +93,14 @@ class ExportRun:
         token: str,
         instance: str,
         now: Callable[[], float],
+        manifest: str | None = None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._store = store
         self._token = token
         self._instance = instance
         self._now = now
+        self._manifest = manifest
         self._lease_seconds = lease_seconds
         self._commits = 0
         self._renewed_at = 0.0
@@ -161,8 +164,17 @@ class ExportRun:
         return Look(len(state.pending), len(state.open), vanished, changes.without_number, found.failure)
 
     def take(self, most: int) -> Chunk:
-        """Claim the next tasks, the oldest first. What is claimed and not committed is given again."""
-        return self._change(lambda state: runs.with_claim(state, self._token, most))
+        """
+        Claim the next tasks, the oldest first. What is claimed and not committed is given again.
+
+        :raises WiroUsageError: another run has its manifest where this one's would go.
+        """
+
+        def claim(state: ExportState) -> tuple[ExportState, Chunk]:
+            runs.check_place(state, self._token, self._now())
+            return runs.with_claim(state, self._token, most)
+
+        return self._change(claim)
 
     def try_again(self) -> int:
         """Let :meth:`take` give again what could not be landed; return how many tasks that are."""
@@ -237,9 +249,12 @@ class ExportRun:
             taken over further parts meanwhile. Another try of the task instance finds this manifest as its
             first part. The parts may be deleted when this method has returned.
         :return: the run as its manifest has it.
+        :raises WiroUsageError: another run has its manifest where this one's would go.
         """
         for _ in range(_MOST_READINGS):
             written = self.begin()
+            if written.parts:
+                runs.check_place(self._store.known(), self._token, self._now())
             manifest = write_manifest(written)
             if self._store.update(partial(self._ended, written, manifest)):
                 return written
@@ -269,4 +284,11 @@ class ExportRun:
         return result
 
     def _at_work(self, state: ExportState, lease_seconds: float) -> ExportState:
-        return runs.with_run(state, self._token, self._instance, self._now(), lease_seconds=lease_seconds)
+        return runs.with_run(
+            state,
+            self._token,
+            self._instance,
+            self._now(),
+            manifest=self._manifest,
+            lease_seconds=lease_seconds,
+        )

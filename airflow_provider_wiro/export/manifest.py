@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.state_files.record_errors import record_errors
+from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
@@ -91,12 +92,17 @@ class ExportManifest:
         return self.uri
 
     def delete(self, parts: Iterable[Part]) -> None:
-        """Delete parts that a manifest has. What can't be deleted stays, unused."""
+        """
+        Delete parts that the manifest has. What can't be deleted stays, unused.
+
+        So is the whole manifest of a run that was taken over: each task is in one manifest.
+        """
         for part in parts:
-            if _is_manifest(part.name):
+            if _is_manifest(part.name) and identity_of(part.name) == identity_of(self.uri):
                 continue
             try:
-                self._parts.delete(part.name)
+                folder, name = self._place_of(part.name)
+                folder.delete(name)
             except Exception as error:  # each store has its own
                 log.info("Could not delete parts of the manifest in %s: %s", self._parts.uri, error)
                 return

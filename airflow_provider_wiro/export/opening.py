@@ -122,7 +122,7 @@ def opened_export(
         chance=random.random,
     )
     instance = "/".join(instance_key(context)) + start_of(context).label
-    run = ExportRun(store, token=token, instance=instance, now=time.time)
+    run = ExportRun(store, token=token, instance=instance, now=time.time, manifest=identity_of(manifest_uri))
     ti: Any = context["ti"]
     uploads = S3Uploads(destination.bucket, is_retry=True)  # of a run that has died, if of no try
     landing = ChunkLanding(

@@ -7,10 +7,11 @@ response to a conditional write is lost: the second time it has to change nothin
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.exceptions import WiroOvertakenError
+from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroUsageError
 from airflow_provider_wiro.export.state import FINAL, Outcome, Part, RunState, with_more
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 15 * 60.0
 #: How long an ended run is kept for another try of its task instance, and how many are.
 KEPT_SECONDS = 2 * 24 * 3600.0
-MAX_KEPT = 20
+MAX_KEPT = 100
 _MAX_REPLACED = 10
+#: The start of the DAG run, at the end of what a task instance is named by.
+_START = r"~\d{8}T\d{12}$"
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,19 @@ class Committed:
 
 
 def with_run(
-    state: ExportState, token: str, instance: str, now: float, *, lease_seconds: float = LEASE_SECONDS
+    state: ExportState,
+    token: str,
+    instance: str,
+    now: float,
+    *,
+    manifest: str | None = None,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> ExportState:
     """
     Return the state in which a run is at work; what other tries of its task instance, and dead runs, had is
     its own now.
 
+    :param manifest: the place of its manifest.
     :raises WiroOvertakenError: a later try of the task instance has taken its place.
     """
     _check_not_replaced(state, token, instance)
@@ -89,22 +99,47 @@ def with_run(
     freed: set[int] = set()
     for other, found in list(runs.items()):
         is_same = found.instance == instance
-        if not is_same and found.ended_at is not None:
+        is_cleared = manifest == found.manifest is not None and _is_of_task_instance(found, instance)
+        if not (is_same or is_cleared) and found.ended_at is not None:
             # Its result stands. What it could not delete is for the next run.
             run = replace(run, to_delete=run.to_delete | found.to_delete)
             runs[other] = replace(found, to_delete=frozenset())
             continue
-        if not is_same and found.until > now:
+        if not is_same and found.ended_at is None and found.until > now:
             continue
         del runs[other]
         freed.update(found.claimed)
         run = _joined(found, run, other if is_same else None)
-    runs[token] = replace(run, until=max(run.until, until), ended_at=None)
+    runs[token] = replace(run, until=max(run.until, until), ended_at=None, manifest=manifest)
     return replace(
         state,
         pending=with_more(state.pending, freed),
         runs=_kept(runs, now),
     )
+
+
+def check_place(state: ExportState, token: str, now: float) -> None:
+    """
+    Refuse a manifest that would replace that of another run: its lines are listed nowhere else.
+
+    :param token: of a run that is at work. If it has nothing to list, its place doesn't matter.
+    :raises WiroUsageError: another task instance has its manifest there, or is about to.
+    """
+    run = state.runs[token]
+    has_begun = bool(run.parts or run.claimed)
+    if run.manifest is None or not (has_begun or state.pending):
+        return
+    for other in state.runs.values():
+        if other.manifest != run.manifest or _is_of_task_instance(other, run.instance):
+            continue
+        has_one = other.ended_at is not None and other.parts
+        will_have_one = other.until > now and other.ended_at is None and (other.parts or other.claimed)
+        if has_one or (will_have_one and not has_begun):
+            raise WiroUsageError(
+                f"Expected a manifest_uri of its own for each run, found {run.manifest[:300]!r}, where "
+                "another run of this export has its manifest, which would be lost. Write {{ run_id }} into "
+                "it, and {{ ti.map_index }} if the task is mapped."
+            )
 
 
 def with_claim(state: ExportState, token: str, most: int) -> tuple[ExportState, Chunk]:
@@ -243,6 +278,11 @@ def _check_not_replaced(state: ExportState, token: str, instance: str) -> None:
             raise WiroOvertakenError(
                 "Another try of this Airflow task continues the export, so this one ends. Nothing is lost."
             )
+
+
+def _is_of_task_instance(run: RunState, instance: str) -> bool:
+    """Whether a run is of a task instance, before or after a Clear, which gives the DAG run another start."""
+    return re.sub(_START, "", run.instance) == re.sub(_START, "", instance)
 
 
 def _joined(earlier: RunState, run: RunState, replaced: str | None) -> RunState:

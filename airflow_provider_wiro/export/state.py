@@ -119,6 +119,7 @@ class RunState:
     :ivar commits: how many it has made.
     :ivar replaced: the latest tries whose place it has taken: they may not continue.
     :ivar ended_at: Unix time of its end; it is kept for a while, for a try that has to report it again.
+    :ivar manifest: the place of its manifest, in a form that two spellings share.
     """
 
     instance: str
@@ -132,6 +133,7 @@ class RunState:
     commits: int = 0
     replaced: tuple[str, ...] = ()
     ended_at: float | None = None
+    manifest: str | None = None
 
 
 def with_more(ids: tuple[int, ...], more: Collection[int]) -> tuple[int, ...]:

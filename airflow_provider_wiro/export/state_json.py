@@ -107,6 +107,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "commits": run.commits,
         "replaced": list(run.replaced),
         "ended_at": run.ended_at,
+        **({} if run.manifest is None else {"manifest": run.manifest}),
     }
 
 
@@ -128,6 +129,7 @@ def _run(found: dict[str, Any]) -> RunState:
         commits=_number(found["commits"]),
         replaced=tuple(map(str, found.get("replaced", ()))),
         ended_at=None if found.get("ended_at") is None else float(found["ended_at"]),
+        manifest=None if found.get("manifest") is None else str(found["manifest"]),
     )
 
 

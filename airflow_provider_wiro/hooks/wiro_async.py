@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,17 @@ T = TypeVar("T")
 
 #: Connections that were read before their event loop started.
 _KNOWN: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, WiroConnection]] = WeakKeyDictionary()
+
+_TRANSPORT = "airflow_provider_wiro.transport.asynchronous"
+#: Modules whose import is over.
+_LOADED: set[str] = set()
+
+
+async def _load_transport() -> None:
+    """Import ``aiohttp`` in a thread: that takes a while, in which no other trigger would run."""
+    if _TRANSPORT not in _LOADED:
+        await asyncio.to_thread(import_module, _TRANSPORT)
+        _LOADED.add(_TRANSPORT)
 
 
 def know_connection(wiro_conn_id: str, connection: WiroConnection) -> None:
@@ -91,6 +103,7 @@ class WiroAsyncHook(BaseHook):
 
     async def get_session(self) -> aiohttp.ClientSession:
         """Return the session, opened at first use."""
+        await _load_transport()
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()
@@ -281,6 +294,7 @@ class WiroAsyncHook(BaseHook):
 
     async def run_flow(self, make_flow: Callable[[FlowContext], Flow[T]]) -> T:
         """Run a flow until it returns."""
+        await _load_transport()
         from airflow_provider_wiro.transport import asynchronous
 
         connection = await self.get_wiro_connection()

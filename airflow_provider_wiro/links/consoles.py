@@ -32,7 +32,10 @@ _ACCESS_POINT = re.compile(
     re.ASCII,
 )
 _DIRECTORY_BUCKET = "--x-s3"
+#: Ends of the names that access points have in the place of a bucket's, of which the console has no page.
+_ALIASES = ("-s3alias", "--ol-s3", "--xa-s3")
 _GOOGLE_HOST = "storage.googleapis.com"
+_GOOGLE_DOMAIN = ".googleapis.com"
 _R2_HOST = re.compile(r"(?P<account>[0-9a-f]{32})(?:\.(?P<jurisdiction>[a-z]+))?\.r2\.cloudflarestorage\.com")
 _SPACES_HOST = re.compile(r"[a-z0-9-]+\.digitaloceanspaces\.com")
 _SCALEWAY_HOST = re.compile(r"s3\.(?P<region>[a-z0-9-]+)\.scw\.cloud")
@@ -45,9 +48,9 @@ _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@\\{}]+(?:[/?#]\S*)?", re.IGNORECASE
 @dataclass(frozen=True)
 class Console:
     """
-    The console of the store that a client of S3 talks to.
+    The console of the store that a client of S3, or of Google's store, talks to.
 
-    :ivar endpoint_url: of the client; None if no client is known.
+    :ivar endpoint_url: of the client; None if no client is known. Google's store is then Google's own.
     :ivar region: of the client. The console itself leads to the region of the bucket, if that is another.
     :ivar template: ``[wiro] s3_console_url``, for stores whose console isn't known; None if it isn't set.
     """
@@ -70,7 +73,9 @@ class Console:
         if not bucket:
             return None
         if scheme in {"gs", "gcs"}:
-            return _google_page(bucket, key)
+            host = "" if self.endpoint_url is None else (urlsplit(self.endpoint_url).hostname or "").lower()
+            is_google = self.endpoint_url is None or host.endswith(_GOOGLE_DOMAIN)
+            return _google_page(bucket, key) if is_google else self._page_by_template(bucket, key)
         return self._s3_page(bucket, key) if scheme in {"s3", "s3a", "s3n"} else None
 
     def _s3_page(self, bucket: str, key: str) -> str | None:
@@ -96,11 +101,16 @@ class Console:
         if found := _WASABI_HOST.fullmatch(host):
             of_region = f"?region={found['region']}" if found["region"] else ""
             return f"https://console.wasabisys.com/file_manager/{name}{of_region}"
+        return self._page_by_template(bucket, key)
+
+    def _page_by_template(self, bucket: str, key: str) -> str | None:
         if self.template is None or template_problem(self.template) is not None:
             return None
-        return self.template.format(bucket=name, key=quoted(key))
+        return self.template.format(bucket=quoted(bucket, safe=""), key=quoted(key))
 
-    def _aws_page(self, bucket: str, key: str) -> str:
+    def _aws_page(self, bucket: str, key: str) -> str | None:
+        if bucket.endswith(_ALIASES):
+            return None
         region = self.region if self.region and _REGION.fullmatch(self.region) else None
         access_point = _ACCESS_POINT.fullmatch(bucket)
         if access_point is not None:

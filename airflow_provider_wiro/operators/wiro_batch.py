@@ -193,10 +193,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     :param reuse_max_age: as in WiroRunOperator.
     :param retry_failed_only: run only the items that didn't succeed in an earlier batch: the path or URI of
         its manifest, or its summary, such as another task's output. The others are written into the new
-        manifest as ``reused``, with the files that they landed as, and cost nothing. An item with an id is
-        the one with that id, whatever its input is by now; any other is the one with its number, and the
-        batch is refused if its input has changed. True: the manifest that is at ``manifest_uri``,
-        from before a clear, say; without one all items are run. (templated)
+        manifest as ``reused``, with the files that they landed as, and cost nothing. So is an item whose run
+        succeeded and only didn't land: it is landed now. An item with an id is the one with that
+        id, whatever its input is by now; any other is the one with its number, and the batch is refused if
+        its input has changed. True: the manifest that is at ``manifest_uri``, from before a clear, say;
+        without one all items are run. (templated)
     :param id_column: the key of each row that is its id, for inputs that are rows (CSV, Parquet, SQL rows
         from XCom) and not ``{"id": …, "parameters": {…}}``. None: a row has no id.
     :param data_columns: keys of each row that are kept in the manifest, and never sent. The other columns are

@@ -15,6 +15,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_closed,
     check_conn_id,
     check_model,
+    check_project_id,
     is_known_later,
 )
 from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
@@ -87,6 +88,7 @@ class WiroSpendOperator(PlainLogs, BaseOperator):
             if not is_known_later(limit_usd):
                 check_usd("limit_usd", limit_usd)
             check_conn_id(wiro_conn_id)
+            check_project_id(project_id)
         self.since = since
         self.until = until
         self.model = model
@@ -116,7 +118,9 @@ class WiroSpendOperator(PlainLogs, BaseOperator):
             model = self.model or None
             if model is not None:
                 split_slug(model)
-            project_id = self.project_id or self.hook.connection.project_id
+            check_project_id(self.project_id)  # a template can give anything
+            given = self.project_id or self.hook.connection.project_id
+            project_id = None if given is None else str(given).strip() or None
             spend = self.hook.run_flow(
                 lambda flow_context: read_spend(
                     flow_context, period, model=model, project_id=project_id, check=self._check_killed

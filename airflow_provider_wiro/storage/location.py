@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.redaction.masking import text_without_secrets
 from airflow_provider_wiro.storage.object_keys import refuse_parent_folders
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
@@ -180,5 +181,5 @@ def _absolute(path: str, text: str, what: str) -> str:
 def _refused(text: str, what: str, reason: str) -> WiroUsageError:
     return WiroUsageError(
         f"Expected {what} as an absolute local path or an object-storage URI, such as /data/wiro or "
-        f"s3://aws_default@bucket/key, found {text[:_QUOTED]!r}. {reason}"
+        f"s3://aws_default@bucket/key, found {text_without_secrets(text)[:_QUOTED]!r}. {reason}"
     )

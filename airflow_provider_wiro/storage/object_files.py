@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import stat
@@ -26,6 +27,10 @@ _PROVIDERS = {
 }
 #: The connection that Airflow's S3 needs no entry for.
 _DEFAULT_AWS = "aws_default"
+
+#: Azure's client logs each request and response in some 20 lines.
+_AZURE_LOGGER = "azure.core.pipeline.policies.http_logging_policy"
+_AZURE_SCHEMES = frozenset({"abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 
 #: Stores whose paths begin with the bucket. Others (file servers) know their host from the connection.
 _BUCKET_SCHEMES = frozenset(
@@ -54,7 +59,26 @@ def open_object(uri: str, what: str, conn_id: str | None = None) -> Any:
         check_known(asked.conn_id, asked.uri)
     path = ObjectStoragePath(asked.uri)
     check_opened(path, asked, what)
+    if asked.scheme in _AZURE_SCHEMES:
+        _quiet_azure()
     return path
+
+
+def google_endpoint(fs: Any) -> str | None:
+    """
+    Return where Google's store is that a file system talks to; None if it talks to another kind of store.
+
+    It isn't Google itself, if it is an emulator.
+    """
+    packages = {kind.__module__.partition(".")[0] for kind in type(fs).__mro__}
+    return str(fs.base) if "gcsfs" in packages else None
+
+
+def _quiet_azure() -> None:
+    """Let Azure's client log its requests only if somebody has asked for it, as Airflow's own hook does."""
+    logger = logging.getLogger(_AZURE_LOGGER)  # noqa: TID251  Azure's own
+    if logger.level == logging.NOTSET:
+        logger.setLevel(os.environ.get("AZURE_HTTP_LOGGING_LEVEL") or logging.WARNING)
 
 
 def check_known(conn_id: str, uri: str) -> None:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.dag_arguments.literals import check_closed, is_known_later
+from airflow_provider_wiro.dag_arguments.literals import check_closed, check_project_id, is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.export.dated_keys import check_separation, dates_in, with_example_date
 from airflow_provider_wiro.landing.plan import PLACEHOLDERS
@@ -95,6 +95,7 @@ def arguments_of(operator: Any, hook: WiroHook, manifest_template: object) -> Ex
     model = operator.model or None
     if model is not None:
         split_slug(model)
+    check_project_id(operator.project_id)  # a template can give anything
     dates_in(operator.s3_key)
     check_separation(operator.s3_key)
     if isinstance(operator.manifest, str):

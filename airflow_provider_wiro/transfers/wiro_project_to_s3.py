@@ -17,6 +17,7 @@ from airflow_provider_wiro.dag_arguments.literals import (
     check_conn_id,
     check_flags,
     check_model,
+    check_project_id,
     is_known_later,
 )
 from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
@@ -92,8 +93,8 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
     :param manifest: write a manifest for each task, beside its outputs. Its key may have ``{created:…}`` as
         well. (templated)
     :param manifest_uri: where the manifest of the run goes: JSON Lines, a line for each task. A path or URI
-        such as ``s3://aws_default@bucket/exports/{{ ds }}.jsonl``. None: in ``_wiro_export/manifests`` beside
-        the export. (templated)
+        of its own for each run, such as ``s3://aws_default@bucket/exports/{{ run_id }}.jsonl``. None: in
+        ``_wiro_export/manifests`` beside the export. (templated)
     :param state_path: a folder for the state, as a path or URI that all workers share. None: ``_wiro_export``
         beside the export. (templated)
     :param asset_events: "one": an ``AssetAlias`` in ``outlets`` gets one event for the run, whose asset is
@@ -167,6 +168,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
             check_conn_id(wiro_conn_id)
             if model is not None:
                 check_model(model)
+            check_project_id(project_id)
             check_closed("since", since)
             if not (since is None or is_known_later(since)):
                 moment_of("since", since, datetime.now(UTC))

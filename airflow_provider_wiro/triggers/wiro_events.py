@@ -146,7 +146,7 @@ class WiroTaskEndedTrigger(PlainLogs, _EVENT_TRIGGER or BaseTrigger):  # type: i
 
     async def _start(self, watcher: ProjectWatcher, keeper: _Keeper) -> float:
         """Find out from where to continue; returns the seconds after which to try again if that fails."""
-        connection = await watcher.connection()
+        connection = await watcher.connection(interval=float(self.interval))
         if connection is None or not await keeper.load(self._store(connection), connection):
             return float(self.interval)
         wanted = TaskFilter.of(self._models, self._states, self._project(connection))
@@ -245,8 +245,8 @@ class _Keeper:
         unassigned = 0 if self.watch is None else self.watch.unassigned
         if unassigned and not self._unassigned:
             self._log.warning(
-                "Wiro shows no project of some tasks that have ended. They fire no event, since this watcher "
-                "is for one project."
+                "Wiro doesn't show the project or the model of some tasks that have ended. They fire no "
+                "event, since this watcher is for one project, or for certain models."
             )
         self._unassigned = unassigned
 

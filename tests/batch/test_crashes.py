@@ -208,12 +208,18 @@ def settings_of(work: BatchWork, inputs: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def kill_after(tasks: int, program: str, try_number: int, wiro: WiroEmulator) -> None:
-    """Run a try in a process of its own, and end it with SIGKILL once Wiro has this number of tasks."""
+    """
+    Run a try in a process of its own, and end it with SIGKILL once Wiro has this number of tasks.
+
+    Return when they have ended, as they have before another worker is up.
+    """
     with WarmPython(program, str(try_number)) as process:
         until = time.monotonic() + 120
         while len(wiro.tasks) < tasks and process.poll() is None and time.monotonic() < until:
             time.sleep(0.005)
         process.kill()
+    while any(task.status != DONE for task in wiro.tasks) and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 @pytest.mark.timeout(300)

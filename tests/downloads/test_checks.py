@@ -47,6 +47,19 @@ def test_an_output_is_fetched_from_its_url() -> None:
     assert output_url(_output()) == URL
 
 
+@pytest.mark.parametrize(
+    ("url", "fetched"),
+    [
+        ("https://cdn1.wiro.ai/a/my holiday.png", "https://cdn1.wiro.ai/a/my%20holiday.png"),
+        (" https://cdn1.wiro.ai/a/ 1 .png ?x=a b ", "https://cdn1.wiro.ai/a/%201%20.png%20?x=a%20b"),
+        ("https://cdn1.wiro.ai/3.15\u202fPM.png", "https://cdn1.wiro.ai/3.15%E2%80%AFPM.png"),
+        ("https://cdn1.wiro.ai/a%20b.png", "https://cdn1.wiro.ai/a%20b.png"),
+    ],
+)
+def test_a_files_name_may_stand_in_its_url_with_spaces(url: str, fetched: str) -> None:
+    assert output_url(_output(url=url)) == fetched
+
+
 def test_an_llms_answer_has_no_url_and_a_file_may_have_none_yet() -> None:
     with pytest.raises(WiroUsageError, match="has no file to fetch"):
         output_url(Output(0, "answer", "raw", None, None, content={}))
@@ -58,6 +71,15 @@ def test_an_llms_answer_has_no_url_and_a_file_may_have_none_yet() -> None:
 def test_an_output_that_is_not_on_the_web_is_refused(url: str) -> None:
     with pytest.raises(WiroOutputRefusedError, match=r"Expected an http\(s\) URL for output 0"):
         output_url(_output(url=url))
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a.example/s3cret.png", "https://a.example/s3cret\n.png", "//a/s3cret"]
+)
+def test_a_link_that_is_refused_is_quoted_nowhere(url: str) -> None:
+    with pytest.raises(WiroOutputRefusedError) as caught:
+        output_url(_output(url=url))
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +41,25 @@ def test_an_example_shows_in_airflow_what_it_is(path: Path) -> None:
     for dag in example_dags(path):
         assert len(dag.doc_md.strip().splitlines()) > 2
         assert "example" in dag.tags
+
+
+@examples
+def test_a_scheduled_example_has_a_start_without_which_airflow_2_11_does_not_import_it(path: Path) -> None:
+    for dag in example_dags(path):
+        if type(dag.timetable).__name__ != "NullTimetable":
+            assert dag.start_date, dag.dag_id
+
+
+@pytest.mark.airflow
+@pytest.mark.timeout(300)
+def test_every_airflow_imports_the_examples_without_optional_packages() -> None:
+    paths = [str(path) for path in FILES]
+    blocked = ["PIL", "s3fs", "pyarrow", "adlfs", "gcsfs", "pandas"]
+    code = f"import runpy, sys; sys.modules |= dict.fromkeys({blocked!r}); [*map(runpy.run_path, {paths!r})]"
+    imported = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert imported.returncode == 0, imported.stderr[-1000:]
 
 
 @examples

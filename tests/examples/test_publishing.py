@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_ID = "example_wiro_publishing"
+
+
+knows_the_asset = pytest.mark.skipif(
+    version("apache-airflow").startswith(("3.0.", "3.1.")),
+    reason="dag.test() of 3.0 and 3.1 takes an asset that no DAG processor has seen for an inactive one;"
+    " test_events_on_a_real_airflow.py can be run there",
+)
 
 
 @pytest.fixture
@@ -53,6 +61,7 @@ def handed_over(airflow_home: AirflowHome) -> Iterator[None]:
     change("DROP TRIGGER hand_over")
 
 
+@knows_the_asset
 @pytest.mark.usefixtures("handed_over")
 def test_what_two_transfers_have_landed_is_published_by_one_run(
     airflow_home: AirflowHome, wiro: WiroEmulator, bucket: Bucket
@@ -76,11 +85,12 @@ def test_what_two_transfers_have_landed_is_published_by_one_run(
     assert {task.status for task in wiro.tasks} == {"task_postprocess_end"}
 
 
+@knows_the_asset
 @pytest.mark.usefixtures("handed_over", "wiro")
 def test_a_picture_that_has_changed_since_its_event_is_not_published(
     airflow_home: AirflowHome, bucket: Bucket
 ) -> None:
-    airflow_home.run_dag(example_file(DAG_ID), f"{DAG_ID}_draw")
+    assert airflow_home.run_dag(example_file(DAG_ID), f"{DAG_ID}_draw").state == "success"
     [key, other] = sorted(bucket.objects())
     bucket.write(key, bucket.read(other) + b"\0")
 

@@ -73,9 +73,11 @@ class Export:
     def store(self) -> ExportStateStore:
         return store_in(LocalFolder(str(self.folder)), self.identity)
 
-    def run(self, token: str, instance: str = "") -> ExportRun:
+    def run(self, token: str, instance: str = "", manifest: str | None = None) -> ExportRun:
         """Begin a run, of a task instance of its own unless one is named."""
-        run = ExportRun(self.store(), token=token, instance=instance or token, now=lambda: self.now)
+        run = ExportRun(
+            self.store(), token=token, instance=instance or token, now=lambda: self.now, manifest=manifest
+        )
         run.begin()
         return run
 

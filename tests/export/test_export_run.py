@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_provider_wiro.api.models import Task
-from airflow_provider_wiro.exceptions import WiroOvertakenError, WiroRecordError, WiroServerError
+from airflow_provider_wiro.exceptions import (
+    WiroOvertakenError,
+    WiroRecordError,
+    WiroServerError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.export.export_run import ExportRun
 from airflow_provider_wiro.export.runs import KEPT_SECONDS, LEASE_SECONDS, MAX_KEPT
 from airflow_provider_wiro.export.state import Outcome, Part, RunState, TaskOutcome
@@ -546,6 +551,73 @@ def test_a_run_that_has_ended_is_reported_by_no_other(export: Export) -> None:
     run.end(write("manifest"))
     export.now += 2 * LEASE_SECONDS
     assert export.run("b").end(write(None)).parts == ()
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_no_run_replaces_the_manifest_of_another(export: Export, has_ended: bool) -> None:
+    wiro = Wiro(task(2), task(1))
+    run = export.run("a", "daily", "s3://bucket/today.jsonl")
+    second = export.run("b", "hourly", "s3://bucket/today.jsonl")
+    run.look(wiro.run_flow, since=LONG_AGO)
+    run.commit(landed(*run.take(1).ids), "part-1")
+    if has_ended:
+        run.end(write("s3://conn@bucket/today.jsonl"))
+    with pytest.raises(WiroUsageError, match=r"manifest_uri of its own .*s3://bucket/today.jsonl"):
+        second.take(1)
+    assert export.run("c", "weekly", "s3://bucket/later.jsonl").take(1).ids == (2,)
+    retry = export.run("d", "daily", "s3://bucket/today.jsonl")
+    assert len(names(retry.end(write("s3://conn@bucket/today.jsonl")))) == 1
+
+
+def test_a_run_without_anything_to_list_may_have_any_place_for_its_manifest(export: Export) -> None:
+    with_pending(export, 1, instance="daily")
+    retry = export.run("b", "daily", "today")
+    retry.commit(landed(*retry.take(1).ids), "part-1")
+    retry.end(write("today"))
+    again = export.run("c", "next day", "today")
+    assert again.take(1).ids == ()
+    assert names(again.end(write(None))) == []
+
+
+def test_what_a_dead_run_has_landed_replaces_no_manifest(export: Export) -> None:
+    wiro = Wiro(task(2), task(1))
+    dead = export.run("a", "first", "other")
+    dead.look(wiro.run_flow, since=LONG_AGO)
+    dead.commit(landed(*dead.take(1).ids), "part-1")
+    run = export.run("b", "second", "today")
+    run.commit(landed(*run.take(1).ids), "part-2")
+    run.end(write("today"))
+    export.now += 2 * LEASE_SECONDS
+    with pytest.raises(WiroUsageError, match="of its own"):
+        export.run("c", "third", "today").end(write("today"))
+    assert names(export.run("d", "third", "its own").end(write("its own"))) == ["part-1"]
+
+
+def test_the_place_of_a_manifest_that_was_not_written_is_free(export: Export) -> None:
+    export.run("a", "first", "today").end(write(None))
+    with_pending(export, 1)
+    dead = export.run("b", "second", "today")
+    dead.commit(landed(*dead.take(1).ids), "part-1")
+    export.now += 2 * LEASE_SECONDS
+    assert names(export.run("c", "third", "today").end(write("today"))) == ["part-1"]
+
+
+def test_the_manifest_of_a_task_instance_that_is_cleared_keeps_its_lines(export: Export) -> None:
+    wiro = Wiro(task(2), task(1))
+    run = export.run("a", "dag/run/task/-1~20261127T010203000000", "today")
+    run.look(wiro.run_flow, since=LONG_AGO)
+    run.commit(landed(*run.take(1).ids), "part-1")
+    run.end(write("s3://today"))
+    again = export.run("b", "dag/run/task/-1~20261128T090000000000", "today")
+    again.commit(landed(*again.take(1).ids), "part-2")
+    written = again.end(write("s3://today"))
+    assert names(written) == ["s3://today", "part-2"]
+    assert written.tally.counts == {"landed": 2, "files": 2}
+    wiro.start(3)
+    other = export.run("c", "dag/run/task/0~20261128T090000000000", "today")
+    other.look(wiro.run_flow)
+    with pytest.raises(WiroUsageError, match="of its own"):
+        other.take(1)
 
 
 def test_ended_runs_are_kept_for_some_days_and_not_all(export: Export) -> None:

@@ -108,3 +108,16 @@ def test_nothing_local_stays_behind(
     with pytest.raises(KeyboardInterrupt):
         manifest.write([Part(name)], stop)
     assert list(scratch.iterdir()) == []
+
+
+def test_the_manifest_of_a_run_that_was_taken_over_does_not_list_its_tasks_as_well(
+    manifest: ExportManifest, tmp_path: Path
+) -> None:
+    other = ExportManifest(str(tmp_path / "other.jsonl"), str(tmp_path / "parts"), "dead", OwnObjects())
+    theirs = Part(str(other.write([Part(str(other.write_part([line(1)])))], lambda: None)))
+    own = Part(str(manifest.write_part([line(2)])))
+    assert write(manifest, theirs, own) == [1, 2]
+    manifest.delete([theirs, own])
+    assert not (tmp_path / "other.jsonl").exists()
+    manifest.delete([Part(manifest.uri)])
+    assert (tmp_path / "out.jsonl").exists()

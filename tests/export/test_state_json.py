@@ -155,7 +155,7 @@ def test_a_hundred_thousand_ids_are_a_small_text_and_take_no_time(mean: int, mos
     state = ExportState(
         Position(0, tuple(ids[-200:])),
         pending=tuple(ids),
-        runs={"a": RunState("a", 1, tally=Tally({}, Decimal(1)))},
+        runs={"a": RunState("a", 1, tally=Tally({}, Decimal(1)), manifest="s3://bucket/today.jsonl")},
     )
     before = process_time()
     text = to_text(state, IDENTITY)

@@ -167,6 +167,34 @@ def test_a_connection_in_a_uri_is_not_shown() -> None:
     assert Console().page("gs://media/a/") == "https://console.cloud.google.com/storage/browser/media/a/"
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:4443/storage/v1/",
+        "https://storage.apis.example/",
+        "https://googleapis.com.evil.example",
+    ],
+)
+def test_a_store_that_speaks_googles_api_elsewhere_is_not_shown_as_googles(endpoint: str) -> None:
+    template = "https://console.example.com/{bucket}/{key}"
+
+    assert Console(endpoint).page("gs://media/a/0.png") is None
+    assert Console(endpoint, None, template).page("gs://media/a/0.png") == (
+        "https://console.example.com/media/a/0.png"
+    )
+
+
+def test_googles_regional_and_private_endpoints_are_googles() -> None:
+    for host in ("storage", "storage.me-central2.rep", "storage-xyz.p", "private"):
+        endpoint = f"https://{host}.googleapis.com/storage/v1/"
+        assert Console(endpoint).page("gs://media/a/0.png") == Console().page("gs://media/a/0.png")
+
+
+@pytest.mark.parametrize("alias", ["ap-abc123-s3alias", "ol-abc123--ol-s3", "ap--use1-az4--xa-s3"])
+def test_an_access_points_alias_has_no_page_that_a_bucket_has(alias: str) -> None:
+    assert AWS.page(f"s3://{alias}/wiro/0.png") is None
+
+
 HOSTILE = [
     "a&region=evil",
     "a#fragment",

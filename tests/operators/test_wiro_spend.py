@@ -98,6 +98,7 @@ def test_a_teammates_tasks_are_not_the_projects(wiro: WiroEmulator, log: FakeLog
     wiro.start_teammates_task(RETRO, {**SMALL, "prompt": "a secret of theirs"}, seconds=0.1)
 
     assert Decimal(spent(project_id="1")["spent_usd"]) == cost
+    assert Decimal(spent(project_id=1)["spent_usd"]) == cost, "a number is the id of a project as well"
     assert "The key sees several projects' tasks" not in log
     assert (spent()["tasks"], spent()["project_id"]) == (2, None)
     assert "The key sees several projects' tasks" in log
@@ -171,6 +172,7 @@ def test_a_stop_reads_nothing_more(wiro: WiroEmulator) -> None:
         ({"limit_usd": "a lot"}, "Expected limit_usd"),
         ({"on_limit": "warn"}, "Expected on_limit as one of 'fail', 'skip', found 'warn'"),
         ({"model": "retro"}, "retro"),
+        ({"project_id": ["1", "2"]}, "Expected project_id as the id of one project, found list"),
     ],
 )
 def test_what_can_not_be_right_is_an_import_error(given: dict[str, Any], said: str) -> None:
@@ -185,6 +187,7 @@ def test_what_can_not_be_right_is_an_import_error(given: dict[str, Any], said: s
         ({"limit_usd": "None"}, "Expected limit_usd"),
         ({"since": "2999-01-01"}, "Expected since before now"),
         ({"model": "a"}, "owner/model"),
+        ({"project_id": ["1"]}, "project_id"),
     ],
 )
 def test_what_a_template_gives_is_checked_before_anything_is_asked(

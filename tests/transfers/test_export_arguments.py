@@ -38,6 +38,7 @@ def export(**arguments: Any) -> WiroProjectToS3Operator:
         ({"since": "yesterday"}, "Expected since as a datetime"),
         ({"since": timedelta(days=-1)}, "Expected since as a datetime"),
         ({"model": "no-slash"}, "owner/model"),
+        ({"project_id": ["7", "8"]}, "Expected project_id as the id of one project, found list"),
         ({"max_tasks": 0}, "Expected max_tasks as a whole number from 1"),
         ({"max_tasks": "many"}, "Expected max_tasks as a whole number from 1"),
         ({"wait_for_open": -1}, "Expected wait_for_open as minutes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,23 @@ def test_a_key_may_have_any_characters(wiro: Wiro, store: Store, key: str) -> No
     transfer(store, key)
     assert store.keys == [key.format(index=0), key.format(index=1)]
     assert store.get(key.format(index=1)).body == BIG
+
+
+def test_the_log_has_a_line_for_each_output_and_none_for_each_request(
+    wiro: Wiro, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    transfer(store, part_size=MIB)
+    of_clients = [record for record in caplog.records if record.name.startswith(("azure", "gcsfs"))]
+    assert [record.getMessage() for record in of_clients] == []
+
+
+def test_an_emulators_objects_have_no_page_at_google(wiro: Wiro, store: Store) -> None:
+    wiro.shows(wiro.file(PNG))
+    ti = TaskInstance()
+    operator(store).execute({"ti": ti})  # type: ignore[typeddict-item]
+    assert [text for text in map(str, ti.xcoms.values()) if "console" in text] == []
 
 
 # -- in parts, at once

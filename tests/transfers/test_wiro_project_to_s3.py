@@ -139,6 +139,24 @@ def test_what_failed_is_counted_and_exported_only_if_asked(
     assert [line["state"] for line in exports.lines(everything)][1:] == ["succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "cost"),
+    [
+        ({"pexit": "1"}, "0"),
+        ({"status": "task_cancel", "starttime": "0"}, "0"),
+        ({"status": "task_cancel", "starttime": "1772366402"}, None),  # killed: it can still be charged
+    ],
+)
+def test_what_wiro_does_not_bill_is_no_unknown_cost(
+    project: Project, exports: Exports, fields: dict[str, str], cost: str | None
+) -> None:
+    project.add(1, totalcost=None, **fields)  # type: ignore[arg-type]
+    project.tasks[1]["outputs"] = []
+    result = exports.run(succeeded_only=False)
+    assert [line["cost_usd"] for line in exports.lines(result)] == [cost]
+    assert (result["cost_usd"], result["unknown_costs"]) == (cost, int(cost is None))
+
+
 def test_an_answer_is_in_the_manifest_and_nobodys_prompt_or_link_is(
     project: Project, exports: Exports
 ) -> None:
@@ -212,6 +230,20 @@ def test_the_state_and_the_manifest_can_be_elsewhere(
     assert json.loads((tmp_path / "out.jsonl").read_text())["wiro_task_id"] == "1"
     assert s3.keys == ["wiro/2026/03/01/1/0-0.png"]
     assert exports.run(**places)["tasks"] == 0
+
+
+def test_a_run_whose_manifest_would_replace_that_of_another_ends_before_it_exports(
+    project: Project, exports: Exports, s3: S3
+) -> None:
+    place = f"s3://aws_default@{BUCKET}/exports/2026-11-27.jsonl"
+    project.add(1)
+    first = exports.run(manifest_uri=place)
+    project.add(2)
+    with pytest.raises(AirflowFailException, match=r"manifest_uri of its own .* \{\{ run_id \}\}"):
+        exports.run(manifest_uri=place)
+    assert [line["wiro_task_id"] for line in exports.lines(first)] == ["1"]
+    assert len(exports.outputs) == 1 + 1  # and the manifest
+    assert exports.run()["tasks"] == 1
 
 
 # -- what can't land

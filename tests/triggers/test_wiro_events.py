@@ -351,6 +351,7 @@ async def test_a_connection_that_is_missing_at_the_start_is_used_once_it_is_ther
 
     assert len(during) == 1
     assert "no connection 'wiro_default'" in during[0]
+    assert "Trying again every 0.1 s" in during[0]  # the trigger's own interval
     assert listener.ids == [one]
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: An LLM's answer can take some MiB, and the line has it twice.
 MOST_LINE_BYTES = 64 * 1024 * 1024
 _SUCCEEDED = frozenset({"succeeded", REUSED})
+#: What a line says of its item: it succeeded; or it failed, though its run has outputs, which are paid for.
+_IS_MADE, _IS_UNLANDED = 1, 2
 #: How many items of a kind a message names.
 _MOST_NAMED = 5
 
@@ -35,11 +37,15 @@ class Made:
     :ivar items: their numbers in this batch.
     :ivar rows: of their lines in the manifest, in the same order.
     :ivar changed: those that have another input now.
+    :ivar unlanded: items whose run has succeeded at Wiro, and whose outputs didn't land.
+    :ivar unlanded_rows: of their lines, in the same order.
     """
 
     items: array[int] = field(default_factory=lambda: array("L"))
     rows: array[int] = field(default_factory=lambda: array("L"))
     changed: array[int] = field(default_factory=lambda: array("L"))
+    unlanded: array[int] = field(default_factory=lambda: array("L"))
+    unlanded_rows: array[int] = field(default_factory=lambda: array("L"))
 
 
 class EarlierManifest:
@@ -63,19 +69,23 @@ class EarlierManifest:
             self.close()
             raise
 
+    def __len__(self) -> int:
+        """Return how many lines it has."""
+        return len(self._lines)
+
     def close(self) -> None:
         """Delete the copy."""
         self._lines.close()
 
     def _index(self) -> None:
-        #: Whether the item of each line succeeded; a line's row is its item's number.
-        self._succeeded = bytearray(len(self._lines))
+        #: What became of the item of each line; a line's row is its item's number.
+        self._kinds = bytearray(len(self._lines))
         digests, rows = array("Q"), array("L")
         for row in range(len(self._lines)):
             line = self._checked(row)
-            if line["status"] not in _SUCCEEDED:
+            if not (kind := _kind(line)):
                 continue
-            self._succeeded[row] = True
+            self._kinds[row] = kind
             if isinstance(line.get("id"), str):
                 digests.append(text_digest(line["id"]))
                 rows.append(row)
@@ -110,6 +120,7 @@ class EarlierManifest:
         made = Made()
         others: list[int] = []
         not_landed: list[int] = []
+        says_inputs = True
         for item in items:
             item_id = inputs.id_of(item)
             row = None if item_id is None else self._row_of_id(item_id)
@@ -119,22 +130,36 @@ class EarlierManifest:
             if row is None:
                 continue
             line = self._lines[row]
-            is_changed = line.get("input_digest") != input_digest(inputs.own(item))
-            if is_changed:
+            digest = line.get("input_digest")
+            is_changed = digest != input_digest(inputs.own(item))
+            if self._kinds[row] == _IS_UNLANDED:
+                if lands and not is_changed:
+                    made.unlanded.append(item)
+                    made.unlanded_rows.append(row)
+                continue
+            if is_changed and not (is_named and digest is None):
                 (made.changed if is_named else others).append(item)
+                says_inputs = says_inputs and digest is not None
             if lands and "files" not in line:
                 not_landed.append(item)
             made.items.append(item)
             made.rows.append(row)
-        self._refuse(inputs, others, not_landed)
+        self._refuse(inputs, others, not_landed, says_inputs=says_inputs)
         return made
 
-    def _refuse(self, inputs: Inputs, others: list[int], not_landed: list[int]) -> None:
+    def _refuse(self, inputs: Inputs, others: list[int], not_landed: list[int], *, says_inputs: bool) -> None:
+        if others and not says_inputs:
+            raise WiroUsageError(
+                f"An earlier version of this package wrote {self.uri}, which doesn't say what the inputs of "
+                "its items were, so it isn't certain which item is which. Nothing was submitted. Take the "
+                "items that failed in it from its inputs, and run them as inputs of their own."
+            )
         if others:
             raise WiroUsageError(
                 f"{_named(inputs, others)} of inputs have other inputs than in {self.uri}, where the items "
                 "with these numbers succeeded, so it isn't certain which item is which. Nothing was "
-                "submitted. Give the items ids, or run the file of failed items beside that manifest."
+                "submitted. Give the inputs in their earlier order, or run the file of failed items beside "
+                "that manifest. Items that have ids from the first batch on may move."
             )
         if not_landed:
             raise WiroUsageError(
@@ -144,7 +169,7 @@ class EarlierManifest:
             )
 
     def _row_of_number(self, item: int, item_id: str | None) -> int | None:
-        if item >= len(self._succeeded) or not self._succeeded[item]:
+        if item >= len(self._kinds) or not self._kinds[item]:
             return None
         if item_id is not None and self._lines[item].get("id") is not None:
             return None  # of several with ids, it is none
@@ -165,10 +190,23 @@ class EarlierManifest:
         for item, row in zip(made.items, made.rows, strict=True):
             yield item, _carried_over(self._lines[row], self.uri)
 
+    def unlanded(self, made: Made) -> Iterator[tuple[int, str, Result]]:
+        """Yield each item whose outputs didn't land, its Wiro task, and its result once they have."""
+        for item, row in zip(made.unlanded, made.unlanded_rows, strict=True):
+            line = self._lines[row]
+            yield item, line["wiro_task_id"], _carried_over(line, self.uri)
+
+
+def _kind(line: dict[str, Any]) -> int:
+    if line["status"] in _SUCCEEDED:
+        return _IS_MADE
+    has_outputs = bool(line.get("outputs")) and _are_outputs(line["outputs"])
+    return _IS_UNLANDED if has_outputs and isinstance(line.get("wiro_task_id"), str) else 0
+
 
 def _carried_over(line: dict[str, Any], uri: str) -> Result:
     earlier = line["reuse"] if isinstance(line.get("reuse"), dict) else {}
-    cost = earlier.get("cost_usd") if line["status"] == REUSED else line.get("cost_usd")
+    cost = earlier.get("cost_usd") if earlier else line.get("cost_usd")
     result = {
         "status": REUSED,
         "wiro_task_id": line.get("wiro_task_id"),

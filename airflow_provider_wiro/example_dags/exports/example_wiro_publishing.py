@@ -14,6 +14,7 @@ import hashlib
 import html
 import io
 import os
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -56,6 +57,7 @@ with DAG(
     dag_id="example_wiro_publishing",
     doc_md=__doc__,
     schedule=[PICTURES],
+    start_date=datetime(2026, 11, 1),  # Airflow 2.11 wants one
     catchup=False,
     max_active_runs=1,  # two runs at once would each write the page without the other's pictures
     default_args=DEFAULT_ARGS,

@@ -12,7 +12,7 @@ The watcher looks at the project once a minute, in the triggerer.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
@@ -35,6 +35,7 @@ with DAG(
     dag_id="example_wiro_team_export",
     doc_md=__doc__,
     schedule=SCHEDULE,
+    start_date=datetime(2026, 11, 1),  # Airflow 2.11 wants one
     catchup=False,
     max_active_runs=1,  # a second run at once would only wait for the first one's tasks
     # A retry follows the same run, and pays for no other.

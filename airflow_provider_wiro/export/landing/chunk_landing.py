@@ -37,6 +37,7 @@ from airflow_provider_wiro.landing.s3.transfer_group import S3TransferGroup
 from airflow_provider_wiro.landing.workers import WorkerPool
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.redaction.plain_text import plain
+from airflow_provider_wiro.spend.charges import Billing, charge_of
 from airflow_provider_wiro.storage.location import identity_of
 
 if TYPE_CHECKING:
@@ -267,6 +268,8 @@ class _OneChunk:
         task = landing.task
         if task.cost_usd is None and task.has_succeeded and not self._is_old(task):
             task = with_cost(self._hooks.hook, task)
+        if task.cost_usd is None and charge_of(task, is_listed=False).billing is Billing.KNOWN:
+            task = replace(task, cost_usd="0")  # it failed, or was cancelled in the queue
         try:
             landed = landing.landed(task, self._hooks)
         except WiroError as error:

@@ -25,6 +25,7 @@ class LandedTask:
     :ivar error: why it has not landed; None if it has, or is not wanted.
     :ivar is_missing: one of its files isn't there, and may still come.
     :ivar needs_change: it can't land before the DAG or the bucket is changed.
+    :ivar has_fetched: a file of it has just come from Wiro's CDN.
     """
 
     number: int
@@ -33,6 +34,7 @@ class LandedTask:
     error: str | None = None
     is_missing: bool = False
     needs_change: bool = False
+    has_fetched: bool = False
 
     @property
     def is_final(self) -> bool:

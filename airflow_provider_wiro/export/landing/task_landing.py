@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.downloads.checks import NoFileError
@@ -120,7 +121,13 @@ class TaskLanding:
         if self.transfer is not None:
             self.transfer.task = task
             self.transfer.write_manifest(files, secrets)
-        return self._deleting(line, hook)
+        return replace(self._deleting(line, hook), has_fetched=self._has_fetched)
+
+    @property
+    def _has_fetched(self) -> bool:
+        """Whether one of the objects is new and came from the CDN."""
+        items = () if self.transfer is None else self.transfer.items
+        return any(items[at].body is None and not file["skipped"] for at, file in self._files.items())
 
     def _deleting(self, line: dict[str, Any], hook: ReadsTasks) -> LandedTask:
         if self._deletes is None or not self.task.outputs:

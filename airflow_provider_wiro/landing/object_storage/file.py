@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.landing.object_storage.disk_upload import DiskUpload
 from airflow_provider_wiro.landing.object_storage.object_upload import ObjectUpload
+from airflow_provider_wiro.landing.object_storage.store_errors import plain_opening_errors
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.digests import PIECE_BYTES
 from airflow_provider_wiro.storage.location import check_below, local_folder, parse_target
-from airflow_provider_wiro.storage.object_files import LocalFile, open_object, provider_hint
+from airflow_provider_wiro.storage.object_files import (
+    LocalFile,
+    google_endpoint,
+    open_object,
+)
 from airflow_provider_wiro.storage.object_stores.opening import store_object
 from airflow_provider_wiro.storage.object_stores.store_object import ObjectReader
 
@@ -77,15 +82,10 @@ class StorageFile:
             self._below = None if below is None else local_folder(below)
             self._check_below()
             return
-        try:
+        with plain_opening_errors(self.uri, location.conn_id, argument):
             self._path = open_object(location.uri, argument)
             # Some versions of Airflow notice only here that there is no such store.
             self.object = store_object(self._path, self.uri, location.bucket, location.path, check)
-        except (ImportError, ValueError) as error:
-            raise WiroUsageError(
-                f"Can't open {self.uri}: {error}. Expected an object-storage URI, such as "
-                f"gs://google_cloud_default@bucket/key. {provider_hint(self.uri)}"
-            ) from error
 
     def _check_below(self) -> None:
         if self._local is not None and self._below is not None:
@@ -115,6 +115,11 @@ class StorageFile:
     def s3_client(self) -> Any:
         """The client of S3 that the file was reached by; None in any other store."""
         return None if self._local is not None else getattr(self._path.fs, "s3", None)
+
+    @property
+    def google_endpoint(self) -> str | None:
+        """Where Google's store is that has the file; None in any other store."""
+        return None if self._local is not None else google_endpoint(self._path.fs)
 
     def open(self) -> Any:
         """Open what is there for reading."""

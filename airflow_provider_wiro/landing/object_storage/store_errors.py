@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.storage.object_files import provider_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,10 @@ _PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirecto
 _PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
 #: Packages whose errors are no store's: of a bug, of this package, or that the task was stopped.
 _NO_STORES = frozenset({"builtins", "airflow", "airflow_provider_wiro"})
+#: What Google's library raises where a connection has no credentials, or none that it can read.
+_NO_CREDENTIALS = frozenset({"DefaultCredentialsError", "MalformedError"})
+#: How Airflow and fsspec say that they know no such store.
+_NO_SUCH_STORE = ("No filesystem registered", "Protocol not known")
 #: How many characters of a text a message quotes.
 _QUOTED = 200
 
@@ -38,6 +43,40 @@ def plain_store_errors(uri: str, argument: str) -> Iterator[None]:
         if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] in _NO_STORES:
             raise
         raise _explained(error, uri, argument) from error
+
+
+@contextmanager
+def plain_opening_errors(uri: str, conn_id: str | None, argument: str) -> Iterator[None]:
+    """
+    Raise what is raised where a store is opened, before it is asked anything, as errors of this package.
+
+    :param uri: the file.
+    :param conn_id: of the connection, None if the URI names none.
+    :param argument: the name of the path's argument, for messages.
+    :raises WiroUsageError: there is no such store, its packages are missing, or the connection is wrong.
+    :raises WiroOutputUnavailableError: it can't be reached; a retry may help.
+    """
+    try:
+        with plain_store_errors(uri, argument):
+            yield
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ImportError) or str(error).startswith(_NO_SUCH_STORE):
+            raise WiroUsageError(
+                f"Can't open {uri}: {error}. Expected an object-storage URI, such as "
+                f"gs://google_cloud_default@bucket/key. {provider_hint(uri)}"
+            ) from error
+        raise _wrong_connection(error, uri, conn_id) from error
+    except WiroOutputUnavailableError as error:
+        cause = error.__cause__
+        if cause is None or type(cause).__name__ not in _NO_CREDENTIALS:
+            raise
+        raise _wrong_connection(cause, uri, conn_id) from cause
+
+
+def _wrong_connection(error: BaseException, uri: str, conn_id: str | None) -> WiroUsageError:
+    reason = " ".join(str(error).split())[:_QUOTED].rstrip(".!")
+    advice = "Name a connection in it." if conn_id is None else f"Correct the connection {conn_id[:100]!r}."
+    return WiroUsageError(f"Can't open {uri[:_QUOTED]}: {reason}. {advice}")
 
 
 def _explained(error: Exception, uri: str, argument: str) -> WiroError:

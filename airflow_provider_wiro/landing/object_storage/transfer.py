@@ -145,7 +145,9 @@ class ObjectStorageTransfer(Transfer[Item]):
 
     @property
     def console(self) -> Console:
-        return console_of(self._files[0].s3_client if self._files else None)
+        if not self._files:
+            return console_of()
+        return console_of(self._files[0].s3_client, self._files[0].google_endpoint)
 
     @property
     def keeps_manifest(self) -> bool:

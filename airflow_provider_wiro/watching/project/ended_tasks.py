@@ -53,6 +53,12 @@ class TaskFilter:
             and task.state.value in self.states
         )
 
+    def lacks_field(self, task: Task) -> bool:
+        """Whether a task doesn't match only because Wiro doesn't show its project, or its model."""
+        return (self.project_id is not None and task.project_id is None) or (
+            bool(self.models) and task.model is None
+        )
+
     def _has_model(self, model: str) -> bool:
         return not self.models or plain_slug(model) in self.models
 

@@ -19,7 +19,7 @@ class ProjectWatch:
     """
     One trigger's share of the looks at a project.
 
-    :ivar unassigned: how many tasks were skipped because Wiro shows no project of theirs.
+    :ivar unassigned: how many tasks were skipped because Wiro doesn't show their project, or model.
     """
 
     def __init__(self, wanted: TaskFilter, progress: Progress, *, interval: float) -> None:
@@ -54,7 +54,7 @@ class ProjectWatch:
             self._events[number] = payload_of(task)
             return
         self.progress.open.discard(number)
-        self.unassigned += self._wanted.project_id is not None and task.project_id is None
+        self.unassigned += self._wanted.lacks_field(task)
 
     def on_gone(self, number: int) -> None:
         """Take in that Wiro no longer knows a task."""

@@ -93,13 +93,17 @@ class ProjectWatcher:
         """Serve it no longer. Doing that twice does nothing."""
         self._schedule.remove(watch)
 
-    async def connection(self) -> WiroConnection | None:
-        """Return the connection, None if it can't be had now; the reason is logged once."""
+    async def connection(self, *, interval: float) -> WiroConnection | None:
+        """
+        Return the connection, None if it can't be had now; the reason is logged once.
+
+        :param interval: seconds after which the trigger tries again.
+        """
         async with self._looking:
             try:
                 self.seen_connection = await self._opened().get_wiro_connection()
             except Exception as error:
-                await self._note_trouble(error)
+                await self._note_trouble(error, interval)
                 return None
             return self.seen_connection
 
@@ -114,7 +118,7 @@ class ProjectWatcher:
                 try:
                     await self._look()
                 except Exception as error:
-                    await self._note_trouble(error)
+                    await self._note_trouble(error, self._schedule.interval)
                     self._walk_at = self._look_at = self._now.timestamp() + self._schedule.interval
         return max(0.0, self._look_at - self._now.timestamp())
 
@@ -198,7 +202,7 @@ class ProjectWatcher:
         if not is_general and self._schedule.on_failure(number, self._now()):
             log.info("Wiro task %s can't be read now, and is asked about again: %s", number, error)
 
-    async def _note_trouble(self, error: Exception) -> None:
+    async def _note_trouble(self, error: Exception, interval: float) -> None:
         """Log what is wrong, once until it changes, and read the connection again for the next look."""
         kind = f"{type(error).__name__} {error.http_status if isinstance(error, WiroApiError) else ''}"
         if kind != self._trouble:
@@ -208,7 +212,7 @@ class ProjectWatcher:
                     "The tasks of connection %r can't be watched now. Trying again every %g s; no event is "
                     "lost. %s",
                     self.wiro_conn_id,
-                    self._schedule.interval,
+                    interval,
                     explain(error),
                 )
             else:  # a secrets backend or the supervisor is out of order, or a bug
@@ -216,7 +220,7 @@ class ProjectWatcher:
                     "The tasks of connection %r can't be watched now. Trying again every %g s; no event is "
                     "lost.",
                     self.wiro_conn_id,
-                    self._schedule.interval,
+                    interval,
                     exc_info=error,
                 )
         if self._hook is not None:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.batch.journal.recorder import BatchRecorder
+from airflow_provider_wiro.batch.results.shards import ResultShards
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.exceptions import WiroUsageError
+from airflow_provider_wiro.exceptions import WiroRecordError, WiroUsageError
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from tests.batch.batch_work import prompts
 from tests.batch.deletion.test_deleter import model_with_a_file
 from tests.transfers.s3 import BUCKET
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.batch.batch_work import BatchWork
     from tests.transfers.s3 import S3
 
@@ -258,3 +258,147 @@ def test_links_are_left_out_unless_they_are_wanted(work: BatchWork) -> None:
     assert json.loads((work.folder / "first.jsonl").read_text().splitlines()[2])["outputs"][0]["url"]
     work.run(prompts(3), retry_failed_only=manifest)
     assert work.manifest[2]["outputs"][0]["url"] is None
+
+
+IN_THE_WAY = "night/1/0.png"
+
+
+def run_without_landing(work: BatchWork, s3: S3, inputs: list[dict[str, Any]]) -> str:
+    """Run a batch whose item 1 is paid for and can't land; return where its manifest is kept."""
+    work.settings = {**CONTINUE, "s3_bucket": BUCKET, "s3_key": "night/{item}/{name}"}
+    s3.put(IN_THE_WAY, b"somebody else's")
+    summary = work.run(inputs)
+    assert (summary["succeeded"], summary["failed"]) == (len(inputs) - 1, 1)
+    kept = work.folder / "first.jsonl"
+    kept.write_text((work.folder / "manifest.jsonl").read_text())
+    work.clear()
+    return str(kept)
+
+
+def make_way(s3: S3) -> None:
+    s3.client.delete_object(Bucket=BUCKET, Key=IN_THE_WAY)
+
+
+@pytest.mark.parametrize("inputs", [prompts(3), named(3)], ids=["by number", "by id"])
+def test_what_is_paid_for_and_has_not_landed_lands_and_is_not_paid_for_again(
+    work: BatchWork, s3: S3, inputs: list[dict[str, Any]]
+) -> None:
+    manifest = run_without_landing(work, s3, inputs)
+    paid = work.manifest[1]
+    make_way(s3)
+
+    summary = work.run(inputs, retry_failed_only=manifest, max_cost_usd="0.0001")
+
+    assert work.started == {f"robot {n}": 1 for n in range(3)}
+    assert (summary["succeeded"], summary["reused"], summary["cost_usd"]) == (3, 3, "0")
+    line = work.manifest[1]
+    assert (line["status"], line["wiro_task_id"]) == ("reused", paid["wiro_task_id"])
+    assert line["reuse"]["cost_usd"] == paid["cost_usd"]
+    assert "error" not in line
+    assert [file["uri"] for file in line["files"]] == [f"s3://{BUCKET}/{IN_THE_WAY}"]
+    assert s3.get(IN_THE_WAY) != b"somebody else's"
+
+
+def test_while_it_can_not_land_it_fails_and_is_not_paid_for_again(work: BatchWork, s3: S3) -> None:
+    run_without_landing(work, s3, prompts(3))
+
+    summary = work.run(prompts(3), retry_failed_only=True)
+
+    assert (summary["succeeded"], summary["failed"]) == (2, 1)
+    assert "is there already" in work.manifest[1]["error"]
+    work.clear()
+    make_way(s3)
+    assert work.run(prompts(3), retry_failed_only=True)["reused"] == 3
+    assert work.started == {f"robot {n}": 1 for n in range(3)}
+
+
+def test_with_fail_its_failure_fails_the_batch_and_a_retry_lands_it(work: BatchWork, s3: S3) -> None:
+    manifest = run_without_landing(work, s3, prompts(3))
+    settings = {"retry_failed_only": manifest, "on_item_failure": "fail"}
+    with pytest.raises(AirflowException, match=r"item 1: .* is there already"):
+        work.run(prompts(3), **settings)
+    work.retry()
+    make_way(s3)
+    assert work.run(prompts(3), **settings)["reused"] == 3
+    assert work.started == {f"robot {n}": 1 for n in range(3)}
+
+
+def test_it_is_run_again_if_wiro_has_it_no_more_or_its_input_was_corrected(work: BatchWork, s3: S3) -> None:
+    manifest = run_without_landing(work, s3, prompts(3))
+    make_way(s3)
+    corrected = prompts(3)
+    corrected[1] = {"prompt": "corrected"}
+    work.run(corrected, retry_failed_only=manifest)
+    assert work.started["corrected"] == 1
+    work.clear()
+    make_way(s3)
+    task_id = json.loads((work.folder / "first.jsonl").read_text().splitlines()[1])["wiro_task_id"]
+    work.wiro.forget_task(task_id)
+
+    work.run(prompts(3), retry_failed_only=manifest)
+
+    assert work.started["robot 1"] == 2
+    assert work.statuses == ["reused", "succeeded", "reused"]
+    assert f"an earlier batch has paid for Wiro task {task_id}" in work.log
+
+
+def without_digests(manifest: str) -> str:
+    """Make a manifest one of version 0.1.0, which has no digests."""
+    path = Path(manifest)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("input_digest")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return manifest
+
+
+def test_a_manifest_that_does_not_say_its_inputs_is_refused_for_that_reason(work: BatchWork) -> None:
+    manifest = without_digests(run_with_failures(work, prompts(4)))
+    paid = len(work.wiro.tasks)
+    with pytest.raises(AirflowFailException, match="An earlier version of this package wrote"):
+        work.run(prompts(4), retry_failed_only=manifest)
+    assert len(work.wiro.tasks) == paid
+
+
+def test_an_id_needs_no_digest(work: BatchWork) -> None:
+    manifest = without_digests(run_with_failures(work, named(4)))
+    assert work.run(named(4), retry_failed_only=manifest)["reused"] == 2
+    assert "have another input now" not in work.log
+
+
+def test_a_manifest_with_fewer_items_than_the_inputs_is_warned_of(work: BatchWork) -> None:
+    manifest = run_with_failures(work, prompts(4))
+    Path(manifest).write_text("".join(f"{line}\n" for line in Path(manifest).read_text().splitlines()[:3]))
+    work.run(prompts(4), retry_failed_only=manifest)
+    assert "has 3 lines, and inputs has 4 items. An item that it doesn't have is run." in work.log
+
+
+def test_the_signature_of_an_address_is_not_quoted() -> None:
+    link = "https://b.s3.amazonaws.com/m.jsonl?X-Amz-Signature=abcdef0123456789abcdef0123456789"
+    with pytest.raises(WiroUsageError, match="What follows") as caught:
+        WiroBatchRunOperator(task_id="t", model="a/b", inputs=[], retry_failed_only=link)
+    assert "abcdef" not in str(caught.value)
+
+
+def test_a_try_that_can_not_record_what_was_made_leaves_its_manifest_for_the_next(
+    work: BatchWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {**CONTINUE, "retry_failed_only": True}
+    work.wiro.inject(Fault("exit_code", times=2))
+    work.run(prompts(5), **settings)
+    work.clear()
+
+    def refuse(*_: Any) -> None:
+        raise WiroRecordError("The store is down for a moment.")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(ResultShards, "write", refuse)
+        with pytest.raises(WiroRecordError, match="The store is down for a moment"):
+            work.run(prompts(5), **settings)
+    assert work.statuses.count("succeeded") == 3
+    work.retry()
+
+    summary = work.run(prompts(5), **settings)
+
+    assert (summary["succeeded"], summary["reused"]) == (5, 3)
+    assert work.started == {f"robot {n}": 2 if n < 2 else 1 for n in range(5)}

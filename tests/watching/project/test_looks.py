@@ -177,6 +177,7 @@ def test_where_the_list_shows_no_model_detail_decides(project: FakeProject, look
 
     assert project.details == [number]
     assert fired(watch) == []
+    assert watch.unassigned == 1  # the user, who waits for this model, is to know
     assert watch.progress.open == set()
 
 
