@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.api.polling import Polling
 from airflow_provider_wiro.api.run_summary import check_success, success_warnings
 from airflow_provider_wiro.api.stop_task import STOP_PATIENCE_SECONDS
-from airflow_provider_wiro.batch.deletion.refusal import why_kept
+from airflow_provider_wiro.batch.deletion.own_inputs import own_inputs
 from airflow_provider_wiro.batch.results.item_result import item_result
 from airflow_provider_wiro.batch.reuse.few_lines import FewLines
 from airflow_provider_wiro.batch.state import entries
@@ -22,6 +22,7 @@ from airflow_provider_wiro.exceptions import (
     WiroTaskCancelledError,
     WiroTaskTimeoutError,
 )
+from airflow_provider_wiro.landing.deletion import reason_to_keep
 from airflow_provider_wiro.recovery.resume import unknown_task
 from airflow_provider_wiro.watching.task_log import ErrorStatusWarning
 from airflow_provider_wiro.watching.watcher import watch_task
@@ -240,14 +241,13 @@ class RunFollower:
         """Return whether Wiro's copies of what has landed may be deleted; None where nobody wants that."""
         if self._transfer is None or not self._settings.delete_after:
             return None
-        reason = why_kept(
+        reason = reason_to_keep(
             task,
-            self._queue.inputs[item],
+            self._transfer.unverified.pop(item, frozenset()),
             (await self._hook.get_wiro_connection()).base_url,
-            is_unverified=item in self._transfer.unverified,
-            deletes_shared=self._settings.deletes_shared_inputs,
+            deletes_shared_inputs=self._settings.deletes_shared_inputs,
+            own_inputs=own_inputs(self._queue.inputs[item]),
         )
-        self._transfer.unverified.discard(item)
         if reason is not None:
             self._kept_log.warning(
                 "%s: the files of Wiro task %s stay at Wiro: %s.",

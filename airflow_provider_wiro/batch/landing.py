@@ -47,7 +47,7 @@ class ItemTransfer:
     :param task_instance: of Airflow, named in the objects' metadata.
     :ivar manifest: where the batch's manifest is to be; no output lands there.
     :ivar cards: keeps the cards of items that have landed; None: none are kept.
-    :ivar unverified: items with an output that may be truncated.
+    :ivar unverified: by item, the indexes of its outputs that may be truncated.
     :ivar size: how many items are landed at once.
     :raises WiroUsageError: a setting can't be right.
     """
@@ -61,7 +61,7 @@ class ItemTransfer:
         self._in_flight: set[S3Transfer] = set()
         self.manifest: str | None = None
         self.cards: KeepsCards | None = None
-        self.unverified: set[int] = set()
+        self.unverified: dict[int, frozenset[int]] = {}
         self.destination = open_destination(replace(settings, s3_key=self._key(0, _SOME_ID)))
         self.size = settings.max_concurrency
         self.threads = ThreadPoolExecutor(settings.max_concurrency, thread_name_prefix="wiro-landing")
@@ -114,7 +114,7 @@ class ItemTransfer:
             transfer = self._transfer(hook, item, task, item_id, is_retry=is_retry)
             files = self._run(transfer)
         if transfer.unverified:
-            self.unverified.add(item)
+            self.unverified[item] = frozenset(transfer.unverified)
         if self.cards is not None and inputs is not None:
             self.cards.keep(inputs, transfer, files)
         return files

@@ -15,7 +15,12 @@ _MOST_NAMED = 10
 
 
 def reason_to_keep(
-    task: Task, unverified: Collection[int], base_url: str, *, deletes_shared_inputs: bool
+    task: Task,
+    unverified: Collection[int],
+    base_url: str,
+    *,
+    deletes_shared_inputs: bool,
+    own_inputs: Collection[str] = (),
 ) -> str | None:
     """
     Return why a task's files must stay at Wiro, as a part of a sentence; None if they may be deleted.
@@ -24,6 +29,7 @@ def reason_to_keep(
     :param unverified: indexes of those that may be truncated.
     :param base_url: of the API.
     :param deletes_shared_inputs: the user says that no other run needs its inputs.
+    :param own_inputs: file parameters whose files are this run's alone, since their bytes were sent with it.
     """
     if unverified:
         which = ", ".join(str(index) for index in sorted(unverified))
@@ -34,8 +40,14 @@ def reason_to_keep(
         return None
     if not task.shows_parameters:
         return "Wiro doesn't show its parameters, and its inputs may be other runs', too"
-    names = shared_inputs(task.parameters, [base_url, *(output.url for output in task.outputs)])
+    addresses = [base_url, *(output.url for output in task.outputs)]
+    names = [name for name in shared_inputs(task.parameters, addresses) if base_name(name) not in own_inputs]
     if names:
         named = ", ".join(map(repr, names[:_MOST_NAMED]))
-        return f"it has inputs in Wiro's storage ({named}), which other runs may need"
+        return f"it has inputs in Wiro's storage that other runs may need ({named})"
     return None
+
+
+def base_name(name: str) -> str:
+    """Return a file parameter's name without the suffix by which Wiro shows it if a URL was given."""
+    return name.removesuffix("Url")
