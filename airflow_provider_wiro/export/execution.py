@@ -118,6 +118,8 @@ class ProjectExport:
         self._deletion.delete(self._to_delete)
         look = self._run.look(self._hook.run_flow, since=self._since, check=self._check)
         log.info("%s Wiro tasks have ended and are to be landed; %s have not ended.", look.pending, look.open)
+        if look.unwanted:
+            log.info("%s new tasks of other projects or models are left out.", look.unwanted)
         for number in look.vanished[:_MOST_NAMED]:
             log.warning(
                 "Wiro has not known task %d for a day: it has vanished, and is not waited for.", number

@@ -65,6 +65,7 @@ class Look:
     :ivar open: how many have not ended.
     :ivar vanished: ids that Wiro has not known for a day: they are open no longer.
     :ivar without_number: how many tasks were left out since their ids are no numbers.
+    :ivar unwanted: how many new tasks are of other projects or models, as the list shows them.
     :ivar failure: why not all open tasks were asked for; None if they were, or as many as one look asks for.
     """
 
@@ -72,6 +73,7 @@ class Look:
     open: int
     vanished: tuple[int, ...] = ()
     without_number: int = 0
+    unwanted: int = 0
     failure: WiroError | None = None
 
 
@@ -161,7 +163,14 @@ class ExportRun:
                 lambda state: tasks.with_open_tasks(state, found, self._token, self._now())
             )
         state = self._store.known()
-        return Look(len(state.pending), len(state.open), vanished, changes.without_number, found.failure)
+        return Look(
+            len(state.pending),
+            len(state.open),
+            vanished,
+            changes.without_number,
+            changes.unwanted,
+            found.failure,
+        )
 
     def take(self, most: int) -> Chunk:
         """

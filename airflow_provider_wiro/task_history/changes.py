@@ -54,6 +54,7 @@ class Changes:
     :ivar running: tasks that had not ended before, and have not now.
     :ivar unclear: those of ``ended`` and ``started`` of which the list doesn't show whether they are wanted.
     :ivar without_number: tasks whose ids are no numbers. They can't be followed.
+    :ivar unwanted: how many new tasks are not wanted, as the list shows them.
     :ivar newest: the largest id that was shown, None if none was.
     """
 
@@ -64,6 +65,7 @@ class Changes:
     running: frozenset[int] = frozenset()
     unclear: frozenset[int] = frozenset()
     without_number: int = 0
+    unwanted: int = 0
     newest: int | None = None
 
 
@@ -151,6 +153,7 @@ class _Reading:
     _running: set[int] = field(default_factory=set)
     _unclear: set[int] = field(default_factory=set)
     _without_number: int = 0
+    _unwanted: int = 0
 
     def __post_init__(self) -> None:
         self.open_ids = frozenset(self.open_ids)
@@ -207,6 +210,7 @@ class _Reading:
             running=frozenset(self._running),
             unclear=frozenset(self._unclear),
             without_number=self._without_number,
+            unwanted=self._unwanted,
             newest=max(self._shown, default=None),
         )
 
@@ -230,6 +234,7 @@ class _Reading:
                 return
         wanted = self.is_wanted(task)
         if wanted is False:
+            self._unwanted += 1
             return
         if wanted is None:
             self._unclear.add(number)

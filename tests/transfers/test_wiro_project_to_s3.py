@@ -118,6 +118,16 @@ def test_only_the_wanted_model_and_project_are_exported(project: Project, export
     assert list(exports.outputs) == ["wiro/2026/03/01/1/0-0.png"]
 
 
+def test_the_log_says_how_many_tasks_a_mistyped_filter_leaves_out(
+    project: Project, exports: Exports, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.add(1)
+    project.add(2)
+    caplog.set_level("INFO")
+    assert exports.run(model="wiro/paniter")["tasks"] == 0
+    assert "2 new tasks of other projects or models are left out." in caplog.text
+
+
 def test_what_may_be_other_peoples_is_not_exported_and_counted(project: Project, exports: Exports) -> None:
     project.add(1, projectid=None)
     project.add(2)
