@@ -237,6 +237,7 @@ async def test_on_kill_says_that_lost_runs_may_have_started_tasks_that_it_cannot
     is_said: bool,
     count: int,
 ) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "30")  # it is cancelled before it can fire
     stopping_works_like_3_3(monkeypatch)
     says(monkeypatch, state)
     wiro.inject(Fault("stuck_running", times=2))

@@ -202,8 +202,6 @@ def stopping_works_like_3_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
     if not hasattr(BaseTrigger, "on_kill"):
         monkeypatch.setattr(BaseTrigger, "on_kill", on_kill, raising=False)
-    # Airflow cancels a trigger before it reports the ends that it has caused itself.
-    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "30")
 
 
 @pytest.mark.parametrize("where", ["stuck_in_queue", "stuck_running"])
