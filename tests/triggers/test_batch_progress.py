@@ -147,6 +147,7 @@ async def test_an_event_waits_for_a_write_that_is_under_way(task_log: FakeLog) -
 async def test_a_batch_that_a_user_has_stopped_shows_nothing_as_running(
     wiro: WiroEmulator, writes: Writes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "30")  # it is cancelled before it can fire
     stopping_works_like_3_3(monkeypatch)
     says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running", times=3))

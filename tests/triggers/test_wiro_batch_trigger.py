@@ -213,6 +213,7 @@ async def running(trigger: WiroBatchTrigger) -> asyncio.Task[Any]:
 async def test_on_kill_stops_all_tasks_of_a_task_instance_that_a_user_has_ended(
     wiro: WiroEmulator, task_log: FakeLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__SHORTEST_DEFERRAL", "30")  # it is cancelled before it can fire
     stopping_works_like_3_3(monkeypatch)
     asked = says(monkeypatch, "failed")
     wiro.inject(Fault("stuck_running", times=5))
