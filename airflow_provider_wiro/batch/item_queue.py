@@ -75,10 +75,11 @@ class ItemQueue:
     def _is_before_the_end(self) -> bool:
         """Move the cursor to the next item that was never submitted; False if there is none."""
         # An item that was taken is pending until its intent, or the failure to send it, is durable; but it is
-        # active, or behind the cursor.
+        # active, or behind the cursor. So is one that ended without a task, until its result is kept.
+        over = self.recorder.unkept_items
         while self._cursor < self.state.total:
             is_pending = self.state.item_state(self._cursor) is ItemState.PENDING
-            if is_pending and self._cursor not in self.active:
+            if is_pending and self._cursor not in self.active and self._cursor not in over:
                 return True
             self._cursor += 1
         return False

@@ -13,6 +13,7 @@ from airflow_provider_wiro.batch.state import entries
 from airflow_provider_wiro.exceptions import WiroRecordError
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
 
     from airflow_provider_wiro.batch.journal.group_commit import GroupCommit
@@ -65,6 +66,8 @@ class BatchRecorder:
         self._shards = shards
         self._executor = executor
         self._ended: list[_Ended] = []
+        self._being_kept: list[_Ended] = []
+        self._unkept_items: set[int] = set()
         self._ended_bytes = 0
         self._keep_by: float | None = None
         self._keeping = asyncio.Lock()
@@ -75,12 +78,12 @@ class BatchRecorder:
     @property
     def unkept(self) -> list[Result]:
         """Results that are not in the state yet."""
-        return [ended.result for ended in self._ended]
+        return [ended.result for ended in (*self._being_kept, *self._ended)]
 
     @property
-    def unkept_items(self) -> set[int]:
-        """Their items."""
-        return {ended.item for ended in self._ended}
+    def unkept_items(self) -> AbstractSet[int]:
+        """Their items. They are over, though the state still shows them as before."""
+        return self._unkept_items
 
     async def intend(self, item: int, attempt: Attempt) -> None:
         """
@@ -153,6 +156,7 @@ class BatchRecorder:
 
     def _add(self, ended: _Ended) -> None:
         self._ended.append(ended)
+        self._unkept_items.add(ended.item)
         self._ended_bytes += len(json.dumps(ended.result))
         if self._keep_by is None:
             self._keep_by = self._settings.now() + PART_SECONDS
@@ -202,18 +206,26 @@ class BatchRecorder:
             ended, self._ended = self._ended, []
             self._ended_bytes, self._keep_by = 0, None
             if ended:
-                number = self._shards.take_number()
-                results = [one.result for one in ended]
-                await asyncio.get_running_loop().run_in_executor(
-                    self._executor, self._shards.write, number, results
-                )
-                for row, one in enumerate(ended):
-                    self.note(self._entry(one, (number, row)))
+                await self._keep_results(ended)
             self._noted_deletions.update(one.item for one in ended if one.deletes)
             noted = set(self._noted_deletions)
         await self._journal.write()
         self.deletable |= noted
         self._noted_deletions -= noted
+
+    async def _keep_results(self, ended: list[_Ended]) -> None:
+        number = self._shards.take_number()
+        results = [one.result for one in ended]
+        self._being_kept = ended
+        try:
+            await asyncio.get_running_loop().run_in_executor(
+                self._executor, self._shards.write, number, results
+            )
+            for row, one in enumerate(ended):
+                self.note(self._entry(one, (number, row)))
+        finally:
+            self._being_kept = []
+            self._unkept_items.difference_update(one.item for one in ended)
 
     def _entry(self, ended: _Ended, place: tuple[int, int]) -> Entry:
         result: dict[str, Any] = ended.result
