@@ -42,7 +42,7 @@ def kind_of(content_type: str | None, name: str) -> MediaKind:
 
 
 def sent_type(content_type: str | None, name: str) -> tuple[str, bool]:
-    """Return the media type that a browser is sent, and whether it may show the bytes (else they are saved)."""
+    """Return the media type that a browser is sent, and whether it may show the bytes."""
     shown = _SHOWN.get(_type_of(content_type, name))
     return (OCTET_STREAM, False) if shown is None else (shown, True)
 
