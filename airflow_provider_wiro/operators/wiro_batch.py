@@ -633,6 +633,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         """Report what a batch that failed, or was stopped, has cost by then."""
         return None if self._execution is None else self._execution.lineage(is_over=False)
 
+    @property
+    def _is_killed(self) -> bool:
+        """Whether Airflow has stopped the task, as in the provider's other operators."""
+        return self._stopper.is_killed
+
     def on_kill(self) -> None:
         """Stop everything. Airflow calls this in a signal handler, after which execution continues."""
         self._stopper.kill()
