@@ -42,6 +42,7 @@ class S3Object:
     def __init__(self, aws_conn_id: str | None, bucket: str, key: str) -> None:
         self.aws_conn_id = aws_conn_id
         self.bucket, self.key = bucket, key
+        self._store = ("s3", aws_conn_id)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class S3Object:
     def _asked(self, ask: Callable[[], T]) -> T:
         """Return what S3 answers, or raise why it doesn't. A body that breaks off is asked for once more."""
         try:
-            with calls.one(self.aws_conn_id):
+            with calls.one(self._store):
                 try:
                     return ask()
                 except Exception as error:
@@ -136,7 +137,7 @@ class S3Object:
             "Airflow's API server says why."
         )
         if _is_out(error):
-            calls.note_out(self.aws_conn_id, reason)
+            calls.note_out(self._store, reason)
         return UnreadableObjectError(reason)
 
 

@@ -102,7 +102,7 @@ class GoogleOrAzureObject:
 
     def _asked(self, ask: Callable[[], T]) -> T:
         try:
-            with calls.one(self._location.conn_id):
+            with calls.one((self._location.scheme, self._location.conn_id)):
                 return ask()
         except UnreadableObjectError:
             raise
