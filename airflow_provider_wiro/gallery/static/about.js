@@ -14,7 +14,7 @@ export const cutBy = ({ finish_reason: reason }) => (COMPLETE.includes((reason ?
 export function factsOf(card) {
   const facts = [
     card.model && modelOf(card.model),
-    card.cost_usd !== null && el("span", { title: "Cost in US dollars" }, `$${card.cost_usd}`),
+    card.cost_usd !== null && el("span", { title: "Cost in US dollars" }, short(`$${card.cost_usd}`, 20)),
     card.elapsed_seconds !== null && el("span", { title: "How long the model ran" }, duration(card.elapsed_seconds)),
     card.try_number > 1 && el("span", {}, `try ${card.try_number}`),
   ].filter(Boolean);
@@ -58,7 +58,7 @@ export function parametersOf(card) {
 export function chipsOf(card, showAll) {
   const all = parametersOf(card);
   const chips = all.slice(0, MOST_CHIPS).map(([name, value]) => el("li", { title: short(`${name}: ${value}`) },
-    el("span", { class: "dim" }, name), " ", el("bdi", {}, short(value, 80))));
+    el("span", { class: "dim" }, short(name, 40)), " ", el("bdi", {}, short(value, 80))));
   const left = all.length - MOST_CHIPS;
   if (left > 0) chips.push(el("li", {}, button(`+${left} more`, showAll, { class: "action", "data-key": "parameters" })));
   return all.length > 0 && el("ul", { class: "chips", "aria-label": "Parameters" }, ...chips);

@@ -85,7 +85,7 @@ function words(card, text, open) {
   const read = button("Read all", () => open(TEXT), { class: "action", "aria-label": `Read all: ${short(card.title, 60)}` });
   return el("div", { class: text === card.text ? "answer" : "answer error" },
     el("div", { class: "words", dir: "auto" }, beginning(text)),
-    el("p", { class: "foot" }, read, reason && el("span", { class: "badge", "data-state": "cut" }, `Ended by: ${reason}`)));
+    el("p", { class: "foot" }, read, reason && el("span", { class: "badge", "data-state": "cut" }, `Ended by: ${short(reason, 40)}`)));
 }
 
 function nothing({ state }) {

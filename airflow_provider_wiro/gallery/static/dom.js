@@ -46,7 +46,7 @@ export function stateWord(state) {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export const badge = (state) => el("span", { class: "badge", "data-state": state }, stateWord(state));
+export const badge = (state) => el("span", { class: "badge", "data-state": state }, short(stateWord(state), 40));
 
 const NUMBER = new Intl.NumberFormat("en");
 export const number = (value) => NUMBER.format(value);

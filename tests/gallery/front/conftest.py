@@ -120,13 +120,3 @@ def visits(chromium: Browser, site: Site) -> Iterator[Visits]:
     yield made
     made.close()
     assert made.problems == []
-
-
-@pytest.fixture
-def in_time() -> Callable[..., None]:
-    """Wait until something becomes true in a page."""
-
-    def wait(page: Page | Frame, expression: str, argument: Any = None) -> None:
-        page.wait_for_function(expression, arg=argument)
-
-    return wait

@@ -17,6 +17,7 @@ from tests.gallery.front.recorded import (
     single_runs,
     studio_cards,
 )
+from tests.gallery.front.waiting import until
 
 _CARDS = {card.id: card for card in studio_cards()}
 
@@ -31,8 +32,8 @@ def card(page, card_id):
     return page.locator(".card").nth(list(_CARDS).index(card_id))
 
 
-def test_pictures_are_drawn_with_alternative_texts_from_their_prompts(page, in_time):
-    in_time(page, "[...document.images].filter((image) => image.complete && image.naturalWidth > 0).length >= 5")
+def test_pictures_are_drawn_with_alternative_texts_from_their_prompts(page):
+    until(page, "[...document.images].filter((image) => image.complete && image.naturalWidth > 0).length >= 5")
     names = [picture.get_attribute("alt") for picture in card(page, "product_shots").locator("img").all()]
     assert names[1].startswith("Picture 2 of 4: A studio photograph of an oak desk lamp")
     assert card(page, "poster").locator("img").get_attribute("alt") == (
@@ -40,8 +41,8 @@ def test_pictures_are_drawn_with_alternative_texts_from_their_prompts(page, in_t
     )
 
 
-def test_nothing_moves_when_pictures_arrive(page, in_time):
-    in_time(page, "[...document.images].every((image) => image.loading === 'lazy')")
+def test_nothing_moves_when_pictures_arrive(page):
+    until(page, "[...document.images].every((image) => image.loading === 'lazy')")
     stages = page.locator(".stage")
     for number in range(stages.count()):
         box = stages.nth(number).bounding_box()
@@ -90,7 +91,7 @@ def test_a_failure_stands_out_with_its_error(page):
     assert colours[0] != colours[1]
 
 
-def test_what_a_browser_could_run_is_a_file_with_its_type_size_and_uri(page, site, in_time):
+def test_what_a_browser_could_run_is_a_file_with_its_type_size_and_uri(page, site):
     mesh = card(page, "mesh")
     assert mesh.locator(".file p").all_inner_texts() == [
         "desk-lamp.glb",

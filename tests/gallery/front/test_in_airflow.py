@@ -6,6 +6,7 @@ import pytest
 
 from tests.gallery.front.recorded import LOG, RUN_TAIL, gallery, media_path, serve, single_runs, studio_cards
 from tests.gallery.front.site import SANDBOX, SANDBOX_FROM_3_3, Answer, Site
+from tests.gallery.front.waiting import until
 
 _SCHEME = "getComputedStyle(document.documentElement).colorScheme"
 
@@ -23,20 +24,20 @@ def test_light_and_dark_are_airflows_whatever_the_system_prefers(studio, visits,
     assert frame.evaluate(_SCHEME) == theme
 
 
-def test_it_follows_when_airflow_changes(studio, visits, in_time):
+def test_it_follows_when_airflow_changes(studio, visits):
     page, frame = visits.open_in_airflow(theme="light")
     page.evaluate("document.documentElement.classList.replace('light', 'dark')")
-    in_time(frame, f"{_SCHEME} === 'dark'")
+    until(frame, f"{_SCHEME} === 'dark'")
     page.evaluate("document.documentElement.classList.replace('dark', 'light')")
-    in_time(frame, f"{_SCHEME} === 'light'")
+    until(frame, f"{_SCHEME} === 'light'")
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])
-def test_alone_in_a_tab_it_is_as_the_system_prefers(studio, visits, system, in_time):
+def test_alone_in_a_tab_it_is_as_the_system_prefers(studio, visits, system):
     page = visits.open(color_scheme=system)
     assert page.evaluate(_SCHEME) == system
     page.emulate_media(color_scheme="dark" if system == "light" else "light")
-    in_time(page, f"{_SCHEME} !== '{system}'")
+    until(page, f"{_SCHEME} !== '{system}'")
 
 
 def test_airflows_ground_shines_through(studio, visits):
@@ -93,7 +94,7 @@ def test_below_a_base_path_everything_is_found_there(chromium, visits):
         serve(below, lambda at: gallery(single_runs(*studio_cards())))
         own = Visits(chromium, below)
         page = own.open()
-        page.wait_for_function("document.images[0].naturalWidth > 0")
+        until(page, "document.images[0].naturalWidth > 0")
         assert page.get_by_role("link", name="Log").first.get_attribute("href") == f"{below.url}/airflow{LOG}poster"
         own.close()
         assert own.problems == []

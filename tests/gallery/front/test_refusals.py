@@ -20,6 +20,7 @@ from tests.gallery.front.recorded import (
     studio_cards,
 )
 from tests.gallery.front.site import Answer, refusal
+from tests.gallery.front.waiting import until
 
 _CARDS = {card.id: card for card in studio_cards()}
 _RUN_DATA = f"runs/{DAG}/{RUN}"
@@ -92,7 +93,7 @@ def test_an_output_that_cannot_be_loaded_says_why_where_it_is_and_can_be_tried_a
     assert asked == 3  # at first, once more, and for the reason
     site.media[media_path("poster", 0)] = lambda: Answer(picture(0), "image/png")
     page.get_by_role("button", name="Try again").click()
-    page.wait_for_function("document.images.length === 1 && document.images[0].naturalWidth > 0")
+    until(page, "document.images.length === 1 && document.images[0].naturalWidth > 0")
 
 
 def test_a_picture_that_fails_once_is_asked_for_again_at_once(site, visits):
@@ -101,7 +102,7 @@ def test_a_picture_that_fails_once_is_asked_for_again_at_once(site, visits):
     serve(site, lambda at: gallery(single_runs(_CARDS["poster"])))
     visits.expected.append("503")
     page = visits.open()
-    page.wait_for_function("document.images[0].naturalWidth > 0")
+    until(page, "document.images[0].naturalWidth > 0")
     assert page.get_by_text("can't be loaded").count() == 0
 
 
@@ -109,7 +110,7 @@ def test_a_film_whose_link_has_expired_continues_where_it_was(site, visits):
     """The browser keeps the address that a redirect led to, and asks it again for the rest of the film."""
     serve(site, lambda at: gallery(single_runs(_CARDS["walk"])))
     page = visits.open()
-    page.wait_for_function("document.querySelector('video').readyState > 0")
+    until(page, "document.querySelector('video').readyState > 0")
     page.locator("video").evaluate(
         """async (film) => {
           film.currentTime = 3;
@@ -117,7 +118,7 @@ def test_a_film_whose_link_has_expired_continues_where_it_was(site, visits):
           film.dispatchEvent(new Event("error"));
         }"""
     )
-    page.wait_for_function("document.querySelector('video').readyState > 0 && document.querySelector('video').currentTime === 3")
+    until(page, "document.querySelector('video').readyState > 0 && document.querySelector('video').currentTime === 3")
     assert len(film()) > 0
 
 
@@ -135,13 +136,13 @@ def test_media_from_a_store_that_the_page_may_not_reach_yet_load_it_again_once(s
     serve(site, lambda at: gallery(single_runs(_CARDS["poster"]), origins=(other_site.url,)))
     visits.expected += ["Content Security Policy", "violates the following"]
     page = visits.open(wait=False)
-    page.wait_for_function("performance.getEntriesByType('navigation')[0].type === 'reload'")
+    until(page, "performance.getEntriesByType('navigation')[0].type === 'reload'")
     page.get_by_text("This picture can't be loaded.").wait_for()  # and there the loading again has an end
     pages = len(site.asked("/wiro/runs/"))
     assert pages == 2
     site.origins.append(other_site.url)
     page.reload()
-    page.wait_for_function("document.images.length === 1 && document.images[0].naturalWidth > 0")
+    until(page, "document.images.length === 1 && document.images[0].naturalWidth > 0")
 
 
 def test_films_of_a_whole_page_do_not_block_each_other(site, visits):
@@ -151,4 +152,4 @@ def test_films_of_a_whole_page_do_not_block_each_other(site, visits):
     page = visits.open()
     for number in (0, 8, 16, 23):
         page.locator("video").nth(number).scroll_into_view_if_needed()
-        page.wait_for_function(f"document.querySelectorAll('video')[{number}].readyState > 0")
+        until(page, f"document.querySelectorAll('video')[{number}].readyState > 0")

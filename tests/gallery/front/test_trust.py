@@ -10,6 +10,7 @@ import pytest
 import airflow_provider_wiro.gallery
 from airflow_provider_wiro.gallery.page import Media, MediaKind, Progress, Section
 from tests.gallery.front.recorded import a_card, a_run, an_image, gallery, media_path, serve, single_runs, studio_cards
+from tests.gallery.front.waiting import until
 
 _CARDS = {card.id: card for card in studio_cards()}
 _STATIC = Path(airflow_provider_wiro.gallery.__file__).parent / "static"
@@ -98,7 +99,7 @@ def test_wiros_own_links_are_shown_where_the_server_allows_their_origin(site, ot
     site.origins.append(other_site.url)
     serve(site, lambda at: gallery(single_runs(a_card("poster", unlanded)), origins=(other_site.url,)))
     page = visits.open()
-    page.wait_for_function("document.images[0].naturalWidth > 0")
+    until(page, "document.images[0].naturalWidth > 0")
 
 
 def test_the_page_keeps_a_strict_policy_and_needs_nothing_else(site, visits):

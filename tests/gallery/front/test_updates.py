@@ -18,6 +18,7 @@ from tests.gallery.front.recorded import (
     studio_cards,
 )
 from tests.gallery.front.site import refusal
+from tests.gallery.front.waiting import until
 
 _CARDS = {card.id: card for card in studio_cards()}
 _RUN_DATA = f"runs/{DAG}/{RUN}"
@@ -37,8 +38,8 @@ def test_what_has_ended_appears_by_itself_and_then_the_asking_ends(site, visits)
     page = visits.open()
     assert page.get_by_text("Updates by itself").is_visible()
     going.cards, going.refresh_seconds = [a_card("banner", an_image("banner"))], None
-    page.wait_for_function("document.images.length === 1 && document.images[0].naturalWidth > 0")
-    page.wait_for_function("!document.getElementById('fresh').textContent")
+    until(page, "document.images.length === 1 && document.images[0].naturalWidth > 0")
+    until(page, "!document.getElementById('fresh').textContent")
     asked = len(site.asked("/wiro/data/"))
     page.wait_for_timeout(1300)
     assert len(site.asked("/wiro/data/")) == asked
@@ -67,7 +68,7 @@ def test_a_new_card_in_front_does_not_stop_a_film(site, visits):
     page = visits.open()
     page.locator("video").evaluate("async (film) => { window.film = film; film.muted = true; await film.play(); }")
     going.cards = [_CARDS["flyer"], _CARDS["walk"], _CARDS["banner"]]
-    page.wait_for_function("document.querySelectorAll('.card').length === 3")
+    until(page, "document.querySelectorAll('.card').length === 3")
     assert page.evaluate("film.isConnected && !film.paused")
     assert page.locator(".card h3").all_inner_texts() == ["flyer", "walk", "banner"]
 
@@ -114,7 +115,7 @@ def test_progress_is_said_politely_and_not_at_each_reading(site, visits):
 
     serve(site, now)
     page = visits.open()
-    page.wait_for_function("document.getElementById('live').textContent.startsWith('shots: 10 done')")
+    until(page, "document.getElementById('live').textContent.startsWith('shots: 10 done')")
     done[0] = 20
     page.get_by_text("20 done").first.wait_for()
     assert page.locator("#live").get_attribute("aria-live") == "polite"
@@ -147,7 +148,7 @@ def test_an_api_server_that_is_away_for_a_while_loses_nothing(site, visits):
     going.cards = [_CARDS["poster"], _CARDS["again"]]
     site.data[_RUN_DATA] = there
     page.get_by_role("button", name="Refresh").click()
-    page.wait_for_function("document.querySelectorAll('.card').length === 2")
+    until(page, "document.querySelectorAll('.card').length === 2")
     assert not page.get_by_role("alert").is_visible()
 
 
@@ -165,4 +166,4 @@ def test_the_button_reads_again(site, visits):
     page = visits.open(RUN_TAIL)
     going.cards = [_CARDS["poster"], _CARDS["again"]]
     page.get_by_role("button", name="Refresh").click()
-    page.wait_for_function("document.querySelectorAll('.card').length === 2")
+    until(page, "document.querySelectorAll('.card').length === 2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.gallery.front.recorded import ANSWER, a_card, an_image, gallery, serve, single_runs, studio_cards
+from tests.gallery.front.waiting import until
 
 _FOCUSED = "document.activeElement"
 
@@ -23,9 +24,9 @@ def position(page):
     return viewer(page).locator(".bar p").inner_text()
 
 
-def test_a_click_on_a_picture_shows_it_large_with_all_that_is_known(page, in_time):
+def test_a_click_on_a_picture_shows_it_large_with_all_that_is_known(page):
     page.locator(".cover").nth(1).click()
-    in_time(page, "document.querySelector('dialog img').naturalWidth > 0")
+    until(page, "document.querySelector('dialog img').naturalWidth > 0")
     assert position(page) == "2 of 15"
     about = viewer(page).locator(".about")
     assert about.get_by_role("heading", name="Desk lamp, oak").is_visible()
@@ -73,26 +74,26 @@ def test_a_click_beside_it_closes_it(page):
     assert viewer(page).count() == 0
 
 
-def test_arrows_on_a_film_seek_in_it_and_do_not_leave_it(page, in_time):
+def test_arrows_on_a_film_seek_in_it_and_do_not_leave_it(page):
     page.get_by_role("button", name="Larger view", exact=True).click()
-    in_time(page, "document.querySelector('dialog video').readyState > 0")
+    until(page, "document.querySelector('dialog video').readyState > 0")
     before = position(page)
     page.locator("dialog video").focus()
     page.keyboard.press("ArrowRight")
-    in_time(page, "document.querySelector('dialog video').currentTime > 0")
+    until(page, "document.querySelector('dialog video').currentTime > 0")
     assert position(page) == before
     page.keyboard.press("Escape")
     assert viewer(page).count() == 0
 
 
-def test_a_film_continues_in_the_larger_view_where_it_was(page, in_time):
+def test_a_film_continues_in_the_larger_view_where_it_was(page):
     film = page.locator(".card video")
     film.scroll_into_view_if_needed()
-    in_time(page, "document.querySelector('.card video').readyState > 0")
+    until(page, "document.querySelector('.card video').readyState > 0")
     film.evaluate("(film) => { film.currentTime = 4; }")
     film.hover()
     page.get_by_role("button", name="Larger view", exact=True).click()
-    in_time(page, "Math.abs(document.querySelector('dialog video').currentTime - 4) < 0.3")
+    until(page, "Math.abs(document.querySelector('dialog video').currentTime - 4) < 0.3")
     assert film.evaluate("(film) => film.paused")
 
 
