@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.gallery.ranged.ranged_object import (
     BeyondEndError,
     MissingObjectError,
@@ -12,6 +13,7 @@ from airflow_provider_wiro.gallery.ranged.ranged_object import (
     StoredFacts,
     UnreadableObjectError,
 )
+from airflow_provider_wiro.gallery.ranged.store_calls import calls
 from airflow_provider_wiro.gallery.ranged.timed_cache import TimedCache
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.object_files import open_object
@@ -31,6 +33,8 @@ log = plain_logger(__name__)
 #: Each range of bytes would be a request more if the store's facts were asked for before each.
 _FACTS_SECONDS = 20.0
 _MOST_FACTS = 2000
+#: Of a message, in characters.
+_LONGEST = 500
 
 _facts: TimedCache[ObjectFacts] = TimedCache(_FACTS_SECONDS, _MOST_FACTS, time.monotonic)
 
@@ -50,13 +54,9 @@ class GoogleOrAzureObject:
         """See :attr:`RangedObject.identity`."""
         return (self._location.uri,)
 
-    def kept(self, name: str) -> str:
-        """Return the name under which the store keeps a name of the metadata."""
-        return next(iter(self._opened().kept({name: ""})))
-
     def facts(self) -> StoredFacts:
         """See :meth:`RangedObject.facts`."""
-        return self._asked(lambda: _as_facts(self._read_facts(fresh=True)))
+        return self._asked(lambda: self._as_facts(self._read_facts(fresh=True)))
 
     def read(self, start: int, stop: int, version: str | None = None) -> tuple[bytes, StoredFacts]:
         """See :meth:`RangedObject.read`."""
@@ -68,7 +68,7 @@ class GoogleOrAzureObject:
         def ask() -> tuple[bytes, StoredFacts]:
             facts = self._read_facts(fresh=False)
             if not facts.size:
-                return b"", _as_facts(facts)
+                return b"", self._as_facts(facts)
             return self._read(max(0, facts.size - size), facts.size, facts.version)
 
         return self._asked(ask)
@@ -78,7 +78,7 @@ class GoogleOrAzureObject:
         if start >= facts.size:
             raise BeyondEndError("It ends before these bytes.")
         body = self._opened().read_part(start, min(stop, facts.size), version or facts.version)
-        return body, _as_facts(facts)
+        return body, self._as_facts(facts)
 
     def _read_facts(self, *, fresh: bool) -> ObjectFacts:
         found = None if fresh else _facts.get(self.identity)
@@ -88,6 +88,12 @@ class GoogleOrAzureObject:
                 raise MissingObjectError("It is not in its store any more.")
             _facts.put(self.identity, found)
         return found
+
+    def _as_facts(self, facts: ObjectFacts) -> StoredFacts:
+        metadata = {name.lower(): value for name, value in facts.metadata.items()}
+        if "a-b" not in self._opened().kept({"a-b": ""}):  # Azure, whose names have no hyphen
+            metadata = {name.replace("_", "-"): value for name, value in metadata.items()}
+        return StoredFacts(facts.size, facts.version, metadata)
 
     def _opened(self) -> StoreObject:
         location = self._location
@@ -99,7 +105,8 @@ class GoogleOrAzureObject:
 
     def _asked(self, ask: Callable[[], T]) -> T:
         try:
-            return ask()
+            with calls.one((self._location.scheme, self._location.conn_id)):
+                return ask()
         except UnreadableObjectError:
             raise
         except (ObjectExistsError, FileNotFoundError):
@@ -113,6 +120,8 @@ def unreadable(location: Location, error: Exception) -> UnreadableObjectError:
     """Log why a store doesn't give an object's bytes, and return it as an error for the page."""
     shown = f"{location.scheme}://{location.bucket}/{location.path}"
     log.warning("Could not read %s with the connection %r: %s", shown, location.conn_id, type(error).__name__)
+    if isinstance(error, WiroUsageError):  # the URI names no one place
+        return MissingObjectError(str(error)[:_LONGEST])
     if isinstance(error, ImportError):
         return UnreadableObjectError(
             f"Airflow's API server has no provider for {location.scheme}:// installed."
@@ -121,8 +130,3 @@ def unreadable(location: Location, error: Exception) -> UnreadableObjectError:
         f"Its store can't be read with the connection {location.conn_id!r} at the moment; the log of "
         "Airflow's API server says why."
     )
-
-
-def _as_facts(facts: ObjectFacts) -> StoredFacts:
-    metadata = {name.lower(): value for name, value in facts.metadata.items()}
-    return StoredFacts(facts.size, facts.version, metadata)
