@@ -81,7 +81,9 @@ class Site:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop it."""
@@ -110,6 +112,8 @@ class Site:
             return Answer(_AIRFLOW_UI.format(**query).encode(), "text/html; charset=utf-8")
         if split.path == "/ui.css":
             return Answer(_UI_CSS.encode(), "text/css")
+        if split.path == "/favicon.ico":
+            return Answer(b"", "image/png", 204)
         if split.path in self.media:
             return self.media[split.path]()
         path = split.path.removeprefix(self.root)
@@ -123,7 +127,9 @@ class Site:
         folder, _, rest = tail.partition("/")
         if folder == "static":
             file = package_file(rest)
-            return Answer(file.content, file.content_type, headers={"ETag": file.etag, "Cache-Control": "no-cache"})
+            return Answer(
+                file.content, file.content_type, headers={"ETag": file.etag, "Cache-Control": "no-cache"}
+            )
         if folder == "data":
             found = self.data.get(unquote(rest))
             return found(query.get("at", "")) if found else refusal(404, "There is no such run.")
