@@ -1,0 +1,74 @@
+"""What the gallery shows of DAG runs, read from Airflow's database: the entries for the routes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from airflow_provider_wiro.gallery.landed_output import LandedOutput
+    from airflow_provider_wiro.gallery.page import Gallery
+
+
+def run_gallery(session: Session, dag_id: str, run_id: str, at: str = "") -> Gallery:
+    """
+    Return what the page of a DAG run shows.
+
+    :param at: the page of its single runs, as a section names it.
+    :raises LookupError: there is no such DAG run.
+    """
+    raise LookupError(f"No DAG run {run_id!r} of {dag_id!r} was found (page {at!r}).")
+
+
+def task_gallery(
+    session: Session, dag_id: str, run_id: str, task_id: str, map_index: int, at: str = ""
+) -> Gallery:
+    """
+    Return what the page of a task instance shows.
+
+    :param map_index: -1 if it isn't mapped; of a mapped task -1 is all of its task instances.
+    :param at: the page of its section, as the section names it.
+    :raises LookupError: there is no such task instance.
+    """
+    raise LookupError(
+        f"No task instance {task_id!r} [{map_index}] was found in {dag_id!r}, {run_id!r}, {at!r}."
+    )
+
+
+def dag_gallery(session: Session, dag_id: str, at: str = "") -> Gallery:
+    """
+    Return what the page of a DAG shows: its latest runs that have results, newest first.
+
+    :param at: older runs, as :attr:`~airflow_provider_wiro.gallery.page.Gallery.next` names them.
+    """
+    raise LookupError(f"No DAG {dag_id!r} was found (page {at!r}).")
+
+
+def media_origins(
+    session: Session, dag_id: str, run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+) -> tuple[str, ...]:
+    """
+    Return where the media of a page come from beside the API server, for its Content-Security-Policy.
+
+    It can lack one that the page's JSON names: then the page is loaded again.
+
+    :param run_id: None: the page of the DAG.
+    :param task_id: None: the page of the DAG run.
+    """
+    del session, dag_id, run_id, task_id, map_index
+    return ()
+
+
+def find_output(
+    session: Session, dag_id: str, run_id: str, task_id: str, map_index: int, place: str, index: int
+) -> LandedOutput:
+    """
+    Return an output that a task instance's result names.
+
+    :param place: ``-`` of its own result, an item's number from 0 of its batch manifest, ``b`` and the byte
+        at which the line of its export's manifest begins.
+    :param index: its position among the files there, from 0.
+    :raises LookupError: the result names no such output.
+    """
+    raise LookupError(f"No output {place}/{index} of {task_id!r} [{map_index}] in {dag_id!r}, {run_id!r}.")
