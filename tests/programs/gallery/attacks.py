@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SALARIES = "private/salaries.png"
 #: Elements that no card has: only a text that was read as HTML could make them.
-FOREIGN = "img[src='x'], script:not([src]), iframe, object, embed, [onerror], [onload], a[href^='javascript:' i]"
+FOREIGN = (
+    "img[src='x'], script:not([src]), iframe, object, embed, [onerror], [onload], a[href^='javascript:' i]"
+)
 
 
 def forge_results(installation: Installation, runs: Runs) -> None:

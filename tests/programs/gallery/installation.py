@@ -47,9 +47,7 @@ class Installation:
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USERNAME}:admin,{GUEST}:viewer",
             "PYTHONPATH": str(ROOT),
         }
-        self.stack = AirflowStack(
-            home / "airflow", HERE / "dags", environment=environment, python=python
-        )
+        self.stack = AirflowStack(home / "airflow", HERE / "dags", environment=environment, python=python)
         self.url = self.stack.url
         port = free_port()
         self.other_url = f"http://{HOST}:{port}{BASE_PATH}"

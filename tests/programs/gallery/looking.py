@@ -56,7 +56,9 @@ def look_at_the_run(promises: Promises, visitor: Visitor, run: Run) -> Frame:
     frame = visitor.open_tab(run.page)
     with promises.promise("pictures are drawn in the DAG run's tab"):
         expect(len(wait_until_drawn(frame, 5)) >= 5, "not all pictures are there")
-        expect(card(frame, "autumn posters").locator("img").count() == 2, "the posters are not one card of two")
+        expect(
+            card(frame, "autumn posters").locator("img").count() == 2, "the posters are not one card of two"
+        )
     with promises.promise("alternative texts are the prompts"):
         text = card(frame, "autumn posters").locator("img").first.get_attribute("alt") or ""
         expect("a cheerful robot waters its garden" in text, f"alt is {text!r}")
@@ -147,3 +149,25 @@ def follow_links(promises: Promises, visitor: Visitor, frame: Frame) -> None:
         expect("WiroRunOperator" in code and "271828" in code, code)
         visitor.page.keyboard.press("Escape")
         dialog.wait_for(state="detached")
+
+
+def look_in_the_dark(promises: Promises, visitor: Visitor, frame: Frame) -> None:
+    """Choose Airflow's dark mode while the gallery is open, and the light one again."""
+    with promises.promise("light and dark follow Airflow's menu while the page is open"):
+        for mode, is_dark in (("Dark Mode", True), ("Light Mode", False)):
+            visitor.choose_mode(mode)
+            frame.wait_for_function(
+                "(isDark) => (document.documentElement.dataset.theme === 'dark') === isDark", arg=is_dark
+            )
+            lightness = frame.locator("li.card h3, li.card h2, li.card h4").first.evaluate(LIGHTNESS)
+            expect((lightness > 128) == is_dark, f"text of lightness {lightness} in {mode}")
+
+
+#: How light a node's text is, from 0 to 255.
+LIGHTNESS = """node => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d");
+    canvas.fillStyle = getComputedStyle(node).color;
+    canvas.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = canvas.getImageData(0, 0, 1, 1).data;
+    return (red + green + blue) / 3;
+}"""

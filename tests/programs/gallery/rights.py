@@ -42,7 +42,9 @@ def look_at_rights(promises: Promises, admin: Visitor, guest: Visitor, browser: 
     with promises.promise("the closed DAG's objects are not reached through another DAG's routes"):
         run, other = runs.of[SHOW], runs.of[CLOSED]
         crossed = [
-            route.replace(f"/{SHOW}/", f"/{SHOW}/").replace(run.page.rpartition("/")[2], other.page.rpartition("/")[2])
+            route.replace(f"/{SHOW}/", f"/{SHOW}/").replace(
+                run.page.rpartition("/")[2], other.page.rpartition("/")[2]
+            )
             for route in (open_ones[2], open_ones[3], open_ones[-1])
         ]
         traversing = [

@@ -64,7 +64,12 @@ class Runs:
         """Start all but the batch, which is looked at while it runs."""
         wiro = self._installation.wiro
         wiro.arm(
-            {"kind": "answer_shape", "shape": "full", "finish_reason": "length", "model": "openai/gpt-5-nano"},
+            {
+                "kind": "answer_shape",
+                "shape": "full",
+                "finish_reason": "length",
+                "model": "openai/gpt-5-nano",
+            },
             {
                 "kind": "exit_code",
                 "model": "klingai/kling-v3",
@@ -104,7 +109,9 @@ class Runs:
             run = self.of[dag_id]
             while (state := self._api.run_state(dag_id, run.run_id)) not in FINISHED_RUN_STATES:
                 if time.monotonic() > deadline:
-                    raise AirflowAPIError(f"{dag_id} is still {state} after {WITHIN_SECONDS:.0f} s: {self._states(run)}")
+                    raise AirflowAPIError(
+                        f"{dag_id} is still {state} after {WITHIN_SECONDS:.0f} s: {self._states(run)}"
+                    )
                 time.sleep(0.3)
             if state != ENDS.get(dag_id, "success"):
                 raise AirflowAPIError(f"{dag_id} ended as {state}: {self._states(run)}")

@@ -39,7 +39,9 @@ class Visitor:
     :ivar root: the address of Airflow's API server, with its base path.
     """
 
-    def __init__(self, browser: Browser, root: str, *, size: Mapping[str, int] = WIDE, **options: Any) -> None:
+    def __init__(
+        self, browser: Browser, root: str, *, size: Mapping[str, int] = WIDE, **options: Any
+    ) -> None:
         self.root = root
         self.context = browser.new_context(viewport=dict(size), **options)
         self.context.set_default_timeout(PATIENCE_MILLISECONDS)
@@ -91,6 +93,13 @@ class Visitor:
         response = self.get(route)
         expect(response.status == 200, f"{route}: status {response.status}: {response.text()[:200]}")
         return json.loads(response.text())
+
+    def choose_mode(self, mode: str) -> None:
+        """Choose "Light Mode" or "Dark Mode" in Airflow's menu."""
+        self.page.get_by_role("button", name="User").click()
+        self.page.get_by_role("menuitem", name="Appearance").click()
+        self.page.get_by_role("menuitemradio", name=mode).click()
+        self.page.keyboard.press("Escape")
 
     def picture(self, file: Path | None, name: str, **options: Any) -> None:
         """Keep a screenshot."""

@@ -29,11 +29,20 @@ with DAG("hostile", schedule=None, catchup=False, default_args=NO_RETRY, tags=["
         label=ONERROR,
     ).expand(
         parameters=[
-            {"prompt": prompt, "samples": 1, "width": 64, "height": 64, "seed": ONERROR, "negativePrompt": URL}
+            {
+                "prompt": prompt,
+                "samples": 1,
+                "width": 64,
+                "height": 64,
+                "seed": ONERROR,
+                "negativePrompt": URL,
+            }
             for prompt in (ONERROR, BREAKOUT, RIGHT_TO_LEFT, LONG)
         ]
     )
-    WiroToS3Operator.partial(task_id="keep", wiro_conn_id="wiro_hostile", s3_bucket=BUCKET).expand(wiro_task_id=draw.output)
+    WiroToS3Operator.partial(task_id="keep", wiro_conn_id="wiro_hostile", s3_bucket=BUCKET).expand(
+        wiro_task_id=draw.output
+    )
 
     @task
     def forged_run() -> dict[str, Any]:
@@ -45,7 +54,13 @@ with DAG("hostile", schedule=None, catchup=False, default_args=NO_RETRY, tags=["
             "state": "succeeded",
             "outputs": [
                 {"index": 0, "name": ONERROR, "content_type": "image/png", "size": 7, "url": URL},
-                {"index": 1, "name": "0.png", "content_type": ONERROR, "size": -1, "url": "http://example.org/"},
+                {
+                    "index": 1,
+                    "name": "0.png",
+                    "content_type": ONERROR,
+                    "size": -1,
+                    "url": "http://example.org/",
+                },
                 {"index": 2, "name": "a.svg", "content_type": "image/svg+xml", "size": 7, "url": "data:,x"},
             ],
             "text": f"{ONERROR}\0{BREAKOUT}{RIGHT_TO_LEFT} {LONG}",

@@ -29,14 +29,16 @@ class CopiedBatch(WiroBatchRunOperator):
 
     def execute(self, context: Context) -> Any:
         summary = super().execute(context)
-        key = summary["manifest_uri"].partition(f"@{BUCKET}/")[2] or summary["manifest_uri"].partition(
-            f"//{BUCKET}/"
-        )[2]
+        key = (
+            summary["manifest_uri"].partition(f"@{BUCKET}/")[2]
+            or summary["manifest_uri"].partition(f"//{BUCKET}/")[2]
+        )
         bucket = S3Hook("aws_default").get_bucket(BUCKET)
         lines = bucket.Object(key).get()["Body"].read().splitlines()
         few = [json.loads(line) for line in lines]
         copies = (
-            few[number % len(few)] | {"item": number, "id": f"sku-{number + 1:05}"} for number in range(COPIES)
+            few[number % len(few)] | {"item": number, "id": f"sku-{number + 1:05}"}
+            for number in range(COPIES)
         )
         # The longest lines of a real one are an LLM's answers; these have half a kilobyte.
         bucket.put_object(Key=key, Body="".join(json.dumps(line) + "\n" for line in copies).encode())

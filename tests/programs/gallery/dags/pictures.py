@@ -71,7 +71,9 @@ with DAG("autumn_campaign", schedule=None, catchup=False, default_args=NO_RETRY,
     )
     with TaskGroup("portraits"):
         paint = WiroRunOperator.partial(
-            task_id="paint", model="retroAIx/Retro-Cartoons", map_index_template="{{ task.parameters['seed'] }}"
+            task_id="paint",
+            model="retroAIx/Retro-Cartoons",
+            map_index_template="{{ task.parameters['seed'] }}",
         ).expand(
             parameters=[
                 {"prompt": who, "samples": 1, "width": 384, "height": 512, "seed": str(1000 + number)}
