@@ -2,8 +2,8 @@
 `make test-gallery`: the gallery in a browser, in the pages of real Airflows, with media in a real S3.
 
 Debian's Chromium signs in to Airflow 3.1.8 and 3.3.2 and looks at what DAG runs have left: pictures are
-drawn, films seek, hostile texts stay texts, who may not see a DAG gets 403, ten thousand items are there within
-a second. Each promise is a line of the output. The screenshots are for people:
+drawn, films seek, hostile texts stay texts, who may not see a DAG gets 403, ten thousand items are there
+within a second. Each promise is a line of the output. The screenshots are for people:
 
     make test-gallery VERSIONS=3.3.2 SCREENSHOTS=docs/images
 """

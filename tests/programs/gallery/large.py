@@ -1,4 +1,4 @@
-"""A batch of 10,000 items: how fast its first page is there, a jump to its end, and the API server's memory."""
+"""A batch of 10,000 items: how fast its first page is there, jumps, and the API server's memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST_PAINT_SECONDS = 1.0
 MEGABYTES = 40.0
 PAGE_SIZE, TOTAL = 60, 10_000
 
-#: When the first cards were painted, and when the first picture was drawn, in milliseconds from the navigation.
+#: When something was painted, the cards were, and the first picture was drawn: milliseconds after the request.
 PAINTS = """() => new Promise((resolve) => {
     const wait = () => {
         const picture = document.querySelector("li.card img");
@@ -59,7 +59,8 @@ def look_at_many(promises: Promises, visitor: Visitor, installation: Installatio
             measured.append(page.evaluate(PAINTS))
         paint, cards, picture = (statistics.median(column) / 1000 for column in zip(*measured, strict=True))
         promises.say(
-            f"        median of {REPEATS}: first paint {paint:.2f} s, cards {cards:.2f} s, picture {picture:.2f} s"
+            f"        median of {REPEATS}: first paint {paint:.2f} s, cards {cards:.2f} s, "
+            f"picture {picture:.2f} s"
         )
         expect(max(cards, picture) <= FIRST_PAINT_SECONDS, f"cards {cards:.2f} s, picture {picture:.2f} s")
     page.close()
@@ -86,7 +87,7 @@ def look_at_many(promises: Promises, visitor: Visitor, installation: Installatio
 def _expect_range(frame: Frame | Page, first: int) -> None:
     """Wait for the page that begins with this item, and for its first picture."""
     last = min(first + PAGE_SIZE - 1, TOTAL)
-    frame.locator(".range", has_text=f"{first:,}–{last:,} of {TOTAL:,}").first.wait_for()
+    frame.locator(".range", has_text=f"{first:,}\N{EN DASH}{last:,} of {TOTAL:,}").first.wait_for()
     cards = frame.locator("li.card")
     expect(cards.count() == last - first + 1, f"{cards.count()} cards from {first}")
     expect(f"sku-{first:05}" in cards.first.inner_text(), cards.first.inner_text())

@@ -1,4 +1,4 @@
-"""What the gallery shows of a DAG run in Airflow's own pages: pictures, films, tunes, texts, files, failures."""
+"""What the gallery shows of a DAG run in Airflow's pages: pictures, films, tunes, texts, files, failures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def card(frame: Frame | Page, title: str) -> Any:
 
 
 def wait_until_drawn(frame: Frame | Page, count: int) -> list[ElementHandle]:
-    """Wait until that many pictures have pixels; scrolls to each, since they are loaded when they come near."""
+    """Wait until that many pictures have pixels; each is loaded when one scrolls near it."""
     frame.wait_for_function(f"() => document.querySelectorAll('li.card img').length >= {count}")
     pictures = frame.query_selector_all("li.card img")
     for picture in pictures:
@@ -42,7 +42,8 @@ def seek(frame: Frame | Page, player: Any, seconds: float) -> None:
     at = handle.evaluate(
         """(node, seconds) => new Promise((resolve, reject) => {
             node.addEventListener("seeked", () => resolve(node.currentTime), {once: true});
-            node.addEventListener("error", () => reject(new Error(node.error?.message ?? "error")), {once: true});
+            const fail = () => reject(new Error(node.error?.message ?? "error"));
+            node.addEventListener("error", fail, {once: true});
             node.currentTime = seconds;
         })""",
         seconds,

@@ -119,14 +119,15 @@ class Runs:
 
     def forge(self, task_id: str, map_index: int, value: Any) -> None:
         """Write a result of the hostile DAG as a user of Airflow's API can, who is no DAG author."""
-        run = self.of[HOSTILE]
-        path = f"/api/v2{run.page.replace('/runs/', '/dagRuns/')}/taskInstances/{task_id}/xcomEntries/return_value"
-        self._api.request("PATCH", path, {"value": value, "map_index": map_index})
+        body = {"value": value, "map_index": map_index}
+        self._api.request("PATCH", self._entry(HOSTILE, task_id), body)
 
     def result(self, dag_id: str, task_id: str, map_index: int = -1) -> Any:
-        run = self.of[dag_id]
-        path = f"/api/v2{run.page.replace('/runs/', '/dagRuns/')}/taskInstances/{task_id}/xcomEntries/return_value"
-        return self._api.request("GET", f"{path}?map_index={map_index}&deserialize=true")["value"]
+        return self._api.request("GET", f"{self._entry(dag_id, task_id)}?map_index={map_index}")["value"]
+
+    def _entry(self, dag_id: str, task_id: str) -> str:
+        run = self.of[dag_id].page.replace("/runs/", "/dagRuns/")
+        return f"/api/v2{run}/taskInstances/{task_id}/xcomEntries/return_value"
 
     def _states(self, run: Run) -> dict[str, Any]:
         return {

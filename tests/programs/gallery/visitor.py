@@ -1,4 +1,4 @@
-"""A user of Airflow with a browser: signs in, opens the gallery's tabs, and keeps an eye on what happens there."""
+"""A user of Airflow with a browser: signs in, opens the gallery's tabs, and notes what happens there."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ with DAG("autumn_campaign", schedule=None, catchup=False, default_args=NO_RETRY,
         task_id="posters",
         model="retroAIx/Retro-Cartoons",
         parameters={
-            "prompt": "retro cartoon style, a cheerful robot waters its garden on the moon, bold ink outlines, "
-            "muted colours, film grain",
+            "prompt": "retro cartoon style, a cheerful robot waters its garden on the moon, bold ink "
+            "outlines, muted colours, film grain",
             "negativePrompt": "photo, realistic, watermark",
             "samples": 2,
             "seed": "271828",
