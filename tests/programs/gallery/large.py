@@ -25,7 +25,7 @@ FIRST_PAINT_SECONDS = 1.0
 MEGABYTES = 40.0
 PAGE_SIZE, TOTAL = 60, 10_000
 
-#: When something was painted, the cards were, and the first picture was drawn: milliseconds after the request.
+#: When something, the cards and the first picture were painted: in milliseconds after the request.
 PAINTS = """() => new Promise((resolve) => {
     const wait = () => {
         const picture = document.querySelector("li.card img");
