@@ -54,7 +54,7 @@ def seek(frame: Frame | Page, player: Any, seconds: float) -> None:
 
 def look_at_the_run(promises: Promises, visitor: Visitor, run: Run) -> Frame:
     """Look at each kind of output in the DAG run's tab; return the page in Airflow's frame."""
-    frame = visitor.open_tab(run.page)
+    frame = visitor.click_tab(run.page)
     with promises.promise("pictures are drawn in the DAG run's tab"):
         expect(len(wait_until_drawn(frame, 5)) >= 5, "not all pictures are there")
         expect(
@@ -102,10 +102,10 @@ def look_at_the_tabs(promises: Promises, visitor: Visitor, run: Run) -> None:
         ("a mapped task instance in a group", "/tasks/portraits.paint/mapped/1", 1),
     ):
         with promises.promise(f"the tab of {words} shows its pictures"):
-            frame = visitor.open_tab(run.page + tail)
+            frame = visitor.click_tab(run.page + tail)
             expect(len(wait_until_drawn(frame, count)) == count, str(titles(frame)))
     with promises.promise("the tab of the DAG shows its latest run, and leads to it"):
-        frame = visitor.open_tab(f"/dags/{SHOW}")
+        frame = visitor.click_tab(f"/dags/{SHOW}")
         wait_until_drawn(frame, 2)
         expect(frame.locator(f"a[href$='{run.page}']").count() > 0, "no link to the DAG run")
 
