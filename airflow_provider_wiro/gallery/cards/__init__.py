@@ -1,1 +1,1 @@
-"""What task instances have left → the cards of a page. Pure: foreign values of any form in, plain text out."""
+"""What task instances have left → the cards of a page. Pure: any foreign values in, plain text out."""

@@ -1,4 +1,4 @@
-"""A card as DAG code: a complete DAG file that runs the same. Values are literals; nothing of them is code."""
+"""A card as DAG code: a complete DAG file that runs the same. Values are literals, and never code."""
 
 from __future__ import annotations
 

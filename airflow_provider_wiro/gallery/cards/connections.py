@@ -7,7 +7,6 @@ the task's own arguments: as its worker rendered them, which only workers store,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -16,6 +15,8 @@ from airflow_provider_wiro.gallery.cards.cut_fields import is_cut
 from airflow_provider_wiro.gallery.left.rows import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_wiro.gallery.left.rows import Instance
 
 _MASK = "***"

@@ -1,4 +1,4 @@
-"""Rendered fields that Airflow has cut: what is left of them is the beginning of a dict as Python prints it."""
+"""Rendered fields that Airflow has cut: what is left is the beginning of a dict as Python prints it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_cut(rendered: str) -> dict[str, Any]:
 
 
 def _quoted(left: str) -> str:
-    """Return what is left without Airflow's ending, and without the quotes that Airflow 3.1 puts around it."""
+    """Return what is left without Airflow's ending, and without the quotes of Airflow 3.1."""
     left = left.rstrip().removesuffix("...")
     if left[:1] in {"'", '"'}:
         try:

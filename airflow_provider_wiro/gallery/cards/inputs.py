@@ -1,11 +1,10 @@
-"""What a run was given, as a card shows it: the prompt, the seed, the main parameters, files by their names."""
+"""What a run was given, as a card shows it: prompt, seed, main parameters, files by their names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from airflow_provider_wiro.gallery.cards.cut_fields import is_cut, read_cut
@@ -19,6 +18,9 @@ from airflow_provider_wiro.gallery.cards.texts import (
     truncated,
 )
 from airflow_provider_wiro.redaction.masking import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: What Wiro's models call the text that says what to make, the most telling first.
 _PROMPTS = (

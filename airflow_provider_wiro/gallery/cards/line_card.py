@@ -158,4 +158,3 @@ def _links(owner: ManifestOwner, log: str, wiro_task_id: str | None) -> dict[str
         # The batch's own link is the model's page, to which an id is added as its operator does.
         found["wiro"] = f"{page.partition('#')[0]}#task-{quote(wiro_task_id, safe='')}"
     return found
-

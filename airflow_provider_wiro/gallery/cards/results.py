@@ -1,4 +1,4 @@
-"""What a task returned, recognized by its form: a run, a transfer, a batch, an export, an estimate, or nothing."""
+"""What a task returned, recognized by its form: of a run, a transfer, a batch, an export, an estimate."""
 
 from __future__ import annotations
 

@@ -60,9 +60,7 @@ class _Member:
         return _BEFORE if said is None and self.instance.state == "upstream_failed" else said
 
 
-def run_card(
-    run: DagRunRow, group: Group, values: Mapping[InstanceKey, Values], rules: MediaRules
-) -> Card:
+def run_card(run: DagRunRow, group: Group, values: Mapping[InstanceKey, Values], rules: MediaRules) -> Card:
     """
     Return the card of a group of task instances.
 

@@ -14,8 +14,9 @@ from airflow_provider_wiro.gallery.left.tables import task_instance, xcom
 from airflow_provider_wiro.gallery.left.wiro_task_ids import wiro_task_id_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from airflow_provider_wiro.gallery.left.rows import DagRunRow
@@ -38,28 +39,54 @@ def instances_of(session: Session, runs: Sequence[DagRunRow], *, first: int | No
     """
     if not runs:
         return []
-    rows = _rows(session, runs, first)
-    tasks = tasks_of_versions(session, runs[0].dag_id, {row.dag_version_id for row in rows} - {None})
-    known: list[tuple[Any, DagTask]] = []
-    for row in rows:
-        task = tasks.get(row.task_id) or _task_by_class(row)
-        if task is not None:
-            known.append((row, task))
+    query = _query(runs)
+    if first is not None:
+        query = query.where(task_instance.c.map_index < first)
+    known = _of_provider(session, runs[0].dag_id, session.execute(query.limit(MOST_INSTANCES)).all())
     wiro_task_ids = _wiro_task_ids(session, runs, {task.task_id for _, task in known}, first)
-    found = []
-    for row, task in known:
-        key = InstanceKey(row.run_id, row.task_id, row.map_index)
-        found.append(
-            Instance(
-                key, task, row.state, row.try_number, row.rendered_map_index or None, wiro_task_ids.get(key)
-            )
-        )
+    found = [_instance(row, task, wiro_task_ids) for row, task in known]
     return sorted(found, key=lambda one: (one.task.order, one.key.task_id, one.key.map_index))
 
 
-def _rows(session: Session, runs: Sequence[DagRunRow], first: int | None) -> Sequence[Any]:
+def find_instances(session: Session, run: DagRunRow, key: InstanceKey) -> list[Instance]:
+    """
+    Return a task instance; if there is none with map index -1, all of the mapped task.
+
+    :return: none if its task is none of this provider's. What links name isn't read.
+    :raises LookupError: there is no such task instance.
+    """
+    query = _query([run]).where(task_instance.c.task_id == key.task_id)
+    if key.map_index >= 0:
+        query = query.where(task_instance.c.map_index == key.map_index)
+    rows = session.execute(query.limit(MOST_INSTANCES)).all()
+    if not rows:
+        raise LookupError(f"DAG run {key.run_id!r} has no task instance {key.task_id!r} [{key.map_index}].")
+    exact = [row for row in rows if row.map_index == key.map_index] or rows
+    found = [_instance(row, task, {}) for row, task in _of_provider(session, run.dag_id, exact)]
+    return sorted(found, key=lambda one: one.key.map_index)
+
+
+def count_of(
+    session: Session, runs: Sequence[DagRunRow], task_ids: Collection[str], first: int
+) -> dict[str, int]:
+    """Return, for each DAG run, how many task instances of tasks have this map index or a higher one."""
     table = task_instance.c
-    query = select(
+    rows = session.execute(
+        select(table.run_id, func.count())
+        .where(
+            table.dag_id == runs[0].dag_id,
+            table.run_id.in_([run.run_id for run in runs]),
+            table.task_id.in_(sorted(task_ids)),
+            table.map_index >= first,
+        )
+        .group_by(table.run_id)
+    )
+    return dict(rows)
+
+
+def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
+    table = task_instance.c
+    return select(
         table.run_id,
         table.task_id,
         table.map_index,
@@ -69,9 +96,22 @@ def _rows(session: Session, runs: Sequence[DagRunRow], first: int | None) -> Seq
         table.rendered_map_index,
         table.dag_version_id,
     ).where(table.dag_id == runs[0].dag_id, table.run_id.in_([run.run_id for run in runs]))
-    if first is not None:
-        query = query.where(table.map_index < first)
-    return session.execute(query.limit(MOST_INSTANCES)).all()
+
+
+def _of_provider(session: Session, dag_id: str, rows: Sequence[Any]) -> list[tuple[Any, DagTask]]:
+    tasks = tasks_of_versions(session, dag_id, {row.dag_version_id for row in rows} - {None})
+    known = []
+    for row in rows:
+        task = tasks.get(row.task_id) or _task_by_class(row)
+        if task is not None:
+            known.append((row, task))
+    return known
+
+
+def _instance(row: Any, task: DagTask, wiro_task_ids: Mapping[InstanceKey, str]) -> Instance:
+    key = InstanceKey(row.run_id, row.task_id, row.map_index)
+    label = row.rendered_map_index or None
+    return Instance(key, task, row.state, row.try_number, label, wiro_task_ids.get(key))
 
 
 def _task_by_class(row: Any) -> DagTask | None:

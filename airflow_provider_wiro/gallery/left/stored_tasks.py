@@ -1,4 +1,4 @@
-"""The tasks of this provider in a DAG as Airflow stores it, subclasses and decorated functions included. Pure."""
+"""The tasks of this provider in a stored DAG, subclasses and decorated functions included. Pure."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from airflow.models.renderedtifields import RenderedTaskInstanceFields
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import Table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Table
     from sqlalchemy.sql import FromClause
 
 

@@ -74,7 +74,7 @@ def _xcoms(
     )
     for run, task_id, map_index, key, text in rows:
         place = InstanceKey(run_ids[run], task_id, map_index)
-        value, problem = read_stored(read_json(text), runs[0].dag_id, place, LONGEST)
+        value, problem = read_stored(read_json(text), runs[0].dag_id, place, key, LONGEST)
         if problem:
             unread[place][key] = problem
         else:

@@ -30,7 +30,7 @@ DAG, RUN = "studio", "scheduled__2026-11-27T09:00:00+00:00"
 RUN_TAIL = f"runs/{DAG}/scheduled__2026-11-27T09%3A00%3A00%2B00%3A00"
 LOG = "/dags/studio/runs/scheduled__2026-11-27T09%3A00%3A00%2B00%3A00/tasks/"
 
-_CODE = '''from airflow.sdk import DAG
+_CODE = """from airflow.sdk import DAG
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 
@@ -40,7 +40,7 @@ with DAG("again"):
         model="black-forest-labs/flux-2-pro",
         parameters={"prompt": "A lighthouse in the morning fog, oil on canvas", "seed": 42},
     )
-'''
+"""
 
 ANSWER = """Here are three names for the new line of desk lamps.
 
@@ -106,10 +106,20 @@ def a_card(task_id: str, *media: Media, **changes: object) -> Card:
 def studio_cards() -> tuple[Card, ...]:
     """Return a card of each kind."""
     film_media = Media(
-        MediaKind.VIDEO, "0-0.mp4", "video/mp4", 1_204_811, media_path("walk", 0), "s3://product-shots/walk/0-0.mp4"
+        MediaKind.VIDEO,
+        "0-0.mp4",
+        "video/mp4",
+        1_204_811,
+        media_path("walk", 0),
+        "s3://product-shots/walk/0-0.mp4",
     )
     tune_media = Media(
-        MediaKind.AUDIO, "0-0.wav", "audio/wav", 402_112, media_path("jingle", 0), "s3://product-shots/jingle/0-0.wav"
+        MediaKind.AUDIO,
+        "0-0.wav",
+        "audio/wav",
+        402_112,
+        media_path("jingle", 0),
+        "s3://product-shots/jingle/0-0.wav",
     )
     model_media = Media(
         MediaKind.FILE,
@@ -120,10 +130,21 @@ def studio_cards() -> tuple[Card, ...]:
         "s3://product-shots/wiro/2226/desk-lamp.glb",
     )
     vector = Media(
-        MediaKind.FILE, "logo.svg", "image/svg+xml", 8_112, media_path("logo", 0), "s3://product-shots/logo.svg"
+        MediaKind.FILE,
+        "logo.svg",
+        "image/svg+xml",
+        8_112,
+        media_path("logo", 0),
+        "s3://product-shots/logo.svg",
     )
     unlanded = Media(
-        MediaKind.IMAGE, "0.png", "image/png", 90_112, None, None, "It has not landed in S3, so it isn't shown."
+        MediaKind.IMAGE,
+        "0.png",
+        "image/png",
+        90_112,
+        None,
+        None,
+        "It has not landed in S3, so it isn't shown.",
     )
     long_prompt = (
         "A studio photograph of an oak desk lamp with a linen shade on a walnut table, soft window light from "
@@ -140,12 +161,33 @@ def studio_cards() -> tuple[Card, ...]:
             parameters=tuple((f"option_{number}", str(number * 3)) for number in range(9)),
             seed="7340021",
         ),
-        a_card("walk", film_media, model="wan-ai/wan2.6-t2v", prompt="The camera walks through the shop", cost_usd="0.42",
-               elapsed_seconds=83.0, parameters=(("duration", "6"), ("resolution", "720p"))),
-        a_card("jingle", tune_media, model="minimax/music-2.0", prompt="A light jingle, marimba and claps", seed=None,
-               parameters=(("format", "wav"),)),
-        a_card("names", model="openai/gpt-5.2", prompt="Three names for a new line of desk lamps", text=ANSWER,
-               finish_reason="length", seed=None, parameters=(("temperature", "0.7"),), cost_usd="0.00351"),
+        a_card(
+            "walk",
+            film_media,
+            model="wan-ai/wan2.6-t2v",
+            prompt="The camera walks through the shop",
+            cost_usd="0.42",
+            elapsed_seconds=83.0,
+            parameters=(("duration", "6"), ("resolution", "720p")),
+        ),
+        a_card(
+            "jingle",
+            tune_media,
+            model="minimax/music-2.0",
+            prompt="A light jingle, marimba and claps",
+            seed=None,
+            parameters=(("format", "wav"),),
+        ),
+        a_card(
+            "names",
+            model="openai/gpt-5.2",
+            prompt="Three names for a new line of desk lamps",
+            text=ANSWER,
+            finish_reason="length",
+            seed=None,
+            parameters=(("temperature", "0.7"),),
+            cost_usd="0.00351",
+        ),
         a_card(
             "portrait",
             state=CardState.FAILED,
@@ -157,8 +199,17 @@ def studio_cards() -> tuple[Card, ...]:
         a_card("mesh", model_media, model="tencent/hunyuan3d-2.1", seed=None, parameters=()),
         a_card("logo", vector, model="recraft-ai/recraft-v4-vector", seed=None, parameters=()),
         a_card("banner", state=CardState.RUNNING, cost_usd=None, elapsed_seconds=None, parameters=()),
-        a_card("flyer", state=CardState.QUEUED, cost_usd=None, elapsed_seconds=None, model=None, prompt=None,
-               parameters=(), seed=None, code=None),
+        a_card(
+            "flyer",
+            state=CardState.QUEUED,
+            cost_usd=None,
+            elapsed_seconds=None,
+            model=None,
+            prompt=None,
+            parameters=(),
+            seed=None,
+            code=None,
+        ),
         a_card("again", an_image("again"), state=CardState.REUSED, cost_usd="0"),
         a_card("draft", unlanded),
     )
@@ -176,9 +227,22 @@ def single_runs(*cards: Card) -> Section:
 def batch_cards(first: int, count: int) -> tuple[Card, ...]:
     def card(number: int) -> Card:
         if number % 17 == 0:
-            return a_card("shots", id=str(number), title=f"item-{number:05}", state=CardState.FAILED, error="Wiro refused the prompt.")
+            return a_card(
+                "shots",
+                id=str(number),
+                title=f"item-{number:05}",
+                state=CardState.FAILED,
+                error="Wiro refused the prompt.",
+            )
         image = replace(an_image("shots"), url=media_path("shots", 0, place=str(number % 24)))
-        return a_card("shots", image, id=str(number), title=f"item-{number:05}", prompt=f"Product {number} on a white table", seed=str(number))
+        return a_card(
+            "shots",
+            image,
+            id=str(number),
+            title=f"item-{number:05}",
+            prompt=f"Product {number} on a white table",
+            seed=str(number),
+        )
 
     return tuple(card(number) for number in range(first, first + count))
 
@@ -215,6 +279,7 @@ def serve(site: Site, make: Callable[[str], Gallery], tail: str = f"runs/{DAG}/{
 
 def serve_media(site: Site) -> None:
     """Serve all that the recorded results name."""
+
     def of(content: bytes, content_type: str) -> Callable[[], Answer]:
         return lambda: Answer(content, content_type)
 
@@ -222,7 +287,9 @@ def serve_media(site: Site) -> None:
         site.media[site.root + media_path(task_id, 0)] = of(picture(number), "image/png")
     for index in range(9):
         shape = (480, 640) if index % 2 else (640, 480)
-        site.media[site.root + media_path("product_shots", index)] = of(picture(10 + index, *shape), "image/png")
+        site.media[site.root + media_path("product_shots", index)] = of(
+            picture(10 + index, *shape), "image/png"
+        )
     for place in range(24):
         path = media_path("shots", 0, place=str(place))
         site.media[site.root + path] = of(picture(20 + place, 320, 240), "image/png")

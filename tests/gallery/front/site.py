@@ -81,7 +81,9 @@ class Site:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def close(self) -> None:
         """Stop it."""
@@ -123,7 +125,9 @@ class Site:
         folder, _, rest = tail.partition("/")
         if folder == "static":
             file = package_file(rest)
-            return Answer(file.content, file.content_type, headers={"ETag": file.etag, "Cache-Control": "no-cache"})
+            return Answer(
+                file.content, file.content_type, headers={"ETag": file.etag, "Cache-Control": "no-cache"}
+            )
         if folder == "data":
             found = self.data.get(unquote(rest))
             return found(query.get("at", "")) if found else refusal(404, "There is no such run.")
