@@ -14,6 +14,7 @@ from airflow_provider_wiro.gallery.ranged.ranged_object import (
     UnreadableObjectError,
 )
 from airflow_provider_wiro.gallery.ranged.s3_clients import s3_client
+from airflow_provider_wiro.gallery.ranged.store_calls import calls
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.s3.responses import code_and_status, is_denied
 
@@ -41,6 +42,7 @@ class S3Object:
     def __init__(self, aws_conn_id: str | None, bucket: str, key: str) -> None:
         self.aws_conn_id = aws_conn_id
         self.bucket, self.key = bucket, key
+        self._store = ("s3", aws_conn_id)
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -93,12 +95,13 @@ class S3Object:
     def _asked(self, ask: Callable[[], T]) -> T:
         """Return what S3 answers, or raise why it doesn't. A body that breaks off is asked for once more."""
         try:
-            try:
+            with calls.one(self._store):
+                try:
+                    return ask()
+                except Exception as error:
+                    if not _is_broken_off(error):
+                        raise
                 return ask()
-            except Exception as error:
-                if not _is_broken_off(error):
-                    raise
-            return ask()
         except UnreadableObjectError:
             raise
         except Exception as error:  # of boto3, and of what Airflow's hook makes of a connection
@@ -129,10 +132,20 @@ class S3Object:
                 f"Its store refuses to show it: the connection {self.aws_conn_id!r} may not read it from "
                 "Airflow's API server (s3:GetObject)."
             )
-        return UnreadableObjectError(
+        reason = (
             f"Its store can't be read with the connection {self.aws_conn_id!r} at the moment; the log of "
             "Airflow's API server says why."
         )
+        if _is_out(error):
+            calls.note_out(self._store, reason)
+        return UnreadableObjectError(reason)
+
+
+def _is_out(error: Exception) -> bool:
+    """Whether there is no connection to the store, so that the next call would wait as long for nothing."""
+    from botocore import exceptions
+
+    return isinstance(error, exceptions.ConnectionError | exceptions.ReadTimeoutError)
 
 
 def _is_broken_off(error: Exception) -> bool:

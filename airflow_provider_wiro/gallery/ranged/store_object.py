@@ -12,6 +12,7 @@ from airflow_provider_wiro.gallery.ranged.ranged_object import (
     StoredFacts,
     UnreadableObjectError,
 )
+from airflow_provider_wiro.gallery.ranged.store_calls import calls
 from airflow_provider_wiro.gallery.ranged.timed_cache import TimedCache
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.storage.object_files import open_object
@@ -50,13 +51,9 @@ class GoogleOrAzureObject:
         """See :attr:`RangedObject.identity`."""
         return (self._location.uri,)
 
-    def kept(self, name: str) -> str:
-        """Return the name under which the store keeps a name of the metadata."""
-        return next(iter(self._opened().kept({name: ""})))
-
     def facts(self) -> StoredFacts:
         """See :meth:`RangedObject.facts`."""
-        return self._asked(lambda: _as_facts(self._read_facts(fresh=True)))
+        return self._asked(lambda: self._as_facts(self._read_facts(fresh=True)))
 
     def read(self, start: int, stop: int, version: str | None = None) -> tuple[bytes, StoredFacts]:
         """See :meth:`RangedObject.read`."""
@@ -68,7 +65,7 @@ class GoogleOrAzureObject:
         def ask() -> tuple[bytes, StoredFacts]:
             facts = self._read_facts(fresh=False)
             if not facts.size:
-                return b"", _as_facts(facts)
+                return b"", self._as_facts(facts)
             return self._read(max(0, facts.size - size), facts.size, facts.version)
 
         return self._asked(ask)
@@ -78,7 +75,7 @@ class GoogleOrAzureObject:
         if start >= facts.size:
             raise BeyondEndError("It ends before these bytes.")
         body = self._opened().read_part(start, min(stop, facts.size), version or facts.version)
-        return body, _as_facts(facts)
+        return body, self._as_facts(facts)
 
     def _read_facts(self, *, fresh: bool) -> ObjectFacts:
         found = None if fresh else _facts.get(self.identity)
@@ -88,6 +85,12 @@ class GoogleOrAzureObject:
                 raise MissingObjectError("It is not in its store any more.")
             _facts.put(self.identity, found)
         return found
+
+    def _as_facts(self, facts: ObjectFacts) -> StoredFacts:
+        metadata = {name.lower(): value for name, value in facts.metadata.items()}
+        if "a-b" not in self._opened().kept({"a-b": ""}):  # Azure, whose names have no hyphen
+            metadata = {name.replace("_", "-"): value for name, value in metadata.items()}
+        return StoredFacts(facts.size, facts.version, metadata)
 
     def _opened(self) -> StoreObject:
         location = self._location
@@ -99,7 +102,8 @@ class GoogleOrAzureObject:
 
     def _asked(self, ask: Callable[[], T]) -> T:
         try:
-            return ask()
+            with calls.one((self._location.scheme, self._location.conn_id)):
+                return ask()
         except UnreadableObjectError:
             raise
         except (ObjectExistsError, FileNotFoundError):
@@ -121,8 +125,3 @@ def unreadable(location: Location, error: Exception) -> UnreadableObjectError:
         f"Its store can't be read with the connection {location.conn_id!r} at the moment; the log of "
         "Airflow's API server says why."
     )
-
-
-def _as_facts(facts: ObjectFacts) -> StoredFacts:
-    metadata = {name.lower(): value for name, value in facts.metadata.items()}
-    return StoredFacts(facts.size, facts.version, metadata)
