@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.dag_code.dag_file import dag_file
 from airflow_provider_wiro.dag_code.literals import literal, untemplated
+from airflow_provider_wiro.exceptions import WiroUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,22 +19,19 @@ _MASKS = ("***", "?…")
 _MASKED = "A secret was here, which is masked: fill it in, best as a template."
 #: Batches' manifests cut longer texts.
 _LONGEST_WHOLE = 1_000
-_MODEL = re.compile(r"[^/\s]{1,100}/[^/]{1,200}")
 _LONGEST = 50_000
 
 
 def code_of(inputs: Inputs | None) -> str | None:
     """Return the code; None if the inputs aren't known, or not as a whole."""
-    if inputs is None or not inputs.is_whole or not _MODEL.fullmatch(inputs.model or ""):
-        return None
-    if _is_cut(inputs.parameters):
+    if inputs is None or not inputs.is_whole or _is_cut(inputs.parameters):
         return None
     try:
         arguments = [*_dict("parameters", inputs.parameters), *_files(inputs.files)]
         if inputs.label:
             arguments.append(f"        label={untemplated(inputs.label)},")
         code = dag_file(inputs.model or "", arguments)
-    except RecursionError:
+    except (WiroUsageError, RecursionError):  # of what is no model
         return None
     return code if len(code) <= _LONGEST else None
 
