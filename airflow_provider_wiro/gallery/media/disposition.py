@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote
 
 _LONGEST = 150
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f"\\/:*?<>|%]')
+_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f";\\/:*?<>|%]')
 
 
 def content_disposition(name: str, *, is_shown: bool) -> str:

@@ -47,11 +47,6 @@ def s3_client(aws_conn_id: str | None, region: str | None = None) -> Any:
         return client
 
 
-def forget_clients() -> None:
-    """Make new clients from now on."""
-    _clients.clear()
-
-
 def _new_client(aws_conn_id: str | None, region: str | None) -> Any:
     if aws_conn_id is not None:
         check_known(aws_conn_id, f"S3 with {aws_conn_id!r}")

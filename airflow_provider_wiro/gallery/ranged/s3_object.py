@@ -76,7 +76,8 @@ class S3Object:
 
         client = s3_client(self.aws_conn_id)
         found = client.get_object(Bucket=self.bucket, Key=self.key, Range=asked, **condition)
-        with found["Body"] as body:
+        body = found["Body"]
+        with body:  # which gives urllib3's own response, without botocore's errors
             answered = _TOTAL.fullmatch(found.get("ContentRange", ""))
             if answered is not None:
                 expected = int(answered[2]) - int(answered[1]) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.gallery.ranged.ranged_object import (
     BeyondEndError,
     MissingObjectError,
@@ -32,6 +33,8 @@ log = plain_logger(__name__)
 #: Each range of bytes would be a request more if the store's facts were asked for before each.
 _FACTS_SECONDS = 20.0
 _MOST_FACTS = 2000
+#: Of a message, in characters.
+_LONGEST = 500
 
 _facts: TimedCache[ObjectFacts] = TimedCache(_FACTS_SECONDS, _MOST_FACTS, time.monotonic)
 
@@ -117,6 +120,8 @@ def unreadable(location: Location, error: Exception) -> UnreadableObjectError:
     """Log why a store doesn't give an object's bytes, and return it as an error for the page."""
     shown = f"{location.scheme}://{location.bucket}/{location.path}"
     log.warning("Could not read %s with the connection %r: %s", shown, location.conn_id, type(error).__name__)
+    if isinstance(error, WiroUsageError):  # the URI names no one place
+        return MissingObjectError(str(error)[:_LONGEST])
     if isinstance(error, ImportError):
         return UnreadableObjectError(
             f"Airflow's API server has no provider for {location.scheme}:// installed."
