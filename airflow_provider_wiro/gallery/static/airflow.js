@@ -1,6 +1,6 @@
 // What the page has to do with Airflow: where it is mounted, its colours, and links out of its sandbox.
 
-import { button, el, icon } from "./dom.js";
+import { button, el } from "./dom.js";
 
 export const page = document.documentElement.dataset; // root, kind, url: filled in by the server
 
@@ -41,16 +41,15 @@ export function mediaUrl(url, origins) {
   return own || (origin !== location.origin && origins.includes(origin)) ? safe : null;
 }
 
-// A link: in the iframe its twin in Airflow's own page is followed, since the sandbox opens no windows.
-export function link(label, url, { symbol, ...attributes } = {}) {
+/** A link; null if its URL is none to follow. */
+export function link(label, url, attributes = {}) {
   const href = safeUrl(url);
-  if (href === null) return null;
-  const target = { href, target: "_blank", rel: "noopener noreferrer", "data-out": "" };
-  return el("a", { ...target, ...attributes }, label, symbol ? icon(symbol) : "");
+  return href && el("a", { href, target: "_blank", rel: "noopener noreferrer", class: "action", ...attributes }, label);
 }
 
+// In the iframe a link's twin in Airflow's own page is followed, since the sandbox opens no windows.
 function follow(event) {
-  const anchor = event.target instanceof Element ? event.target.closest("a[data-out]") : null;
+  const anchor = event.target instanceof Element ? event.target.closest("a") : null;
   if (anchor === null || outer === null || event.button > 1) return;
   event.preventDefault();
   const twin = outer.createElement("a");
@@ -97,11 +96,13 @@ async function copy(text) {
   return true;
 }
 
-export function copyButton(text, label, attributes = {}) {
+/** A button that says for a moment whether it has copied. */
+export function copyButton(text, label, symbol = null) {
   const node = button(label, async () => {
-    node.textContent = (await copy(text)) ? "Copied" : "Not copied";
-    setTimeout(() => node.replaceChildren(icon("copy"), attributes["aria-label"] ? "" : label), 1500);
-  }, { symbol: "copy", class: "quiet", ...attributes });
+    node.replaceChildren((await copy(text)) ? "Copied" : "Not copied");
+    setTimeout(() => node.replaceChildren(...face), 1500);
+  }, { symbol, class: "quiet" });
+  const face = [...node.childNodes];
   return node;
 }
 

@@ -7,7 +7,7 @@ export function el(name, attributes, ...children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.filter((child) => child || child === 0));
   return node;
 }
 
@@ -15,59 +15,41 @@ const ICONS = {
   play: "M8 5.5v13l11-6.5z",
   note: "M9 18V6l11-2v12M9 18a3 3 0 1 1-3-3 3 3 0 0 1 3 3Zm11-2a3 3 0 1 1-3-3 3 3 0 0 1 3 3Z",
   file: "M14 3H7a2 2 0 0 0-2 2v14a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2V8zm0 0v5h5",
-  picture: "M5 4h14a1 1 0 0 1 1 1v14a1 1 0 0 1-1 1H5a1 1 0 0 1-1-1V5a1 1 0 0 1 1-1Zm-1 13 5-5 4 4 3-3 4 4",
+  picture: "M4 4h16v16H4zm0 13 5-5 4 4 3-3 4 4",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
-  out: "M14 4h6v6M20 4l-9 9M18 14v6H4V6h6",
+  larger: "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
   left: "m15 5-7 7 7 7",
   right: "m9 5 7 7-7 7",
   close: "m6 6 12 12M18 6 6 18",
-  alert: "M12 8v5m0 3.5v.01M12 3l9.5 17h-19z",
+  alert: "M12 9v5m0 3v.01M12 3l9.5 17h-19z",
 };
 
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("class", "icon");
-  svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  const attributes = { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" };
+  for (const [key, value] of Object.entries(attributes)) svg.setAttribute(key, value);
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;
 }
 
+/** A button with a text, or with a symbol that the text names. */
 export function button(label, onclick, { symbol, ...attributes } = {}) {
-  const text = symbol && attributes["aria-label"] ? "" : label;
-  return el("button", { type: "button", onclick, ...attributes }, symbol ? icon(symbol) : "", text);
+  const name = symbol ? { "aria-label": label, title: label } : {};
+  return el("button", { type: "button", onclick, ...name, ...attributes }, symbol ? icon(symbol) : label);
 }
 
-const STATES = {
-  queued: "Queued",
-  running: "Running",
-  succeeded: "Succeeded",
-  success: "Succeeded",
-  reused: "Reused",
-  failed: "Failed",
-  cancelled: "Cancelled",
-  skipped: "Skipped",
-  not_run: "Not run",
-};
-
-// Airflow's own states are words, too: `up_for_retry` reads as "Up for retry".
+/** Also Airflow's own states are words: `up_for_retry` reads as "Up for retry". */
 export function stateWord(state) {
-  const words = String(state).replaceAll("_", " ");
-  return STATES[state] ?? words.charAt(0).toUpperCase() + words.slice(1);
+  const words = state === "success" ? "succeeded" : String(state).replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export function badge(state) {
-  return el("span", { class: "badge", "data-state": state }, stateWord(state));
-}
+export const badge = (state) => el("span", { class: "badge", "data-state": state }, short(stateWord(state), 40));
 
 const NUMBER = new Intl.NumberFormat("en");
 export const number = (value) => NUMBER.format(value);
-
-export function plural(count, one, many = `${one}s`) {
-  return `${number(count)} ${count === 1 ? one : many}`;
-}
 
 export function bytes(size) {
   if (typeof size !== "number") return "";
@@ -81,34 +63,36 @@ export function bytes(size) {
 }
 
 export function duration(seconds) {
-  if (seconds < 60) return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`;
+  if (seconds < 10) return `${Math.round(seconds * 10) / 10} s`;
   const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-// Airflow keeps the time zone that its user has chosen under this key.
+/** Airflow keeps the time zone that a user has chosen; without one it is the browser's. */
 function timeZone() {
   try {
-    const kept = localStorage.getItem("timezone");
-    const zone = kept && kept.startsWith('"') ? JSON.parse(kept) : kept;
+    const zone = localStorage.getItem("timezone").replaceAll('"', "");
     new Intl.DateTimeFormat("en", { timeZone: zone });
-    return zone || undefined;
+    return zone;
   } catch {
-    return undefined; // no storage here, or no such zone: the browser's own
+    return undefined; // none is chosen, or the browser doesn't know it
   }
 }
 
 export function time(iso) {
   const date = new Date(iso);
   if (Number.isNaN(date.getTime())) return el("span", {}, String(iso));
-  const shown = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone: timeZone() });
-  return el("time", { datetime: date.toISOString(), title: iso }, shown.format(date));
+  const format = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone: timeZone() });
+  return el("time", { datetime: date.toISOString(), title: iso }, format.format(date));
 }
 
-// Long texts are cut for what can't scroll: alternative texts and titles.
+/** A text in one line, for what can't scroll: alternative texts and labels. */
 export function short(text, most = 250) {
-  const line = String(text).replace(/\s+/g, " ").trim();
+  const line = String(text).slice(0, 4 * most).replace(/\s+/g, " ").trim();
   return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }
+
+/** What a card shows of a text that may be 100,000 characters long. */
+export const beginning = (text) => (text.length > 1500 ? `${text.slice(0, 1500)}…` : text);

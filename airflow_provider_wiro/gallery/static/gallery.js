@@ -6,16 +6,22 @@ import { badge, button, el, time } from "./dom.js";
 import { keep, makeSection, progressWords, rangeWords } from "./sections.js";
 
 const [LEAST_PAUSE, MOST_PAUSE] = [1, 60]; // seconds between two readings
+const AFTER_AN_ERROR = 5; // seconds
 const SAY_EVERY = 20_000; // milliseconds between two announcements to a screen reader
+const RELOAD_EVERY = 60_000; // milliseconds
+const IS_DAG = page.kind === "dag";
+const NOTHING = {
+  run: "No task of this DAG run has run a model at Wiro.",
+  task: "This task has run no model at Wiro.",
+  dag: "No run of this DAG has results of Wiro.",
+};
 
-const main = document.getElementById("main");
-const notice = document.getElementById("notice");
-const fresh = document.getElementById("fresh");
-const live = document.getElementById("live");
-const runs = new Map(); // run id → what makeRun has given
-const places = new URLSearchParams(location.hash.slice(1)); // which page of a section is open, also after a reload
-const runsBox = el("div", { class: "runs" });
+const [main, notice, fresh, live] = ["main", "notice", "fresh", "live"].map((id) => document.getElementById(id));
+const runsBox = el("div");
 const older = el("div", { class: "older" });
+const runs = new Map(); // run id → what makeRun has given
+const olderRuns = new Set(); // of the DAG's page: ids of those that one has asked for
+const places = new URLSearchParams(location.hash.slice(1)); // the pages that one has turned to, kept over a reload
 let origins = [];
 let timer = null;
 let misses = 0;
@@ -32,68 +38,65 @@ function makeRun(dagId, runId) {
   const sections = new Map();
   const head = el("div", { class: "runhead" });
   const box = el("div");
-  const node = el("article", { class: "run" }, page.kind === "dag" ? head : "", box);
-  const level = page.kind === "dag" ? 3 : 2;
   let headKey = "";
-
-  const makeOne = (section, run) => {
-    const key = page.kind === "dag" ? `${runId}/${section.id}` : section.id;
-    const url = section.task_id === null
-      ? path("wiro", "data", "runs", dagId, runId)
-      : path("wiro", "data", "tasks", dagId, runId, section.task_id, section.map_index);
-    const get = async (at) => {
-      const answer = await read(url, at);
-      const found = answer.runs.flatMap((one) => one.sections);
-      const own = found.find((one) => one.id === section.id) ?? found[0];
-      if (!own) throw new Refused(404, "These results are no longer there.");
-      origins = [...new Set([...origins, ...answer.origins])];
-      return own;
-    };
-    const turn = async (at) => {
-      made.node.setAttribute("aria-busy", "true");
-      try {
-        const own = await get(at);
-        remember(key, at);
-        made.update(own, origins);
-        made.arrive();
-        say(`${own.title}: ${rangeWords(own)}`);
-      } catch (error) {
-        complain(error);
-      } finally {
-        made.node.removeAttribute("aria-busy");
-      }
-    };
-    const made = makeSection({ level, turn, runUrl: page.kind === "dag" ? run.url : null });
-    return { ...made, key, get, turn };
-  };
-
   return {
-    node,
+    node: el("article", { class: "run" }, IS_DAG && head, box),
     async update(run) {
-      const key = JSON.stringify([run.state, run.at, run.url]);
-      if (page.kind === "dag" && key !== headKey) {
-        headKey = key;
-        head.replaceChildren(el("h2", { dir: "auto" }, link(run.run_id, run.url) ?? run.run_id), badge(run.state), run.at ? time(run.at) : "");
-      }
-      keep(box, sections, run.sections, (section) => section.id, (section) => makeOne(section, run));
-      await Promise.all(run.sections.map((section) => updateSection(sections.get(section.id), section)));
-      tellProgress(run);
+      const key = JSON.stringify([run.state, run.at]);
+      const name = link(run.run_id, run.url) ?? run.run_id;
+      if (key !== headKey) head.replaceChildren(el("h2", { dir: "auto" }, name), badge(run.state), run.at ? time(run.at) : "");
+      headKey = key;
+      keep(box, sections, run.sections, ({ id }) => id, (section) => makePagedSection(dagId, run, section));
+      await Promise.all(run.sections.map((section) => sections.get(section.id).read(section)));
     },
   };
 }
 
-/** A section shows what the page has of it, or the page of it that one has turned to. */
-async function updateSection(made, section) {
-  const at = places.get(made.key);
-  const isUnread = !section.cards.length && section.next !== null; // the server leaves it to us to ask for it
-  if (!at && !isUnread) return made.update(section, origins);
-  try {
-    return made.update(await made.get(at ?? section.next), origins);
-  } catch (error) {
-    if (error.status === 401 || error.status === 403 || error.status === 0) throw error;
-    remember(made.key, ""); // such as a page of a manifest that is written anew
-    return made.update(section, origins);
-  }
+/** A section that turns its pages by itself. */
+function makePagedSection(dagId, { run_id: runId, url: runUrl }, { id, task_id: taskId, map_index: mapIndex }) {
+  const key = IS_DAG ? `${runId}/${id}` : id;
+  const tail = taskId === null ? ["runs", dagId, runId] : ["tasks", dagId, runId, taskId, mapIndex];
+  const get = async (at) => {
+    const answer = await read(path("wiro", "data", ...tail), at);
+    const sections = answer.runs.flatMap((run) => run.sections);
+    const own = sections.find((section) => section.id === id) ?? sections[0];
+    if (!own) throw new Refused(404, "These results are no longer there.");
+    origins = [...new Set([...origins, ...answer.origins])];
+    return own;
+  };
+  const turn = async (at) => {
+    made.node.setAttribute("aria-busy", "true");
+    try {
+      const own = await get(at);
+      remember(key, at);
+      made.update(own, origins);
+      made.arrive();
+      say(`${own.title}: ${rangeWords(own)}`);
+    } catch (error) {
+      warn(error);
+    } finally {
+      made.node.removeAttribute("aria-busy");
+    }
+  };
+  const made = makeSection({ level: IS_DAG ? 3 : 2, turn, runUrl: IS_DAG ? runUrl : null });
+  return {
+    node: made.node,
+    /** Show what the page has of the section, or the page of it that one has turned to. */
+    async read(section) {
+      const at = places.get(key);
+      const isUnread = !section.cards.length && section.next !== null; // the server leaves it to us to ask for it
+      let own = section;
+      if (at || isUnread) {
+        try {
+          own = await get(at ?? section.next);
+        } catch (error) {
+          if (error.status !== 404 && error.status !== 422) throw error;
+          remember(key, ""); // that page is gone, such as of a manifest that was written anew
+        }
+      }
+      if (places.get(key) === at || own === section) made.update(own, origins); // else one has turned it meanwhile
+    },
+  };
 }
 
 async function refresh() {
@@ -108,92 +111,92 @@ async function refresh() {
     notice.hidden = true;
     plan(gallery.refresh_seconds);
   } catch (error) {
-    complain(error);
+    giveUp(error);
   } finally {
     isReading = false;
     main.removeAttribute("aria-busy");
   }
 }
 
-/** Read again after `seconds`; at once when the tab is looked at again. */
+/** Read again after `seconds`, or as soon as the page is looked at again. */
 function plan(seconds) {
+  clearTimeout(timer);
   const isOn = typeof seconds === "number";
   fresh.textContent = isOn ? "Updates by itself" : "";
   fresh.classList.toggle("on", isOn);
   if (!isOn) return;
   const pause = Math.min(MOST_PAUSE, Math.max(LEAST_PAUSE, seconds) * 2 ** misses);
   timer = setTimeout(() => {
-    if (!document.hidden) return refresh();
-    return document.addEventListener("visibilitychange", refresh, { once: true });
+    if (document.hidden) document.addEventListener("visibilitychange", refresh, { once: true });
+    else refresh();
   }, pause * 1000);
 }
 
 async function show(gallery) {
-  const hasSome = gallery.runs.some((run) => run.sections.some((section) => section.cards.length || section.note || section.progress || section.next));
-  if (!hasSome) return empty(...nothingWords(gallery));
+  const isThere = ({ cards, note, progress, next }) => cards.length || note || progress || next;
+  if (!gallery.runs.some((run) => run.sections.some(isThere))) {
+    if (gallery.refresh_seconds === null) return replaceAll("No Wiro results here", NOTHING[page.kind]);
+    return replaceAll("Nothing yet", "Results appear here as soon as there are some.");
+  }
   if (!runsBox.isConnected) main.replaceChildren(runsBox, older);
-  const ids = gallery.runs.map((run) => run.run_id);
-  const kept = [...runs.keys()].filter((id) => page.kind === "dag" && !ids.includes(id) && runs.get(id).isOlder);
-  keep(runsBox, runs, [...ids, ...kept], (id) => id, (id) => makeRun(gallery.dag_id, id));
-  if (!older.hasChildNodes() || !kept.length) offerOlder(gallery);
+  const latest = gallery.runs.map((run) => run.run_id);
+  const before = [...olderRuns].filter((id) => !latest.includes(id));
+  keep(runsBox, runs, [...latest, ...before], (id) => id, (id) => makeRun(gallery.dag_id, id));
+  if (!before.length) offerOlder(gallery.next);
   await Promise.all(gallery.runs.map((run) => runs.get(run.run_id).update(run)));
+  const going = gallery.runs.flatMap((run) => run.sections).filter(({ progress: some }) => some && some.done + some.failed < some.total);
+  if (going.length && performance.now() - saidAt > SAY_EVERY) {
+    say(going.map((section) => `${section.title}: ${progressWords(section.progress)}`).join(". "));
+  }
+  return null;
 }
 
 /** The DAG's page has a button for the runs before those that are shown. */
-function offerOlder(gallery) {
-  if (gallery.next === null) return older.replaceChildren();
-  return older.replaceChildren(button("Older runs", async (event) => {
-    event.target.disabled = true;
+function offerOlder(at) {
+  older.replaceChildren(at === null ? "" : button("Older runs", async ({ currentTarget }) => {
+    currentTarget.disabled = true;
     try {
-      const before = await read(page.url, gallery.next);
-      origins = [...new Set([...origins, ...before.origins])];
-      const unseen = before.runs.filter((run) => !runs.has(run.run_id));
-      for (const run of unseen) {
-        runs.set(run.run_id, { ...makeRun(before.dag_id, run.run_id), isOlder: true });
+      const answer = await read(page.url, at);
+      origins = [...new Set([...origins, ...answer.origins])];
+      for (const run of answer.runs.filter(({ run_id: id }) => !runs.has(id))) {
+        olderRuns.add(run.run_id);
+        runs.set(run.run_id, makeRun(answer.dag_id, run.run_id));
         runsBox.append(runs.get(run.run_id).node);
+        await runs.get(run.run_id).update(run);
       }
-      offerOlder(before);
-      await Promise.all(unseen.map((run) => runs.get(run.run_id).update(run)));
+      offerOlder(answer.next);
     } catch (error) {
-      event.target.disabled = false;
-      complain(error);
+      warn(error);
+      currentTarget.disabled = false;
     }
-  }));
+  }, { class: "quiet" }));
 }
 
-const NOTHING = {
-  run: "No task of this DAG run has run a model at Wiro.",
-  task: "This task has run no model at Wiro.",
-  dag: "No run of this DAG has results of Wiro.",
-};
-
-function nothingWords({ refresh_seconds: seconds }) {
-  return seconds === null ? ["No Wiro results here", NOTHING[page.kind]] : ["Nothing yet", "Results appear here as soon as there are some."];
-}
-
-function empty(title, sentence) {
+function replaceAll(title, sentence) {
   runs.clear();
   runsBox.replaceChildren();
   main.replaceChildren(el("div", { class: "empty" }, el("h2", {}, title), el("p", { dir: "auto" }, sentence)));
 }
 
+function wordsOf(error) {
+  if (error instanceof Refused) return error.words;
+  console.error(error);
+  return ["This page is broken", "Load it again. If that doesn't help, the browser's console has the reason."];
+}
+
+/** Say why something is not there; all else stays. */
+function warn(error) {
+  notice.textContent = wordsOf(error).join(". ");
+  notice.hidden = false;
+}
+
 /** Say why there is nothing, or nothing new. What is shown stays, unless one may no longer see it. */
-function complain(error) {
-  if (!(error instanceof Refused)) {
-    console.error(error);
-    error = new Refused(-1, "The page doesn't understand the answer. Refresh it; if that doesn't help, the API server runs another version.");
-  }
-  const [title, sentence] = error.words;
+function giveUp(error) {
   const isBarred = error.status === 401 || error.status === 403;
-  if (!runs.size || isBarred) {
-    empty(title, sentence);
-  } else {
-    notice.hidden = false;
-    notice.textContent = `${title}. ${sentence}`;
-  }
-  if (isBarred || error.status === 404) return;
+  if (isBarred || !runs.size) replaceAll(...wordsOf(error));
+  else warn(error);
   misses = Math.min(misses + 1, 5);
-  plan(fresh.classList.contains("on") || !runs.size ? 5 : null);
+  plan(error.status === 0 || error.status >= 500 ? AFTER_AN_ERROR : null);
 }
 
 function say(words) {
@@ -201,18 +204,12 @@ function say(words) {
   saidAt = performance.now();
 }
 
-function tellProgress(run) {
-  if (performance.now() - saidAt < SAY_EVERY) return;
-  const going = run.sections.filter(({ progress }) => progress && progress.done + progress.failed < progress.total);
-  if (going.length) say(going.map((section) => `${section.title}: ${progressWords(section.progress)}`).join(". "));
-}
-
 // Results from a store that the page's Content-Security-Policy does not name yet: a page that is loaded again has it.
 document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => {
-  const isMedia = effectiveDirective === "img-src" || effectiveDirective === "media-src";
-  const key = `wiro-gallery ${location.pathname} ${origins}`;
-  if (!isMedia || !origins.length || sessionStorage.getItem(key)) return;
-  sessionStorage.setItem(key, "loaded again");
+  const key = `wiro-gallery ${location.pathname}`;
+  const isRecent = Date.now() - Number(sessionStorage.getItem(key)) < RELOAD_EVERY;
+  if (!["img-src", "media-src"].includes(effectiveDirective) || !origins.length || isRecent) return;
+  sessionStorage.setItem(key, Date.now());
   location.reload();
 });
 

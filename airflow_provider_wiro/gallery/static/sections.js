@@ -1,7 +1,8 @@
 // A section: its heading, how far it is, its pages, and the grid of its cards.
 
+import { measurePrompts } from "./about.js";
 import { link } from "./airflow.js";
-import { makeCard, measurePrompts } from "./cards.js";
+import { makeCard } from "./cards.js";
 import { badge, button, el, number } from "./dom.js";
 import { openViewer, refreshViewer } from "./viewer.js";
 
@@ -20,11 +21,13 @@ export function makeSection(place) {
   const cards = new Map(); // id → what makeCard has given
   let now = null;
   let headKey = "";
+  let origins = [];
+  const open = (id, index, time) => openViewer(self, id, index, time, origins);
   const self = {
     node,
     cards: () => now.cards,
-    update(section, origins) {
-      now = section;
+    update(section, allowed) {
+      [now, origins] = [section, allowed];
       const { cards: _, ...head } = section;
       const key = JSON.stringify([head, section.cards.length]);
       if (key !== headKey) {
@@ -36,9 +39,8 @@ export function makeSection(place) {
         showProgress(progress, section);
         pagers.forEach((pager, position) => showPager(pager, section, place, position));
       }
-      const open = (id, index, time) => openViewer(self, id, index, origins, time);
-      keep(grid, cards, section.cards, (card) => card.id, () => makeCard({ origins, level: place.level + 1, open }));
-      section.cards.forEach((card) => cards.get(card.id).update(card));
+      keep(grid, cards, section.cards, (card) => card.id, () => makeCard({ level: place.level + 1, open }));
+      section.cards.forEach((card) => cards.get(card.id).update(card, origins));
       measurePrompts(grid);
       refreshViewer(self);
     },
@@ -70,7 +72,7 @@ export function keep(parent, made, items, idOf, make) {
 
 const PARTS = [["done", "done"], ["failed", "failed"], ["running", "running"], ["queued", "queued"]];
 
-/** Counts as a sentence; null if there is nothing to say. */
+/** Counts as words. */
 export function progressWords(progress) {
   const parts = PARTS.filter(([key]) => progress[key]).map(([key, word]) => `${number(progress[key])} ${word}`);
   return `${parts.join(", ") || "nothing begun"} of ${number(progress.total)}`;
@@ -106,8 +108,8 @@ function showPager(pager, section, place, position) {
   pager.hidden = !(isPaged || (isPart && place.runUrl)) || (position === 1 && cards.length < 7);
   pager.setAttribute("aria-label", `Pages of ${section.title}${position ? ", below" : ""}`);
   if (pager.hidden) return pager.replaceChildren();
-  if (isPart) return pager.replaceChildren(link(`All ${number(total)}`, place.runUrl, { class: "action" }) ?? "");
-  const turn = (label, at, symbol) => button(label, () => place.turn(at), { symbol, class: "quiet", "aria-label": label, disabled: at === null });
+  if (isPart) return pager.replaceChildren(link(`All ${number(total)}`, place.runUrl) ?? "");
+  const turn = (label, at, symbol) => button(label, () => place.turn(at), { symbol, class: "quiet", disabled: at === null });
   const parts = [
     el("span", { class: "range" }, rangeWords(section)),
     turn("Previous page", previous, "left"),

@@ -1,48 +1,45 @@
 // The larger view: one output at a time, with everything that is known of its run.
 
+import { cutBy, factsOf, linksOf, parametersOf } from "./about.js";
 import { link, mediaUrl } from "./airflow.js";
-import { factsOf, isCut, linksOf, parametersOf } from "./cards.js";
 import { badge, button, el, number } from "./dom.js";
-import { nameOf, wholeNode } from "./media.js";
+import { isShown, live, nameOf, plain } from "./media.js";
 
-const TEXT = -1; // the place of an answer or an error, after the outputs
+const TEXT = -1;
 
 /** What a card has to look at: its outputs, then its text. A card with neither has one view, too. */
 function viewsOf(card) {
-  const views = card.media.map((media, index) => ({ card, index }));
-  if (card.text || card.error || !views.length) views.push({ card, index: TEXT });
-  return views;
+  const views = card.media.map((_, index) => ({ card, index }));
+  return card.text || card.error || !views.length ? [...views, { card, index: TEXT }] : views;
 }
 
 const figure = el("div", { class: "figure" });
-const aside = el("div", { class: "about" });
-const count = el("p", { class: "dim", "aria-live": "polite" });
-const dialog = el("dialog", { class: "viewer", "aria-label": "Larger view" },
-  el("div", { class: "bar" }, count,
-    button("Previous", () => move(-1), { symbol: "left", class: "quiet", "aria-label": "Previous" }),
-    button("Next", () => move(1), { symbol: "right", class: "quiet", "aria-label": "Next" }),
-    button("Close", () => dialog.close(), { symbol: "close", class: "quiet", "aria-label": "Close" })),
-  el("div", { class: "both" }, figure, aside));
+const about = el("div", { class: "about", tabindex: 0, role: "region", "aria-label": "About it" });
+const count = el("p", { "aria-live": "polite" });
+const previous = button("Previous", () => move(-1), { symbol: "left", class: "quiet" });
+const next = button("Next", () => move(1), { symbol: "right", class: "quiet" });
+const close = button("Close", () => dialog.close(), { symbol: "close", class: "quiet" });
+const dialog = el("dialog", { class: "viewer" },
+  el("div", { class: "bar" }, count, previous, next, close), el("div", { class: "both" }, figure, about));
 
 let views = [];
 let at = 0;
 let origins = [];
 let source = null; // the section whose cards are shown
 
-/** Open at an output of a card; `null` is its first view, -1 its text. */
-export function openViewer(section, cardId, index, allowed, time = 0) {
-  source = section;
-  origins = allowed;
-  views = section.cards().flatMap(viewsOf);
-  const own = views.findIndex((view) => view.card.id === cardId);
-  const exact = views.findIndex((view) => view.card.id === cardId && view.index === index);
-  at = Math.max(0, exact === -1 ? own : exact);
-  if (!dialog.isConnected) document.body.append(dialog);
-  for (const playing of document.querySelectorAll("main video, main audio")) playing.pause();
+/** Open at an output of a card, -1 is its text, else at its first view; a film at this time. */
+export function openViewer(section, cardId, index, time, allowed) {
+  [source, origins, views] = [section, allowed, section.cards().flatMap(viewsOf)];
+  const isOwn = (view) => view.card.id === cardId;
+  const exact = views.findIndex((view) => isOwn(view) && view.index === index);
+  at = Math.max(exact, exact === -1 ? views.findIndex(isOwn) : 0);
+  for (const player of document.querySelectorAll("main video, main audio")) player.pause();
+  document.body.append(dialog);
   show();
-  const film = figure.querySelector("video");
-  if (film && time) film.addEventListener("loadedmetadata", () => { film.currentTime = time; }, { once: true });
+  const film = time ? figure.querySelector("video") : null;
+  film?.addEventListener("loadedmetadata", () => { film.currentTime = time; }, { once: true });
   dialog.showModal();
+  close.focus();
 }
 
 /** After the section was read again: the same output, among the cards that are there now. */
@@ -51,70 +48,58 @@ export function refreshViewer(section) {
   const { card, index } = views[at];
   const now = section.cards().flatMap(viewsOf);
   const found = now.findIndex((view) => view.card.id === card.id && view.index === index);
-  if (found === -1) return; // what one looks at stays until one moves on
+  if (found === -1) return; // what one looks at stays until one closes it
   const hasChanged = JSON.stringify(now[found].card) !== JSON.stringify(card);
-  views = now;
-  at = found;
+  [views, at] = [now, found];
   label();
-  if (hasChanged) aside.replaceChildren(...aboutOf(views[at].card, views[at].index));
+  if (hasChanged) about.replaceChildren(...aboutOf(views[at]));
 }
 
 function move(step) {
-  const next = at + step;
-  if (next < 0 || next >= views.length) return;
-  at = next;
+  if (!views[at + step]) return;
+  at += step;
   show();
 }
 
 function label() {
   count.textContent = `${number(at + 1)} of ${number(views.length)}`;
-  const [previous, next] = dialog.querySelectorAll(".bar button");
   previous.disabled = at === 0;
   next.disabled = at === views.length - 1;
+  dialog.setAttribute("aria-label", views[at].card.title);
 }
 
 function show() {
   const { card, index } = views[at];
+  const media = card.media[index];
   label();
-  dialog.setAttribute("aria-label", card.title);
-  if (index === TEXT) {
-    const text = card.text ?? card.error;
-    figure.replaceChildren(el("div", { class: card.text ? "text" : "text error", dir: "auto", tabindex: "0" }, text || "No outputs"));
-  } else {
-    figure.replaceChildren(wholeNode(card, index, origins));
-  }
-  aside.replaceChildren(...aboutOf(card, index));
-  aside.scrollTop = 0;
+  if (index === TEXT) figure.replaceChildren(el("div", { class: card.text ? "text" : "text error", dir: "auto", tabindex: 0 }, card.text ?? card.error ?? "No outputs"));
+  else figure.replaceChildren(isShown(media, origins) ? live(card, index, origins) : plain(media, origins));
+  about.replaceChildren(...aboutOf(views[at]));
+  about.scrollTop = 0;
 }
 
-function aboutOf(card, index) {
-  const media = index === TEXT ? null : card.media[index];
-  const url = media ? mediaUrl(media.url, origins) : null;
+function aboutOf({ card, index }) {
+  const media = card.media[index];
   const parameters = parametersOf(card);
+  const reason = card.text && cutBy(card);
   return [
     el("div", { class: "head" }, el("h2", { dir: "auto" }, card.title), badge(card.state)),
     factsOf(card),
-    card.error && index !== TEXT ? el("p", { class: "errorline", dir: "auto" }, card.error) : null,
-    card.text && card.finish_reason && isCut(card) ? el("p", { class: "errorline" }, `The answer is incomplete: ${card.finish_reason}`) : null,
-    card.prompt ? el("h3", {}, "Prompt") : null,
-    card.prompt ? el("p", { class: "prompt open", dir: "auto" }, card.prompt) : null,
-    parameters.length ? el("h3", {}, "Parameters") : null,
-    parameters.length ? el("dl", {}, ...parameters.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)])) : null,
-    media ? el("h3", {}, "Output") : null,
-    media ? el("p", { dir: "auto" }, nameOf(media)) : null,
-    url && media.kind !== "file" ? link("Open alone", url, { class: "action" }) : null,
+    card.error && (media || card.text) && el("p", { class: "errorline", dir: "auto" }, card.error),
+    reason && el("p", { class: "errorline" }, `The answer is incomplete. The model ended by: ${reason}`),
+    ...(card.prompt ? [el("h3", {}, "Prompt"), el("p", { class: "prompt open", dir: "auto" }, card.prompt)] : []),
+    ...(parameters.length ? [el("h3", {}, "Parameters"), el("dl", {}, ...parameters.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]))] : []),
+    ...(media ? [el("h3", {}, "Output"), el("p", { dir: "auto" }, nameOf(media)), isShown(media, origins) && link("Open the original", mediaUrl(media.url, origins))] : []),
     linksOf(card),
   ].filter(Boolean);
 }
 
 dialog.addEventListener("keydown", (event) => {
-  const isPlayer = event.target instanceof HTMLMediaElement; // its arrows seek
-  if (isPlayer || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (step) {
-    event.preventDefault();
-    move(step);
-  }
+  const isPlayers = event.target instanceof HTMLMediaElement; // there arrows seek
+  if (!step || isPlayers || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  move(step);
 });
 dialog.addEventListener("close", () => figure.replaceChildren());
-dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); });

@@ -112,6 +112,8 @@ class Site:
             return Answer(_AIRFLOW_UI.format(**query).encode(), "text/html; charset=utf-8")
         if split.path == "/ui.css":
             return Answer(_UI_CSS.encode(), "text/css")
+        if split.path == "/favicon.ico":
+            return Answer(b"", "image/png", 204)
         if split.path in self.media:
             return self.media[split.path]()
         path = split.path.removeprefix(self.root)

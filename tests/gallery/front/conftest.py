@@ -1,0 +1,122 @@
+"""Chromium, and a site for it; a test fails if the page logs an error that it does not expect."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.gallery.front.recorded import RUN_TAIL, serve_media
+from tests.gallery.front.site import SANDBOX, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Frame, Page
+
+#: Chromium says so of Airflow's own sandbox.
+_KNOWN = "both allow-scripts and allow-same-origin"
+
+
+# Not for the whole session: while it lives, asyncio has a running loop, which tests of coroutines can't have.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Start Debian's Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Return a site with the recorded media, and no results yet."""
+    made = Site()
+    serve_media(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def other_site() -> Iterator[Site]:
+    """Return a site of another origin, as S3 is."""
+    made = Site()
+    serve_media(made)
+    yield made
+    made.close()
+
+
+class Visits:
+    """
+    Pages of the gallery that a test opens.
+
+    :ivar expected: parts of messages in the browser's console that the test expects.
+    :ivar problems: what the console had beside these.
+    """
+
+    def __init__(self, browser: Browser, site: Site) -> None:
+        self._browser = browser
+        self._site = site
+        self._contexts: list[Any] = []
+        self.expected: list[str] = []
+        self.problems: list[str] = []
+
+    def open(
+        self, tail: str = RUN_TAIL, *, width: int = 1200, height: int = 900, wait: bool = True, **options: Any
+    ) -> Page:
+        """Open a page alone in a tab; its cards are there, if it waits."""
+        page = self._new_page(width, height, options)
+        page.goto(self._site.page(tail))
+        if wait:
+            page.locator("main:not([aria-busy])").wait_for()
+        return page
+
+    def open_in_airflow(
+        self,
+        tail: str = RUN_TAIL,
+        *,
+        theme: str = "light",
+        sandbox: str = SANDBOX,
+        width: int = 1200,
+        height: int = 900,
+        **options: Any,
+    ) -> tuple[Page, Frame]:
+        """Open a page in Airflow's iframe; return Airflow's page and the gallery in it."""
+        page = self._new_page(width, height, options)
+        page.goto(self._site.in_airflow(tail, theme=theme, sandbox=sandbox))
+        frame = page.frames[1]
+        frame.locator("main:not([aria-busy])").wait_for()
+        return page, frame
+
+    def close(self) -> None:
+        """Close all."""
+        for context in self._contexts:
+            context.close()
+
+    def _new_page(self, width: int, height: int, options: dict[str, Any]) -> Page:
+        context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.set_default_timeout(10_000)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self._note("error", str(error)))
+        page.on("dialog", lambda dialog: (self.problems.append(dialog.message), dialog.dismiss()))
+        return page
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not any(part in text for part in [_KNOWN, *self.expected]):
+            self.problems.append(text)
+
+
+@pytest.fixture
+def visits(chromium: Browser, site: Site) -> Iterator[Visits]:
+    """Open pages; at the end the browser's console must be empty."""
+    made = Visits(chromium, site)
+    yield made
+    made.close()
+    assert made.problems == []
