@@ -90,6 +90,10 @@ test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .
 test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
 	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
 
+.PHONY: test-gallery
+test-gallery: $(INSTALLED) ## look at the gallery in Chromium on real Airflows; VERSIONS=3.3.2, SCREENSHOTS=docs/images
+	@exec $(BIN)/python -m tests.programs.gallery $(VERSIONS) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
+
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one
 	@exec $(BIN)/python -m tests.programs.faults

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
+from airflow_provider_wiro.error_xcom import leaving_error
 from airflow_provider_wiro.exceptions import (
     WiroAnswerTooLargeError,
     WiroApiError,
@@ -158,7 +159,8 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 def in_brief(method: F) -> F:
     """
-    Have Airflow print only the message of the provider's own errors, which says all that a user needs.
+    Have Airflow print only the message of the provider's own errors, which says all that a user needs, and
+    leave what fails a try as an XCom.
 
     Airflow prints an exception with its causes, each with its frames, so that one sentence stood twice among
     50 lines. The traceback is logged at DEBUG. Any other exception is a bug, or comes from other code, and
@@ -170,7 +172,8 @@ def in_brief(method: F) -> F:
     @wraps(method)
     def brief(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, *args, **kwargs)
+            with leaving_error(self, (*args, *kwargs.values()), unless=TaskStoppedError):
+                return method(self, *args, **kwargs)
         except (WiroError, AirflowFailException, AirflowSensorTimeout) as error:
             failure: BaseException = error
         except AirflowException as error:

@@ -71,7 +71,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "config": {
             "wiro": {
-                "description": "Where WiroRunOperator records its runs, and how long it tolerates an outage.",
+                "description": (
+                    "Where WiroRunOperator records its runs, how long it tolerates an outage, and what the "
+                    "gallery shows."
+                ),
                 "options": {
                     "state_path": {
                         "description": (
@@ -152,6 +155,37 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "https://minio.example.com/browser/{bucket}/{key}",
                         "default": None,
+                    },
+                    "gallery": {
+                        "description": (
+                            "Whether Airflow's UI has the tab Wiro gallery on DAGs, DAG runs and task "
+                            "instances (Airflow 3.1 and newer). Read when the API server starts."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    },
+                    "gallery_media": {
+                        "description": (
+                            "How the gallery's browsers get the files: `presigned`, from the store itself by "
+                            "URLs that are valid for minutes; or `streamed`, through Airflow's API server, "
+                            "where browsers can't reach the store."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "string",
+                        "example": "streamed",
+                        "default": "presigned",
+                    },
+                    "gallery_unlanded": {
+                        "description": (
+                            "Whether the gallery also shows outputs that no task has landed, by Wiro's own "
+                            "links. Who has such a link needs no right in Airflow to open it."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "boolean",
+                        "example": None,
+                        "default": "False",
                     },
                 },
             }

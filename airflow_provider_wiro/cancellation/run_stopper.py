@@ -82,6 +82,11 @@ class RunStopper:
 
     # What is known about the task.
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether Airflow has stopped the task."""
+        return self._is_killed
+
     def leave_to_later_try(self, is_overtaken: Callable[[], bool]) -> None:
         """
         Stop nothing once the record is a later try's, which follows the task.

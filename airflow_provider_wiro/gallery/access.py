@@ -12,8 +12,20 @@ from fastapi import Depends, HTTPException, Request
 _ENTITIES = (DagAccessEntity.RUN, DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM)
 #: Airflow's columns of ids are no wider.
 _LONGEST_ID = 250
-#: What an id of Airflow's API stands for "all DAGs" with.
-_ALL_DAGS = "~"
+#: Airflow's API takes it for all DAGs, or all runs of one.
+_ALL = "~"
+
+
+def may_see(request: Request, user: GetUserDep, dag_id: str) -> bool:
+    """Return whether a user may see what the gallery shows of another DAG than the path's."""
+    if not _can_be(dag_id):
+        return False
+    try:
+        for entity in _ENTITIES:
+            requires_access_dag(method="GET", access_entity=entity, param_dag_id=dag_id)(request, user)
+    except HTTPException:
+        return False
+    return True
 
 
 def _names_one_dag(request: Request, _user: GetUserDep) -> None:
@@ -23,9 +35,13 @@ def _names_one_dag(request: Request, _user: GetUserDep) -> None:
     It comes before the auth manager is asked, which takes `~` for all DAGs, but after the user is known.
     """
     ids = [value for name, value in request.path_params.items() if name.endswith("_id")]
-    is_possible = all(0 < len(value) <= _LONGEST_ID and value.isprintable() for value in ids)
-    if not is_possible or request.path_params["dag_id"] == _ALL_DAGS:
+    if not all(_can_be(each) for each in ids):
         raise HTTPException(404)
+
+
+def _can_be(id_of_airflow: str) -> bool:
+    is_possible = 0 < len(id_of_airflow) <= _LONGEST_ID and id_of_airflow.isprintable()
+    return is_possible and id_of_airflow != _ALL
 
 
 #: Of each route that shows something of a DAG. Its path has to have `dag_id`.

@@ -11,16 +11,18 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import quote
 
+from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.utils.session import create_session
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 
 from airflow_provider_wiro.gallery import reading
-from airflow_provider_wiro.gallery.access import IS_SIGNED_IN, SEES_THE_DAG
+from airflow_provider_wiro.gallery.access import IS_SIGNED_IN, SEES_THE_DAG, may_see
 from airflow_provider_wiro.gallery.headers import SafeHeaders, page_policy
+from airflow_provider_wiro.gallery.media import respond
 from airflow_provider_wiro.gallery.package_files import package_file, page_html
 from airflow_provider_wiro.gallery.page import Gallery
 
@@ -47,6 +49,9 @@ _SENTENCES = {
 
 #: Where a page of cards begins: `at` of a section.
 At = Annotated[str, Query(max_length=100)]
+#: Of a file: the result itself, an item of its batch, or a line of its export; and the file's position there.
+Place = Annotated[str, Path(pattern=r"^(-|b?[0-9]{1,18})$")]
+Index = Annotated[int, Path(ge=0, lt=2**31)]
 
 of_a_dag = APIRouter(dependencies=SEES_THE_DAG)
 of_the_package = APIRouter(dependencies=IS_SIGNED_IN)
@@ -91,13 +96,22 @@ def dag_data(dag_id: str, at: At = "") -> Response:
 
 @of_a_dag.api_route("/media" + _TASK + "/{place}/{index}", methods=_READS)
 def media(
-    request: Request, dag_id: str, run_id: str, task_id: str, map_index: str, place: str, index: int
+    request: Request,
+    user: GetUserDep,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: str,
+    place: Place,
+    index: Index,
 ) -> Response:
     """Return an output that the task instance's result names: its bytes, or where they are."""
+    number = _map_index(map_index)
     with _reading() as session:
-        output = reading.find_output(session, dag_id, run_id, task_id, _map_index(map_index), place, index)
-    del request
-    raise LookupError(f"{output.name} can't be shown yet.")
+        output = reading.find_output(session, dag_id, run_id, task_id, number, place, index)
+    return respond(
+        output, request.headers, request.method, may_see_dag=lambda other: may_see(request, user, other)
+    )
 
 
 @of_the_package.api_route("/static/{name}", methods=_READS)
@@ -190,5 +204,7 @@ def _routes() -> FastAPI:
     return made
 
 
+routes = _routes()
+
 #: What the API server mounts.
-app = SafeHeaders(_routes())
+app = SafeHeaders(routes)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     _Message = MutableMapping[str, Any]
     _App = Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Any]
 
-#: What isn't a page of ours is never a document with a right of its own, whatever its bytes are.
+#: Of everything but the gallery's pages: a document with no rights, whatever its bytes are.
 _NO_PAGE = "default-src 'none'; sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 
 _DEFAULTS = {

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.gallery.left.rows import InstanceKey
+from airflow_provider_wiro.gallery.pages.dag_page import read_dag_page
+from airflow_provider_wiro.gallery.pages.outputs import read_output
+from airflow_provider_wiro.gallery.pages.page_parts import Building
+from airflow_provider_wiro.gallery.pages.run_page import read_run_page, read_task_page
+
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
@@ -18,22 +24,20 @@ def run_gallery(session: Session, dag_id: str, run_id: str, at: str = "") -> Gal
     :param at: the page of its single runs, as a section names it.
     :raises LookupError: there is no such DAG run.
     """
-    raise LookupError(f"No DAG run {run_id!r} of {dag_id!r} was found (page {at!r}).")
+    return read_run_page(session, dag_id, run_id, at, Building())
 
 
 def task_gallery(
     session: Session, dag_id: str, run_id: str, task_id: str, map_index: int, at: str = ""
 ) -> Gallery:
     """
-    Return what the page of a task instance shows.
+    Return what the page of a task instance shows: nothing, if its task is none of this provider's.
 
     :param map_index: -1 if it isn't mapped; of a mapped task -1 is all of its task instances.
     :param at: the page of its section, as the section names it.
     :raises LookupError: there is no such task instance.
     """
-    raise LookupError(
-        f"No task instance {task_id!r} [{map_index}] was found in {dag_id!r}, {run_id!r}, {at!r}."
-    )
+    return read_task_page(session, dag_id, InstanceKey(run_id, task_id, map_index), at, Building())
 
 
 def dag_gallery(session: Session, dag_id: str, at: str = "") -> Gallery:
@@ -42,7 +46,7 @@ def dag_gallery(session: Session, dag_id: str, at: str = "") -> Gallery:
 
     :param at: older runs, as :attr:`~airflow_provider_wiro.gallery.page.Gallery.next` names them.
     """
-    raise LookupError(f"No DAG {dag_id!r} was found (page {at!r}).")
+    return read_dag_page(session, dag_id, at, Building())
 
 
 def media_origins(
@@ -51,13 +55,17 @@ def media_origins(
     """
     Return where the media of a page come from beside the API server, for its Content-Security-Policy.
 
-    It can lack one that the page's JSON names: then the page is loaded again.
+    No manifest is read for it, so it can lack one that the page's JSON names: then the page is loaded again.
 
     :param run_id: None: the page of the DAG.
     :param task_id: None: the page of the DAG run.
     """
-    del session, dag_id, run_id, task_id, map_index
-    return ()
+    building = Building(manifests=0)
+    if run_id is None:
+        return read_dag_page(session, dag_id, "", building).origins
+    if task_id is None:
+        return read_run_page(session, dag_id, run_id, "", building).origins
+    return read_task_page(session, dag_id, InstanceKey(run_id, task_id, map_index), "", building).origins
 
 
 def find_output(
@@ -71,4 +79,4 @@ def find_output(
     :param index: its position among the files there, from 0.
     :raises LookupError: the result names no such output.
     """
-    raise LookupError(f"No output {place}/{index} of {task_id!r} [{map_index}] in {dag_id!r}, {run_id!r}.")
+    return read_output(session, dag_id, InstanceKey(run_id, task_id, map_index), place, index)

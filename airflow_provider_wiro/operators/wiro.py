@@ -314,6 +314,11 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         result: RunSummary = super().resume_execution(next_method, next_kwargs, context)
         return result
 
+    @property
+    def _is_killed(self) -> bool:
+        """Whether Airflow has stopped the task, as in the provider's other operators."""
+        return self._stopper.is_killed
+
     def on_kill(self) -> None:
         """Stop the Wiro task. Airflow calls this in a signal handler, after which execution continues."""
         self._stopper.kill()

@@ -75,12 +75,13 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     use, so that what S3 refuses fails the task with nothing paid.
 
     The manifest is a file of JSON Lines, in the order of the inputs, a line an item: ``{"item" (its number,
-    from 0), "id"?, "data"?, "input_digest", "status": "succeeded" | "failed" | "not_run" | "reused" (made
-    before, with ``reuse_results`` or ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were
-    sent), "cost_usd", "elapsed_seconds", "outputs": [...], "text", "finish_reason", "usage", "error"?,
-    "files"?: [...], "deleted"?}``, with outputs, text, finish reason and usage as in a run summary and files
-    as WiroToS3Operator returns them. It is also written when the task fails. Items that failed or were not
-    run are in ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
+    from 0), "id"?, "data"?, "input_digest", "input" (the item's own, shortened, without secrets), "status":
+    "succeeded" | "failed" | "not_run" | "reused" (made before, with ``reuse_results`` or
+    ``retry_failed_only``), "wiro_task_id", "attempts" (runs that were sent), "cost_usd", "elapsed_seconds",
+    "outputs": [...], "text", "finish_reason", "usage", "error"?, "files"?: [...], "deleted"?}``, with
+    outputs, text, finish reason and usage as in a run summary and files as WiroToS3Operator returns them. It
+    is also written when the task fails. Items that failed or were not run are in
+    ``<manifest_uri>.failed.jsonl`` as well, in the form of ``inputs``.
 
     :param model: ``owner/model``. (templated)
     :param inputs: what to run: a list of dicts, each the parameters of one run; or the path or object-storage
@@ -631,6 +632,11 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
         """Report what a batch that failed, or was stopped, has cost by then."""
         return None if self._execution is None else self._execution.lineage(is_over=False)
+
+    @property
+    def _is_killed(self) -> bool:
+        """Whether Airflow has stopped the task, as in the provider's other operators."""
+        return self._stopper.is_killed
 
     def on_kill(self) -> None:
         """Stop everything. Airflow calls this in a signal handler, after which execution continues."""

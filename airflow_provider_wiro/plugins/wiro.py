@@ -1,20 +1,19 @@
 """
 The gallery's tabs in Airflow's UI: on each DAG run, task instance and DAG, from Airflow 3.1 on.
 
-Every process of Airflow loads plugins, so that this module imports nothing but Airflow's base class. The
-pages themselves are imported in the API server, at their first request.
+Every process of Airflow loads plugins, so this module imports nothing but Airflow's base class. The pages
+themselves are imported in the API server, at their first request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow import __version__
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
-
-from airflow_provider_wiro.redaction.loggers import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
-
-log = plain_logger(__name__)
 
 #: Where the API server mounts the gallery, below its own root.
 URL_PREFIX = "/wiro"
@@ -75,7 +72,11 @@ def _load() -> _App | None:
     try:
         app: _App = import_module("airflow_provider_wiro.gallery.app").app
     except Exception:
-        log.exception("The Wiro gallery can't be loaded, and answers each request with status 500:")
+        from airflow_provider_wiro.redaction.loggers import plain_logger
+
+        plain_logger(__name__).exception(
+            "The Wiro gallery can't be loaded, and answers each request with status 500:"
+        )
         return None
     return app
 
@@ -108,7 +109,8 @@ def _tabs() -> list[dict[str, Any]]:
 def _is_on() -> bool:
     major, minor = (int(part) for part in __version__.split(".")[:2])
     if (major, minor) < _FIRST_WITH_TABS:
-        log.debug(
+        # A logger without a filter: that would have to be imported, and nothing in this text is foreign.
+        logging.getLogger(__name__).debug(  # noqa: TID251
             "Airflow %s has no tabs of plugins, so there is no Wiro gallery. Airflow 3.1 has.", __version__
         )
         return False

@@ -22,10 +22,15 @@ def results_uri(context: Context, folder: str, *, bucket: str, aws_conn_id: str 
 
     :param folder: for the results of all task instances, such as ``wiro/batches``.
     """
-    *ids, index = instance_key(context)
-    names = "/".join(filter(None, (environment_folder(), *map(_key_name, ids))))
-    mapped = f"-{index}" if int(index) >= 0 else ""
-    return f"{in_bucket(bucket, aws_conn_id)}/{folder}/{names}{mapped}{start_of(context).label}.jsonl"
+    names = instance_names(*instance_key(context))
+    below = "/".join(filter(None, (folder, environment_folder(), names)))
+    return f"{in_bucket(bucket, aws_conn_id)}/{below}{start_of(context).label}.jsonl"
+
+
+def instance_names(dag_id: str, run_id: str, task_id: str, map_index: str) -> str:
+    """Return the part of a key that names a task instance: it is the end of the key, without its ending."""
+    mapped = f"-{map_index}" if int(map_index) >= 0 else ""
+    return f"{'/'.join(map(_key_name, (dag_id, run_id, task_id)))}{mapped}"
 
 
 def in_bucket(bucket: str, aws_conn_id: str | None) -> str:

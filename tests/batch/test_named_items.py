@@ -43,6 +43,23 @@ def test_outputs_land_by_their_items_id_and_say_so(work: BatchWork, s3: S3, defe
     assert all(set(task.parameters) == {"prompt", "samples", "width", "height"} for task in work.wiro.tasks)
 
 
+def test_each_line_of_the_manifest_shows_the_items_own_input(work: BatchWork) -> None:
+    inputs = [{"prompt": "robot 0"}, {"id": "SKU-1", "data": {"row": 2}, "parameters": {"prompt": "robot 1"}}]
+    work.run(inputs)
+    assert [line["input"] for line in work.manifest] == [
+        {"parameters": {"prompt": "robot 0"}},
+        {"parameters": {"prompt": "robot 1"}},
+    ]
+
+
+def test_an_item_that_failed_or_was_not_run_shows_its_input_too(work: BatchWork) -> None:
+    inputs = [{"prompt": "robot 0", "steps": 500}, {"prompt": "robot 1"}]
+    with pytest.raises(AirflowException, match="1 of 2 items failed"):
+        work.run(inputs, max_active=1, check_parameters="off")
+    assert work.statuses == ["failed", "not_run"]
+    assert [line["input"]["parameters"] for line in work.manifest] == inputs
+
+
 def test_an_item_without_names_of_its_own_has_none_in_the_manifest(work: BatchWork) -> None:
     work.run([{"prompt": "a"}, {"id": "b", "parameters": {"prompt": "b"}}])
     assert [("id" in line, "data" in line) for line in work.manifest] == [(False, False), (True, False)]

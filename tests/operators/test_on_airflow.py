@@ -98,6 +98,25 @@ def test_a_try_that_loses_sight_of_its_task_is_paid_for_once(
 
 
 @BOTH
+def test_why_a_try_failed_is_left_for_pages_until_the_next_try_begins(
+    airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
+) -> None:
+    wiro.inject(Fault("exit_code", times=2))
+    failed = run(airflow_home, dag_id)
+
+    assert failed.state == "failed"
+    left = failed.xcoms["generate"]["wiro_error"]
+    assert (left["wiro_task_id"], left["model"]) == (wiro.tasks[1].id, "retroAIx/Retro-Cartoons")
+    assert left["error"].startswith(f"Wiro task {wiro.tasks[1].id} ")
+
+    wiro.inject(Fault("exit_code"))
+    retried = run(airflow_home, dag_id)
+
+    assert (retried.state, retried.tries["generate"]) == ("success", 2)
+    assert "wiro_error" not in retried.xcoms["generate"]
+
+
+@BOTH
 def test_a_run_whose_response_is_lost_is_paid_for_once(
     airflow_home: AirflowHome, wiro: WiroEmulator, dag_id: str
 ) -> None:

@@ -20,7 +20,7 @@ from airflow_provider_wiro.batch.inputs.item_form import (
     own_input,
 )
 from airflow_provider_wiro.batch.inputs.item_names import SeenTexts, first_with, shown_data
-from airflow_provider_wiro.batch.inputs.shown_input import shown_input
+from airflow_provider_wiro.batch.inputs.shown_input import manifest_input, shown_input
 from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.exceptions import WiroError, WiroUsageError
 from airflow_provider_wiro.input_files.resolve import resolve_file
@@ -33,6 +33,7 @@ from airflow_provider_wiro.input_files.sources import (
 )
 from airflow_provider_wiro.input_files.stored_file import local_file
 from airflow_provider_wiro.recovery.fingerprint import fingerprint
+from airflow_provider_wiro.redaction.secret_values import secret_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +94,7 @@ class Inputs:
         self._parameters = clean_parameters({} if parameters is None else parameters)
         #: Of all items.
         self.files = mapping(files, "`files`")
+        self._secrets = secret_values([self._parameters, self.files])
         self._project_id = project_id
         self._keeps_bad = keeps_bad
         source = given if isinstance(given, InputSource) else InputSource(given)
@@ -154,13 +156,13 @@ class Inputs:
 
     def names_of(self, number: int) -> dict[str, Any]:
         """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""
-        own = self.own(number)
-        names: dict[str, Any] = {} if own.id is None else {"id": own.id}
-        return {**names, "data": shown_data(own.data)} if own.data else names
+        return _names_of(self.own(number))
 
     def fields_of(self, number: int) -> dict[str, Any]:
-        """Return what the manifest says of an item's input: its names, and what identifies it."""
-        return {**self.names_of(number), "input_digest": input_digest(self.own(number))}
+        """Return what the manifest says of an item's input: its names, what identifies it, and what it is."""
+        own = self.own(number)
+        shown = manifest_input(own, self._secrets)
+        return {**_names_of(own), "input_digest": input_digest(own), "input": shown}
 
     def own(self, number: int) -> OwnInput:
         """Return what an item says itself, without what is of all items."""
@@ -269,6 +271,11 @@ class Inputs:
     def _merged(self, own: OwnInput) -> Item:
         parameters = {**self._parameters, **own.parameters}
         return Item(parameters, {**self.files, **own.files}, own.id, own.data, own.row)
+
+
+def _names_of(own: OwnInput) -> dict[str, Any]:
+    names: dict[str, Any] = {} if own.id is None else {"id": own.id}
+    return {**names, "data": shown_data(own.data)} if own.data else names
 
 
 def _check_files(files: Mapping[str, Any], seen: set[str]) -> None:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
+
+from airflow_provider_wiro.gallery.media.presigned import presigned_origin, presigned_url
+from airflow_provider_wiro.gallery.media.recognition import why_not_recognised
+from airflow_provider_wiro.gallery.media.stored import stored_output
+from airflow_provider_wiro.gallery.media.streamed import streamed
+from airflow_provider_wiro.gallery.ranged.ranged_object import MissingObjectError, UnreadableObjectError
+from airflow_provider_wiro.gallery.ranged.s3_object import S3Object
+from airflow_provider_wiro.gallery.ranged.timed_cache import TimedCache
+from airflow_provider_wiro.gallery.settings import MediaMode, media_mode
+from airflow_provider_wiro.redaction.loggers import plain_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from starlette.responses import Response
-
     from airflow_provider_wiro.gallery.landed_output import LandedOutput
+    from airflow_provider_wiro.gallery.ranged.ranged_object import StoredFacts
+
+log = plain_logger(__name__)
+
+#: A film is asked for again at each jump in it. An object that is replaced is looked at after this time.
+_FACTS_SECONDS = 30.0
+_MOST_FACTS = 5000
+
+_facts: TimedCache[StoredFacts] = TimedCache(_FACTS_SECONDS, _MOST_FACTS, time.monotonic)
 
 
 def respond(
@@ -31,7 +49,31 @@ def respond(
     :param may_see_dag: whether the user may read XComs of another DAG; asked only if the object's metadata
         say that another DAG than ``output.dag_id`` landed it.
     """
-    return PlainTextResponse(f"{output.name} is not served.", 404)
+
+    def check(facts: StoredFacts) -> None:
+        reason = why_not_recognised(output, facts.metadata, may_see_dag)
+        if reason is not None:
+            log.warning("Did not show %s of DAG %s: %s.", output.uri, output.dag_id, reason)
+            raise MissingObjectError(
+                "The object isn't this output: its own metadata don't say that it is. The log of Airflow's "
+                "API server says more."
+            )
+
+    try:
+        stored = stored_output(output)
+        if method == "GET" and isinstance(stored, S3Object) and media_mode() is MediaMode.PRESIGNED:
+            facts = _facts.get(stored.identity)
+            if facts is None:
+                facts = stored.facts()
+                _facts.put(stored.identity, facts)
+            check(facts)
+            url = presigned_url(stored, output)
+            return Response(status_code=302, headers={"location": url, "cache-control": "private, no-store"})
+        return streamed(output, stored, headers, method, check)
+    except UnreadableObjectError as error:
+        return PlainTextResponse(
+            f"{output.name[:200]}: {error}", error.status, headers={"cache-control": "private, no-store"}
+        )
 
 
 def origin_of(uri: str, aws_conn_id: str | None) -> str | None:
@@ -40,9 +82,12 @@ def origin_of(uri: str, aws_conn_id: str | None) -> str | None:
 
     :return: as ``https://host``; None if its bytes come from the API server itself.
     """
-    return None
+    if not uri.startswith("s3://") or media_mode() is not MediaMode.PRESIGNED:
+        return None
+    from airflow_provider_wiro.gallery.landed_output import LandedOutput
 
-
-def why_not_served(uri: str) -> str:
-    """Return why an output's bytes can't be had from here, a sentence for the page; empty if they can."""
-    return ""
+    try:
+        stored = stored_output(LandedOutput(uri, "", None, None, "", aws_conn_id))
+    except UnreadableObjectError:
+        return None
+    return presigned_origin(stored) if isinstance(stored, S3Object) else None

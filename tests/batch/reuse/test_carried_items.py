@@ -348,6 +348,7 @@ def without_digests(manifest: str) -> str:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
         line.pop("input_digest")
+        line.pop("input")
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return manifest
 
@@ -364,6 +365,16 @@ def test_an_id_needs_no_digest(work: BatchWork) -> None:
     manifest = without_digests(run_with_failures(work, named(4)))
     assert work.run(named(4), retry_failed_only=manifest)["reused"] == 2
     assert "have another input now" not in work.log
+
+
+def test_a_manifest_of_a_version_that_did_not_show_inputs_is_taken_over(work: BatchWork) -> None:
+    manifest = run_with_failures(work, prompts(4))
+    path = Path(manifest)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("input")
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert work.run(prompts(4), retry_failed_only=manifest)["reused"] == 2
 
 
 def test_a_manifest_with_fewer_items_than_the_inputs_is_warned_of(work: BatchWork) -> None:

@@ -1,0 +1,145 @@
+"""The task instances of this provider in some DAG runs: few columns of each, by a fixed number of queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, cast, func, select
+
+from airflow_provider_wiro.gallery.left.dag_tasks import tasks_of_versions
+from airflow_provider_wiro.gallery.left.json_text import read_json
+from airflow_provider_wiro.gallery.left.rows import DagTask, Instance, InstanceKey
+from airflow_provider_wiro.gallery.left.stored_tasks import kind_of_class
+from airflow_provider_wiro.gallery.left.tables import task_instance, xcom
+from airflow_provider_wiro.gallery.left.wiro_task_ids import wiro_task_id_in
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
+
+    from airflow_provider_wiro.gallery.left.rows import DagRunRow
+
+#: How many task instances are looked at for one page, of all tasks together.
+MOST_INSTANCES = 50_000
+#: XComs in which operators note the Wiro task before its result is there.
+_ID_KEYS = ("wiro_task_url", "wiro_task_id")
+#: A longer one is none of theirs.
+_LONGEST_ID = 2_000
+#: More names than this are not listed in a query.
+_MOST_NAMES = 500
+
+
+def instances_of(session: Session, runs: Sequence[DagRunRow], *, first: int | None = None) -> list[Instance]:
+    """
+    Return the task instances of this provider's tasks in DAG runs of one DAG, in the order of the DAG.
+
+    :param first: only those with a map index below this; None: all.
+    """
+    if not runs:
+        return []
+    query = _query(runs)
+    if first is not None:
+        query = query.where(task_instance.c.map_index < first)
+    known = _of_provider(session, runs[0].dag_id, session.execute(query.limit(MOST_INSTANCES)).all())
+    wiro_task_ids = _wiro_task_ids(session, runs, {task.task_id for _, task in known}, first)
+    found = [_instance(row, task, wiro_task_ids) for row, task in known]
+    return sorted(found, key=lambda one: (one.task.order, one.key.task_id, one.key.map_index))
+
+
+def find_instances(session: Session, run: DagRunRow, key: InstanceKey) -> list[Instance]:
+    """
+    Return a task instance; if there is none with map index -1, all of the mapped task.
+
+    :return: none if its task is none of this provider's. What links name isn't read.
+    :raises LookupError: there is no such task instance.
+    """
+    query = _query([run]).where(task_instance.c.task_id == key.task_id)
+    if key.map_index >= 0:
+        query = query.where(task_instance.c.map_index == key.map_index)
+    rows = session.execute(query.limit(MOST_INSTANCES)).all()
+    if not rows:
+        raise LookupError(f"DAG run {key.run_id!r} has no task instance {key.task_id!r} [{key.map_index}].")
+    exact = [row for row in rows if row.map_index == key.map_index] or rows
+    found = [_instance(row, task, {}) for row, task in _of_provider(session, run.dag_id, exact)]
+    return sorted(found, key=lambda one: one.key.map_index)
+
+
+def count_of(
+    session: Session, runs: Sequence[DagRunRow], task_ids: Collection[str], first: int
+) -> dict[str, int]:
+    """Return, for each DAG run, how many task instances of tasks have this map index or a higher one."""
+    table = task_instance.c
+    rows = session.execute(
+        select(table.run_id, func.count())
+        .where(
+            table.dag_id == runs[0].dag_id,
+            table.run_id.in_([run.run_id for run in runs]),
+            table.task_id.in_(sorted(task_ids)),
+            table.map_index >= first,
+        )
+        .group_by(table.run_id)
+    )
+    return dict(rows)
+
+
+def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
+    table = task_instance.c
+    return select(
+        table.run_id,
+        table.task_id,
+        table.map_index,
+        table.state,
+        table.try_number,
+        table.operator,
+        table.rendered_map_index,
+        table.dag_version_id,
+    ).where(table.dag_id == runs[0].dag_id, table.run_id.in_([run.run_id for run in runs]))
+
+
+def _of_provider(session: Session, dag_id: str, rows: Sequence[Any]) -> list[tuple[Any, DagTask]]:
+    tasks = tasks_of_versions(session, dag_id, {row.dag_version_id for row in rows} - {None})
+    known = []
+    for row in rows:
+        task = tasks.get(row.task_id) or _task_by_class(row)
+        if task is not None:
+            known.append((row, task))
+    return known
+
+
+def _instance(row: Any, task: DagTask, wiro_task_ids: Mapping[InstanceKey, str]) -> Instance:
+    key = InstanceKey(row.run_id, row.task_id, row.map_index)
+    label = row.rendered_map_index or None
+    return Instance(key, task, row.state, row.try_number, label, wiro_task_ids.get(key))
+
+
+def _task_by_class(row: Any) -> DagTask | None:
+    """Return the task of a DAG that is no longer stored."""
+    kind = kind_of_class(row.operator)
+    return None if kind is None else DagTask(row.task_id, kind)
+
+
+def _wiro_task_ids(
+    session: Session, runs: Sequence[DagRunRow], task_ids: Iterable[str], first: int | None
+) -> Mapping[InstanceKey, str]:
+    names = sorted(task_ids)
+    if not names:
+        return {}
+    run_ids = {run.id: run.run_id for run in runs}
+    as_text = cast(xcom.c.value, Text)
+    query = select(xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key, as_text).where(
+        xcom.c.dag_run_id.in_(run_ids), xcom.c.key.in_(_ID_KEYS), func.length(as_text) <= _LONGEST_ID
+    )
+    if len(names) <= _MOST_NAMES:
+        query = query.where(xcom.c.task_id.in_(names))
+    if first is not None:
+        query = query.where(xcom.c.map_index < first)
+    found: dict[InstanceKey, str] = {}
+    for run, task_id, map_index, key, value in session.execute(query.limit(2 * MOST_INSTANCES)):
+        wiro_task_id = wiro_task_id_in(key, read_json(value))
+        place = InstanceKey(run_ids[run], task_id, map_index)
+        # The link's is that of the latest run; both are the same where both are there.
+        if wiro_task_id and (key == "wiro_task_url" or place not in found):
+            found[place] = wiro_task_id
+    return found
