@@ -86,7 +86,7 @@ function lostNode(media, url, again) {
 }
 
 /** Name, type and size; where it is, to copy; and a download where there is one. */
-function fileLine(media, url = null) {
+export function fileLine(media, url = null) {
   const facts = [media.content_type, bytes(media.size)].filter(Boolean).join(" · ");
   return el("div", { class: "file" },
     el("p", { class: "name", dir: "auto" }, nameOf(media)),

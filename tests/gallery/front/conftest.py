@@ -11,7 +11,7 @@ from tests.gallery.front.recorded import RUN_TAIL, serve_media
 from tests.gallery.front.site import SANDBOX, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Frame, Page
 
@@ -111,6 +111,24 @@ class Visits:
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not any(part in text for part in [_KNOWN, *self.expected]):
             self.problems.append(text)
+
+
+@pytest.fixture
+def site_below_a_path() -> Iterator[Site]:
+    """Return the site of an Airflow whose base URL has a path."""
+    made = Site("/airflow")
+    serve_media(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visits_below_a_path(chromium: Browser, site_below_a_path: Site) -> Iterator[Visits]:
+    """Open pages of that Airflow."""
+    made = Visits(chromium, site_below_a_path)
+    yield made
+    made.close()
+    assert made.problems == []
 
 
 @pytest.fixture
