@@ -6,6 +6,7 @@ is sent. Without postponed annotations: FastAPI reads them when a route is made,
 parameter of the query.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -35,6 +36,7 @@ _DAG = "/{dag_id}"
 _READS = ["GET", "HEAD"]
 #: What the UI leaves in the address of a task instance that isn't mapped.
 _UNMAPPED = "{MAP_INDEX}"
+_MAP_INDEX = re.compile("-1|[0-9]{1,10}")
 _NO_PAGE = "There is no such page. Open the gallery from a DAG, DAG run or task instance in Airflow."
 _BROKEN = "The gallery can't answer this. The log of Airflow's API server has the reason."
 _SENTENCES = {
@@ -159,13 +161,9 @@ def _reading() -> Iterator[Session]:
 def _map_index(text: str) -> int:
     if text in (_UNMAPPED, quote(_UNMAPPED, safe="")):
         return -1
-    try:
-        index = int(text)
-    except ValueError:
-        raise HTTPException(404, _NO_PAGE) from None
-    if not -1 <= index < 2**31:
-        raise HTTPException(404, _NO_PAGE)
-    return index
+    if not _MAP_INDEX.fullmatch(text) or int(text) >= 2**31:
+        raise HTTPException(404)
+    return int(text)
 
 
 def _http_error(request: Request, error: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Of everything but the gallery's pages: a document with no rights, whatever its bytes are.
 _NO_PAGE = "default-src 'none'; sandbox; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 _DEFAULTS = {
     "content-security-policy": _NO_PAGE,
@@ -27,9 +30,10 @@ def page_policy(origins: Iterable[str]) -> str:
     """
     Return the Content-Security-Policy of a page.
 
-    :param origins: where its media come from beside the API server, as ``https://host``.
+    :param origins: where its media come from beside the API server, as ``https://host``. What isn't of this
+        form is left out: it could be a rule of its own.
     """
-    media = " ".join(["'self'", *origins])
+    media = " ".join(["'self'", *(origin for origin in origins if _ORIGIN.fullmatch(origin))])
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
         f"img-src {media}; media-src {media}; connect-src 'self'; "

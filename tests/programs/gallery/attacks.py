@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.programs.gallery.installation import BUCKET
-from tests.programs.gallery.looking import titles, wait_until_drawn
+from tests.programs.gallery.looking import larger_view, titles, wait_until_drawn
 from tests.programs.gallery.promises import expect
 from tests.programs.gallery.runs import HOSTILE
 
@@ -50,7 +50,7 @@ def look_at_attacks(promises: Promises, visitor: Visitor, runs: Runs) -> Frame:
     with promises.promise("10,000 characters and right-to-left texts break no layout"):
         expect_no_overflow(frame)
     with promises.promise("each page of the larger view shows hostile texts as texts"):
-        frame.locator("button.tile").first.click()
+        larger_view(frame).click()
         viewer = frame.locator("dialog[open]")
         for _ in range(12):
             expect(not frame.query_selector_all(FOREIGN), "a text has become an element")

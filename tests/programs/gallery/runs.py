@@ -38,8 +38,8 @@ class Run:
 
     @property
     def page(self) -> str:
-        """Its page in Airflow, below its root."""
-        return f"/dags/{self.dag_id}/runs/{quote(self.run_id, safe='')}"
+        """Its page in Airflow, below its root, as Airflow's own links have it."""
+        return f"/dags/{self.dag_id}/runs/{quote(self.run_id, safe=':+')}"
 
     def gallery(self, kind: str = "", tail: str = "") -> str:
         """A route of the gallery about it, below Airflow's root."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.programs.gallery.looking import DRAWN, card
+from tests.programs.gallery.looking import DRAWN, card, larger_view
 from tests.programs.gallery.runs import BATCH, EXPORT, MANY, SHOW
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def take_screenshots(visitor: Visitor, runs: Runs, folder: Path) -> None:
     frame.locator("li.card").last.scroll_into_view_if_needed()
     _settled(frame)
     visitor.picture(folder, "gallery-run-below")
-    card(frame, "autumn posters").locator("button.tile").first.click()
+    larger_view(card(frame, "autumn posters")).click()
     frame.wait_for_function(DRAWN, arg=frame.locator("dialog[open] img").element_handle())
     visitor.picture(folder, "gallery-larger-view")
     visitor.page.keyboard.press("Escape")

@@ -104,6 +104,7 @@ class Visitor:
         self.page.get_by_role("menuitem", name="Appearance").click()
         self.page.get_by_role("menuitemradio", name=mode).click()
         self.page.keyboard.press("Escape")
+        self.page.get_by_role("menu").first.wait_for(state="detached")
 
     def picture(self, file: Path | None, name: str, **options: Any) -> None:
         """Keep a screenshot."""
