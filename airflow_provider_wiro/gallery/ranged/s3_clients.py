@@ -7,13 +7,15 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.exceptions import WiroMissingConnectionError
 from airflow_provider_wiro.gallery.ranged.timed_cache import TimedCache
-from airflow_provider_wiro.storage.object_files import check_known
 from airflow_provider_wiro.storage.s3.hooks import s3_hook
 
 if TYPE_CHECKING:
     from botocore.config import Config
 
+#: The connection that Airflow's S3 needs no entry for: as in the operators, boto3 then finds credentials.
+_DEFAULT_AWS = "aws_default"
 #: After this a changed connection is seen.
 KEPT_SECONDS = 60.0
 _MOST_CLIENTS = 32
@@ -48,9 +50,10 @@ def s3_client(aws_conn_id: str | None, region: str | None = None) -> Any:
 
 
 def _new_client(aws_conn_id: str | None, region: str | None) -> Any:
-    if aws_conn_id is not None:
-        check_known(aws_conn_id, f"S3 with {aws_conn_id!r}")
     hook = s3_hook(aws_conn_id)
+    if aws_conn_id and aws_conn_id != _DEFAULT_AWS and hook.conn_config.conn_id != aws_conn_id:
+        # Airflow's hook would go on with the credentials of the API server itself.
+        raise WiroMissingConnectionError(f"Airflow has no connection {aws_conn_id!r}. Create it.")
     config = _with_short_timeouts(hook.config)
     client: Any = hook.get_client_type(region_name=region, config=config)
     if not _OF_AWS.fullmatch(client.meta.endpoint_url):
