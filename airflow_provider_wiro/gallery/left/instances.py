@@ -81,7 +81,7 @@ def count_of(
         )
         .group_by(table.run_id)
     )
-    return dict(rows)
+    return {row[0]: row[1] for row in rows}
 
 
 def _query(runs: Sequence[DagRunRow]) -> Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, and_, cast, func, or_, select
@@ -89,9 +90,9 @@ def _longest_that_fits(sizes: Sequence[int]) -> int:
     :param sizes: of all values, ascending.
     """
     longest, left = 0, _MOST_BYTES
-    for size in sizes:
-        left -= size
-        if size > LONGEST or (left < 0 and size > longest):
+    for size, same in groupby(sizes):
+        left -= size * sum(1 for _ in same)
+        if size > LONGEST or left < 0:
             break
         longest = size
     return longest

@@ -34,9 +34,10 @@ def read_dag_page(session: Session, dag_id: str, at: str, building: Building) ->
     tasks = tasks_of_versions(session, dag_id, ())
     runs, next_page = latest_with_results(session, dag_id, list(tasks), _RESULTS, at, MOST_RUNS)
     of_run: dict[str, list[Instance]] = {run.run_id: [] for run in runs}
-    for one in instances_of(session, runs, first=MOST_CARDS):
+    instances = instances_of(session, runs, first=MOST_CARDS)
+    for one in instances:
         of_run[one.key.run_id].append(one)
-    parts = {run_id: split(instances) for run_id, instances in of_run.items()}
+    parts = {run_id: split(listed) for run_id, listed in of_run.items()}
     more = _further(session, runs, of_run)
     keys = [
         key
@@ -47,6 +48,8 @@ def read_dag_page(session: Session, dag_id: str, at: str, building: Building) ->
         )
     ]
     values = values_of(session, runs, keys)
+    session.rollback()  # from here on S3 may be waited for, so the connection goes back to Airflow's pool
+    building.see_buckets(instances, values)
     shown: list[GalleryRun] = []
     for run in runs:
         groups, lists = parts[run.run_id]
@@ -62,7 +65,15 @@ def read_dag_page(session: Session, dag_id: str, at: str, building: Building) ->
 
 
 def _first_groups(groups: Sequence[Group], more: int) -> GroupPage:
-    return GroupPage(groups[:MOST_CARDS], 1, len(groups) + more)
+    """
+    Return the first groups of a DAG run.
+
+    :param more: how many runs of models were not read. Then a mapped transfer can be of one of these.
+    """
+    whole = [
+        one for one in groups if not (more and one.first.kind is not Kind.RUN and one.first.task.follows)
+    ]
+    return GroupPage(whole[:MOST_CARDS], 1, len(whole) + more)
 
 
 def _further(
