@@ -219,7 +219,7 @@ def test_a_manifest_that_an_xcom_names_elsewhere_is_not_read(
 
 
 def _overwrite(session: Session, done: FinishedRun, task_id: str, value: Any) -> None:
-    """Write an XCom as a user does by Airflow's API, in the test's own transaction."""
+    """Write an XCom as a user does by Airflow's API."""
     from airflow_provider_wiro.gallery.left.tables import xcom
 
     session.execute(
