@@ -1,4 +1,9 @@
-"""What the gallery shows of DAG runs, read from Airflow's database: the entries for the routes."""
+"""
+What the gallery shows of DAG runs, read from Airflow's database: the entries for the routes.
+
+Each is given a session for reading only, and rolls it back as soon as all rows are read: a slow store must
+not keep connections of Airflow's database.
+"""
 
 from __future__ import annotations
 

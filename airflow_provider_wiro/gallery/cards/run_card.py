@@ -100,7 +100,7 @@ class _RunCard:
         label = (inputs.label if inputs else None) or (result.label if result else None)
         return Card(
             id=first.name,
-            title=truncated(label or shown(first.label or first.name, LONGEST_TITLE), LONGEST_TITLE),
+            title=truncated(label or shown(first.title, LONGEST_TITLE), LONGEST_TITLE),
             state=state,
             task_id=first.key.task_id,
             map_index=first.key.map_index,

@@ -103,6 +103,13 @@ class Instance:
         """The task's name, with the map index if it is mapped."""
         return self.key.task_id if self.key.map_index < 0 else f"{self.key.task_id}[{self.key.map_index}]"
 
+    @property
+    def title(self) -> str:
+        """The name for a reader: with what ``map_index_template`` gave, if it gave anything."""
+        if self.key.map_index < 0:
+            return self.key.task_id
+        return f"{self.key.task_id} [{self.label or self.key.map_index}]"
+
 
 @dataclass(frozen=True)
 class Values:

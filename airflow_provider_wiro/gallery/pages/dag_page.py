@@ -34,9 +34,10 @@ def read_dag_page(session: Session, dag_id: str, at: str, building: Building) ->
     tasks = tasks_of_versions(session, dag_id, ())
     runs, next_page = latest_with_results(session, dag_id, list(tasks), _RESULTS, at, MOST_RUNS)
     of_run: dict[str, list[Instance]] = {run.run_id: [] for run in runs}
-    for one in instances_of(session, runs, first=MOST_CARDS):
+    instances = instances_of(session, runs, first=MOST_CARDS)
+    for one in instances:
         of_run[one.key.run_id].append(one)
-    parts = {run_id: split(instances) for run_id, instances in of_run.items()}
+    parts = {run_id: split(listed) for run_id, listed in of_run.items()}
     more = _further(session, runs, of_run)
     keys = [
         key
@@ -47,6 +48,8 @@ def read_dag_page(session: Session, dag_id: str, at: str, building: Building) ->
         )
     ]
     values = values_of(session, runs, keys)
+    session.rollback()  # from here on S3 may be waited for, so the connection goes back to Airflow's pool
+    building.see_buckets(instances, values)
     shown: list[GalleryRun] = []
     for run in runs:
         groups, lists = parts[run.run_id]

@@ -12,15 +12,19 @@ from airflow_provider_wiro.gallery.cards.connections import (
 from airflow_provider_wiro.gallery.cards.line_card import ManifestOwner, line_card
 from airflow_provider_wiro.gallery.cards.results import EstimateResult, ListResult, files_in, read_result
 from airflow_provider_wiro.gallery.cards.states import instance_state, is_over
-from airflow_provider_wiro.gallery.cards.texts import LONGEST_ERROR, mapping, text, truncated, whole
+from airflow_provider_wiro.gallery.cards.texts import (
+    LONGEST_ERROR,
+    LONGEST_TITLE,
+    mapping,
+    shown,
+    text,
+    truncated,
+    whole,
+)
 from airflow_provider_wiro.gallery.left.rows import Kind
 from airflow_provider_wiro.gallery.manifests import UnreadableManifestError, open_manifest
 from airflow_provider_wiro.gallery.page import Progress, Section
-from airflow_provider_wiro.gallery.pages.manifest_place import (
-    bucket_of,
-    is_own_manifest,
-    likely_manifest,
-)
+from airflow_provider_wiro.gallery.pages.manifest_place import is_own_manifest, likely_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +66,6 @@ def list_section(
     """
     result = read_result(values.xcoms.get("return_value")) if instance.state == "success" else None
     uri, note = _place(run, instance, values, result)
-    _see_bucket(instance, values, origins)
     page, problem = (None, "") if uri is None or not reads else _read(instance, values, uri, at)
     if problem and isinstance(result, ListResult):
         note = problem
@@ -81,7 +84,7 @@ def list_section(
     first_page = "item-1" if instance.kind is Kind.BATCH else "b0"
     return Section(
         id=instance.name,
-        title=truncated(instance.label or instance.name, 200),
+        title=shown(instance.title, LONGEST_TITLE),
         cards=tuple(line_card(owner, line.place, line.value, line.note, rules) for line in lines),
         task_id=instance.key.task_id,
         map_index=instance.key.map_index,
@@ -173,15 +176,6 @@ def _with_error(values: Values, instance: Instance, note: str, run: DagRunRow) -
     if error is None and instance.state == "failed":
         error = "The task failed. Its log says why."
     return " ".join(filter(None, (error, note)))
-
-
-def _see_bucket(instance: Instance, values: Values, origins: Origins) -> None:
-    bucket = bucket_of(instance, values)
-    if bucket is not None:
-        uri = f"s3://{bucket}/"
-        reader = reader_of(instance, values.rendered, uri)
-        if reader is not None:
-            origins.see(uri, reader.conn_id)
 
 
 def _see_files(instance: Instance, values: Values, line: Mapping[str, Any] | None, origins: Origins) -> None:

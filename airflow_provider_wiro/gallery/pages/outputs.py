@@ -34,6 +34,7 @@ def read_output(session: Session, dag_id: str, key: InstanceKey, place: str, ind
     if instance is None:
         raise LookupError(_NONE)
     values = values_of(session, [run], [key]).get(key, Values())
+    session.rollback()  # S3 may be waited for, so the connection goes back to Airflow's pool
     wiro_task_id, files = _result(run, instance, values, place)
     file = next((one for one in files if one.index == index), None)
     if file is None or wiro_task_id is None:

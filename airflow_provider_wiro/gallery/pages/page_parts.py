@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.gallery.cards.connections import reader_of
 from airflow_provider_wiro.gallery.cards.groups import groups_of, lists_in
 from airflow_provider_wiro.gallery.cards.links import run_page
 from airflow_provider_wiro.gallery.cards.media import MediaRules
@@ -12,6 +13,7 @@ from airflow_provider_wiro.gallery.left.rows import Values
 from airflow_provider_wiro.gallery.media import kind_of, origin_of, why_not_served
 from airflow_provider_wiro.gallery.page import Gallery, GalleryRun, Section
 from airflow_provider_wiro.gallery.pages.list_sections import list_section
+from airflow_provider_wiro.gallery.pages.manifest_place import bucket_of
 from airflow_provider_wiro.gallery.pages.origins import Origins
 from airflow_provider_wiro.gallery.settings import shows_unlanded
 
@@ -45,6 +47,26 @@ class Building:
     rules: MediaRules = field(default_factory=media_rules)
     origins: Origins = field(default_factory=lambda: Origins(origin_of))
     manifests: int = _MOST_MANIFESTS
+
+    def see_buckets(
+        self, instances: Iterable[Instance], values: Mapping[InstanceKey, Values] | None = None
+    ) -> None:
+        """
+        Note the buckets that tasks land in, also before they have landed anything.
+
+        :param values: of those task instances whose values were read. For the others the DAG file says it.
+        """
+        seen = set()
+        for one in instances:
+            left = (values or {}).get(one.key, Values())
+            if left.rendered is None and one.key.task_id in seen:
+                continue
+            seen.add(one.key.task_id)
+            bucket = bucket_of(one, left)
+            uri = f"s3://{bucket}/-"
+            reader = reader_of(one, left.rendered, uri) if bucket is not None else None
+            if reader is not None:
+                self.origins.see(uri, reader.conn_id)
 
     def lists(
         self,

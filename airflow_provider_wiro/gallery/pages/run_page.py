@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 def read_run_page(session: Session, dag_id: str, run_id: str, at: str, building: Building) -> Gallery:
     """Return the page of a DAG run, see :func:`~airflow_provider_wiro.gallery.reading.run_gallery`."""
     run = find_dag_run(session, dag_id, run_id)
-    groups, lists = split(instances_of(session, [run]))
+    instances = instances_of(session, [run])
+    groups, lists = split(instances)
     page = GroupPage.at(groups, at)
     keys = [*page.keys, *(one.key for one in lists[:MOST_LISTS])]
     values = values_of(session, [run], keys)
+    session.rollback()  # from here on S3 may be waited for, so the connection goes back to Airflow's pool
+    building.see_buckets(instances, values)
     sections = []
     if groups:
         progress = progress_of(run, groups)
@@ -54,10 +57,13 @@ def read_task_page(session: Session, dag_id: str, key: InstanceKey, at: str, bui
         return building.gallery(dag_id, [gallery_run(run, [])], refresh=None)
     if found[0].kind in {Kind.BATCH, Kind.EXPORT}:
         return _list_page(session, run, found, at, building)
-    groups, _ = split(instances_of(session, [run]))
+    instances = instances_of(session, [run])
+    groups, _ = split(instances)
     own = [group for group in groups if group.has(key.task_id, key.map_index)]
     page = GroupPage.at(own, at)
     values = values_of(session, [run], page.keys)
+    session.rollback()
+    building.see_buckets(instances, values)
     sections = []
     if own:
         section = runs_section(
@@ -74,6 +80,8 @@ def _list_page(
     session: Session, run: DagRunRow, found: Sequence[Instance], at: str, building: Building
 ) -> Gallery:
     values = values_of(session, [run], [one.key for one in found[:MOST_LISTS]])
+    session.rollback()
+    building.see_buckets(found, values)
     if len(found) == 1:
         left = values.get(found[0].key, Values())
         reads = building.manifests > 0

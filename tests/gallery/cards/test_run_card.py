@@ -186,13 +186,13 @@ def test_an_estimate_says_that_nothing_was_run() -> None:
     assert shown.parameters[0] == ("estimate", "$0.1 to $?")
 
 
-def test_the_label_is_the_title_then_what_the_map_index_template_gave_then_the_task() -> None:
+def test_the_label_is_the_title_else_the_task_with_what_its_map_index_template_gave() -> None:
     labelled = {**RENDERED, "run_label": "teapot"}
     mapped = instance(map_index=3, label="a tram")
 
     assert card((RUN, left(SUMMARY, rendered=labelled))).title == "teapot"
-    assert card((mapped, left(SUMMARY, rendered=RENDERED))).title == "a tram"
-    assert card((instance(map_index=3), left(SUMMARY, rendered=RENDERED))).title == "generate[3]"
+    assert card((mapped, left(SUMMARY, rendered=RENDERED))).title == "generate [a tram]"
+    assert card((instance(map_index=3), left(SUMMARY, rendered=RENDERED))).title == "generate [3]"
 
 
 def test_a_transfer_alone_shows_what_it_was_handed() -> None:

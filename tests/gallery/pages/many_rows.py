@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 
 from airflow_provider_wiro.gallery.left.tables import dag_run, rendered_fields, task_instance, xcom
 
@@ -21,15 +21,50 @@ if TYPE_CHECKING:
 
 class Rows:
     """
-    The rows of a DAG run, to be copied. Nothing is committed.
+    A DAG run that is a copy of a real one, and further rows like its own.
 
-    :param run_id: of a DAG run that has been run.
+    All of it is committed, since the gallery ends the transaction of what it reads, and removed at the end.
+
+    :param base: the id of the real DAG run.
     """
 
-    def __init__(self, session: Session, run_id: str) -> None:
+    def __init__(self, session: Session, base: str) -> None:
         self._session = session
-        self.run_id = run_id
-        self.run = self._one(dag_run)
+        self.base = base
+        self.run_id = f"copy_{uuid.uuid4().hex}"
+        self._run_ids = [self.run_id]
+        self.run = dict(session.execute(select(dag_run).where(dag_run.c.run_id == base)).mappings().one())
+        later = timedelta(minutes=1)
+        self._insert(
+            dag_run,
+            [
+                {
+                    **{name: value for name, value in self.run.items() if name != "id"},
+                    "run_id": self.run_id,
+                    "logical_date": self.run["logical_date"] + later,
+                    "run_after": self.run["run_after"] + later,
+                }
+            ],
+        )
+        number = session.scalar(select(dag_run.c.id).where(dag_run.c.run_id == self.run_id))
+        for table, changes in ((task_instance, {}), (xcom, {"dag_run_id": number}), (rendered_fields, {})):
+            found = session.execute(select(table).where(table.c.run_id == base)).mappings().all()
+            rows = [{**row, **changes, "run_id": self.run_id} for row in found]
+            if table is task_instance:
+                rows = [{**row, "id": self._id(row)} for row in rows]
+            self._insert(table, rows)
+
+    def remove(self) -> None:
+        """Remove the DAG runs, with all that is theirs."""
+        self._session.rollback()
+        for table in (xcom, rendered_fields, task_instance, dag_run):
+            self._session.execute(table.delete().where(table.c.run_id.in_(self._run_ids)))
+        self._session.commit()
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change something of the DAG run, which the statement knows as ``:run_id``."""
+        self._session.execute(text(statement), {"run_id": self.run_id, **values})
+        self._session.commit()
 
     def copy_instance(self, task_id: str, map_indexes: Iterable[int], **changes: Any) -> None:
         """Add task instances like the first one of a task."""
@@ -39,23 +74,17 @@ class Rows:
             [{**like, "id": self._id(like), "map_index": index, **changes} for index in map_indexes],
         )
 
-    def copy_run(self, number: int, **changes: Any) -> str:
-        """Add a DAG run that began so many minutes earlier, without task instances."""
-        run_id = f"earlier_{number}"
-        minutes = timedelta(minutes=number)
-        self._insert(
-            dag_run,
-            [
-                {
-                    **{name: value for name, value in self.run.items() if name != "id"},
-                    "run_id": run_id,
-                    "logical_date": self.run["logical_date"] - minutes,
-                    "run_after": self.run["run_after"] - minutes,
-                    **changes,
-                }
-            ],
-        )
-        return run_id
+    def copy_runs(self, count: int) -> list[str]:
+        """Add DAG runs that began a minute earlier each, without task instances."""
+        like = {name: value for name, value in self.run.items() if name != "id"}
+        made = []
+        for number in range(1, count + 1):
+            minutes = timedelta(minutes=number)
+            when = {name: self.run[name] - minutes for name in ("logical_date", "run_after")}
+            made.append({**like, **when, "run_id": f"earlier_{number}_{self.run_id}"})
+        self._insert(dag_run, made)
+        self._run_ids += [one["run_id"] for one in made]
+        return [one["run_id"] for one in made]
 
     def instances_for(self, run_ids: Iterable[str], task_id: str) -> None:
         """Add a task instance like the first one of a task to DAG runs."""
@@ -119,6 +148,7 @@ class Rows:
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
         if rows:
             self._session.execute(insert(table), rows)
+        self._session.commit()
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import settings
-from sqlalchemy import text
 
 from airflow_provider_wiro.emulator import WiroEmulator
 from airflow_provider_wiro.gallery import reading
 from airflow_provider_wiro.gallery.left import values
 from airflow_provider_wiro.gallery.page import CardState
+from airflow_provider_wiro.gallery.pages import page_parts
 from tests import quick_s3
 from tests.gallery.cards.made import FILE, SUMMARY, TRANSFERRED
 from tests.gallery.pages.many_rows import Rows, statements
@@ -33,7 +33,7 @@ __all__ = ["moto_url", "s3"]
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_FILE = Path(__file__).parents[1] / "dags" / "shapes.py"
-DAG_ID = "gallery_mapped"
+DAG_ID = "gallery_many"
 CONNECTION = {"conn_type": "aws", "login": "a", "password": "b"}
 RUN, LAND = "shots.picture", "shots.land"
 
@@ -56,8 +56,9 @@ def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def rows(run_id: str, s3: S3) -> Iterator[Rows]:
     with settings.Session() as session:  # type: ignore[misc]
-        yield Rows(session, run_id)
-        session.rollback()
+        made = Rows(session, run_id)
+        yield made
+        made.remove()
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_what_is_on_its_way_is_counted_and_asked_for_again(rows: Rows, session: 
     rows.copy_instance(RUN, range(6, 8), state="queued")
     rows.copy_instance(RUN, range(8, 9), state="failed")
     rows.copy_instance(RUN, range(9, 10), state=None)
-    session.execute(text("UPDATE dag_run SET state = 'running' WHERE run_id = :it"), {"it": rows.run_id})
+    rows.execute("UPDATE dag_run SET state = 'running' WHERE run_id = :run_id")
 
     gallery = reading.run_gallery(session, DAG_ID, rows.run_id)
 
@@ -221,9 +222,9 @@ def test_an_xcom_of_any_form_is_no_error_page(rows: Rows, session: Session, task
 )
 def test_a_value_that_is_no_json_is_no_error_page(rows: Rows, session: Session, stored: str) -> None:
     for table, column in (("xcom", "value"), ("rendered_task_instance_fields", "rendered_fields")):
-        session.execute(
-            text(f"UPDATE {table} SET {column} = :it WHERE run_id = :run_id AND map_index = 0"),  # noqa: S608
-            {"it": stored, "run_id": rows.run_id},
+        rows.execute(
+            f"UPDATE {table} SET {column} = :stored WHERE run_id = :run_id AND map_index = 0",  # noqa: S608
+            stored=stored,
         )
 
     assert len(page(reading.run_gallery(session, DAG_ID, rows.run_id)).cards) >= 3
@@ -253,7 +254,7 @@ def test_all_values_of_a_page_have_an_end_too(
 
 
 def test_rendered_fields_that_are_gone_leave_the_media_and_no_prompt(rows: Rows, session: Session) -> None:
-    session.execute(text("DELETE FROM rendered_task_instance_fields WHERE run_id = :it"), {"it": rows.run_id})
+    rows.execute("DELETE FROM rendered_task_instance_fields WHERE run_id = :run_id")
 
     card: Card = page(reading.run_gallery(session, DAG_ID, rows.run_id)).cards[0]
 
@@ -266,8 +267,8 @@ def test_rendered_fields_that_are_gone_leave_the_media_and_no_prompt(rows: Rows,
 def test_a_dag_of_ten_thousand_runs_has_a_page_of_its_latest_with_results(
     rows: Rows, session: Session
 ) -> None:
-    run_ids = [rows.copy_run(number) for number in range(1, 3_000)]
-    with_results = [run_ids[number] for number in (0, 1, 2, *range(300, 312), 2_900)]
+    run_ids = rows.copy_runs(10_000)
+    with_results = [run_ids[number] for number in (0, 1, 2, *range(300, 312), 9_900)]
     rows.instances_for(with_results, RUN)
     for run_id in with_results:
         rows.xcoms(RUN, "return_value", [(0, SUMMARY)], run_id=run_id)
@@ -275,14 +276,14 @@ def test_a_dag_of_ten_thousand_runs_has_a_page_of_its_latest_with_results(
     with statements(session) as sent:
         first = reading.dag_gallery(session, DAG_ID)
     assert len(sent) < 20, sent
-    assert [run.run_id for run in first.runs] == [rows.run_id, *with_results[:9]]
+    assert [run.run_id for run in first.runs] == [rows.run_id, rows.base, *with_results[:8]]
     assert first.next is not None
 
     second = reading.dag_gallery(session, DAG_ID, first.next)
-    assert [run.run_id for run in second.runs] == with_results[9:15]
+    assert [run.run_id for run in second.runs] == with_results[8:15]
     # The rest is far: pages may be empty, and the last one says that nothing follows.
     found, at = [], second.next
-    for _ in range(10):
+    for _ in range(20):
         if at is None:
             break
         later = reading.dag_gallery(session, DAG_ID, at)
@@ -308,3 +309,39 @@ def test_a_dag_s_page_shows_the_first_cards_of_each_run_and_how_many_there_are(
 
 def test_a_dag_without_tasks_of_this_provider_shows_nothing(session: Session) -> None:
     assert reading.dag_gallery(session, "no such DAG").runs == ()
+
+
+def test_no_connection_of_the_database_is_held_while_s3_is_asked(
+    rows: Rows, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def origin_of(uri: str, conn_id: str | None) -> str:
+        asked.append(session.in_transaction())
+        return f"https://{uri.split('/')[2]}.example.com"
+
+    monkeypatch.setattr(page_parts, "origin_of", origin_of)
+
+    found = reading.run_gallery(session, DAG_ID, rows.run_id)
+    reading.task_gallery(session, DAG_ID, rows.run_id, LAND, 0)
+    reading.dag_gallery(session, DAG_ID)
+
+    assert found.origins == ("https://outputs.example.com",)
+    assert asked
+    assert not any(asked)
+    reading.find_output(session, DAG_ID, rows.run_id, LAND, 0, "-", 0)
+    assert not session.in_transaction()
+
+
+def test_a_page_knows_where_media_will_come_from_before_anything_has_landed(
+    rows: Rows, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        page_parts, "origin_of", lambda uri, conn_id: f"https://{uri.split('/')[2]}.{conn_id}"
+    )
+    for table in ("xcom", "rendered_task_instance_fields"):
+        rows.execute(f"DELETE FROM {table} WHERE run_id = :run_id")  # noqa: S608
+    rows.execute("UPDATE task_instance SET state = NULL WHERE run_id = :run_id")
+
+    for of in ((rows.run_id,), (rows.run_id, RUN, 0), (rows.run_id, LAND, -1), ()):
+        assert reading.media_origins(session, DAG_ID, *of) == ("https://outputs.aws_default",)

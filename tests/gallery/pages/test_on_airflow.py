@@ -219,7 +219,7 @@ def test_a_manifest_that_an_xcom_names_elsewhere_is_not_read(
 
 
 def _overwrite(session: Session, done: FinishedRun, task_id: str, value: Any) -> None:
-    """Write an XCom as a user does by Airflow's API, in the test's own transaction."""
+    """Write an XCom as a user does by Airflow's API."""
     from airflow_provider_wiro.gallery.left.tables import xcom
 
     session.execute(
@@ -227,3 +227,4 @@ def _overwrite(session: Session, done: FinishedRun, task_id: str, value: Any) ->
         .where(xcom.c.run_id == done.run_id, xcom.c.task_id == task_id, xcom.c.key == "return_value")
         .values(value=json.dumps(value))
     )
+    session.commit()
