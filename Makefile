@@ -43,7 +43,7 @@ test: $(INSTALLED) ## lint, and every test but those of `test-matrix`
 	trap 'kill $$on_airflow 2>/dev/null || true' EXIT
 	$(MAKE) lint
 	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 2))
-	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system and not stores")
+	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not chromium and not system and not stores")
 	$(call step,pytest: on a real Airflow,wait $$on_airflow || { cat $$log; exit 1; }; tail -n 1 $$log)
 
 .PHONY: lint
@@ -96,6 +96,8 @@ test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose tri
 
 .PHONY: test-gallery
 test-gallery: $(INSTALLED) ## look at the gallery in Chromium on real Airflows; VERSIONS=3.3.2, SCREENSHOTS=docs/images
+	@$(BIN)/python -m tests.programs.gallery.chromium
+	@$(BIN)/python -m pytest -q -m chromium -n 2 tests/gallery/front
 	@exec $(BIN)/python -m tests.programs.gallery $(VERSIONS) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 .PHONY: test-faults

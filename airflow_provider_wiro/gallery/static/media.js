@@ -82,7 +82,11 @@ function lostNode(media, url, again) {
   const why = el("p", { class: "dim" });
   whyLost(url).then((reason) => { why.textContent = reason || media.note; });
   const words = el("p", {}, `This ${KINDS[media.kind][0]} can't be loaded.`);
-  return el("div", { class: "plain lost" }, icon("alert"), words, why, fileLine(media), button("Try again", again, { class: "quiet" }));
+  return el("div", { class: "plain lost" }, icon("alert"), words, why, uriLine(media), button("Try again", again, { class: "quiet" }));
+}
+
+function uriLine({ uri }) {
+  return uri && el("p", { class: "uri" }, el("code", {}, uri), copyButton(uri, "Copy the URI", "copy"));
 }
 
 /** Name, type and size; where it is, to copy; and a download where there is one. */
@@ -91,7 +95,7 @@ export function fileLine(media, url = null) {
   return el("div", { class: "file" },
     el("p", { class: "name", dir: "auto" }, nameOf(media)),
     facts && el("p", { class: "dim" }, facts),
-    media.uri && el("p", { class: "uri" }, el("code", {}, media.uri), copyButton(media.uri, "Copy the URI", "copy")),
+    uriLine(media),
     url && link("Download", url, { download: true }));
 }
 

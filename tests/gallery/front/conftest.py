@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.gallery.front.recorded import RUN_TAIL, serve_media
 from tests.gallery.front.site import SANDBOX, Site
+from tests.programs.gallery.chromium import install_if_missing, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Frame, Page
 
+_HERE = Path(__file__).parent
+
 #: Chromium says so of Airflow's own sandbox.
 _KNOWN = "both allow-scripts and allow-same-origin"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.chromium)
 
 
 # Not for the whole session: while it lives, asyncio has a running loop, which tests of coroutines can't have.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with sync_playwright() as driver:
+        browser = start(driver, install_if_missing(print))
         yield browser
         browser.close()
 
@@ -99,7 +106,8 @@ class Visits:
             context.close()
 
     def _new_page(self, width: int, height: int, options: dict[str, Any]) -> Page:
-        context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
+        viewport = {"width": width, "height": height}
+        context = self._browser.new_context(viewport=viewport, timezone_id="UTC", **options)
         context.set_default_timeout(10_000)
         self._contexts.append(context)
         page = context.new_page()

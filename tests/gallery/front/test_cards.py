@@ -120,7 +120,7 @@ def test_below_an_output_is_what_made_it(page):
     shots = card(page, "product_shots")
     assert shots.get_by_role("heading").inner_text() == "Desk lamp, oak"
     assert shots.locator(".facts > span").all_inner_texts() == [
-        "black-forest-labs/\nflux-2-pro",
+        "black-forest-labs\n/flux-2-pro",
         "$0.0351",
         "6.2 s",
     ]
@@ -181,7 +181,7 @@ def test_what_does_not_fit_beside_the_pictures_is_one_click_away(site, visits):
     both = a_card("poster", an_image("poster"), *_CARDS["mesh"].media)
     serve(site, lambda at: gallery(single_runs(both)))
     page = visits.open()
-    page.get_by_role("button", name="1 more").click()
+    page.get_by_role("button", name="1 more output").click()
     assert page.get_by_role("dialog").get_by_text("desk-lamp.glb").first.is_visible()
 
 

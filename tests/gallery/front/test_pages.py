@@ -20,6 +20,7 @@ from tests.gallery.front.recorded import (
     single_runs,
 )
 from tests.gallery.front.site import refusal
+from tests.gallery.front.waiting import until
 
 _BATCH = f"tasks/{DAG}/{RUN}/shots/-1"
 
@@ -108,8 +109,26 @@ def test_a_batch_that_the_run_has_not_read_is_read_on_its_own(site, visits):
     page.get_by_text("1\u201360 of 10,000").first.wait_for()
 
 
+def test_of_many_batches_those_are_read_that_one_comes_near_to(site, visits):
+    names = [f"batch_{number}" for number in range(30)]
+    note = "Not read yet. " * 20
+    unread = [
+        replace(batch_page(""), id=name, title=name, task_id=name, cards=(), next="item-1", note=note)
+        for name in names
+    ]
+    serve(site, lambda at: gallery(*unread))
+    for section in unread:
+        first = replace(batch_page(""), id=section.id, title=section.title)
+        serve(site, lambda at, first=first: gallery(first), f"tasks/{DAG}/{RUN}/{section.id}/-1")
+    page = visits.open()
+    until(page, "document.querySelectorAll('.card').length >= 60")
+    assert 1 <= len(site.asked("/wiro/data/tasks")) < 20
+    page.get_by_role("heading", name="batch_29", exact=True).scroll_into_view_if_needed()
+    until(page, "[...document.querySelectorAll('section')].at(-1).querySelectorAll('.card').length === 60")
+
+
 def test_the_counts_of_a_batch_are_a_bar_and_numbers(site, visits):
-    progress = Progress(400, queued=195, running=20, done=182, failed=3)
+    progress = Progress(400, queued=195, running=20, done=182, failed=3, at="2026-11-27T09:13:49+00:00")
     serve(
         site, lambda at: gallery(Section("shots", "shots", (), "shots", state="deferred", progress=progress))
     )
@@ -123,6 +142,7 @@ def test_the_counts_of_a_batch_are_a_bar_and_numbers(site, visits):
         "20 running",
         "195 queued",
         "of 400",
+        "counted 27 Nov 2026, 09:13:49",
     ]
     widths = [part.bounding_box()["width"] for part in bar.locator("span").all()]
     assert widths[0] / bar.bounding_box()["width"] == pytest.approx(0.455, abs=0.01)
@@ -171,6 +191,15 @@ def test_the_page_of_a_dag_shows_its_runs_and_older_ones_on_demand(site, visits)
         .first.get_attribute("href")
         .endswith("/dags/studio/runs/manual__1")
     )
+
+
+def test_times_are_in_the_zone_that_one_has_chosen_in_airflow(site, visits):
+    serve(site, lambda at: runs_of_a_dag(1, 1, None), f"dags/{DAG}")
+    page = visits.open(f"dags/{DAG}")
+    for zone, shown in (("Asia/Tokyo", "27 Nov 2026, 18:00:00"), ("Nowhere/Else", "27 Nov 2026, 09:00:00")):
+        page.evaluate("(zone) => localStorage.setItem('timezone', zone)", zone)
+        page.reload()
+        page.get_by_text(shown).wait_for()
 
 
 def test_headings_are_in_order(site, visits):

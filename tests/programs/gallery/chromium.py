@@ -56,3 +56,7 @@ def start(playwright: Playwright, program: str) -> Browser:
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     # A proxy of this machine is for hosts outside.
     return playwright.chromium.launch(executable_path=program, args=[*arguments, "--no-proxy-server"])
+
+
+if __name__ == "__main__":
+    install_if_missing(print)
