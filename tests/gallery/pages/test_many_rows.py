@@ -33,7 +33,7 @@ __all__ = ["moto_url", "s3"]
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_FILE = Path(__file__).parents[1] / "dags" / "shapes.py"
-DAG_ID = "gallery_mapped"
+DAG_ID = "gallery_many"
 CONNECTION = {"conn_type": "aws", "login": "a", "password": "b"}
 RUN, LAND = "shots.picture", "shots.land"
 

@@ -135,7 +135,7 @@ def look_at_streamed_media(
     with promises.promise("there, too, a user without rights on a DAG gets 403"):
         guest = Visitor(browser, installation.other_url)
         guest.sign_in(GUEST, installation.passwords[GUEST])
-        statuses = {route: guest.get(route).status for route in routes_of(runs, CLOSED, "secret_to_s3")}
+        statuses = {route: guest.get(route).status for route in routes_of(runs.of[CLOSED], "secret_to_s3")}
         expect(set(statuses.values()) == {403}, str(statuses))
 
 
