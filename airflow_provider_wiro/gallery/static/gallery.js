@@ -185,6 +185,7 @@ function offerOlder(at) {
 
 function replaceAll(title, sentence) {
   runs.clear();
+  olderRuns.clear();
   runsBox.replaceChildren();
   main.replaceChildren(el("div", { class: "empty" }, el("h2", {}, title), el("p", { dir: "auto" }, sentence)));
 }
