@@ -99,7 +99,7 @@ def look_at_the_run(promises: Promises, visitor: Visitor, run: Run) -> Frame:
             expect(name in shape.inner_text(), f"{name}: {shape.inner_text()}")
             expect(shape.locator("img, iframe, object, embed").count() == 0, f"{name} is rendered")
     with promises.promise("a card has model, prompt, seed, cost, time and its links"):
-        words = card(frame, "autumn posters").inner_text()
+        words = card(frame, "autumn posters").text_content()
         for wanted in ("retroAIx/Retro-Cartoons", "a cheerful robot", "271828", "$", " s", "Log"):
             expect(wanted in words, f"no {wanted!r} in {words}")
     with promises.promise("mapped runs have the names that their DAG gives them"):
