@@ -43,7 +43,7 @@ test: $(INSTALLED) ## lint, and every test but those of `test-matrix`
 	trap 'kill $$on_airflow 2>/dev/null || true' EXIT
 	$(MAKE) lint
 	workers=$$(($$(getconf _NPROCESSORS_ONLN) + 2))
-	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not system and not stores")
+	$(call step,pytest: unit and contract and emulator,$(BIN)/python -m pytest -n $$workers --dist worksteal -m "not airflow and not chromium and not system and not stores")
 	$(call step,pytest: on a real Airflow,wait $$on_airflow || { cat $$log; exit 1; }; tail -n 1 $$log)
 
 .PHONY: lint
@@ -65,11 +65,15 @@ docs: $(INSTALLED) ## write the tables of docs/reference, and build docs/ into .
 package: .cache/dist/checked ## build sdist and wheel into .cache/dist, and check what an index would make of them
 
 # Pyroma asks for an author's e-mail address, and there is none to give: hence 8 of 10.
-.cache/dist/checked: $(INSTALLED) README.md LICENSE $(shell find airflow_provider_wiro -name '*.py')
+.cache/dist/checked: $(INSTALLED) README.md LICENSE $(shell find airflow_provider_wiro -name '*.py' -o -path '*/static/*')
 	@rm -rf $(@D)
 	$(BIN)/hatchling build -d $(@D)
 	$(BIN)/twine check --strict $(@D)/*
 	$(BIN)/check-wheel-contents $(@D)/*.whl
+	listed=$$($(BIN)/python -m zipfile --list $(@D)/*.whl)
+	for file in airflow_provider_wiro/gallery/static/*; do
+	  grep --quiet "^$$file " <<< "$$listed" || { echo "The wheel lacks $$file." >&2; exit 1; }
+	done
 	$(BIN)/pyroma --quiet --min 8 --file $(@D)/*.tar.gz
 	touch $@
 
@@ -89,6 +93,12 @@ test-stores: $(INSTALLED) ## land outputs in Azurite, which npm installs below .
 .PHONY: test-watchers
 test-watchers: $(INSTALLED) ## watchers of a project on a real Airflow whose triggerer is stopped and killed; BURST=300
 	@exec $(BIN)/python -m tests.programs.watchers --burst $(or $(BURST),0)
+
+.PHONY: test-gallery
+test-gallery: $(INSTALLED) ## look at the gallery in Chromium on real Airflows; VERSIONS=3.3.2, SCREENSHOTS=docs/images
+	@$(BIN)/python -m tests.programs.gallery.chromium
+	@$(BIN)/python -m pytest -q -m chromium -n 2 tests/gallery/front
+	@exec $(BIN)/python -m tests.programs.gallery $(VERSIONS) $(if $(SCREENSHOTS),--screenshots $(SCREENSHOTS))
 
 .PHONY: test-faults
 test-faults: $(INSTALLED) ## kill, freeze and cut off real processes, and count what Wiro saw; SCENARIO=name for one

@@ -472,7 +472,7 @@ def test_runs_that_certainly_started_nothing_again_and_again_fail_their_item_unt
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["blocking", "deferrable"])
 def test_a_task_error_is_reported_once_for_its_item(work: BatchWork, deferrable: bool) -> None:
-    work.wiro.inject(Fault("fatal_error", debug_error="Traceback\nno such checkpoint", seconds=0.5))
+    work.wiro.inject(Fault("fatal_error", debug_error="Traceback\nno such checkpoint", seconds=2.0))
 
     assert work.run(prompts(1), deferrable=deferrable)["succeeded"] == 1
 

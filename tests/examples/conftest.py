@@ -32,6 +32,10 @@ class Bucket:
         body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
         return body
 
+    def metadata(self, key: str) -> dict[str, str]:
+        found: dict[str, str] = self._client.head_object(Bucket=self.name, Key=key)["Metadata"]
+        return found
+
     def write(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self.name, Key=key, Body=body)
 

@@ -18,9 +18,9 @@ from airflow_provider_wiro.triggers import wiro_events
 from airflow_provider_wiro.triggers.wiro_events import WiroTaskEndedTrigger
 from airflow_provider_wiro.watching.project import watcher as project_watcher
 from tests.operators.fakes import RETRO, SMALL
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(wiro_events._EVENT_TRIGGER is None, reason="Airflow 2 has no event triggers")
@@ -69,12 +69,6 @@ class Listener:
     @property
     def ids(self) -> list[str]:
         return [payload["wiro_task_id"] for payload in self.payloads]
-
-
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  the server is in another thread
-            await asyncio.sleep(0.02)
 
 
 async def has_looked(wiro: WiroEmulator, times: int = 2) -> None:
@@ -386,6 +380,7 @@ async def test_progress_that_can_not_be_read_stops_the_trigger_until_it_can(
         await has_looked(wiro)
         started(wiro)
         await until(lambda: first.ids)
+        await has_looked(wiro)  # by then its progress is written
     (file,) = files_in(tmp_path)
     text = read(file)
     write(file, "rubbish")

@@ -7,7 +7,7 @@ import gc
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.triggers.base import BaseTrigger
@@ -18,9 +18,7 @@ from airflow_provider_wiro.hooks.wiro import WiroHook
 from airflow_provider_wiro.triggers.cancellation import is_abandoned
 from airflow_provider_wiro.triggers.wiro import WiroPauseTrigger, WiroTaskTrigger
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeLog, one_event
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.waiting import until
 
 
 @dataclass
@@ -56,14 +54,6 @@ def says(monkeypatch: pytest.MonkeyPatch, answer: str | Exception | None) -> lis
 
     monkeypatch.setattr(version_compat, "task_instance_state", task_instance_state)
     return asked
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if is_so():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 async def started(trigger: WiroTaskTrigger) -> asyncio.Task[Any]:

@@ -25,6 +25,7 @@ from airflow_provider_wiro.watching import watcher as watchers
 from airflow_provider_wiro.watching.scheduler import PollScheduler
 from airflow_provider_wiro.watching.watcher import watch_task
 from tests.operators.fakes import RETRO, SMALL
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.triggers.base import WiroTrigger
@@ -57,14 +58,13 @@ async def test_all_tasks_of_a_connection_share_its_session_and_its_pages(wiro: W
     wiro.inject(Fault("stuck_running", times=40))
     ids = submitted(40)
     waits = [watching(one) for one in ids]
-    await asyncio.sleep(0.5)
+    await until(lambda: wiro.counts.requests["Task/List"] > 2)
     looks = wiro.counts.requests
     sockets = wiro.counts.open_connections
     for one in ids:
         stop(wiro, one)
 
     assert all(task.is_cancelled for task in await asyncio.gather(*waits))
-    assert looks["Task/List"] > 2
     assert looks["Task/Detail"] <= 5
     assert sockets <= watchers.MAX_REQUESTS + 1
     assert wiro.counts.requests["Task/Detail"] <= 40 + 5
@@ -91,8 +91,7 @@ async def test_a_wait_keeps_nothing_of_a_tasks_detail(wiro: WiroEmulator, monkey
         await anext(trigger.run())
 
     waits = [asyncio.create_task(fired(trigger)) for trigger in (single, batch)]
-    await asyncio.sleep(1.0)
-    assert len(seen) > 12
+    await until(lambda: len(seen) > 12)
     gc.collect()
     kept = [ref for ref in seen[:-3] if ref() is not None]
     for wait in waits:

@@ -31,6 +31,8 @@ class Deviation:
     output_bytes: int | None = None
     output_count: int = 1
     output_name: str | None = None
+    output_file: tuple[str, str, bytes] | None = None
+    """Name, content type and content of the only output, in place of what the model makes."""
     output_url: str | None = None
     output_size: str | None = None
     without_output_size: bool = False
@@ -134,6 +136,8 @@ def deviated(deviation: Deviation, fault: Fault) -> Deviation:
             return replace(deviation, output_size=fault.size, without_output_size=fault.missing)
         case "big_output":
             return replace(deviation, output_bytes=fault.bytes, output_count=fault.outputs)
+        case "output_file":
+            return replace(deviation, output_file=(fault.name, fault.content_type, fault.content.encode()))
         case "output_name":
             return replace(deviation, output_name=fault.name)
         case "output_url":

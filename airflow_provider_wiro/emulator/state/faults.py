@@ -55,6 +55,7 @@ TASK_KINDS = frozenset(
         "numbers_as_numbers",
         "no_outputs",
         "big_output",
+        "output_file",
         "output_name",
         "output_url",
         "output_size",
@@ -165,7 +166,10 @@ class Fault:
     outputs: int = 1
     """`big_output`: how many there are."""
     name: str = "../../etc/passwd"
-    """`output_name`: the name that every output gets."""
+    """`output_name`: the name that every output gets; `output_file`: its name."""
+    content_type: str = "image/svg+xml"
+    content: str = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+    """`output_file`: the only output in place of what the model makes, as a text."""
 
     def __post_init__(self) -> None:
         """Refuse what doesn't exist: a test whose fault never fires proves nothing."""

@@ -170,6 +170,10 @@ class Task:
                 content = GeneratedContent(deviation.output_bytes, seed)
                 yield deviation.output_name or f"{index}.bin", "application/octet-stream", content
             return
+        if deviation.output_file is not None:
+            name, content_type, written = deviation.output_file
+            yield name, content_type, MemoryContent(written)
+            return
         for file in self.rendering.files:
             yield deviation.output_name or file.name, file.content_type, MemoryContent(file.draw())
 

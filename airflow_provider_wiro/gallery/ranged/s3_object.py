@@ -56,7 +56,10 @@ class S3Object:
     def read(self, start: int, stop: int, version: str | None = None) -> tuple[bytes, StoredFacts]:
         """See :meth:`RangedObject.read`."""
         condition = {"IfMatch": version} if version else {}
-        return self._asked(lambda: self._get(f"bytes={start}-{stop - 1}", start, stop, **condition))
+        body, facts = self._asked(lambda: self._get(f"bytes={start}-{stop - 1}", start, stop, **condition))
+        if version and facts.version != version:  # a store that doesn't heed the condition
+            raise ReplacedObjectError("It was replaced while it was read.")
+        return body, facts
 
     def read_tail(self, size: int) -> tuple[bytes, StoredFacts]:
         """See :meth:`RangedObject.read_tail`."""

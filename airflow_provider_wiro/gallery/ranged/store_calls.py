@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_CALLS = 16
 #: How long a call waits for another one's end.
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
 #: After this a store that was out is asked again.
 OUT_SECONDS = 5.0
 _MOST_STORES = 100

@@ -23,7 +23,7 @@ export function factsOf(card) {
 
 /** Of a long name the owner is cut first. */
 function modelOf(name) {
-  const slash = name.indexOf("/") + 1;
+  const slash = Math.max(0, name.indexOf("/"));
   return el("span", { class: "model", title: name }, el("bdi", {}, name.slice(0, slash)), el("bdi", {}, name.slice(slash)));
 }
 

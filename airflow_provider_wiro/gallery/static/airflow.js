@@ -61,21 +61,18 @@ function follow(event) {
   twin.remove();
 }
 
-/** Light or dark as Airflow is now; alone in a tab as the browser prefers. */
-function wearAirflowsColours() {
+/** Light or dark, and the font, as Airflow has them now; alone in a tab as the browser prefers. */
+function wearAirflowsClothes() {
   const theirs = outer?.documentElement;
   const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
   const wear = () => {
     const words = theirs ? [...theirs.classList, theirs.dataset.theme, theirs.style.colorScheme] : [];
-    const named = ["dark", "light"].find((word) => words.includes(word));
-    page.theme = named ?? (prefersDark.matches ? "dark" : "light");
+    page.theme = ["dark", "light"].find((word) => words.includes(word)) ?? (prefersDark.matches ? "dark" : "light");
+    if (outer) document.documentElement.style.fontFamily = window.parent.getComputedStyle(outer.body).fontFamily;
   };
   wear();
   prefersDark.addEventListener("change", wear);
-  if (theirs) {
-    const watched = ["class", "data-theme", "style"];
-    new MutationObserver(wear).observe(theirs, { attributes: true, attributeFilter: watched });
-  }
+  if (theirs) new MutationObserver(wear).observe(theirs, { attributes: true, attributeFilter: ["class", "data-theme", "style"] });
 }
 
 async function copy(text) {
@@ -107,7 +104,7 @@ export function copyButton(text, label, symbol = null) {
 }
 
 export function settleIn() {
-  wearAirflowsColours();
+  wearAirflowsClothes();
   document.documentElement.classList.toggle("framed", outer !== null);
   document.addEventListener("click", follow);
   document.addEventListener("auxclick", follow);

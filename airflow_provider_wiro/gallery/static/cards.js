@@ -57,7 +57,7 @@ function stageOf(card, origins, place) {
     hidden -= 1;
   }
   if (!parts.length) parts.push(nothing(card));
-  if (hidden > 0) parts.push(button(`${hidden} more`, () => open(card.media.indexOf(rest[rest.length - hidden] ?? rest[0])), { class: "more" }));
+  if (hidden > 0) parts.push(button(`${hidden} more ${hidden === 1 ? "output" : "outputs"}`, () => open(card.media.indexOf(rest[rest.length - hidden] ?? rest[0])), { class: "more" }));
   return parts;
 }
 

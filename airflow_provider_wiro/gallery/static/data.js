@@ -1,5 +1,7 @@
 // The JSON of the server, and in words why there is none.
 
+const PATIENCE = 60_000; // milliseconds
+
 /** What the server has answered instead; a status of 0 is no answer at all. */
 export class Refused extends Error {
   constructor(status, detail = "") {
@@ -39,7 +41,7 @@ export async function read(url, at = "") {
   const query = at === "" ? "" : `?${new URLSearchParams({ at })}`;
   let response;
   try {
-    response = await fetch(url + query, { credentials: "same-origin" });
+    response = await fetch(url + query, { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
   } catch {
     throw new Refused(0);
   }

@@ -79,25 +79,36 @@ function makePagedSection(dagId, { run_id: runId, url: runUrl }, { id, task_id: 
     }
   };
   const made = makeSection({ level: IS_DAG ? 3 : 2, turn, runUrl: IS_DAG ? runUrl : null });
-  return {
+  let latest = null;
+  let isNear = false;
+  const self = {
     node: made.node,
     /** Show what the page has of the section, or the page of it that one has turned to. */
     async read(section) {
+      latest = section;
       const at = places.get(key);
-      const isUnread = !section.cards.length && section.next !== null; // the server leaves it to us to ask for it
       let own = section;
-      if (at || isUnread) {
+      if (at || (isUnread(section) && isNear)) {
         try {
           own = await get(at ?? section.next);
         } catch (error) {
           if (error.status !== 404 && error.status !== 422) throw error;
-          remember(key, ""); // that page is gone, such as of a manifest that was written anew
+          remember(key, ""); // that page is gone, such as of a manifest that was replaced
         }
       }
       if (places.get(key) === at || own === section) made.update(own, origins); // else one has turned it meanwhile
     },
   };
+  // A run with many batches is read a few at a time: the others when they come near the window.
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    isNear = isIntersecting;
+    if (isNear && latest && isUnread(latest)) self.read(latest).catch(warn);
+  }, { rootMargin: "400px" }).observe(made.node);
+  return self;
 }
+
+/** Whether the server leaves it to the page to ask for the first cards. */
+const isUnread = (section) => !section.cards.length && section.next !== null;
 
 async function refresh() {
   if (isReading) return;
@@ -174,6 +185,7 @@ function offerOlder(at) {
 
 function replaceAll(title, sentence) {
   runs.clear();
+  olderRuns.clear();
   runsBox.replaceChildren();
   main.replaceChildren(el("div", { class: "empty" }, el("h2", {}, title), el("p", { dir: "auto" }, sentence)));
 }

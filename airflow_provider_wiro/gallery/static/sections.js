@@ -3,7 +3,7 @@
 import { measurePrompts } from "./about.js";
 import { link } from "./airflow.js";
 import { makeCard } from "./cards.js";
-import { badge, button, el, number } from "./dom.js";
+import { badge, button, el, number, time } from "./dom.js";
 import { openViewer, refreshViewer } from "./viewer.js";
 
 /**
@@ -90,7 +90,8 @@ function showProgress(box, { progress, title }) {
     bar.append(part);
   }
   const counts = PARTS.filter(([key]) => progress[key] || key === "done").map(([key, word]) => el("li", { "data-part": key }, el("b", {}, number(progress[key])), ` ${word}`));
-  box.replaceChildren(bar, el("ul", {}, ...counts, el("li", { class: "dim" }, `of ${number(progress.total)}`)));
+  const when = progress.at && el("li", { class: "dim" }, "counted ", time(progress.at));
+  box.replaceChildren(bar, el("ul", {}, ...counts, el("li", { class: "dim" }, `of ${number(progress.total)}`), when));
 }
 
 /** "601–660 of 10,000" */

@@ -3,7 +3,7 @@
 import { cutBy, factsOf, linksOf, parametersOf } from "./about.js";
 import { link, mediaUrl } from "./airflow.js";
 import { badge, button, el, number } from "./dom.js";
-import { isShown, live, nameOf, plain } from "./media.js";
+import { fileLine, isShown, live, plain } from "./media.js";
 
 const TEXT = -1;
 
@@ -89,7 +89,7 @@ function aboutOf({ card, index }) {
     reason && el("p", { class: "errorline" }, `The answer is incomplete. The model ended by: ${reason}`),
     ...(card.prompt ? [el("h3", {}, "Prompt"), el("p", { class: "prompt open", dir: "auto" }, card.prompt)] : []),
     ...(parameters.length ? [el("h3", {}, "Parameters"), el("dl", {}, ...parameters.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]))] : []),
-    ...(media ? [el("h3", {}, "Output"), el("p", { dir: "auto" }, nameOf(media)), isShown(media, origins) && link("Open the original", mediaUrl(media.url, origins))] : []),
+    ...(media ? [el("h3", {}, "Output"), fileLine(media), isShown(media, origins) && link("Open the original", mediaUrl(media.url, origins))] : []),
     linksOf(card),
   ].filter(Boolean);
 }

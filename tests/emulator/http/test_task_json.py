@@ -144,6 +144,14 @@ async def test_the_name_of_an_output_can_be_hostile(wiro: Client) -> None:
     assert (await wiro.finish())["outputs"][0]["name"] == "../../etc/passwd"
 
 
+async def test_an_output_can_be_any_file(wiro: Client) -> None:
+    page = "<script>alert(1)</script>"
+    wiro.emulator.inject(Fault("output_file", name="page.html", content_type="text/html", content=page))
+    (output,) = (await wiro.finish())["outputs"]
+    assert (output["name"], output["contenttype"], output["size"]) == ("page.html", "text/html", "25")
+    assert (await wiro.fetch(output["url"]))[2] == page.encode()
+
+
 async def test_the_url_of_an_output_can_lead_anywhere(wiro: Client) -> None:
     wiro.emulator.inject(Fault("output_url", url="http://169.254.169.254/latest"))
     assert (await wiro.finish())["outputs"][0]["url"] == "http://169.254.169.254/latest"

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from tests.gallery.front.recorded import RUN_TAIL, serve_media
 from tests.gallery.front.site import SANDBOX, Site
+from tests.programs.gallery.chromium import install_if_missing, start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Frame, Page
 
+_HERE = Path(__file__).parent
+
 #: Chromium says so of Airflow's own sandbox.
 _KNOWN = "both allow-scripts and allow-same-origin"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.chromium)
 
 
 # Not for the whole session: while it lives, asyncio has a running loop, which tests of coroutines can't have.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+    with sync_playwright() as driver:
+        browser = start(driver, install_if_missing(print))
         yield browser
         browser.close()
 
@@ -67,10 +74,19 @@ class Visits:
         self.problems: list[str] = []
 
     def open(
-        self, tail: str = RUN_TAIL, *, width: int = 1200, height: int = 900, wait: bool = True, **options: Any
+        self,
+        tail: str = RUN_TAIL,
+        *,
+        width: int = 1200,
+        height: int = 900,
+        wait: bool = True,
+        has_own_clock: bool = False,
+        **options: Any,
     ) -> Page:
-        """Open a page alone in a tab; its cards are there, if it waits."""
+        """Open a page alone in a tab; its cards are there, if it waits. A clock of its own can be moved."""
         page = self._new_page(width, height, options)
+        if has_own_clock:
+            page.clock.install()
         page.goto(self._site.page(tail))
         if wait:
             page.locator("main:not([aria-busy])").wait_for()
@@ -99,7 +115,8 @@ class Visits:
             context.close()
 
     def _new_page(self, width: int, height: int, options: dict[str, Any]) -> Page:
-        context = self._browser.new_context(viewport={"width": width, "height": height}, **options)
+        viewport = {"width": width, "height": height}
+        context = self._browser.new_context(viewport=viewport, timezone_id="UTC", **options)
         context.set_default_timeout(10_000)
         self._contexts.append(context)
         page = context.new_page()
@@ -111,6 +128,24 @@ class Visits:
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not any(part in text for part in [_KNOWN, *self.expected]):
             self.problems.append(text)
+
+
+@pytest.fixture
+def site_below_a_path() -> Iterator[Site]:
+    """Return the site of an Airflow whose base URL has a path."""
+    made = Site("/airflow")
+    serve_media(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def visits_below_a_path(chromium: Browser, site_below_a_path: Site) -> Iterator[Visits]:
+    """Open pages of that Airflow."""
+    made = Visits(chromium, site_below_a_path)
+    yield made
+    made.close()
+    assert made.problems == []
 
 
 @pytest.fixture

@@ -147,9 +147,9 @@ def studio_cards() -> tuple[Card, ...]:
         "It has not landed in S3, so it isn't shown.",
     )
     long_prompt = (
-        "A studio photograph of an oak desk lamp with a linen shade on a walnut table, soft window light from "
-        "the left, shallow depth of field, a stack of three books and a cup of tea behind it, muted greens, "
-        "85 mm, no people, no text"
+        "A studio photograph of an oak desk lamp with a linen shade on a walnut table, soft window light "
+        "from the left, shallow depth of field, a stack of three books and a cup of tea behind it, "
+        "muted greens, 85 mm, no people, no text"
     )
     return (
         a_card("poster", an_image("poster"), links={"log": f"{LOG}poster", "wiro": "https://wiro.ai/x"}),
@@ -191,8 +191,8 @@ def studio_cards() -> tuple[Card, ...]:
         a_card(
             "portrait",
             state=CardState.FAILED,
-            error="Wiro task 2225 failed: the model ended with exit code 137 (out of memory). Nothing was made. "
-            "The run has cost nothing. Try it with fewer steps or a smaller picture.",
+            error="Wiro task 2225 failed: the model ended with exit code 137 (out of memory). Nothing was "
+            "made. The run has cost nothing. Try it with fewer steps or a smaller picture.",
             cost_usd=None,
             try_number=2,
         ),

@@ -1,12 +1,13 @@
 """
-A small web site around the gallery's page: its files as the package has them, recorded results, and media.
+A small web site around the gallery's page: its files as the package has them, recorded results, media.
 
-It answers like Airflow's API server with the plugin; and its `/airflow-ui` shows a page in an iframe as Airflow's
-UI does. A second site stands for S3.
+It answers like Airflow's API server with the plugin; and its `/airflow-ui` shows a page in an iframe as
+Airflow's UI does. A second site stands for S3.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -19,7 +20,7 @@ from airflow_provider_wiro.gallery.headers import page_policy
 from airflow_provider_wiro.gallery.package_files import package_file, page_html
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
 #: What Airflow's UI gives its iframes: 3.1 and 3.2, and from 3.3 on.
 SANDBOX = "allow-scripts allow-same-origin allow-forms"
@@ -32,8 +33,10 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _AIRFLOW_UI = """<!doctype html><html class="{theme}" lang="en"><head><title>Airflow</title>
 <link rel="stylesheet" href="/ui.css"></head>
 <body><nav>Airflow</nav><iframe sandbox="{sandbox}" src="{src}" title="Wiro"></iframe></body></html>"""
-_UI_CSS = """html,body{margin:0;height:100%}body{display:flex;flex-direction:column;font:14px sans-serif}
-html.dark{color-scheme:dark;background:#000;color:#eee}html.light{color-scheme:light;background:#fff}
+_UI_CSS = """html,body{margin:0;height:100%}
+body{display:flex;flex-direction:column;font:14px Inter,Arial,sans-serif}
+html.dark{color-scheme:dark;background:oklch(0.23185 0.0323 266.44);color:#eee}
+html.light{color-scheme:light;background:#fff}
 nav{padding:10px 16px;border-bottom:1px solid #8884}iframe{flex:1;border:0;width:100%}"""
 
 
@@ -62,6 +65,7 @@ class Site:
     :ivar data: path below `/wiro/data/` → what answers it, given its `at`.
     :ivar media: path → what answers it.
     :ivar origins: those that the page's Content-Security-Policy names, when a page is asked for.
+    :ivar refuses: whether a path, with its query, is answered with 403.
     :ivar requests: the paths, with queries, that were asked for, and their Range.
     """
 
@@ -72,6 +76,7 @@ class Site:
         self.media: dict[str, Callable[[], Answer]] = {}
         self.origins: list[str] = []
         self.requests: list[tuple[str, str | None]] = []
+        self.refuses: Callable[[str], bool] = lambda _: False
         site = self
 
         class Handler(_Handler):
@@ -106,6 +111,8 @@ class Site:
     def answer(self, target: str, ranges: str | None) -> Answer:
         """Find the answer to a GET."""
         self.requests.append((target, ranges))
+        if self.refuses(target):
+            return Answer(b"<Error>Request has expired</Error>", "application/xml", 403)
         split = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         if split.path == "/airflow-ui":
@@ -174,16 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # the browser has seen enough of a film
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(ConnectionError):  # the browser may go away
             super().handle()
-        except ConnectionError:
-            pass  # the browser went away
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: the tests read `requests`."""
-
-
-def chunks(items: list[Any], size: int) -> Iterator[Iterable[Any]]:
-    """Cut into pages."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from PIL import Image
 
 from tests.gallery.front.recorded import LOG, RUN_TAIL, gallery, media_path, serve, single_runs, studio_cards
-from tests.gallery.front.site import SANDBOX, SANDBOX_FROM_3_3, Answer, Site
+from tests.gallery.front.site import SANDBOX, SANDBOX_FROM_3_3, Answer
 from tests.gallery.front.waiting import until
 
 _SCHEME = "getComputedStyle(document.documentElement).colorScheme"
@@ -48,20 +51,15 @@ def test_airflows_ground_shines_through(studio, visits):
 
 
 @pytest.mark.parametrize("sandbox", [SANDBOX, SANDBOX_FROM_3_3])
-@pytest.mark.parametrize("how", ["click", "key", "middle"])
-def test_links_open_a_page_although_the_sandbox_opens_none(studio, visits, sandbox, how):
+def test_links_open_a_page_although_the_sandbox_opens_none(studio, visits, sandbox):
     page, frame = visits.open_in_airflow(sandbox=sandbox)
     link = frame.get_by_role("link", name="Log").first
-    with page.context.expect_page() as opened:
-        if how == "click":
-            link.click()
-        elif how == "middle":
-            link.click(button="middle")
-        else:
-            link.press("Enter")
-    opened.value.wait_for_load_state()
-    assert opened.value.url == f"{studio.url}{LOG}poster"
-    assert opened.value.evaluate("window.opener") is None
+    for follow in (link.click, lambda: link.click(button="middle"), lambda: link.press("Enter")):
+        with page.context.expect_page() as opened:
+            follow()
+        opened.value.wait_for_load_state()
+        assert opened.value.url == f"{studio.url}{LOG}poster"
+        assert opened.value.evaluate("window.opener") is None
     assert page.url.startswith(f"{studio.url}/airflow-ui")
     assert page.locator("body > a").count() == 0
 
@@ -84,23 +82,20 @@ def test_files_can_be_downloaded_although_older_sandboxes_allow_none(studio, vis
     assert download.value.path().read_bytes() == b"a mesh"
 
 
-def test_below_a_base_path_everything_is_found_there(chromium, visits):
-    below = Site("/airflow")
-    try:
-        from tests.gallery.front.conftest import Visits
-        from tests.gallery.front.recorded import serve_media
+def test_below_a_base_path_everything_is_found_there(site_below_a_path, visits_below_a_path):
+    site, visits = site_below_a_path, visits_below_a_path
+    serve(site, lambda at: gallery(single_runs(*studio_cards())))
+    page = visits.open()
+    until(page, "document.images[0].naturalWidth > 0")
+    assert (
+        page.get_by_role("link", name="Log").first.get_attribute("href") == f"{site.url}/airflow{LOG}poster"
+    )
+    assert {path for path, _ in site.requests if not path.startswith("/airflow/")} <= {"/favicon.ico"}
 
-        serve_media(below)
-        serve(below, lambda at: gallery(single_runs(*studio_cards())))
-        own = Visits(chromium, below)
-        page = own.open()
-        until(page, "document.images[0].naturalWidth > 0")
-        assert page.get_by_role("link", name="Log").first.get_attribute("href") == f"{below.url}/airflow{LOG}poster"
-        own.close()
-        assert own.problems == []
-        assert {path for path, _ in below.requests if not path.startswith("/airflow/")} <= {"/favicon.ico"}
-    finally:
-        below.close()
+
+def test_its_font_is_airflows(studio, visits):
+    _, frame = visits.open_in_airflow()
+    assert frame.evaluate("getComputedStyle(document.body).fontFamily").startswith("Inter, Arial")
 
 
 def test_the_data_are_asked_for_once_and_at_once(studio, visits):
@@ -111,8 +106,4 @@ def test_the_data_are_asked_for_once_and_at_once(studio, visits):
 
 
 def _pixels(png: bytes) -> bytes:
-    import io
-
-    from PIL import Image
-
     return Image.open(io.BytesIO(png)).convert("RGB").tobytes()

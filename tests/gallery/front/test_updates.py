@@ -21,6 +21,7 @@ from tests.gallery.front.site import refusal
 from tests.gallery.front.waiting import until
 
 _CARDS = {card.id: card for card in studio_cards()}
+_PLAY = "async (film) => { window.film = film; film.muted = true; await film.play(); }"
 _RUN_DATA = f"runs/{DAG}/{RUN}"
 
 
@@ -50,7 +51,7 @@ def test_a_film_plays_on_and_the_scroll_stays_while_others_change(site, visits):
     page = visits.open(width=400, height=600)
     film = page.locator(".card video")
     film.scroll_into_view_if_needed()
-    film.evaluate("async (film) => { window.film = film; film.muted = true; await film.play(); }")
+    film.evaluate(_PLAY)
     before = page.evaluate("scrollY")
     assert before > 0
     going.cards = [
@@ -66,7 +67,9 @@ def test_a_film_plays_on_and_the_scroll_stays_while_others_change(site, visits):
 def test_a_new_card_in_front_does_not_stop_a_film(site, visits):
     going = Going(site, _CARDS["walk"])
     page = visits.open()
-    page.locator("video").evaluate("async (film) => { window.film = film; film.muted = true; await film.play(); }")
+    page.locator("video").evaluate(
+        "async (film) => { window.film = film; film.muted = true; await film.play(); }"
+    )
     going.cards = [_CARDS["flyer"], _CARDS["walk"], _CARDS["banner"]]
     until(page, "document.querySelectorAll('.card').length === 3")
     assert page.evaluate("film.isConnected && !film.paused")
@@ -99,11 +102,11 @@ def test_a_page_that_one_has_turned_to_is_read_again_itself(site, visits):
     serve(site, lambda at: gallery(batch_page(at)), f"tasks/{DAG}/{RUN}/shots/-1")
     page = visits.open()
     page.get_by_role("button", name="Next page").first.click()
-    page.get_by_text("61–120 of 10,000").first.wait_for()
+    page.get_by_text("61\u2013120 of 10,000").first.wait_for()
     asked = len(site.asked("/wiro/data/tasks"))
     while len(site.asked("/wiro/data/tasks")) < asked + 2:
         page.wait_for_timeout(50)
-    assert page.locator(".range").first.inner_text() == "61–120 of 10,000"
+    assert page.locator(".range").first.inner_text() == "61\u2013120 of 10,000"
 
 
 def test_progress_is_said_politely_and_not_at_each_reading(site, visits):
@@ -111,7 +114,9 @@ def test_progress_is_said_politely_and_not_at_each_reading(site, visits):
 
     def now(at):
         progress = Progress(400, queued=400 - done[0], done=done[0])
-        return gallery(Section("shots", "shots", (), "shots", state="running", progress=progress), refresh_seconds=1)
+        return gallery(
+            Section("shots", "shots", (), "shots", state="running", progress=progress), refresh_seconds=1
+        )
 
     serve(site, now)
     page = visits.open()

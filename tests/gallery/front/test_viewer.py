@@ -65,7 +65,9 @@ def test_the_focus_does_not_leave_it(page):
     page.locator(".cover").first.click()
     for _ in range(30):
         page.keyboard.press("Tab")
-        assert page.evaluate(f"document.querySelector('dialog').contains({_FOCUSED}) || {_FOCUSED} === document.body")
+        assert page.evaluate(
+            f"document.querySelector('dialog').contains({_FOCUSED}) || {_FOCUSED} === document.body"
+        )
 
 
 def test_a_click_beside_it_closes_it(page):
@@ -108,7 +110,9 @@ def test_a_whole_answer_and_a_whole_error_can_be_read(site, visits):
     serve(
         site,
         lambda at: gallery(
-            single_runs(a_card("names", text=long_answer, finish_reason="length"), a_card("x", error="E" * 9000))
+            single_runs(
+                a_card("names", text=long_answer, finish_reason="length"), a_card("x", error="E" * 9000)
+            )
         ),
     )
     page = visits.open()

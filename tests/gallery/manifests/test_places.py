@@ -57,6 +57,18 @@ def test_a_manifest_that_is_replaced_in_s3_is_seen_by_its_etag(s3: S3) -> None:
     assert items(uri, "item-7500") == list(range(7499, 7559))
 
 
+def test_a_store_that_knows_no_conditions_shows_no_mixture_of_two_manifests(s3: S3, store: Gateway) -> None:
+    def knows_no_conditions(request: Any) -> None:
+        request.headers.pop("if-match", None)
+
+    store.rules.append(knows_no_conditions)
+    s3.put(KEY, batch(5000))
+    uri = f"s3://{BUCKET}/{KEY}"
+    items(uri)
+    s3.put(KEY, batch(8000, seed=9))
+    assert items(uri, "item-7500") == list(range(7499, 7559))
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [

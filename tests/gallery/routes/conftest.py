@@ -18,7 +18,7 @@ if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 1):
     collect_ignore_glob = ["test_*.py"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api(airflow_home: AirflowHome) -> Iterator[ApiServer]:
     from tests.gallery.routes.api_server import airflow_api_server
 

@@ -62,8 +62,9 @@ def path(*parts: str) -> str:
     return "/wiro/" + "/".join(quote(part, safe="") for part in parts)
 
 
-@pytest.mark.parametrize("dag_id", DAGS)
-@pytest.mark.parametrize("run_id", RUNS)
+@pytest.mark.parametrize(
+    ("dag_id", "run_id"), [*((dag_id, RUN) for dag_id in DAGS), *(("plain", run_id) for run_id in RUNS)]
+)
 def test_an_id_arrives_as_it_is(
     dag_id: str, run_id: str, viewer: Browser, asked: list[tuple[Any, ...]]
 ) -> None:
@@ -286,3 +287,12 @@ def test_no_session_is_held_while_a_file_is_sent(
     viewer.get(path("media", "plain", RUN, "task", "-1", "-", "0"))
 
     assert held == [False]
+
+
+def test_airflow_shows_the_plugin_by_its_api(viewer: Browser) -> None:
+    answer = viewer.get("/api/v2/plugins")
+
+    assert answer.status_code == 200
+    [plugin] = [found for found in answer.json()["plugins"] if found["name"] == "wiro"]
+    assert [app["url_prefix"] for app in plugin["fastapi_apps"]] == ["/wiro"]
+    assert {view["url_route"] for view in plugin["external_views"]} == {"wiro-run", "wiro-task", "wiro-dag"}

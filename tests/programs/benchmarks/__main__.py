@@ -6,9 +6,14 @@ import os
 import platform
 import sys
 
-from tests.programs.benchmarks import checks, imports, transfer
+from tests.programs.benchmarks import checks, gallery, imports, transfer
 
-BENCHMARKS = {"imports": imports.main, "checks": checks.main, "transfer": transfer.main}
+BENCHMARKS = {
+    "imports": imports.main,
+    "checks": checks.main,
+    "transfer": transfer.main,
+    "gallery": gallery.main,
+}
 
 
 def main() -> None:

@@ -11,7 +11,14 @@ from tests.programs.stores import azure
 
 def main() -> int:
     azure.install()
-    folders = ["tests/batch", "tests/gallery", "tests/reuse", "tests/state_files", "tests/storage", "tests/transfers"]
+    folders = [
+        "tests/batch",
+        "tests/gallery",
+        "tests/reuse",
+        "tests/state_files",
+        "tests/storage",
+        "tests/transfers",
+    ]
     return pytest.main(["-m", "stores", "-q", "-n", "2", *folders, *sys.argv[1:]])
 
 

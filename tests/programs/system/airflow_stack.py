@@ -36,13 +36,20 @@ class AirflowStack:
     One Airflow with its home below `home`, reading DAG files from `dags_folder`.
 
     `environment` is added to what its processes get: connections as AIRFLOW_CONN_*, settings as AIRFLOW__*.
-    Logs of the processes are in `home/processes`, those of the tasks where Airflow puts them.
+    `python` runs its processes; that of another environment has another Airflow. Logs of the processes are in
+    `home/processes`, those of the tasks where Airflow puts them.
     """
 
     def __init__(
-        self, home: Path, dags_folder: Path, *, environment: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        dags_folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: str | Path = sys.executable,
     ) -> None:
         self.home = home.resolve()
+        self.python = str(python)
         self.password = secrets.token_urlsafe(9)
         port = free_port()
         self.url = f"http://{HOST}:{port}"
@@ -91,7 +98,7 @@ class AirflowStack:
 
     def _airflow(self, *arguments: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
+            [self.python, "-m", "airflow", *arguments],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -135,7 +142,7 @@ class AirflowStack:
     def _server(self, command: str, part: str) -> Server:
         server = Server(
             f"Airflow {command}",
-            [sys.executable, "-m", "airflow", command],
+            [self.python, "-m", "airflow", command],
             log=self.home / "processes" / f"{command}.log",
             is_ready=lambda: self._is_healthy(part, server),
             environment=self.environment,

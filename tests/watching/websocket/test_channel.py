@@ -25,6 +25,7 @@ from airflow_provider_wiro.watching.websocket import connection as connections
 from airflow_provider_wiro.watching.websocket import health
 from airflow_provider_wiro.watching.websocket.channel import PushChannel
 from tests.contract.scripts import head, never_respond, raw
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -46,12 +47,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "GRACE_SECONDS", GRACE)
     monkeypatch.setattr(connections, "SETTLING_SECONDS", 0.01)
     monkeypatch.setattr(channels, "LINGER_SECONDS", 0.05)
-
-
-async def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_so():  # noqa: ASYNC110 much of it happens in another thread
-            await asyncio.sleep(0.005)
 
 
 class Following:

@@ -1,0 +1,128 @@
+"""
+Pictures that a person looks at before they are published.
+
+Four pictures land below `review/`, and Airflow asks what to do with them: on its page *Required Actions*,
+with a link to the gallery, where they are seen. *Approve* copies the chosen ones to `published/`, within S3.
+*Reject* publishes nothing. *Again* starts another run with the next seed, twice at most.
+
+Needs Airflow 3.1 or newer, whose tasks can ask people.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow import __version__ as airflow_version
+from airflow.providers.amazon.aws.operators.s3 import S3CopyObjectOperator
+from airflow.providers.common.compat.sdk import DAG, Param, conf, task
+
+from airflow_provider_wiro.operators.wiro import WiroRunOperator
+from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
+
+DAG_ID = "example_wiro_review"
+BUCKET = os.environ.get("WIRO_EXAMPLE_BUCKET", "wiro-outputs")
+APPROVE, REJECT, AGAIN = "Approve", "Reject", "Again, with another seed"
+REVIEWED, PUBLISHED = f"s3://{BUCKET}/review/", f"s3://{BUCKET}/published/"
+PICTURES = ["1", "2", "3", "4"]
+# The tab of the DAG run. Airflow's own address is known to it by `[api] base_url`.
+GALLERY = "/dags/{{ dag.dag_id }}/runs/{{ run_id | urlencode }}/plugin/wiro-run"
+QUESTION = (
+    "**{{ params.prompt }}** (seed {{ params.seed }})\n\n"
+    f"[Look at the pictures]({conf.get('api', 'base_url', fallback='').rstrip('/')}{GALLERY}), "
+    "and choose those to publish, as they are counted there.\n\n"
+    "Further tries that are possible: {{ params.tries_left }}."
+)
+
+if tuple(map(int, airflow_version.split(".")[:2])) < (3, 1):
+    print(f"{DAG_ID} needs Airflow 3.1 or newer, whose tasks can ask people: this file makes no DAG here.")
+else:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.providers.standard.operators.hitl import HITLOperator
+    from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+    with DAG(
+        dag_id=DAG_ID,
+        doc_md=__doc__,
+        schedule=None,
+        catchup=False,
+        params={
+            "prompt": Param("a lighthouse keeper and his cat", type="string"),
+            "seed": Param(1, type="integer"),
+            "tries_left": Param(2, type="integer", minimum=0, maximum=5),
+        },
+        # A retry follows the same run, and pays for no other.
+        default_args={"retries": 2},
+        tags=["example", "wiro"],
+    ):
+        draw = WiroRunOperator(
+            task_id="draw",
+            model="retroAIx/Retro-Cartoons",
+            parameters={
+                "prompt": "{{ params.prompt }}",
+                "seed": "{{ params.seed }}",
+                "samples": len(PICTURES),
+            },
+            deferrable=True,
+        )
+        # Nobody reads this folder. A lifecycle rule on `review/` deletes what was not published.
+        land = WiroToS3Operator(
+            task_id="land",
+            wiro_task_id=draw.output,
+            s3_key=f"{REVIEWED}{{wiro_task_id}}/{{index}}-{{name}}",
+        )
+        ask = HITLOperator(
+            task_id="ask",
+            subject="Publish these pictures?",
+            body=QUESTION,
+            options=[APPROVE, REJECT, AGAIN],
+            params={
+                "pictures": Param(
+                    PICTURES,
+                    type="array",
+                    items={"type": "string", "enum": PICTURES},
+                    examples=PICTURES,  # with these, Airflow shows a list to choose from
+                    description="The pictures to publish, with Approve.",
+                )
+            },
+        )
+
+        @task.branch
+        def decide(answer: dict[str, Any], params: dict[str, Any]) -> str:
+            """Return the task that follows the answer."""
+            [option] = answer["chosen_options"]
+            if option == AGAIN and params["tries_left"] > 0:
+                return "next_try"
+            if option == AGAIN:
+                print("No further try is possible: nothing is published.")
+            return "approved" if option == APPROVE else "rejected"
+
+        @task
+        def approved(answer: dict[str, Any], landed: dict[str, Any]) -> list[dict[str, str]]:
+            """Return what is copied where: of the files that have landed, those that were chosen."""
+            chosen = answer["params_input"]["pictures"]
+            numbered = zip(PICTURES, landed["files"], strict=False)
+            uris = [file["uri"] for number, file in numbered if number in chosen]
+            return [
+                {"source_bucket_key": uri, "dest_bucket_key": uri.replace(REVIEWED, PUBLISHED)}
+                for uri in uris
+            ]
+
+        @task
+        def next_try(params: dict[str, Any]) -> dict[str, Any]:
+            """Return the params of the run that follows this one."""
+            return {**params, "seed": params["seed"] + 1, "tries_left": params["tries_left"] - 1}
+
+        copies = approved(ask.output, land.output)
+        another = next_try()
+        land >> ask
+        decide(ask.output) >> [copies, another, EmptyOperator(task_id="rejected")]
+        S3CopyObjectOperator.partial(task_id="publish").expand_kwargs(copies)
+        TriggerDagRunOperator(
+            task_id="again",
+            trigger_dag_id=DAG_ID,
+            # The same name in each try, so that no retry starts, and pays for, a second run.
+            trigger_run_id="{{ run_id }}.again",
+            skip_when_already_exists=True,
+            conf=another,
+        )
