@@ -71,9 +71,11 @@ class Reviewer:
 
     def answer(self, run: str, option: str, pictures: list[str] = ALL) -> dict[str, str | None]:
         """Answer the question of a DAG run, and return the states of its tasks at its end."""
-        self.question(run)
+        form = self.question(run)["params"]
         self._wait_for_the_scheduler(run)
-        body = {"chosen_options": [option], "params_input": {"pictures": pictures}}
+        # On Airflow 3.1 the form has the DAG's params, too.
+        given = {name: field["value"] for name, field in form.items()}
+        body = {"chosen_options": [option], "params_input": {**given, "pictures": pictures}}
         self._api.request("PATCH", self._path(run), body)
         assert self._api.wait_for_run(DAG_ID, run, timeout_seconds=120) == "success"
         return {

@@ -62,7 +62,8 @@ def _kind(task: Mapping[str, Any]) -> Kind | None:
     listed = task.get("template_fields")
     names = set(map(str, listed)) if isinstance(listed, list) else set()
     if "manifest_uri" in names:
-        return Kind.BATCH if "inputs" in names else Kind.EXPORT
+        # A decorated batch has a function in place of inputs.
+        return Kind.EXPORT if "since" in names else Kind.BATCH
     if "wiro_task_id" in names:
         return Kind.TRANSFER if names & {"s3_key", "path"} else Kind.SENSOR
     return Kind.RUN if {"model", "parameters"} <= names else None
