@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from airflow import settings
 
 from airflow_provider_wiro.emulator import WiroEmulator
@@ -49,6 +50,7 @@ def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) 
             json.dumps({**CONNECTION, "extra": {"endpoint_url": quick_s3.moto_url()}}),
         )
         patch.setenv("AIRFLOW__WIRO__STATE_PATH", str(records))
+        requests.post(f"{quick_s3.moto_url()}/moto-api/reset", timeout=5).close()
         S3(quick_s3.moto_url())
         return airflow_home.run_dag(DAG_FILE, DAG_ID).run_id
 
