@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, or_, select
 
 from airflow_provider_wiro.gallery.left.dag_tasks import tasks_of_versions
 from airflow_provider_wiro.gallery.left.json_text import read_json
 from airflow_provider_wiro.gallery.left.rows import DagTask, Instance, InstanceKey
-from airflow_provider_wiro.gallery.left.stored_tasks import kind_of_class
+from airflow_provider_wiro.gallery.left.stored_tasks import CLASSES, kind_of_class
 from airflow_provider_wiro.gallery.left.tables import task_instance, xcom
 from airflow_provider_wiro.gallery.left.wiro_task_ids import wiro_task_id_in
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
+    from airflow_provider_wiro.gallery.left.dag_tasks import DagTasks
     from airflow_provider_wiro.gallery.left.rows import DagRunRow
 
 #: How many task instances are looked at for one page, of all tasks together.
@@ -39,10 +40,19 @@ def instances_of(session: Session, runs: Sequence[DagRunRow], *, first: int | No
     """
     if not runs:
         return []
+    tasks = _tasks_of(session, runs)
     query = _query(runs)
+    if len(tasks.task_ids) <= _MOST_NAMES:
+        # Another provider's tasks can have far more task instances than this one's.
+        query = query.where(
+            or_(
+                task_instance.c.task_id.in_(sorted(tasks.task_ids)),
+                task_instance.c.operator.in_(sorted(CLASSES)),
+            )
+        )
     if first is not None:
         query = query.where(task_instance.c.map_index < first)
-    known = _of_provider(session, runs[0].dag_id, session.execute(query.limit(MOST_INSTANCES)).all())
+    known = _of_provider(tasks, session.execute(query.limit(MOST_INSTANCES)).all())
     wiro_task_ids = _wiro_task_ids(session, runs, {task.task_id for _, task in known}, first)
     found = [_instance(row, task, wiro_task_ids) for row, task in known]
     return sorted(found, key=lambda one: (one.task.order, one.key.task_id, one.key.map_index))
@@ -62,7 +72,8 @@ def find_instances(session: Session, run: DagRunRow, key: InstanceKey) -> list[I
     if not rows:
         raise LookupError(f"DAG run {key.run_id!r} has no task instance {key.task_id!r} [{key.map_index}].")
     exact = [row for row in rows if row.map_index == key.map_index] or rows
-    found = [_instance(row, task, {}) for row, task in _of_provider(session, run.dag_id, exact)]
+    tasks = tasks_of_versions(session, run.dag_id, {row.dag_version_id for row in exact} - {None})
+    found = [_instance(row, task, {}) for row, task in _of_provider(tasks, exact)]
     return sorted(found, key=lambda one: one.key.map_index)
 
 
@@ -98,11 +109,21 @@ def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
     ).where(table.dag_id == runs[0].dag_id, table.run_id.in_([run.run_id for run in runs]))
 
 
-def _of_provider(session: Session, dag_id: str, rows: Sequence[Any]) -> list[tuple[Any, DagTask]]:
-    tasks = tasks_of_versions(session, dag_id, {row.dag_version_id for row in rows} - {None})
+def _tasks_of(session: Session, runs: Sequence[DagRunRow]) -> DagTasks:
+    """Return the tasks of the versions of the DAG by which these DAG runs ran."""
+    table = task_instance.c
+    versions = session.scalars(
+        select(table.dag_version_id)
+        .where(table.dag_id == runs[0].dag_id, table.run_id.in_([run.run_id for run in runs]))
+        .distinct()
+    )
+    return tasks_of_versions(session, runs[0].dag_id, set(versions) - {None})
+
+
+def _of_provider(tasks: DagTasks, rows: Sequence[Any]) -> list[tuple[Any, DagTask]]:
     known = []
     for row in rows:
-        task = tasks.get(row.task_id) or _task_by_class(row)
+        task = tasks.find(row.dag_version_id, row.task_id) or _task_by_class(row)
         if task is not None:
             known.append((row, task))
     return known
