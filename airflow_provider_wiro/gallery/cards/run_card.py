@@ -95,9 +95,9 @@ class _RunCard:
         self._members = members
         self._first = members[0]
         self._rules = rules
-        self._summaries = [one for one in members if isinstance(one.result, RunResult)]
+        self._summaries = [(one, one.result) for one in members if isinstance(one.result, RunResult)]
         # A sensor's summary is newer than that of the run that it waited for.
-        self._result = next((one.result for one in reversed(self._summaries)), None) or _handed_over(members)
+        self._result = self._summaries[-1][1] if self._summaries else _handed_over(members)
         self._inputs = Inputs.rendered(
             self._first.values.rendered if self._first.instance.kind is Kind.RUN else None
         )
@@ -139,9 +139,8 @@ class _RunCard:
         if isinstance(self._first.result, EstimateResult):
             return CardState.NOT_RUN
         if state is CardState.SUCCEEDED and self._summaries:
-            newest = self._summaries[-1].result
-            if isinstance(newest, RunResult):
-                state = CardState.REUSED if newest.is_reused else run_state(newest.state) or state
+            newest = self._summaries[-1][1]
+            state = CardState.REUSED if newest.is_reused else run_state(newest.state) or state
         for one in self._members[1:]:
             if one.state is CardState.FAILED:
                 return CardState.FAILED
@@ -198,7 +197,7 @@ class _RunCard:
         return Landing(self._run.dag_id, member.instance, member.values.rendered)
 
     def _media(self, transfer: _Member | None) -> tuple[Media, ...]:
-        for one in filter(None, (transfer, *reversed(self._summaries))):
+        for one in filter(None, (transfer, *(member for member, _ in reversed(self._summaries)))):
             if _files(one):
                 return landed_media(_files(one), self._landing(one), self._rules)
         if self._result is None or not self._summaries:

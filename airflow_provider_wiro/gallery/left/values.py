@@ -106,7 +106,11 @@ def _rendered(
     of_these = or_(*(and_(table.run_id == run_id, one) for run_id, one in in_each_run(rendered_fields, keys)))
     rows = session.execute(
         select(table.run_id, table.task_id, table.map_index, as_text).where(
-            table.dag_id == dag_id, of_these, func.length(as_text) <= LONGEST
+            table.dag_id == dag_id,
+            table.task_id.in_(sorted({key.task_id for key in keys})),
+            table.run_id.in_(sorted({key.run_id for key in keys})),
+            of_these,
+            func.length(as_text) <= LONGEST,
         )
     )
     found: dict[InstanceKey, Mapping[str, Any]] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from airflow import settings
 
 from airflow_provider_wiro.emulator import WiroEmulator
@@ -33,7 +34,7 @@ __all__ = ["moto_url", "s3"]
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
 DAG_FILE = Path(__file__).parents[1] / "dags" / "shapes.py"
-DAG_ID = "gallery_mapped"
+DAG_ID = "gallery_many"
 CONNECTION = {"conn_type": "aws", "login": "a", "password": "b"}
 RUN, LAND = "shots.picture", "shots.land"
 
@@ -49,6 +50,7 @@ def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) 
             json.dumps({**CONNECTION, "extra": {"endpoint_url": quick_s3.moto_url()}}),
         )
         patch.setenv("AIRFLOW__WIRO__STATE_PATH", str(records))
+        requests.post(f"{quick_s3.moto_url()}/moto-api/reset", timeout=5).close()
         S3(quick_s3.moto_url())
         return airflow_home.run_dag(DAG_FILE, DAG_ID).run_id
 

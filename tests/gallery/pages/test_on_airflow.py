@@ -248,3 +248,4 @@ def _overwrite(session: Session, done: FinishedRun, task_id: str, value: Any) ->
         .where(xcom.c.run_id == done.run_id, xcom.c.task_id == task_id, xcom.c.key == "return_value")
         .values(value=json.dumps(value))
     )
+    session.commit()

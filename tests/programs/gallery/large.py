@@ -26,8 +26,9 @@ MEGABYTES = 40.0
 PAGE_SIZE, TOTAL = 60, 10_000
 
 #: When something, the cards and the first picture were painted: in milliseconds after the request.
-PAINTS = """() => new Promise((resolve) => {
+PAINTS = """() => new Promise((resolve, reject) => {
     const wait = () => {
+        if (performance.now() > 20_000) return reject(new Error("no first picture within 20 s"));
         const picture = document.querySelector("li.card img");
         const paint = performance.getEntriesByName("first-contentful-paint")[0];
         if (!paint || !(picture?.complete && picture.naturalWidth)) return setTimeout(wait, 5);
