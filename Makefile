@@ -65,11 +65,15 @@ docs: $(INSTALLED) ## write the tables of docs/reference, and build docs/ into .
 package: .cache/dist/checked ## build sdist and wheel into .cache/dist, and check what an index would make of them
 
 # Pyroma asks for an author's e-mail address, and there is none to give: hence 8 of 10.
-.cache/dist/checked: $(INSTALLED) README.md LICENSE $(shell find airflow_provider_wiro -name '*.py')
+.cache/dist/checked: $(INSTALLED) README.md LICENSE $(shell find airflow_provider_wiro -name '*.py' -o -path '*/static/*')
 	@rm -rf $(@D)
 	$(BIN)/hatchling build -d $(@D)
 	$(BIN)/twine check --strict $(@D)/*
 	$(BIN)/check-wheel-contents $(@D)/*.whl
+	listed=$$($(BIN)/python -m zipfile --list $(@D)/*.whl)
+	for file in airflow_provider_wiro/gallery/static/*; do
+	  grep --quiet "^$$file " <<< "$$listed" || { echo "The wheel lacks $$file." >&2; exit 1; }
+	done
 	$(BIN)/pyroma --quiet --min 8 --file $(@D)/*.tar.gz
 	touch $@
 

@@ -9,6 +9,7 @@ It runs on other versions, too, whose environments `make test-matrix` makes:
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -55,6 +56,7 @@ class Reviewer:
 
     def __init__(self, stack: AirflowStack) -> None:
         self._api = stack.api
+        self._scheduler_log = stack.scheduler.log
 
     def _path(self, run: str) -> str:
         return f"/api/v2/dags/{DAG_ID}/dagRuns/{quote(run, safe='')}/taskInstances/ask/-1/hitlDetails"
@@ -69,14 +71,32 @@ class Reviewer:
 
     def answer(self, run: str, option: str, pictures: list[str] = ALL) -> dict[str, str | None]:
         """Answer the question of a DAG run, and return the states of its tasks at its end."""
-        self.question(run)
-        body = {"chosen_options": [option], "params_input": {"pictures": pictures}}
+        form = self.question(run)["params"]
+        self._wait_for_the_scheduler(run)
+        # On Airflow 3.1 the form has the DAG's params, too.
+        given = {name: field["value"] for name, field in form.items()}
+        body = {"chosen_options": [option], "params_input": {**given, "pictures": pictures}}
         self._api.request("PATCH", self._path(run), body)
         assert self._api.wait_for_run(DAG_ID, run, timeout_seconds=120) == "success"
         return {
             it["task_id"] + (f"[{it['map_index']}]" if it["map_index"] >= 0 else ""): it["state"]
             for it in self._api.task_instances(DAG_ID, run)
         }
+
+    def _wait_for_the_scheduler(self, run: str) -> None:
+        """
+        Wait until the scheduler knows that the task's process has ended.
+
+        It takes a task that continues before that for one whose process was killed. No person is as fast.
+        """
+        seen = f"task_id='ask', run_id='{run}'"
+        deadline = time.monotonic() + 60
+        while not any(
+            "Received executor event" in line and seen in line
+            for line in self._scheduler_log.read_text().splitlines()
+        ):
+            assert time.monotonic() < deadline, "the scheduler doesn't see that the process has ended"
+            time.sleep(0.2)
 
 
 def ended(states: dict[str, str | None], state: str) -> set[str]:

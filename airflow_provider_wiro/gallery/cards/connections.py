@@ -53,9 +53,13 @@ def reader_of(instance: Instance, rendered: Mapping[str, Any] | None, uri: str) 
 
 
 def manifest_reader_of(instance: Instance, rendered: Mapping[str, Any] | None, uri: str) -> Reader | None:
-    """Return how the manifest of a batch or an export is read: if the arguments name it, as they name it."""
+    """
+    Return how the manifest of a batch or an export is read: if the arguments name it, as they name it.
+
+    Whether it may be read at all is another question, see ``pages/manifest_place.py``.
+    """
     named = argument(instance, rendered, "manifest_uri")
-    if isinstance(named, str) and named:
+    if isinstance(named, str) and "://" in named.removeprefix("file://"):
         return _by_path(named, uri)
     return reader_of(instance, rendered, uri) if uri.startswith("s3://") else Reader(None)
 

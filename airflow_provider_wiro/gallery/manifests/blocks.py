@@ -92,7 +92,7 @@ class BlockFile:
         return self._version().size
 
     def forget(self) -> None:
-        """Look anew which version is there."""
+        """Look again which version is there."""
         self._cache.versions.forget(self._source.identity)
 
     def note_place(self, item: int, start: int) -> None:

@@ -93,7 +93,7 @@ function makePagedSection(dagId, { run_id: runId, url: runUrl }, { id, task_id: 
           own = await get(at ?? section.next);
         } catch (error) {
           if (error.status !== 404 && error.status !== 422) throw error;
-          remember(key, ""); // that page is gone, such as of a manifest that was written anew
+          remember(key, ""); // that page is gone, such as of a manifest that was replaced
         }
       }
       if (places.get(key) === at || own === section) made.update(own, origins); // else one has turned it meanwhile
@@ -185,6 +185,7 @@ function offerOlder(at) {
 
 function replaceAll(title, sentence) {
   runs.clear();
+  olderRuns.clear();
   runsBox.replaceChildren();
   main.replaceChildren(el("div", { class: "empty" }, el("h2", {}, title), el("p", { dir: "auto" }, sentence)));
 }

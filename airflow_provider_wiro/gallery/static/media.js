@@ -5,7 +5,8 @@ import { detailOf } from "./data.js";
 import { button, bytes, el, icon, short } from "./dom.js";
 
 const KINDS = { image: ["picture", "picture"], video: ["film", "play"], audio: ["tune", "note"], file: ["file", "file"] };
-const RETRY_AFTER = 30_000; // milliseconds; links to S3 live for minutes, so a long film may need another one later
+const RETRY_AFTER = 30_000; // milliseconds
+const LINK_AGE = 120_000; // milliseconds after which a link to S3 may have expired: it lives for minutes
 
 export const nameOf = (media) => media.name.replaceAll("\0", "") || "(no name)";
 
@@ -38,6 +39,12 @@ export function live(card, index, origins, { controls = true, around = [], label
       ? el("img", { alt, loading: "lazy", decoding: "async", src: url })
       : el(media.kind, { "aria-label": alt, controls, preload: "metadata", playsinline: true, tabindex: controls ? 0 : -1 });
     let triedAt = -Infinity;
+    let loadedAt = performance.now();
+    node.addEventListener("stalled", () => { // Chromium asks an expired link again and again, and reports no error
+      if (performance.now() - loadedAt < LINK_AGE) return;
+      loadedAt = performance.now();
+      playOn(node);
+    });
     node.addEventListener("error", () => {
       const isLost = performance.now() - triedAt < RETRY_AFTER;
       triedAt = performance.now();

@@ -64,3 +64,10 @@ def test_a_manifest_is_read_by_the_connection_of_the_place_that_the_arguments_na
     assert manifest_reader_of(batch, named, "s3://lists/a.jsonl") == Reader("manifests")
     assert manifest_reader_of(batch, named, "s3://elsewhere/a.jsonl") is None
     assert manifest_reader_of(batch, {"aws_conn_id": "to_s3"}, "s3://admin@bucket/a.jsonl") == Reader("to_s3")
+
+
+@pytest.mark.parametrize("named", ["/shared/night.jsonl", "file:///shared/night.jsonl", "~/night.jsonl"])
+def test_a_manifest_on_a_disk_takes_no_connection(named: str) -> None:
+    batch = instance("batch", Kind.BATCH)
+
+    assert manifest_reader_of(batch, {"manifest_uri": named}, "/shared/night.jsonl") == Reader(None)

@@ -60,7 +60,9 @@ with dag("gallery_runs"):
     WiroToS3Operator(task_id="after_failure", wiro_task_id=failed.output, s3_bucket=BUCKET)
     Elsewhere(task_id="elsewhere")
 
-with dag("gallery_mapped"):
+
+def mapped(dag_id: str) -> None:
+    """A mapped run with its mapped transfer, in a group."""
 
     @task
     def subjects() -> list[str]:
@@ -70,14 +72,18 @@ with dag("gallery_mapped"):
     def picture(subject: str) -> dict[str, Any]:
         return {"parameters": {"prompt": subject, **SMALL}, "label": subject}
 
-    with TaskGroup("shots"):
+    with dag(dag_id), TaskGroup("shots"):
         pictures = picture.expand(subject=subjects())
         WiroToS3Operator.partial(
             task_id="land", s3_bucket=BUCKET, map_index_template="{{ task.wiro_task_id['label'] }}"
         ).expand(wiro_task_id=pictures)
 
+
+mapped("gallery_mapped")
+mapped("gallery_many")
+
 with dag("gallery_batches"):
-    WiroBatchRunOperator(
+    batch = WiroBatchRunOperator(
         task_id="batch",
         model=MODEL,
         inputs=[{"id": "A-1", "parameters": {"prompt": "one"}}, {"parameters": {"prompt": "two"}}],
@@ -86,4 +92,5 @@ with dag("gallery_batches"):
         s3_key="night/{item}/{name}",
         **SOON,
     )
-    WiroProjectToS3Operator(task_id="export", since="2020-01-01", s3_bucket=BUCKET)
+    export = WiroProjectToS3Operator(task_id="export", since="2020-01-01", s3_bucket=BUCKET)
+    batch >> export

@@ -74,10 +74,19 @@ class Visits:
         self.problems: list[str] = []
 
     def open(
-        self, tail: str = RUN_TAIL, *, width: int = 1200, height: int = 900, wait: bool = True, **options: Any
+        self,
+        tail: str = RUN_TAIL,
+        *,
+        width: int = 1200,
+        height: int = 900,
+        wait: bool = True,
+        has_own_clock: bool = False,
+        **options: Any,
     ) -> Page:
-        """Open a page alone in a tab; its cards are there, if it waits."""
+        """Open a page alone in a tab; its cards are there, if it waits. A clock of its own can be moved."""
         page = self._new_page(width, height, options)
+        if has_own_clock:
+            page.clock.install()
         page.goto(self._site.page(tail))
         if wait:
             page.locator("main:not([aria-busy])").wait_for()

@@ -65,6 +65,7 @@ class Site:
     :ivar data: path below `/wiro/data/` → what answers it, given its `at`.
     :ivar media: path → what answers it.
     :ivar origins: those that the page's Content-Security-Policy names, when a page is asked for.
+    :ivar refuses: whether a path, with its query, is answered with 403.
     :ivar requests: the paths, with queries, that were asked for, and their Range.
     """
 
@@ -75,6 +76,7 @@ class Site:
         self.media: dict[str, Callable[[], Answer]] = {}
         self.origins: list[str] = []
         self.requests: list[tuple[str, str | None]] = []
+        self.refuses: Callable[[str], bool] = lambda _: False
         site = self
 
         class Handler(_Handler):
@@ -109,6 +111,8 @@ class Site:
     def answer(self, target: str, ranges: str | None) -> Answer:
         """Find the answer to a GET."""
         self.requests.append((target, ranges))
+        if self.refuses(target):
+            return Answer(b"<Error>Request has expired</Error>", "application/xml", 403)
         split = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         if split.path == "/airflow-ui":

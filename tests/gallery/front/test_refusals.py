@@ -11,6 +11,7 @@ from tests.gallery.front.recorded import (
     RUN_TAIL,
     a_card,
     an_image,
+    film,
     gallery,
     media_path,
     picture,
@@ -107,22 +108,28 @@ def test_a_picture_that_fails_once_is_asked_for_again_at_once(site, visits):
     assert page.get_by_text("can't be loaded").count() == 0
 
 
-def test_a_film_whose_link_has_expired_continues_where_it_was(site, visits):
-    """The browser keeps the address that a redirect led to, and asks it again for the rest of the film."""
-    serve(site, lambda at: gallery(single_runs(_CARDS["walk"])))
-    page = visits.open()
-    until(page, "document.querySelector('video').readyState > 0")
-    page.locator("video").evaluate(
-        """async (film) => {
-          film.currentTime = 3;
-          await new Promise((done) => film.addEventListener("seeked", done, { once: true }));
-          film.dispatchEvent(new Event("error"));
-        }"""
+def test_a_film_whose_link_has_expired_continues_where_it_was(site, other_site, visits):
+    """The browser keeps the address that a redirect led to, and asks it for the rest of the film."""
+    links = ["/film?signed=1"]
+    path = media_path("walk", 0)
+    site.media[path] = lambda: Answer(b"", status=302, headers={"Location": other_site.url + links[0]})
+    site.origins.append(other_site.url)
+    other_site.media["/film"] = lambda: Answer(film(), "video/mp4")
+    # The beginning and the table at the end are there; then the link expires.
+    other_site.refuses = lambda target: (
+        target != links[0] or (target == "/film?signed=1" and len(other_site.asked(target)) > 2)
     )
-    until(
-        page,
-        "document.querySelector('video').readyState > 0 && document.querySelector('video').currentTime === 3",
-    )
+    serve(site, lambda at: gallery(single_runs(_CARDS["walk"]), origins=(other_site.url,)))
+    visits.expected.append("403")
+    page = visits.open(has_own_clock=True)
+    until(page, "document.querySelector('video')?.readyState > 0")
+    links[0] = "/film?signed=2"
+    page.clock.fast_forward(180_000)
+    page.locator("video").evaluate("(film) => { film.currentTime = 5; }")
+    until(page, "!document.querySelector('video').seeking", seconds=30)
+    assert page.locator("video").evaluate("(film) => film.currentTime") == pytest.approx(5, abs=0.3)
+    assert other_site.asked("/film?signed=2")
+    assert page.get_by_text("can't be loaded").count() == 0
 
 
 def test_bytes_that_are_no_picture_are_said_to_be_none(site, visits):

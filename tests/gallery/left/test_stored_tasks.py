@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -45,6 +46,33 @@ def test_a_task_is_what_its_template_fields_say(fields: list[str], kind: Kind | 
     found = tasks_in(stored(task("a", fields)))
 
     assert {one.kind for one in found.values()} == ({kind} if kind else set())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("operators.wiro.WiroRunOperator", Kind.RUN),
+        ("decorators.run_operator.WiroDecoratedRunOperator", Kind.RUN),
+        ("sensors.wiro.WiroTaskSensor", Kind.SENSOR),
+        ("transfers.wiro_to_s3.WiroToS3Operator", Kind.TRANSFER),
+        ("transfers.wiro_to_object_storage.WiroToObjectStorageOperator", Kind.TRANSFER),
+        ("operators.wiro_batch.WiroBatchRunOperator", Kind.BATCH),
+        ("decorators.batch_operator.WiroDecoratedBatchOperator", Kind.BATCH),
+        ("transfers.wiro_project_to_s3.WiroProjectToS3Operator", Kind.EXPORT),
+        ("operators.wiro_upload.WiroUploadOperator", None),
+        ("operators.wiro_spend.WiroSpendOperator", None),
+    ],
+)
+def test_each_operator_of_this_provider_is_what_it_is_by_its_name_and_by_its_fields(
+    name: str, kind: Kind | None
+) -> None:
+    module, _, class_name = name.rpartition(".")
+    operator = getattr(import_module(f"airflow_provider_wiro.{module}"), class_name)
+
+    found = tasks_in(stored(task("a", list(operator.template_fields))))
+
+    assert {one.kind for one in found.values()} == ({kind} if kind else set())
+    assert kind_of_class(class_name) is kind
 
 
 def test_a_subclass_of_a_project_s_own_is_recognized_by_the_links_that_it_inherits() -> None:

@@ -45,7 +45,7 @@ from tests.programs.gallery.rights import (
     routes_of,
 )
 from tests.programs.gallery.runs import CLOSED, EXPORT, HOSTILE, MANY, SHOW, Runs
-from tests.programs.gallery.screenshots import NARROW, take_screenshots
+from tests.programs.gallery.screenshots import NARROW, copy_for_the_pages, take_screenshots
 from tests.programs.gallery.visitor import Visitor
 from tests.programs.matrix.__main__ import RELEASES, install
 from tests.programs.system.airflow_api import AirflowAPIError
@@ -135,7 +135,7 @@ def look_at_streamed_media(
     with promises.promise("there, too, a user without rights on a DAG gets 403"):
         guest = Visitor(browser, installation.other_url)
         guest.sign_in(GUEST, installation.passwords[GUEST])
-        statuses = {route: guest.get(route).status for route in routes_of(runs, CLOSED, "secret_to_s3")}
+        statuses = {route: guest.get(route).status for route in routes_of(runs.of[CLOSED], "secret_to_s3")}
         expect(set(statuses.values()) == {403}, str(statuses))
 
 
@@ -149,6 +149,7 @@ def python_of(version: str) -> Path:
     if version == importlib.metadata.version("apache-airflow"):
         return Path(sys.executable)
     (release,) = (one for one in RELEASES if one.airflow == version)
+    print(f"Airflow {version}: its environment, which takes minutes if it is new", flush=True)
     install(release)
     return release.environment / "bin" / "python"
 
@@ -156,7 +157,7 @@ def python_of(version: str) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.programs.gallery", description=__doc__)
     parser.add_argument("versions", nargs="*", default=VERSIONS, help="versions of Airflow")
-    parser.add_argument("--screenshots", type=Path, help="folder for those of the last version")
+    parser.add_argument("--screenshots", type=Path, help="where to put some of the last version's")
     options = parser.parse_args()
     began = time.monotonic()
     broken: list[str] = []
@@ -166,8 +167,7 @@ def main() -> int:
             for version in options.versions:
                 promises = Promises(version)
                 home = SCRATCH / version
-                is_last = version == options.versions[-1]
-                screenshots = (is_last and options.screenshots) or SCRATCH / "screenshots" / version
+                screenshots = SCRATCH / "screenshots" / version
                 with (
                     chromium.start(playwright, program) as browser,
                     installed(home, python_of(version), promises.say) as installation,
@@ -177,6 +177,8 @@ def main() -> int:
                 broken += promises.broken
                 if not promises.broken:
                     shutil.rmtree(home, ignore_errors=True)
+            if options.screenshots:
+                copy_for_the_pages(screenshots, options.screenshots)
     except KeyboardInterrupt:
         print("\nStopped; every server is down.", flush=True)
         return 130

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.programs.gallery.attacks import media_of
 from tests.programs.gallery.promises import expect
-from tests.programs.gallery.runs import CLOSED, SHOW
+from tests.programs.gallery.runs import CLOSED, SHOW, Run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from tests.programs.gallery.visitor import Visitor
 
 
-def routes_of(runs: Runs, dag_id: str, task_id: str) -> list[str]:
-    """Return one URL of each route about a DAG."""
-    run = runs.of[dag_id]
+def routes_of(run: Run, task_id: str) -> list[str]:
+    """Return one URL of each route about a DAG run, and about its DAG."""
     tail = f"/{task_id}/-1"
     return [
         *(run.gallery(f"{data}runs") for data in ("", "data/")),
         *(run.gallery(f"{data}tasks", tail) for data in ("", "data/")),
-        *(f"/wiro/{data}dags/{dag_id}" for data in ("", "data/")),
         run.gallery("media", f"{tail}/-/0"),
+        *(f"/wiro/{data}dags/{run.dag_id}" for data in ("", "data/")),
     ]
 
 
 def look_at_rights(promises: Promises, admin: Visitor, guest: Visitor, browser: Browser, runs: Runs) -> None:
-    closed = routes_of(runs, CLOSED, "secret_to_s3")
-    open_ones = routes_of(runs, SHOW, "posters_to_s3")
+    closed = routes_of(runs.of[CLOSED], "secret_to_s3")
+    open_ones = routes_of(runs.of[SHOW], "posters_to_s3")
     with promises.promise("a user without rights on a DAG gets 403 from each route about it"):
         statuses = {route: guest.get(route).status for route in closed}
         expect(set(statuses.values()) == {403}, json.dumps(statuses))
@@ -40,16 +39,11 @@ def look_at_rights(promises: Promises, admin: Visitor, guest: Visitor, browser: 
             statuses = {route: visitor.get(route).status for route in routes}
             expect(set(statuses.values()) <= {200, 302, 307}, json.dumps(statuses))
     with promises.promise("the closed DAG's objects are not reached through another DAG's routes"):
-        run, other = runs.of[SHOW], runs.of[CLOSED]
-        crossed = [
-            route.replace(f"/{SHOW}/", f"/{SHOW}/").replace(
-                run.page.rpartition("/")[2], other.page.rpartition("/")[2]
-            )
-            for route in (open_ones[2], open_ones[3], open_ones[-1])
-        ]
+        run_id = runs.of[CLOSED].run_id
+        crossed = routes_of(Run(SHOW, run_id), "secret_to_s3")[:5]
         traversing = [
-            f"/wiro/runs/{SHOW}/..%2F{CLOSED}%2F{other.page.rpartition('/')[2]}",
-            f"/wiro/data/runs/~/{other.page.rpartition('/')[2]}",
+            f"/wiro/runs/{SHOW}/..%2F{CLOSED}%2F{run_id}",
+            f"/wiro/data/runs/~/{run_id}",
             "/wiro/data/dags/~",
             "/wiro/static/..%2F..%2Fapp.py",
         ]
@@ -70,7 +64,7 @@ def look_at_rights(promises: Promises, admin: Visitor, guest: Visitor, browser: 
 
 def look_at_headers(promises: Promises, visitor: Visitor, runs: Runs) -> None:
     with promises.promise("each answer has a strict policy, nosniff, and is kept by no cache"):
-        for route in (*routes_of(runs, SHOW, "posters_to_s3"), "/wiro/static/gallery.js"):
+        for route in (*routes_of(runs.of[SHOW], "posters_to_s3"), "/wiro/static/gallery.js"):
             headers = visitor.get(route).headers
             policy = headers.get("content-security-policy", "")
             expect("default-src 'none'" in policy and "unsafe" not in policy, f"{route}: {policy!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from tests.programs.gallery.looking import DRAWN, card, larger_view
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tests.programs.gallery.runs import Runs
     from tests.programs.gallery.visitor import Visitor
 
+#: Those that the documentation shows.
+FOR_THE_PAGES = ("gallery-run", "gallery-run-dark", "gallery-larger-view", "gallery-batch", "gallery-narrow")
 TALL = {"width": 1360, "height": 1240}
 NARROW = {"width": 400, "height": 860}
 
@@ -48,6 +51,12 @@ def take_screenshots(visitor: Visitor, runs: Runs, folder: Path) -> None:
     visitor.page.set_viewport_size(NARROW)
     _settled(visitor.open_alone(run.gallery("runs")))
     visitor.picture(folder, "gallery-narrow")
+
+
+def copy_for_the_pages(taken: Path, folder: Path) -> None:
+    """Copy those that the documentation shows."""
+    for name in FOR_THE_PAGES:
+        shutil.copy(taken / f"{name}.png", folder)
 
 
 def _settled(frame: Frame | Page) -> Frame | Page:
