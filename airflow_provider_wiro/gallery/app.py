@@ -1,8 +1,8 @@
 """
 The gallery's routes, all for reading. Each asks Airflow's auth manager for exactly the DAG of its path.
 
-They are plain functions, which FastAPI runs in threads, and none holds a database session while its response
-is sent. Without postponed annotations: FastAPI reads them when a route is made, and would take a user for a
+What they do runs in threads of the gallery's own, and none holds a database session while its response is
+sent. Without postponed annotations: FastAPI reads them when a route is made, and would take a user for a
 parameter of the query.
 """
 
@@ -26,6 +26,7 @@ from airflow_provider_wiro.gallery.headers import SafeHeaders, page_policy
 from airflow_provider_wiro.gallery.media import respond
 from airflow_provider_wiro.gallery.package_files import package_file, page_html
 from airflow_provider_wiro.gallery.page import Gallery
+from airflow_provider_wiro.gallery.threads import in_media_thread, in_page_thread
 
 #: Where Airflow's API server mounts the gallery, below its own root.
 URL_PREFIX = "/wiro"
@@ -60,44 +61,44 @@ of_the_package = APIRouter(dependencies=IS_SIGNED_IN)
 
 
 @of_a_dag.api_route("/runs" + _RUN, methods=_READS)
-def run_page(request: Request, dag_id: str, run_id: str) -> Response:
+async def run_page(request: Request, dag_id: str, run_id: str) -> Response:
     """Return the tab of a DAG run."""
-    return _page(request, "run", "runs", dag_id, run_id)
+    return await _page(request, "run", "runs", dag_id, run_id)
 
 
 @of_a_dag.api_route("/tasks" + _TASK, methods=_READS)
-def task_page(request: Request, dag_id: str, run_id: str, task_id: str, map_index: str) -> Response:
+async def task_page(request: Request, dag_id: str, run_id: str, task_id: str, map_index: str) -> Response:
     """Return the tab of a task instance."""
-    return _page(request, "task", "tasks", dag_id, run_id, task_id, _map_index(map_index))
+    return await _page(request, "task", "tasks", dag_id, run_id, task_id, _map_index(map_index))
 
 
 @of_a_dag.api_route("/dags" + _DAG, methods=_READS)
-def dag_page(request: Request, dag_id: str) -> Response:
+async def dag_page(request: Request, dag_id: str) -> Response:
     """Return the tab of a DAG."""
-    return _page(request, "dag", "dags", dag_id)
+    return await _page(request, "dag", "dags", dag_id)
 
 
 @of_a_dag.api_route("/data/runs" + _RUN, methods=_READS)
-def run_data(dag_id: str, run_id: str, at: At = "") -> Response:
+async def run_data(dag_id: str, run_id: str, at: At = "") -> Response:
     """Return what the page of a DAG run shows, as JSON."""
-    return _data(lambda session: reading.run_gallery(session, dag_id, run_id, at))
+    return await _data(lambda session: reading.run_gallery(session, dag_id, run_id, at))
 
 
 @of_a_dag.api_route("/data/tasks" + _TASK, methods=_READS)
-def task_data(dag_id: str, run_id: str, task_id: str, map_index: str, at: At = "") -> Response:
+async def task_data(dag_id: str, run_id: str, task_id: str, map_index: str, at: At = "") -> Response:
     """Return what the page of a task instance shows, as JSON."""
     index = _map_index(map_index)
-    return _data(lambda session: reading.task_gallery(session, dag_id, run_id, task_id, index, at))
+    return await _data(lambda session: reading.task_gallery(session, dag_id, run_id, task_id, index, at))
 
 
 @of_a_dag.api_route("/data/dags" + _DAG, methods=_READS)
-def dag_data(dag_id: str, at: At = "") -> Response:
+async def dag_data(dag_id: str, at: At = "") -> Response:
     """Return what the page of a DAG shows, as JSON."""
-    return _data(lambda session: reading.dag_gallery(session, dag_id, at))
+    return await _data(lambda session: reading.dag_gallery(session, dag_id, at))
 
 
 @of_a_dag.api_route("/media" + _TASK + "/{place}/{index}", methods=_READS)
-def media(
+async def media(
     request: Request,
     user: GetUserDep,
     dag_id: str,
@@ -109,11 +110,15 @@ def media(
 ) -> Response:
     """Return an output that the task instance's result names: its bytes, or where they are."""
     number = _map_index(map_index)
-    with _reading() as session:
-        output = reading.find_output(session, dag_id, run_id, task_id, number, place, index)
-    return respond(
-        output, request.headers, request.method, may_see_dag=lambda other: may_see(request, user, other)
-    )
+
+    def answer() -> Response:
+        with _reading() as session:
+            output = reading.find_output(session, dag_id, run_id, task_id, number, place, index)
+        return respond(
+            output, request.headers, request.method, may_see_dag=lambda other: may_see(request, user, other)
+        )
+
+    return await in_media_thread(answer)
 
 
 @of_the_package.api_route("/static/{name}", methods=_READS)
@@ -126,7 +131,7 @@ def static(request: Request, name: str) -> Response:
     return Response(found.content, media_type=found.content_type, headers=headers)
 
 
-def _page(request: Request, kind: str, folder: str, *of: Any) -> HTMLResponse:
+async def _page(request: Request, kind: str, folder: str, *of: Any) -> HTMLResponse:
     """
     Return a page, which then asks for its contents.
 
@@ -134,8 +139,12 @@ def _page(request: Request, kind: str, folder: str, *of: Any) -> HTMLResponse:
     :param of: the ids of what it shows.
     """
     mount: str = request.scope["root_path"]
-    with _reading() as session:
-        origins = reading.media_origins(session, *of)
+
+    def origins_of_media() -> tuple[str, ...]:
+        with _reading() as session:
+            return reading.media_origins(session, *of)
+
+    origins = await in_page_thread(origins_of_media)
     blanks = {
         "root": mount.removesuffix(URL_PREFIX),
         "kind": kind,
@@ -144,10 +153,13 @@ def _page(request: Request, kind: str, folder: str, *of: Any) -> HTMLResponse:
     return HTMLResponse(page_html(blanks), headers={"content-security-policy": page_policy(origins)})
 
 
-def _data(read: Callable[[Session], Gallery]) -> JSONResponse:
-    with _reading() as session:
-        gallery = read(session)
-    return JSONResponse(gallery.to_json())
+async def _data(read: Callable[[Session], Gallery]) -> JSONResponse:
+    def answer() -> JSONResponse:
+        with _reading() as session:
+            gallery = read(session)
+        return JSONResponse(gallery.to_json())
+
+    return await in_page_thread(answer)
 
 
 @contextmanager

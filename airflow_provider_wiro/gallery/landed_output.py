@@ -18,7 +18,8 @@ class LandedOutput:
     :ivar aws_conn_id: the connection to read it with, from the task's own arguments: None is boto3's own way
         to credentials, as in the operators. Of ``gs://`` and ``abfs://``: the one in the operator's ``path``.
     :ivar sha256: of its bytes, in hex digits, if the result says it.
-    :ivar dag_id: the DAG on whose page it is; another DAG's object is only for those who may see that one.
+    :ivar dag_id: the DAG on whose page it is; another DAG's object is only for those who may see that one,
+        and one that names no DAG is for nobody.
     :ivar api: the host of Wiro's API, as an object's ``wiro-api`` has it; None if it isn't known.
     """
 

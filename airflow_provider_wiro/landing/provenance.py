@@ -2,7 +2,8 @@
 Where an object comes from, as its user metadata and, where wanted, its tags.
 
 Three names of the metadata are an identity, ``wiro-api``, ``wiro-task-id`` and ``wiro-output``: by them, and
-by its size, an object is recognised with one HEAD. Everything else is for people.
+by its size, an object is recognised with one HEAD. ``airflow-dag-id`` says whose rights the gallery asks for.
+Everything else is for people.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_wiro.api.models import Task
+
+
+#: The gallery shows an object only to those who may see this DAG.
+DAG_ID = "airflow-dag-id"
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Provenance:
             "wiro-model": self.model,
             "wiro-label": self.label,
             "wiro-item-id": self.item_id,
-            "airflow-dag-id": self.dag_id,
+            DAG_ID: self.dag_id,
             "airflow-run-id": self.run_id,
             "airflow-task-id": self.task_id,
             "airflow-map-index": None if self.map_index is None else str(self.map_index),
@@ -111,14 +116,17 @@ class Provenance:
         """
         Return an object's metadata: the identity, the user's own, and as much of the rest as S3 takes.
 
-        The user's own wins over a provider's of the same name, except for the identity.
+        The DAG comes before all that is for people only, which can be long: a label, an item's id. The user's
+        own wins over a provider's of the same name, except for the identity.
         """
         identity = self.identity(output)
         api = {API: host} if (host := identity.pop(API, None)) else {}
         metadata = {**(of_user or {}), **identity}
         taken = {name.lower() for name in metadata}
         left = MAX_METADATA_BYTES - SHA256_BYTES - MD5_BYTES - bytes_of(metadata)
-        for name, value in {**api, **self.names}.items():
+        names = self.names
+        dag = {DAG_ID: names[DAG_ID]} if DAG_ID in names else {}
+        for name, value in {**api, **dag, **names}.items():
             shown = _header(value)
             left -= len(name) + len(shown)
             if left < 0:

@@ -94,6 +94,13 @@ def test_the_providers_metadata_gives_way_before_it_is_more_than_s3_takes(length
     assert with_sha256 <= MAX_METADATA_BYTES or len(metadata) == 3
 
 
+def test_the_dag_is_named_however_long_what_is_for_people_is() -> None:
+    """Who may see an object in the gallery goes by it."""
+    wordy = Provenance("2221", "m" * 200, "nightly", label="ü" * 300, item_id="日" * 200, api="api.wiro.ai")
+    assert wordy.metadata("0")["airflow-dag-id"] == "nightly"
+    assert wordy.metadata("0", {"team": "v" * 1500})["airflow-dag-id"] == "nightly"
+
+
 # -- tags
 
 

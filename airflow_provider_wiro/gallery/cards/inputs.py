@@ -22,7 +22,7 @@ from airflow_provider_wiro.redaction.masking import masked
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What Wiro's models call the text that says what to make, the most telling first.
+#: What Wiro's models call the text that says what to make, the clearest first.
 _PROMPTS = (
     "prompt",
     "inputprompt",
@@ -73,7 +73,7 @@ class Inputs:
         is_whole, read = True, {}
         for name in ("parameters", "files"):
             value = fields.get(name)
-            if is_cut(value):
+            if isinstance(value, str) and is_cut(value):
                 is_whole, value = False, read_cut(value)
             elif isinstance(value, str):  # a template that gave JSON as text
                 is_whole, value = False, {}
@@ -123,7 +123,7 @@ class Inputs:
 
     @property
     def _prompt_name(self) -> str | None:
-        known = {re.sub(r"[^a-z]", "", name.lower()): name for name in reversed(self.parameters)}
+        known = {re.sub(r"[^a-z]", "", name.lower()): name for name in reversed(list(self.parameters))}
         for name in _PROMPTS:
             if name in known and _said(self.parameters[known[name]]):
                 return known[name]

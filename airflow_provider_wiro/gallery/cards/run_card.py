@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.gallery.cards.code import code_of
 from airflow_provider_wiro.gallery.cards.inputs import Inputs
 from airflow_provider_wiro.gallery.cards.links import links_of, log_page
-from airflow_provider_wiro.gallery.cards.media import Landing, landed_media, unlanded_media
+from airflow_provider_wiro.gallery.cards.media import Landing, landed_media, unlanded_media, why_not_shown
 from airflow_provider_wiro.gallery.cards.results import (
     EstimateResult,
     RunResult,
@@ -52,7 +52,9 @@ class _Member:
 
     @property
     def error(self) -> str | None:
-        """Why its last try failed."""
+        """Why its last try failed; nothing if a person has marked it as a success since."""
+        if self.state is CardState.SUCCEEDED:
+            return None
         found = mapping(self.values.xcoms.get("wiro_error"))
         said = text(found.get("error"), LONGEST_ERROR)
         if said is None and self.state is CardState.FAILED:
@@ -60,13 +62,20 @@ class _Member:
         return _BEFORE if said is None and self.instance.state == "upstream_failed" else said
 
 
-def run_card(run: DagRunRow, group: Group, values: Mapping[InstanceKey, Values], rules: MediaRules) -> Card:
+def run_card(
+    run: DagRunRow,
+    group: Group,
+    values: Mapping[InstanceKey, Values],
+    rules: MediaRules,
+    task_id: str | None = None,
+) -> Card:
     """
     Return the card of a group of task instances.
 
     :param values: of its task instances.
+    :param task_id: whose page it is on: of several transfers of the run it shows what this one landed.
     """
-    return _RunCard(run, [_member(run, one, values) for one in group.members], rules).card()
+    return _RunCard(run, [_member(run, one, values) for one in group.members], rules, task_id).card()
 
 
 def _member(run: DagRunRow, one: Instance, values: Mapping[InstanceKey, Values]) -> _Member:
@@ -78,14 +87,17 @@ def _member(run: DagRunRow, one: Instance, values: Mapping[InstanceKey, Values])
 
 
 class _RunCard:
-    def __init__(self, run: DagRunRow, members: list[_Member], rules: MediaRules) -> None:
+    def __init__(
+        self, run: DagRunRow, members: list[_Member], rules: MediaRules, task_id: str | None
+    ) -> None:
         self._run = run
+        self._task_id = task_id
         self._members = members
         self._first = members[0]
         self._rules = rules
-        self._summaries = [one for one in members if isinstance(one.result, RunResult)]
+        self._summaries = [(one, one.result) for one in members if isinstance(one.result, RunResult)]
         # A sensor's summary is newer than that of the run that it waited for.
-        self._result = next((one.result for one in reversed(self._summaries)), None) or _handed_over(members)
+        self._result = self._summaries[-1][1] if self._summaries else _handed_over(members)
         self._inputs = Inputs.rendered(
             self._first.values.rendered if self._first.instance.kind is Kind.RUN else None
         )
@@ -127,12 +139,13 @@ class _RunCard:
         if isinstance(self._first.result, EstimateResult):
             return CardState.NOT_RUN
         if state is CardState.SUCCEEDED and self._summaries:
-            newest = self._summaries[-1].result
-            if isinstance(newest, RunResult):
-                state = CardState.REUSED if newest.is_reused else run_state(newest.state) or state
+            newest = self._summaries[-1][1]
+            state = CardState.REUSED if newest.is_reused else run_state(newest.state) or state
         for one in self._members[1:]:
             if one.state is CardState.FAILED:
                 return CardState.FAILED
+            if isinstance(one.result, TransferResult) and not is_over(state) and is_over(self._first.state):
+                state = CardState.SUCCEEDED  # of a run that nothing waited for, only what has ended can land
             if not is_over(one.state) and is_over(state) and state is not CardState.FAILED:
                 state = CardState.RUNNING
         return state
@@ -163,19 +176,30 @@ class _RunCard:
         return next((one for one in known if one is not None), None)
 
     def _transfer(self, wiro_task_id: str | None) -> _Member | None:
-        """Return the transfer that landed this Wiro task, the first that has landed anything."""
+        """
+        Return the transfer that landed this Wiro task.
+
+        Of several that of the page's own task comes first, then the first whose files can be shown.
+        """
         found = [
             one
             for one in self._members
             if isinstance(one.result, TransferResult) and one.result.wiro_task_id == wiro_task_id
         ]
-        return next((one for one in found if _files(one)), found[0] if found else None)
+        return min(found, key=self._rank, default=None)
+
+    def _rank(self, transfer: _Member) -> tuple[bool, bool, bool]:
+        files, landing = _files(transfer), self._landing(transfer)
+        is_shown = any(not why_not_shown(file, landing, self._rules) for file in files)
+        return not files, transfer.instance.key.task_id != self._task_id, not is_shown
+
+    def _landing(self, member: _Member) -> Landing:
+        return Landing(self._run.dag_id, member.instance, member.values.rendered)
 
     def _media(self, transfer: _Member | None) -> tuple[Media, ...]:
-        for one in filter(None, (transfer, *reversed(self._summaries))):
+        for one in filter(None, (transfer, *(member for member, _ in reversed(self._summaries)))):
             if _files(one):
-                landing = Landing(self._run.dag_id, one.instance, one.values.rendered)
-                return landed_media(_files(one), landing, self._rules)
+                return landed_media(_files(one), self._landing(one), self._rules)
         if self._result is None or not self._summaries:
             return ()
         return unlanded_media(self._result.outputs, self._rules)
@@ -189,7 +213,13 @@ class _RunCard:
     def _estimate(self) -> Iterator[tuple[str, str]]:
         found = self._first.result
         if isinstance(found, EstimateResult):
-            yield "estimate", f"${found.min_usd or '?'} to ${found.max_usd or '?'}"
+            yield "estimate", _range(found.min_usd, found.max_usd)
+
+
+def _range(least: str | None, most: str | None) -> str:
+    if least is None and most is None:
+        return "not known"
+    return f"${most}" if least == most else f"${least or '?'} to ${most or '?'}"
 
 
 def _files(member: _Member) -> Any:

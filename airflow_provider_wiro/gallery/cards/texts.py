@@ -28,7 +28,7 @@ def text(value: object, most: int = LONGEST_PARAMETER) -> str | None:
 
 
 def truncated(value: str, most: int) -> str:
-    """Return at most so many characters of a text, with an ellipsis if it is longer."""
+    """Return the beginning of a text, with an ellipsis if it is longer."""
     return value if len(value) <= most else f"{value[: most - 1]}{_ELLIPSIS}"
 
 

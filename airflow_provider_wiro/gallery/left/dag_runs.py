@@ -100,7 +100,8 @@ def _with_results(
 ) -> set[int]:
     if not ids or not task_ids:
         return set()
-    query = select(xcom.c.dag_run_id).where(
-        xcom.c.dag_run_id.in_(ids), xcom.c.task_id.in_(sorted(task_ids)), xcom.c.key.in_(keys)
+    # For each DAG run by itself, so that its XComs are found by their primary key.
+    left = select(xcom.c.key).where(
+        xcom.c.dag_run_id == dag_run.c.id, xcom.c.task_id.in_(sorted(task_ids)), xcom.c.key.in_(keys)
     )
-    return set(session.scalars(query.distinct()))
+    return set(session.scalars(select(dag_run.c.id).where(dag_run.c.id.in_(ids), left.exists())))

@@ -77,7 +77,8 @@ def _read(dag_id: str, place: InstanceKey, name: str, longest: int) -> tuple[Any
     from airflow.sdk import ObjectStoragePath
 
     path = ObjectStoragePath(_base()).joinpath(dag_id, place.run_id, place.task_id, name)
-    with path.open(mode="rb", compression="infer") as file:
+    file: Any
+    with path.open(mode="rb", compression="infer") as file:  # type: ignore[no-untyped-call]
         content = file.read(longest + 1)
     if len(content) > longest:
         return None, "It is too large for this page."

@@ -16,7 +16,7 @@ _TEMPLATES = ("{{", "{%", "{#")
 #: The operators' own default, which Airflow doesn't store for a mapped task.
 _DEFAULTS = {"aws_conn_id": "aws_default"}
 #: Of task instances whose DAG isn't stored any more, by the names of classes.
-_CLASSES = {
+CLASSES = {
     "WiroRunOperator": Kind.RUN,
     "WiroDecoratedRunOperator": Kind.RUN,
     "WiroTaskSensor": Kind.SENSOR,
@@ -30,7 +30,7 @@ _CLASSES = {
 
 def kind_of_class(name: str | None) -> Kind | None:
     """Return what an operator of this provider does, by its name alone; None if it is none of it."""
-    return _CLASSES.get(name or "")
+    return CLASSES.get(name or "")
 
 
 def tasks_in(stored: Any) -> dict[str, DagTask]:

@@ -33,9 +33,9 @@ def why_not_recognised(
     api = metadata.get("wiro-api")
     if output.api is not None and api is not None and unquote(api) != output.api:
         return f"its metadata name the API {api[:100]}, and the connection {output.api[:100]}"
-    dag_id = metadata.get("airflow-dag-id")
-    if dag_id is None or output.dag_id is None or unquote(dag_id) == output.dag_id:
-        return None
-    if may_see_dag(unquote(dag_id)):
+    dag_id = unquote(metadata.get("airflow-dag-id", ""))
+    if not dag_id:
+        return "its metadata name no DAG, so whose rights would be asked for isn't known"
+    if dag_id == output.dag_id or may_see_dag(dag_id):
         return None
     return f"the DAG {dag_id[:250]} has landed it, whose XComs this user may not read"

@@ -31,8 +31,9 @@ _RESULTS = ("return_value", "wiro_error", "wiro_task_url", "progress")
 
 def read_dag_page(session: Session, dag_id: str, at: str, building: Building) -> Gallery:
     """Return the page of a DAG, see :func:`~airflow_provider_wiro.gallery.reading.dag_gallery`."""
-    tasks = tasks_of_versions(session, dag_id, ())
-    runs, next_page = latest_with_results(session, dag_id, list(tasks), _RESULTS, at, MOST_RUNS)
+    # Of older versions, too: a task that was renamed has left results under its former name.
+    task_ids = tasks_of_versions(session, dag_id).task_ids
+    runs, next_page = latest_with_results(session, dag_id, task_ids, _RESULTS, at, MOST_RUNS)
     of_run: dict[str, list[Instance]] = {run.run_id: [] for run in runs}
     instances = instances_of(session, runs, first=MOST_CARDS)
     for one in instances:

@@ -43,6 +43,7 @@ _NOT_OWN = (
 _NO_READER = "Its manifest isn't read: Airflow no longer knows by which connection the task wrote it."
 _RUNNING = "The items are shown once the task has ended: it writes their manifest then."
 _NOTHING = "The task left no manifest."
+_NO_RESULT = "The task left no result, which would say where its manifest is."
 _ESTIMATE = "Nothing was run: the task returned an estimate."
 
 
@@ -69,9 +70,11 @@ def list_section(
     page, problem = (None, "") if uri is None or not reads else _read(instance, values, uri, at)
     if problem and isinstance(result, ListResult):
         note = problem
+    elif problem and instance.state == "success":
+        note = _NO_RESULT
     elif page is not None:
         note = page.note
-    is_left = uri is not None and not reads and isinstance(result, ListResult)
+    is_left = uri is not None and not reads
     owner = ManifestOwner.of(run.dag_id, instance, values)
     lines = () if page is None else page.lines[:most]
     if page is not None:
@@ -135,7 +138,10 @@ def _place(
         return None, f"The result can't be shown. {values.unread['return_value']}"
     if instance.state == "failed":
         return likely_manifest(run, instance, values), ""
-    return None, _NOTHING if instance.state == "success" else ""
+    if instance.state != "success":
+        return None, ""
+    place = None if result is not None else likely_manifest(run, instance, values)  # do_xcom_push=False
+    return place, "" if place is not None else _NO_RESULT
 
 
 def _read(instance: Instance, values: Values, uri: str, at: str) -> tuple[ManifestPage | None, str]:
@@ -171,7 +177,9 @@ def _progress(instance: Instance, values: Values, result: Result | None) -> Prog
 
 
 def _with_error(values: Values, instance: Instance, note: str, run: DagRunRow) -> str:
-    """Return the note, after why the task failed."""
+    """Return the note, after why the task failed; a person may have marked it as a success since."""
+    if instance.state == "success":
+        return note
     error = text(mapping(values.xcoms.get("wiro_error")).get("error"), LONGEST_ERROR)
     if error is None and instance.state == "failed":
         error = "The task failed. Its log says why."

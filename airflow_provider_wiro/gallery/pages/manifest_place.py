@@ -62,7 +62,7 @@ def likely_manifest(run: DagRunRow, instance: Instance, values: Values) -> str |
     if instance.kind is not Kind.BATCH or values.rendered is None:
         return None
     label = start_of(
-        {"dag_run": SimpleNamespace(start_date=run.start_date, logical_date=run.logical_date)}  # type: ignore[typeddict-item, arg-type]
+        {"dag_run": SimpleNamespace(start_date=run.start_date, logical_date=run.logical_date)}
     ).label
     named = argument(instance, values.rendered, "manifest_uri")
     bucket = bucket_of(instance, values)

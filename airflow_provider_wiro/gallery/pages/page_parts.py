@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: How many batches and exports of a DAG run are on a page, and of how many manifests are read for it.
 MOST_LISTS = 20
 _MOST_MANIFESTS = 6
-#: Seconds until a page is asked for again while something is on its way: up to so many cards.
+#: Until a page is asked for again while something is on its way: most cards, and seconds.
 _REFRESH = ((20, 2), (200, 5))
 _SLOWEST_REFRESH = 10
 

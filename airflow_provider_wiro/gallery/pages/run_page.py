@@ -67,7 +67,13 @@ def read_task_page(session: Session, dag_id: str, key: InstanceKey, at: str, bui
     sections = []
     if own:
         section = runs_section(
-            run, page, values, building.rules, building.origins, progress=progress_of(run, own)
+            run,
+            page,
+            values,
+            building.rules,
+            building.origins,
+            progress=progress_of(run, own),
+            task_id=key.task_id,
         )
         name = found[0].name if len(found) == 1 else key.task_id
         sections.append(replace(section, id=name, title=name, task_id=key.task_id, map_index=key.map_index))

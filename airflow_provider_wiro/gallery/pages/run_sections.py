@@ -59,6 +59,7 @@ def runs_section(
     *,
     progress: Progress | None = None,
     pages: bool = True,
+    task_id: str | None = None,
 ) -> Section:
     """
     Return the section.
@@ -66,6 +67,7 @@ def runs_section(
     :param values: of the task instances of the page.
     :param progress: of all groups.
     :param pages: whether there are other pages to name.
+    :param task_id: whose page it is; None: it isn't a task's.
     """
     for group in page.groups:
         _see(run, group, values, rules, origins)
@@ -75,7 +77,7 @@ def runs_section(
     return Section(
         id="runs",
         title="Runs",
-        cards=tuple(run_card(run, group, values, rules) for group in page.groups),
+        cards=tuple(run_card(run, group, values, rules, task_id) for group in page.groups),
         progress=progress,
         first=page.first,
         total=total,

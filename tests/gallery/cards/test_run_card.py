@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_wiro.gallery.cards.run_card import run_card
 from airflow_provider_wiro.gallery.left.rows import Instance, Kind
 from airflow_provider_wiro.gallery.page import CardState, Gallery, GalleryRun, MediaKind, Section
 from tests.gallery.cards.made import (
@@ -24,6 +25,7 @@ from tests.gallery.cards.made import (
     card,
     instance,
     left,
+    one_group,
     transfer,
 )
 
@@ -62,6 +64,17 @@ def test_what_only_wiro_has_is_named_without_its_link() -> None:
         ("http://cdn1.wiro.ai/0.png", False),
         ("javascript:alert(1)", False),
         ("https://user:secret@cdn1.wiro.ai/0.png", False),
+        ("HTTPS://CDN1.WIRO.AI/0.png", False),
+        ("https://wiro.ai:443/0.png", True),
+        ("https://cdn1.wiro.ai:8443/0.png", False),
+        ("https://evil.example/0.png", False),
+        ("https://127.0.0.1/0.png", False),
+        ("https://wiro.ai.evil.example/0.png", False),
+        ("https://evilwiro.ai/0.png", False),
+        ("https://evil.example\\.wiro.ai/0.png", False),
+        ("https://evil.example/x.wiro.ai/0.png", False),
+        ("https://evil.example?x.wiro.ai/0.png", False),
+        ("https://*.wiro.ai/0.png", False),
     ],
 )
 def test_wiro_s_links_are_shown_only_if_that_is_allowed_and_only_over_tls(
@@ -184,6 +197,61 @@ def test_an_estimate_says_that_nothing_was_run() -> None:
 
     assert shown.state is CardState.NOT_RUN
     assert shown.parameters[0] == ("estimate", "$0.1 to $?")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [(None, None, "not known"), ("0.5", "0.5", "$0.5"), ("0.1", "0.5", "$0.1 to $0.5")],
+)
+def test_an_estimate_is_one_amount_or_two_or_not_known(least: Any, most: Any, said: str) -> None:
+    estimate = {"model": "owner/model", "kind": "exact", "min_usd": least, "max_usd": most, "assumed": {}}
+
+    assert card((RUN, left(estimate, rendered=RENDERED))).parameters[0] == ("estimate", said)
+
+
+def test_a_task_that_a_person_has_marked_as_a_success_shows_no_error() -> None:
+    error = {"error": "Wiro task 2221 failed: CUDA out of memory"}
+
+    assert card((RUN, left(rendered=RENDERED, wiro_error=error))).error is None
+
+
+def test_a_run_that_nothing_waited_for_has_succeeded_once_it_has_landed() -> None:
+    queued = {**SUMMARY, "state": "queued", "status": "task_queue", "outputs": []}
+
+    assert card((RUN, left(queued, rendered=RENDERED))).state is CardState.QUEUED
+    landed = card(
+        (RUN, left(queued, rendered=RENDERED)), (LAND, left(TRANSFERRED, rendered=RENDERED_TRANSFER))
+    )
+    assert landed.state is CardState.SUCCEEDED
+
+
+def two_transfers() -> list[tuple[Instance, Any]]:
+    """Return a run that is landed on a disk, and then in S3."""
+    disk = instance("to_disk", Kind.TRANSFER, order=1, follows=True, wiro_task_id="2221")
+    on_disk = {**TRANSFERRED, "files": [{**FILE, "uri": "file:///out/0.png", "etag": None}]}
+    return [
+        (RUN, left(SUMMARY, rendered=RENDERED)),
+        (disk, left(on_disk, rendered={"wiro_task_id": "2221", "path": "file:///out/{name}"})),
+        (LAND, left(TRANSFERRED, rendered=RENDERED_TRANSFER)),
+    ]
+
+
+def test_of_several_transfers_a_card_shows_the_one_whose_files_can_be_shown() -> None:
+    (media,) = card(*two_transfers()).media
+
+    assert (media.url, media.uri) == (LAND_URL, FILE["uri"])
+
+
+@pytest.mark.parametrize(
+    ("task_id", "uri"), [("to_disk", "file:///out/0.png"), ("land", FILE["uri"]), ("generate", FILE["uri"])]
+)
+def test_the_page_of_a_transfer_shows_what_it_has_landed_itself(task_id: str, uri: str) -> None:
+    pairs = two_transfers()
+    group = one_group(*(one for one, _ in pairs))
+
+    shown = run_card(ENDED, group, {one.key: values for one, values in pairs}, RULES, task_id)
+
+    assert [media.uri for media in shown.media] == [uri]
 
 
 def test_the_label_is_the_title_else_the_task_with_what_its_map_index_template_gave() -> None:

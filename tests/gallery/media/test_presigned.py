@@ -213,7 +213,10 @@ def test_a_bucket_in_another_region_is_signed_for_its_own_region(monkeypatch: py
         asked.append(request.url)
         if "eu-central-1" not in request.url:
             return AWSResponse(request.url, 400, {"x-amz-bucket-region": "eu-central-1"}, Body())
-        named = {f"x-amz-meta-{name}": value for name, value in {"wiro-task-id": "2221"}.items()}
+        named = {
+            f"x-amz-meta-{name}": value
+            for name, value in {"wiro-task-id": "2221", "airflow-dag-id": "covers"}.items()
+        }
         return AWSResponse(request.url, 200, {"content-length": "5", "etag": '"x"', **named}, Body())
 
     s3_clients.s3_client("aws_default").meta.events.register("before-send.s3", send)

@@ -41,7 +41,9 @@ def status(media: MediaServer, **headers: str) -> int:
         (metadata_of(api="emulator.example"), False),
         ({}, False),
         ({"wiro-task-id": ""}, False),
-        ({"wiro-task-id": "2221"}, True),
+        ({"wiro-task-id": "2221"}, False),
+        ({"wiro-task-id": "2221", "airflow-dag-id": ""}, False),
+        ({"wiro-task-id": "2221", "airflow-dag-id": "covers"}, True),
         ({"wiro_task_id": "2221"}, False),
         ({"x-wiro-task-id": "2221"}, False),
     ],
@@ -57,6 +59,14 @@ def test_an_object_is_shown_if_its_metadata_name_the_task(
         assert status(media, Range="bytes=0-") == status(media, Range="bytes=-5") == 404
         assert status(media, Range="bytes=99-") == 404
         assert requests.head(f"{media.url}/it", timeout=30).status_code == 404
+
+
+def test_an_object_that_names_no_dag_is_for_nobody() -> None:
+    """It could be any DAG's, and who writes XComs can name each Wiro task: ids are counted up."""
+    of_any = {"wiro-task-id": "2221", "wiro-api": "api.wiro.ai"}
+    assert why_not_recognised(an_output(), of_any, lambda _: True)
+    assert why_not_recognised(an_output(dag_id=None), of_any, lambda _: True)
+    assert why_not_recognised(an_output(dag_id=None), metadata_of(), lambda _: False)
 
 
 def test_what_isnt_shown_says_nothing_of_the_object(s3: S3, media: MediaServer, mode: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from airflow import settings
 
 from airflow_provider_wiro.emulator import WiroEmulator
@@ -49,6 +50,7 @@ def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) 
             json.dumps({**CONNECTION, "extra": {"endpoint_url": quick_s3.moto_url()}}),
         )
         patch.setenv("AIRFLOW__WIRO__STATE_PATH", str(records))
+        requests.post(f"{quick_s3.moto_url()}/moto-api/reset", timeout=5).close()
         S3(quick_s3.moto_url())
         return airflow_home.run_dag(DAG_FILE, DAG_ID).run_id
 
@@ -120,6 +122,20 @@ def test_a_thousand_mapped_runs_are_paged_by_few_queries(rows: Rows, session: Se
     assert (len(last.cards), last.next) == (40, None)
     single = page(reading.task_gallery(session, DAG_ID, rows.run_id, RUN, 901))
     assert single.cards == (by_index[901],)
+
+
+def test_a_reused_result_and_its_transfer_are_one_card_though_nothing_was_submitted(
+    rows: Rows, session: Session
+) -> None:
+    rows.execute(
+        "DELETE FROM xcom WHERE run_id = :run_id AND task_id = 'shots.picture' AND key LIKE 'wiro_%'"
+    )
+    rows.xcoms(RUN, "return_value", [(1, {**SUMMARY, "wiro_task_id": ["no", "id"]})])
+
+    found = page(reading.run_gallery(session, DAG_ID, rows.run_id))
+
+    assert [card.id for card in found.cards] == [f"{RUN}[0]", f"{RUN}[1]", f"{RUN}[2]", f"{LAND}[1]"]
+    assert [card.media[0].url is not None for card in found.cards if card.media] == [True, True, True]
 
 
 def test_only_the_results_of_one_page_are_read(

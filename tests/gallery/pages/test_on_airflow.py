@@ -218,6 +218,27 @@ def test_a_manifest_that_an_xcom_names_elsewhere_is_not_read(
         reading.find_output(session, "gallery_batches", done.run_id, "batch", -1, "0", 0)
 
 
+def test_a_batch_that_pushes_no_result_has_its_manifest_where_it_writes_it(
+    airflow_home: AirflowHome, wiro: WiroEmulator, s3: S3, session: Session
+) -> None:
+    from airflow_provider_wiro.gallery.left.tables import xcom
+
+    done = airflow_home.run_dag(DAG_FILE, "gallery_batches")
+    session.execute(xcom.delete().where(xcom.c.run_id == done.run_id, xcom.c.key == "return_value"))
+    session.commit()
+
+    gallery = reading.run_gallery(session, "gallery_batches", done.run_id)
+
+    batch, export = section_of(gallery, "batch"), section_of(gallery, "export")
+    assert [card.title for card in batch.cards] == ["A-1", "Item 2"]
+    assert batch.note == ""
+    assert bytes_at(s3, session, "gallery_batches", batch.cards[0].media[0].url)
+    assert (export.cards, export.note) == (
+        (),
+        "The task left no result, which would say where its manifest is.",
+    )
+
+
 def _overwrite(session: Session, done: FinishedRun, task_id: str, value: Any) -> None:
     """Write an XCom as a user does by Airflow's API."""
     from airflow_provider_wiro.gallery.left.tables import xcom

@@ -149,6 +149,7 @@ def python_of(version: str) -> Path:
     if version == importlib.metadata.version("apache-airflow"):
         return Path(sys.executable)
     (release,) = (one for one in RELEASES if one.airflow == version)
+    print(f"Airflow {version}: its environment, which takes minutes if it is new", flush=True)
     install(release)
     return release.environment / "bin" / "python"
 

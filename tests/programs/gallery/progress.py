@@ -22,21 +22,19 @@ MILLISECONDS = 90_000
 def watch_the_batch(promises: Promises, visitor: Visitor, runs: Runs) -> Frame:
     run = runs.start_batch()
     frame = visitor.open_tab(run.page)
-    bar = frame.locator("[role=progressbar]")
-    with promises.promise("a running batch shows how far it is, and moves without a click"):
-        bar.first.wait_for(timeout=MILLISECONDS)
+    bar = frame.locator("[role=progressbar]").first
+    with promises.promise("a running batch shows how far it is"):
+        bar.wait_for(timeout=MILLISECONDS)
         frame.evaluate("() => { window.neverLoadedAgain = true; }")
-        first = int(bar.first.get_attribute("aria-valuenow") or 0)
-        expect(bar.first.get_attribute("aria-valuemax") == str(ITEMS), "it counts otherwise")
-        frame.wait_for_function(
-            "(first) => Number(document.querySelector('[role=progressbar]')?.ariaValueNow) > first",
-            arg=first,
-            timeout=MILLISECONDS,
-        )
-    with promises.promise("when it has ended, its pictures and failures are there without a click"):
+        counts = [int(bar.get_attribute(f"aria-value{name}") or -1) for name in ("min", "now", "max")]
+        expect(counts[1] < ITEMS and counts[2] == ITEMS, f"it counts {counts}")
+        expect("running" in (bar.get_attribute("aria-valuetext") or ""), "nothing is running")
+    runs.let_the_batch_end()
+    with promises.promise("when it has ended, its counts, pictures and failures are there without a click"):
         frame.wait_for_function(
             f"() => document.querySelectorAll('li.card').length === {ITEMS}", timeout=MILLISECONDS
         )
+        expect(bar.get_attribute("aria-valuenow") == str(ITEMS), "the bar is not at its end")
         runs.wait(run.dag_id)
         wait_until_drawn(frame, ITEMS - FAILED)
         expect(frame.evaluate("() => window.neverLoadedAgain === true"), "the page was loaded again")

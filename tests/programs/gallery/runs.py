@@ -94,13 +94,27 @@ class Runs:
                 self.start(dag_id)
 
     def start_batch(self) -> Run:
-        """Start the batch: slowly enough to be seen, with two items that fail."""
+        """
+        Start the batch, with two items that fail, and hold Wiro as soon as the batch has said how far it is.
+
+        So it is looked at while it runs, however long a browser takes.
+        """
         model = "wiro/poster-studio"
         self._installation.wiro.arm(
-            {"kind": "slow_assign", "seconds": 2.0, "times": 24, "model": model},
+            {"kind": "slow_assign", "seconds": 6.0, "times": 24, "model": model},
             {"kind": "exit_code", "skip": 5, "times": 2, "model": model},
         )
-        return self.start(BATCH)
+        run = self.start(BATCH)
+        deadline = time.monotonic() + WITHIN_SECONDS
+        while not self._has(BATCH, "shoot", "progress"):
+            if time.monotonic() > deadline:
+                raise AirflowAPIError(f"{BATCH} has not said how far it is: {self._states(run)}")
+            time.sleep(0.1)
+        self._installation.wiro.freeze()
+        return run
+
+    def let_the_batch_end(self) -> None:
+        self._installation.wiro.thaw()
 
     def wait(self, *dag_ids: str) -> None:
         """Wait until these runs have ended as `ENDS` says."""
@@ -125,9 +139,18 @@ class Runs:
     def result(self, dag_id: str, task_id: str, map_index: int = -1) -> Any:
         return self._api.request("GET", f"{self._entry(dag_id, task_id)}?map_index={map_index}")["value"]
 
-    def _entry(self, dag_id: str, task_id: str) -> str:
+    def _has(self, dag_id: str, task_id: str, key: str) -> bool:
+        try:
+            self._api.request("GET", self._entry(dag_id, task_id, key))
+        except AirflowAPIError as error:
+            if "HTTP 404" in str(error):
+                return False
+            raise
+        return True
+
+    def _entry(self, dag_id: str, task_id: str, key: str = "return_value") -> str:
         run = self.of[dag_id].page.replace("/runs/", "/dagRuns/")
-        return f"/api/v2{run}/taskInstances/{task_id}/xcomEntries/return_value"
+        return f"/api/v2{run}/taskInstances/{task_id}/xcomEntries/{key}"
 
     def _states(self, run: Run) -> dict[str, Any]:
         return {

@@ -58,7 +58,9 @@ with DAG("product_shots", schedule=None, catchup=False, default_args=NO_RETRY, t
             for number in range(1, ITEMS + 1)
         ],
         parameters={"samples": 1, "width": 320, "height": 320},
-        max_active=4,
+        max_active=ITEMS,
+        # On Airflow 3.1 a worker that waits writes no counts.
+        deferrable=True,
         on_item_failure="continue",
         max_item_retries=0,
         s3_bucket=BUCKET,
