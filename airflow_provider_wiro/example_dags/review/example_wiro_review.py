@@ -88,7 +88,7 @@ else:
         )
 
         @task.branch
-        def decide(answer: dict[str, Any], params: dict[str, Any]) -> str:
+        def decide(answer: Any, params: Any = None) -> str:
             """Return the task that follows the answer."""
             [option] = answer["chosen_options"]
             if option == AGAIN and params["tries_left"] > 0:
@@ -98,7 +98,7 @@ else:
             return "approved" if option == APPROVE else "rejected"
 
         @task
-        def approved(answer: dict[str, Any], landed: dict[str, Any]) -> list[dict[str, str]]:
+        def approved(answer: Any, landed: Any) -> list[dict[str, str]]:
             """Return what is copied where: of the files that have landed, those that were chosen."""
             chosen = answer["params_input"]["pictures"]
             numbered = zip(PICTURES, landed["files"], strict=False)
@@ -109,12 +109,12 @@ else:
             ]
 
         @task
-        def next_try(params: dict[str, Any]) -> dict[str, Any]:
+        def next_try(params: Any = None) -> dict[str, Any]:
             """Return the params of the run that follows this one."""
             return {**params, "seed": params["seed"] + 1, "tries_left": params["tries_left"] - 1}
 
         copies = approved(ask.output, land.output)
-        another = next_try()
+        another: Any = next_try()
         land >> ask
         decide(ask.output) >> [copies, another, EmptyOperator(task_id="rejected")]
         S3CopyObjectOperator.partial(task_id="publish").expand_kwargs(copies)

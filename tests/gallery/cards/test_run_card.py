@@ -64,6 +64,17 @@ def test_what_only_wiro_has_is_named_without_its_link() -> None:
         ("http://cdn1.wiro.ai/0.png", False),
         ("javascript:alert(1)", False),
         ("https://user:secret@cdn1.wiro.ai/0.png", False),
+        ("HTTPS://CDN1.WIRO.AI/0.png", False),
+        ("https://wiro.ai:443/0.png", True),
+        ("https://cdn1.wiro.ai:8443/0.png", False),
+        ("https://evil.example/0.png", False),
+        ("https://127.0.0.1/0.png", False),
+        ("https://wiro.ai.evil.example/0.png", False),
+        ("https://evilwiro.ai/0.png", False),
+        ("https://evil.example\\.wiro.ai/0.png", False),
+        ("https://evil.example/x.wiro.ai/0.png", False),
+        ("https://evil.example?x.wiro.ai/0.png", False),
+        ("https://*.wiro.ai/0.png", False),
     ],
 )
 def test_wiro_s_links_are_shown_only_if_that_is_allowed_and_only_over_tls(
