@@ -105,15 +105,7 @@ class Sources:
             trust=self.trust,
             keeps_bad=keeps_bad,
             aws_conn_id=settings.aws_conn_id,
-            mask=_without_airflows_secrets,
         )
-
-
-def _without_airflows_secrets(text: str) -> str:
-    """Return a text as Airflow shows it in a rendered field: without the secrets of variables, say."""
-    from airflow.providers.common.compat.sdk import redact
-
-    return str(redact(text))
 
 
 @dataclass(frozen=True)

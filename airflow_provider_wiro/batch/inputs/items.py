@@ -74,7 +74,6 @@ class Inputs:
     :param trust: what the items may name; None: anything, since the DAG's author listed them.
     :param keeps_bad: keep an item whose parameters can't be sent: it fails when it is submitted.
     :param aws_conn_id: the connection by which an ``s3://`` URI that names none is read.
-    :param mask: masks, in a text that the manifest shows, secrets that no name or form gives away.
     :raises WiroUsageError: an item is wrong; says which.
     """
 
@@ -89,10 +88,8 @@ class Inputs:
         trust: DataTrust | None = None,
         keeps_bad: bool = False,
         aws_conn_id: str | None = None,
-        mask: Callable[[str], str] = str,
     ) -> None:
         self._model = model
-        self._mask = mask
         self._trust = trust
         self._parameters = clean_parameters({} if parameters is None else parameters)
         #: Of all items.
@@ -161,10 +158,14 @@ class Inputs:
         """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""
         return _names_of(self.own(number))
 
-    def fields_of(self, number: int) -> dict[str, Any]:
-        """Return what the manifest says of an item's input: its names, what identifies it, and what it is."""
+    def fields_of(self, number: int, mask: Callable[[str], str] = str) -> dict[str, Any]:
+        """
+        Return what the manifest says of an item's input: its names, what identifies it, and what it is.
+
+        :param mask: masks, in its texts, secrets that no name or form gives away.
+        """
         own = self.own(number)
-        shown = manifest_input(own, self._secrets, self._mask)
+        shown = manifest_input(own, self._secrets, mask)
         return {**_names_of(own), "input_digest": input_digest(own), "input": shown}
 
     def own(self, number: int) -> OwnInput:
