@@ -291,7 +291,7 @@ def test_a_dag_of_ten_thousand_runs_has_a_page_of_its_latest_with_results(
 
     with statements(session) as sent:
         first = reading.dag_gallery(session, DAG_ID)
-    assert len(sent) < 20, sent
+    assert len(sent) <= 22, sent  # two for each window of DAG runs, and what else a page takes
     assert [run.run_id for run in first.runs] == [rows.run_id, rows.base, *with_results[:8]]
     assert first.next is not None
 
