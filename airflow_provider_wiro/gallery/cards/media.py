@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NO_CONNECTION = "It isn't shown: Airflow no longer knows by which connection the task landed it."
 _NO_METADATA = "It isn't shown: it was written without metadata that name its Wiro task."
-_NOT_LANDED = "It has not landed. Wiro keeps it for a limited time."
+_NOT_LANDED = "It has not landed yet. Wiro keeps it for a limited time."
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_what_only_wiro_has_is_named_without_its_link() -> None:
     (media,) = card((RUN, left(SUMMARY, rendered=RENDERED))).media
 
     assert (media.url, media.uri) == (None, None)
-    assert media.note == "It has not landed. Wiro keeps it for a limited time."
+    assert media.note == "It has not landed yet. Wiro keeps it for a limited time."
 
 
 @pytest.mark.parametrize(
