@@ -30,7 +30,8 @@ GALLERY = "/dags/{{ dag.dag_id }}/runs/{{ run_id | urlencode }}/plugin/wiro-run"
 QUESTION = (
     "**{{ params.prompt }}** (seed {{ params.seed }})\n\n"
     f"[Look at the pictures]({conf.get('api', 'base_url', fallback='').rstrip('/')}{GALLERY}), "
-    "and choose those to publish, as they are counted there.\n\n"
+    "and choose those to publish by their place there: the larger view says *1 of 4*. "
+    "(The names of the files count from 0.)\n\n"
     "Further tries that are possible: {{ params.tries_left }}."
 )
 
