@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_wiro.gallery.cards.connections import reader_of, without_connection
 from airflow_provider_wiro.gallery.cards.links import link_at_wiro, media_url
-from airflow_provider_wiro.gallery.cards.texts import shown
+from airflow_provider_wiro.gallery.cards.texts import line, shown
 from airflow_provider_wiro.gallery.page import Media
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NO_CONNECTION = "It isn't shown: Airflow no longer knows by which connection the task landed it."
 _NO_METADATA = "It isn't shown: it was written without metadata that name its Wiro task."
-_NOT_LANDED = "It has not landed. Wiro keeps it for a limited time."
+_NOT_LANDED = "It has not landed yet. Wiro keeps it for a limited time."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def landed_media(files: Iterable[LandedFile], landing: Landing, rules: MediaRule
 
 def _landed(file: LandedFile, landing: Landing, rules: MediaRules) -> Media:
     uri = without_connection(file.uri)
-    name = file.name or uri.rpartition("/")[2]
+    name = file.name or line(uri.rpartition("/")[2]) or ""
     note = why_not_shown(file, landing, rules)
     return Media(
         kind=rules.kind_of(file.content_type, name),

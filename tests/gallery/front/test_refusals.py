@@ -163,3 +163,19 @@ def test_films_of_a_whole_page_do_not_block_each_other(site, visits):
     for number in (0, 8, 16, 23):
         page.locator("video").nth(number).scroll_into_view_if_needed()
         until(page, f"document.querySelectorAll('video')[{number}].readyState > 0")
+
+
+def test_of_several_pictures_a_lost_one_says_so_in_its_small_place_and_the_larger_view_says_why(site, visits):
+    site.media[media_path("product_shots", 3)] = lambda: Answer(
+        b"The bucket denies access.", "text/plain; charset=utf-8", 502
+    )
+    serve(site, lambda at: gallery(single_runs(_CARDS["product_shots"])))
+    visits.expected.append("502")
+    page = visits.open()
+    lost = page.locator(".tiles .lost")
+    lost.wait_for()
+    assert lost.inner_text() == "This picture can't be loaded."
+    assert lost.evaluate("(node) => node.scrollHeight <= node.clientHeight")
+    page.get_by_role("button", name="Larger view 4 of 4").click()
+    page.get_by_role("dialog").get_by_text("The bucket denies access.").wait_for()
+    assert page.get_by_role("dialog").get_by_role("button", name="Try again").is_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,20 +40,23 @@ CONNECTION = {"conn_type": "aws", "login": "a", "password": "b"}
 RUN, LAND = "shots.picture", "shots.land"
 
 
-@pytest.fixture(scope="module")
-def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real DAG run, which all of these tests copy rows of."""
-    records = tmp_path_factory.mktemp("records")
+@functools.cache
+def real_run(airflow_home: AirflowHome, records: str) -> str:
+    """Run the DAG, once for all tests of this process."""
     with pytest.MonkeyPatch.context() as patch, WiroEmulator(speed=100) as emulator:
         patch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
-        patch.setenv(
-            "AIRFLOW_CONN_AWS_DEFAULT",
-            json.dumps({**CONNECTION, "extra": {"endpoint_url": quick_s3.moto_url()}}),
-        )
-        patch.setenv("AIRFLOW__WIRO__STATE_PATH", str(records))
+        extra = {"endpoint_url": quick_s3.moto_url()}
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({**CONNECTION, "extra": extra}))
+        patch.setenv("AIRFLOW__WIRO__STATE_PATH", records)
         requests.post(f"{quick_s3.moto_url()}/moto-api/reset", timeout=5).close()
         S3(quick_s3.moto_url())
         return airflow_home.run_dag(DAG_FILE, DAG_ID).run_id
+
+
+@pytest.fixture(scope="module")
+def run_id(airflow_home: AirflowHome) -> str:
+    """A real DAG run, which these tests copy rows of."""
+    return real_run(airflow_home, str(airflow_home.path / "records"))
 
 
 @pytest.fixture
@@ -291,7 +295,7 @@ def test_a_dag_of_ten_thousand_runs_has_a_page_of_its_latest_with_results(
 
     with statements(session) as sent:
         first = reading.dag_gallery(session, DAG_ID)
-    assert len(sent) < 20, sent
+    assert len(sent) <= 22, sent  # two for each window of DAG runs, and what else a page takes
     assert [run.run_id for run in first.runs] == [rows.run_id, rows.base, *with_results[:8]]
     assert first.next is not None
 
