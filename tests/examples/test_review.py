@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.examples.conftest import Bucket
 from tests.examples.files import example_file
+from tests.programs.system.seaweedfs import running_seaweedfs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.airflow_home import AirflowHome, FinishedRun
-    from tests.examples.conftest import Bucket
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
@@ -32,8 +36,9 @@ asks = pytest.mark.skipif(
 class Reviewer(threading.Thread):
     """Answers the first question that is asked, as Airflow's API does."""
 
-    def __init__(self, option: str, pictures: list[str]) -> None:
+    def __init__(self, option: str, pictures: list[str], meanwhile: Callable[[], None]) -> None:
         super().__init__(daemon=True)
+        self._meanwhile = meanwhile
         # Before the thread starts: Airflow's modules must not be imported by two threads at once.
         self._hitl = importlib.import_module("airflow.models.hitl")
         self._task_instance = importlib.import_module("airflow.models.taskinstance").TaskInstance
@@ -64,6 +69,7 @@ class Reviewer(threading.Thread):
             waiting = session.scalars(waits).first()
             if waiting is None:
                 return False
+            self._meanwhile()
             detail = session.scalars(select(detail_of).where(detail_of.ti_id == waiting.id)).one()
             detail.responded_by = self._hitl.HITLUser(id="1", name="reviewer")
             detail.responded_at = datetime.now(UTC)
@@ -76,7 +82,7 @@ class Reviewer(threading.Thread):
 
 
 def reviewed(airflow_home: AirflowHome, option: str, pictures: list[str], **params: Any) -> FinishedRun:
-    with Reviewer(option, pictures):
+    with Reviewer(option, pictures, lambda: None):
         run = airflow_home.run_dag(example_file(DAG_ID), DAG_ID, params)
     assert run.state == "success"
     return run
@@ -100,6 +106,39 @@ def test_what_is_approved_is_copied_within_s3_with_what_it_says_of_itself(
     assert sorted(published(bucket)) == sorted(copies)
     assert published(bucket)[copies[0]] == bucket.read(keys[1])
     assert bucket.metadata(copies[0])["wiro-task-id"] == task.id
+
+
+@pytest.fixture
+def seaweedfs_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket of a store that heeds the condition of a copy, which moto does not."""
+    name = "wiro-outputs"
+    with running_seaweedfs(tmp_path / "s3", log=tmp_path / "s3.log", bucket=name) as s3:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.airflow_connection())
+        monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
+        client = s3.client()
+        yield Bucket(client, name, s3.airflow_connection())
+        client.close()
+
+
+@asks
+@pytest.mark.usefixtures("wiro")
+def test_an_object_that_was_replaced_during_the_review_is_not_published(
+    airflow_home: AirflowHome, seaweedfs_bucket: Bucket, tmp_path: Path
+) -> None:
+    example = example_file(DAG_ID).read_text()
+    without_retries = tmp_path / "review.py"  # else the test waits for them
+    without_retries.write_text(example.replace('"retries": 2', '"retries": 0'))
+
+    def replace_the_first() -> None:
+        seaweedfs_bucket.write(min(seaweedfs_bucket.objects()), b"another picture")
+
+    with Reviewer("Approve", ["1", "2"], replace_the_first):
+        run = airflow_home.run_dag(without_retries, DAG_ID)
+
+    assert run.state != "success"
+    [copied] = published(seaweedfs_bucket).items()
+    assert copied[0].endswith("/1-1.png")
+    assert copied[1] != b"another picture"
 
 
 @asks
