@@ -135,6 +135,7 @@ def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
         table.task_id,
         table.map_index,
         table.state,
+        table.next_method,
         table.try_number,
         table.operator,
         table.rendered_map_index,
@@ -165,7 +166,10 @@ def _of_provider(tasks: DagTasks, rows: Sequence[Any]) -> list[tuple[Any, DagTas
 def _instance(row: Any, task: DagTask, wiro_task_ids: Mapping[InstanceKey, str]) -> Instance:
     key = InstanceKey(row.run_id, row.task_id, row.map_index)
     label = row.rendered_map_index or None
-    return Instance(key, task, row.state, row.try_number, label, wiro_task_ids.get(key))
+    # After a deferral Airflow schedules and queues it once more, although it has long begun.
+    is_resumed = row.next_method is not None and row.state in {"scheduled", "queued"}
+    state = "running" if is_resumed else row.state
+    return Instance(key, task, state, row.try_number, label, wiro_task_ids.get(key))
 
 
 def _task_by_class(row: Any) -> DagTask | None:

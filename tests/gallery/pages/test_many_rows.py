@@ -166,7 +166,8 @@ def test_a_page_that_isn_t_there_is_one_that_is(rows: Rows, session: Session, at
 
 
 def test_what_is_on_its_way_is_counted_and_asked_for_again(rows: Rows, session: Session) -> None:
-    rows.copy_instance(RUN, range(3, 6), state="running")
+    rows.copy_instance(RUN, range(3, 5), state="running")
+    rows.copy_instance(RUN, range(5, 6), state="scheduled", next_method="execute_complete")
     rows.copy_instance(RUN, range(6, 8), state="queued")
     rows.copy_instance(RUN, range(8, 9), state="failed")
     rows.copy_instance(RUN, range(9, 10), state=None)
