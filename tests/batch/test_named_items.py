@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, mask_secret
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.version_compat import mask_secret
 from tests.batch.test_landing import lands, manifest_in
 from tests.transfers.s3 import BUCKET
 
