@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.programs.system import debian
 from tests.programs.system.servers import HOST, Server, ServerError, free_port
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 POSTGRES_VERSION = "15"
 #: Debian's package → a program of it.
 _PACKAGES = {f"postgresql-{POSTGRES_VERSION}": "initdb", "redis-server": "redis-server"}
-_INSTALL_TIMEOUT_SECONDS = 600
 #: PostgreSQL refuses to run as root.
 _POSTGRES_USER = "postgres"
 
@@ -34,25 +34,12 @@ def install_missing(say: Callable[[str], None]) -> None:
     missing = [package for package, program in _PACKAGES.items() if not _find(program)]
     if not missing:
         return
-    command = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise ServerError(
-            f"These scenarios need {' and '.join(missing)}. Install them as root: {command}  (on another "
-            f"system, put PostgreSQL's initdb and postgres, and redis-server, into the PATH)."
-        )
-    say(f"installing {' and '.join(missing)}")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in ("apt-get update", command):
-        done = subprocess.run(
-            step.split(),
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_TIMEOUT_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise ServerError(f"{step} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    debian.install(
+        missing,
+        say,
+        needs="These scenarios need",
+        elsewhere="put PostgreSQL's initdb and postgres, and redis-server, into the PATH",
+    )
 
 
 def _find(program: str) -> str | None:

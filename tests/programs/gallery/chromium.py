@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
+from tests.programs.system import debian
 from tests.programs.system.servers import ServerError
 
 if TYPE_CHECKING:
@@ -14,33 +14,18 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Playwright
 
-_INSTALL_TIMEOUT_SECONDS = 600
-
 
 def install_if_missing(say: Callable[[str], None]) -> str:
     """Return where Chromium is; install it with apt-get, which needs root, if it is nowhere."""
     found = _find()
     if found is not None:
         return found
-    command = "apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise ServerError(
-            f"The gallery's tests need Chromium. Install it as root: {command}  (on another system, put "
-            f"chromium or google-chrome into the PATH)."
-        )
-    say("installing chromium")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in ("apt-get update", command):
-        done = subprocess.run(
-            step.split(),
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_TIMEOUT_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            raise ServerError(f"{step} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    debian.install(
+        ["chromium", "fonts-dejavu-core"],
+        say,
+        needs="The gallery's tests need",
+        elsewhere="put chromium or google-chrome into the PATH",
+    )
     found = _find()
     if found is None:
         raise ServerError("apt-get has installed chromium, and it is not in the PATH.")
