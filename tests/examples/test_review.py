@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import threading
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
@@ -29,54 +29,51 @@ asks = pytest.mark.skipif(
 )
 
 
-class Reviewer(threading.Thread):
-    """Answers the first question that is asked, as Airflow's API does."""
+class Reviewer:
+    """
+    Answers a question as Airflow's API does, once `dag.test()` says in its log that it waits for that.
 
-    def __init__(self, option: str, pictures: list[str]) -> None:
-        super().__init__(daemon=True)
-        # Before the thread starts: Airflow's modules must not be imported by two threads at once.
-        self._hitl = importlib.import_module("airflow.models.hitl")
-        self._task_instance = importlib.import_module("airflow.models.taskinstance").TaskInstance
-        self._submit = importlib.import_module("airflow.models.trigger").handle_event_submit
-        self._event = importlib.import_module("airflow.triggers.base").TriggerEvent
+    Before that line it still writes the task's state, and would undo an answer.
+    """
+
+    def __init__(self, log: Any, option: str, pictures: list[str]) -> None:
+        self._log = log
         self._answer = {"chosen_options": [option], "params_input": {"pictures": pictures}}
-        self._is_over = threading.Event()
 
-    def __enter__(self) -> Reviewer:
-        self.start()
-        return self
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._is_over.set()
-        self.join()
+    def info(self, message: str, *args: object) -> None:
+        self._log.info(message, *args)
+        if message.startswith("Waiting for Human-in-the-loop input"):
+            self._respond()
 
-    def run(self) -> None:
-        while not (self._is_over.wait(0.3) or self._answers()):
-            continue
-
-    def _answers(self) -> bool:
+    def _respond(self) -> None:
         from airflow import settings
+        from airflow.models.hitl import HITLDetail, HITLUser
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.trigger import handle_event_submit
+        from airflow.triggers.base import TriggerEvent
         from sqlalchemy import select
 
-        who, detail_of = self._task_instance, self._hitl.HITLDetail
-        with settings.Session() as session:  # type: ignore[misc]
-            waits = select(who).where(who.dag_id == DAG_ID, who.state == "awaiting_input")
-            waiting = session.scalars(waits).first()
-            if waiting is None:
-                return False
-            detail = session.scalars(select(detail_of).where(detail_of.ti_id == waiting.id)).one()
-            detail.responded_by = self._hitl.HITLUser(id="1", name="reviewer")
+        with settings.NonScopedSession() as session:  # type: ignore[misc]
+            waits = select(TaskInstance).where(
+                TaskInstance.dag_id == DAG_ID, TaskInstance.state == "awaiting_input"
+            )
+            waiting = session.scalars(waits).one()
+            detail = session.scalars(select(HITLDetail).where(HITLDetail.ti_id == waiting.id)).one()
+            detail.responded_by = HITLUser(id="1", name="reviewer")
             detail.responded_at = datetime.now(UTC)
             for name, value in self._answer.items():
                 setattr(detail, name, value)
-            event = self._event(detail.as_resume_event_payload())
-            self._submit(event, task_instance=waiting, session=session)
+            event = TriggerEvent(detail.as_resume_event_payload())
+            handle_event_submit(event, task_instance=waiting, session=session)
             session.commit()
-            return True
 
 
 def reviewed(airflow_home: AirflowHome, option: str, pictures: list[str], **params: Any) -> FinishedRun:
-    with Reviewer(option, pictures):
+    module = importlib.import_module("airflow.sdk.definitions.dag")
+    with patch.object(module, "log", Reviewer(module.log, option, pictures)):
         run = airflow_home.run_dag(example_file(DAG_ID), DAG_ID, params)
     assert run.state == "success"
     return run
